@@ -1,0 +1,1 @@
+//! The benchmarks are the files beside this package's manifest.

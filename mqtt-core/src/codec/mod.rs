@@ -1,0 +1,1 @@
+//! QoS, packets, both directions.

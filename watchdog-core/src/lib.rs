@@ -1,0 +1,3 @@
+//! Watchdog primitives.
+#![no_std]
+#![forbid(unsafe_code)]
