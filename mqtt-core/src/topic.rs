@@ -1,0 +1,468 @@
+//! Topic names, topic filters, and which of them match: section 4.7 of the standard.
+//!
+//! [`Topic`] is what a message is published to, [`Filter`] is what is subscribed to. Both borrow a string and
+//! hold it only if it is well-formed, so that whatever takes one need not check again; a constant one is checked
+//! while it is compiled, by [`topic!`](crate::topic!) and [`filter!`](crate::filter!). [`Router`] finds the
+//! handlers of a message.
+//!
+//! Nothing here normalises, allocates, recurses or panics, and everything takes time linear in the bytes it reads.
+//!
+//! ```
+//! use mqtt_core::{Filter, Topic, TopicError, filter, topic};
+//!
+//! const READINGS: Filter<'static> = filter!("plant/+/temperature");
+//! assert!(READINGS.matches(topic!("plant/boiler/temperature")));
+//! assert!(!READINGS.matches(topic!("plant/boiler/pump/temperature")));
+//!
+//! let name = Topic::new("plant/boiler/temperature")?;
+//! assert_eq!(name.as_str(), "plant/boiler/temperature");
+//! assert_eq!(Topic::new("plant/+/temperature"), Err(TopicError::WildcardInName));
+//! assert_eq!(Filter::new("plant/boiler#"), Err(TopicError::MisplacedWildcard));
+//! # Ok::<(), TopicError>(())
+//! ```
+
+use core::fmt;
+
+use thiserror::Error;
+
+/// The most bytes that a topic name or filter can have [MQTT-4.7.3-3].
+pub const MAX_LEN: usize = u16::MAX as usize;
+
+/// A topic name: 1 to 65,535 bytes of UTF-8 without U+0000 and without wildcards.
+///
+/// Levels are separated by `/`; an empty level is a level, so `/a`, `a/` and `a` are three names. Equality is
+/// equality of bytes [MQTT-4.7.3-4]: case counts, and so does a leading U+FEFF [MQTT-1.5.3-3].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic<'a>(&'a str);
+
+impl<'a> Topic<'a> {
+    /// The topic name `name`.
+    ///
+    /// # Errors
+    ///
+    /// Each [`TopicError`] but [`TopicError::Utf8`] and [`TopicError::MisplacedWildcard`].
+    pub const fn new(name: &'a str) -> Result<Self, TopicError> {
+        match check(name.as_bytes(), false) {
+            Ok(()) => Ok(Self(name)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The topic name with these bytes, which need not be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// Each [`TopicError`] but [`TopicError::MisplacedWildcard`].
+    pub const fn from_bytes(name: &'a [u8]) -> Result<Self, TopicError> {
+        match core::str::from_utf8(name) {
+            Ok(name) => Self::new(name),
+            // [MQTT-1.5.3-1]: encoded surrogates are ill-formed as well.
+            Err(_) => Err(TopicError::Utf8),
+        }
+    }
+
+    /// The name, byte for byte as it was given.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+}
+
+/// A topic filter: like a [`Topic`], but a level may be `+` (any one level) and the last one may be `#` (the level
+/// before it and everything below).
+///
+/// Shared subscriptions, `$share/group/filter`, are not part of MQTT 3.1.1, to which they are filters like any
+/// other, but many brokers take them from 3.1.1 clients as well. They pass through unchanged, and
+/// [`Filter::matches`] sees through them; see [`Filter::share`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Filter<'a>(&'a str);
+
+impl<'a> Filter<'a> {
+    /// The topic filter `filter`.
+    ///
+    /// # Errors
+    ///
+    /// Each [`TopicError`] but [`TopicError::Utf8`] and [`TopicError::WildcardInName`].
+    pub const fn new(filter: &'a str) -> Result<Self, TopicError> {
+        match check(filter.as_bytes(), true) {
+            Ok(()) => Ok(Self(filter)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The topic filter with these bytes, which need not be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// Each [`TopicError`] but [`TopicError::WildcardInName`].
+    pub const fn from_bytes(filter: &'a [u8]) -> Result<Self, TopicError> {
+        match core::str::from_utf8(filter) {
+            Ok(filter) => Self::new(filter),
+            Err(_) => Err(TopicError::Utf8),
+        }
+    }
+
+    /// The filter, byte for byte as it was given.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// Whether a message published to `topic` is one that a subscription to this filter asks for.
+    ///
+    /// A shared subscription matches as the filter inside it does, for such are the messages it brings.
+    ///
+    /// ```
+    /// use mqtt_core::{filter, topic};
+    ///
+    /// assert!(filter!("sport/#").matches(topic!("sport")), "# includes the level before it");
+    /// assert!(!filter!("sport/+").matches(topic!("sport")), "+ is one level, no fewer");
+    /// assert!(filter!("sport/+").matches(topic!("sport/")), "and that level may be empty");
+    /// assert!(!filter!("#").matches(topic!("$SYS/uptime")), "wildcards do not reach into $-topics");
+    /// assert!(filter!("$share/group/sport/+").matches(topic!("sport/tennis")));
+    /// ```
+    #[must_use]
+    pub fn matches(&self, topic: Topic<'_>) -> bool {
+        let filter = self.0.as_bytes();
+        levels_match(inside_share(filter).unwrap_or(filter), topic.0.as_bytes())
+    }
+
+    /// The group and the filter inside, if this is a shared subscription: `$share/group/filter` where the group
+    /// is not empty and has no wildcard, and the filter is not empty.
+    ///
+    /// What only looks like one (`$share`, `$share/group`, `$share//filter`, `$share/+/filter`) is `None`: a
+    /// filter that matches literally, as in the standard. The filter inside is taken as it is: a second `$share/`
+    /// there is the name of a level.
+    ///
+    /// ```
+    /// use mqtt_core::filter;
+    ///
+    /// assert_eq!(filter!("$share/pumps/plant/#").share(), Some(("pumps", filter!("plant/#"))));
+    /// assert_eq!(filter!("plant/#").share(), None);
+    /// ```
+    #[must_use]
+    pub fn share(&self) -> Option<(&'a str, Self)> {
+        let inner_at = self.0.len() - inside_share(self.0.as_bytes())?.len();
+        let group = self.0.get(SHARE.len()..inner_at - 1)?;
+        Some((group, Self(self.0.get(inner_at..)?)))
+    }
+}
+
+/// Why a string is not a topic name, or not a topic filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{}", self.message())]
+#[non_exhaustive]
+pub enum TopicError {
+    /// No bytes at all [MQTT-4.7.3-1].
+    Empty,
+    /// More than 65,535 bytes [MQTT-4.7.3-3].
+    TooLong,
+    /// Not UTF-8 [MQTT-1.5.3-1].
+    Utf8,
+    /// U+0000 [MQTT-4.7.3-2].
+    NullCharacter,
+    /// `+` or `#` in a topic name [MQTT-3.3.2-2].
+    WildcardInName,
+    /// `#` that is not the last level, or a wildcard that does not have its level to itself [MQTT-4.7.1-2],
+    /// [MQTT-4.7.1-3].
+    MisplacedWildcard,
+}
+
+impl TopicError {
+    /// What `Display` writes, for use in constants.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Empty => "empty topic",
+            Self::TooLong => "topic longer than 65,535 bytes",
+            Self::Utf8 => "ill-formed UTF-8 in a topic",
+            Self::NullCharacter => "U+0000 in a topic",
+            Self::WildcardInName => "wildcard in a topic name",
+            Self::MisplacedWildcard => "misplaced wildcard in a topic filter",
+        }
+    }
+}
+
+/// A [`Topic`] from a constant string, checked while it is compiled.
+///
+/// ```
+/// use mqtt_core::{Topic, topic};
+///
+/// const STATE: Topic<'static> = topic!("plant/boiler/state");
+/// # assert_eq!(STATE.as_str(), "plant/boiler/state");
+/// ```
+///
+/// What is not a topic name does not build:
+///
+/// ```compile_fail,E0080
+/// mqtt_core::topic!("plant/+/state");
+/// ```
+/// ```compile_fail,E0080
+/// mqtt_core::topic!("");
+/// ```
+/// ```compile_fail,E0080
+/// mqtt_core::topic!("plant\0");
+/// ```
+#[macro_export]
+macro_rules! topic {
+    ($name:expr) => {{
+        const TOPIC: $crate::Topic<'static> = match $crate::Topic::new($name) {
+            ::core::result::Result::Ok(topic) => topic,
+            ::core::result::Result::Err(error) => ::core::panic!("{}", error.message()),
+        };
+        TOPIC
+    }};
+}
+
+/// A [`Filter`] from a constant string, checked while it is compiled.
+///
+/// ```
+/// use mqtt_core::{Filter, filter};
+///
+/// const STATES: Filter<'static> = filter!("plant/+/state");
+/// # assert_eq!(STATES.as_str(), "plant/+/state");
+/// ```
+///
+/// What is not a topic filter does not build:
+///
+/// ```compile_fail,E0080
+/// mqtt_core::filter!("plant/#/state");
+/// ```
+/// ```compile_fail,E0080
+/// mqtt_core::filter!("plant+/state");
+/// ```
+/// ```compile_fail,E0080
+/// mqtt_core::filter!("");
+/// ```
+#[macro_export]
+macro_rules! filter {
+    ($filter:expr) => {{
+        const FILTER: $crate::Filter<'static> = match $crate::Filter::new($filter) {
+            ::core::result::Result::Ok(filter) => filter,
+            ::core::result::Result::Err(error) => ::core::panic!("{}", error.message()),
+        };
+        FILTER
+    }};
+}
+
+/// Routes messages to handlers by filter, over storage of the caller's: an array, a slice or a vector of filters,
+/// each with its handler. A handler is whatever the application dispatches on: a function pointer, an enum, an
+/// index, a closure.
+///
+/// Overlapping filters each get the message. A broker may deliver such a message once for each subscription
+/// [MQTT-3.3.5-1], or once for all; whoever needs each handler to run once subscribes to filters that do not
+/// overlap.
+///
+/// ```
+/// use mqtt_core::{filter, topic, topic::Router};
+///
+/// let mut total = 0;
+/// let router = Router::new([
+///     (filter!("meter/+/energy"), u32::wrapping_add as fn(u32, u32) -> u32),
+///     (filter!("meter/#"), |total, _| total + 1_000),
+/// ]);
+/// for handler in router.route(topic!("meter/7/energy")) {
+///     total = handler(total, 42);
+/// }
+/// assert_eq!(total, 1_042, "both match, in the order of the table");
+/// assert_eq!(router.route(topic!("pump/7")).count(), 0);
+/// ```
+///
+/// Handlers that change what they hold are called through [`Router::route_mut`]:
+///
+/// ```
+/// use mqtt_core::{Filter, filter, topic, topic::Router};
+///
+/// let (mut alarms, mut bytes) = (0, 0);
+/// let mut on_alarm = |_: &[u8]| alarms += 1;
+/// let mut on_reading = |payload: &[u8]| bytes += payload.len();
+/// let routes: [(Filter<'_>, &mut dyn FnMut(&[u8])); 2] =
+///     [(filter!("+/alarm"), &mut on_alarm), (filter!("+/reading"), &mut on_reading)];
+///
+/// Router::new(routes).route_mut(topic!("boiler/reading")).for_each(|handler| handler(b"21.5"));
+/// assert_eq!((alarms, bytes), (0, 4));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Router<R>(R);
+
+impl<R> Router<R> {
+    /// A router over `routes`: anything that is `AsRef<[(Filter, H)]>`.
+    pub const fn new(routes: R) -> Self {
+        Self(routes)
+    }
+
+    /// The handlers of the filters that match `topic`, in the order of the table.
+    pub fn route<'r, 'f: 'r, H: 'r>(&'r self, topic: Topic<'r>) -> impl Iterator<Item = &'r H>
+    where
+        R: AsRef<[(Filter<'f>, H)]>,
+    {
+        let routes = self.0.as_ref().iter();
+        routes.filter(move |(filter, _)| filter.matches(topic)).map(|(_, handler)| handler)
+    }
+
+    /// The same as [`Router::route`], with handlers that can be changed or called as `FnMut`.
+    pub fn route_mut<'r, 'f: 'r, H: 'r>(
+        &'r mut self,
+        topic: Topic<'r>,
+    ) -> impl Iterator<Item = &'r mut H>
+    where
+        R: AsMut<[(Filter<'f>, H)]>,
+    {
+        let routes = self.0.as_mut().iter_mut();
+        routes.filter(move |(filter, _)| filter.matches(topic)).map(|(_, handler)| handler)
+    }
+
+    /// The filters, in the order of the table: what to subscribe to.
+    pub fn filters<'r, 'f: 'r, H: 'r>(&'r self) -> impl Iterator<Item = Filter<'f>>
+    where
+        R: AsRef<[(Filter<'f>, H)]>,
+    {
+        self.0.as_ref().iter().map(|(filter, _)| *filter)
+    }
+}
+
+impl fmt::Display for Topic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Filter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'a> TryFrom<&'a str> for Topic<'a> {
+    type Error = TopicError;
+
+    fn try_from(name: &'a str) -> Result<Self, TopicError> {
+        Self::new(name)
+    }
+}
+
+impl<'a> TryFrom<&'a str> for Filter<'a> {
+    type Error = TopicError;
+
+    fn try_from(filter: &'a str) -> Result<Self, TopicError> {
+        Self::new(filter)
+    }
+}
+
+/// The filter that matches this name alone, or whatever is shared through it if the name starts with `$share/`.
+impl<'a> From<Topic<'a>> for Filter<'a> {
+    fn from(topic: Topic<'a>) -> Self {
+        Self(topic.0)
+    }
+}
+
+const SHARE: &[u8] = b"$share/";
+
+const fn check(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
+    if bytes.is_empty() {
+        return Err(TopicError::Empty);
+    }
+    if bytes.len() > MAX_LEN {
+        return Err(TopicError::TooLong);
+    }
+    if is_plain(bytes) { Ok(()) } else { check_each(bytes, wildcards) }
+}
+
+/// Whether no byte is NUL, `+` or `#`. A word at a time, since every received PUBLISH passes here; a false 'no' is
+/// allowed and costs a second look.
+const fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: usize = usize::MAX / 0xFF;
+    const HIGHS: usize = ONES << 7;
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        let word = usize::from_ne_bytes(*word);
+        // `#` is 0x23 and `+` is 0x2B: with bit 3 set they are the same, and cancel to zero.
+        let wildcard = (word | (ONES * 0x08)) ^ (ONES * b'+' as usize);
+        // The high bit of the lowest zero byte survives, as in every `strlen`.
+        let zeros = (word.wrapping_sub(ONES) & !word) | (wildcard.wrapping_sub(ONES) & !wildcard);
+        if zeros & HIGHS != 0 {
+            return false;
+        }
+        rest = tail;
+    }
+    while let [byte, tail @ ..] = rest {
+        if matches!(byte, 0 | b'+' | b'#') {
+            return false;
+        }
+        rest = tail;
+    }
+    true
+}
+
+const fn check_each(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
+    let mut level_starts = true;
+    let mut rest = bytes;
+    while let [byte, tail @ ..] = rest {
+        match *byte {
+            0 => return Err(TopicError::NullCharacter),
+            // [MQTT-4.7.1-1]: wildcards are for filters only.
+            b'+' | b'#' if !wildcards => return Err(TopicError::WildcardInName),
+            // [MQTT-4.7.1-2]: `#` has its level to itself and is the last one.
+            b'#' if !(level_starts && tail.is_empty()) => {
+                return Err(TopicError::MisplacedWildcard);
+            }
+            // [MQTT-4.7.1-3]: `+` has its level to itself.
+            b'+' if !(level_starts && matches!(tail, [] | [b'/', ..])) => {
+                return Err(TopicError::MisplacedWildcard);
+            }
+            _ => {}
+        }
+        level_starts = *byte == b'/';
+        rest = tail;
+    }
+    Ok(())
+}
+
+/// The filter within a shared subscription. It is well-formed as the whole is: both consist of the same levels.
+fn inside_share(filter: &[u8]) -> Option<&[u8]> {
+    let group_and_filter = filter.strip_prefix(SHARE)?;
+    let mut rest = group_and_filter;
+    while let [byte, tail @ ..] = rest {
+        match byte {
+            b'/' => {
+                let group_len = group_and_filter.len() - rest.len();
+                return (group_len > 0 && !tail.is_empty()).then_some(tail);
+            }
+            b'+' | b'#' => return None,
+            _ => rest = tail,
+        }
+    }
+    None
+}
+
+/// Since `+` takes exactly one level and `#` all that is left, nothing is ever tried twice.
+fn levels_match(filter: &[u8], topic: &[u8]) -> bool {
+    // [MQTT-4.7.2-1]: a filter that starts with a wildcard leaves $-topics to those who name them.
+    if matches!((filter, topic), ([b'+' | b'#', ..], [b'$', ..])) {
+        return false;
+    }
+    let (mut filter, mut topic) = (filter, topic);
+    loop {
+        match (filter, topic) {
+            // The second: `sport/#` matches `sport`, and `+/#` does.
+            ([b'#', ..], _) | ([b'/', b'#'], []) | ([], []) => return true,
+            ([b'+', filter_rest @ ..], _) => {
+                filter = filter_rest;
+                while let [byte, topic_rest @ ..] = topic {
+                    if *byte == b'/' {
+                        break;
+                    }
+                    topic = topic_rest;
+                }
+            }
+            // [MQTT-4.7.3-4]: byte for byte, nothing folded.
+            ([wanted, filter_rest @ ..], [byte, topic_rest @ ..]) if wanted == byte => {
+                (filter, topic) = (filter_rest, topic_rest);
+            }
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
