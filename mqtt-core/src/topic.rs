@@ -32,8 +32,8 @@ pub const MAX_LEN: usize = u16::MAX as usize;
 ///
 /// Levels are separated by `/`; an empty level is a level, so `/a`, `a/` and `a` are three names. Equality is
 /// equality of bytes [MQTT-4.7.3-4]: case counts, and so does a leading U+FEFF [MQTT-1.5.3-3].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Topic<'a>(&'a str);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic<'a>(&'a [u8]);
 
 impl<'a> Topic<'a> {
     /// The topic name `name`.
@@ -42,10 +42,7 @@ impl<'a> Topic<'a> {
     ///
     /// Each [`TopicError`] but [`TopicError::Utf8`] and [`TopicError::MisplacedWildcard`].
     pub const fn new(name: &'a str) -> Result<Self, TopicError> {
-        match check(name.as_bytes(), false) {
-            Ok(()) => Ok(Self(name)),
-            Err(error) => Err(error),
-        }
+        Self::from_bytes(name.as_bytes())
     }
 
     /// The topic name with these bytes, which need not be UTF-8.
@@ -54,17 +51,22 @@ impl<'a> Topic<'a> {
     ///
     /// Each [`TopicError`] but [`TopicError::MisplacedWildcard`].
     pub const fn from_bytes(name: &'a [u8]) -> Result<Self, TopicError> {
-        match core::str::from_utf8(name) {
-            Ok(name) => Self::new(name),
-            // [MQTT-1.5.3-1]: encoded surrogates are ill-formed as well.
-            Err(_) => Err(TopicError::Utf8),
+        match check(name, false) {
+            Ok(()) => Ok(Self(name)),
+            Err(error) => Err(error),
         }
     }
 
     /// The name, byte for byte as it was given.
     #[must_use]
-    pub const fn as_str(&self) -> &'a str {
+    pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
+    }
+
+    /// The name as a string. Takes time linear in its length, which [`Topic::as_bytes`] does not.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        text(self.0)
     }
 }
 
@@ -74,8 +76,8 @@ impl<'a> Topic<'a> {
 /// Shared subscriptions, `$share/group/filter`, are not part of MQTT 3.1.1, to which they are filters like any
 /// other, but many brokers take them from 3.1.1 clients as well. They pass through unchanged, and
 /// [`Filter::matches`] sees through them; see [`Filter::share`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Filter<'a>(&'a str);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Filter<'a>(&'a [u8]);
 
 impl<'a> Filter<'a> {
     /// The topic filter `filter`.
@@ -84,10 +86,7 @@ impl<'a> Filter<'a> {
     ///
     /// Each [`TopicError`] but [`TopicError::Utf8`] and [`TopicError::WildcardInName`].
     pub const fn new(filter: &'a str) -> Result<Self, TopicError> {
-        match check(filter.as_bytes(), true) {
-            Ok(()) => Ok(Self(filter)),
-            Err(error) => Err(error),
-        }
+        Self::from_bytes(filter.as_bytes())
     }
 
     /// The topic filter with these bytes, which need not be UTF-8.
@@ -96,16 +95,22 @@ impl<'a> Filter<'a> {
     ///
     /// Each [`TopicError`] but [`TopicError::WildcardInName`].
     pub const fn from_bytes(filter: &'a [u8]) -> Result<Self, TopicError> {
-        match core::str::from_utf8(filter) {
-            Ok(filter) => Self::new(filter),
-            Err(_) => Err(TopicError::Utf8),
+        match check(filter, true) {
+            Ok(()) => Ok(Self(filter)),
+            Err(error) => Err(error),
         }
     }
 
     /// The filter, byte for byte as it was given.
     #[must_use]
-    pub const fn as_str(&self) -> &'a str {
+    pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
+    }
+
+    /// The filter as a string. Takes time linear in its length, which [`Filter::as_bytes`] does not.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        text(self.0)
     }
 
     /// Whether a message published to `topic` is one that a subscription to this filter asks for.
@@ -123,8 +128,7 @@ impl<'a> Filter<'a> {
     /// ```
     #[must_use]
     pub fn matches(&self, topic: Topic<'_>) -> bool {
-        let filter = self.0.as_bytes();
-        levels_match(inside_share(filter).unwrap_or(filter), topic.0.as_bytes())
+        levels_match(inside_share(self.0).unwrap_or(self.0), topic.0)
     }
 
     /// The group and the filter inside, if this is a shared subscription: `$share/group/filter` where the group
@@ -142,9 +146,9 @@ impl<'a> Filter<'a> {
     /// ```
     #[must_use]
     pub fn share(&self) -> Option<(&'a str, Self)> {
-        let inner_at = self.0.len() - inside_share(self.0.as_bytes())?.len();
-        let group = self.0.get(SHARE.len()..inner_at - 1)?;
-        Some((group, Self(self.0.get(inner_at..)?)))
+        let inside = inside_share(self.0)?;
+        let group = SHARE.len()..self.0.len() - inside.len() - 1;
+        Some((text(self.0.get(group)?), Self(inside)))
     }
 }
 
@@ -323,13 +327,25 @@ impl<R> Router<R> {
 
 impl fmt::Display for Topic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.as_str().fmt(f)
     }
 }
 
 impl fmt::Display for Filter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Debug for Topic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Topic").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Debug for Filter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Filter").field(&self.as_str()).finish()
     }
 }
 
@@ -365,28 +381,34 @@ const fn check(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
     if bytes.len() > MAX_LEN {
         return Err(TopicError::TooLong);
     }
-    if is_plain(bytes) { Ok(()) } else { check_each(bytes, wildcards) }
+    // Every received PUBLISH passes here, hence the quick look first.
+    if is_plain(bytes) {
+        return Ok(());
+    }
+    // [MQTT-1.5.3-1]: encoded surrogates are ill-formed as well.
+    if core::str::from_utf8(bytes).is_err() {
+        return Err(TopicError::Utf8);
+    }
+    check_levels(bytes, wildcards)
 }
 
-/// Whether no byte is NUL, `+` or `#`. A word at a time, since every received PUBLISH passes here; a false 'no' is
-/// allowed and costs a second look.
+/// Whether all is ASCII and neither NUL nor `+` nor `#`, a word at a time.
 const fn is_plain(bytes: &[u8]) -> bool {
     const ONES: usize = usize::MAX / 0xFF;
-    const HIGHS: usize = ONES << 7;
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
         let word = usize::from_ne_bytes(*word);
         // `#` is 0x23 and `+` is 0x2B: with bit 3 set they are the same, and cancel to zero.
         let wildcard = (word | (ONES * 0x08)) ^ (ONES * b'+' as usize);
-        // The high bit of the lowest zero byte survives, as in every `strlen`.
-        let zeros = (word.wrapping_sub(ONES) & !word) | (wildcard.wrapping_sub(ONES) & !wildcard);
-        if zeros & HIGHS != 0 {
+        // Among ASCII bytes, subtracting 1 from each sets a high bit if and only if one of them is zero.
+        let special = word | word.wrapping_sub(ONES) | wildcard.wrapping_sub(ONES);
+        if special & (ONES << 7) != 0 {
             return false;
         }
         rest = tail;
     }
     while let [byte, tail @ ..] = rest {
-        if matches!(byte, 0 | b'+' | b'#') {
+        if matches!(byte, 0 | b'+' | b'#' | 0x80..) {
             return false;
         }
         rest = tail;
@@ -394,7 +416,7 @@ const fn is_plain(bytes: &[u8]) -> bool {
     true
 }
 
-const fn check_each(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
+const fn check_levels(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
     let mut level_starts = true;
     let mut rest = bytes;
     while let [byte, tail @ ..] = rest {
@@ -416,6 +438,15 @@ const fn check_each(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
         rest = tail;
     }
     Ok(())
+}
+
+/// `bytes` as the string that they are known to be: safe code cannot take that for granted, so it looks again. This
+/// is cheaper than to look at each message received, most of which are matched, not printed.
+const fn text(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
 }
 
 /// The filter within a shared subscription. It is well-formed as the whole is: both consist of the same levels.
@@ -443,21 +474,18 @@ fn levels_match(filter: &[u8], topic: &[u8]) -> bool {
     }
     let (mut filter, mut topic) = (filter, topic);
     loop {
-        match (filter, topic) {
-            // The second: `sport/#` matches `sport`, and `+/#` does.
-            ([b'#', ..], _) | ([b'/', b'#'], []) | ([], []) => return true,
-            ([b'+', filter_rest @ ..], _) => {
-                filter = filter_rest;
-                while let [byte, topic_rest @ ..] = topic {
-                    if *byte == b'/' {
-                        break;
-                    }
-                    topic = topic_rest;
-                }
-            }
-            // [MQTT-4.7.3-4]: byte for byte, nothing folded.
-            ([wanted, filter_rest @ ..], [byte, topic_rest @ ..]) if wanted == byte => {
-                (filter, topic) = (filter_rest, topic_rest);
+        // [MQTT-4.7.3-4]: byte for byte, nothing folded. A name has no wildcards, so what is equal is literal.
+        let same = filter.iter().zip(topic).take_while(|(wanted, byte)| wanted == byte).count();
+        topic = topic.get(same..).unwrap_or_default();
+        match filter.get(same..).unwrap_or_default() {
+            [] => return topic.is_empty(),
+            [b'#', ..] => return true,
+            // `sport/#` matches `sport`.
+            [b'/', b'#'] if topic.is_empty() => return true,
+            [b'+', below @ ..] => {
+                filter = below;
+                let level = topic.iter().take_while(|byte| **byte != b'/').count();
+                topic = topic.get(level..).unwrap_or_default();
             }
             _ => return false,
         }
