@@ -1,3 +1,54 @@
-//! The developer's commands.
+//! The developer's commands: `cargo xtask <command>`.
+//!
+//! A command is a file of its own that ends in a `COMMAND`; the table below is the only place that names it.
+//! Every command has `--help`, and its last line holds its totals. Exit status: 0 when all is well, 1 when
+//! something failed, 2 when the command line was not understood.
 
-fn main() {}
+mod bare;
+mod bench;
+mod cli;
+mod elf;
+mod footprint;
+mod fuzz;
+mod setup;
+mod shell;
+mod steps;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+const COMMANDS: &[cli::Command] =
+    &[test::COMMAND, footprint::COMMAND, bench::COMMAND, fuzz::COMMAND];
+
+fn main() -> ExitCode {
+    match cli::parse(COMMANDS, std::env::args_os().skip(1)) {
+        Ok(cli::Request::Help(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(cli::Request::Run(command, args)) => finish((command.run)(&args)),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn finish(result: cli::Outcome) -> ExitCode {
+    match result {
+        Ok(closing) => {
+            println!("{}", closing.line);
+            if closing.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(cli::Error::Usage(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+        Err(cli::Error::Failed(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

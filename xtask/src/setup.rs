@@ -1,0 +1,232 @@
+//! Tools that the commands need beside Rust: found, or installed through the system's package manager where that
+//! is allowed, or else the exact command that installs them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell::{self, Log};
+use crate::workspace::Workspace;
+
+/// A tool and the packages that hold it.
+pub(crate) struct Tool {
+    /// Programs that must be there.
+    pub(crate) programs: &'static [&'static str],
+    /// Package names by package manager; a manager that is not listed does not have it.
+    pub(crate) packages: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// The reference broker and its two clients, for the tests.
+pub(crate) const MOSQUITTO: Tool = Tool {
+    programs: &["mosquitto", "mosquitto_pub", "mosquitto_sub"],
+    packages: &[
+        ("apt-get", &["mosquitto", "mosquitto-clients"]),
+        ("dnf", &["mosquitto"]),
+        ("apk", &["mosquitto", "mosquitto-clients"]),
+        ("pacman", &["mosquitto"]),
+        ("brew", &["mosquitto"]),
+    ],
+};
+
+/// Counts instructions.
+pub(crate) const VALGRIND: Tool = Tool {
+    programs: &["valgrind"],
+    packages: &[
+        ("apt-get", &["valgrind"]),
+        ("dnf", &["valgrind"]),
+        ("apk", &["valgrind"]),
+        ("pacman", &["valgrind"]),
+    ],
+};
+
+struct Manager {
+    program: &'static str,
+    /// Fetches the lists of packages, where that is a command of its own.
+    update: Option<&'static [&'static str]>,
+    install: &'static [&'static str],
+    as_root: bool,
+}
+
+const MANAGERS: &[Manager] = &[
+    Manager {
+        program: "apt-get",
+        update: Some(&["update"]),
+        // Never at the price of a package that somebody uses.
+        install: &["install", "-y", "--no-install-recommends", "--no-remove"],
+        as_root: true,
+    },
+    Manager { program: "dnf", update: None, install: &["install", "-y"], as_root: true },
+    Manager { program: "apk", update: None, install: &["add", "--no-cache"], as_root: true },
+    Manager {
+        program: "pacman",
+        update: None,
+        install: &["-Sy", "--noconfirm", "--needed"],
+        as_root: true,
+    },
+    Manager { program: "brew", update: None, install: &["install"], as_root: false },
+];
+
+/// Where programs are looked for: the path, then where administrators' tools lie.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
+    for dir in ["/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/sbin"] {
+        if !dirs.iter().any(|known| known == Path::new(dir)) {
+            dirs.push(PathBuf::from(dir));
+        }
+    }
+    dirs
+}
+
+/// The program's full path.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+/// Programs of the tool that are not there.
+pub(crate) fn missing(tool: &Tool) -> Vec<&'static str> {
+    tool.programs.iter().copied().filter(|program| find(program).is_none()).collect()
+}
+
+/// Makes sure that the tool is there. An error names the command that installs it.
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    log: &Log,
+    tool: &Tool,
+    may_install: bool,
+) -> Result<(), String> {
+    if missing(tool).is_empty() {
+        return Ok(());
+    }
+    let packages = packages_here(tool).ok_or_else(|| {
+        format!("{} is missing, and no package manager known here has it", names(&missing(tool)))
+    })?;
+    install(workspace, log, &packages, may_install)
+        .map_err(|why| format!("{} is missing; {why}", names(&missing(tool))))?;
+    match &*missing(tool) {
+        [] => Ok(()),
+        left => Err(format!("{} is missing although its package was installed", names(left))),
+    }
+}
+
+fn packages_here(tool: &Tool) -> Option<(&'static Manager, &'static [&'static str])> {
+    MANAGERS.iter().filter(|manager| find(manager.program).is_some()).find_map(|manager| {
+        let (_, packages) = tool.packages.iter().find(|(name, _)| *name == manager.program)?;
+        Some((manager, *packages))
+    })
+}
+
+/// Installs packages of Debian's, by `apt-get`.
+pub(crate) fn install_debian(
+    workspace: &Workspace,
+    log: &Log,
+    packages: &'static [&'static str],
+    may_install: bool,
+) -> Result<(), String> {
+    let manager = MANAGERS
+        .iter()
+        .find(|manager| manager.program == "apt-get" && find(manager.program).is_some())
+        .ok_or("apt-get is not here")?;
+    install(workspace, log, &(manager, packages), may_install)
+}
+
+fn install(
+    workspace: &Workspace,
+    log: &Log,
+    (manager, packages): &(&Manager, &[&str]),
+    may_install: bool,
+) -> Result<(), String> {
+    let by_hand = format!("install it with: {}", by_hand(manager, packages));
+    if !may_install {
+        return Err(by_hand);
+    }
+    let prefix: &[&str] = match (manager.as_root, privilege()) {
+        (false, _) | (true, Privilege::Root) => &[],
+        (true, Privilege::Sudo) => &["sudo", "-n"],
+        (true, Privilege::None) => return Err(by_hand),
+    };
+    println!("  installing {} with {} ...", names(packages), manager.program);
+    let command = |words: &[&str]| {
+        let all = [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", manager.program], words];
+        let mut words = all.into_iter().flatten();
+        let mut command = workspace.program(words.next().unwrap_or(&"false"));
+        command.args(words);
+        command
+    };
+    if let Some(update) = manager.update {
+        // Old lists may still name the packages: the verdict is the installation's.
+        log.run(&mut command(update))?;
+    }
+    log.run(&mut command(&[manager.install, packages].concat()))?
+        .require()
+        .map(|_| ())
+        .map_err(|why| format!("{why}; {by_hand}"))
+}
+
+/// The command line that a user types.
+fn by_hand(manager: &Manager, packages: &[&str]) -> String {
+    let sudo = if manager.as_root { "sudo " } else { "" };
+    let mut line = String::new();
+    if let Some(update) = manager.update {
+        line = format!("{sudo}{} {} && ", manager.program, update.join(" "));
+    }
+    // What keeps an unattended run safe is not needed where somebody reads the question.
+    let install: Vec<&str> =
+        manager.install.iter().copied().filter(|word| !word.starts_with("--no")).collect();
+    line + &format!("{sudo}{} {} {}", manager.program, install.join(" "), packages.join(" "))
+}
+
+enum Privilege {
+    Root,
+    Sudo,
+    None,
+}
+
+fn privilege() -> Privilege {
+    if shell::ask(Command::new("id").arg("-u")).is_some_and(|id| id == "0") {
+        Privilege::Root
+    } else if shell::ask(Command::new("sudo").args(["-n", "true"])).is_some() {
+        Privilege::Sudo
+    } else {
+        Privilege::None
+    }
+}
+
+fn names(words: &[&str]) -> String {
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manager(name: &str) -> &'static Manager {
+        MANAGERS.iter().find(|manager| manager.program == name).expect("known")
+    }
+
+    #[test]
+    fn the_command_to_type_is_complete() {
+        assert_eq!(
+            by_hand(manager("apt-get"), &["mosquitto", "mosquitto-clients"]),
+            "sudo apt-get update && sudo apt-get install -y mosquitto mosquitto-clients"
+        );
+        assert_eq!(by_hand(manager("brew"), &["mosquitto"]), "brew install mosquitto");
+        assert_eq!(by_hand(manager("pacman"), &["x"]), "sudo pacman -Sy --needed x");
+    }
+
+    #[test]
+    fn every_package_list_names_a_known_manager() {
+        for tool in [&MOSQUITTO, &VALGRIND] {
+            for (name, packages) in tool.packages {
+                assert!(MANAGERS.iter().any(|manager| manager.program == *name), "{name}");
+                assert!(!packages.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_nowhere_is_missing() {
+        let tool = Tool { programs: &["cargo", "no-such-program-anywhere"], packages: &[] };
+        assert_eq!(missing(&tool), ["no-such-program-anywhere"]);
+    }
+}

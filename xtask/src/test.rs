@@ -1,0 +1,315 @@
+//! `cargo xtask test`: all that a change must pass, here as on the build machines.
+
+use std::fs;
+
+use crate::bare::{self, Bare};
+use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
+use crate::steps::{self, Context, Report, Step};
+use crate::workspace::Workspace;
+use crate::{footprint, fuzz, setup, shell};
+
+/// The command.
+pub(crate) const COMMAND: Command = Command {
+    name: "test",
+    about: "Everything that a change must pass",
+    details: "\
+Formatting, lints, builds without features and for a bare target, tests, docs, a short fuzz run, code size.
+A missing Mosquitto is installed through the system's package manager where that needs no password;
+otherwise the step fails and says the command. A step that cannot run here (no nightly compiler, say)
+tells so and is no failure. Each step's output is kept in target/xtask/logs.
+
+The last line holds the totals of all test runners: 'N passed, N failed'. A step that fails without a
+failing test counts as one failure. --list prints the steps.",
+    flags: &[
+        Flag { name: "fast", value: None, about: "leaves out the slow steps" },
+        Flag { name: "only", value: Some("STEP"), about: "runs this step (may be repeated)" },
+        Flag { name: "list", value: None, about: "prints the steps, runs none" },
+        Flag { name: "no-install", value: None, about: "installs nothing, only says what is missing" },
+        Flag { name: "verbose", value: None, about: "shows all output as it comes" },
+    ],
+    run,
+};
+
+const STEPS: &[Step] = &[
+    Step { name: "tools", about: "Mosquitto is there, or is installed", slow: false, run: tools },
+    Step { name: "format", about: "rustfmt changes nothing", slow: false, run: format },
+    Step {
+        name: "clippy",
+        about: "no warning, in any useful set of features",
+        slow: false,
+        run: clippy,
+    },
+    Step {
+        name: "alone",
+        about: "the libraries build alone, without features",
+        slow: false,
+        run: alone,
+    },
+    Step { name: "bare", about: "and for thumbv7m-none-eabi", slow: false, run: bare },
+    Step {
+        name: "no-std",
+        about: "a conversation without std, alloc or allocator",
+        slow: false,
+        run: no_std,
+    },
+    Step { name: "tests", about: "tests of all crates, all features", slow: false, run: tests },
+    Step {
+        name: "featureless",
+        about: "tests of the libraries without features",
+        slow: true,
+        run: featureless,
+    },
+    Step { name: "doc-tests", about: "every example in the docs", slow: false, run: doc_tests },
+    Step { name: "docs", about: "the docs build without warning", slow: false, run: docs },
+    Step { name: "benches", about: "every benchmark runs once", slow: true, run: benches },
+    Step {
+        name: "rust-version",
+        about: "the oldest Rust promised builds the libraries",
+        slow: true,
+        run: rust_version,
+    },
+    Step {
+        name: "fuzz",
+        about: "a few seconds of each fuzz target",
+        slow: true,
+        run: fuzz_briefly,
+    },
+    Step {
+        name: "footprint",
+        about: "code size on a Cortex-M3 is below its limit",
+        slow: true,
+        run: footprint,
+    },
+];
+
+/// Sets of features of `mqtt-core` that users have.
+const FEATURES: &[&str] = &["", "alloc", "std", "bytes", "mqttbytes"];
+
+/// Seconds for each fuzz target.
+const FUZZ_SECONDS: u64 = 10;
+
+fn run(args: &Args) -> Outcome {
+    if args.has("list") {
+        for Step { name, about, slow, .. } in STEPS {
+            println!("  {name:<14} {about}{}", if *slow { " (slow)" } else { "" });
+        }
+        return Ok(Closing { line: format!("{} steps", STEPS.len()), ok: true });
+    }
+    let only: Vec<&str> = args.values("only").collect();
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        return Err(Error::Usage(format!("no step '{unknown}'; there are {}", names.join(", "))));
+    }
+    let workspace = Workspace::find()?;
+    let (chosen, left_out): (Vec<&Step>, Vec<&Step>) = STEPS.iter().partition(|step| {
+        if only.is_empty() { !(args.has("fast") && step.slow) } else { only.contains(&step.name) }
+    });
+    let verbose = args.has("verbose");
+    let summary = steps::run(chosen, &workspace, !args.has("no-install"), verbose)?;
+
+    println!();
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(|step| step.name).collect();
+        println!("left out as asked: {}", names.join(", "));
+    }
+    if !summary.not_run.is_empty() {
+        println!("could not run here: {}", summary.not_run.join(", "));
+    }
+    if summary.tally.skipped > 0 {
+        println!("tests ignored: {}", summary.tally.skipped);
+    }
+    if !summary.failed.is_empty() {
+        println!("steps that failed: {}", summary.failed.join(", "));
+    }
+    println!("steps that passed: {}", summary.passed.join(", "));
+    Ok(Closing { line: summary.tally.to_string(), ok: summary.failed.is_empty() })
+}
+
+fn done() -> Result<Report, String> {
+    Ok(Report::Done(String::new()))
+}
+
+fn tools(context: &Context<'_>) -> Result<Report, String> {
+    let Context { workspace, log, may_install, .. } = context;
+    setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
+    let help = shell::ask(workspace.program("mosquitto").arg("-h")).unwrap_or_default();
+    Ok(Report::Done(help.lines().next().unwrap_or("mosquitto").to_owned()))
+}
+
+/// Manifests of the workspaces beside the root one that are there.
+fn other_workspaces(workspace: &Workspace) -> impl Iterator<Item = String> {
+    ["fuzz", "xtask/footprint", "xtask/no-std-check"]
+        .into_iter()
+        .map(|dir| format!("{dir}/Cargo.toml"))
+        .filter(|manifest| workspace.root.join(manifest).is_file())
+}
+
+fn format(context: &Context<'_>) -> Result<Report, String> {
+    context.cargo(&["fmt", "--all", "--check"])?;
+    for manifest in other_workspaces(context.workspace) {
+        context.cargo(&["fmt", "--manifest-path", &manifest, "--check"])?;
+    }
+    done()
+}
+
+fn clippy(context: &Context<'_>) -> Result<Report, String> {
+    let warnings = ["--", "-D", "warnings"];
+    let all = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    context.cargo(&[&all[..], &warnings].concat())?;
+    for features in FEATURES {
+        let library =
+            ["clippy", "-p", "mqtt-core", "--no-default-features", "--features", features];
+        context.cargo(&[&library[..], &warnings].concat())?;
+    }
+    done()
+}
+
+fn alone(context: &Context<'_>) -> Result<Report, String> {
+    // In one call they would unify their features.
+    for library in ["mqtt-core", "watchdog-core"] {
+        context.cargo(&["build", "-p", library, "--no-default-features"])?;
+    }
+    done()
+}
+
+fn bare(context: &Context<'_>) -> Result<Report, String> {
+    let Context { workspace, log, may_install, .. } = context;
+    let toolchain = match Bare::reach(workspace, log, *may_install) {
+        Ok(toolchain) => toolchain,
+        Err(why) => return Ok(Report::NotRun(why)),
+    };
+    for (library, features) in [("mqtt-core", ""), ("watchdog-core", ""), ("mqtt-core", "bytes")] {
+        let mut cargo = toolchain.cargo(workspace, "build", "bare");
+        cargo.args(["-p", library, "--no-default-features", "--features", features]);
+        context.run(&mut cargo)?;
+    }
+    Ok(Report::Done(format!("{}, {}", bare::TARGET, toolchain.describe(workspace))))
+}
+
+fn no_std(context: &Context<'_>) -> Result<Report, String> {
+    Ok(Report::NotRun(format!("{} has no client yet", context.workspace.root.display())))
+}
+
+fn tests(context: &Context<'_>) -> Result<Report, String> {
+    test_run(context, &["--workspace", "--all-features"])
+}
+
+fn featureless(context: &Context<'_>) -> Result<Report, String> {
+    test_run(context, &["-p", "mqtt-core", "-p", "watchdog-core", "--no-default-features"])
+}
+
+fn test_run(context: &Context<'_>, what: &[&str]) -> Result<Report, String> {
+    let workspace = context.workspace;
+    let mut cargo = workspace.cargo();
+    let nextest = shell::ask(workspace.cargo().args(["nextest", "--version"])).is_some();
+    if nextest {
+        cargo.args(["nextest", "run", "--no-fail-fast"]);
+    } else {
+        cargo.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
+    }
+    let tally = context.tests(cargo.args(what))?;
+    let runner = if nextest { "cargo nextest" } else { "cargo test" };
+    Ok(Report::Done(format!("{} passed by {runner}", tally.passed)))
+}
+
+fn doc_tests(context: &Context<'_>) -> Result<Report, String> {
+    let mut cargo = context.workspace.cargo();
+    cargo.args(["test", "--doc", "--workspace", "--all-features", "--no-fail-fast"]);
+    let tally = context.tests(&mut cargo)?;
+    Ok(Report::Done(format!("{} passed", tally.passed)))
+}
+
+fn docs(context: &Context<'_>) -> Result<Report, String> {
+    let mut cargo = context.workspace.cargo();
+    cargo.args(["doc", "--no-deps", "-p", "mqtt-core", "-p", "watchdog-core", "--all-features"]);
+    context.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
+    done()
+}
+
+fn benches(context: &Context<'_>) -> Result<Report, String> {
+    // Without '--bench' on its command line, criterion runs each benchmark once and measures nothing.
+    context.cargo(&["test", "-p", "mqtt-benches", "--benches"])?;
+    done()
+}
+
+fn rust_version(context: &Context<'_>) -> Result<Report, String> {
+    let workspace = context.workspace;
+    let manifest =
+        fs::read_to_string(workspace.root.join("Cargo.toml")).map_err(|e| e.to_string())?;
+    let promised = promised_version(&manifest).ok_or("no rust-version in Cargo.toml")?;
+    let list = shell::ask(workspace.program("rustup").args(["toolchain", "list"]));
+    let Some(toolchain) = list.as_deref().and_then(|list| toolchain_of(list, promised)) else {
+        return Ok(Report::NotRun(format!(
+            "Rust {promised} is not at hand (rustup toolchain install {promised}); \
+             clippy has checked the use of std against it"
+        )));
+    };
+    let mut cargo = workspace.rustup(toolchain);
+    cargo.args(["build", "-p", "mqtt-core", "-p", "watchdog-core", "--all-features"]);
+    context.run(cargo.env("CARGO_TARGET_DIR", workspace.scratch("rust-version")?))?;
+    Ok(Report::Done(toolchain.to_owned()))
+}
+
+/// The `rust-version` of a manifest.
+fn promised_version(manifest: &str) -> Option<&str> {
+    let line = manifest.lines().find_map(|line| line.trim().strip_prefix("rust-version"))?;
+    line.split('"').nth(1)
+}
+
+/// The toolchain of that version in `rustup toolchain list`.
+fn toolchain_of<'a>(list: &'a str, version: &str) -> Option<&'a str> {
+    list.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find(|name| name.strip_prefix(version).is_some_and(|rest| rest.starts_with(['.', '-'])))
+}
+
+fn fuzz_briefly(context: &Context<'_>) -> Result<Report, String> {
+    let Context { workspace, log, .. } = context;
+    match fuzz::ready(workspace) {
+        Err(why) => Ok(Report::NotRun(format!("{why}; the corpora ran among the tests"))),
+        Ok(targets) => {
+            for target in &targets {
+                fuzz::run_target(workspace, log, target, FUZZ_SECONDS)?;
+            }
+            Ok(Report::Done(format!("{} targets, {FUZZ_SECONDS} s each", targets.len())))
+        }
+    }
+}
+
+fn footprint(context: &Context<'_>) -> Result<Report, String> {
+    let Context { workspace, log, may_install, .. } = context;
+    let toolchain = match Bare::reach(workspace, log, *may_install) {
+        Ok(toolchain) => toolchain,
+        Err(why) => return Ok(Report::NotRun(why)),
+    };
+    let measured = footprint::measure(workspace, log, toolchain)?;
+    footprint::verdict(&measured).map(Report::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_promised_version_is_read_from_the_manifest() {
+        let manifest = "[workspace.package]\nedition = \"2024\"\nrust-version = \"1.85\"\n";
+        assert_eq!(promised_version(manifest), Some("1.85"));
+        assert_eq!(promised_version("[package]\n"), None);
+    }
+
+    #[test]
+    fn a_toolchain_is_found_by_its_version_alone() {
+        let list = "stable-x86_64 (active, default)\n1.850-x\n1.85.1-x86_64-unknown-linux-gnu\n";
+        assert_eq!(toolchain_of(list, "1.85"), Some("1.85.1-x86_64-unknown-linux-gnu"));
+        assert_eq!(toolchain_of("1.85-x86_64\n", "1.85"), Some("1.85-x86_64"));
+        assert_eq!(toolchain_of("1.95.0-x86_64\n", "1.85"), None);
+    }
+
+    #[test]
+    fn no_two_steps_share_a_name() {
+        for (i, step) in STEPS.iter().enumerate() {
+            assert!(STEPS.iter().skip(i + 1).all(|other| other.name != step.name), "{}", step.name);
+            assert!(!step.name.contains(['/', ' ']), "'{}' names a log file", step.name);
+        }
+    }
+}
