@@ -1,1 +1,44 @@
-//! What the system tests share: real brokers and independent clients.
+//! What the system tests share: real brokers, independent clients, scripted peers.
+//!
+//! A system test shows the crates at work against something that this project did not write, so that two halves of it
+//! never only agree with each other:
+//!
+//! - [`Mosquitto`]: a broker of the test's own, on a free loopback port, with its own configuration in a temporary
+//!   folder; it can be stopped, killed, frozen and started again.
+//! - [`Subscriber`], [`Publisher`] (`mosquitto_sub`, `mosquitto_pub`) and [`Paho`] (the Python client): what sits on the
+//!   other side.
+//! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for what no real peer would do.
+//! - [`Tunnel`]: TLS in front of a plain connection.
+//!
+//! Rules that they keep: no sleep stands for an event; every wait has a limit and, when it is reached, fails the test
+//! naming what was awaited and what was seen instead; a program that is missing fails the test with the command that
+//! installs it; every process ends with the test that started it. That a message does *not* come is shown by a later one
+//! that comes first, not by waiting.
+//!
+//! ```no_run
+//! use mqtt_core::QoS;
+//! use system_tests::{Message, Mosquitto, Publisher, SOON, Subscriber};
+//!
+//! let broker = Mosquitto::start();
+//! let subscriber = Subscriber::new(&broker, "s").filter("a/#", QoS::AtLeastOnce).start();
+//! Publisher::new(&broker, "p").publish("a/b", b"hi", QoS::AtLeastOnce, false);
+//! assert_eq!(subscriber.next(SOON), Message::new("a/b", b"hi", QoS::AtLeastOnce, false));
+//! ```
+
+mod broker;
+mod fake_broker;
+mod link;
+mod message;
+mod mosquitto_clients;
+mod paho;
+mod process;
+mod tls;
+
+pub use broker::{Config, Mosquitto};
+pub use fake_broker::{Door, FakeBroker};
+pub use link::{Frame, Link};
+pub use message::{Message, content};
+pub use mosquitto_clients::{Publisher, RawSubscriber, Subscriber, SubscriberConfig};
+pub use paho::{Paho, PahoConfig};
+pub use process::{Lines, SOON};
+pub use tls::Tunnel;
