@@ -15,7 +15,129 @@
 
 use thiserror::Error;
 
-use crate::topic::TopicError;
+use crate::{codec::Refusal, topic::TopicError};
+
+/// Why a request was not taken. Nothing has changed; the remedies differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Every slot holds a request in flight. Wait for an event that ends one.
+    #[error("{in_flight} requests in flight, the window is full")]
+    WindowFull {
+        /// Requests in flight: the number of slots.
+        in_flight: usize,
+    },
+    /// The packet does not fit beside what waits in the outbox. Let the driver drain it.
+    #[error("packet of {needed} bytes, the outbox has {free} free")]
+    OutboxFull {
+        /// Bytes that the packet takes.
+        needed: usize,
+        /// Bytes that requests can take now.
+        free: usize,
+    },
+    /// The packet never fits: it, or its answer, is larger than the storage that it has to pass.
+    #[error("packet of {needed} bytes, there is room for {capacity}")]
+    TooLarge {
+        /// Bytes that the packet, or its answer, takes.
+        needed: usize,
+        /// Bytes that there are for it at the most.
+        capacity: usize,
+    },
+    /// The packet has no form on the wire.
+    #[error("{0}")]
+    Encode(#[from] EncodeError),
+    /// A topic name or filter is not one.
+    #[error("{0}")]
+    Topic(#[from] TopicError),
+    /// 4,096 SUBSCRIBE packets are kept for renewal. Subscribe with more filters a packet.
+    #[error("4,096 SUBSCRIBE packets are kept for renewal")]
+    TooManySubscriptions,
+    /// The message is acknowledged already, or its connection is gone: it will come again.
+    #[error("the message is not, or no longer, to be acknowledged")]
+    StaleDelivery,
+}
+
+/// Why `Client::new` did not make a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The CONNECT cannot be encoded from these options.
+    #[error("options: {0}")]
+    Connect(EncodeError),
+    /// The outbox does not hold the CONNECT and its smallest reserve.
+    #[error("the outbox has {capacity} bytes, at least {needed} are needed")]
+    OutboxTooSmall {
+        /// Bytes that the outbox needs to have at least.
+        needed: usize,
+        /// Bytes that it has.
+        capacity: usize,
+    },
+    /// There is no slot, or there are more than there are packet ids for requests.
+    #[error("{count} slots, from 1 to {most} are possible")]
+    Window {
+        /// Slots given.
+        count: usize,
+        /// Slots that are possible.
+        most: usize,
+    },
+    /// `Options::receive_capacity` is less than the 16 bytes that the fixed packets take.
+    #[error("receive capacity of {capacity} bytes, at least 16 are needed")]
+    ReceiveCapacity {
+        /// The capacity given.
+        capacity: usize,
+    },
+}
+
+/// Why a connection is over, by the broker's doing or its silence. The session is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Fatal {
+    /// The broker broke a rule of the protocol [MQTT-4.8.0-1].
+    #[error("{0} [{statement}]", statement = .0.statement())]
+    Violation(#[from] Violation),
+    /// The broker refused the connection.
+    #[error("connection refused: {0}")]
+    Refused(#[from] Refusal),
+    /// No CONNACK within `Options::connect_timeout`.
+    #[error("no CONNACK in time")]
+    ConnectTimeout,
+    /// No PINGRESP within `Options::ping_timeout` [MQTT-3.12.4-1].
+    #[error("no PINGRESP in time")]
+    PingTimeout,
+    /// The transport took no bytes for `Options::ping_timeout` after the keep alive had run out.
+    #[error("the transport takes no bytes")]
+    Stalled,
+    /// A packet above `Options::max_packet`, or one that is no PUBLISH above `Options::receive_capacity`.
+    #[error("packet of {len} bytes, the limit is {limit}")]
+    PacketTooLarge {
+        /// Bytes of the packet.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// More QoS 2 messages under way than there are slots to remember their ids. Nothing was acknowledged that was
+    /// not taken: the broker sends it again on the next connection.
+    #[error("{slots} QoS 2 messages under way, no slot for another")]
+    InboundFull {
+        /// Slots that there are.
+        slots: usize,
+    },
+}
+
+/// Why the client is offline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// `Client::disconnect` was called.
+    #[error("disconnected on request")]
+    Requested,
+    /// The transport closed, or could not be opened.
+    #[error("the transport closed")]
+    TransportClosed,
+    /// The client closed it.
+    #[error("{0}")]
+    Fatal(#[from] Fatal),
+}
 
 /// A rule of the standard that received bytes break.
 ///
@@ -95,7 +217,7 @@ pub enum Violation {
     /// Session present though a clean session was asked for.
     #[error("session present after a clean session was asked for")]
     SessionPresentClean,
-    /// A SUBSCRIBE or UNSUBSCRIBE without a filter, or a SUBACK without a code.
+    /// A SUBSCRIBE without a filter.
     #[error("SUBSCRIBE without a filter")]
     SubscribeEmpty,
     /// An UNSUBSCRIBE without a filter.
@@ -107,15 +229,15 @@ pub enum Violation {
     /// A SUBACK code other than 0, 1, 2 and (in 3.1.1) 0x80.
     #[error("reserved SUBACK code")]
     SubAckCode,
-    /// A SUBACK whose codes are not as many as the filters of its SUBSCRIBE.
+    /// A SUBACK whose codes are not as many as the filters of its SUBSCRIBE, or that has none.
     #[error("SUBACK codes are not as many as the filters")]
     SubAckCount,
     /// Something else before the CONNACK.
     #[error("a packet before the CONNACK")]
     BeforeConnAck,
-    /// A second CONNACK on one connection.
-    #[error("a second CONNACK")]
-    SecondConnAck,
+    /// A CONNACK that answers no CONNECT: a second one, or one before the CONNECT was sent whole.
+    #[error("a CONNACK that answers no CONNECT")]
+    UnexpectedConnAck,
     /// A packet that only a client may send.
     #[error("a packet that only a client may send")]
     Direction,
@@ -170,7 +292,7 @@ impl Violation {
             | Self::Truncated
             | Self::TrailingBytes
             | Self::ConnAckFlags
-            | Self::SecondConnAck
+            | Self::UnexpectedConnAck
             | Self::Direction
             | Self::WrongAck => "MQTT-4.8.0-1",
         }
@@ -208,12 +330,21 @@ pub enum EncodeError {
     /// A PUBLISH of QoS 0 with a packet id [MQTT-2.3.1-5] or with DUP [MQTT-3.3.1-2].
     #[error("PUBLISH of QoS 0 with a packet id or DUP")]
     QoS0,
-    /// A SUBSCRIBE or UNSUBSCRIBE without a filter [MQTT-3.8.3-3], [MQTT-3.10.3-2], or a SUBACK without a code.
+    /// A SUBSCRIBE or UNSUBSCRIBE without a filter [MQTT-3.8.3-3], [MQTT-3.10.3-2].
     #[error("no filter")]
     NoFilter,
+    /// Session present in a CONNACK that refuses the connection [MQTT-3.2.2-4].
+    #[error("session present in a refusing CONNACK")]
+    SessionPresent,
     /// A SUBACK code 0x80, which 3.1 does not have, or session present, which it does not have either.
     #[error("3.1 has no form for this")]
     NotInV31,
+    /// DUP in a PUBREL, SUBSCRIBE or UNSUBSCRIBE, which is a reserved bit in 3.1.1 [MQTT-2.2.2-1].
+    #[error("3.1.1 has no form for this")]
+    NotInV311,
+    /// Session present in a CONNACK that refuses the connection [MQTT-3.2.2-4].
+    #[error("session present in a refusing CONNACK")]
+    SessionPresentRefused,
 }
 
 impl From<TopicError> for Violation {

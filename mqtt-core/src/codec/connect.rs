@@ -1,0 +1,364 @@
+//! CONNECT and CONNACK, and with them most of what 3.1 and 3.1.1 differ in. Sections 3.1 and 3.2 of the standard.
+
+use thiserror::Error;
+
+use super::{
+    PacketType, Protocol, QoS,
+    ack::no_flags,
+    cursor::{Reader, Writer, field_len, string_len},
+    header::frame_len,
+};
+use crate::{
+    error::{EncodeError, Violation},
+    topic::Topic,
+};
+
+const CLEAN_SESSION: u8 = 0x02;
+const WILL: u8 = 0x04;
+const WILL_QOS_SHIFT: u8 = 3;
+const WILL_QOS: u8 = 0b11 << WILL_QOS_SHIFT;
+const WILL_RETAIN: u8 = 0x20;
+const PASSWORD: u8 = 0x40;
+const USER: u8 = 0x80;
+/// Characters of a client id in 3.1.
+const V31_CLIENT_ID: usize = 23;
+
+/// A CONNECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect<'a> {
+    /// The version spoken from here on.
+    pub protocol: Protocol,
+    /// Who the client is. 3.1: 1 to 23 characters; 3.1.1: up to 65,535 bytes, empty only with a clean session.
+    pub client_id: &'a str,
+    /// Start without a session, and leave none.
+    pub clean_session: bool,
+    /// The longest silence of the client, in seconds; 0: any.
+    pub keep_alive: u16,
+    /// What is published when the client goes without a DISCONNECT.
+    pub will: Option<Will<'a>>,
+    /// User name and password.
+    pub login: Option<Login<'a>>,
+}
+
+/// What the broker publishes when the client goes without a DISCONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Will<'a> {
+    /// Where it is published.
+    pub topic: Topic<'a>,
+    /// What is published: up to 65,535 bytes.
+    pub payload: &'a [u8],
+    /// How surely it is delivered.
+    pub qos: QoS,
+    /// Whether it is retained.
+    pub retain: bool,
+}
+
+/// User name and password.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Login<'a> {
+    /// User name: up to 65,535 bytes, may be empty.
+    pub user: &'a str,
+    /// Password: up to 65,535 bytes. A password without a user name has no form [MQTT-3.1.2-22].
+    pub password: Option<&'a [u8]>,
+}
+
+/// A CONNACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnAck {
+    /// The broker has a session for this client; always false in 3.1, which does not tell.
+    pub session_present: bool,
+    /// Whether the connection is accepted.
+    pub result: Result<(), Refusal>,
+}
+
+/// Why a broker refuses a connection: the CONNACK return codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Refusal {
+    /// 1: the broker does not speak this protocol version.
+    #[error("unacceptable protocol version")]
+    ProtocolVersion = 1,
+    /// 2: the client id is well-formed and not allowed.
+    #[error("client id rejected")]
+    IdentifierRejected = 2,
+    /// 3: the broker is there, the service is not.
+    #[error("server unavailable")]
+    ServerUnavailable = 3,
+    /// 4: user name or password are malformed; many brokers say so of wrong ones.
+    #[error("bad user name or password")]
+    BadLogin = 4,
+    /// 5: the client may not connect.
+    #[error("not authorized")]
+    NotAuthorized = 5,
+}
+
+impl<'a> Connect<'a> {
+    /// The CONNECT with this first byte, of which only the flags are looked at, and this body: all that follows the
+    /// fixed header.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: the rule broken.
+    pub fn decode(first: u8, body: &'a [u8]) -> Result<Self, Violation> {
+        no_flags(first)?;
+        let mut reader = Reader::new(body);
+        let protocol = match reader.field()? {
+            b"MQTT" => Protocol::V311,
+            b"MQIsdp" => Protocol::V31,
+            // [MQTT-3.1.2-1]
+            _ => return Err(Violation::ProtocolName),
+        };
+        // [MQTT-3.1.2-2]
+        if reader.u8()? != protocol.level() {
+            return Err(Violation::ProtocolLevel);
+        }
+        let flags = reader.u8()?;
+        check_flags(flags)?;
+        let clean_session = flags & CLEAN_SESSION != 0;
+        let keep_alive = reader.u16()?;
+        // [MQTT-3.1.3-1]: client id, will topic, will payload, user name, password.
+        let client_id = reader.string()?;
+        if !is_client_id(protocol, client_id, clean_session) {
+            return Err(Violation::ClientId);
+        }
+        let will = if flags & WILL == 0 { None } else { Some(Will::read(&mut reader, flags)?) };
+        let login = Login::read(&mut reader, flags, protocol)?;
+        reader.end()?;
+        Ok(Self { protocol, client_id, clean_session, keep_alive, will, login })
+    }
+
+    /// Bytes that it takes on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::ClientId`], [`EncodeError::NullCharacter`], [`EncodeError::FieldTooLong`].
+    pub fn encoded_len(&self) -> Result<usize, EncodeError> {
+        frame_len(self.remaining()?)
+    }
+
+    /// Writes it to the front of `out` and gives its length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connect::encoded_len`], and [`EncodeError::NoSpace`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let first = (PacketType::Connect as u8) << 4;
+        let (mut writer, len) = Writer::packet(out, first, self.remaining()?)?;
+        writer.field(self.protocol.name().as_bytes());
+        writer.u8(self.protocol.level());
+        writer.u8(self.flags());
+        writer.u16(self.keep_alive);
+        writer.field(self.client_id.as_bytes());
+        if let Some(will) = &self.will {
+            writer.field(will.topic.as_bytes());
+            writer.field(will.payload);
+        }
+        if let Some(login) = &self.login {
+            writer.field(login.user.as_bytes());
+            if let Some(password) = login.password {
+                writer.field(password);
+            }
+        }
+        Ok(len)
+    }
+
+    fn remaining(&self) -> Result<usize, EncodeError> {
+        // [MQTT-3.1.3-7], [MQTT-3.1.3-8]
+        if !is_client_id(self.protocol, self.client_id, self.clean_session) {
+            return Err(EncodeError::ClientId);
+        }
+        // Besides the name: its length, level, flags and keep alive.
+        let mut len = 2 + self.protocol.name().len() + 4 + string_len(self.client_id)?;
+        if let Some(will) = &self.will {
+            len += field_len(will.topic.as_bytes())? + field_len(will.payload)?;
+        }
+        if let Some(login) = &self.login {
+            len += string_len(login.user)?;
+            if let Some(password) = login.password {
+                len += field_len(password)?;
+            }
+        }
+        Ok(len)
+    }
+
+    fn flags(&self) -> u8 {
+        let mut flags = if self.clean_session { CLEAN_SESSION } else { 0 };
+        if let Some(will) = &self.will {
+            flags |= WILL | (will.qos as u8) << WILL_QOS_SHIFT;
+            flags |= if will.retain { WILL_RETAIN } else { 0 };
+        }
+        if let Some(login) = &self.login {
+            flags |= USER | if login.password.is_some() { PASSWORD } else { 0 };
+        }
+        flags
+    }
+}
+
+const fn check_flags(flags: u8) -> Result<(), Violation> {
+    // [MQTT-3.1.2-3]
+    if flags & 0x01 != 0 {
+        return Err(Violation::ConnectReserved);
+    }
+    // [MQTT-3.1.2-11], [MQTT-3.1.2-13], [MQTT-3.1.2-15]
+    if flags & WILL == 0 && flags & (WILL_QOS | WILL_RETAIN) != 0 {
+        return Err(Violation::WillFlags);
+    }
+    // [MQTT-3.1.2-14]
+    if flags & WILL_QOS == WILL_QOS {
+        return Err(Violation::WillQoS);
+    }
+    // [MQTT-3.1.2-22]
+    if flags & USER == 0 && flags & PASSWORD != 0 {
+        return Err(Violation::PasswordWithoutUser);
+    }
+    Ok(())
+}
+
+fn is_client_id(protocol: Protocol, id: &str, clean_session: bool) -> bool {
+    match protocol {
+        // [MQTT-3.1.3-7]
+        Protocol::V311 => clean_session || !id.is_empty(),
+        Protocol::V31 => !id.is_empty() && id.chars().nth(V31_CLIENT_ID).is_none(),
+    }
+}
+
+impl<'a> Will<'a> {
+    /// A will of QoS 0 that is not retained.
+    pub const fn new(topic: Topic<'a>, payload: &'a [u8]) -> Self {
+        Self { topic, payload, qos: QoS::AtMostOnce, retain: false }
+    }
+
+    /// The same with this QoS.
+    pub const fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// The same with this retain flag.
+    pub const fn retain(mut self, retain: bool) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    fn read(reader: &mut Reader<'a>, flags: u8) -> Result<Self, Violation> {
+        // [MQTT-3.1.3-10]
+        let topic = Topic::from_bytes(reader.field()?)?;
+        let payload = reader.field()?;
+        let qos = QoS::from_bits((flags & WILL_QOS) >> WILL_QOS_SHIFT).ok_or(Violation::WillQoS)?;
+        Ok(Self { topic, payload, qos, retain: flags & WILL_RETAIN != 0 })
+    }
+}
+
+impl<'a> Login<'a> {
+    /// A user name, with or without a password.
+    pub const fn new(user: &'a str, password: Option<&'a [u8]>) -> Self {
+        Self { user, password }
+    }
+
+    fn read(
+        reader: &mut Reader<'a>,
+        flags: u8,
+        protocol: Protocol,
+    ) -> Result<Option<Self>, Violation> {
+        // Section 3.1 of 3.1: flags may announce a user name and a password that the packet ends before.
+        let may_be_missing = protocol == Protocol::V31;
+        if flags & USER == 0 || (may_be_missing && reader.is_empty()) {
+            return Ok(None);
+        }
+        // [MQTT-3.1.3-11]
+        let user = reader.string()?;
+        let password = if flags & PASSWORD == 0 || (may_be_missing && reader.is_empty()) {
+            None
+        } else {
+            Some(reader.field()?)
+        };
+        Ok(Some(Self { user, password }))
+    }
+}
+
+/// Without the password, which has no place in a log.
+impl core::fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let password = self.password.map(|_| "***");
+        f.debug_struct("Login").field("user", &self.user).field("password", &password).finish()
+    }
+}
+
+impl ConnAck {
+    /// The CONNACK with this first byte, of which only the flags are looked at, and this body: all that follows the
+    /// fixed header.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: the rule broken.
+    pub const fn decode(first: u8, body: &[u8], protocol: Protocol) -> Result<Self, Violation> {
+        if let Err(violation) = no_flags(first) {
+            return Err(violation);
+        }
+        let (flags, code) = match body {
+            [flags, code] => (*flags, *code),
+            [] | [_] => return Err(Violation::Truncated),
+            [_, _, _, ..] => return Err(Violation::TrailingBytes),
+        };
+        let session_present = match (protocol, flags) {
+            // 3.1: 'reserved values, not used'.
+            (Protocol::V31, _) | (Protocol::V311, 0) => false,
+            (Protocol::V311, 1) => true,
+            (Protocol::V311, _) => return Err(Violation::ConnAckFlags),
+        };
+        let result = match Refusal::from_code(code) {
+            Some(refusal) => Err(refusal),
+            None if code == 0 => Ok(()),
+            // [MQTT-3.2.2-6]
+            None => return Err(Violation::ConnAckCode),
+        };
+        // [MQTT-3.2.2-4]
+        if session_present && result.is_err() {
+            return Err(Violation::SessionPresentRefused);
+        }
+        Ok(Self { session_present, result })
+    }
+
+    /// Writes it to the front of `out` and gives its length, 4.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NotInV31`], [`EncodeError::SessionPresentRefused`], [`EncodeError::NoSpace`].
+    pub fn encode(&self, out: &mut [u8], protocol: Protocol) -> Result<usize, EncodeError> {
+        if self.session_present && protocol == Protocol::V31 {
+            return Err(EncodeError::NotInV31);
+        }
+        let code = match self.result {
+            Ok(()) => 0,
+            // [MQTT-3.2.2-4]
+            Err(_) if self.session_present => return Err(EncodeError::SessionPresentRefused),
+            Err(refusal) => refusal.code(),
+        };
+        let (mut writer, len) = Writer::packet(out, (PacketType::ConnAck as u8) << 4, 2)?;
+        writer.u8(self.session_present.into());
+        writer.u8(code);
+        Ok(len)
+    }
+}
+
+impl Refusal {
+    /// The return code in the CONNACK.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The refusal with this return code; `None` for 0, which is no refusal, and above 5.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::ProtocolVersion,
+            2 => Self::IdentifierRejected,
+            3 => Self::ServerUnavailable,
+            4 => Self::BadLogin,
+            5 => Self::NotAuthorized,
+            _ => return None,
+        })
+    }
+}

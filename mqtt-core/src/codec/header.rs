@@ -1,0 +1,120 @@
+//! The fixed header: the first byte, and the remaining length in one to four bytes. Section 2.2 of the standard.
+
+use super::cursor::Writer;
+use crate::error::{EncodeError, Violation};
+
+/// The largest remaining length.
+pub(super) const MAX_REMAINING: usize = 268_435_455;
+
+/// The fixed header of a packet: 2 to 5 bytes.
+///
+/// ```
+/// use mqtt_core::codec::Header;
+///
+/// let header = Header::decode(&[0x30, 0x80, 0x01])?.expect("the header is whole");
+/// assert_eq!((header.first(), header.remaining()), (0x30, 128));
+/// assert_eq!((header.header_len(), header.frame_len()), (3, 131));
+/// assert_eq!(Header::decode(&[0x30, 0x80])?, None, "more bytes are needed");
+/// # Ok::<(), mqtt_core::Violation>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Header {
+    first: u8,
+    header_len: u8,
+    remaining: u32,
+}
+
+impl Header {
+    /// The header at the front of `bytes`; `None`: more bytes are needed.
+    ///
+    /// Type and flags are not looked at. A remaining length in more bytes than it takes (`0x82 0x00` for 2) is
+    /// accepted: section 2.2.3 gives the algorithm and nowhere asks for the shortest form.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::RemainingLength`].
+    #[inline]
+    pub const fn decode(bytes: &[u8]) -> Result<Option<Self>, Violation> {
+        match bytes {
+            [first, remaining @ ..=0x7F, ..] => {
+                Ok(Some(Self { first: *first, header_len: 2, remaining: *remaining as u32 }))
+            }
+            [first, rest @ ..] => Self::decode_long(*first, rest),
+            [] => Ok(None),
+        }
+    }
+
+    const fn decode_long(first: u8, mut rest: &[u8]) -> Result<Option<Self>, Violation> {
+        let mut remaining = 0;
+        let mut header_len = 1;
+        while let [byte, tail @ ..] = rest {
+            remaining |= ((*byte & 0x7F) as u32) << (7 * (header_len - 1));
+            header_len += 1;
+            if *byte & 0x80 == 0 {
+                return Ok(Some(Self { first, header_len, remaining }));
+            }
+            if header_len == 5 {
+                return Err(Violation::RemainingLength);
+            }
+            rest = tail;
+        }
+        Ok(None)
+    }
+
+    /// Writes a header to the front of `out` and gives its length; there has to be room for the rest of the packet
+    /// as well only when that is written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::PacketTooLong`], [`EncodeError::NoSpace`].
+    pub fn encode(first: u8, remaining: usize, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = frame_len(remaining)? - remaining;
+        let available = out.len();
+        if available < needed {
+            return Err(EncodeError::NoSpace { needed, available });
+        }
+        Writer::new(out).header(first, remaining);
+        Ok(needed)
+    }
+
+    /// The first byte: packet type in the high four bits, flags in the low ones.
+    #[must_use]
+    pub const fn first(&self) -> u8 {
+        self.first
+    }
+
+    /// Bytes of the header.
+    #[must_use]
+    pub const fn header_len(&self) -> usize {
+        self.header_len as usize
+    }
+
+    /// Bytes of the packet after the header.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.remaining as usize
+    }
+
+    /// Bytes of the packet, header included.
+    #[must_use]
+    pub const fn frame_len(&self) -> usize {
+        self.header_len() + self.remaining()
+    }
+}
+
+/// Bytes of a packet with `remaining` bytes after its header.
+#[inline]
+pub(super) const fn frame_len(remaining: usize) -> Result<usize, EncodeError> {
+    let header = if remaining <= 0x7F {
+        2
+    } else if remaining <= 0x3FFF {
+        3
+    } else if remaining <= 0x1F_FFFF {
+        4
+    } else if remaining <= MAX_REMAINING {
+        5
+    } else {
+        return Err(EncodeError::PacketTooLong);
+    };
+    Ok(header + remaining)
+}

@@ -1,0 +1,206 @@
+//! PUBLISH: section 3.3 of the standard.
+//!
+//! [`PublishHead`] reads everything but the payload and needs no more than that to be there; [`Publish::decode`] is
+//! the same with a payload behind it.
+
+use super::{PacketId, PacketType, QoS, cursor::Writer, header::frame_len};
+use crate::{
+    error::{EncodeError, Violation},
+    topic::Topic,
+};
+
+const FIRST: u8 = (PacketType::Publish as u8) << 4;
+const DUP: u8 = 0b1000;
+const RETAIN: u8 = 0b0001;
+
+/// A PUBLISH, and what a client is asked to publish.
+///
+/// ```
+/// use mqtt_core::{PacketId, Publish, QoS, topic};
+///
+/// let mut publish = Publish::new(topic!("a/b"), b"21.5").qos(QoS::AtLeastOnce).retain(true);
+/// publish.id = PacketId::new(1); // a client chooses this one itself
+/// let mut out = [0; 16];
+/// assert_eq!(publish.encode(&mut out), Ok(13));
+/// assert_eq!(&out[..13], b"\x33\x0B\0\x03a/b\0\x0121.5");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Publish<'a> {
+    /// Where it is published.
+    pub topic: Topic<'a>,
+    /// What is published; may be empty.
+    pub payload: &'a [u8],
+    /// How surely it is delivered.
+    pub qos: QoS,
+    /// To a broker: keep it for later subscribers. From a broker: it had been kept.
+    pub retain: bool,
+    /// It may have been sent before; never with QoS 0.
+    pub dup: bool,
+    /// `None` with QoS 0, and only then on the wire.
+    pub id: Option<PacketId>,
+}
+
+/// A PUBLISH without its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PublishHead<'a> {
+    /// As in [`Publish`].
+    pub topic: Topic<'a>,
+    /// As in [`Publish`].
+    pub qos: QoS,
+    /// As in [`Publish`].
+    pub retain: bool,
+    /// As in [`Publish`].
+    pub dup: bool,
+    /// As in [`Publish`].
+    pub id: Option<PacketId>,
+    /// Bytes of payload.
+    pub payload_len: usize,
+    /// Bytes between the fixed header and the payload.
+    pub head_len: usize,
+}
+
+impl<'a> Publish<'a> {
+    /// A PUBLISH of QoS 0 that is not retained.
+    #[inline]
+    #[must_use]
+    pub const fn new(topic: Topic<'a>, payload: &'a [u8]) -> Self {
+        Self { topic, payload, qos: QoS::AtMostOnce, retain: false, dup: false, id: None }
+    }
+
+    /// The same with this QoS.
+    #[inline]
+    #[must_use]
+    pub const fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// The same with this retain flag. An empty payload with it clears what is retained.
+    #[inline]
+    #[must_use]
+    pub const fn retain(mut self, retain: bool) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    /// The PUBLISH with this first byte, of which only the flags are looked at, and this body: all that follows the
+    /// fixed header.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: the rule broken.
+    #[inline]
+    pub fn decode(first: u8, body: &'a [u8]) -> Result<Self, Violation> {
+        let Some(head) = PublishHead::decode(first, body.len(), body)? else {
+            return Err(Violation::Truncated);
+        };
+        let PublishHead { topic, qos, retain, dup, id, head_len, .. } = head;
+        let payload = body.get(head_len..).unwrap_or_default();
+        Ok(Self { topic, payload, qos, retain, dup, id })
+    }
+
+    /// Bytes that it takes on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::PacketIdMissing`], [`EncodeError::QoS0`], [`EncodeError::PacketTooLong`].
+    #[inline]
+    pub const fn encoded_len(&self) -> Result<usize, EncodeError> {
+        match self.remaining() {
+            Ok(remaining) => frame_len(remaining),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes it to the front of `out` and gives its length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publish::encoded_len`], and [`EncodeError::NoSpace`].
+    #[inline]
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let dup = if self.dup { DUP } else { 0 };
+        let retain = if self.retain { RETAIN } else { 0 };
+        let first = FIRST | dup | (self.qos as u8) << 1 | retain;
+        let (mut writer, len) = Writer::packet(out, first, self.remaining()?)?;
+        writer.field(self.topic.as_bytes());
+        if let Some(id) = self.id {
+            writer.u16(id.get());
+        }
+        writer.bytes(self.payload);
+        Ok(len)
+    }
+
+    const fn remaining(&self) -> Result<usize, EncodeError> {
+        let id_len = match (self.qos, self.id) {
+            // [MQTT-3.3.1-2], [MQTT-2.3.1-5]
+            (QoS::AtMostOnce, None) if !self.dup => 0,
+            (QoS::AtMostOnce, _) => return Err(EncodeError::QoS0),
+            (QoS::AtLeastOnce | QoS::ExactlyOnce, Some(_)) => 2,
+            // [MQTT-2.3.1-1]
+            (QoS::AtLeastOnce | QoS::ExactlyOnce, None) => {
+                return Err(EncodeError::PacketIdMissing);
+            }
+        };
+        Ok(2 + self.topic.as_bytes().len() + id_len + self.payload.len())
+    }
+}
+
+impl<'a> PublishHead<'a> {
+    /// The head of the PUBLISH with this first byte, of which only the flags are looked at, and this remaining
+    /// length, as soon as `body_so_far`, the bytes behind the fixed header, holds topic and packet id; `None`: more
+    /// bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: the rule broken; as early as it shows.
+    #[inline]
+    pub fn decode(
+        first: u8,
+        remaining: usize,
+        body_so_far: &'a [u8],
+    ) -> Result<Option<Self>, Violation> {
+        let (qos, dup) = flags(first)?;
+        let body = body_so_far.get(..remaining).unwrap_or(body_so_far);
+        let id_len = if matches!(qos, QoS::AtMostOnce) { 0 } else { 2 };
+        let Some((pair, rest)) = body.split_first_chunk() else {
+            return need_more(remaining, 2 + id_len);
+        };
+        let topic_len = usize::from(u16::from_be_bytes(*pair));
+        let head_len = 2 + topic_len + id_len;
+        let Some((topic, rest)) = rest.split_at_checked(topic_len) else {
+            return need_more(remaining, head_len);
+        };
+        let id = if id_len == 0 {
+            None
+        } else {
+            let Some(pair) = rest.first_chunk() else { return need_more(remaining, head_len) };
+            // [MQTT-2.3.1-1]
+            Some(PacketId::new(u16::from_be_bytes(*pair)).ok_or(Violation::PacketIdZero)?)
+        };
+        // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
+        let topic = Topic::from_bytes(topic)?;
+        let retain = first & RETAIN != 0;
+        let payload_len = remaining.saturating_sub(head_len);
+        Ok(Some(Self { topic, qos, retain, dup, id, payload_len, head_len }))
+    }
+}
+
+/// `None`, unless the packet ends before what is missing.
+#[cold]
+fn need_more<T>(remaining: usize, at_least: usize) -> Result<Option<T>, Violation> {
+    if at_least > remaining { Err(Violation::Truncated) } else { Ok(None) }
+}
+
+/// QoS and DUP.
+#[inline]
+pub(super) const fn flags(first: u8) -> Result<(QoS, bool), Violation> {
+    let dup = first & DUP != 0;
+    match QoS::from_bits(first >> 1 & 0b11) {
+        // [MQTT-3.3.1-2]
+        Some(QoS::AtMostOnce) if dup => Err(Violation::DupQoS0),
+        Some(qos) => Ok((qos, dup)),
+        // [MQTT-3.3.1-4]
+        None => Err(Violation::PublishQoS),
+    }
+}
