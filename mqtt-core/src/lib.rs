@@ -7,13 +7,31 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod client;
 pub mod codec;
+pub mod driver;
 mod error;
+mod event;
 pub mod framer;
+mod machine;
+mod options;
+mod reconnect;
+mod session;
 mod time;
+mod timers;
 pub mod topic;
 
-pub use codec::{PacketId, Protocol, QoS};
-pub use error::{EncodeError, Violation};
+#[cfg(feature = "alloc")]
+pub use client::BoxedClient;
+pub use client::{Client, StaticClient};
+pub use codec::{Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Will};
+pub use error::{ConfigError, EncodeError, Fatal, Reason, RequestError, Violation};
+pub use event::{
+    Action, ConnectionState, Counters, Delivery, Event, Handle, Message, MessageStart,
+    SessionStatus,
+};
+pub use options::{Options, Version};
+pub use reconnect::Reconnect;
+pub use session::{Slot, Subscription};
 pub use time::Instant;
 pub use topic::{Filter, Topic, TopicError};

@@ -1,0 +1,259 @@
+//! The receiving half, and the driver itself: connects, reads, keeps time.
+
+use std::{
+    boxed::Box,
+    fmt,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::{self, Duration},
+};
+
+use super::{Connector, Error, Flushed, ReadHalf, Shared, State, is_pause, located::Located};
+use crate::{
+    error::Reason,
+    event::{Action, ConnectionState, Event},
+    framer::Framer,
+    time::Instant,
+};
+
+/// The wait for bytes while others wait to be written.
+const CONGESTED: Duration = Duration::from_millis(5);
+/// The shortest wait for bytes that operating systems know.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest wait in one piece.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// What comes in, one event after the other. The thread that waits here keeps the connection alive, and connects
+/// again when it breaks.
+pub struct Events {
+    shared: Arc<Shared>,
+    connector: Box<dyn Connector>,
+    connect_timeout: Duration,
+    reader: Option<Box<dyn ReadHalf>>,
+    read_timeout: Duration,
+    buffer: Framer<Box<[u8]>>,
+    /// Bytes of the buffer that the last event lies in.
+    taken: usize,
+    /// An event that came while the first connection was awaited.
+    kept: Option<Event<'static>>,
+    last_error: Option<Error>,
+    endpoint: u8,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("last_error", &self.last_error).finish_non_exhaustive()
+    }
+}
+
+/// What the loop of [`Events::advance`] came to.
+enum Outcome {
+    Event(Located),
+    TimedOut,
+    /// Stopped, and every event given.
+    Ended,
+}
+
+impl Events {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        connector: Box<dyn Connector>,
+        buffer: Framer<Box<[u8]>>,
+        connect_timeout: Duration,
+    ) -> Self {
+        Self {
+            shared,
+            connector,
+            connect_timeout,
+            reader: None,
+            read_timeout: Duration::ZERO,
+            buffer,
+            taken: 0,
+            kept: None,
+            last_error: None,
+            endpoint: 0,
+        }
+    }
+
+    /// The next event; waits for it. `None` once the client is stopped: after `disconnect`, or after the connection
+    /// ended with `Reconnect::never`.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an event borrows the buffer, no iterator can"
+    )]
+    pub fn next(&mut self) -> Option<Event<'_>> {
+        match self.advance(None) {
+            Outcome::Event(event) => Some(event.resolve(self.buffer.input())),
+            Outcome::TimedOut | Outcome::Ended => None,
+        }
+    }
+
+    /// The next event, should there be one within `timeout`; zero looks without waiting.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<Event<'_>> {
+        match self.advance(Some(time::Instant::now() + timeout)) {
+            Outcome::Event(event) => Some(event.resolve(self.buffer.input())),
+            Outcome::TimedOut | Outcome::Ended => None,
+        }
+    }
+
+    /// Why the transport failed last, in the words of the operating system.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&Error> {
+        self.last_error.as_ref()
+    }
+
+    /// Waits until the broker accepts the first connection; that event is the next one given.
+    pub(super) fn await_up(&mut self) -> Result<(), Error> {
+        let first = self.shared.lock().client.protocol();
+        loop {
+            match self.next() {
+                Some(Event::Up { session, protocol }) => {
+                    self.kept = Some(Event::Up { session, protocol });
+                    return Ok(());
+                }
+                Some(Event::Down(reason)) => {
+                    // Version::Auto falls back once.
+                    let falls_back = self.shared.lock().client.protocol() != first;
+                    let tried_both = self.last_error.is_some();
+                    if falls_back && !tried_both {
+                        self.last_error = Some(Error::NotConnected(reason));
+                        continue;
+                    }
+                    return Err(match self.last_error.take() {
+                        Some(error @ Error::Io { .. }) => error,
+                        _ => Error::NotConnected(reason),
+                    });
+                }
+                Some(_) => {}
+                None => return Err(Error::NotConnected(Reason::Requested)),
+            }
+        }
+    }
+
+    fn advance(&mut self, until: Option<time::Instant>) -> Outcome {
+        self.buffer.consume(core::mem::take(&mut self.taken));
+        if let Some(event) = self.kept.take() {
+            return Outcome::Event(Located::new(event, &[]));
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut looked = false;
+        loop {
+            let now = shared.now();
+            let mut state = shared.lock();
+            let all = self.buffer.input();
+            let mut input = all;
+            // A broken rule is said by `poll` as well, and by the event that follows.
+            let event = state.client.receive(&mut input, now).unwrap_or(None);
+            let taken = all.len() - input.len();
+            if let Some(event) = event {
+                self.taken = taken;
+                shared.changed.notify_all();
+                return Outcome::Event(Located::new(event, all));
+            }
+            self.buffer.consume(taken);
+            let left = until
+                .map_or(LONGEST, |until| until.saturating_duration_since(time::Instant::now()));
+            let give_up = looked && left.is_zero();
+            looked = true;
+            if self.reader.is_some() {
+                let wait = match state.flush(now) {
+                    Flushed::Until(deadline) => pause(deadline, now),
+                    Flushed::Congested => CONGESTED,
+                    Flushed::Close => {
+                        self.close(&mut state, now);
+                        continue;
+                    }
+                };
+                if give_up {
+                    return Outcome::TimedOut;
+                }
+                self.read(state, wait.min(left));
+                continue;
+            }
+            if state.client.state() == ConnectionState::Stopped {
+                return Outcome::Ended;
+            }
+            match state.client.poll(now) {
+                Action::Connect { endpoint } => {
+                    drop(state);
+                    self.open(endpoint);
+                }
+                Action::Wait(_) if give_up => return Outcome::TimedOut,
+                Action::Wait(deadline) => {
+                    let wait = pause(deadline, now).min(left);
+                    let waited = shared.changed.wait_timeout(state, wait);
+                    drop(waited.unwrap_or_else(PoisonError::into_inner));
+                }
+                // There is no transport to write to or to close.
+                Action::Transmit(_) | Action::Close(_) => state.client.closed(now),
+            }
+        }
+    }
+
+    /// Opens a transport; no lock is held meanwhile.
+    fn open(&mut self, endpoint: u8) {
+        self.endpoint = endpoint;
+        let opened = self.connector.connect(endpoint, self.connect_timeout);
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        match opened {
+            Ok(link) => {
+                state.writer = Some(link.writer);
+                state.client.connected(now);
+                self.reader = Some(link.reader);
+                self.read_timeout = Duration::ZERO;
+            }
+            Err(error) => {
+                let broker = self.connector.name(endpoint);
+                self.last_error = Some(Error::Io { broker, error });
+                state.client.closed(now);
+            }
+        }
+    }
+
+    fn close(&mut self, state: &mut State, now: Instant) {
+        if let Some(mut writer) = state.writer.take() {
+            writer.close();
+        }
+        self.reader = None;
+        self.buffer.clear();
+        state.client.closed(now);
+        self.shared.changed.notify_all();
+    }
+
+    /// Reads what comes within `wait`.
+    fn read(&mut self, mut state: MutexGuard<'_, State>, wait: Duration) {
+        let space = self.buffer.space();
+        let Some(reader) = self.reader.as_mut().filter(|_| !space.is_empty()) else {
+            // An answer finds no room: only the transport can change that.
+            let waited = self.shared.changed.wait_timeout(state, CONGESTED);
+            return drop(waited.unwrap_or_else(PoisonError::into_inner));
+        };
+        state.reading = true;
+        drop(state);
+        // A system call less: a time-out that is somewhat short does no harm.
+        let mut read = Ok(());
+        if wait < self.read_timeout || wait > self.read_timeout * 2 {
+            self.read_timeout = wait.max(SHORTEST);
+            read = reader.set_read_timeout(self.read_timeout);
+        }
+        let read = read.and_then(|()| reader.read(space));
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        state.reading = false;
+        match read {
+            Ok(0) => self.close(&mut state, shared.now()),
+            Ok(count) => self.buffer.filled(count),
+            Err(error) if is_pause(&error) => {}
+            Err(error) => {
+                let broker = self.connector.name(self.endpoint);
+                self.last_error = Some(Error::Io { broker, error });
+                self.close(&mut state, shared.now());
+            }
+        }
+    }
+}
+
+/// The time from `now` to `deadline`.
+fn pause(deadline: Instant, now: Instant) -> Duration {
+    Duration::from_millis(deadline.millis_since(now)).min(LONGEST)
+}

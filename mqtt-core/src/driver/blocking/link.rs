@@ -1,0 +1,163 @@
+//! Transports: two halves of one ordered byte stream.
+
+use std::{
+    boxed::Box,
+    fmt,
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream, ToSocketAddrs},
+    string::String,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+    vec::Vec,
+};
+
+/// How long a write may hold up everything else.
+const WRITE_PATIENCE: Duration = Duration::from_millis(20);
+
+/// The half that is read, by one thread, without a lock held.
+pub trait ReadHalf: Read + Send {
+    /// Lets `read` wait for bytes this long at the most, then fail with `WouldBlock` or `TimedOut`. A transport that
+    /// always returns soon may ignore it.
+    ///
+    /// # Errors
+    ///
+    /// What the transport says; the connection is ended.
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()>;
+}
+
+/// The half that is written. A write must not wait for long: it takes what the transport takes now, or fails with
+/// `WouldBlock` or `TimedOut`.
+pub trait WriteHalf: Write + Send {
+    /// Ends the connection in both directions, so that a waiting `read` returns.
+    fn close(&mut self);
+}
+
+/// An open transport.
+pub struct Link {
+    pub(super) reader: Box<dyn ReadHalf>,
+    pub(super) writer: Box<dyn WriteHalf>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// A transport of two halves.
+    pub fn new(reader: impl ReadHalf + 'static, writer: impl WriteHalf + 'static) -> Self {
+        Self { reader: Box::new(reader), writer: Box::new(writer) }
+    }
+
+    /// A TCP connection.
+    ///
+    /// # Errors
+    ///
+    /// Where the socket cannot be cloned or set up.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+        Ok(Self::new(stream.try_clone()?, stream))
+    }
+
+    /// Any transport that reads and writes, such as a serial port or a TLS session.
+    ///
+    /// It cannot be read and written at once, so its `read` must give up soon (a tenth of a second, say) with
+    /// `WouldBlock` or `TimedOut` when no bytes come: requests of other threads wait that long. Dropping it is
+    /// taken to close it.
+    pub fn of(transport: impl Read + Write + Send + 'static) -> Self {
+        let shared = Arc::new(Mutex::new(Some(transport)));
+        Self::new(Half(shared.clone()), Half(shared))
+    }
+}
+
+impl ReadHalf for TcpStream {
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        Self::set_read_timeout(self, Some(timeout))
+    }
+}
+
+impl WriteHalf for TcpStream {
+    fn close(&mut self) {
+        // It fails only where the peer was first.
+        let _gone = self.shutdown(Shutdown::Both);
+    }
+}
+
+/// One of two halves of a transport that has none; `None` once it is closed.
+struct Half<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Half<T> {
+    fn with<R>(&self, io: impl FnOnce(&mut T) -> io::Result<R>) -> io::Result<R> {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(transport) => io(transport),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl<T: Read> Read for Half<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.with(|transport| transport.read(buffer))
+    }
+}
+
+impl<T: Write> Write for Half<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.with(|transport| transport.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.with(T::flush)
+    }
+}
+
+impl<T: Read + Send> ReadHalf for Half<T> {
+    fn set_read_timeout(&mut self, _timeout: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: Write + Send> WriteHalf for Half<T> {
+    fn close(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Opens transports: one call an attempt.
+pub trait Connector: Send {
+    /// Opens a transport to the broker of number `endpoint` within about `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// What the transport says; the next attempt follows by the options' `Reconnect`.
+    fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link>;
+
+    /// What to call that broker in messages.
+    fn name(&self, endpoint: u8) -> String;
+}
+
+/// TCP to one or several `host:port`, in turn.
+#[derive(Clone, Debug)]
+pub(super) struct Tcp {
+    pub(super) brokers: Vec<String>,
+}
+
+impl Connector for Tcp {
+    fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
+        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in self.name(endpoint).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(stream) => return Link::tcp(stream),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    fn name(&self, endpoint: u8) -> String {
+        let turn = usize::from(endpoint).checked_rem(self.brokers.len()).unwrap_or(0);
+        self.brokers.get(turn).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,166 @@
+//! The requesting half: cheap to clone, shared by threads.
+
+use std::{
+    fmt,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{Config, Error, Events, Flushed, Shared, State};
+use crate::{
+    codec::{Publish, QoS},
+    error::RequestError,
+    event::{ConnectionState, Counters, Delivery, Handle},
+    options::Options,
+    topic::{Filter, Topic},
+};
+
+/// How often a thread that waits for the transport looks again.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// Makes requests; clones share one connection.
+///
+/// A request is accepted at once, also offline, and its outcome is an event. While another thread waits in
+/// [`Events::next`] a call returns only when the transport has taken what was ready, or is gone.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects over TCP to `broker`, `host:port`, with default sizes, and waits until it accepts; [`Config`] has
+    /// more to choose.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], or why the connection could not be made.
+    pub fn connect(broker: &str, options: &Options<'_>) -> Result<(Self, Events), Error> {
+        Config::new(options).connect(&[broker])
+    }
+
+    /// Publishes `payload` to `topic`.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]: nothing was accepted. [`Client::wait_for_change`] waits until trying again makes sense.
+    pub fn publish(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+    ) -> Result<Handle, RequestError> {
+        self.send(&Publish::new(Topic::new(topic)?, payload).qos(qos).retain(retain))
+    }
+
+    /// Publishes a message made beforehand.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn send(&self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
+        self.request(|state| state.client.publish(publish))
+    }
+
+    /// Asks for the messages that match `filter`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Handle, RequestError> {
+        self.subscribe_all(&[(Filter::new(filter)?, qos)])
+    }
+
+    /// Asks for the messages that match any of `filters`, in one packet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn subscribe_all(&self, filters: &[(Filter<'_>, QoS)]) -> Result<Handle, RequestError> {
+        self.request(|state| state.client.subscribe(filters))
+    }
+
+    /// Ends the subscription to `filter`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn unsubscribe(&self, filter: &str) -> Result<Handle, RequestError> {
+        let filter = Filter::new(filter)?;
+        self.request(|state| state.client.unsubscribe(&[filter]))
+    }
+
+    /// Acknowledges a message, with `Options::manual_acknowledge`.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::StaleDelivery`] where that was done before, or the message comes again.
+    pub fn acknowledge(&self, delivery: Delivery) -> Result<(), RequestError> {
+        self.request(|state| state.client.acknowledge(delivery))
+    }
+
+    /// Sends what was accepted, then a DISCONNECT, and stays offline: [`Events::next`] ends. The will is not
+    /// published.
+    pub fn disconnect(&self) {
+        let _sent = self.request(|state| {
+            state.client.disconnect();
+            Ok(())
+        });
+    }
+
+    /// Connects again after [`Client::disconnect`], or ahead of the back-off.
+    pub fn reconnect(&self) {
+        self.shared.lock().client.connect();
+        self.shared.changed.notify_all();
+    }
+
+    /// Where the connection stands.
+    pub fn state(&self) -> ConnectionState {
+        self.shared.lock().client.state()
+    }
+
+    /// Numbers since the client was made.
+    pub fn counters(&self) -> Counters {
+        *self.shared.lock().client.counters()
+    }
+
+    /// Requests that await an answer.
+    pub fn in_flight(&self) -> usize {
+        self.shared.lock().client.in_flight()
+    }
+
+    /// Waits until a request has ended, the transport has taken bytes or the connection has changed, at most for
+    /// `timeout`; then a request that found no room may find some. For threads other than the one that calls
+    /// [`Events::next`], which is the one that makes it happen.
+    pub fn wait_for_change(&self, timeout: Duration) {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout(state, timeout);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn request<T>(
+        &self,
+        make: impl FnOnce(&mut State) -> Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        let mut state = self.shared.lock();
+        let made = make(&mut state)?;
+        self.flush(state);
+        self.shared.changed.notify_all();
+        Ok(made)
+    }
+
+    /// Writes what is ready; with nobody else to go on writing, all of it.
+    fn flush(&self, mut state: MutexGuard<'_, State>) {
+        while matches!(state.flush(self.shared.now()), Flushed::Congested) && state.reading {
+            // Also lets the receiving thread have the lock.
+            let waited = self.shared.changed.wait_timeout(state, RETRY);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

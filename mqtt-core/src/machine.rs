@@ -1,0 +1,423 @@
+//! The composition: connection, keep alive, session and outbox, over `&mut` parts and not generic, so one copy of the
+//! logic is compiled whatever storage a client has.
+//!
+//! [`Core`] is a client for the length of one call: the state and the caller's storage side by side. This file says
+//! what to do next (`poll`) and follows the transport; [`receive`] takes what comes in, [`request`] what the
+//! application asks for.
+
+mod receive;
+mod request;
+
+use crate::{
+    codec::{Protocol, Refusal},
+    error::{ConfigError, Fatal, Reason},
+    event::{Action, ConnectionState, Counters},
+    options::{Limits, Options, Version},
+    reconnect::Reconnect,
+    session::{
+        ANSWER_ROOM, Inbound, LARGEST_WINDOW, Outbox, Preamble, Requests, Slot, Subscription,
+        Subscriptions,
+    },
+    time::Instant,
+    timers::{Timer, Timers},
+};
+use receive::Stream;
+
+/// The longest packet of fixed length, and then some.
+const LEAST_CAPACITY: usize = 16;
+const DISCONNECT: &[u8] = &[0xE0, 0];
+const PINGREQ: [u8; 2] = [0xC0, 0];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Stopped,
+    Waiting,
+    Opening,
+    /// CONNECT under way; the CONNACK ends it.
+    Handshake,
+    Up,
+    /// What was accepted is still sent, then the DISCONNECT, of which so many bytes are sent.
+    Leaving(u8),
+    Closing(Reason),
+}
+
+/// Everything about a client but its storage.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    phase: Phase,
+    timers: Timers,
+    limits: Limits,
+    reconnect: Reconnect,
+    clean_session: bool,
+    /// Milliseconds of silence after which a PINGREQ goes out; 0: never.
+    ping_after: u32,
+    protocol: Protocol,
+    /// Version::Auto may still change the protocol.
+    negotiating: bool,
+    can_negotiate: bool,
+    /// `disconnect` was called before the CONNACK.
+    leave: bool,
+    /// The broker should have a session for this client.
+    has_session: bool,
+    /// Attempts since a connection was last stable.
+    failures: u32,
+    endpoint_turn: u32,
+    ping_sent: Option<Instant>,
+    preamble: Preamble,
+    subscriptions: Subscriptions,
+    outbox: Outbox,
+    requests: Requests,
+    inbound: Inbound,
+    stream: Option<Stream>,
+    /// Events about the connection that `receive` has still to give.
+    down: Option<Reason>,
+    connecting: Option<u8>,
+    counters: Counters,
+}
+
+/// A machine and its storage, for the length of one call.
+pub(crate) struct Core<'a> {
+    pub(crate) machine: &'a mut Machine,
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) slots: &'a mut [Slot],
+}
+
+impl Machine {
+    pub(crate) fn new(
+        options: &Options<'_>,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+    ) -> Result<Self, ConfigError> {
+        if slots.is_empty() || slots.len() > LARGEST_WINDOW {
+            return Err(ConfigError::Window { count: slots.len(), most: LARGEST_WINDOW });
+        }
+        if options.limits.receive_capacity < LEAST_CAPACITY {
+            return Err(ConfigError::ReceiveCapacity { capacity: options.limits.receive_capacity });
+        }
+        let protocol = match options.version {
+            Version::V31 => Protocol::V31,
+            Version::V311 | Version::Auto => Protocol::V311,
+        };
+        let needed =
+            Preamble::needed(options, protocol).map_err(ConfigError::Connect)? + ANSWER_ROOM;
+        if bytes.len() < needed {
+            return Err(ConfigError::OutboxTooSmall { needed, capacity: bytes.len() });
+        }
+        let preamble = Preamble::new(options, protocol, bytes).map_err(ConfigError::Connect)?;
+        // A client id that 3.1 has no form for leaves nothing to fall back to.
+        let can_negotiate =
+            options.version == Version::Auto && Preamble::needed(options, Protocol::V31).is_ok();
+        let mut timers = Timers::new();
+        timers.set(Timer::Reconnect, Instant::from_millis(0));
+        let end = preamble.end();
+        Ok(Self {
+            phase: Phase::Waiting,
+            timers,
+            limits: options.limits.clone(),
+            reconnect: options.reconnect,
+            clean_session: options.clean_session,
+            // Three quarters: what remains is for the way to the broker.
+            ping_after: u32::from(options.keep_alive) * 750,
+            protocol,
+            negotiating: can_negotiate,
+            can_negotiate,
+            leave: false,
+            has_session: false,
+            failures: 0,
+            endpoint_turn: 0,
+            ping_sent: None,
+            preamble,
+            subscriptions: Subscriptions::new(end),
+            outbox: Outbox::new(end),
+            requests: Requests::new(slots),
+            inbound: Inbound::default(),
+            stream: None,
+            down: None,
+            connecting: None,
+            counters: Counters::default(),
+        })
+    }
+
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.requests.in_flight()
+    }
+
+    pub(crate) fn outbox_free(&self, bytes: &[u8]) -> usize {
+        self.outbox.free(bytes)
+    }
+
+    pub(crate) fn subscriptions<'b>(
+        &self,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = Subscription<'b>> + use<'b> {
+        self.subscriptions.iter(&self.outbox, bytes)
+    }
+
+    pub(crate) fn set_receive_capacity(&mut self, capacity: usize) -> Result<(), ConfigError> {
+        if capacity < LEAST_CAPACITY {
+            return Err(ConfigError::ReceiveCapacity { capacity });
+        }
+        self.limits.receive_capacity = capacity;
+        Ok(())
+    }
+
+    pub(crate) const fn state(&self) -> ConnectionState {
+        match self.phase {
+            Phase::Stopped => ConnectionState::Stopped,
+            Phase::Waiting => ConnectionState::Waiting,
+            Phase::Opening | Phase::Handshake => ConnectionState::Connecting,
+            Phase::Up => ConnectionState::Up,
+            Phase::Leaving(_) | Phase::Closing(_) => ConnectionState::Closing,
+        }
+    }
+
+    /// Starts the time after which a PINGREQ is due.
+    #[inline]
+    fn arm(&mut self, timer: Timer, now: Instant) {
+        let on = timer != Timer::Silence || self.limits.ping_on_silence;
+        if self.ping_after != 0 && on {
+            self.timers.set(timer, now.plus_millis(u64::from(self.ping_after)));
+        }
+    }
+
+    /// The connection has to end.
+    fn fail(&mut self, fatal: Fatal) -> Fatal {
+        self.close(Reason::Fatal(fatal));
+        fatal
+    }
+
+    fn close(&mut self, reason: Reason) {
+        self.phase = Phase::Closing(reason);
+        self.timers.clear_all();
+    }
+
+    /// The connection is over, whoever ended it.
+    fn ended(&mut self, reason: Reason, now: Instant) {
+        self.down = Some(reason);
+        self.timers.clear_all();
+        self.stream = None;
+        self.ping_sent = None;
+        let delay = if reason == Reason::Requested || self.leave {
+            None
+        } else if self.negotiate(reason) {
+            // The broker said what is wrong, and the other version is at hand: no reason to wait.
+            self.reconnect.delay(self.failures).map(|_| 0)
+        } else {
+            self.reconnect.delay(self.failures)
+        };
+        self.leave = false;
+        self.failures = self.failures.saturating_add(1);
+        match delay {
+            Some(delay) => {
+                self.phase = Phase::Waiting;
+                self.timers.set(Timer::Reconnect, now.plus_millis(u64::from(delay)));
+            }
+            None => self.phase = Phase::Stopped,
+        }
+    }
+
+    /// Changes the version for the next attempt where this one was refused, or ended without a CONNACK; whether that
+    /// attempt may follow at once.
+    fn negotiate(&mut self, reason: Reason) -> bool {
+        let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
+        self.negotiating |= refused && self.can_negotiate;
+        let unanswered = reason == Reason::TransportClosed && self.preamble.is_sent();
+        if !self.negotiating || !(refused || unanswered) {
+            return false;
+        }
+        let newer = self.protocol == Protocol::V311;
+        self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
+        refused && newer
+    }
+
+    /// The bytes ready for the transport.
+    #[inline]
+    fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        match self.phase {
+            Phase::Handshake => self.preamble.ready(bytes),
+            Phase::Up | Phase::Leaving(_) => {
+                let renewal = self.subscriptions.ready(bytes);
+                if !renewal.is_empty() {
+                    return renewal;
+                }
+                match (self.outbox.ready(bytes), self.phase) {
+                    ([], Phase::Leaving(sent)) => {
+                        DISCONNECT.get(usize::from(sent)..).unwrap_or_default()
+                    }
+                    (ready, _) => ready,
+                }
+            }
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => &[],
+        }
+    }
+}
+
+impl<'a> Core<'a> {
+    /// What to do next, most urgent first.
+    #[inline]
+    pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
+        if let Some(action) = self.time_outs(now) {
+            return action;
+        }
+        self.answer_settled();
+        let Self { machine, bytes, .. } = self;
+        let ready = machine.ready(bytes);
+        if ready.is_empty() { Action::Wait(machine.timers.next()) } else { Action::Transmit(ready) }
+    }
+
+    /// Carries out what is due by now.
+    #[inline]
+    fn time_outs(&mut self, now: Instant) -> Option<Action<'a>> {
+        while let Some(timer) = self.machine.timers.due(now) {
+            if let Some(endpoint) = self.time_out(timer, now) {
+                return Some(Action::Connect { endpoint });
+            }
+        }
+        match self.machine.phase {
+            Phase::Closing(reason) => Some(Action::Close(reason)),
+            Phase::Leaving(_) if !self.machine.timers.is_set(Timer::Connect) => {
+                // A transport that takes no DISCONNECT holds nobody up for ever.
+                let patience = u64::from(self.machine.limits.connect_timeout);
+                self.machine.timers.set(Timer::Connect, now.plus_millis(patience));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// `timer` has run out; gives the broker to connect to where it is time for that.
+    fn time_out(&mut self, timer: Timer, now: Instant) -> Option<u8> {
+        let machine = &mut *self.machine;
+        match (timer, machine.phase) {
+            (Timer::Reconnect, Phase::Waiting) => {
+                let endpoint = machine.reconnect.endpoint(machine.endpoint_turn);
+                machine.endpoint_turn = machine.endpoint_turn.wrapping_add(1);
+                machine.phase = Phase::Opening;
+                machine.connecting = Some(endpoint);
+                let patience = u64::from(machine.limits.connect_timeout);
+                machine.timers.set(Timer::Connect, now.plus_millis(patience));
+                return Some(endpoint);
+            }
+            (Timer::Connect, Phase::Opening | Phase::Handshake) => {
+                machine.fail(Fatal::ConnectTimeout);
+            }
+            (Timer::Connect, Phase::Leaving(_)) => machine.close(Reason::Requested),
+            (Timer::PingResponse, Phase::Up) => {
+                machine.fail(Fatal::PingTimeout);
+            }
+            (Timer::Stall, Phase::Up) => {
+                machine.fail(Fatal::Stalled);
+            }
+            (Timer::KeepAlive | Timer::Silence, Phase::Up) => self.ping(timer, now),
+            (Timer::Stable, Phase::Up) => machine.failures = 0,
+            _ => {}
+        }
+        None
+    }
+
+    /// Nothing was sent, or received, for as long as the keep alive allows [MQTT-3.1.2-23].
+    fn ping(&mut self, timer: Timer, now: Instant) {
+        let patience = u64::from(self.machine.limits.ping_timeout);
+        self.machine.arm(timer, now);
+        if !self.machine.ready(self.bytes).is_empty() {
+            // Bytes wait that would do instead of a PINGREQ, if only the transport took them.
+            if !self.machine.timers.is_set(Timer::Stall) {
+                self.machine.timers.set(Timer::Stall, now.plus_millis(patience));
+            }
+            return;
+        }
+        if !self.make_room(PINGREQ.len()) {
+            return;
+        }
+        let (_, start) = self.machine.outbox.append(PINGREQ.len(), false);
+        self.write(start, &PINGREQ);
+        if self.machine.ping_sent.is_none() {
+            self.machine.ping_sent = Some(now);
+            self.machine.timers.set(Timer::PingResponse, now.plus_millis(patience));
+        }
+    }
+
+    /// The transport is open.
+    pub(crate) fn connected(&mut self) {
+        if self.machine.phase == Phase::Opening {
+            self.machine.phase = Phase::Handshake;
+            let protocol = self.machine.protocol;
+            self.machine.preamble.begin(self.bytes, protocol);
+        }
+    }
+
+    /// The transport has taken `count` bytes of what `poll` gave.
+    #[inline]
+    pub(crate) fn transmitted(&mut self, count: usize, now: Instant) {
+        if count == 0 {
+            return;
+        }
+        let machine = &mut *self.machine;
+        machine.counters.bytes_out = machine.counters.bytes_out.wrapping_add(count as u32);
+        match machine.phase {
+            Phase::Handshake => {
+                machine.preamble.transmitted(count);
+                let packets = u32::from(machine.preamble.is_sent());
+                machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
+            }
+            Phase::Up | Phase::Leaving(_) => {
+                let rest = machine.subscriptions.transmitted(count);
+                let waiting = machine.outbox.ready(self.bytes).len();
+                let (publishes, packets) = machine.outbox.transmitted(self.bytes, rest);
+                machine.requests.sent_unacknowledged(publishes);
+                machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
+                if let Phase::Leaving(sent) = machine.phase {
+                    let sent = usize::from(sent) + rest.saturating_sub(waiting);
+                    machine.phase = Phase::Leaving(sent.min(DISCONNECT.len()) as u8);
+                    // [MQTT-3.14.4-1], [MQTT-3.14.4-2]: nothing after it, and close.
+                    if sent >= DISCONNECT.len() {
+                        machine.close(Reason::Requested);
+                    }
+                } else {
+                    machine.timers.clear(Timer::Stall);
+                    machine.arm(Timer::KeepAlive, now);
+                }
+            }
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => {}
+        }
+    }
+
+    /// The transport is closed, or could not be opened.
+    pub(crate) fn closed(&mut self, now: Instant) {
+        let machine = &mut *self.machine;
+        let reason = match machine.phase {
+            Phase::Stopped | Phase::Waiting => return,
+            Phase::Closing(reason) => reason,
+            Phase::Leaving(_) => Reason::Requested,
+            Phase::Opening | Phase::Handshake | Phase::Up => Reason::TransportClosed,
+        };
+        let again =
+            machine.outbox.rewind(self.bytes, self.slots, &machine.requests, machine.protocol);
+        let counter = &mut machine.counters.retransmissions;
+        *counter = counter.wrapping_add(again);
+        machine.inbound.disown(self.slots);
+        machine.subscriptions.disconnected();
+        machine.ended(reason, now);
+    }
+
+    /// Makes room for `len` bytes of an answer or a request at the end of the outbox.
+    #[inline]
+    fn make_room(&mut self, len: usize) -> bool {
+        self.machine.outbox.make_room(self.bytes, self.slots, &self.machine.requests, len)
+    }
+
+    #[inline]
+    fn write(&mut self, start: usize, packet: &[u8]) {
+        if let Some(space) = self.bytes.get_mut(start..start + packet.len()) {
+            space.copy_from_slice(packet);
+        }
+    }
+}

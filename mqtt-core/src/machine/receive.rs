@@ -1,0 +1,498 @@
+//! What comes in: one packet at a time, from input that the driver owns.
+//!
+//! A packet is taken whole or not at all: where its answer finds no room in the outbox, the input is left alone until
+//! the transport has taken some bytes. A PUBLISH larger than the driver's buffer is taken in pieces.
+
+use super::{Core, Phase};
+use crate::{
+    codec::{
+        self, ConnAck, Granted, Header, PacketId, PacketType, Protocol, Publish, PublishHead, QoS,
+        SubAck, ack,
+    },
+    error::{Fatal, Violation},
+    event::{Delivery, Event, Message, MessageStart, SessionStatus},
+    session::{
+        Report, Requests, filter_count,
+        qos::{self, Answer, Arrival, Awaits, Progress},
+    },
+    time::Instant,
+    timers::Timer,
+};
+
+const PUBACK: u8 = 0x40;
+const PUBREC: u8 = 0x50;
+const PUBREL: u8 = 0x62;
+const PUBCOMP: u8 = 0x70;
+const ANSWER_LEN: usize = 4;
+
+/// A PUBLISH that is being taken in pieces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    left: usize,
+    qos: QoS,
+    id: Option<PacketId>,
+    deliver: bool,
+}
+
+/// What became of a packet.
+enum Taken<'i> {
+    Event(Event<'i>),
+    Quietly,
+    /// Its answer finds no room: it is not taken.
+    NoRoom,
+}
+
+impl Core<'_> {
+    /// The next event; `None` where `input` holds no further whole packet, or no room is left for an answer.
+    #[inline]
+    pub(crate) fn receive<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        now: Instant,
+    ) -> Result<Option<Event<'i>>, Fatal> {
+        if let Some(event) = self.report() {
+            return Ok(Some(event));
+        }
+        match self.machine.phase {
+            Phase::Handshake | Phase::Up => {}
+            // Nothing can be answered once a DISCONNECT is to be the last packet.
+            Phase::Leaving(_) => return Ok(None),
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => {
+                *input = &[];
+                return Ok(None);
+            }
+        }
+        let before = input.len();
+        let taken = self.take(input, now);
+        let count = before - input.len();
+        if count != 0 {
+            let counters = &mut self.machine.counters;
+            counters.bytes_in = counters.bytes_in.wrapping_add(count as u32);
+            self.machine.arm(Timer::Silence, now);
+        }
+        taken.map_err(|fatal| self.machine.fail(fatal))
+    }
+
+    /// Events that need no input.
+    #[inline]
+    fn report<'i>(&mut self) -> Option<Event<'i>> {
+        let machine = &mut *self.machine;
+        if machine.down.is_some() || machine.connecting.is_some() || machine.requests.has_reports()
+        {
+            self.report_next()
+        } else {
+            None
+        }
+    }
+
+    #[cold]
+    fn report_next<'i>(&mut self) -> Option<Event<'i>> {
+        let machine = &mut *self.machine;
+        if let Some(reason) = machine.down.take() {
+            return Some(Event::Down(reason));
+        }
+        if let Some(endpoint) = machine.connecting.take() {
+            return Some(Event::Connecting { endpoint });
+        }
+        machine.requests.report(self.slots).map(|report| match report {
+            Report::Sent(handle) => Event::Published(handle),
+            Report::Lost(handle) => Event::Lost(handle),
+        })
+    }
+
+    #[inline]
+    fn take<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Result<Option<Event<'i>>, Fatal> {
+        loop {
+            if self.machine.stream.is_some() {
+                match self.piece(input, now)? {
+                    Taken::Event(event) => return Ok(Some(event)),
+                    Taken::Quietly => continue,
+                    Taken::NoRoom => return Ok(None),
+                }
+            }
+            let bytes = *input;
+            let Some(header) = Header::decode(bytes)? else { return Ok(None) };
+            let len = header.frame_len();
+            if len > self.machine.limits.max_packet as usize {
+                return Err(too_large(len, self.machine.limits.max_packet as usize));
+            }
+            let Some((frame, rest)) = bytes.split_at_checked(len) else {
+                match self.partial(header, input)? {
+                    Taken::Event(event) => return Ok(Some(event)),
+                    Taken::Quietly => continue,
+                    Taken::NoRoom => return Ok(None),
+                }
+            };
+            let body = frame.get(header.header_len()..).unwrap_or_default();
+            match self.packet(header.first(), body, now)? {
+                Taken::Event(event) => {
+                    *input = rest;
+                    self.count_packet();
+                    return Ok(Some(event));
+                }
+                Taken::Quietly => {
+                    *input = rest;
+                    self.count_packet();
+                }
+                Taken::NoRoom => return Ok(None),
+            }
+        }
+    }
+
+    #[inline]
+    fn count_packet(&mut self) {
+        let counters = &mut self.machine.counters;
+        counters.packets_in = counters.packets_in.wrapping_add(1);
+    }
+
+    /// A whole packet.
+    #[inline]
+    fn packet<'i>(&mut self, first: u8, body: &'i [u8], now: Instant) -> Result<Taken<'i>, Fatal> {
+        let kind = PacketType::from_first(first)?;
+        if self.machine.phase == Phase::Handshake {
+            return self.handshake(kind, first, body, now);
+        }
+        match kind {
+            PacketType::Publish => self.message(first, body),
+            PacketType::PubAck => self.acknowledged(Answer::PubAck, ack::id(first, body)?),
+            PacketType::PubRec => self.acknowledged(Answer::PubRec, ack::id(first, body)?),
+            PacketType::PubComp => self.acknowledged(Answer::PubComp, ack::id(first, body)?),
+            PacketType::PubRel => {
+                let protocol = self.machine.protocol;
+                self.released(ack::pubrel(first, body, protocol)?.0)
+            }
+            PacketType::SubAck => {
+                let suback = SubAck::decode(first, body, self.machine.protocol)?;
+                self.subscribed(suback.id, suback.granted)
+            }
+            PacketType::UnsubAck => self.unsubscribed(ack::id(first, body)?),
+            PacketType::PingResp => {
+                ack::empty(first, body)?;
+                self.pong(now);
+                Ok(Taken::Quietly)
+            }
+            PacketType::ConnAck => Err(Violation::UnexpectedConnAck.into()),
+            PacketType::Connect
+            | PacketType::Subscribe
+            | PacketType::Unsubscribe
+            | PacketType::PingReq
+            | PacketType::Disconnect => Err(Violation::Direction.into()),
+        }
+    }
+
+    /// The first packet on a connection [MQTT-3.2.0-1].
+    #[cold]
+    fn handshake<'i>(
+        &mut self,
+        kind: PacketType,
+        first: u8,
+        body: &[u8],
+        now: Instant,
+    ) -> Result<Taken<'i>, Fatal> {
+        if kind != PacketType::ConnAck {
+            return Err(Violation::BeforeConnAck.into());
+        }
+        let connack = ConnAck::decode(first, body, self.machine.protocol)?;
+        let machine = &mut *self.machine;
+        if !machine.preamble.is_sent() {
+            return Err(Violation::UnexpectedConnAck.into());
+        }
+        connack.result?;
+        // [MQTT-3.2.2-1]
+        if connack.session_present && machine.clean_session {
+            return Err(Violation::SessionPresentClean.into());
+        }
+        // 3.1 does not tell; a broker that was asked to keep the session is taken to have done so.
+        let told = machine.protocol == Protocol::V311;
+        let session = match (connack.session_present, machine.has_session) {
+            (true, true) => SessionStatus::Resumed,
+            (true, false) => SessionStatus::Found,
+            (false, true) if told => SessionStatus::Lost,
+            (false, true) => SessionStatus::Resumed,
+            (false, false) => SessionStatus::New,
+        };
+        if matches!(session, SessionStatus::New | SessionStatus::Lost) {
+            // [MQTT-3.1.2-6]
+            machine.outbox.start_session(self.bytes, self.slots, &mut machine.requests);
+            machine.inbound.clear(self.slots);
+        }
+        if session != SessionStatus::Resumed || !told || machine.subscriptions.is_due() {
+            machine.subscriptions.renew(&machine.outbox, self.bytes);
+        }
+        machine.has_session = !machine.clean_session;
+        machine.negotiating = false;
+        machine.counters.connections = machine.counters.connections.wrapping_add(1);
+        machine.timers.clear(Timer::Connect);
+        if machine.leave {
+            machine.leave = false;
+            machine.phase = Phase::Leaving(0);
+            return Ok(Taken::Quietly);
+        }
+        machine.phase = Phase::Up;
+        machine.arm(Timer::KeepAlive, now);
+        machine.arm(Timer::Silence, now);
+        let stable = u64::from(machine.reconnect.stable_millis());
+        machine.timers.set(Timer::Stable, now.plus_millis(stable));
+        Ok(Taken::Event(Event::Up { session, protocol: machine.protocol }))
+    }
+
+    #[inline]
+    fn message<'i>(&mut self, first: u8, body: &'i [u8]) -> Result<Taken<'i>, Fatal> {
+        let Publish { topic, payload, qos, retain, dup, id } = Publish::decode(first, body)?;
+        let mut delivery = None;
+        if let Some(id) = id {
+            let Some(arrival) = self.admit(qos, id)? else { return Ok(Taken::NoRoom) };
+            delivery = self.accept(qos, id, arrival);
+            if !arrival.deliver {
+                return Ok(Taken::Quietly);
+            }
+        }
+        Ok(Taken::Event(Event::Message(Message { topic, payload, qos, retain, dup, delivery })))
+    }
+
+    /// Whether the message `id` can be taken now, and how; `None` where there is no room.
+    #[inline]
+    fn admit(&mut self, qos: QoS, id: PacketId) -> Result<Option<Arrival>, Fatal> {
+        let seen = qos == QoS::ExactlyOnce && self.machine.inbound.has_seen(self.slots, id);
+        let arrival = qos::arrived(qos, seen);
+        if arrival.remember && !self.machine.inbound.has_room(self.slots) {
+            return Err(Fatal::InboundFull { slots: self.slots.len() });
+        }
+        let room = if arrival.deliver && self.machine.limits.manual_acknowledge {
+            self.machine.inbound.can_owe(self.slots)
+        } else {
+            self.make_room(ANSWER_LEN)
+        };
+        Ok(room.then_some(arrival))
+    }
+
+    /// Takes the message `id`: answers it, or leaves that to the application. [`Core::admit`] found room.
+    #[inline]
+    fn accept(&mut self, qos: QoS, id: PacketId, arrival: Arrival) -> Option<Delivery> {
+        if arrival.remember {
+            self.machine.inbound.remember(self.slots, id);
+        }
+        if arrival.deliver && self.machine.limits.manual_acknowledge {
+            return Some(self.machine.inbound.owe(self.slots, id, qos));
+        }
+        if arrival.deliver || !self.machine.inbound.owes(self.slots, id) {
+            self.acknowledge_to_broker(qos, id);
+        }
+        None
+    }
+
+    /// [MQTT-3.3.4-1]
+    #[inline]
+    fn acknowledge_to_broker(&mut self, qos: QoS, id: PacketId) {
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.answer(PUBACK, id),
+            QoS::ExactlyOnce => self.answer(PUBREC, id),
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, first: u8, id: PacketId) {
+        let (_, start) = self.machine.outbox.append(ANSWER_LEN, false);
+        self.write_answer(start, first, id);
+    }
+
+    #[inline]
+    fn write_answer(&mut self, start: usize, first: u8, id: PacketId) {
+        let [high, low] = id.get().to_be_bytes();
+        self.write(start, &[first, 2, high, low]);
+    }
+
+    /// Answers what the application has acknowledged, in order of arrival.
+    #[inline]
+    pub(super) fn answer_settled(&mut self) {
+        while let Some((id, qos)) = self.machine.inbound.settled(self.slots) {
+            if !self.make_room(ANSWER_LEN) {
+                break;
+            }
+            self.acknowledge_to_broker(qos, id);
+            self.machine.inbound.settle(self.slots);
+        }
+    }
+
+    /// PUBACK, PUBREC, PUBCOMP.
+    #[inline]
+    fn acknowledged<'i>(&mut self, answer: Answer, id: PacketId) -> Result<Taken<'i>, Fatal> {
+        let machine = &mut *self.machine;
+        // A 3.1 broker may get, and answer, a retry that the first answer crossed.
+        let lenient = machine.protocol == Protocol::V31;
+        let found = match machine.requests.find(self.slots, id) {
+            Some(found) if machine.outbox.was_sent(found.place) => found,
+            Some(_) | None if lenient => return Ok(Taken::Quietly),
+            Some(_) | None => return Err(Violation::UnknownPacketId.into()),
+        };
+        match found.awaits.answered(answer) {
+            Progress::Done => {
+                machine.outbox.release(self.bytes, found.place);
+                machine.requests.end(self.slots, found.index);
+                Ok(Taken::Event(Event::Published(found.handle)))
+            }
+            Progress::Release => {
+                // The PUBREL takes less than the PUBLISH that it replaces, so there is room.
+                machine.outbox.release(self.bytes, found.place);
+                let roomy = self.make_room(ANSWER_LEN);
+                debug_assert!(roomy, "a PUBREL is shorter than any PUBLISH");
+                let (place, start) = self.machine.outbox.append(ANSWER_LEN, true);
+                self.write_answer(start, PUBREL, id);
+                Requests::advance(self.slots, found.index, Awaits::PubComp, place);
+                Ok(Taken::Quietly)
+            }
+            Progress::Wrong if lenient => Ok(Taken::Quietly),
+            Progress::Wrong => Err(Violation::WrongAck.into()),
+        }
+    }
+
+    /// PUBREL.
+    #[inline]
+    fn released<'i>(&mut self, id: PacketId) -> Result<Taken<'i>, Fatal> {
+        if !self.make_room(ANSWER_LEN) {
+            return Ok(Taken::NoRoom);
+        }
+        self.machine.inbound.forget(self.slots, id);
+        // [MQTT-4.3.3-2]: PUBCOMP also to an id that is unknown.
+        self.answer(PUBCOMP, id);
+        Ok(Taken::Quietly)
+    }
+
+    /// SUBACK.
+    fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Result<Taken<'i>, Fatal> {
+        let machine = &mut *self.machine;
+        if let Some(renewed) = machine.subscriptions.answered(self.bytes, id, granted.len()) {
+            return Ok(Taken::Event(Event::Renewed { packet: renewed?, granted }));
+        }
+        let found = match machine.requests.find(self.slots, id) {
+            Some(found) if machine.outbox.was_sent(found.place) => found,
+            Some(_) | None => return Err(Violation::UnknownSubscribeId.into()),
+        };
+        if found.awaits.answered(Answer::SubAck) != Progress::Done {
+            return Err(Violation::WrongAck.into());
+        }
+        // [MQTT-3.8.4-5]
+        if filter_count(self.bytes, machine.outbox.offset(found.place)) != granted.len() {
+            return Err(Violation::SubAckCount.into());
+        }
+        machine.subscriptions.granted(
+            &mut machine.outbox,
+            &machine.requests,
+            self.bytes,
+            self.slots,
+            found.place,
+            machine.limits.renew_subscriptions.then_some(granted),
+        );
+        machine.requests.end(self.slots, found.index);
+        Ok(Taken::Event(Event::Subscribed { handle: found.handle, granted }))
+    }
+
+    /// UNSUBACK.
+    fn unsubscribed<'i>(&mut self, id: PacketId) -> Result<Taken<'i>, Fatal> {
+        let machine = &mut *self.machine;
+        let found = match machine.requests.find(self.slots, id) {
+            Some(found) if machine.outbox.was_sent(found.place) => found,
+            Some(_) | None => return Err(Violation::UnknownSubscribeId.into()),
+        };
+        if found.awaits.answered(Answer::UnsubAck) != Progress::Done {
+            return Err(Violation::WrongAck.into());
+        }
+        let start = machine.outbox.offset(found.place);
+        machine.subscriptions.unsubscribed(&mut machine.outbox, self.bytes, start);
+        machine.outbox.release(self.bytes, found.place);
+        machine.requests.end(self.slots, found.index);
+        Ok(Taken::Event(Event::Unsubscribed(found.handle)))
+    }
+
+    /// PINGRESP.
+    fn pong(&mut self, now: Instant) {
+        let machine = &mut *self.machine;
+        machine.timers.clear(Timer::PingResponse);
+        if let Some(sent) = machine.ping_sent.take() {
+            machine.counters.ping_round_trip = Some(now.millis_since(sent) as u32);
+        }
+    }
+
+    /// A packet of which only a part is there. Wrong first bytes are found now; a PUBLISH that the driver's buffer
+    /// cannot hold is begun.
+    #[cold]
+    fn partial<'i>(&mut self, header: Header, input: &mut &'i [u8]) -> Result<Taken<'i>, Fatal> {
+        codec::incomplete(input, self.machine.protocol)?;
+        let kind = PacketType::from_first(header.first())?;
+        if self.machine.phase == Phase::Handshake && kind != PacketType::ConnAck {
+            return Err(Violation::BeforeConnAck.into());
+        }
+        let (len, capacity) = (header.frame_len(), self.machine.limits.receive_capacity);
+        if kind != PacketType::Publish {
+            return if len > capacity { Err(too_large(len, capacity)) } else { Ok(Taken::NoRoom) };
+        }
+        if len <= capacity {
+            return Ok(Taken::NoRoom);
+        }
+        let bytes = *input;
+        let body = bytes.get(header.header_len()..).unwrap_or_default();
+        let Some(head) = PublishHead::decode(header.first(), header.remaining(), body)? else {
+            // The topic alone is longer than the driver's buffer.
+            let stuck = bytes.len() >= capacity;
+            return if stuck { Err(too_large(len, capacity)) } else { Ok(Taken::NoRoom) };
+        };
+        let mut deliver = true;
+        if let (QoS::ExactlyOnce, Some(id)) = (head.qos, head.id) {
+            deliver = !self.machine.inbound.has_seen(self.slots, id);
+        }
+        self.machine.stream =
+            Some(Stream { left: head.payload_len, qos: head.qos, id: head.id, deliver });
+        *input = body.get(head.head_len..).unwrap_or_default();
+        if !deliver {
+            return Ok(Taken::Quietly);
+        }
+        Ok(Taken::Event(Event::MessageStart(MessageStart {
+            topic: head.topic,
+            payload_len: head.payload_len,
+            qos: head.qos,
+            retain: head.retain,
+            dup: head.dup,
+        })))
+    }
+
+    /// The next piece of a PUBLISH that is taken in pieces.
+    #[cold]
+    fn piece<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Result<Taken<'i>, Fatal> {
+        let Some(stream) = &mut self.machine.stream else { return Ok(Taken::Quietly) };
+        if stream.left != 0 {
+            let Some((piece, rest)) = input.split_at_checked(stream.left.min(input.len())) else {
+                return Ok(Taken::NoRoom);
+            };
+            if piece.is_empty() {
+                return Ok(Taken::NoRoom);
+            }
+            *input = rest;
+            stream.left -= piece.len();
+            let deliver = stream.deliver;
+            if self.machine.timers.is_set(Timer::PingResponse) {
+                // The PINGRESP waits behind this payload.
+                let patience = u64::from(self.machine.limits.ping_timeout);
+                self.machine.timers.set(Timer::PingResponse, now.plus_millis(patience));
+            }
+            return Ok(if deliver {
+                Taken::Event(Event::MessageChunk(piece))
+            } else {
+                Taken::Quietly
+            });
+        }
+        let Stream { qos, id, deliver, .. } = *stream;
+        let mut delivery = None;
+        if let Some(id) = id {
+            let Some(arrival) = self.admit(qos, id)? else { return Ok(Taken::NoRoom) };
+            delivery = self.accept(qos, id, arrival);
+        }
+        self.machine.stream = None;
+        self.count_packet();
+        Ok(if deliver { Taken::Event(Event::MessageEnd { delivery }) } else { Taken::Quietly })
+    }
+}
+
+const fn too_large(len: usize, limit: usize) -> Fatal {
+    Fatal::PacketTooLarge { len, limit }
+}

@@ -1,0 +1,131 @@
+//! When to connect again, and to which broker: a pure function of the attempts so far and a seed.
+//!
+//! Exponential back-off with a cap. Half of each delay is random, so that a thousand devices whose broker
+//! restarted do not come back in the same second.
+//!
+//! ```
+//! use mqtt_core::Reconnect;
+//!
+//! let policy = Reconnect::after(1_000).at_most(60_000).seed(7);
+//! let delay = policy.delay(3).unwrap();
+//! assert!((4_000..=8_000).contains(&delay));
+//! assert!(policy.delay(40).unwrap() <= 60_000);
+//! assert_eq!(Reconnect::never().delay(0), None);
+//! ```
+
+/// When to connect again after a connection ended or could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Reconnect {
+    first: u32,
+    cap: u32,
+    stable: u32,
+    seed: u32,
+    endpoints: u8,
+    on: bool,
+}
+
+impl Reconnect {
+    /// Connect again by itself: after `millis` milliseconds at first, then twice as long each time.
+    ///
+    /// At most two minutes unless [`Reconnect::at_most`] says otherwise.
+    pub const fn after(millis: u32) -> Self {
+        Self { first: millis, cap: 120_000, stable: 30_000, seed: 0, endpoints: 1, on: true }
+    }
+
+    /// Do not connect again: the reason reaches the application, which calls `Client::connect` when it wants to.
+    pub const fn never() -> Self {
+        Self { on: false, ..Self::after(0) }
+    }
+
+    /// The longest delay, in milliseconds.
+    pub const fn at_most(mut self, millis: u32) -> Self {
+        self.cap = millis;
+        self
+    }
+
+    /// How long a connection has to last, in milliseconds, until the back-off starts from the beginning again.
+    /// Default 30,000.
+    pub const fn stable_after(mut self, millis: u32) -> Self {
+        self.stable = millis;
+        self
+    }
+
+    /// The seed of the jitter: anything that differs between devices (a serial number, a random register).
+    pub const fn seed(mut self, seed: u32) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How many brokers there are; `Action::Connect` counts through them, one an attempt. Default 1.
+    pub const fn endpoints(mut self, count: u8) -> Self {
+        self.endpoints = count;
+        self
+    }
+
+    /// Milliseconds to wait before the attempt after `failures` failed ones; `None` where the application decides.
+    #[must_use]
+    pub const fn delay(&self, failures: u32) -> Option<u32> {
+        if !self.on {
+            return None;
+        }
+        let doubled = match self.first.checked_mul(1 << if failures < 31 { failures } else { 31 }) {
+            Some(delay) if delay < self.cap => delay,
+            Some(_) | None => self.cap,
+        };
+        let half = doubled / 2;
+        Some(doubled - half + self.jitter(failures, half))
+    }
+
+    /// Which broker the attempt after `failures` failed ones goes to, counted from 0.
+    #[must_use]
+    pub const fn endpoint(&self, attempts: u32) -> u8 {
+        if self.endpoints < 2 {
+            return 0;
+        }
+        (attempts % self.endpoints as u32) as u8
+    }
+
+    pub(crate) const fn stable_millis(&self) -> u32 {
+        self.stable
+    }
+
+    /// A number from 0 to `below`, the same for the same seed and attempt (the finaliser of MurmurHash3).
+    const fn jitter(&self, failures: u32, below: u32) -> u32 {
+        let mut hash = self.seed ^ failures.wrapping_mul(0x9E37_79B9);
+        hash = (hash ^ (hash >> 16)).wrapping_mul(0x85EB_CA6B);
+        hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
+        hash ^= hash >> 16;
+        ((hash as u64 * (below as u64 + 1)) >> 32) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reconnect;
+
+    #[test]
+    fn delays_double_up_to_the_cap() {
+        let policy = Reconnect::after(100).at_most(1_000);
+        for (failures, full) in [(0, 100), (1, 200), (2, 400), (3, 800), (4, 1_000), (31, 1_000)] {
+            let delay = policy.delay(failures).unwrap_or(0);
+            assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
+        }
+        assert!(policy.delay(u32::MAX).is_some_and(|delay| delay <= 1_000));
+    }
+
+    #[test]
+    fn two_seeds_give_two_delays() {
+        let delay = |seed| Reconnect::after(60_000).seed(seed).delay(0);
+        assert_ne!(delay(1), delay(2));
+        assert_eq!(delay(1), delay(1));
+    }
+
+    #[test]
+    fn endpoints_take_turns() {
+        let policy = Reconnect::after(1).endpoints(3);
+        let turns = [0, 1, 2, 3, 4].map(|attempt| policy.endpoint(attempt));
+        assert_eq!(turns, [0, 1, 2, 0, 1]);
+        assert_eq!(Reconnect::after(1).endpoints(0).endpoint(9), 0);
+    }
+}

@@ -1,0 +1,215 @@
+//! The receiver's memory: ids of QoS 2 messages between PUBLISH and PUBREL, and messages that the application still
+//! has to acknowledge.
+//!
+//! `seen` is a hash table by open addressing inside the slots: an id lies in the first free place from `id mod slots`
+//! on. A broker counts its ids up, so each has a place of its own and a look-up is one probe. Removal moves back what
+//! had to give way, so there are no tombstones.
+//!
+//! `owed` is a ring inside the slots, in order of arrival, used with manual acknowledgement only: acknowledgements go
+//! out in that order whatever the order of the application's calls [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+
+use super::Slot;
+use crate::{
+    codec::{PacketId, QoS},
+    event::Delivery,
+};
+
+/// One entry of the ring of messages that the application still has to acknowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Owed {
+    Nothing,
+    AtLeastOnce,
+    ExactlyOnce,
+    /// Acknowledged by the application; the answer waits for its turn.
+    AtLeastOnceTaken,
+    ExactlyOnceTaken,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inbound {
+    seen: u32,
+    first_owed: u32,
+    owed: u32,
+    /// The number of the ring's first entry.
+    sequence: u32,
+}
+
+impl Inbound {
+    /// Whether `id` was taken and its PUBREL has not come yet.
+    #[inline]
+    pub(crate) fn has_seen(&self, slots: &[Slot], id: PacketId) -> bool {
+        self.seen != 0 && find(slots, id.get()).is_some()
+    }
+
+    /// Whether another QoS 2 message can be taken.
+    #[inline]
+    pub(crate) fn has_room(&self, slots: &[Slot]) -> bool {
+        (self.seen as usize) < slots.len()
+    }
+
+    /// Keeps `id` until its PUBREL; the caller has asked [`Inbound::has_room`].
+    #[inline]
+    pub(crate) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
+        let count = slots.len();
+        let mut at = home(id.get(), count);
+        for _ in 0..count {
+            let Some(slot) = slots.get_mut(at) else { return };
+            if slot.seen == 0 {
+                slot.seen = id.get();
+                self.seen += 1;
+                return;
+            }
+            at = after(at, count);
+        }
+    }
+
+    /// `id` is a new message from now on [MQTT-4.3.3-2].
+    pub(crate) fn forget(&mut self, slots: &mut [Slot], id: PacketId) {
+        if self.seen == 0 {
+            return;
+        }
+        let Some(mut hole) = find(slots, id.get()) else { return };
+        self.seen -= 1;
+        let count = slots.len();
+        let mut at = hole;
+        for _ in 1..count {
+            at = after(at, count);
+            let candidate = slots.get(at).map_or(0, |slot| slot.seen);
+            if candidate == 0 {
+                break;
+            }
+            // It may move back only where it does not come before its home.
+            let from_home = distance(home(candidate, count), at, count);
+            if from_home >= distance(hole, at, count) {
+                set_seen(slots, hole, candidate);
+                hole = at;
+            }
+        }
+        set_seen(slots, hole, 0);
+    }
+
+    /// Whether the application may be handed another message to acknowledge.
+    pub(crate) fn can_owe(&self, slots: &[Slot]) -> bool {
+        (self.owed as usize) < slots.len()
+    }
+
+    /// The application has to acknowledge `id`; the caller has asked [`Inbound::can_owe`].
+    pub(crate) fn owe(&mut self, slots: &mut [Slot], id: PacketId, qos: QoS) -> Delivery {
+        let sequence = self.sequence.wrapping_add(self.owed);
+        if let Some(slot) = self.ring(slots, self.owed) {
+            slot.owed_id = id.get();
+            slot.owed = match qos {
+                QoS::AtMostOnce | QoS::AtLeastOnce => Owed::AtLeastOnce,
+                QoS::ExactlyOnce => Owed::ExactlyOnce,
+            };
+            self.owed += 1;
+        }
+        Delivery::new(id.get(), sequence)
+    }
+
+    /// Whether the QoS 2 message `id` is still with the application: a broker that repeats it on the same
+    /// connection, as 3.1 allows, gets its PUBREC when the application acknowledges.
+    pub(crate) fn owes(&self, slots: &[Slot], id: PacketId) -> bool {
+        self.owed != 0
+            && slots.iter().any(|slot| slot.owed_id == id.get() && slot.owed == Owed::ExactlyOnce)
+    }
+
+    /// The application acknowledges `delivery`; false where that is not, or no longer, owed.
+    pub(crate) fn take(&mut self, slots: &mut [Slot], delivery: Delivery) -> bool {
+        let position = delivery.sequence().wrapping_sub(self.sequence);
+        if position >= self.owed {
+            return false;
+        }
+        let Some(slot) = self.ring(slots, position) else { return false };
+        slot.owed = match slot.owed {
+            Owed::AtLeastOnce if slot.owed_id == delivery.id() => Owed::AtLeastOnceTaken,
+            Owed::ExactlyOnce if slot.owed_id == delivery.id() => Owed::ExactlyOnceTaken,
+            _ => return false,
+        };
+        true
+    }
+
+    /// The oldest owed message, where the application has acknowledged it; it stays until [`Inbound::settle`].
+    #[inline]
+    pub(crate) fn settled(&self, slots: &[Slot]) -> Option<(PacketId, QoS)> {
+        if self.owed == 0 {
+            return None;
+        }
+        let slot = slots.get(self.first_owed as usize)?;
+        let qos = match slot.owed {
+            Owed::AtLeastOnceTaken => QoS::AtLeastOnce,
+            Owed::ExactlyOnceTaken => QoS::ExactlyOnce,
+            Owed::Nothing | Owed::AtLeastOnce | Owed::ExactlyOnce => return None,
+        };
+        Some((PacketId::new(slot.owed_id)?, qos))
+    }
+
+    /// The oldest owed message is answered, or never will be.
+    pub(crate) fn settle(&mut self, slots: &mut [Slot]) {
+        let count = slots.len();
+        if let Some(slot) = self.ring(slots, 0) {
+            slot.owed = Owed::Nothing;
+        }
+        self.owed = self.owed.saturating_sub(1);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.first_owed = after(self.first_owed as usize, count) as u32;
+    }
+
+    /// The connection ended: what the application has not acknowledged comes again, as if never seen.
+    pub(crate) fn disown(&mut self, slots: &mut [Slot]) {
+        while self.owed != 0 {
+            let oldest = self.ring(slots, 0).map(|slot| (slot.owed, PacketId::new(slot.owed_id)));
+            if let Some((Owed::ExactlyOnce, Some(id))) = oldest {
+                self.forget(slots, id);
+            }
+            self.settle(slots);
+        }
+    }
+
+    /// The session is lost: every id is new.
+    pub(crate) fn clear(&mut self, slots: &mut [Slot]) {
+        self.disown(slots);
+        for slot in slots.iter_mut() {
+            slot.seen = 0;
+        }
+        self.seen = 0;
+    }
+
+    fn ring<'s>(&self, slots: &'s mut [Slot], position: u32) -> Option<&'s mut Slot> {
+        let at = (self.first_owed as usize + position as usize).checked_rem(slots.len())?;
+        slots.get_mut(at)
+    }
+}
+
+fn home(id: u16, count: usize) -> usize {
+    usize::from(id).checked_rem(count).unwrap_or(0)
+}
+
+fn after(at: usize, count: usize) -> usize {
+    if at + 1 >= count { 0 } else { at + 1 }
+}
+
+/// Steps from `from` to `to`, going up and round.
+fn distance(from: usize, to: usize, count: usize) -> usize {
+    if to >= from { to - from } else { to + count - from }
+}
+
+fn set_seen(slots: &mut [Slot], at: usize, id: u16) {
+    if let Some(slot) = slots.get_mut(at) {
+        slot.seen = id;
+    }
+}
+
+fn find(slots: &[Slot], id: u16) -> Option<usize> {
+    let count = slots.len();
+    let mut at = home(id, count);
+    for _ in 0..count {
+        match slots.get(at)?.seen {
+            0 => return None,
+            seen if seen == id => return Some(at),
+            _ => at = after(at, count),
+        }
+    }
+    None
+}

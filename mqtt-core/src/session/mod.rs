@@ -1,0 +1,271 @@
+//! What outlives connections: requests in flight, ids seen, and the bytes that wait for the broker.
+//!
+//! A request that awaits an answer holds a [`Slot`] from the call that made it until its event; its packet lies in the
+//! [`outbox`]. The packet id names the slot: id = index + 1 + n × (number of slots), so finding the slot of an
+//! acknowledgement takes one division however many are in flight, and an id in use cannot be given out again
+//! [MQTT-2.3.1-2]. Slots are reused in the order in which they became free, which makes the ids of an orderly
+//! exchange count up.
+
+mod inbound;
+mod outbox;
+mod preamble;
+pub(crate) mod qos;
+mod subscriptions;
+
+pub(crate) use inbound::Inbound;
+pub(crate) use outbox::{ANSWER_ROOM, Outbox};
+pub(crate) use preamble::Preamble;
+pub use subscriptions::Subscription;
+pub(crate) use subscriptions::{Subscriptions, filter_count};
+
+use crate::{codec::PacketId, event::Handle};
+use inbound::Owed;
+use qos::Awaits;
+
+/// Ids above this one are those of renewed subscriptions, see [`subscriptions`].
+pub(crate) const LAST_ID: u16 = 0xEFFF;
+/// The largest window: one id a slot.
+pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
+
+const NIL: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    InFlight(Awaits),
+    /// Its session went before it was done; the event is still to be given.
+    Lost,
+}
+
+/// Storage of one request in flight, one incoming message that the application has not acknowledged, and one id of
+/// an incoming QoS 2 message. 16 bytes; made by [`Slot::EMPTY`] or `Default`.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    generation: u32,
+    /// In flight: where the packet is, as [`Outbox`] counts. Free: the next free slot.
+    place: u32,
+    id: u16,
+    state: State,
+    /// These two are about incoming messages, see [`inbound`], and have nothing to do with the request.
+    owed: Owed,
+    owed_id: u16,
+    seen: u16,
+}
+
+const _: () = assert!(size_of::<Slot>() == 16);
+
+impl Slot {
+    /// A slot that holds nothing.
+    pub const EMPTY: Self = Self {
+        generation: 0,
+        place: NIL,
+        id: 0,
+        state: State::Free,
+        owed: Owed::Nothing,
+        owed_id: 0,
+        seen: 0,
+    };
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// The requests in flight; the slots themselves are the caller's.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
+    /// Ends of the list of free slots, linked through `place`.
+    first_free: u32,
+    last_free: u32,
+    used: u32,
+    lost: u32,
+    generation: u32,
+    /// QoS 0 publishes accepted, sent, and reported as sent: they hold no slot, their number is their handle.
+    unacknowledged: Tally,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    accepted: u32,
+    sent: u32,
+    reported: u32,
+}
+
+/// What an answer found.
+pub(crate) struct InFlight {
+    pub(crate) index: usize,
+    pub(crate) awaits: Awaits,
+    pub(crate) place: u32,
+    pub(crate) handle: Handle,
+}
+
+impl Requests {
+    pub(crate) fn new(slots: &mut [Slot]) -> Self {
+        let count = slots.len() as u32;
+        for (slot, next) in slots.iter_mut().zip(1..) {
+            *slot = Slot { place: if next == count { NIL } else { next }, ..Slot::EMPTY };
+        }
+        Self {
+            first_free: if count == 0 { NIL } else { 0 },
+            last_free: count.wrapping_sub(1),
+            used: 0,
+            lost: 0,
+            generation: 0,
+            unacknowledged: Tally::default(),
+        }
+    }
+
+    /// Requests that hold a slot.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.used as usize
+    }
+
+    /// The id that the next request gets; `None` while every slot is taken. Nothing changes until
+    /// [`Requests::begin`].
+    #[inline]
+    pub(crate) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
+        let index = self.first_free;
+        let slot = slots.get(index as usize)?;
+        // Once round the slots since this one's last id; from the start again above LAST_ID.
+        let next = u32::from(slot.id) + slots.len() as u32;
+        let id = if slot.id == 0 || next > u32::from(LAST_ID) { index + 1 } else { next };
+        PacketId::new(id as u16)
+    }
+
+    /// Takes the slot whose id [`Requests::next_id`] gave, for the packet at `place`.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        slots: &mut [Slot],
+        id: PacketId,
+        awaits: Awaits,
+        place: u32,
+    ) -> Handle {
+        self.generation = self.generation.wrapping_add(1);
+        if let Some(slot) = slots.get_mut(self.first_free as usize) {
+            self.first_free = slot.place;
+            self.used += 1;
+            slot.generation = self.generation;
+            slot.place = place;
+            slot.id = id.get();
+            slot.state = State::InFlight(awaits);
+        }
+        Handle::new(id.get(), self.generation)
+    }
+
+    /// The request in flight under `id`.
+    #[inline]
+    pub(crate) fn find(&self, slots: &[Slot], id: PacketId) -> Option<InFlight> {
+        let index = usize::from(id.get() - 1).checked_rem(slots.len())?;
+        let slot = slots.get(index)?;
+        match slot.state {
+            State::InFlight(awaits) if slot.id == id.get() => Some(InFlight {
+                index,
+                awaits,
+                place: slot.place,
+                handle: Handle::new(slot.id, slot.generation),
+            }),
+            State::InFlight(_) | State::Free | State::Lost => None,
+        }
+    }
+
+    /// Moves the request in slot `index` on to `awaits`, with its packet at `place`.
+    pub(crate) fn advance(slots: &mut [Slot], index: usize, awaits: Awaits, place: u32) {
+        if let Some(slot) = slots.get_mut(index) {
+            slot.state = State::InFlight(awaits);
+            slot.place = place;
+        }
+    }
+
+    /// The request in slot `index` is done; its id is free again.
+    #[inline]
+    pub(crate) fn end(&mut self, slots: &mut [Slot], index: usize) {
+        if let Some(slot) = slots.get_mut(index) {
+            slot.state = State::Free;
+            slot.place = NIL;
+        }
+        self.used = self.used.saturating_sub(1);
+        if self.first_free == NIL {
+            self.first_free = index as u32;
+        } else if let Some(last) = slots.get_mut(self.last_free as usize) {
+            last.place = index as u32;
+        }
+        self.last_free = index as u32;
+    }
+
+    /// The request under `id` went with its session.
+    fn lose(&mut self, slots: &mut [Slot], id: u16) {
+        let Some(found) = PacketId::new(id).and_then(|id| self.find(slots, id)) else { return };
+        if let Some(slot) = slots.get_mut(found.index) {
+            slot.state = State::Lost;
+            self.lost += 1;
+        }
+    }
+
+    /// The packet of the request under `id` has moved to `place`.
+    fn relocate(&self, slots: &mut [Slot], id: u16, place: u32) {
+        let Some(found) = PacketId::new(id).and_then(|id| self.find(slots, id)) else { return };
+        if let Some(slot) = slots.get_mut(found.index) {
+            slot.place = place;
+        }
+    }
+
+    /// A QoS 0 publish was accepted.
+    #[inline]
+    pub(crate) fn begin_unacknowledged(&mut self) -> Handle {
+        self.unacknowledged.accepted = self.unacknowledged.accepted.wrapping_add(1);
+        Handle::new(0, self.unacknowledged.accepted)
+    }
+
+    /// `count` QoS 0 publishes have been handed to the transport whole.
+    #[inline]
+    pub(crate) fn sent_unacknowledged(&mut self, count: u32) {
+        self.unacknowledged.sent = self.unacknowledged.sent.wrapping_add(count);
+    }
+
+    #[inline]
+    pub(crate) fn has_reports(&self) -> bool {
+        self.lost != 0 || self.unacknowledged.sent != self.unacknowledged.reported
+    }
+
+    /// The next request that ended without an answer from the broker.
+    pub(crate) fn report(&mut self, slots: &mut [Slot]) -> Option<Report> {
+        if self.unacknowledged.sent != self.unacknowledged.reported {
+            self.unacknowledged.reported = self.unacknowledged.reported.wrapping_add(1);
+            return Some(Report::Sent(Handle::new(0, self.unacknowledged.reported)));
+        }
+        if self.lost == 0 {
+            return None;
+        }
+        // In the order in which they were accepted; there are few, and only after a session was lost.
+        let oldest = slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.state == State::Lost)
+            .max_by_key(|(_, slot)| self.generation.wrapping_sub(slot.generation));
+        let (index, handle) = match oldest {
+            Some((index, slot)) => (index, Handle::new(slot.id, slot.generation)),
+            None => {
+                self.lost = 0;
+                return None;
+            }
+        };
+        self.lost -= 1;
+        self.end(slots, index);
+        Some(Report::Lost(handle))
+    }
+}
+
+/// A request that ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// QoS 0: it was handed to the transport.
+    Sent(Handle),
+    /// It went with its session.
+    Lost(Handle),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,462 @@
+//! The byte arena: whole packets, in the order in which they are sent.
+//!
+//! ```text
+//! | kept | gap | sent, some unanswered | waiting | free |
+//!        base  head          boundary/cursor    tail
+//! ```
+//!
+//! What waits and what is in flight are the same bytes, split by a cursor, so order holds by construction
+//! [MQTT-4.6.0-1]. A packet that the broker must answer (PUBLISH above QoS 0, PUBREL, SUBSCRIBE, UNSUBSCRIBE) stays
+//! until it is released; after a broken connection the cursor goes back to the head and they are sent again from
+//! where they lie. All others are dead once sent. A packet that is released between two others becomes a hole: its
+//! first byte is 0, which no packet begins with.
+//!
+//! Places of packets are counted from a moving origin, so sliding everything down to make room changes no slot.
+//! Only [`Outbox::squeeze`], which takes out holes, visits the packets, and it runs only when it makes room.
+//!
+//! [`ANSWER_ROOM`] bytes are out of reach of requests. Answers to the broker always find room once the transport has
+//! taken some bytes, so a full outbox cannot stop the acknowledgements that would empty it.
+
+use super::{Requests, Slot};
+use crate::codec::{Header, Protocol};
+
+/// Bytes that only answers, pings and PUBRELs may take: eight acknowledgements.
+pub(crate) const ANSWER_ROOM: usize = 32;
+
+const HOLE: u8 = 0;
+const PUBLISH: u8 = 3;
+const PUBREL: u8 = 6;
+const SUBSCRIBE: u8 = 8;
+const UNSUBSCRIBE: u8 = 10;
+const DUP: u8 = 0b1000;
+const QOS: u8 = 0b0110;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    /// Below lies what is kept for every connection: the CONNECT and the granted subscriptions.
+    base: usize,
+    head: usize,
+    /// Start of the packet that the cursor is in.
+    boundary: usize,
+    cursor: usize,
+    tail: usize,
+    /// End of the last packet that may have to be kept.
+    kept_end: usize,
+    /// Bytes from head to tail that are not dead.
+    live: usize,
+    /// The origin of places.
+    shift: u32,
+}
+
+/// What a packet in the arena is, as far as keeping it goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// Dead.
+    Hole,
+    /// Until sent, and not beyond this connection: acknowledgements, pings.
+    Answer,
+    /// Until sent: a PUBLISH of QoS 0.
+    UntilSent,
+    /// Until released.
+    UntilAnswered,
+}
+
+const fn keep(first: u8) -> Keep {
+    match first >> 4 {
+        HOLE => Keep::Hole,
+        PUBLISH if first & QOS == 0 => Keep::UntilSent,
+        PUBLISH | PUBREL | SUBSCRIBE | UNSUBSCRIBE => Keep::UntilAnswered,
+        _ => Keep::Answer,
+    }
+}
+
+/// First byte, header length and whole length of the packet at `at`.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) first: u8,
+    pub(super) header: usize,
+    pub(super) len: usize,
+}
+
+#[inline]
+pub(super) fn frame_at(bytes: &[u8], at: usize) -> Option<Frame> {
+    let header = Header::decode(bytes.get(at..)?).ok()??;
+    Some(Frame { first: header.first(), header: header.header_len(), len: header.frame_len() })
+}
+
+/// The packet id of the packet at `at`; 0 where it has none.
+fn id_at(bytes: &[u8], at: usize, frame: Frame) -> u16 {
+    let mut id_at = at + frame.header;
+    if frame.first >> 4 == PUBLISH {
+        id_at += 2 + usize::from(u16_at(bytes, id_at));
+    }
+    u16_at(bytes, id_at)
+}
+
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(pair) => u16::from_be_bytes(*pair),
+        None => 0,
+    }
+}
+
+pub(super) fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
+    if let Some(pair) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        *pair = value.to_be_bytes();
+    }
+}
+
+/// `copy_within` that does nothing where the ranges do not fit.
+pub(super) fn move_bytes(bytes: &mut [u8], from: usize, to: usize, len: usize) {
+    let end = from.saturating_add(len);
+    if end <= bytes.len() && to <= from {
+        bytes.copy_within(from..end, to);
+    }
+}
+
+fn set_first(bytes: &mut [u8], at: usize, first: u8) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte = first;
+    }
+}
+
+impl Outbox {
+    /// An empty arena above the first `base` bytes.
+    pub(crate) const fn new(base: usize) -> Self {
+        Self {
+            base,
+            head: base,
+            boundary: base,
+            cursor: base,
+            tail: base,
+            kept_end: base,
+            live: 0,
+            shift: 0,
+        }
+    }
+
+    /// End of what is kept for every connection.
+    pub(crate) const fn base(&self) -> usize {
+        self.base
+    }
+
+    /// What is kept for every connection has become shorter.
+    pub(super) fn lower_base(&mut self, base: usize) {
+        self.base = base.min(self.base);
+    }
+
+    /// Bytes that requests could take if all were empty.
+    pub(crate) fn capacity(&self, bytes: &[u8]) -> usize {
+        bytes.len().saturating_sub(self.base + ANSWER_ROOM)
+    }
+
+    /// Bytes that requests can still take.
+    pub(crate) fn free(&self, bytes: &[u8]) -> usize {
+        self.capacity(bytes).saturating_sub(self.live)
+    }
+
+    /// Makes `len` contiguous bytes free at the tail; false where there are not as many.
+    #[inline]
+    pub(crate) fn make_room(
+        &mut self,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        requests: &Requests,
+        len: usize,
+    ) -> bool {
+        bytes.len().saturating_sub(self.tail) >= len
+            || self.make_room_slowly(bytes, slots, requests, len)
+    }
+
+    #[cold]
+    fn make_room_slowly(
+        &mut self,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        requests: &Requests,
+        len: usize,
+    ) -> bool {
+        if bytes.len().saturating_sub(self.base + self.live) < len {
+            return false;
+        }
+        self.slide(bytes);
+        if bytes.len().saturating_sub(self.tail) < len {
+            self.squeeze(bytes, slots, requests);
+        }
+        bytes.len().saturating_sub(self.tail) >= len
+    }
+
+    /// Counts `len` bytes at the tail, which the caller has made room for and fills; gives their place and where
+    /// they start.
+    #[inline]
+    pub(crate) fn append(&mut self, len: usize, until_answered: bool) -> (u32, usize) {
+        let start = self.tail;
+        self.tail += len;
+        self.live += len;
+        if until_answered {
+            self.kept_end = self.tail;
+        }
+        (self.place(start), start)
+    }
+
+    /// The bytes ready for the transport.
+    #[inline]
+    pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.cursor..self.tail).unwrap_or_default()
+    }
+
+    /// The transport has taken `count` bytes; gives how many QoS 0 publishes and how many packets that completed.
+    #[inline]
+    pub(crate) fn transmitted(&mut self, bytes: &[u8], count: usize) -> (u32, u32) {
+        self.cursor = self.cursor.saturating_add(count).min(self.tail);
+        let (mut publishes, mut packets) = (0, 0);
+        while self.boundary < self.cursor {
+            let Some(frame) = frame_at(bytes, self.boundary) else { break };
+            if self.boundary + frame.len > self.cursor {
+                break;
+            }
+            match keep(frame.first) {
+                Keep::UntilAnswered => {}
+                Keep::UntilSent => {
+                    publishes += 1;
+                    self.live -= frame.len;
+                }
+                Keep::Answer | Keep::Hole => self.live -= frame.len,
+            }
+            packets += 1;
+            self.boundary += frame.len;
+        }
+        if self.live + self.boundary == self.tail {
+            self.head = self.boundary;
+        }
+        if self.boundary == self.tail {
+            // What came after the last packet to keep is dead.
+            self.tail = self.kept_end.max(self.head).min(self.tail);
+            self.boundary = self.tail;
+            self.cursor = self.tail;
+            self.restart_if_empty();
+        }
+        (publishes, packets)
+    }
+
+    /// Whether the packet at `place` has been handed to the transport whole on this connection.
+    #[inline]
+    pub(crate) fn was_sent(&self, place: u32) -> bool {
+        self.offset(place) < self.boundary
+    }
+
+    /// Where the packet at `place` starts.
+    #[inline]
+    pub(crate) fn offset(&self, place: u32) -> usize {
+        place.wrapping_sub(self.shift) as usize
+    }
+
+    #[inline]
+    fn place(&self, offset: usize) -> u32 {
+        (offset as u32).wrapping_add(self.shift)
+    }
+
+    /// The packet at `place`, sent before, has its answer.
+    #[inline]
+    pub(crate) fn release(&mut self, bytes: &mut [u8], place: u32) {
+        let at = self.offset(place);
+        let Some(frame) = frame_at(bytes, at) else { return };
+        set_first(bytes, at, HOLE);
+        self.live = self.live.saturating_sub(frame.len);
+        self.advance(bytes);
+    }
+
+    /// Moves the head over what is dead.
+    #[inline]
+    fn advance(&mut self, bytes: &mut [u8]) {
+        if self.live + self.boundary == self.tail {
+            self.head = self.boundary;
+        }
+        while self.head < self.boundary {
+            let Some(frame) = frame_at(bytes, self.head) else { break };
+            match keep(frame.first) {
+                Keep::Hole | Keep::Answer | Keep::UntilSent => self.head += frame.len,
+                Keep::UntilAnswered if is_granted(bytes, self.head, frame) => {
+                    move_bytes(bytes, self.head, self.base, frame.len);
+                    self.base += frame.len;
+                    self.head += frame.len;
+                    self.live -= frame.len;
+                }
+                Keep::UntilAnswered => break,
+            }
+        }
+        self.restart_if_empty();
+    }
+
+    #[inline]
+    fn restart_if_empty(&mut self) {
+        if self.head == self.tail {
+            self.head = self.base;
+            self.boundary = self.base;
+            self.cursor = self.base;
+            self.tail = self.base;
+            self.kept_end = self.base;
+        }
+    }
+
+    /// Keeps the SUBSCRIBE at `place` for every connection: moves it below the base, and gives where it is then.
+    pub(super) fn remember(
+        &mut self,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        requests: &Requests,
+        place: u32,
+    ) -> Option<usize> {
+        let at = self.offset(place);
+        let frame = frame_at(bytes, at)?;
+        // Id 0, which no packet has, marks it as granted.
+        put_u16(bytes, at + frame.header, 0);
+        let base = self.base;
+        self.advance(bytes);
+        if self.base == base {
+            self.squeeze(bytes, slots, requests);
+        }
+        Some(self.base.saturating_sub(frame.len))
+    }
+
+    /// Moves everything down to the base.
+    fn slide(&mut self, bytes: &mut [u8]) {
+        let by = self.head.saturating_sub(self.base);
+        move_bytes(bytes, self.head, self.base, self.tail - self.head);
+        self.head -= by;
+        self.boundary -= by;
+        self.cursor -= by;
+        self.tail -= by;
+        self.kept_end = self.kept_end.saturating_sub(by).max(self.head);
+        self.shift = self.shift.wrapping_add(by as u32);
+    }
+
+    /// Takes out what is dead and moves granted SUBSCRIBEs below the base.
+    fn squeeze(&mut self, bytes: &mut [u8], slots: &mut [Slot], requests: &Requests) {
+        let (mut at, end) = (self.head, self.tail);
+        let mut to = self.base;
+        let (boundary, into) = (self.boundary, self.cursor - self.boundary);
+        let mut reached = None;
+        while at < end {
+            let Some(frame) = frame_at(bytes, at) else { break };
+            if at >= boundary && reached.is_none() {
+                reached = Some(to);
+            }
+            let dead = match keep(frame.first) {
+                Keep::Hole => true,
+                Keep::Answer | Keep::UntilSent => at < boundary,
+                Keep::UntilAnswered => false,
+            };
+            if !dead {
+                move_bytes(bytes, at, to, frame.len);
+                to += frame.len;
+                if at < boundary && is_granted(bytes, to - frame.len, frame) {
+                    if let Some(moved) = bytes.get_mut(self.base..to) {
+                        moved.rotate_right(frame.len);
+                    }
+                    self.base += frame.len;
+                    self.live -= frame.len;
+                }
+            }
+            at += frame.len;
+        }
+        self.head = self.base;
+        self.boundary = reached.unwrap_or(to);
+        self.cursor = self.boundary + into;
+        self.tail = to;
+        self.shift = 0;
+        self.relocate(bytes, slots, requests);
+    }
+
+    /// Tells the slots where their packets are.
+    fn relocate(&mut self, bytes: &[u8], slots: &mut [Slot], requests: &Requests) {
+        self.kept_end = self.head;
+        let mut at = self.head;
+        while at < self.tail {
+            let Some(frame) = frame_at(bytes, at) else { break };
+            if keep(frame.first) == Keep::UntilAnswered {
+                requests.relocate(slots, id_at(bytes, at, frame), at as u32);
+                self.kept_end = at + frame.len;
+            }
+            at += frame.len;
+        }
+    }
+
+    /// The connection ended: answers are dropped, for the broker asks again [MQTT-4.4.0-1], and what was sent and
+    /// has no answer waits to be sent again, with DUP [MQTT-3.3.1-1]. Gives how many packets that are.
+    pub(crate) fn rewind(
+        &mut self,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        requests: &Requests,
+        protocol: Protocol,
+    ) -> u32 {
+        let mut retransmissions = 0;
+        let mut at = self.head;
+        while at < self.tail {
+            let Some(frame) = frame_at(bytes, at) else { break };
+            let (begun, whole) = (at < self.cursor, at < self.boundary);
+            match keep(frame.first) {
+                Keep::Answer => {
+                    set_first(bytes, at, HOLE);
+                    if !whole {
+                        self.live -= frame.len;
+                    }
+                }
+                Keep::UntilAnswered if begun && !is_granted(bytes, at, frame) => {
+                    retransmissions += 1;
+                    // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
+                    if frame.first >> 4 == PUBLISH || protocol == Protocol::V31 {
+                        set_first(bytes, at, frame.first | DUP);
+                    }
+                }
+                Keep::Hole | Keep::UntilSent | Keep::UntilAnswered => {}
+            }
+            at += frame.len;
+        }
+        self.squeeze(bytes, slots, requests);
+        self.boundary = self.head;
+        self.cursor = self.head;
+        retransmissions
+    }
+
+    /// The broker has lost the session, and nothing has been sent on this connection.
+    ///
+    /// A QoS 1 publish starts anew, without DUP. Of a QoS 2 publish that was under way nobody can say whether it
+    /// arrived: sending it again might double it, so it is lost. What was never sent, and SUBSCRIBE and UNSUBSCRIBE,
+    /// stay.
+    pub(crate) fn start_session(
+        &mut self,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        requests: &mut Requests,
+    ) {
+        let mut at = self.head;
+        while at < self.tail {
+            let Some(frame) = frame_at(bytes, at) else { break };
+            let exactly_once = frame.first & QOS == 0b0100;
+            let lost = match frame.first >> 4 {
+                PUBREL => true,
+                PUBLISH => exactly_once && frame.first & DUP != 0,
+                _ => false,
+            };
+            if lost {
+                requests.lose(slots, id_at(bytes, at, frame));
+                set_first(bytes, at, HOLE);
+                self.live -= frame.len;
+            } else if keep(frame.first) == Keep::UntilAnswered {
+                set_first(bytes, at, frame.first & !DUP);
+            }
+            at += frame.len;
+        }
+        self.squeeze(bytes, slots, requests);
+    }
+}
+
+/// Whether this is a SUBSCRIBE that was granted and waits to move below the base.
+fn is_granted(bytes: &[u8], at: usize, frame: Frame) -> bool {
+    frame.first >> 4 == SUBSCRIBE && u16_at(bytes, at + frame.header) == 0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The delivery protocols of section 4.3 as pure functions: (state, packet) gives (state, action).
+//!
+//! Nothing here knows of storage, ids or time. The tables are small enough to be tested exhaustively, and the rest of
+//! the session only carries them out.
+
+use crate::codec::QoS;
+
+/// What a request in flight waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Awaits {
+    /// A PUBLISH of QoS 1.
+    PubAck,
+    /// A PUBLISH of QoS 2 that the broker has not taken yet.
+    PubRec,
+    /// A PUBREL: the broker owns the message.
+    PubComp,
+    /// A SUBSCRIBE.
+    SubAck,
+    /// An UNSUBSCRIBE.
+    UnsubAck,
+}
+
+/// An answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    PubAck,
+    PubRec,
+    PubComp,
+    SubAck,
+    UnsubAck,
+}
+
+/// What an answer does to the request that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The request is done; its id is free [MQTT-2.3.1-3].
+    Done,
+    /// Discard the message, send PUBREL and await PUBCOMP [MQTT-4.3.3-1].
+    Release,
+    /// This answer does not belong to this request.
+    Wrong,
+}
+
+impl Awaits {
+    /// The state of a new PUBLISH; `None` for QoS 0, which awaits nothing.
+    pub(crate) const fn of_publish(qos: QoS) -> Option<Self> {
+        match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(Self::PubAck),
+            QoS::ExactlyOnce => Some(Self::PubRec),
+        }
+    }
+
+    /// The sender's side of sections 4.3.2 and 4.3.3, and of SUBSCRIBE and UNSUBSCRIBE.
+    pub(crate) const fn answered(self, answer: Answer) -> Progress {
+        match (self, answer) {
+            // [MQTT-4.3.3-1]: after PUBREC the PUBLISH is never sent again.
+            (Self::PubRec, Answer::PubRec) => Progress::Release,
+            // [MQTT-4.3.2-1], [MQTT-4.3.3-1], [MQTT-3.8.4-1], [MQTT-3.10.4-4]
+            (Self::PubAck, Answer::PubAck)
+            | (Self::PubComp, Answer::PubComp)
+            | (Self::SubAck, Answer::SubAck)
+            | (Self::UnsubAck, Answer::UnsubAck) => Progress::Done,
+            _ => Progress::Wrong,
+        }
+    }
+}
+
+/// What to do with a PUBLISH that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Hand it to the application.
+    pub(crate) deliver: bool,
+    /// Keep its id until the PUBREL.
+    pub(crate) remember: bool,
+}
+
+/// The receiver's side of sections 4.3.1 to 4.3.3; `seen`: its id is known from a PUBLISH without a PUBREL yet.
+pub(crate) const fn arrived(qos: QoS, seen: bool) -> Arrival {
+    match qos {
+        // [MQTT-4.3.2-2]: after the PUBACK the id is a new publication, whatever DUP says.
+        QoS::AtMostOnce | QoS::AtLeastOnce => Arrival { deliver: true, remember: false },
+        // [MQTT-4.3.3-2]: PUBREC every time, deliver once.
+        QoS::ExactlyOnce => Arrival { deliver: !seen, remember: !seen },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Arrival, Awaits, Progress, arrived};
+    use crate::codec::QoS;
+
+    const STATES: [Awaits; 5] =
+        [Awaits::PubAck, Awaits::PubRec, Awaits::PubComp, Awaits::SubAck, Awaits::UnsubAck];
+    const ANSWERS: [Answer; 5] =
+        [Answer::PubAck, Answer::PubRec, Answer::PubComp, Answer::SubAck, Answer::UnsubAck];
+
+    #[test]
+    fn each_request_takes_its_own_answer_and_no_other() {
+        for (i, state) in STATES.into_iter().enumerate() {
+            for (j, answer) in ANSWERS.into_iter().enumerate() {
+                let expected = match (i == j, state) {
+                    (false, _) => Progress::Wrong,
+                    (true, Awaits::PubRec) => Progress::Release,
+                    (true, _) => Progress::Done,
+                };
+                assert_eq!(state.answered(answer), expected, "{state:?} {answer:?}");
+            }
+        }
+    }
+
+    /// [MQTT-4.3.1-1], [MQTT-4.3.2-1], [MQTT-4.3.3-1]
+    #[test]
+    fn a_publish_awaits_what_its_qos_says() {
+        assert_eq!(Awaits::of_publish(QoS::AtMostOnce), None);
+        assert_eq!(Awaits::of_publish(QoS::AtLeastOnce), Some(Awaits::PubAck));
+        assert_eq!(Awaits::of_publish(QoS::ExactlyOnce), Some(Awaits::PubRec));
+    }
+
+    /// [MQTT-4.3.2-2], [MQTT-4.3.3-2]
+    #[test]
+    fn only_a_qos_2_publish_that_was_seen_is_not_delivered() {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            for seen in [false, true] {
+                let exactly = qos == QoS::ExactlyOnce;
+                let expected = Arrival { deliver: !(exactly && seen), remember: exactly && !seen };
+                assert_eq!(arrived(qos, seen), expected);
+            }
+        }
+    }
+}

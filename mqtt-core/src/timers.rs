@@ -1,0 +1,149 @@
+//! A small table of named deadlines.
+//!
+//! Keep alive moves its deadline with every write, so `set` must be cheap: [`Timers::due`] compares against a lower
+//! bound and looks at the table only when that has passed; [`Timers::next`], asked before a wait, is exact.
+
+use crate::time::Instant;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The transport and the CONNACK, or the DISCONNECT, take too long.
+    Connect,
+    /// Nothing was sent for three quarters of the keep alive.
+    KeepAlive,
+    /// Nothing was received for a keep alive.
+    Silence,
+    /// A PINGRESP is overdue.
+    PingResponse,
+    /// The transport has taken no bytes though some are ready.
+    Stall,
+    /// The next attempt to connect.
+    Reconnect,
+    /// The connection has lasted long enough to forget failed attempts.
+    Stable,
+}
+
+const ALL: [Timer; 7] = [
+    Timer::Connect,
+    Timer::PingResponse,
+    Timer::Stall,
+    Timer::KeepAlive,
+    Timer::Silence,
+    Timer::Reconnect,
+    Timer::Stable,
+];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    deadlines: [Instant; ALL.len()],
+    /// No deadline is earlier than this one.
+    bound: Instant,
+}
+
+impl Timers {
+    pub(crate) const fn new() -> Self {
+        Self { deadlines: [Instant::FAR_FUTURE; ALL.len()], bound: Instant::FAR_FUTURE }
+    }
+
+    fn slot(&mut self, timer: Timer) -> Option<&mut Instant> {
+        self.deadlines.get_mut(timer as usize)
+    }
+
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        if let Some(deadline) = self.slot(timer) {
+            *deadline = at;
+        }
+        self.bound = self.bound.min(at);
+    }
+
+    pub(crate) fn clear(&mut self, timer: Timer) {
+        if let Some(deadline) = self.slot(timer) {
+            *deadline = Instant::FAR_FUTURE;
+        }
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.deadlines.get(timer as usize).is_some_and(|at| *at != Instant::FAR_FUTURE)
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The most urgent deadline that has passed, cleared.
+    #[inline]
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Timer> {
+        if now < self.bound { None } else { self.search(now) }
+    }
+
+    fn search(&mut self, now: Instant) -> Option<Timer> {
+        // At the end of time, too, only what was set is due.
+        let passed = |at: &Instant| *at <= now && *at != Instant::FAR_FUTURE;
+        let due =
+            ALL.into_iter().find(|timer| self.deadlines.get(*timer as usize).is_some_and(passed));
+        match due {
+            Some(timer) => {
+                self.clear(timer);
+                Some(timer)
+            }
+            None => {
+                self.bound = self.next();
+                None
+            }
+        }
+    }
+
+    /// The earliest deadline; `FAR_FUTURE` where there is none.
+    pub(crate) fn next(&self) -> Instant {
+        self.deadlines.into_iter().min().unwrap_or(Instant::FAR_FUTURE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Timer, Timers};
+    use crate::time::Instant;
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    #[test]
+    fn a_deadline_is_due_at_its_instant_and_once() {
+        let mut timers = Timers::new();
+        timers.set(Timer::KeepAlive, at(10));
+        assert_eq!(timers.due(at(9)), None);
+        assert_eq!(timers.due(at(10)), Some(Timer::KeepAlive));
+        assert_eq!(timers.due(at(10)), None);
+    }
+
+    #[test]
+    fn the_next_deadline_is_exact_after_one_moved_away() {
+        let mut timers = Timers::new();
+        timers.set(Timer::KeepAlive, at(10));
+        timers.set(Timer::KeepAlive, at(30));
+        timers.set(Timer::Stable, at(20));
+        assert_eq!(timers.next(), at(20));
+        assert_eq!(timers.due(at(15)), None);
+        timers.clear(Timer::Stable);
+        assert_eq!(timers.next(), at(30));
+    }
+
+    #[test]
+    fn a_time_out_comes_before_a_keep_alive_of_the_same_instant() {
+        let mut timers = Timers::new();
+        timers.set(Timer::KeepAlive, at(5));
+        timers.set(Timer::PingResponse, at(5));
+        assert_eq!(timers.due(at(6)), Some(Timer::PingResponse));
+        assert_eq!(timers.due(at(6)), Some(Timer::KeepAlive));
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_deadline() {
+        let mut timers = Timers::new();
+        assert_eq!(timers.due(Instant::FAR_FUTURE), None);
+        timers.set(Timer::Connect, at(1));
+        assert_eq!(timers.due(Instant::FAR_FUTURE), Some(Timer::Connect));
+    }
+}
