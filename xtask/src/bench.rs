@@ -2,7 +2,7 @@
 //!
 //! Times differ from machine to machine and are for reading. Instruction counts hardly do, so they have goals.
 //! One operation's count is the difference between a run of 2 N and one of N of them, divided by N, less that of
-//! an operation that does nothing: neither start-up nor the loop is in it.
+//! what surrounds it (an operation that does nothing, say): neither start-up nor the loop is in it.
 
 use std::path::Path;
 
@@ -32,9 +32,6 @@ const N: u64 = 2_000;
 
 /// What a count may exceed its goal by, in percent.
 const TOLERANCE: f64 = 10.0;
-
-/// The operation that does nothing.
-const NOTHING: &str = "nothing";
 
 fn run(args: &Args) -> Outcome {
     let part = args.values("only").last();
@@ -80,6 +77,8 @@ fn criterion(workspace: &Workspace, quick: bool) -> Result<String, String> {
 struct Operation {
     name: String,
     goal: Option<f64>,
+    /// The operation whose count is taken off.
+    less: String,
 }
 
 /// Its instructions.
@@ -102,25 +101,36 @@ fn instructions(workspace: &Workspace, log: &Log) -> Result<Vec<Row>, String> {
     let program = workspace.target.join("release/examples/instructions");
     let list = shell::ask(&mut workspace.program(&program)).ok_or("the program did not run")?;
     let operations = list.lines().map(operation).collect::<Result<Vec<_>, _>>()?;
-    let nothing = per_operation(workspace, log, &program, NOTHING)?;
-    operations
-        .into_iter()
-        .map(|operation| {
-            let count = per_operation(workspace, log, &program, &operation.name)? - nothing;
-            Ok(Row { operation, count })
-        })
-        .collect()
+    let mut surroundings: Vec<(String, f64)> = Vec::new();
+    let mut rows = Vec::new();
+    for operation in operations {
+        let known = surroundings.iter().find(|(name, _)| *name == operation.less);
+        let less = match known {
+            Some((_, count)) => *count,
+            None => {
+                let count = per_operation(workspace, log, &program, &operation.less)?;
+                surroundings.push((operation.less.clone(), count));
+                count
+            }
+        };
+        let count = per_operation(workspace, log, &program, &operation.name)? - less;
+        rows.push(Row { operation, count });
+    }
+    Ok(rows)
 }
 
-/// A line of the list: the name, a tab, and the goal or '-'.
+/// A line of the list: name, goal or '-', and what is taken off, with tabs between.
 fn operation(line: &str) -> Result<Operation, String> {
     let wrong = || format!("not an operation: '{line}'");
-    let (name, goal) = line.split_once('\t').ok_or_else(wrong)?;
+    let mut fields = line.split('\t');
+    let (Some(name), Some(goal), Some(less)) = (fields.next(), fields.next(), fields.next()) else {
+        return Err(wrong());
+    };
     let goal = match goal {
         "-" => None,
         number => Some(number.parse().map_err(|_| wrong())?),
     };
-    Ok(Operation { name: name.to_owned(), goal })
+    Ok(Operation { name: name.to_owned(), goal, less: less.to_owned() })
 }
 
 fn per_operation(
@@ -150,7 +160,7 @@ fn collected(text: &str) -> Option<u64> {
 fn table(rows: &[Row]) -> (String, bool) {
     println!("  {:<44} {:>12} {:>6}", "operation", "instructions", "goal");
     for row in rows {
-        let Operation { name, goal } = &row.operation;
+        let Operation { name, goal, .. } = &row.operation;
         let goal = goal.map_or_else(String::new, |goal| format!("{goal:.0}"));
         let remark = if row.met() { "" } else { "  exceeded" };
         println!("  {name:<44} {:>12.0} {goal:>6}{remark}", row.count);
@@ -166,8 +176,12 @@ fn table(rows: &[Row]) -> (String, bool) {
 mod tests {
     use super::*;
 
+    fn named(name: &str, goal: Option<f64>) -> Operation {
+        Operation { name: name.to_owned(), goal, less: "nothing".to_owned() }
+    }
+
     fn row(goal: Option<f64>, count: f64) -> Row {
-        Row { operation: Operation { name: "x".to_owned(), goal }, count }
+        Row { operation: named("x", goal), count }
     }
 
     #[test]
@@ -179,10 +193,11 @@ mod tests {
 
     #[test]
     fn the_list_of_operations_is_read() {
-        let named = |goal| Operation { name: "decode PUBACK".to_owned(), goal };
-        assert_eq!(operation("decode PUBACK\t70"), Ok(named(Some(70.0))));
-        assert_eq!(operation("decode PUBACK\t-"), Ok(named(None)));
+        let puback = "decode PUBACK";
+        assert_eq!(operation("decode PUBACK\t70\tnothing"), Ok(named(puback, Some(70.0))));
+        assert_eq!(operation("decode PUBACK\t-\tnothing"), Ok(named(puback, None)));
         assert!(operation("decode PUBACK").is_err());
+        assert!(operation("decode PUBACK\tfew\tnothing").is_err());
     }
 
     #[test]

@@ -2,17 +2,13 @@
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
-/// Bytes by section; only those that end up on a device.
+/// Bytes by section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sizes {
     /// Code, `.text`.
     pub(crate) text: u64,
     /// Constants, `.rodata`.
     pub(crate) rodata: u64,
-    /// Initialised variables, `.data`: flash and RAM.
-    pub(crate) data: u64,
-    /// Other variables, `.bss`: RAM.
-    pub(crate) bss: u64,
 }
 
 impl Sizes {
@@ -26,8 +22,6 @@ impl Sizes {
         Self {
             text: self.text.saturating_sub(baseline.text),
             rodata: self.rodata.saturating_sub(baseline.rodata),
-            data: self.data.saturating_sub(baseline.data),
-            bss: self.bss.saturating_sub(baseline.bss),
         }
     }
 }
@@ -52,8 +46,6 @@ pub(crate) fn sizes(file: &[u8]) -> Result<Sizes, String> {
         match name.split('.').nth(1) {
             Some("text") => sizes.text += size,
             Some("rodata") => sizes.rodata += size,
-            Some("data") => sizes.data += size,
-            Some("bss") => sizes.bss += size,
             _ => {}
         }
     }
@@ -80,6 +72,39 @@ pub(crate) fn symbols(file: &[u8]) -> Result<Vec<Symbol>, String> {
     Ok(symbols)
 }
 
+/// Whether anything in the program can panic: the compiler has dropped what nothing calls.
+pub(crate) fn can_panic(symbols: &[Symbol]) -> bool {
+    symbols.iter().any(|symbol| symbol.name.starts_with("core::panicking::"))
+}
+
+/// Bytes by crate, the biggest first; what is in no crate is under its own name.
+pub(crate) fn by_crate(symbols: &[Symbol]) -> Vec<(String, u64)> {
+    let mut sums: Vec<(String, u64)> = Vec::new();
+    for symbol in symbols {
+        let path = symbol.name.trim_start_matches(['<', '&', '[']);
+        let krate = path.split("::").next().filter(|first| first.len() < path.len());
+        let name = match krate {
+            // A method of a slice, say.
+            Some(primitive) if primitive.ends_with(['>', ']']) => "core",
+            Some(krate) => krate,
+            None if symbol.section == ".rodata" => "constants",
+            None => "others",
+        };
+        match sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += symbol.size,
+            None => sums.push((name.to_owned(), symbol.size)),
+        }
+    }
+    sums.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+    sums
+}
+
+/// Every name in the file, defined or not.
+pub(crate) fn names(file: &[u8]) -> Result<Vec<String>, String> {
+    let file = object::File::parse(file).map_err(|error| error.to_string())?;
+    Ok(file.symbols().filter_map(|symbol| symbol.name().ok().map(demangled)).collect())
+}
+
 /// Without the hash at its end.
 fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
@@ -88,6 +113,31 @@ fn demangled(name: &str) -> String {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    fn symbol(name: &str, section: &str, size: u64) -> Symbol {
+        Symbol { name: name.to_owned(), section: section.to_owned(), size }
+    }
+
+    #[test]
+    fn sizes_are_summed_by_crate() {
+        let symbols = [
+            symbol("<mqtt_core::client::Client<[u8; 4], [u8; 2]>>::poll", ".text", 40),
+            symbol("memcpy", ".text", 15),
+            symbol("<[u8]>::copy_within", ".text", 12),
+            symbol("mqtt_core::topic::check", ".text", 10),
+            symbol(".Lanon.1", ".rodata", 8),
+        ];
+        let sums = by_crate(&symbols);
+        let sums: Vec<(&str, u64)> = sums.iter().map(|(name, sum)| (&**name, *sum)).collect();
+        assert_eq!(sums, [("mqtt_core", 50), ("others", 15), ("core", 12), ("constants", 8)]);
+    }
+
+    #[test]
+    fn a_linked_panic_is_seen() {
+        let quiet = symbol("mqtt_core::topic::check", ".text", 10);
+        assert!(!can_panic(std::slice::from_ref(&quiet)));
+        assert!(can_panic(&[quiet, symbol("core::panicking::panic_fmt", ".text", 6)]));
+    }
 
     #[inline(never)]
     fn a_function_to_be_found(x: u64) -> u64 {
@@ -108,12 +158,13 @@ mod tests {
             .find(|symbol| symbol.name.ends_with("tests::a_function_to_be_found"))
             .expect("the function");
         assert!(found.size > 0 && found.section.starts_with(".text"));
+        assert!(names(&bytes).expect("an ELF file").contains(&found.name));
     }
 
     #[test]
     fn a_difference_never_wraps() {
-        let small = Sizes { text: 10, rodata: 0, data: 0, bss: 4 };
-        let big = Sizes { text: 30, rodata: 5, data: 0, bss: 4 };
+        let small = Sizes { text: 10, rodata: 0 };
+        let big = Sizes { text: 30, rodata: 5 };
         assert_eq!(big.less(small).flash(), 25);
         assert_eq!(small.less(big), Sizes::default());
     }

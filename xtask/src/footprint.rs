@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
-use crate::elf::{self, Sizes};
+use crate::elf::{self, Sizes, Symbol};
 use crate::shell::Log;
 use crate::workspace::Workspace;
 
@@ -40,16 +40,22 @@ struct Program {
 const BASELINE: &str = "baseline";
 
 /// The only place where limits are set.
-const PROGRAMS: &[Program] = &[Program {
-    name: "codec",
-    about: "decodes what a server sends, encodes what a client sends",
-    limit: None,
-}];
+const PROGRAMS: &[Program] = &[
+    Program { name: "client", about: "the full client", limit: Some(8 * 1024) },
+    Program {
+        name: "publisher",
+        about: "connects and publishes at QoS 0, nothing else",
+        limit: None,
+    },
+    Program { name: "codec", about: "no client: decodes and encodes all 14 packets", limit: None },
+];
 
 /// One program's sizes less those of the baseline.
 pub(crate) struct Measured {
     program: &'static Program,
     sizes: Sizes,
+    /// Whether some call in it can panic.
+    can_panic: bool,
 }
 
 fn run(args: &Args) -> Outcome {
@@ -60,23 +66,14 @@ fn run(args: &Args) -> Outcome {
     let measured = measure(&workspace, &log, toolchain).inspect_err(|_| {
         print!("{}", log.tail(60));
     })?;
-    println!(
-        "  {:<10} {:>7} {:>8} {:>6} {:>7} {:>6}",
-        "program", ".text", ".rodata", "sum", "limit", "RAM"
-    );
-    for Measured { program, sizes } in &measured {
-        let limit = program.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
-        println!(
-            "  {:<10} {:>7} {:>8} {:>6} {limit:>7} {:>6}  {}",
-            program.name,
-            sizes.text,
-            sizes.rodata,
-            sizes.flash(),
-            sizes.data + sizes.bss,
-            program.about
-        );
+    println!("  program      .text  .rodata     sum   limit  panics");
+    for Measured { program: Program { name, about, limit }, sizes, can_panic } in &measured {
+        let limit = limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+        let Sizes { text, rodata } = sizes;
+        let (sum, panics) = (sizes.flash(), if *can_panic { "yes" } else { "no" });
+        println!("  {name:<10} {text:>7}  {rodata:>7} {sum:>7} {limit:>7}  {panics:<6}  {about}");
     }
-    println!("\n  bytes beyond an empty program; RAM: .data and .bss, without the stack");
+    println!("\n  bytes beyond an empty program; panics: whether any code that panics was linked");
     if args.has("symbols") {
         let name = args.values("program").last().unwrap_or("client");
         print_symbols(&workspace, name, args.number("symbols", 0)?)?;
@@ -102,8 +99,9 @@ pub(crate) fn measure(
     PROGRAMS
         .iter()
         .map(|program| {
-            let sizes = elf::sizes(&read(workspace, program.name)?)?;
-            Ok(Measured { program, sizes: sizes.less(baseline) })
+            let file = read(workspace, program.name)?;
+            let sizes = elf::sizes(&file)?.less(baseline);
+            Ok(Measured { program, sizes, can_panic: elf::can_panic(&elf::symbols(&file)?) })
         })
         .collect()
 }
@@ -112,7 +110,7 @@ pub(crate) fn measure(
 pub(crate) fn verdict(measured: &[Measured]) -> Result<String, String> {
     let mut words = Vec::new();
     let mut ok = true;
-    for Measured { program: Program { name, limit, .. }, sizes } in measured {
+    for Measured { program: Program { name, limit, .. }, sizes, .. } in measured {
         let flash = sizes.flash();
         words.push(match limit {
             Some(limit) if flash > *limit => {
@@ -140,8 +138,16 @@ fn print_symbols(workspace: &Workspace, program: &str, count: u64) -> Result<(),
     }
     println!("\n  the biggest symbols of {program}\n");
     let symbols = elf::symbols(&read(workspace, program)?)?;
-    for symbol in symbols.iter().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+    let flash: Vec<Symbol> = symbols
+        .into_iter()
+        .filter(|symbol| [".text", ".rodata"].contains(&&*symbol.section))
+        .collect();
+    for symbol in flash.iter().take(usize::try_from(count).unwrap_or(usize::MAX)) {
         println!("  {:>6}  {:<8} {}", symbol.size, symbol.section, symbol.name);
+    }
+    println!("\n  by crate (a crate's code that was inlined counts for its caller)\n");
+    for (name, size) in elf::by_crate(&flash) {
+        println!("  {size:>6}  {name}");
     }
     Ok(())
 }
@@ -153,7 +159,7 @@ mod tests {
     const SMALL: Program = Program { name: "small", about: "", limit: Some(100) };
 
     fn measured(text: u64) -> Measured {
-        Measured { program: &SMALL, sizes: Sizes { text, rodata: 10, ..Sizes::default() } }
+        Measured { program: &SMALL, sizes: Sizes { text, rodata: 10 }, can_panic: false }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod cli;
 mod elf;
 mod footprint;
 mod fuzz;
+mod no_std;
 mod setup;
 mod shell;
 mod steps;

@@ -145,7 +145,7 @@ fn install(
         (true, Privilege::Sudo) => &["sudo", "-n"],
         (true, Privilege::None) => return Err(by_hand),
     };
-    println!("  installing {} with {} ...", names(packages), manager.program);
+    println!("installing {} with {}", names(packages), manager.program);
     let command = |words: &[&str]| {
         let all = [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", manager.program], words];
         let mut words = all.into_iter().flatten();

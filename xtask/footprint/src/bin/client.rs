@@ -1,0 +1,110 @@
+//! The full client: will and login, publishing and receiving at every QoS, subscribing, unsubscribing, acknowledging
+//! by hand, disconnecting, reconnecting.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use footprint::{now, read, write};
+use mqtt_core::{
+    Action, Event, Login, Options, Publish, QoS, StaticClient, Version, Will, filter, topic,
+};
+
+type Client = StaticClient<1024, 8>;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let will = Will::new(topic!("boiler/7/state"), b"gone").qos(QoS::AtLeastOnce).retain(true);
+    let options = Options::new("boiler-7")
+        .version(Version::Auto)
+        .clean_session(false)
+        .will(will)
+        .login(Login::new("boiler", Some(b"secret")))
+        .receive_capacity(256)
+        .manual_acknowledge(true);
+    if let Ok(mut client) = Client::new_static(&options) {
+        run(&mut client);
+    }
+    loop {}
+}
+
+fn run(client: &mut Client) -> ! {
+    let mut buffer = [0; 256];
+    let mut held = 0;
+    loop {
+        let mut input = buffer.get(..held).unwrap_or_default();
+        while let Ok(Some(event)) = client.receive(&mut input, now()) {
+            handle(client, event);
+        }
+        let left = input.len();
+        if let Some(start) = held.checked_sub(left) {
+            // `copy_within` would bring its panics along.
+            for i in 0..left {
+                if let Some(&byte) = buffer.get(start + i) {
+                    if let Some(place) = buffer.get_mut(i) {
+                        *place = byte;
+                    }
+                }
+            }
+        }
+        held = left;
+        match client.poll(now()) {
+            Action::Connect { .. } => client.connected(now()),
+            Action::Close(_) => client.closed(now()),
+            Action::Transmit(bytes) => {
+                let count = write(bytes);
+                client.transmitted(count, now());
+            }
+            Action::Wait(deadline) => {
+                black_box(deadline);
+                held += read(buffer.get_mut(held..).unwrap_or_default());
+                request(client);
+            }
+        }
+    }
+}
+
+fn handle(client: &mut Client, event: Event<'_>) {
+    match event {
+        Event::Message(message) => {
+            write(message.topic.as_bytes());
+            write(message.payload);
+            if let Some(delivery) = message.delivery {
+                let _ = client.acknowledge(delivery);
+            }
+        }
+        Event::MessageChunk(bytes) => {
+            write(bytes);
+        }
+        Event::MessageEnd { delivery: Some(delivery) } => {
+            let _ = client.acknowledge(delivery);
+        }
+        other => {
+            black_box(&other);
+        }
+    }
+}
+
+/// What an application asks for, as its user wills.
+fn request(client: &mut Client) {
+    match black_box(0_u8) {
+        0 => {
+            let qos = match black_box(0_u8) {
+                0 => QoS::AtMostOnce,
+                1 => QoS::AtLeastOnce,
+                _ => QoS::ExactlyOnce,
+            };
+            let publish = Publish::new(topic!("boiler/7/temperature"), black_box(b"21.5"));
+            let _ = client.publish(&publish.qos(qos).retain(black_box(false)));
+        }
+        1 => {
+            let _ = client.subscribe(black_box(&[(filter!("boiler/7/set/#"), QoS::ExactlyOnce)]));
+        }
+        2 => {
+            let _ = client.unsubscribe(black_box(&[filter!("boiler/7/set/#")]));
+        }
+        3 => client.disconnect(),
+        4 => client.connect(),
+        _ => {}
+    }
+}

@@ -1,0 +1,36 @@
+//! A sensor: connects without will or login, publishes at QoS 0, never subscribes.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use footprint::{now, read, write};
+use mqtt_core::{Action, Options, Publish, StaticClient, topic};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let Ok(mut client) = StaticClient::<256, 1>::new_static(&Options::new("boiler-7")) else {
+        loop {}
+    };
+    let mut buffer = [0; 64];
+    loop {
+        match client.poll(now()) {
+            Action::Connect { .. } => client.connected(now()),
+            Action::Close(_) => client.closed(now()),
+            Action::Transmit(bytes) => {
+                let count = write(bytes);
+                client.transmitted(count, now());
+            }
+            Action::Wait(deadline) => {
+                black_box(deadline);
+                let count = read(&mut buffer);
+                let mut input = buffer.get(..count).unwrap_or_default();
+                while let Ok(Some(event)) = client.receive(&mut input, now()) {
+                    black_box(&event);
+                }
+                let publish = Publish::new(topic!("boiler/7/temperature"), black_box(b"21.5"));
+                let _ = client.publish(&publish);
+            }
+        }
+    }
+}
