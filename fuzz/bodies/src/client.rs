@@ -1,0 +1,473 @@
+//! Arbitrary bytes and arbitrary calls against the whole state machine.
+//!
+//! The data is a small program: settings first, then instructions, see [`Run::step`]. A model of the peer and of the
+//! application watches every byte and every event ([`Link`], [`Session`]); in the end an honest broker has to bring
+//! every request to its event ([`Run::settle`]).
+
+mod input;
+mod link;
+mod session;
+
+use mqtt_core::{
+    Action, Client, ConnectionState, Event, Fatal, Filter, Instant, Login, Options, Publish, QoS,
+    Reason, Reconnect, RequestError, Slot, Topic, Version, Will,
+};
+
+use input::Input;
+use link::{Link, Transport};
+use session::{Asked, Session};
+
+const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
+const FILTERS: [&str; 6] =
+    ["a", "b/#", "+/c", "#", "$share/g/a", "a/much/longer/filter/than/the/others/+"];
+/// Past this, deadlines saturate, and 'never' is what the client has to say.
+const END_OF_TIME: u64 = u64::MAX / 2;
+
+/// Takes settings and instructions.
+pub fn client(data: &[u8]) {
+    let mut input = Input::new(data);
+    let Some(mut run) = Run::start(&mut input) else { return };
+    while let Some(instruction) = input.next() {
+        run.step(instruction, &mut input);
+        run.check();
+    }
+    run.settle();
+}
+
+struct Run {
+    client: Client<Vec<u8>, Vec<Slot>>,
+    now: u64,
+    window: usize,
+    outbox: usize,
+    endpoints: u8,
+    keeps_alive: bool,
+    renews: bool,
+    /// Whether the driver asks for events after each step, as the documentation says.
+    tidy: bool,
+    link: Link,
+    session: Session,
+}
+
+impl Run {
+    fn start(input: &mut Input<'_>) -> Option<Self> {
+        let (flags, more) = (input.byte(), input.byte());
+        let has = |bit: u8| flags & 1 << bit != 0;
+        let version = match flags & 3 {
+            0 => Version::V31,
+            1 => Version::Auto,
+            _ => Version::V311,
+        };
+        let (clean, manual, renews) = (has(2), has(3), has(4));
+        let keep_alive = if has(5) { u16::from(more >> 4) * 20 } else { 0 };
+        let endpoints = more & 3;
+        let reconnect = if has(6) {
+            Reconnect::after(100).at_most(5_000).seed(u32::from(more)).stable_after(1_000)
+        } else {
+            Reconnect::never()
+        };
+        let mut options = Options::new("fuzz")
+            .version(version)
+            .clean_session(clean)
+            .keep_alive(keep_alive)
+            .manual_acknowledge(manual)
+            .renew_subscriptions(renews)
+            .ping_on_silence(more & 4 != 0)
+            .connect_timeout(3_000)
+            .ping_timeout(2_000)
+            .max_packet(1_000)
+            .receive_capacity(16 + usize::from(input.byte() >> 2))
+            .reconnect(reconnect.endpoints(endpoints));
+        if has(7) {
+            let topic = Topic::new("will").ok()?;
+            options = options
+                .will(Will::new(topic, b"gone").qos(QoS::AtLeastOnce).retain(true))
+                .login(Login::new("user", Some(b"secret")));
+        }
+        let outbox = 40 + usize::from(input.byte()) * 3;
+        let window = usize::from(input.byte() % 9);
+        let client = Client::new(&options, vec![0xA5; outbox], vec![Slot::EMPTY; window]);
+        let Ok(client) = client else {
+            assert!(window == 0 || outbox < 128, "these settings are fine");
+            return None;
+        };
+        Some(Self {
+            client,
+            now: 0,
+            window,
+            outbox,
+            endpoints,
+            keeps_alive: keep_alive != 0,
+            renews,
+            tidy: more & 8 != 0,
+            link: Link::new(clean, manual),
+            session: Session::default(),
+        })
+    }
+
+    fn step(&mut self, instruction: u8, input: &mut Input<'_>) {
+        match instruction % 16 {
+            0 => self.publish(input),
+            1 => self.subscribe(input),
+            2 => self.unsubscribe(input),
+            3 => self.acknowledge(input),
+            4 => match input.byte() {
+                0..=31 => self.client.disconnect(),
+                32..=127 => self.client.connect(),
+                128..=191 => self.connected(),
+                192.. => self.closed(),
+            },
+            5 => self.now = self.now.saturating_add(u64::from(input.word())),
+            6 => match input.byte() {
+                0 => self.now = u64::MAX - u64::from(input.byte()),
+                back @ 1..=63 => self.now = self.now.saturating_sub(u64::from(back) << 6),
+                forth => self.now = self.now.saturating_add(u64::from(forth) << 10),
+            },
+            7 => {
+                let len = usize::from(input.byte() % 64);
+                self.link.arrive(input.take(len));
+                self.receive(usize::MAX);
+            }
+            8 | 9 => {
+                let packet = self.peer_packet(input);
+                self.link.arrive(&packet);
+                if instruction & 16 != 0 {
+                    self.receive(usize::MAX);
+                }
+            }
+            10 => {
+                let lie = input.byte();
+                if self.link.reply(lie) {
+                    self.receive(usize::MAX);
+                }
+            }
+            11 => self.receive(usize::from(input.byte())),
+            12 => {
+                let count = usize::from(input.byte());
+                self.poll(count);
+            }
+            13 => self.drive(),
+            // Most of what has depth begins with a connection.
+            14 => self.come_up(),
+            _ => {
+                self.drive();
+                while self.link.reply(0) {
+                    self.drive();
+                }
+            }
+        }
+        if self.tidy {
+            self.events();
+        }
+    }
+
+    /// What holds between any two calls.
+    fn check(&mut self) {
+        assert_eq!(self.client.in_flight(), self.session.in_flight(), "one slot a request");
+        assert!(self.client.in_flight() <= self.window);
+        assert!(self.client.outbox_free() <= self.outbox);
+        if self.renews {
+            let kept = self.client.subscriptions();
+            self.session.keeps(kept.map(|kept| (kept.filter.as_str(), kept.qos)));
+        }
+        self.link.check_counters(self.client.counters());
+    }
+
+    fn publish(&mut self, input: &mut Input<'_>) {
+        let (flags, len) = (input.byte(), usize::from(input.byte()));
+        let topic = topic(flags >> 3);
+        let len = if flags & 0x80 == 0 { len % 24 } else { len };
+        let (qos, retain) = (qos(flags), flags & 4 != 0);
+        let payload: Vec<u8> = (self.session.accepted()..).map(|at| at as u8).take(len).collect();
+        let name = Topic::new(topic).expect("a name");
+        let asked = Asked::Publish { topic, payload: payload.clone(), qos, retain };
+        let publish = Publish::new(name, &payload).qos(qos).retain(retain);
+        self.request(asked, |client| client.publish(&publish));
+    }
+
+    fn subscribe(&mut self, input: &mut Input<'_>) {
+        let count = usize::from(input.byte() % 4);
+        let filters: Vec<(&str, QoS)> =
+            input.take(count).iter().map(|byte| (filter(*byte), qos(byte >> 6))).collect();
+        let typed: Vec<(Filter<'_>, QoS)> = filters
+            .iter()
+            .map(|(text, qos)| (Filter::new(text).expect("a filter"), *qos))
+            .collect();
+        self.request(Asked::Subscribe(filters.clone()), |client| client.subscribe(&typed));
+    }
+
+    fn unsubscribe(&mut self, input: &mut Input<'_>) {
+        let count = usize::from(input.byte() % 4);
+        let filters: Vec<&str> = input.take(count).iter().map(|byte| filter(*byte)).collect();
+        let typed: Vec<Filter<'_>> =
+            filters.iter().map(|text| Filter::new(text).expect("a filter")).collect();
+        self.request(Asked::Unsubscribe(filters.clone()), |client| client.unsubscribe(&typed));
+    }
+
+    /// A request: on an error nothing has changed, and what a driver is about to write stays what it is.
+    fn request(
+        &mut self,
+        asked: Asked,
+        call: impl FnOnce(&mut Client<Vec<u8>, Vec<Slot>>) -> Result<mqtt_core::Handle, RequestError>,
+    ) {
+        let empty = asked.is_empty();
+        let ready = self.ready();
+        let before = (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
+        match call(&mut self.client) {
+            Ok(handle) => {
+                assert!(!empty, "no filter, no request");
+                self.session.accept(handle, asked);
+                assert!(self.client.outbox_free() < before.1);
+            }
+            Err(error) => {
+                let after =
+                    (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
+                assert_eq!(after, before, "{error}");
+                match error {
+                    RequestError::WindowFull { in_flight } => assert_eq!(in_flight, self.window),
+                    RequestError::OutboxFull { needed, free } => {
+                        assert!(needed > free && free == before.1);
+                    }
+                    RequestError::TooLarge { needed, capacity } => assert!(needed > capacity),
+                    RequestError::Encode(_) => assert!(empty, "{error}"),
+                    RequestError::Topic(_)
+                    | RequestError::TooManySubscriptions
+                    | RequestError::StaleDelivery
+                    | _ => panic!("no reason for {error}"),
+                }
+            }
+        }
+        if let (Some(ready), Some(longer)) = (ready, self.ready()) {
+            assert!(longer.starts_with(&ready), "a writer may be at it");
+        }
+    }
+
+    fn acknowledge(&mut self, input: &mut Input<'_>) {
+        let Some(delivery) = self.session.delivery(input.byte()) else { return };
+        match self.client.acknowledge(delivery) {
+            Ok(()) => assert!(self.link.acknowledge(delivery), "acknowledged twice"),
+            Err(error) => {
+                assert_eq!(error, RequestError::StaleDelivery);
+                assert!(!self.link.acknowledge(delivery), "this one is awaited");
+            }
+        }
+    }
+
+    fn connected(&mut self) {
+        self.client.connected(self.instant());
+        if self.link.transport == Transport::Opening {
+            self.link.open();
+        }
+    }
+
+    fn closed(&mut self) {
+        self.client.closed(self.instant());
+        self.link.close(&mut self.session);
+    }
+
+    /// Gives the client the first `visible` bytes that arrived, until it wants no more.
+    fn receive(&mut self, visible: usize) {
+        let arrived = self.link.take_arrived();
+        let (shown, hidden) = arrived.split_at(visible.min(arrived.len()));
+        let mut rest = shown;
+        // Each event takes a byte, or ends a request, or is one of the few about the connection.
+        let most = shown.len() + self.session.outstanding() + 8;
+        for nth in 0.. {
+            assert!(nth <= most, "events without end");
+            let listens = self.listens();
+            let before = rest;
+            let outcome = self.client.receive(&mut rest, self.instant());
+            let taken = before.len() - rest.len();
+            if listens {
+                let taken = before.get(..taken).expect("from the front");
+                self.link.took(taken, self.client.protocol(), &mut self.session);
+            }
+            match outcome {
+                Ok(Some(event)) => self.event(event),
+                Ok(None) => break,
+                Err(fatal) => {
+                    self.failed(fatal);
+                    break;
+                }
+            }
+        }
+        if self.link.transport == Transport::Open {
+            self.link.arrive(rest);
+            self.link.arrive(hidden);
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Connecting { endpoint } = event {
+            assert!(endpoint < self.endpoints.max(1));
+        }
+        self.session.event(event, &mut self.link, self.tidy);
+    }
+
+    /// Events that need no input.
+    fn events(&mut self) {
+        self.receive(0);
+    }
+
+    fn failed(&mut self, fatal: Fatal) {
+        assert_eq!(self.client.poll(self.instant()), Action::Close(Reason::Fatal(fatal)));
+        self.link.fail();
+    }
+
+    /// Carries out what `poll` says, of writing `count` bytes at the most; whether something was done.
+    fn poll(&mut self, count: usize) -> bool {
+        let now = self.instant();
+        let action = self.client.poll(now);
+        match action {
+            Action::Connect { endpoint } => {
+                assert!(endpoint < self.endpoints.max(1));
+                self.link.opening();
+                true
+            }
+            Action::Close(reason) => {
+                assert_eq!(self.client.poll(now), Action::Close(reason), "until it is closed");
+                self.closed();
+                true
+            }
+            Action::Transmit(bytes) => {
+                assert!(!bytes.is_empty());
+                let bytes = bytes.to_vec();
+                assert_eq!(self.client.poll(now), Action::Transmit(&bytes), "until it is sent");
+                let sent = bytes.get(..count.min(bytes.len())).unwrap_or_default();
+                self.client.transmitted(sent.len(), now);
+                self.link.sent(sent, self.client.protocol(), &mut self.session);
+                !sent.is_empty()
+            }
+            Action::Wait(deadline) => {
+                self.waits_well(deadline);
+                false
+            }
+        }
+    }
+
+    fn waits_well(&mut self, deadline: Instant) {
+        let now = self.instant();
+        let past = |at: Instant| at <= now && at != Instant::FAR_FUTURE;
+        if let Action::Wait(again) = self.client.poll(now) {
+            assert!(!past(again), "a wait in the past, twice");
+            assert!(again == deadline || past(deadline), "another deadline at the same time");
+        } else {
+            assert!(past(deadline), "there was something to do");
+        }
+        let timed = match self.client.state() {
+            ConnectionState::Stopped => false,
+            ConnectionState::Up => self.keeps_alive,
+            ConnectionState::Waiting
+            | ConnectionState::Connecting
+            | ConnectionState::Closing
+            | _ => true,
+        };
+        if timed && self.now < END_OF_TIME {
+            assert_ne!(deadline, Instant::FAR_FUTURE, "in {:?}", self.client.state());
+        }
+    }
+
+    /// What a good driver does, until there is nothing to do at this time.
+    fn drive(&mut self) {
+        // What is written was asked for, or answers what was read; twice, should the link break.
+        let most = 4 * (self.outbox + self.link.arrived()) + 64;
+        for nth in 0.. {
+            assert!(nth <= most, "actions without end");
+            self.receive(usize::MAX);
+            if self.link.transport == Transport::Opening {
+                self.connected();
+            }
+            if !self.poll(usize::MAX) {
+                break;
+            }
+        }
+        self.receive(usize::MAX);
+        if self.listens() && self.link.has_whole_packet() && self.ready().is_none() {
+            assert!(self.link.owes() >= self.window, "a packet that nobody takes");
+        }
+    }
+
+    /// The client is offline and meets an honest broker.
+    fn come_up(&mut self) {
+        self.events();
+        self.client.connect();
+        self.drive();
+        self.link.reply(0);
+        self.drive();
+    }
+
+    /// With an honest broker every request comes to its event.
+    fn settle(&mut self) {
+        if self.now >= END_OF_TIME {
+            return;
+        }
+        self.closed();
+        self.events();
+        self.client.connect();
+        for _ in 0..200 {
+            self.drive();
+            while self.link.reply(0) {
+                self.drive();
+            }
+            self.check();
+            if self.session.outstanding() == 0 {
+                return;
+            }
+            if self.client.state() == ConnectionState::Stopped {
+                self.client.connect();
+            }
+            if let Action::Wait(deadline) = self.client.poll(self.instant()) {
+                assert_ne!(deadline, Instant::FAR_FUTURE, "{:?}", self.session);
+                self.now = self.now.max(deadline.as_millis());
+            }
+        }
+        panic!("for ever in flight: {:?}", self.session);
+    }
+
+    /// Whether the client takes what comes in now.
+    fn listens(&self) -> bool {
+        let state = self.client.state();
+        self.link.transport == Transport::Open
+            && matches!(state, ConnectionState::Connecting | ConnectionState::Up)
+    }
+
+    fn ready(&mut self) -> Option<Vec<u8>> {
+        let now = self.instant();
+        let open = matches!(self.client.state(), ConnectionState::Up | ConnectionState::Connecting);
+        match open.then(|| self.client.poll(now))? {
+            Action::Transmit(bytes) => Some(bytes.to_vec()),
+            Action::Connect { .. } => panic!("connected already"),
+            Action::Wait(_) | Action::Close(_) => None,
+        }
+    }
+
+    const fn instant(&self) -> Instant {
+        Instant::from_millis(self.now)
+    }
+
+    /// A well-formed packet of a broker, which may make no sense just now.
+    fn peer_packet(&self, input: &mut Input<'_>) -> Vec<u8> {
+        let (kind, detail) = (input.byte(), input.byte());
+        let id = match detail >> 4 {
+            0..=7 => u16::from(detail & 7) + 1,
+            8..=13 => self.session.id_in_flight(detail),
+            _ => 0xF000 + u16::from(detail & 7),
+        };
+        link::broker_packet(kind, id, input)
+    }
+}
+
+fn qos(bits: u8) -> QoS {
+    match bits & 3 {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}
+
+fn topic(byte: u8) -> &'static str {
+    TOPICS.get(usize::from(byte) % TOPICS.len()).expect("in the table")
+}
+
+fn filter(byte: u8) -> &'static str {
+    FILTERS.get(usize::from(byte & 7) % FILTERS.len()).expect("in the table")
+}

@@ -1,0 +1,358 @@
+//! One connection after the other: the bytes of both directions, what the client may send when, and a broker that
+//! answers honestly when it is asked to.
+
+use std::collections::VecDeque;
+
+use mqtt_core::{
+    Counters, Delivery, PacketId, Protocol, QoS,
+    codec::{ConnAck, Decoded, Header, Packet, PacketType},
+};
+
+use super::{input::Input, session::Session, topic};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Closed,
+    Opening,
+    Open,
+}
+
+pub(super) struct Link {
+    pub(super) transport: Transport,
+    clean: bool,
+    manual: bool,
+    /// Written by the client, a packet not yet whole.
+    outgoing: Vec<u8>,
+    /// Read by the driver, not yet taken by the client.
+    arrived: Vec<u8>,
+    /// Taken by the client, a packet not yet whole.
+    taken: Vec<u8>,
+    connect_sent: bool,
+    accepted: bool,
+    /// Nothing more may be sent: DISCONNECT was, or the broker broke a rule.
+    over: bool,
+    last_publish: Option<u64>,
+    last_release: Option<u64>,
+    /// PUBACKs and PUBRECs, in the order of the messages that they answer.
+    due: VecDeque<Due>,
+    /// PUBCOMPs.
+    due_complete: VecDeque<PacketId>,
+    replies: VecDeque<Reply>,
+    /// The honest broker keeps a session.
+    kept: bool,
+    bytes_in: u32,
+    bytes_out: u32,
+}
+
+struct Due {
+    qos: QoS,
+    id: PacketId,
+    delivery: Option<Delivery>,
+    /// By the application, or nobody has to.
+    acknowledged: bool,
+}
+
+enum Reply {
+    ConnAck(Protocol),
+    Packet(Vec<u8>),
+}
+
+impl Link {
+    pub(super) fn new(clean: bool, manual: bool) -> Self {
+        Self {
+            transport: Transport::Closed,
+            clean,
+            manual,
+            outgoing: Vec::new(),
+            arrived: Vec::new(),
+            taken: Vec::new(),
+            connect_sent: false,
+            accepted: false,
+            over: false,
+            last_publish: None,
+            last_release: None,
+            due: VecDeque::new(),
+            due_complete: VecDeque::new(),
+            replies: VecDeque::new(),
+            kept: false,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    pub(super) fn opening(&mut self) {
+        assert_eq!(self.transport, Transport::Closed, "one connection at a time");
+        self.transport = Transport::Opening;
+    }
+
+    pub(super) fn open(&mut self) {
+        self.transport = Transport::Open;
+    }
+
+    pub(super) fn close(&mut self, session: &mut Session) {
+        session.disconnected(&self.outgoing);
+        for due in self.due.iter().filter(|due| due.qos == QoS::ExactlyOnce && !due.acknowledged) {
+            session.forget(due.id);
+        }
+        let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
+        *self = Self { kept: self.kept, bytes_in, bytes_out, ..Self::new(self.clean, self.manual) };
+    }
+
+    /// The connection has to be closed.
+    pub(super) fn fail(&mut self) {
+        self.over = true;
+    }
+
+    pub(super) fn check_counters(&self, counters: &Counters) {
+        assert_eq!((counters.bytes_in, counters.bytes_out), (self.bytes_in, self.bytes_out));
+    }
+
+    /// Bytes come in.
+    pub(super) fn arrive(&mut self, bytes: &[u8]) {
+        self.arrived.extend(bytes);
+    }
+
+    pub(super) fn arrived(&self) -> usize {
+        self.arrived.len()
+    }
+
+    /// Whether a packet has arrived in full.
+    pub(super) fn has_whole_packet(&self) -> bool {
+        let header = Header::decode(&self.arrived).ok().flatten();
+        header.is_some_and(|header| header.frame_len() <= self.arrived.len())
+    }
+
+    pub(super) fn take_arrived(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// The client has taken these bytes of those that arrived.
+    pub(super) fn took(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+        self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
+        self.taken.extend(bytes);
+        let taken = std::mem::take(&mut self.taken);
+        let mut rest = taken.as_slice();
+        while let Some((packet, behind)) = next_packet(rest, protocol) {
+            self.took_packet(packet, protocol, session);
+            rest = behind;
+        }
+        self.taken = rest.to_vec();
+    }
+
+    fn took_packet(&mut self, packet: Packet<'_>, protocol: Protocol, session: &mut Session) {
+        assert!(self.connect_sent, "an answer before the question");
+        match packet {
+            Packet::ConnAck(ConnAck { session_present, result: Ok(()) }) => {
+                self.accepted = true;
+                let new = match protocol {
+                    Protocol::V311 => !session_present,
+                    Protocol::V31 => self.clean,
+                };
+                if new {
+                    session.renewed();
+                }
+            }
+            Packet::Publish(publish) => {
+                let seen = publish.id.is_some_and(|id| session.has_seen(id, publish.qos));
+                if !seen {
+                    session.expect(&publish);
+                }
+                // The application acknowledges what it gets; a repetition it has acknowledged before.
+                if let (Some(id), true) = (publish.id, seen || !self.manual) {
+                    let due = Due { qos: publish.qos, id, delivery: None, acknowledged: true };
+                    self.due.push_back(due);
+                }
+            }
+            Packet::PubRel { id, .. } => {
+                session.forget(id);
+                self.due_complete.push_back(id);
+            }
+            Packet::PubAck(id) => session.answered(PacketType::PubAck, id),
+            Packet::PubRec(id) => session.answered(PacketType::PubRec, id),
+            Packet::PubComp(id) => session.answered(PacketType::PubComp, id),
+            Packet::SubAck(suback) => session.answered(PacketType::SubAck, suback.id),
+            Packet::UnsubAck(id) => session.answered(PacketType::UnsubAck, id),
+            Packet::PingResp => {}
+            Packet::ConnAck(_)
+            | Packet::Connect(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::PingReq
+            | Packet::Disconnect => panic!("took {packet:?}"),
+        }
+    }
+
+    /// The application has a message to acknowledge.
+    pub(super) fn owe(&mut self, qos: QoS, id: PacketId, delivery: Option<Delivery>) {
+        assert_eq!(delivery.is_some(), self.manual);
+        if delivery.is_some() {
+            self.due.push_back(Due { qos, id, delivery, acknowledged: false });
+        }
+    }
+
+    /// Messages that wait until the application has acknowledged one.
+    pub(super) fn owes(&self) -> usize {
+        if self.manual { self.due.len() } else { 0 }
+    }
+
+    /// The application acknowledges; whether it had to.
+    pub(super) fn acknowledge(&mut self, delivery: Delivery) -> bool {
+        let due = self.due.iter_mut().find(|due| due.delivery == Some(delivery));
+        due.is_some_and(|due| !std::mem::replace(&mut due.acknowledged, true))
+    }
+
+    /// The client has written these bytes.
+    pub(super) fn sent(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+        assert!(bytes.is_empty() || self.transport == Transport::Open);
+        assert!(bytes.is_empty() || !self.over, "nothing is sent any more");
+        self.bytes_out = self.bytes_out.wrapping_add(bytes.len() as u32);
+        self.outgoing.extend(bytes);
+        let outgoing = std::mem::take(&mut self.outgoing);
+        let mut rest = outgoing.as_slice();
+        while let Some((packet, behind)) = next_packet(rest, protocol) {
+            self.sent_packet(packet, protocol, session);
+            rest = behind;
+        }
+        self.outgoing = rest.to_vec();
+    }
+
+    fn sent_packet(&mut self, packet: Packet<'_>, protocol: Protocol, session: &mut Session) {
+        assert!(!self.over, "nothing after a DISCONNECT");
+        let opening = matches!(packet, Packet::Connect(_));
+        // [MQTT-3.1.0-1], [MQTT-3.1.0-2]: first, and once.
+        assert_eq!(opening, !self.connect_sent, "{packet:?}");
+        assert!(opening || self.accepted, "{packet:?} before the CONNACK");
+        let retry = protocol == Protocol::V31;
+        match packet {
+            Packet::Connect(connect) => {
+                assert_eq!((connect.protocol, connect.client_id), (protocol, "fuzz"));
+                assert_eq!(connect.clean_session, self.clean);
+                self.connect_sent = true;
+                self.replies.push_back(Reply::ConnAck(protocol));
+            }
+            Packet::Publish(publish) => {
+                // [MQTT-4.6.0-1]: in the order of their acceptance, each once a connection.
+                let number = session.sent_publish(&publish);
+                assert!(self.last_publish < Some(number), "out of order");
+                self.last_publish = Some(number);
+                match (publish.qos, publish.id) {
+                    (QoS::AtLeastOnce, Some(id)) => self.reply_with(0x40, id, &[]),
+                    (QoS::ExactlyOnce, Some(id)) => self.reply_with(0x50, id, &[]),
+                    _ => {}
+                }
+            }
+            Packet::PubAck(id) => self.sent_answer(QoS::AtLeastOnce, id),
+            Packet::PubRec(id) => {
+                self.sent_answer(QoS::ExactlyOnce, id);
+                self.reply_with(0x62, id, &[]);
+            }
+            Packet::PubRel { id, dup } => {
+                assert!(retry || !dup);
+                // [MQTT-4.6.0-4]: in the order of the PUBRECs.
+                let number = session.sent_release(id);
+                assert!(self.last_release < Some(number), "out of order");
+                self.last_release = Some(number);
+                self.reply_with(0x70, id, &[]);
+            }
+            Packet::PubComp(id) => assert_eq!(self.due_complete.pop_front(), Some(id)),
+            Packet::Subscribe(subscribe) => {
+                assert!(retry || !subscribe.dup);
+                session.sent_subscribe(&subscribe);
+                let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
+                self.reply_with(0x90, subscribe.id, &codes);
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                assert!(retry || !unsubscribe.dup);
+                session.sent_unsubscribe(&unsubscribe);
+                self.reply_with(0xB0, unsubscribe.id, &[]);
+            }
+            Packet::PingReq => self.replies.push_back(Reply::Packet(vec![0xD0, 0])),
+            Packet::Disconnect => self.over = true,
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                panic!("a client sent {packet:?}");
+            }
+        }
+    }
+
+    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: in the order of the messages, and only once the application agreed.
+    fn sent_answer(&mut self, qos: QoS, id: PacketId) {
+        let next = self.due.iter().position(|due| due.qos == qos);
+        let due = next.and_then(|next| self.due.remove(next)).expect("a message to answer");
+        assert_eq!(due.id, id, "not the next {qos:?}");
+        assert!(due.acknowledged, "the application has not acknowledged it");
+    }
+
+    fn reply_with(&mut self, first: u8, id: PacketId, rest: &[u8]) {
+        self.replies.push_back(Reply::Packet(packet(first, &[&id.get().to_be_bytes(), rest])));
+    }
+
+    /// The broker answers the oldest unanswered packet; honestly, unless `lie` is not zero. False where all is
+    /// answered.
+    pub(super) fn reply(&mut self, lie: u8) -> bool {
+        if self.transport != Transport::Open || self.over {
+            return false;
+        }
+        let mut reply = match self.replies.pop_front() {
+            None => return false,
+            Some(Reply::Packet(packet)) => packet,
+            Some(Reply::ConnAck(protocol)) => {
+                let present = self.kept && protocol == Protocol::V311 && lie & 1 == 0;
+                self.kept = !self.clean;
+                vec![0x20, 2, u8::from(present), if lie < 0xF8 { 0 } else { lie & 7 }]
+            }
+        };
+        let refused = reply.first() == Some(&0x90) && lie & 2 != 0;
+        if let (true, Some(code)) = (refused, reply.last_mut()) {
+            *code = 0x80;
+        }
+        self.arrive(&reply);
+        true
+    }
+}
+
+/// The next packet and what is behind it.
+fn next_packet(bytes: &[u8], protocol: Protocol) -> Option<(Packet<'_>, &[u8])> {
+    match Packet::decode(bytes, protocol) {
+        Ok(Decoded::Packet { packet, len }) => Some((packet, bytes.get(len..).unwrap_or_default())),
+        Ok(Decoded::NeedMore(_)) => None,
+        Err(violation) => panic!("{violation} in {bytes:x?}"),
+    }
+}
+
+/// A well-formed packet of a broker.
+pub(super) fn broker_packet(kind: u8, id: u16, input: &mut Input<'_>) -> Vec<u8> {
+    let id = id.to_be_bytes();
+    match kind % 14 {
+        0 => packet(0x20, &[&[0, 0]]),
+        1 => packet(0x20, &[&[1, 0]]),
+        2 => packet(0x20, &[&[0, input.byte() % 6]]),
+        3..=6 => {
+            let (flags, len) = (input.byte(), input.byte());
+            let qos = (flags & 3).min(2);
+            let dup = if qos == 0 { 0 } else { flags & 8 };
+            let topic = topic(flags >> 4);
+            let topic = [&(topic.len() as u16).to_be_bytes(), topic.as_bytes()].concat();
+            let payload = vec![len; usize::from(len)];
+            let id: &[u8] = if qos == 0 { &[] } else { &id };
+            packet(0x30 | dup | qos << 1 | flags >> 2 & 1, &[&topic, id, &payload])
+        }
+        7 => packet(0x40, &[&id]),
+        8 => packet(0x50, &[&id]),
+        9 => packet(0x62, &[&id]),
+        10 => packet(0x70, &[&id]),
+        11 => {
+            let count = 1 + usize::from(input.byte() % 3);
+            let codes: Vec<u8> = input.take(count).iter().map(|byte| byte & 0x83).collect();
+            packet(0x90, &[&id, &codes])
+        }
+        12 => packet(0xB0, &[&id]),
+        _ => packet(0xD0, &[]),
+    }
+}
+
+fn packet(first: u8, body: &[&[u8]]) -> Vec<u8> {
+    let body = body.concat();
+    let len = body.len();
+    let length = if len < 128 { vec![len as u8] } else { vec![len as u8 | 0x80, (len >> 7) as u8] };
+    [&[first], length.as_slice(), &body].concat()
+}

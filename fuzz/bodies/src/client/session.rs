@@ -1,0 +1,378 @@
+//! What the application was promised: every request ends in one event, every message is handed over as it was sent,
+//! one of QoS 2 once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mqtt_core::{
+    Delivery, Event, Granted, Handle, PacketId, Publish, QoS, Reason,
+    codec::{Header, PacketType, PublishHead, Subscribe, Unsubscribe},
+};
+
+use super::link::Link;
+
+/// Packet ids from here on are those of renewed subscriptions.
+const RENEWALS: u16 = 0xF000;
+
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    Publish { topic: &'static str, payload: Vec<u8>, qos: QoS, retain: bool },
+    Subscribe(Vec<(&'static str, QoS)>),
+    Unsubscribe(Vec<&'static str>),
+}
+
+impl Asked {
+    /// Nothing is asked for, which cannot be said on the wire.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Publish { .. } => false,
+            Self::Subscribe(filters) => filters.is_empty(),
+            Self::Unsubscribe(filters) => filters.is_empty(),
+        }
+    }
+
+    const fn qos(&self) -> Option<QoS> {
+        match self {
+            Self::Publish { qos, .. } => Some(*qos),
+            Self::Subscribe(_) | Self::Unsubscribe(_) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Request {
+    handle: Handle,
+    number: u64,
+    asked: Asked,
+    /// Some of it may have been sent, all of it has been sent, in the broker's present session.
+    begun: bool,
+    whole: bool,
+    /// Its PUBREC came, as the one of this number.
+    released: Option<u64>,
+    /// Its session went while it was under way.
+    lost: bool,
+}
+
+/// A message on its way to the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Incoming {
+    topic: String,
+    payload: Vec<u8>,
+    qos: QoS,
+    retain: bool,
+    dup: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Connection {
+    #[default]
+    Down,
+    Connecting,
+    Up,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    requests: Vec<Request>,
+    accepted: u64,
+    releases: u64,
+    /// Ids of QoS 2 messages handed over and not released.
+    seen: BTreeSet<PacketId>,
+    expected: Option<(Incoming, Option<PacketId>)>,
+    stream: Option<(Incoming, usize)>,
+    deliveries: Vec<Delivery>,
+    /// The last answer that the client took.
+    answered: Option<(PacketType, PacketId)>,
+    subscriptions: BTreeMap<String, QoS>,
+    connection: Connection,
+}
+
+impl Session {
+    pub(super) fn outstanding(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.requests.iter().filter(|request| request.handle.packet_id().is_some()).count()
+    }
+
+    /// Requests accepted so far.
+    pub(super) const fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    pub(super) fn id_in_flight(&self, nth: u8) -> u16 {
+        let ids: Vec<PacketId> =
+            self.requests.iter().filter_map(|request| request.handle.packet_id()).collect();
+        let nth = usize::from(nth).checked_rem(ids.len());
+        nth.and_then(|nth| ids.get(nth)).map_or(1, |id| id.get())
+    }
+
+    pub(super) fn delivery(&self, nth: u8) -> Option<Delivery> {
+        let nth = usize::from(nth).checked_rem(self.deliveries.len())?;
+        self.deliveries.iter().rev().nth(nth).copied()
+    }
+
+    pub(super) fn accept(&mut self, handle: Handle, asked: Asked) {
+        let id = handle.packet_id();
+        assert_eq!(id.is_none(), asked.qos() == Some(QoS::AtMostOnce));
+        assert!(id.is_none_or(|id| id.get() < RENEWALS));
+        for request in &self.requests {
+            assert_ne!(request.handle, handle);
+            assert!(id.is_none() || request.handle.packet_id() != id, "{id:?} is in use");
+        }
+        let (number, begun, whole) = (self.accepted, false, false);
+        let request = Request { handle, number, asked, begun, whole, released: None, lost: false };
+        self.requests.push(request);
+        self.accepted += 1;
+    }
+
+    fn under(&mut self, id: PacketId) -> Option<&mut Request> {
+        self.requests.iter_mut().find(|request| request.handle.packet_id() == Some(id))
+    }
+
+    /// Its number, by which they are sent in order.
+    pub(super) fn sent_publish(&mut self, publish: &Publish<'_>) -> u64 {
+        let unsent =
+            |request: &&mut Request| request.asked.qos() == Some(QoS::AtMostOnce) && !request.whole;
+        let request = match publish.id {
+            Some(id) => self.under(id),
+            None => self.requests.iter_mut().find(unsent),
+        };
+        let request = request.unwrap_or_else(|| panic!("nobody asked for {publish:?}"));
+        let Asked::Publish { topic, payload, qos, retain } = &request.asked else {
+            panic!("{:?} was asked for, {publish:?} is sent", request.asked);
+        };
+        assert_eq!((publish.topic.as_str(), publish.payload), (*topic, payload.as_slice()));
+        assert_eq!((publish.qos, publish.retain), (*qos, *retain));
+        // [MQTT-4.3.3-1]
+        assert_eq!(request.released, None, "not after the PUBREC");
+        assert!(!request.lost, "it is lost");
+        if *qos != QoS::AtMostOnce {
+            // [MQTT-3.3.1-1]
+            assert!(publish.dup || !request.whole, "sent again without DUP");
+            assert!(request.begun || !publish.dup, "DUP on the first attempt");
+        }
+        request.begun = true;
+        request.whole = true;
+        request.number
+    }
+
+    /// The number of its PUBREC.
+    pub(super) fn sent_release(&mut self, id: PacketId) -> u64 {
+        let request = self.under(id).expect("a PUBREL for a request");
+        assert!(!request.lost, "it is lost");
+        request.released.expect("a PUBREL after the PUBREC")
+    }
+
+    pub(super) fn sent_subscribe(&mut self, subscribe: &Subscribe<'_>) {
+        if subscribe.id.get() >= RENEWALS {
+            let kept = &self.subscriptions;
+            let mut filters = subscribe.filters();
+            assert!(filters.all(|(filter, _)| kept.contains_key(filter.as_str())));
+            return;
+        }
+        let request = self.under(subscribe.id).expect("a SUBSCRIBE for a request");
+        let Asked::Subscribe(filters) = &request.asked else { panic!("{:?}", request.asked) };
+        assert!(
+            subscribe.filters().map(|(filter, qos)| (filter.as_str(), qos)).eq(filters.clone())
+        );
+        request.whole = true;
+    }
+
+    pub(super) fn sent_unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) {
+        let request = self.under(unsubscribe.id).expect("an UNSUBSCRIBE for a request");
+        let Asked::Unsubscribe(filters) = &request.asked else { panic!("{:?}", request.asked) };
+        assert!(unsubscribe.filters().map(|filter| filter.as_str()).eq(filters.iter().copied()));
+        request.whole = true;
+    }
+
+    /// The client took an answer.
+    pub(super) fn answered(&mut self, kind: PacketType, id: PacketId) {
+        self.answered = Some((kind, id));
+        if kind != PacketType::PubRec {
+            return;
+        }
+        let number = self.releases;
+        self.releases += 1;
+        let fits =
+            |request: &&mut Request| request.whole && request.asked.qos() == Some(QoS::ExactlyOnce);
+        if let Some(request) = self.under(id).filter(fits) {
+            request.released.get_or_insert(number);
+        }
+    }
+
+    /// Whether the message is one that the application has.
+    pub(super) fn has_seen(&self, id: PacketId, qos: QoS) -> bool {
+        qos == QoS::ExactlyOnce && self.seen.contains(&id)
+    }
+
+    /// From now on the id stands for a new message.
+    pub(super) fn forget(&mut self, id: PacketId) {
+        self.seen.remove(&id);
+    }
+
+    /// The client has taken this message, so the application gets it.
+    pub(super) fn expect(&mut self, publish: &Publish<'_>) {
+        let incoming = Incoming {
+            topic: publish.topic.as_str().to_owned(),
+            payload: publish.payload.to_vec(),
+            qos: publish.qos,
+            retain: publish.retain,
+            dup: publish.dup,
+        };
+        assert_eq!(self.expected.replace((incoming, publish.id)), None, "a message is missing");
+    }
+
+    /// The broker has made a new session.
+    pub(super) fn renewed(&mut self) {
+        self.seen.clear();
+        for request in &mut self.requests {
+            let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
+            request.lost = exactly_once && (request.whole || request.released.is_some());
+            if !exactly_once {
+                (request.begun, request.whole) = (false, false);
+            }
+        }
+    }
+
+    /// The connection is gone, in the middle of what `outgoing` is the beginning of.
+    pub(super) fn disconnected(&mut self, outgoing: &[u8]) {
+        self.expected = None;
+        self.stream = None;
+        let publish = outgoing.first().is_some_and(|first| first >> 4 == 3);
+        if !publish {
+            return;
+        }
+        let id = Header::decode(outgoing).ok().flatten().and_then(|header| {
+            let body = outgoing.get(header.header_len()..)?;
+            PublishHead::decode(header.first(), header.remaining(), body).ok()?
+        });
+        let id = id.and_then(|head| head.id);
+        for request in &mut self.requests {
+            // Which one it was cannot always be told.
+            request.begun |= id.is_none() || request.handle.packet_id() == id;
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>, link: &mut Link, tidy: bool) {
+        match event {
+            Event::Connecting { .. } => {
+                self.moves(tidy, &[Connection::Down], Connection::Connecting)
+            }
+            Event::Up { .. } => self.moves(tidy, &[Connection::Connecting], Connection::Up),
+            Event::Down(Reason::Requested) => self.connection = Connection::Down,
+            Event::Down(_) => {
+                let from = [Connection::Connecting, Connection::Up];
+                self.moves(tidy, &from, Connection::Down);
+            }
+            Event::Message(message) => {
+                let incoming = Incoming {
+                    topic: message.topic.as_str().to_owned(),
+                    payload: message.payload.to_vec(),
+                    qos: message.qos,
+                    retain: message.retain,
+                    dup: message.dup,
+                };
+                self.deliver(incoming, message.delivery, link);
+            }
+            Event::MessageStart(start) => {
+                let incoming = Incoming {
+                    topic: start.topic.as_str().to_owned(),
+                    payload: Vec::new(),
+                    qos: start.qos,
+                    retain: start.retain,
+                    dup: start.dup,
+                };
+                assert!(self.stream.replace((incoming, start.payload_len)).is_none());
+            }
+            Event::MessageChunk(chunk) => {
+                assert!(!chunk.is_empty());
+                let (incoming, _) = self.stream.as_mut().expect("a start before a chunk");
+                incoming.payload.extend(chunk);
+            }
+            Event::MessageEnd { delivery } => {
+                let (incoming, len) = self.stream.take().expect("a start before the end");
+                assert_eq!(incoming.payload.len(), len);
+                self.deliver(incoming, delivery, link);
+            }
+            Event::Published(handle) => {
+                let request = self.ends(handle);
+                match (request.asked.qos(), handle.packet_id()) {
+                    (Some(QoS::AtMostOnce), None) => assert!(request.whole, "not sent"),
+                    (Some(QoS::AtLeastOnce), Some(id)) => self.was_answered(PacketType::PubAck, id),
+                    (Some(QoS::ExactlyOnce), Some(id)) => {
+                        assert!(request.released.is_some());
+                        self.was_answered(PacketType::PubComp, id);
+                    }
+                    _ => panic!("{request:?} published"),
+                }
+            }
+            Event::Subscribed { handle, granted } => self.subscribed(handle, granted),
+            Event::Unsubscribed(handle) => {
+                let request = self.ends(handle);
+                let Asked::Unsubscribe(filters) = &request.asked else { panic!("{request:?}") };
+                for filter in filters {
+                    self.subscriptions.remove(*filter);
+                }
+                let id = handle.packet_id().expect("an id");
+                self.was_answered(PacketType::UnsubAck, id);
+            }
+            Event::Lost(handle) => {
+                let request = self.ends(handle);
+                assert_eq!(request.asked.qos(), Some(QoS::ExactlyOnce));
+                assert!(request.begun, "never sent, so not lost");
+            }
+            Event::Renewed { granted, .. } => {
+                assert_eq!(self.answered.map(|(kind, _)| kind), Some(PacketType::SubAck));
+                assert!(!granted.is_empty());
+            }
+            other => panic!("unknown event {other:?}"),
+        }
+        assert!(self.expected.is_none() || self.stream.is_some(), "a message is missing");
+    }
+
+    fn moves(&mut self, tidy: bool, from: &[Connection], to: Connection) {
+        assert!(!tidy || from.contains(&self.connection), "{:?} to {to:?}", self.connection);
+        self.connection = to;
+    }
+
+    fn deliver(&mut self, incoming: Incoming, delivery: Option<Delivery>, link: &mut Link) {
+        let (expected, id) = self.expected.take().expect("a message that was sent");
+        assert_eq!(incoming, expected);
+        let Some(id) = id else { return assert_eq!(delivery, None) };
+        if incoming.qos == QoS::ExactlyOnce {
+            assert!(self.seen.insert(id), "delivered twice");
+        }
+        link.owe(incoming.qos, id, delivery);
+        self.deliveries.extend(delivery);
+    }
+
+    /// A request has its event, the only one.
+    fn ends(&mut self, handle: Handle) -> Request {
+        let at = self.requests.iter().position(|request| request.handle == handle);
+        self.requests.remove(at.unwrap_or_else(|| panic!("{handle:?} is not awaited")))
+    }
+
+    fn was_answered(&self, kind: PacketType, id: PacketId) {
+        assert_eq!(self.answered, Some((kind, id)));
+    }
+
+    fn subscribed(&mut self, handle: Handle, granted: Granted<'_>) {
+        let request = self.ends(handle);
+        let Asked::Subscribe(filters) = request.asked else { panic!("{request:?}") };
+        assert_eq!(granted.len(), filters.len());
+        for ((filter, qos), granted) in filters.into_iter().zip(granted.iter()) {
+            if granted.is_some() {
+                self.subscriptions.insert(filter.to_owned(), qos);
+            }
+        }
+        self.was_answered(PacketType::SubAck, handle.packet_id().expect("an id"));
+    }
+
+    /// The client renews these subscriptions, the last one of a filter counting.
+    pub(super) fn keeps<'s>(&self, kept: impl Iterator<Item = (&'s str, QoS)>) {
+        let kept: BTreeMap<String, QoS> =
+            kept.map(|(filter, qos)| (filter.to_owned(), qos)).collect();
+        assert_eq!(kept, self.subscriptions);
+    }
+}
