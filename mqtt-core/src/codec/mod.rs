@@ -284,42 +284,38 @@ impl<'a> Packet<'a> {
         let Some(body) = bytes.get(header.header_len()..len) else {
             return incomplete(bytes, protocol);
         };
-        let packet = Self::decode_body(header.first(), body, protocol)?;
-        Ok(Decoded::Packet { packet, len })
-    }
-
-    #[inline]
-    fn decode_body(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
-        Ok(match PacketType::from_first(first)? {
-            PacketType::Connect => Self::Connect(Connect::decode(first, body)?),
-            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(first, body, protocol)?),
-            PacketType::Publish => Self::Publish(Publish::decode(first, body)?),
-            PacketType::PubAck => Self::PubAck(ack::id(first, body)?),
-            PacketType::PubRec => Self::PubRec(ack::id(first, body)?),
+        let first = header.first();
+        // Each arm ends by itself: where they meet, packets would be copied field by field.
+        match PacketType::from_first(first)? {
+            PacketType::Connect => connect(first, body, len),
+            PacketType::ConnAck => {
+                whole(Self::ConnAck(ConnAck::decode(first, body, protocol)?), len)
+            }
+            PacketType::Publish => publish(first, body, len),
+            PacketType::PubAck => whole(Self::PubAck(ack::id(first, body)?), len),
+            PacketType::PubRec => whole(Self::PubRec(ack::id(first, body)?), len),
             PacketType::PubRel => {
                 let (id, dup) = ack::pubrel(first, body, protocol)?;
-                Self::PubRel { id, dup }
+                whole(Self::PubRel { id, dup }, len)
             }
-            PacketType::PubComp => Self::PubComp(ack::id(first, body)?),
-            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(first, body, protocol)?),
-            PacketType::SubAck => Self::SubAck(SubAck::decode(first, body, protocol)?),
-            PacketType::Unsubscribe => {
-                Self::Unsubscribe(Unsubscribe::decode(first, body, protocol)?)
-            }
-            PacketType::UnsubAck => Self::UnsubAck(ack::id(first, body)?),
+            PacketType::PubComp => whole(Self::PubComp(ack::id(first, body)?), len),
+            PacketType::Subscribe => subscribe(first, body, len, protocol),
+            PacketType::SubAck => suback(first, body, len, protocol),
+            PacketType::Unsubscribe => unsubscribe(first, body, len, protocol),
+            PacketType::UnsubAck => whole(Self::UnsubAck(ack::id(first, body)?), len),
             PacketType::PingReq => {
                 ack::empty(first, body)?;
-                Self::PingReq
+                whole(Self::PingReq, len)
             }
             PacketType::PingResp => {
                 ack::empty(first, body)?;
-                Self::PingResp
+                whole(Self::PingResp, len)
             }
             PacketType::Disconnect => {
                 ack::empty(first, body)?;
-                Self::Disconnect
+                whole(Self::Disconnect, len)
             }
-        })
+        }
     }
 
     /// The type.
@@ -403,6 +399,53 @@ impl<'a> Packet<'a> {
 /// [MQTT-2.2.2-1]: DUP of a PUBREL, SUBSCRIBE or UNSUBSCRIBE is a reserved bit in 3.1.1.
 fn check_dup(dup: bool, protocol: Protocol) -> Result<(), EncodeError> {
     if dup && protocol == Protocol::V311 { Err(EncodeError::NotInV311) } else { Ok(()) }
+}
+
+#[inline(always)]
+const fn whole(packet: Packet<'_>, len: usize) -> Result<Decoded<'_>, Violation> {
+    Ok(Decoded::Packet { packet, len })
+}
+
+// Functions of their own: what the larger packets need of registers and stack is not saved for an acknowledgement.
+
+#[inline(never)]
+fn publish(first: u8, body: &[u8], len: usize) -> Result<Decoded<'_>, Violation> {
+    whole(Packet::Publish(Publish::decode(first, body)?), len)
+}
+
+#[inline(never)]
+fn connect(first: u8, body: &[u8], len: usize) -> Result<Decoded<'_>, Violation> {
+    whole(Packet::Connect(Connect::decode(first, body)?), len)
+}
+
+#[inline(never)]
+fn subscribe(
+    first: u8,
+    body: &[u8],
+    len: usize,
+    protocol: Protocol,
+) -> Result<Decoded<'_>, Violation> {
+    whole(Packet::Subscribe(Subscribe::decode(first, body, protocol)?), len)
+}
+
+#[inline(never)]
+fn suback(
+    first: u8,
+    body: &[u8],
+    len: usize,
+    protocol: Protocol,
+) -> Result<Decoded<'_>, Violation> {
+    whole(Packet::SubAck(SubAck::decode(first, body, protocol)?), len)
+}
+
+#[inline(never)]
+fn unsubscribe(
+    first: u8,
+    body: &[u8],
+    len: usize,
+    protocol: Protocol,
+) -> Result<Decoded<'_>, Violation> {
+    whole(Packet::Unsubscribe(Unsubscribe::decode(first, body, protocol)?), len)
 }
 
 /// What can be said of a packet that is not whole.
