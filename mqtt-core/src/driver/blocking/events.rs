@@ -155,6 +155,7 @@ impl Events {
             let give_up = looked && left.is_zero();
             looked = true;
             if self.reader.is_some() {
+                let before = state.client.counters().bytes_out;
                 let wait = match state.flush(now) {
                     Flushed::Until(deadline) => pause(deadline, now),
                     Flushed::Congested => CONGESTED,
@@ -163,6 +164,10 @@ impl Events {
                         continue;
                     }
                 };
+                // What was sent made room for answers to what is already here.
+                if !self.buffer.input().is_empty() && state.client.counters().bytes_out != before {
+                    continue;
+                }
                 if give_up {
                     return Outcome::TimedOut;
                 }
