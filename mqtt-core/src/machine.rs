@@ -281,16 +281,16 @@ impl<'a> Core<'a> {
                 return Some(Action::Connect { endpoint });
             }
         }
-        match self.machine.phase {
-            Phase::Closing(reason) => Some(Action::Close(reason)),
-            Phase::Leaving(_) if !self.machine.timers.is_set(Timer::Connect) => {
-                // A transport that takes no DISCONNECT holds nobody up for ever.
-                let patience = u64::from(self.machine.limits.connect_timeout);
-                self.machine.timers.set(Timer::Connect, now.plus_millis(patience));
-                None
-            }
-            _ => None,
+        if let Phase::Closing(reason) = self.machine.phase {
+            return Some(Action::Close(reason));
         }
+        let leaving = matches!(self.machine.phase, Phase::Leaving(_));
+        if leaving && !self.machine.timers.is_set(Timer::Connect) {
+            // A transport that takes no DISCONNECT holds nobody up for ever.
+            let patience = u64::from(self.machine.limits.connect_timeout);
+            self.machine.timers.set(Timer::Connect, now.plus_millis(patience));
+        }
+        None
     }
 
     /// `timer` has run out; gives the broker to connect to where it is time for that.
@@ -327,14 +327,16 @@ impl<'a> Core<'a> {
     fn ping(&mut self, timer: Timer, now: Instant) {
         let patience = u64::from(self.machine.limits.ping_timeout);
         self.machine.arm(timer, now);
-        if !self.machine.ready(self.bytes).is_empty() {
+        if timer == Timer::KeepAlive && !self.machine.ready(self.bytes).is_empty() {
             // Bytes wait that would do instead of a PINGREQ, if only the transport took them.
             if !self.machine.timers.is_set(Timer::Stall) {
                 self.machine.timers.set(Timer::Stall, now.plus_millis(patience));
             }
             return;
         }
-        if !self.make_room(PINGREQ.len()) {
+        // One that waits for its answer will do against silence, but not for the keep alive.
+        let asked = timer == Timer::Silence && self.machine.ping_sent.is_some();
+        if asked || !self.make_room(PINGREQ.len()) {
             return;
         }
         let (_, start) = self.machine.outbox.append(PINGREQ.len(), false);

@@ -111,7 +111,11 @@ impl Core<'_> {
                 }
             }
             let bytes = *input;
-            let Some(header) = Header::decode(bytes)? else { return Ok(None) };
+            let Some(header) = Header::decode(bytes)? else {
+                // One byte is not much, but may be wrong.
+                codec::incomplete(bytes, self.machine.protocol)?;
+                return Ok(None);
+            };
             let len = header.frame_len();
             if len > self.machine.limits.max_packet as usize {
                 return Err(too_large(len, self.machine.limits.max_packet as usize));

@@ -122,10 +122,13 @@ impl Inbound {
             return false;
         }
         let Some(slot) = self.ring(slots, position) else { return false };
+        if slot.owed_id != delivery.id() {
+            return false;
+        }
         slot.owed = match slot.owed {
-            Owed::AtLeastOnce if slot.owed_id == delivery.id() => Owed::AtLeastOnceTaken,
-            Owed::ExactlyOnce if slot.owed_id == delivery.id() => Owed::ExactlyOnceTaken,
-            _ => return false,
+            Owed::AtLeastOnce => Owed::AtLeastOnceTaken,
+            Owed::ExactlyOnce => Owed::ExactlyOnceTaken,
+            Owed::Nothing | Owed::AtLeastOnceTaken | Owed::ExactlyOnceTaken => return false,
         };
         true
     }

@@ -87,7 +87,13 @@ impl Located {
                 Event::Subscribed { handle, granted: codes(self.first) }
             }
             Event::Renewed { packet, .. } => Event::Renewed { packet, granted: codes(self.first) },
-            event => event,
+            event @ (Event::Connecting { .. }
+            | Event::Up { .. }
+            | Event::Down(_)
+            | Event::MessageEnd { .. }
+            | Event::Published(_)
+            | Event::Unsubscribed(_)
+            | Event::Lost(_)) => event,
         }
     }
 }

@@ -1,0 +1,248 @@
+//! CONNECT, CONNACK, versions and attempts.
+
+use mqtt_core::{
+    ConfigError, ConnectionState, EncodeError, Fatal, Instant, Login, Options, Publish, QoS,
+    Reconnect, Refusal, StaticClient, Version, Will, topic,
+};
+
+use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, Script};
+
+/// [MQTT-3.1.0-1], [MQTT-3.1.0-2]
+#[test]
+fn the_connect_is_first_and_goes_alone_until_the_connack() {
+    let mut script = Script::new(&Options::new("me"));
+    let _ = script.client.publish(&Publish::new(topic!("a"), b"1")).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["CONNECT V311 me clean"]);
+    assert_eq!(script.told(), ["connecting 0"]);
+    script.hear(ACCEPTED);
+    assert_eq!(script.told(), ["up New V311", "published -"]);
+    assert_eq!(script.sent(), ["PUBLISH a 1 q0"]);
+}
+
+#[test]
+fn everything_in_the_options_is_in_the_connect() {
+    let will = Will::new(topic!("w"), b"gone").qos(QoS::ExactlyOnce).retain(true);
+    let options = Options::new("id")
+        .clean_session(false)
+        .keep_alive(0x1234)
+        .login(Login::new("u", Some(b"p")))
+        .will(will);
+    let mut client = StaticClient::<128, 1>::new_static(&options).unwrap();
+    client.poll(Instant::default());
+    client.connected(Instant::default());
+    let mqtt_core::Action::Transmit(bytes) = client.poll(Instant::default()) else { panic!() };
+    let expected = b"\x10\x1d\0\x04MQTT\x04\xf4\x12\x34\0\x02id\0\x01w\0\x04gone\0\x01u\0\x01p";
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn each_refusal_has_its_error_and_the_client_tries_again() {
+    let refusals = [
+        Refusal::ProtocolVersion,
+        Refusal::IdentifierRejected,
+        Refusal::ServerUnavailable,
+        Refusal::BadLogin,
+        Refusal::NotAuthorized,
+    ];
+    for (code, refusal) in (1..).zip(refusals) {
+        let mut script = Script::new(&Options::new("me"));
+        script.run();
+        script.hear(&[0x20, 2, 0, code]);
+        assert_eq!(script.fatal(), Some(Fatal::Refused(refusal)));
+        assert_eq!(script.told()[1], format!("down: connection refused: {refusal}"));
+        assert_eq!(script.client.state(), ConnectionState::Waiting);
+    }
+}
+
+#[test]
+fn a_connack_that_does_not_come_ends_the_attempt_in_time() {
+    let mut script = Script::new(&Options::new("me").connect_timeout(5_000));
+    assert_eq!(script.run(), Instant::from_millis(5_000));
+    script.later(4_999);
+    script.run();
+    assert!(script.is_open());
+    script.later(1);
+    script.run();
+    assert_eq!(script.told(), ["connecting 0", "down: no CONNACK in time"]);
+}
+
+#[test]
+fn a_transport_that_does_not_open_ends_the_attempt_in_time() {
+    let mut client =
+        StaticClient::<64, 1>::new_static(&Options::new("me").connect_timeout(5_000)).unwrap();
+    client.poll(Instant::default());
+    let late = Instant::from_millis(5_000);
+    let reason = mqtt_core::Reason::Fatal(Fatal::ConnectTimeout);
+    assert_eq!(client.poll(late), mqtt_core::Action::Close(reason));
+}
+
+#[test]
+fn attempts_back_off_until_a_connection_was_stable() {
+    let reconnect = Reconnect::after(1_000).at_most(8_000).stable_after(60_000);
+    let mut script = Script::new(&Options::new("me").keep_alive(0).reconnect(reconnect));
+    let mut delays = Vec::new();
+    for _ in 0..5 {
+        script.run();
+        script.cut();
+        let until = script.run();
+        delays.push(until.millis_since(script.now()));
+        script.later(delays[delays.len() - 1]);
+    }
+    for (delay, full) in delays.iter().zip([1_000, 2_000, 4_000, 8_000, 8_000]) {
+        assert!((full / 2..=full).contains(delay), "{delays:?}");
+    }
+    script.accept(ACCEPTED);
+    script.later(60_000);
+    script.run();
+    script.cut();
+    assert!(script.run().millis_since(script.now()) <= 1_000, "starts from the beginning");
+}
+
+#[test]
+fn brokers_take_turns() {
+    let reconnect = Reconnect::after(10).endpoints(2);
+    let mut script = Script::new(&Options::new("me").reconnect(reconnect));
+    for endpoint in [0, 1, 0] {
+        script.run();
+        assert_eq!(script.told()[0], format!("connecting {endpoint}"));
+        script.cut();
+        script.told();
+        script.later(1_000);
+    }
+}
+
+#[test]
+fn without_reconnect_the_reason_reaches_the_application_and_it_decides() {
+    let mut script = Script::up(&Options::new("me").reconnect(Reconnect::never()));
+    script.cut();
+    assert_eq!(script.told(), ["down: the transport closed"]);
+    assert_eq!(script.run(), Instant::FAR_FUTURE);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+    script.client.connect();
+    script.accept(ACCEPTED);
+}
+
+#[test]
+fn connect_hurries_the_next_attempt() {
+    let mut script = Script::up(&Options::new("me").reconnect(Reconnect::after(100_000)));
+    script.cut();
+    assert_eq!(script.client.state(), ConnectionState::Waiting);
+    script.client.connect();
+    script.accept(ACCEPTED);
+}
+
+#[test]
+fn auto_falls_back_to_3_1_at_once_when_3_1_1_is_refused_and_remembers() {
+    let options = Options::new("me").version(Version::Auto).reconnect(Reconnect::after(9_000));
+    let mut script = Script::new(&options);
+    script.run();
+    assert_eq!(script.sent(), ["CONNECT V311 me clean"]);
+    script.hear(&[0x20, 2, 0, 1]);
+    assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
+    script.hear(ACCEPTED);
+    assert_eq!(script.told().last().unwrap(), "up New V31");
+    script.cut();
+    script.later(20_000);
+    script.run();
+    assert_eq!(script.sent(), ["CONNECT V31 me clean"], "what worked is remembered");
+}
+
+#[test]
+fn auto_tries_3_1_after_a_close_without_a_connack() {
+    let mut script = Script::new(&Options::new("me").version(Version::Auto));
+    script.run();
+    script.sent();
+    script.cut();
+    script.later(100_000);
+    script.run();
+    assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
+}
+
+#[test]
+fn auto_stays_with_3_1_1_once_that_worked() {
+    let mut script = Script::up(&Options::new("me").version(Version::Auto));
+    for _ in 0..3 {
+        script.cut();
+        script.later(1_000_000);
+        script.run();
+        assert_eq!(script.sent(), ["CONNECT V311 me clean"]);
+    }
+}
+
+/// 3.1 takes 1 to 23 characters.
+#[test]
+fn auto_does_not_fall_back_with_a_client_id_that_3_1_cannot_say() {
+    let mut script = Script::new(&Options::new("").version(Version::Auto));
+    script.run();
+    script.hear(&[0x20, 2, 0, 1]);
+    script.later(1_000_000);
+    script.run();
+    assert_eq!(script.sent(), ["CONNECT V311  clean", "CONNECT V311  clean"]);
+}
+
+#[test]
+fn a_long_connect_is_rewritten_in_place_for_3_1() {
+    // 125 bytes behind the header in 3.1.1, 127 in 3.1; then one where the header grows.
+    for len in [60, 111, 112, 113, 114, 115, 116, 200] {
+        let payload = vec![b'x'; len];
+        let will = Will::new(topic!("w"), &payload);
+        let mut script = Script::new(&Options::new("me").version(Version::Auto).will(will));
+        script.run();
+        script.hear(&[0x20, 2, 0, 1]);
+        assert_eq!(script.sent(), ["CONNECT V311 me clean", "CONNECT V31 me clean"], "{len}");
+    }
+}
+
+/// [MQTT-3.2.2-2]
+#[test]
+fn a_session_that_the_broker_kept_is_resumed() {
+    let mut script = Script::up(&Options::new("me").clean_session(false));
+    script.cut();
+    script.later(10_000);
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.told().last().unwrap(), "up Resumed V311");
+}
+
+/// [MQTT-3.2.2-3]
+#[test]
+fn a_session_that_the_broker_does_not_have_any_more_is_lost() {
+    let mut script = Script::up(&Options::new("me").clean_session(false));
+    script.cut();
+    script.later(10_000);
+    script.run();
+    script.hear(ACCEPTED);
+    assert_eq!(script.told().last().unwrap(), "up Lost V311");
+}
+
+#[test]
+fn a_session_from_before_this_client_is_found() {
+    let mut script = Script::new(&Options::new("me").clean_session(false));
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.told().last().unwrap(), "up Found V311");
+}
+
+/// [MQTT-3.1.2-6]
+#[test]
+fn every_clean_session_is_new() {
+    let mut script = Script::up(&Options::new("me"));
+    script.cut();
+    script.later(10_000);
+    script.run();
+    script.hear(ACCEPTED);
+    assert_eq!(script.told().last().unwrap(), "up New V311");
+}
+
+/// [MQTT-3.1.3-7]
+#[test]
+fn an_empty_client_id_needs_a_clean_session() {
+    let options = Options::new("").clean_session(false);
+    assert_eq!(
+        StaticClient::<64, 1>::new_static(&options).unwrap_err(),
+        ConfigError::Connect(EncodeError::ClientId)
+    );
+    assert!(StaticClient::<64, 1>::new_static(&Options::new("")).is_ok());
+    assert!(StaticClient::<64, 1>::new_static(&Options::new("").version(Version::V31)).is_err());
+}

@@ -1,0 +1,100 @@
+//! The end that the application asks for.
+
+use mqtt_core::{Action, ConnectionState, Instant, Options, Publish, QoS, topic};
+
+use crate::script::{ACCEPTED, Script};
+
+/// [MQTT-3.14.4-1], [MQTT-3.14.4-2]
+#[test]
+fn what_was_accepted_goes_first_and_nothing_after_the_disconnect() {
+    let mut script = Script::up(&Options::new("me"));
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"1")).unwrap();
+    script.client.disconnect();
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"2")).unwrap();
+    assert_eq!(script.run(), Instant::FAR_FUTURE);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q0", "PUBLISH t 2 q0", "DISCONNECT"]);
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"3")).unwrap();
+    script.run();
+    assert_eq!(script.sent(), [""; 0]);
+    let mut told = script.told();
+    told.sort();
+    assert_eq!(told, ["down: disconnected on request", "published -", "published -"]);
+}
+
+#[test]
+fn a_disconnected_client_stays_so_until_it_is_told_otherwise() {
+    let mut script = Script::up(&Options::new("me"));
+    script.client.disconnect();
+    script.run();
+    script.later(1_000_000_000);
+    assert_eq!(script.run(), Instant::FAR_FUTURE);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+    script.client.connect();
+    script.accept(ACCEPTED);
+}
+
+#[test]
+fn what_waits_for_an_answer_survives_a_disconnect_of_a_kept_session() {
+    let mut script = Script::up(&Options::new("me").clean_session(false));
+    let publish = Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce);
+    let _ = script.client.publish(&publish).unwrap();
+    script.client.disconnect();
+    script.run();
+    script.sent();
+    script.client.connect();
+    script.run();
+    script.hear(crate::script::ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.sent()[1..], ["PUBLISH t 1 q1 1 dup"]);
+}
+
+#[test]
+fn a_disconnect_before_the_connack_waits_for_it() {
+    let mut script = Script::new(&Options::new("me"));
+    script.run();
+    script.client.disconnect();
+    script.run();
+    script.hear(ACCEPTED);
+    assert_eq!(script.sent(), ["CONNECT V311 me clean", "DISCONNECT"]);
+    assert_eq!(script.told(), ["connecting 0", "down: disconnected on request"]);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+}
+
+#[test]
+fn a_disconnect_while_offline_stops_the_attempts() {
+    let mut script = Script::up(&Options::new("me"));
+    script.cut();
+    script.told();
+    script.client.disconnect();
+    assert_eq!(script.run(), Instant::FAR_FUTURE);
+    assert_eq!(script.told(), ["down: disconnected on request"]);
+}
+
+#[test]
+fn a_disconnect_during_a_refusal_stops_the_attempts() {
+    let mut script = Script::new(&Options::new("me"));
+    script.run();
+    script.client.disconnect();
+    script.hear(&[0x20, 2, 0, 5]);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+}
+
+#[test]
+fn a_transport_that_takes_no_disconnect_is_given_up() {
+    let mut script = Script::up(&Options::new("me").connect_timeout(3_000));
+    script.client.disconnect();
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Transmit(_)));
+    script.later(3_000);
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Close(_)));
+}
+
+#[test]
+fn nothing_is_received_after_a_disconnect_was_asked_for() {
+    let mut script = Script::up(&Options::new("me"));
+    script.client.disconnect();
+    let mut input: &[u8] = b"\x30\x04\0\x01tx";
+    let now = script.now();
+    assert_eq!(script.client.receive(&mut input, now).unwrap(), None);
+    assert_eq!(input.len(), 6);
+}

@@ -1,0 +1,127 @@
+//! Keep alive: never silent for too long, and no silence taken for life.
+
+use mqtt_core::{Instant, Options, Publish, codec::Packet, topic};
+
+use crate::script::Script;
+
+fn options() -> Options<'static> {
+    Options::new("me").keep_alive(40).ping_timeout(10_000)
+}
+
+/// [MQTT-3.1.2-23]
+#[test]
+fn a_silent_client_pings_before_the_keep_alive_runs_out() {
+    let mut script = Script::up(&options());
+    assert_eq!(script.run(), Instant::from_millis(30_000));
+    for _ in 0..5 {
+        script.later(30_000);
+        script.run();
+        assert_eq!(script.sent(), ["PINGREQ"]);
+        script.hear_packet(Packet::PingResp);
+    }
+}
+
+/// M7
+#[test]
+fn whoever_sends_something_else_does_not_ping() {
+    let mut script = Script::up(&options());
+    for _ in 0..20 {
+        script.later(29_000);
+        let _ = script.client.publish(&Publish::new(topic!("t"), b"")).unwrap();
+        script.run();
+        assert_eq!(script.sent(), ["PUBLISH t  q0"]);
+    }
+}
+
+/// [MQTT-3.12.4-1]
+#[test]
+fn a_missing_pingresp_ends_the_connection() {
+    let mut script = Script::up(&options());
+    script.later(30_000);
+    assert_eq!(script.run(), Instant::from_millis(40_000));
+    script.later(9_999);
+    script.run();
+    assert!(script.is_open());
+    script.later(1);
+    script.run();
+    assert_eq!(script.told(), ["down: no PINGRESP in time"]);
+}
+
+#[test]
+fn keep_alive_0_switches_it_off() {
+    let mut script = Script::up(&options().keep_alive(0));
+    script.later(30_000);
+    script.run();
+    script.later(100_000_000);
+    assert_eq!(script.run(), Instant::FAR_FUTURE);
+    assert_eq!(script.sent(), [""; 0]);
+}
+
+#[test]
+fn a_transport_that_takes_nothing_is_found_out() {
+    let mut script = Script::up(&options());
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"x")).unwrap();
+    let poll = |script: &mut Script| {
+        let now = script.now();
+        matches!(script.client.poll(now), mqtt_core::Action::Close(_))
+    };
+    script.later(30_000);
+    assert!(!poll(&mut script));
+    script.later(9_999);
+    assert!(!poll(&mut script));
+    script.later(1);
+    assert!(poll(&mut script));
+    script.run();
+    assert_eq!(script.told(), ["down: the transport takes no bytes"]);
+}
+
+#[test]
+fn a_slow_transport_is_no_dead_one() {
+    let mut script = Script::up(&options());
+    let _ = script.client.publish(&Publish::new(topic!("t"), &[0; 100])).unwrap();
+    for _ in 0..50 {
+        script.later(9_000);
+        let now = script.now();
+        assert!(matches!(script.client.poll(now), mqtt_core::Action::Transmit(_)));
+        script.client.transmitted(1, now);
+    }
+}
+
+/// A client that only publishes at QoS 0 hears nothing on a half-open link.
+#[test]
+fn with_ping_on_silence_a_client_that_hears_nothing_pings() {
+    let mut script = Script::up(&options().ping_on_silence(true));
+    let mut pinged = false;
+    for _ in 0..12 {
+        script.later(5_000);
+        let _ = script.client.publish(&Publish::new(topic!("t"), b"")).unwrap();
+        script.run();
+        pinged |= script.sent().contains(&"PINGREQ".to_string());
+    }
+    assert!(pinged);
+    assert!(script.told().contains(&"down: no PINGRESP in time".to_string()));
+}
+
+#[test]
+fn the_round_trip_of_a_ping_can_be_read() {
+    let mut script = Script::up(&options());
+    assert_eq!(script.client.counters().ping_round_trip, None);
+    script.later(30_000);
+    script.run();
+    script.later(123);
+    script.hear_packet(Packet::PingResp);
+    assert_eq!(script.client.counters().ping_round_trip, Some(123));
+}
+
+/// Invariant 5
+#[test]
+fn a_wait_is_never_in_the_past_once_it_was_answered() {
+    let mut script = Script::up(&options());
+    for _ in 0..200 {
+        let until = script.run();
+        assert!(until > script.now(), "{until:?} at {:?}", script.now());
+        script.later(until.millis_since(script.now()).min(3_600_000));
+        script.sent();
+        script.told();
+    }
+}

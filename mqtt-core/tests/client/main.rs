@@ -1,0 +1,17 @@
+//! The client against a scripted peer in virtual time: one property a test, named for it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod broken_peer;
+mod connecting;
+mod disconnecting;
+mod every_cut;
+mod keep_alive;
+mod large;
+mod manual;
+mod publishing;
+mod receiving;
+mod resending;
+mod script;
+mod storage;
+mod subscribing;

@@ -1,0 +1,109 @@
+//! Messages that the application acknowledges itself.
+
+use mqtt_core::{Delivery, Event, Options, QoS, RequestError};
+
+use crate::script::{ACCEPTED_SESSION_PRESENT, Script};
+
+fn manual() -> Options<'static> {
+    Options::new("me").manual_acknowledge(true).clean_session(false)
+}
+
+/// Receives `wire`; gives the deliveries, and whether something was left.
+fn receive(script: &mut Script, wire: &[u8]) -> (Vec<Delivery>, usize) {
+    let mut input = wire;
+    let mut deliveries = Vec::new();
+    let now = script.now();
+    while let Some(event) = script.client.receive(&mut input, now).unwrap() {
+        if let Event::Message(message) = event {
+            deliveries.extend(message.delivery);
+        }
+    }
+    (deliveries, input.len())
+}
+
+fn message(id: u8, qos: QoS) -> [u8; 8] {
+    [0x30 | (qos as u8) << 1, 6, 0, 1, b't', 0, id, b'x']
+}
+
+/// [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+#[test]
+fn the_broker_gets_the_acknowledgements_in_the_order_of_the_messages() {
+    let mut script = Script::up(&manual());
+    let wire =
+        [message(1, QoS::AtLeastOnce), message(2, QoS::ExactlyOnce), message(3, QoS::AtLeastOnce)];
+    let (deliveries, _) = receive(&mut script, &wire.concat());
+    script.run();
+    assert_eq!(script.sent(), [""; 0], "nothing before the application says so");
+    script.client.acknowledge(deliveries[2]).unwrap();
+    script.client.acknowledge(deliveries[1]).unwrap();
+    script.run();
+    assert_eq!(script.sent(), [""; 0], "the first one is still to come");
+    script.client.acknowledge(deliveries[0]).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["PUBACK 1", "PUBREC 2", "PUBACK 3"]);
+}
+
+#[test]
+fn a_qos_0_message_has_nothing_to_acknowledge() {
+    let mut script = Script::up(&manual());
+    assert_eq!(receive(&mut script, b"\x30\x04\0\x01tx"), (vec![], 0));
+}
+
+#[test]
+fn acknowledging_twice_is_an_error() {
+    let mut script = Script::up(&manual());
+    let (deliveries, _) = receive(&mut script, &message(1, QoS::AtLeastOnce));
+    script.client.acknowledge(deliveries[0]).unwrap();
+    assert_eq!(script.client.acknowledge(deliveries[0]), Err(RequestError::StaleDelivery));
+}
+
+#[test]
+fn no_more_messages_are_taken_than_there_are_slots() {
+    let mut script = Script::up(&manual());
+    let wire: Vec<u8> = (1..=9).flat_map(|id| message(id, QoS::AtLeastOnce)).collect();
+    let (deliveries, left) = receive(&mut script, &wire);
+    assert_eq!((deliveries.len(), left), (8, 8));
+    script.client.acknowledge(deliveries[0]).unwrap();
+    let (more, left) = receive(&mut script, &wire[64..]);
+    assert_eq!((more.len(), left), (1, 0));
+}
+
+#[test]
+fn what_was_not_acknowledged_comes_again_and_the_old_delivery_is_stale() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut script = Script::up(&manual());
+        let (before, _) = receive(&mut script, &message(1, qos));
+        script.cut();
+        script.later(1_000_000);
+        script.accept(ACCEPTED_SESSION_PRESENT);
+        assert_eq!(script.client.acknowledge(before[0]), Err(RequestError::StaleDelivery));
+        let (after, _) = receive(&mut script, &message(1, qos));
+        script.client.acknowledge(after[0]).unwrap();
+    }
+}
+
+/// Invariant 2: what the application has acknowledged is not handed over again, though the PUBREC was lost.
+#[test]
+fn a_qos_2_message_that_was_acknowledged_does_not_come_again() {
+    let mut script = Script::up(&manual());
+    let (deliveries, _) = receive(&mut script, &message(1, QoS::ExactlyOnce));
+    script.client.acknowledge(deliveries[0]).unwrap();
+    script.cut();
+    script.later(1_000_000);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(receive(&mut script, &message(1, QoS::ExactlyOnce)), (vec![], 0));
+    script.run();
+    assert_eq!(script.sent(), ["PUBREC 1"]);
+}
+
+#[test]
+fn a_qos_2_message_repeated_on_one_connection_is_answered_when_it_is_acknowledged() {
+    let mut script = Script::up(&manual());
+    let (deliveries, _) = receive(&mut script, &message(1, QoS::ExactlyOnce));
+    assert_eq!(receive(&mut script, &message(1, QoS::ExactlyOnce)), (vec![], 0));
+    script.run();
+    assert_eq!(script.sent(), [""; 0]);
+    script.client.acknowledge(deliveries[0]).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["PUBREC 1"]);
+}

@@ -1,0 +1,221 @@
+//! What is published, on a link that holds.
+
+use std::collections::HashSet;
+
+use mqtt_core::{Options, PacketId, Publish, QoS, RequestError, topic};
+
+use crate::script::{PUBACK, PUBCOMP, PUBREC, Script, ack};
+
+fn publish(qos: QoS) -> Publish<'static> {
+    Publish::new(topic!("t"), b"x").qos(qos)
+}
+
+/// [MQTT-4.3.1-1]
+#[test]
+fn qos_0_is_sent_once_and_is_done_when_the_transport_has_it() {
+    let mut script = Script::up(&Options::new("me"));
+    let _ = script.client.publish(&publish(QoS::AtMostOnce)).unwrap();
+    assert_eq!(script.told(), [""; 0]);
+    script.run();
+    assert_eq!(script.sent(), ["PUBLISH t x q0"]);
+    assert_eq!(script.told(), ["published -"]);
+}
+
+/// [MQTT-4.3.2-1]
+#[test]
+fn qos_1_is_done_with_its_puback() {
+    let mut script = Script::up(&Options::new("me"));
+    let _ = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["PUBLISH t x q1 1"]);
+    assert_eq!(script.told(), [""; 0]);
+    script.hear(&ack(PUBACK, 1));
+    assert_eq!(script.told(), ["published 1"]);
+    assert_eq!(script.client.in_flight(), 0);
+}
+
+/// [MQTT-4.3.3-1]
+#[test]
+fn qos_2_takes_its_four_packets() {
+    let mut script = Script::up(&Options::new("me"));
+    let _ = script.client.publish(&publish(QoS::ExactlyOnce)).unwrap();
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    assert_eq!(script.sent(), ["PUBLISH t x q2 1", "PUBREL 1"]);
+    assert_eq!(script.told(), [""; 0]);
+    script.hear(&ack(PUBCOMP, 1));
+    assert_eq!(script.told(), ["published 1"]);
+    assert_eq!(script.client.in_flight(), 0);
+}
+
+#[test]
+fn an_empty_retained_message_is_a_message() {
+    let mut script = Script::up(&Options::new("me"));
+    let clear = Publish::new(topic!("t"), b"").retain(true);
+    let _ = script.client.publish(&clear).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["PUBLISH t  q0 retain"]);
+}
+
+#[test]
+fn the_packet_id_and_dup_of_a_request_are_not_used() {
+    let mut script = Script::up(&Options::new("me"));
+    let mut request = publish(QoS::AtLeastOnce);
+    request.dup = true;
+    request.id = PacketId::new(77);
+    let _ = script.client.publish(&request).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["PUBLISH t x q1 1"]);
+}
+
+#[test]
+fn what_was_published_while_offline_goes_out_in_order_once_up() {
+    let mut script = Script::new(&Options::new("me"));
+    for (payload, qos) in
+        [(b"1", QoS::AtLeastOnce), (b"2", QoS::AtMostOnce), (b"3", QoS::ExactlyOnce)]
+    {
+        let _ = script.client.publish(&Publish::new(topic!("t"), payload).qos(qos)).unwrap();
+    }
+    script.run();
+    script.sent();
+    script.hear(crate::script::ACCEPTED);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q1 1", "PUBLISH t 2 q0", "PUBLISH t 3 q2 2"]);
+}
+
+/// [MQTT-2.3.1-2], [MQTT-2.3.1-3]: two rounds through every id, with one that is never answered.
+#[test]
+fn no_id_is_given_out_while_it_is_in_flight() {
+    let mut script = Script::up(&Options::new("me"));
+    let stuck = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap().packet_id().unwrap();
+    for _ in 0..130_000 {
+        let handle = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
+        let id = handle.packet_id().unwrap();
+        assert_ne!(id, stuck);
+        script.run();
+        script.hear(&ack(PUBACK, id.get()));
+        script.told();
+        script.sent();
+    }
+}
+
+#[test]
+fn a_stale_handle_never_equals_a_new_one() {
+    let mut script = Script::sized(&Options::new("me"), 256, 1);
+    script.accept(crate::script::ACCEPTED);
+    let mut seen = HashSet::new();
+    for _ in 0..70_000 {
+        let handle = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
+        assert!(seen.insert(handle));
+        script.run();
+        script.hear(&ack(PUBACK, handle.packet_id().unwrap().get()));
+        script.told();
+        script.sent();
+    }
+}
+
+#[test]
+fn acknowledgements_out_of_order_free_their_own_requests() {
+    let mut script = Script::up(&Options::new("me"));
+    for _ in 0..4 {
+        let _ = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
+    }
+    script.run();
+    for id in [3, 1, 4, 2] {
+        script.hear(&ack(PUBACK, id));
+    }
+    assert_eq!(script.told(), ["published 3", "published 1", "published 4", "published 2"]);
+}
+
+#[test]
+fn a_full_window_says_so_and_changes_nothing() {
+    let mut script = Script::sized(&Options::new("me"), 1024, 2);
+    script.accept(crate::script::ACCEPTED);
+    for _ in 0..2 {
+        let _ = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
+    }
+    let free = script.client.outbox_free();
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let error = script.client.publish(&publish(qos)).unwrap_err();
+        assert_eq!(error, RequestError::WindowFull { in_flight: 2 });
+    }
+    assert_eq!(script.client.outbox_free(), free);
+    let _ = script.client.publish(&publish(QoS::AtMostOnce)).expect("QoS 0 takes no slot");
+    script.run();
+    script.hear(&ack(PUBACK, 1));
+    let _ = script.client.publish(&publish(QoS::ExactlyOnce)).expect("there is room again");
+}
+
+#[test]
+fn a_full_outbox_says_so_and_takes_again_what_was_acknowledged() {
+    let mut script = Script::sized(&Options::new("me"), 160, 8);
+    script.accept(crate::script::ACCEPTED);
+    let payload = [b'p'; 40];
+    let large = Publish::new(topic!("t"), &payload).qos(QoS::AtLeastOnce);
+    let mut accepted = 0;
+    let error = loop {
+        match script.client.publish(&large) {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+    };
+    let free = script.client.outbox_free();
+    assert_eq!(error, RequestError::OutboxFull { needed: 47, free });
+    script.run();
+    for round in 0..100 {
+        let id = script.sent().len();
+        assert!(id <= accepted, "{round}");
+        let oldest = round % 8 + 1 + round / 8 * 8;
+        script.hear(&ack(PUBACK, oldest as u16));
+        assert_eq!(script.told(), [format!("published {oldest}")]);
+        let _ = script.client.publish(&large).expect("the room of an acknowledged one");
+        script.run();
+    }
+}
+
+#[test]
+fn what_never_fits_is_told_from_what_does_not_fit_now() {
+    let mut script = Script::sized(&Options::new("me"), 160, 8);
+    let payload = [0; 200];
+    let error = script.client.publish(&Publish::new(topic!("t"), &payload)).unwrap_err();
+    let RequestError::TooLarge { needed: 206, capacity } = error else { panic!("{error}") };
+    let fits = vec![0; capacity - 5];
+    let _ = script.client.publish(&Publish::new(topic!("t"), &fits)).expect("exactly the capacity");
+}
+
+#[test]
+fn a_packet_is_sent_whole_however_few_bytes_the_transport_takes() {
+    for piece in 1..20 {
+        let mut script = Script::up(&Options::new("me")).in_pieces_of(piece);
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let _ = script.client.publish(&publish(qos)).unwrap();
+        }
+        script.run();
+        assert_eq!(script.sent(), ["PUBLISH t x q0", "PUBLISH t x q1 1", "PUBLISH t x q2 2"]);
+        assert_eq!(script.told(), ["published -"]);
+    }
+}
+
+#[test]
+fn all_that_is_ready_is_one_write() {
+    let mut script = Script::up(&Options::new("me"));
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let _ = script.client.publish(&publish(qos)).unwrap();
+    }
+    let mqtt_core::Action::Transmit(bytes) = script.client.poll(script.now()) else { panic!() };
+    assert_eq!(bytes.len(), 6 + 8 + 8);
+}
+
+#[test]
+fn the_counters_count() {
+    let mut script = Script::up(&Options::new("me"));
+    let before = *script.client.counters();
+    let _ = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
+    script.run();
+    script.hear(&ack(PUBACK, 1));
+    let after = script.client.counters();
+    assert_eq!(after.bytes_out - before.bytes_out, 8);
+    assert_eq!(after.packets_out - before.packets_out, 1);
+    assert_eq!(after.bytes_in - before.bytes_in, 4);
+    assert_eq!(after.packets_in - before.packets_in, 1);
+    assert_eq!((after.connections, after.retransmissions), (1, 0));
+}

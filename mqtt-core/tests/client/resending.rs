@@ -1,0 +1,200 @@
+//! After a broken connection: what is sent again, in which order, and what is not.
+
+use mqtt_core::{Options, Publish, QoS, Version, filter, topic};
+
+use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, Script, ack};
+
+fn persistent() -> Options<'static> {
+    Options::new("me").clean_session(false)
+}
+
+fn publish(script: &mut Script, payload: &str, qos: QoS) {
+    let _ = script.client.publish(&Publish::new(topic!("t"), payload.as_bytes()).qos(qos)).unwrap();
+}
+
+/// Breaks the connection and comes back.
+fn reconnect(script: &mut Script, connack: &[u8]) -> Vec<String> {
+    script.cut();
+    script.forget_partial();
+    script.told();
+    script.later(1_000_000);
+    script.run();
+    script.hear(connack);
+    let mut sent = script.sent();
+    assert!(sent.remove(0).starts_with("CONNECT"));
+    sent
+}
+
+/// [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1]
+#[test]
+fn unanswered_publishes_are_sent_again_in_order_with_dup() {
+    let mut script = Script::up(&persistent());
+    for (payload, qos) in
+        [("1", QoS::AtLeastOnce), ("2", QoS::ExactlyOnce), ("3", QoS::AtLeastOnce)]
+    {
+        publish(&mut script, payload, qos);
+    }
+    script.run();
+    script.sent();
+    let again = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+    assert_eq!(again, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q2 2 dup", "PUBLISH t 3 q1 3 dup"]);
+    assert_eq!(script.client.counters().retransmissions, 3);
+}
+
+/// [MQTT-4.3.3-1]
+#[test]
+fn after_a_pubrec_only_the_pubrel_is_sent_again() {
+    let mut script = Script::up(&persistent());
+    publish(&mut script, "1", QoS::ExactlyOnce);
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    for _ in 0..3 {
+        assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), ["PUBREL 1"]);
+    }
+    script.hear(&ack(PUBCOMP, 1));
+    assert_eq!(script.told().last().unwrap(), "published 1");
+}
+
+/// [MQTT-4.6.0-4]
+#[test]
+fn pubrels_keep_the_order_of_the_pubrecs() {
+    let mut script = Script::up(&persistent());
+    for payload in ["1", "2", "3"] {
+        publish(&mut script, payload, QoS::ExactlyOnce);
+    }
+    script.run();
+    script.sent();
+    for id in [2, 3, 1] {
+        script.hear(&ack(PUBREC, id));
+    }
+    let order = ["PUBREL 2", "PUBREL 3", "PUBREL 1"];
+    assert_eq!(script.sent(), order);
+    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), order);
+}
+
+/// [MQTT-3.3.1-1]: DUP only where it was tried before.
+#[test]
+fn what_was_never_sent_goes_out_without_dup() {
+    let mut script = Script::up(&persistent());
+    publish(&mut script, "1", QoS::AtLeastOnce);
+    script.run();
+    script.sent();
+    script.cut();
+    publish(&mut script, "2", QoS::AtLeastOnce);
+    let sent = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q1 2"]);
+}
+
+#[test]
+fn a_publish_that_was_cut_in_the_middle_is_sent_again_from_its_start() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut script = Script::up(&persistent());
+        publish(&mut script, "12345", qos);
+        assert!(matches!(script.client.poll(script.now()), mqtt_core::Action::Transmit(_)));
+        let now = script.now();
+        script.client.transmitted(3, now);
+        let sent = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+        let expected = match qos {
+            QoS::AtMostOnce => "PUBLISH t 12345 q0".to_string(),
+            _ => format!("PUBLISH t 12345 q{} 1 dup", qos as u8),
+        };
+        assert_eq!(sent, [expected]);
+    }
+}
+
+/// [MQTT-3.3.1-2]
+#[test]
+fn a_qos_0_publish_that_was_sent_is_not_sent_again() {
+    let mut script = Script::up(&persistent());
+    publish(&mut script, "1", QoS::AtMostOnce);
+    script.run();
+    script.sent();
+    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+}
+
+/// An acknowledgement of the old connection could hit a new message under the same id.
+#[test]
+fn acknowledgements_that_were_not_sent_are_dropped_with_the_connection() {
+    let mut script = Script::up(&persistent());
+    let mut input: &[u8] = b"\x32\x06\0\x01t\0\x05x";
+    let now = script.now();
+    script.client.receive(&mut input, now).unwrap();
+    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+}
+
+/// Invariant 1: at least once, also when the broker forgets.
+#[test]
+fn qos_1_starts_anew_in_a_new_session() {
+    for clean in [false, true] {
+        let mut script = Script::up(&persistent().clean_session(clean));
+        publish(&mut script, "1", QoS::AtLeastOnce);
+        script.run();
+        script.sent();
+        assert_eq!(reconnect(&mut script, ACCEPTED), ["PUBLISH t 1 q1 1"]);
+        script.hear(&ack(PUBACK, 1));
+        assert_eq!(script.told().last().unwrap(), "published 1");
+    }
+}
+
+/// Nobody can say whether they arrived: sending again might double them.
+#[test]
+fn qos_2_publishes_under_way_are_lost_with_the_session() {
+    let mut script = Script::up(&persistent());
+    publish(&mut script, "1", QoS::ExactlyOnce);
+    publish(&mut script, "2", QoS::ExactlyOnce);
+    script.run();
+    script.hear(&ack(PUBREC, 2));
+    script.sent();
+    script.cut();
+    publish(&mut script, "3", QoS::ExactlyOnce);
+    assert_eq!(reconnect(&mut script, ACCEPTED), ["PUBLISH t 3 q2 3"]);
+    assert_eq!(script.told(), ["connecting 0", "up Lost V311", "lost 1", "lost 2"]);
+    assert_eq!(script.client.in_flight(), 1);
+}
+
+#[test]
+fn an_unanswered_subscribe_is_sent_again_unchanged() {
+    for connack in [ACCEPTED, ACCEPTED_SESSION_PRESENT] {
+        let mut script = Script::up(&persistent());
+        let _ = script.client.subscribe(&[(filter!("a/#"), QoS::AtLeastOnce)]).unwrap();
+        let _ = script.client.unsubscribe(&[filter!("b")]).unwrap();
+        script.run();
+        script.sent();
+        let again = reconnect(&mut script, connack);
+        assert_eq!(again, ["SUBSCRIBE 1 a/#:1", "UNSUBSCRIBE 2 b"]);
+    }
+}
+
+/// In 3.1 DUP is set on every retry.
+#[test]
+fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
+    let mut script = Script::up(&persistent().version(Version::V31));
+    publish(&mut script, "1", QoS::ExactlyOnce);
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
+    let _ = script.client.unsubscribe(&[filter!("b")]).unwrap();
+    script.run();
+    script.sent();
+    let again = reconnect(&mut script, ACCEPTED);
+    assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 2 a:0 dup", "UNSUBSCRIBE 3 b dup"]);
+}
+
+#[test]
+fn answers_to_what_was_sent_again_end_it() {
+    let mut script = Script::up(&persistent());
+    for (payload, qos) in [("1", QoS::AtLeastOnce), ("2", QoS::ExactlyOnce)] {
+        publish(&mut script, payload, qos);
+    }
+    script.run();
+    script.sent();
+    for _ in 0..3 {
+        reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+    }
+    script.told();
+    script.hear(&ack(PUBACK, 1));
+    script.hear(&ack(PUBREC, 2));
+    script.hear(&ack(PUBCOMP, 2));
+    assert_eq!(script.told(), ["published 1", "published 2"]);
+    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+}
