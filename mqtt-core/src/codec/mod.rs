@@ -24,6 +24,8 @@ pub(crate) mod ack;
 mod connect;
 mod cursor;
 mod header;
+#[cfg(feature = "mqttbytes")]
+pub mod interop;
 mod publish;
 mod subscribe;
 

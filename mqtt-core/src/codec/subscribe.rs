@@ -324,6 +324,12 @@ impl<'a> Granted<'a> {
         self.0
     }
 
+    /// Codes that have been checked.
+    #[cfg(feature = "mqttbytes")]
+    pub(super) const fn from_codes(codes: &'a [u8]) -> Self {
+        Self(codes)
+    }
+
     /// The codes, one for each filter: the QoS granted, or `None` where the filter was refused.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<QoS>> + Clone + use<'a> {
         self.0.iter().map(|code| QoS::from_bits(*code))

@@ -306,6 +306,3 @@ impl Subscriptions {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

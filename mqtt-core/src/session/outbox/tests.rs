@@ -1,1 +1,180 @@
+//! The arena against a list of packets.
 
+use std::{vec, vec::Vec};
+
+use proptest::prelude::*;
+
+use super::{DUP, Outbox};
+use crate::{
+    codec::{PacketId, Protocol},
+    session::{Requests, Slot, qos::Awaits},
+};
+
+const BASE: usize = 5;
+
+/// A packet that the model knows of.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    id: Option<PacketId>,
+    wire: Vec<u8>,
+}
+
+struct World {
+    outbox: Outbox,
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+    requests: Requests,
+    /// Sent and unanswered, then waiting; in order.
+    sent: Vec<Entry>,
+    waiting: Vec<Entry>,
+    /// Bytes of the first waiting packet that are sent.
+    into: usize,
+}
+
+impl World {
+    fn new(size: usize) -> Self {
+        let mut slots = vec![Slot::EMPTY; 6];
+        let requests = Requests::new(&mut slots);
+        let bytes = vec![0xEE; BASE + size];
+        let (sent, waiting) = (Vec::new(), Vec::new());
+        Self { outbox: Outbox::new(BASE), bytes, slots, requests, sent, waiting, into: 0 }
+    }
+
+    fn append(&mut self, len: usize, answered: bool) {
+        let id = if answered { self.requests.next_id(&self.slots) } else { None };
+        if answered && id.is_none() {
+            return;
+        }
+        let mut wire = match id {
+            Some(id) => {
+                let [high, low] = id.get().to_be_bytes();
+                vec![0x32, 0, 0, 1, b't', high, low]
+            }
+            None => vec![0x40, 0, 0, 9],
+        };
+        wire.resize(wire.len() + if answered { len } else { 0 }, len as u8);
+        wire[1] = wire.len() as u8 - 2;
+        let room =
+            self.outbox.make_room(&mut self.bytes, &mut self.slots, &self.requests, wire.len());
+        let alive: usize = self.sent.iter().chain(&self.waiting).map(|e| e.wire.len()).sum();
+        assert_eq!(room, BASE + alive + wire.len() <= self.bytes.len(), "{alive} alive");
+        if room {
+            let (place, start) = self.outbox.append(wire.len(), answered);
+            self.bytes[start..start + wire.len()].copy_from_slice(&wire);
+            if let Some(id) = id {
+                let _ = self.requests.begin(&mut self.slots, id, Awaits::PubAck, place);
+            }
+            self.waiting.push(Entry { id, wire });
+        }
+    }
+
+    fn transmit(&mut self, count: usize) {
+        let expected: Vec<u8> =
+            self.waiting.iter().flat_map(|entry| entry.wire.clone()).skip(self.into).collect();
+        assert_eq!(self.outbox.ready(&self.bytes), expected);
+        let count = count.min(expected.len());
+        self.outbox.transmitted(&self.bytes, count);
+        self.into += count;
+        while self.waiting.first().is_some_and(|entry| entry.wire.len() <= self.into) {
+            let entry = self.waiting.remove(0);
+            self.into -= entry.wire.len();
+            if entry.id.is_some() {
+                self.sent.push(entry);
+            }
+        }
+    }
+
+    fn answer(&mut self, which: usize) {
+        if self.sent.is_empty() {
+            return;
+        }
+        let entry = self.sent.remove(which % self.sent.len());
+        let found = self.requests.find(&self.slots, entry.id.unwrap()).unwrap();
+        assert!(self.outbox.was_sent(found.place));
+        let start = self.outbox.offset(found.place);
+        assert_eq!(self.bytes[start..start + entry.wire.len()], entry.wire);
+        self.outbox.release(&mut self.bytes, found.place);
+        self.requests.end(&mut self.slots, found.index);
+    }
+
+    fn rewind(&mut self) {
+        let (slots, requests) = (&mut self.slots, &self.requests);
+        let again = self.outbox.rewind(&mut self.bytes, slots, requests, Protocol::V311);
+        for entry in &mut self.sent {
+            entry.wire[0] |= DUP;
+        }
+        if let Some(begun) = self.waiting.first_mut().filter(|_| self.into != 0) {
+            begun.wire[0] |= DUP;
+        }
+        let begun = self.into != 0 && self.waiting.first().is_some_and(|entry| entry.id.is_some());
+        assert_eq!(again as usize, self.sent.len() + usize::from(begun));
+        self.sent.append(&mut self.waiting);
+        self.waiting = std::mem::take(&mut self.sent);
+        self.waiting.retain(|entry| entry.id.is_some());
+        self.into = 0;
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize, bool),
+    Transmit(usize),
+    Answer(usize),
+    Rewind,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_usize..30, any::<bool>()).prop_map(|(len, answered)| Step::Append(len, answered)),
+        4 => prop_oneof![0_usize..10, Just(usize::MAX)].prop_map(Step::Transmit),
+        3 => any::<usize>().prop_map(Step::Answer),
+        1 => Just(Step::Rewind),
+    ]
+}
+
+proptest! {
+    /// Whatever comes and goes: what is ready is what waits, in order; each slot finds its packet; room is refused
+    /// only when what is alive leaves none.
+    #[test]
+    fn the_arena_behaves_like_a_list_of_packets(
+        size in 20_usize..120,
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let mut world = World::new(size);
+        for step in steps {
+            match step {
+                Step::Append(len, answered) => world.append(len, answered),
+                Step::Transmit(count) => world.transmit(count),
+                Step::Answer(which) => world.answer(which),
+                Step::Rewind => world.rewind(),
+            }
+        }
+        world.transmit(usize::MAX);
+        while !world.sent.is_empty() {
+            world.answer(0);
+        }
+    }
+}
+
+#[test]
+fn an_arena_of_which_everything_is_answered_starts_again_at_its_base() {
+    let mut world = World::new(60);
+    for len in 0..50 {
+        world.append(len % 20, true);
+        world.append(0, false);
+        world.transmit(usize::MAX);
+        world.answer(0);
+        assert_eq!((world.outbox.head, world.outbox.tail, world.outbox.live), (BASE, BASE, 0));
+    }
+}
+
+#[test]
+fn answers_behind_the_last_kept_packet_take_no_room_once_sent() {
+    let mut world = World::new(40);
+    world.append(10, true);
+    for _ in 0..100 {
+        world.append(0, false);
+        world.transmit(usize::MAX);
+    }
+    assert_eq!(world.outbox.tail, BASE + 17);
+}
