@@ -1,7 +1,7 @@
 //! A list of steps, run one after the other, each told in one line. A step that fails does not keep the others
 //! from running.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::process::Command;
 use std::time::Instant;
@@ -42,6 +42,7 @@ pub(crate) struct Context<'a> {
     /// Whether missing tools may be installed.
     pub(crate) may_install: bool,
     tally: Cell<Tally>,
+    failures: RefCell<Vec<String>>,
 }
 
 impl Context<'_> {
@@ -67,7 +68,11 @@ impl Context<'_> {
                 ran.require()?;
                 if passed == 0 { Err("no test ran".to_owned()) } else { Ok(counted) }
             }
-            Tally { failed, .. } => Err(format!("{failed} failed; {}", ran.how)),
+            Tally { failed, .. } => {
+                let mut failures = self.failures.borrow_mut();
+                failures.extend(tally::failures(&ran.text).into_iter().map(str::to_owned));
+                Err(format!("{failed} failed; {}", ran.how))
+            }
         }
     }
 }
@@ -81,6 +86,8 @@ pub(crate) struct Summary {
     pub(crate) failed: Vec<&'static str>,
     /// Steps that could not run here.
     pub(crate) not_run: Vec<&'static str>,
+    /// Names of the tests that failed.
+    pub(crate) failures: Vec<String>,
     /// Tests of all runners. A step that failed without a failing test counts as one failure, so that the
     /// totals alone never look good when something is wrong.
     pub(crate) tally: Tally,
@@ -103,7 +110,8 @@ pub(crate) fn run<'a>(
         let started = Instant::now();
         let log = Log::create(workspace, step.name, verbose)?;
         let tally = Cell::new(Tally::default());
-        let context = Context { workspace, log, may_install, tally };
+        let failures = RefCell::default();
+        let context = Context { workspace, log, may_install, tally, failures };
         let result = (step.run)(&context);
         let seconds = started.elapsed().as_secs_f32();
         let counted = context.tally.get();
@@ -125,6 +133,7 @@ pub(crate) fn run<'a>(
                 println!("FAILED   {seconds:7.1} s  {why}");
                 print!("{}", context.log.tail(TAIL));
                 println!("    (all of it: {})", context.log.path().display());
+                summary.failures.extend(context.failures.take());
             }
         }
     }

@@ -29,9 +29,9 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Reads the last `Summary` line of `cargo nextest`, or else sums the `test result:` lines of `cargo test`.
+/// Reads the `Summary` line of `cargo nextest`, or else sums the `test result:` lines of `cargo test`.
 pub(crate) fn read(output: &str) -> Tally {
-    if let Some(summary) = output.lines().rfind(|line| line.trim().starts_with("Summary [")) {
+    if let Some(summary) = output.lines().find(|line| is_summary(line)) {
         // '10 tests run: 6 passed (1 slow), 2 failed, 1 timed out, 3 skipped'. The output of a failed test holds a
         // 'test result:' of its own, which is in these numbers already.
         let counts = summary.split_once(" run:").map_or("", |(_, counts)| counts);
@@ -45,6 +45,29 @@ pub(crate) fn read(output: &str) -> Tally {
         }
     }
     tally
+}
+
+/// The names of the tests that failed.
+pub(crate) fn failures(output: &str) -> Vec<&str> {
+    if output.lines().any(is_summary) {
+        // '        FAIL [   0.004s] ( 3/26) crate::binary module::test', or TIMEOUT, SIGABRT and so on.
+        return output
+            .lines()
+            .skip_while(|line| !is_summary(line))
+            .filter_map(|line| line.trim().split_once(" ["))
+            .filter(|(word, _)| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase()))
+            .filter_map(|(_, rest)| rest.split_once("s] (")?.1.split_once(") "))
+            .map(|(_, name)| name)
+            .collect();
+    }
+    output
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("test ")?.strip_suffix(" ... FAILED"))
+        .collect()
+}
+
+fn is_summary(line: &str) -> bool {
+    line.trim().starts_with("Summary [")
 }
 
 fn sum<'a>(counts: impl Iterator<Item = &'a str>) -> Tally {
@@ -98,6 +121,25 @@ test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
         let output = "  test result: FAILED. 0 passed; 1 failed; 0 ignored\n\
                       \x20    Summary [   0.1s] 2 tests run: 1 passed, 1 failed, 0 skipped\n";
         assert_eq!(read(output), Tally { passed: 1, failed: 1, skipped: 0 });
+    }
+
+    #[test]
+    fn failures_are_named() {
+        let nextest = "\
+        FAIL [   0.154s] (256/375) system-tests::broken_peers a_suback
+     Summary [  49.175s] 375 tests run: 373 passed, 1 failed, 1 timed out, 0 skipped
+        FAIL [   0.154s] (256/375) system-tests::broken_peers a_suback
+    test a_suback ... FAILED
+     TIMEOUT [ 300.000s] ( 25/375) mqtt-core session::tests::waits
+    thread panicked: [1] (2) 3
+error: test run failed
+";
+        assert_eq!(
+            failures(nextest),
+            ["system-tests::broken_peers a_suback", "mqtt-core session::tests::waits"]
+        );
+        let cargo = "test a::b ... ok\ntest a::c ... FAILED\n";
+        assert_eq!(failures(cargo), ["a::c"]);
     }
 
     #[test]

@@ -118,6 +118,9 @@ fn run(args: &Args) -> Outcome {
     if summary.tally.skipped > 0 {
         println!("tests ignored: {}", summary.tally.skipped);
     }
+    for name in &summary.failures {
+        println!("test that failed: {name}");
+    }
     if !summary.failed.is_empty() {
         println!("steps that failed: {}", summary.failed.join(", "));
     }
@@ -134,8 +137,9 @@ fn done() -> Result<Report, String> {
 fn tools(context: &Context<'_>) -> Result<Report, String> {
     let Context { workspace, log, may_install, .. } = context;
     setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
-    let help = shell::ask(workspace.program("mosquitto").arg("-h")).unwrap_or_default();
-    Ok(Report::Done(help.lines().next().unwrap_or("mosquitto").to_owned()))
+    // It tells its version in its help, and exits with a status of its own then.
+    let help = log.run(workspace.program("mosquitto").arg("-h"))?.text;
+    Ok(Report::Done(help.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Manifests of the workspaces beside the root one that are there.
@@ -147,9 +151,10 @@ fn other_workspaces(workspace: &Workspace) -> impl Iterator<Item = String> {
 }
 
 fn format(context: &Context<'_>) -> Result<Report, String> {
-    context.cargo(&["fmt", "--all", "--check"])?;
+    let plain = ["--check", "--", "--color", "never"];
+    context.cargo(&[&["fmt", "--all"], &plain[..]].concat())?;
     for manifest in other_workspaces(context.workspace) {
-        context.cargo(&["fmt", "--manifest-path", &manifest, "--check"])?;
+        context.cargo(&[&["fmt", "--manifest-path", &manifest], &plain[..]].concat())?;
     }
     done()
 }
@@ -207,7 +212,8 @@ fn test_run(context: &Context<'_>, what: &[&str]) -> Result<Report, String> {
     let mut cargo = workspace.cargo();
     let nextest = shell::ask(workspace.cargo().args(["nextest", "--version"])).is_some();
     if nextest {
-        cargo.args(["nextest", "run", "--no-fail-fast"]);
+        // What failed is told last, where the end of the log is shown.
+        cargo.args(["nextest", "run", "--no-fail-fast", "--failure-output", "final"]);
     } else {
         cargo.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
     }
