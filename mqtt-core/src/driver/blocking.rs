@@ -18,8 +18,8 @@
 //! # Ok::<(), mqtt_core::driver::blocking::Error>(())
 //! ```
 //!
-//! When the broker does not read, writes give up after 20 ms and the rest waits in the outbox: receiving goes on, so
-//! that two full directions do not stop each other. Once the outbox is full, requests say so.
+//! When the broker does not read, writes give up at once and the rest waits in the outbox: receiving goes on, so that
+//! two full directions do not stop each other. Once the outbox is full, requests say so.
 
 mod config;
 mod events;
@@ -36,7 +36,7 @@ use std::{
     io,
     string::String,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time,
+    time::{self, Duration},
 };
 
 use thiserror::Error;
@@ -84,7 +84,12 @@ struct State {
     writer: Option<std::boxed::Box<dyn WriteHalf>>,
     /// `Events` waits for bytes, so what cannot be written now has nobody else to write it.
     reading: bool,
+    /// When the transport last took nothing.
+    congested: Option<time::Instant>,
 }
+
+/// How long a transport that takes nothing is left alone.
+const CONGESTED: Duration = Duration::from_millis(5);
 
 impl Shared {
     fn now(&self) -> Instant {
@@ -111,6 +116,10 @@ impl State {
     /// Writes all that is ready, as far as the transport takes it now. Only while there is a transport.
     fn flush(&mut self, now: Instant) -> Flushed {
         let Some(writer) = &mut self.writer else { return Flushed::Until(now) };
+        if self.congested.is_some_and(|since| since.elapsed() < CONGESTED) {
+            return Flushed::Congested;
+        }
+        self.congested = None;
         loop {
             let written = match self.client.poll(now) {
                 // While there is a transport, nobody is told to open one.
@@ -125,7 +134,10 @@ impl State {
             match written {
                 Ok(0) => return Flushed::Close,
                 Ok(count) => self.client.transmitted(count, now),
-                Err(error) if is_pause(&error) => return Flushed::Congested,
+                Err(error) if is_pause(&error) => {
+                    self.congested = Some(time::Instant::now());
+                    return Flushed::Congested;
+                }
                 Err(_) => {
                     writer.close();
                     return Flushed::Close;

@@ -81,7 +81,7 @@ impl<'a> Config<'a> {
         let timeout = Duration::from_millis(u64::from(options.limits.connect_timeout));
         let client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { client, writer: None, reading: false }),
+            state: Mutex::new(State { client, writer: None, reading: false, congested: None }),
             changed: Condvar::new(),
             start: time::Instant::now(),
         });

@@ -7,7 +7,9 @@ use std::{
     time::{self, Duration},
 };
 
-use super::{Connector, Error, Flushed, ReadHalf, Shared, State, is_pause, located::Located};
+use super::{
+    CONGESTED, Connector, Error, Flushed, ReadHalf, Shared, State, is_pause, located::Located,
+};
 use crate::{
     error::Reason,
     event::{Action, ConnectionState, Event},
@@ -15,8 +17,6 @@ use crate::{
     time::Instant,
 };
 
-/// The wait for bytes while others wait to be written.
-const CONGESTED: Duration = Duration::from_millis(5);
 /// The shortest wait for bytes that operating systems know.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest wait in one piece.
@@ -203,6 +203,7 @@ impl Events {
         match opened {
             Ok(link) => {
                 state.writer = Some(link.writer);
+                state.congested = None;
                 state.client.connected(now);
                 self.reader = Some(link.reader);
                 self.read_timeout = Duration::ZERO;

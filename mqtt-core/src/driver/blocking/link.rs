@@ -11,8 +11,9 @@ use std::{
     vec::Vec,
 };
 
-/// How long a write may hold up everything else.
-const WRITE_PATIENCE: Duration = Duration::from_millis(20);
+/// How long a write may hold up everything else: as short as operating systems know, for one that does not wait at
+/// all cannot be had beside a read that does.
+const WRITE_PATIENCE: Duration = Duration::from_millis(1);
 
 /// The half that is read, by one thread, without a lock held.
 pub trait ReadHalf: Read + Send {

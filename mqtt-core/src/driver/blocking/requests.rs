@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, Error, Events, Flushed, Shared, State};
+use super::{CONGESTED, Config, Error, Events, Flushed, Shared, State};
 use crate::{
     codec::{Publish, QoS},
     error::RequestError,
@@ -14,9 +14,6 @@ use crate::{
     options::Options,
     topic::{Filter, Topic},
 };
-
-/// How often a thread that waits for the transport looks again.
-const RETRY: Duration = Duration::from_millis(1);
 
 /// Makes requests; clones share one connection.
 ///
@@ -159,7 +156,7 @@ impl Client {
     fn flush(&self, mut state: MutexGuard<'_, State>) {
         while matches!(state.flush(self.shared.now()), Flushed::Congested) && state.reading {
             // Also lets the receiving thread have the lock.
-            let waited = self.shared.changed.wait_timeout(state, RETRY);
+            let waited = self.shared.changed.wait_timeout(state, CONGESTED);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

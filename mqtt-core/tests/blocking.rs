@@ -1,0 +1,352 @@
+//! `driver::blocking` over real sockets on the loopback, the broker's side played byte by byte.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::{
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use mqtt_core::{
+    ConnectionState, Event, Fatal, Options, QoS, Reason, Reconnect, Refusal, RequestError,
+    SessionStatus,
+    codec::{Decoded, Packet},
+    driver::blocking::{Client, Config, Connector, Error, Events, Link},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
+
+/// The broker's end of one connection.
+struct Peer {
+    stream: TcpStream,
+    held: Vec<u8>,
+}
+
+impl Peer {
+    fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, held: Vec::new() }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Reads the next packet, and gives what `look` sees in it.
+    fn hear<T>(&mut self, look: impl FnOnce(&Packet<'_>) -> T) -> T {
+        loop {
+            let protocol = mqtt_core::Protocol::V311;
+            if let Decoded::Packet { packet, len } = Packet::decode(&self.held, protocol).unwrap() {
+                let seen = look(&packet);
+                self.held.drain(..len);
+                return seen;
+            }
+            let mut buffer = [0; 4096];
+            let count = self.stream.read(&mut buffer).unwrap();
+            assert_ne!(count, 0, "the client closed");
+            self.held.extend(buffer.iter().take(count));
+        }
+    }
+
+    fn expect(&mut self, packet: &str) {
+        let seen = self.hear(|packet| format!("{packet:?}"));
+        assert!(seen.starts_with(packet), "{packet} was expected, {seen} came");
+    }
+}
+
+fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+/// A connected client, and the broker's end.
+fn connected(options: &Options<'_>) -> (Client, Events, Peer) {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer
+    });
+    let (client, mut events) = Client::connect(&address, options).unwrap();
+    assert!(matches!(events.next(), Some(Event::Up { session: SessionStatus::New, .. })));
+    (client, events, peer.join().unwrap())
+}
+
+fn options() -> Options<'static> {
+    Options::new("me").keep_alive(0).reconnect(Reconnect::never())
+}
+
+#[test]
+fn a_message_and_its_outcome_are_events() {
+    let (client, mut events, mut peer) = connected(&options());
+    let handle = client.publish("t", b"hello", QoS::AtLeastOnce, false).unwrap();
+    peer.expect("Publish");
+    peer.send(&[0x40, 2, 0, 1]);
+    assert_eq!(events.next(), Some(Event::Published(handle)));
+    peer.send(b"\x30\x08\0\x01thello");
+    let Some(Event::Message(message)) = events.next() else { panic!() };
+    assert_eq!((message.topic.as_str(), message.payload), ("t", &b"hello"[..]));
+}
+
+#[test]
+fn what_a_subscription_was_granted_is_an_event() {
+    let (client, mut events, mut peer) = connected(&options());
+    let asked = client.subscribe("a/+", QoS::ExactlyOnce).unwrap();
+    peer.expect("Subscribe");
+    peer.send(&[0x90, 3, 0, 1, 1]);
+    let Some(Event::Subscribed { handle, granted }) = events.next() else { panic!() };
+    assert_eq!((handle, granted.get(0)), (asked, Some(Some(QoS::AtLeastOnce))));
+}
+
+#[test]
+fn a_handler_may_publish_while_it_holds_a_message() {
+    let (client, mut events, mut peer) = connected(&options());
+    peer.send(b"\x30\x08\0\x01thello");
+    let Some(Event::Message(message)) = events.next() else { panic!() };
+    let _ = client.publish("echo", message.payload, QoS::AtMostOnce, false).unwrap();
+    assert_eq!(message.payload, b"hello");
+    peer.hear(|packet| {
+        let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
+        assert_eq!((publish.topic.as_str(), publish.payload), ("echo", &b"hello"[..]));
+    });
+}
+
+#[test]
+fn another_thread_publishes_while_one_waits_for_events() {
+    let (client, mut events, mut peer) = connected(&options());
+    let waiting = thread::spawn(move || matches!(events.next(), Some(Event::Published(_))));
+    let publishing = thread::spawn(move || client.publish("t", b"x", QoS::AtLeastOnce, false));
+    assert!(publishing.join().unwrap().is_ok());
+    peer.expect("Publish");
+    peer.send(&[0x40, 2, 0, 1]);
+    assert!(waiting.join().unwrap());
+}
+
+/// A broker that stops reading while it floods: receiving goes on, requests are refused in time, nothing hangs.
+#[test]
+fn a_broker_that_floods_and_does_not_read_stops_nothing() {
+    const FLOOD: usize = 20_000;
+    let (client, mut events, mut peer) = connected(&options());
+    let (stop, stopped) = mpsc::channel::<()>();
+    let flood = thread::spawn(move || {
+        let mut message = b"\x30\x83\x02\0\x01t".to_vec();
+        message.resize(3 + 259, b'x');
+        for _ in 0..FLOOD {
+            peer.send(&message);
+        }
+        // Keeps the connection, unread, until the test has seen enough.
+        let _ended = stopped.recv_timeout(PATIENCE);
+        peer
+    });
+    let payload = vec![0; 100_000];
+    let (mut messages, mut refused) = (0, 0);
+    while messages < FLOOD {
+        match events.next_timeout(PATIENCE) {
+            Some(Event::Message(_)) => messages += 1,
+            Some(Event::Published(_)) => {}
+            other => panic!("after {messages}: {other:?}"),
+        }
+        match client.publish("back", &payload, QoS::AtMostOnce, false) {
+            Ok(_) => {}
+            Err(RequestError::OutboxFull { .. }) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 0, "the socket and the outbox are full");
+    stop.send(()).unwrap();
+    flood.join().unwrap();
+}
+
+/// The same with a thread that publishes: it is held up, the receiving one is not.
+#[test]
+fn a_publishing_thread_that_is_held_up_does_not_hold_up_receiving() {
+    let (client, mut events, mut peer) = connected(&options());
+    let publishing = thread::spawn(move || {
+        let payload = vec![0; 100_000];
+        // Until the connection is gone: QoS 0 needs no slot.
+        while client.state() == ConnectionState::Up {
+            let _refused = client.publish("back", &payload, QoS::AtMostOnce, false);
+        }
+    });
+    for round in 0..1_000 {
+        peer.send(b"\x30\x04\0\x01tx");
+        loop {
+            match events.next_timeout(PATIENCE) {
+                Some(Event::Message(_)) => break,
+                Some(Event::Published(_)) => {}
+                other => panic!("in round {round}: {other:?}"),
+            }
+        }
+    }
+    drop(peer);
+    while let Some(event) = events.next() {
+        assert!(matches!(event, Event::Published(_) | Event::Down(_)), "{event:?}");
+    }
+    publishing.join().unwrap();
+}
+
+#[test]
+fn a_payload_far_beyond_every_buffer_arrives_whole() {
+    let (listener, address) = listen();
+    let payload: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let expected = payload.clone();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer.hear(|packet| {
+            let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
+            assert!(publish.payload == expected);
+        });
+        let mut message = vec![0x30];
+        let mut remaining = 3 + expected.len();
+        while remaining > 127 {
+            message.push((remaining & 127) as u8 | 128);
+            remaining >>= 7;
+        }
+        message.push(remaining as u8);
+        message.extend(b"\0\x01t");
+        message.extend(expected);
+        peer.send(&message);
+        peer
+    });
+    let config = Config::new(&options()).outbox(4 << 20).buffer(2048);
+    let (client, mut events) = config.connect(&[&address]).unwrap();
+    let _ = client.publish("t", &payload, QoS::AtMostOnce, false).unwrap();
+    let mut received = Vec::new();
+    while let Some(event) = events.next_timeout(PATIENCE) {
+        match event {
+            Event::MessageStart(start) => assert_eq!(start.payload_len, payload.len()),
+            Event::MessageChunk(chunk) => received.extend_from_slice(chunk),
+            Event::MessageEnd { .. } => break,
+            _ => {}
+        }
+    }
+    assert!(received == payload, "{} bytes", received.len());
+    peer.join().unwrap();
+}
+
+#[test]
+fn it_connects_again_by_itself() {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        for _ in 0..3 {
+            let mut peer = Peer::accept(&listener);
+            peer.expect("Connect");
+            peer.send(ACCEPTED);
+        }
+    });
+    let options = options().reconnect(Reconnect::after(1));
+    let (_client, mut events) = Client::connect(&address, &options).unwrap();
+    let mut ups = 0;
+    while ups < 3 {
+        ups += usize::from(matches!(events.next().unwrap(), Event::Up { .. }));
+    }
+    peer.join().unwrap();
+}
+
+#[test]
+fn disconnect_ends_the_events() {
+    let (client, mut events, mut peer) = connected(&options());
+    client.disconnect();
+    peer.expect("Disconnect");
+    assert_eq!(events.next(), Some(Event::Down(Reason::Requested)));
+    assert_eq!(events.next(), None);
+}
+
+#[test]
+fn disconnect_from_another_thread_ends_a_wait() {
+    let (client, mut events, mut peer) = connected(&options());
+    let waiting = thread::spawn(move || while events.next().is_some() {});
+    client.disconnect();
+    peer.expect("Disconnect");
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_broker_that_cannot_be_reached_is_named() {
+    let (listener, address) = listen();
+    drop(listener);
+    let error = Client::connect(&address, &options()).unwrap_err();
+    let Error::Io { broker, error } = error else { panic!("{error}") };
+    assert_eq!((broker, error.kind()), (address, io::ErrorKind::ConnectionRefused));
+}
+
+#[test]
+fn a_refused_first_connection_is_an_error() {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(&[0x20, 2, 0, 5]);
+    });
+    let error = Client::connect(&address, &options()).unwrap_err();
+    let refused = Reason::Fatal(Fatal::Refused(Refusal::NotAuthorized));
+    assert!(matches!(error, Error::NotConnected(reason) if reason == refused), "{error}");
+    peer.join().unwrap();
+}
+
+#[test]
+fn looking_without_waiting_returns_at_once() {
+    let (_client, mut events, mut peer) = connected(&options());
+    let before = Instant::now();
+    assert_eq!(events.next_timeout(Duration::ZERO), None);
+    assert!(before.elapsed() < Duration::from_secs(5));
+    peer.send(b"\x30\x04\0\x01tx");
+    assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Message(_))));
+}
+
+/// A transport that is one object and gives up reading soon, as a serial port does.
+#[test]
+fn a_transport_without_halves_does_as_well() {
+    struct Serial(String);
+    impl Connector for Serial {
+        fn connect(&mut self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+            let stream = TcpStream::connect(&self.0)?;
+            stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+            stream.set_write_timeout(Some(Duration::from_millis(10)))?;
+            Ok(Link::of(stream))
+        }
+        fn name(&self, _endpoint: u8) -> String {
+            self.0.clone()
+        }
+    }
+    let (listener, address) = listen();
+    let (client, mut events) = Config::new(&options()).over(Serial(address)).unwrap();
+    let handle = client.publish("t", b"x", QoS::AtLeastOnce, false).unwrap();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer.expect("Publish");
+        peer.send(&[0x40, 2, 0, 1]);
+    });
+    while let Some(event) = events.next_timeout(PATIENCE) {
+        if event == Event::Published(handle) {
+            return peer.join().unwrap();
+        }
+    }
+    panic!("not published");
+}
+
+/// M7, for real: a broker that falls silent is found out.
+#[test]
+fn a_silent_broker_is_found_out() {
+    let options = options().keep_alive(1).ping_timeout(200);
+    let (_client, mut events, mut peer) = connected(&options);
+    let heard = thread::spawn(move || {
+        peer.expect("PingReq");
+        peer
+    });
+    let Some(Event::Down(reason)) = events.next_timeout(PATIENCE) else { panic!() };
+    assert_eq!(reason.to_string(), "no PINGRESP in time");
+    heard.join().unwrap();
+}
