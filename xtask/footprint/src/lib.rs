@@ -12,6 +12,40 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
+/// What was read and not yet taken.
+pub struct Held<const CAPACITY: usize> {
+    bytes: [u8; CAPACITY],
+    len: usize,
+}
+
+impl<const CAPACITY: usize> Held<CAPACITY> {
+    /// Nothing.
+    pub const EMPTY: Self = Self { bytes: [0; CAPACITY], len: 0 };
+
+    /// For the client.
+    pub fn input(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Keeps the last `left` bytes of the input. `copy_within` would bring its panics along.
+    pub fn keep(&mut self, left: usize) {
+        for to in 0..left {
+            let from = self.len.wrapping_sub(left).wrapping_add(to);
+            if let Some(&byte) = self.bytes.get(from) {
+                if let Some(place) = self.bytes.get_mut(to) {
+                    *place = byte;
+                }
+            }
+        }
+        self.len = left;
+    }
+
+    /// Reads more behind it.
+    pub fn read(&mut self) {
+        self.len += read(self.bytes.get_mut(self.len..).unwrap_or_default());
+    }
+}
+
 /// Reads some bytes, maybe none.
 #[inline(never)]
 pub fn read(buffer: &mut [u8]) -> usize {

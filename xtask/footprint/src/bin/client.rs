@@ -5,7 +5,7 @@
 
 use core::hint::black_box;
 
-use footprint::{now, read, write};
+use footprint::{Held, now, write};
 use mqtt_core::{
     Action, Event, Login, Options, Publish, QoS, StaticClient, Version, Will, filter, topic,
 };
@@ -29,25 +29,14 @@ fn main() -> ! {
 }
 
 fn run(client: &mut Client) -> ! {
-    let mut buffer = [0; 256];
-    let mut held = 0;
+    let mut held = Held::<256>::EMPTY;
     loop {
-        let mut input = buffer.get(..held).unwrap_or_default();
+        let mut input = held.input();
         while let Ok(Some(event)) = client.receive(&mut input, now()) {
             handle(client, event);
         }
         let left = input.len();
-        if let Some(start) = held.checked_sub(left) {
-            // `copy_within` would bring its panics along.
-            for i in 0..left {
-                if let Some(&byte) = buffer.get(start + i) {
-                    if let Some(place) = buffer.get_mut(i) {
-                        *place = byte;
-                    }
-                }
-            }
-        }
-        held = left;
+        held.keep(left);
         match client.poll(now()) {
             Action::Connect { .. } => client.connected(now()),
             Action::Close(_) => client.closed(now()),
@@ -57,7 +46,7 @@ fn run(client: &mut Client) -> ! {
             }
             Action::Wait(deadline) => {
                 black_box(deadline);
-                held += read(buffer.get_mut(held..).unwrap_or_default());
+                held.read();
                 request(client);
             }
         }

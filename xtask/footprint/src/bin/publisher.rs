@@ -4,7 +4,7 @@
 
 use core::hint::black_box;
 
-use footprint::{now, read, write};
+use footprint::{Held, now, write};
 use mqtt_core::{Action, Options, Publish, StaticClient, topic};
 
 #[cortex_m_rt::entry]
@@ -12,7 +12,7 @@ fn main() -> ! {
     let Ok(mut client) = StaticClient::<256, 1>::new_static(&Options::new("boiler-7")) else {
         loop {}
     };
-    let mut buffer = [0; 64];
+    let mut held = Held::<64>::EMPTY;
     loop {
         match client.poll(now()) {
             Action::Connect { .. } => client.connected(now()),
@@ -23,11 +23,13 @@ fn main() -> ! {
             }
             Action::Wait(deadline) => {
                 black_box(deadline);
-                let count = read(&mut buffer);
-                let mut input = buffer.get(..count).unwrap_or_default();
+                held.read();
+                let mut input = held.input();
                 while let Ok(Some(event)) = client.receive(&mut input, now()) {
                     black_box(&event);
                 }
+                let left = input.len();
+                held.keep(left);
                 let publish = Publish::new(topic!("boiler/7/temperature"), black_box(b"21.5"));
                 let _ = client.publish(&publish);
             }
