@@ -10,14 +10,14 @@ mod violations;
 
 use std::{vec, vec::Vec};
 
-use proptest::{collection, prelude::*};
+use proptest::{collection, prelude::*, sample};
 
 use super::{Decoded, Header, Packet, PacketType, Protocol, Publish, PublishHead, QoS};
 use crate::{
     codec,
     error::{EncodeError, Violation},
 };
-use strategies::{Owned, packet};
+use strategies::{Owned, packet_of};
 
 const VERSIONS: [Protocol; 2] = [Protocol::V31, Protocol::V311];
 
@@ -35,9 +35,14 @@ fn decoded(bytes: &[u8], protocol: Protocol) -> Packet<'_> {
     }
 }
 
+/// Any packet that can be encoded, with a version in which it can.
+fn packet() -> impl Strategy<Value = (Protocol, Owned)> {
+    sample::select(&VERSIONS[..]).prop_flat_map(|protocol| (Just(protocol), packet_of(protocol)))
+}
+
 /// Bytes that are a packet but for a few changed ones.
 fn damaged() -> impl Strategy<Value = (Protocol, Vec<u8>)> {
-    let changes = collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
+    let changes = collection::vec((any::<sample::Index>(), any::<u8>()), 1..4);
     (packet(), changes).prop_map(|((protocol, owned), changes)| {
         let mut bytes = owned.with(|packet| encoded(packet, protocol));
         for (at, byte) in changes {
@@ -90,7 +95,7 @@ proptest! {
     #[test]
     fn a_slice_too_short_gives_no_space_with_both_numbers(
         (protocol, owned) in packet(),
-        at in any::<prop::sample::Index>(),
+        at in any::<sample::Index>(),
     ) {
         owned.with(|packet| {
             let needed = packet.encoded_len().unwrap();

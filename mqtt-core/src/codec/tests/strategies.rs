@@ -111,11 +111,6 @@ impl OwnedPublish {
     }
 }
 
-/// Any packet that can be encoded, with a protocol version in which it can.
-pub(super) fn packet() -> impl Strategy<Value = (Protocol, Owned)> {
-    protocol().prop_flat_map(|protocol| (Just(protocol), packet_of(protocol)))
-}
-
 /// Any packet that can be encoded in this version.
 pub(super) fn packet_of(protocol: Protocol) -> impl Strategy<Value = Owned> {
     prop_oneof![
@@ -138,11 +133,7 @@ pub(super) fn packet_of(protocol: Protocol) -> impl Strategy<Value = Owned> {
     ]
 }
 
-pub(super) fn protocol() -> impl Strategy<Value = Protocol> {
-    select(&[Protocol::V31, Protocol::V311][..])
-}
-
-pub(super) fn connect(protocol: Protocol) -> impl Strategy<Value = OwnedConnect> {
+fn connect(protocol: Protocol) -> impl Strategy<Value = OwnedConnect> {
     let will = (topic(), payload(), qos(), any::<bool>());
     let login = (text(0..12), option::of(payload()));
     let fields = (option::of(will), option::of(login), any::<bool>(), any::<u16>());
@@ -193,7 +184,7 @@ pub(super) fn qos() -> impl Strategy<Value = QoS> {
     select(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][..])
 }
 
-pub(super) fn id() -> impl Strategy<Value = PacketId> {
+fn id() -> impl Strategy<Value = PacketId> {
     (1..=u16::MAX).prop_map(|id| PacketId::new(id).unwrap())
 }
 
