@@ -95,7 +95,7 @@ impl Events {
         }
     }
 
-    /// Why the transport failed last, in the words of the operating system.
+    /// Why the transport failed last, in the words of the operating system; `None` once another one is open.
     #[must_use]
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
@@ -104,6 +104,7 @@ impl Events {
     /// Waits until the broker accepts the first connection; that event is the next one given.
     pub(super) fn await_up(&mut self) -> Result<(), Error> {
         let first = self.shared.lock().client.protocol();
+        let mut tried_both = false;
         loop {
             match self.next() {
                 Some(Event::Up { session, protocol }) => {
@@ -113,9 +114,7 @@ impl Events {
                 Some(Event::Down(reason)) => {
                     // Version::Auto falls back once.
                     let falls_back = self.shared.lock().client.protocol() != first;
-                    let tried_both = self.last_error.is_some();
-                    if falls_back && !tried_both {
-                        self.last_error = Some(Error::NotConnected(reason));
+                    if falls_back && !std::mem::replace(&mut tried_both, true) {
                         continue;
                     }
                     return Err(match self.last_error.take() {
@@ -202,6 +201,8 @@ impl Events {
         let mut state = self.shared.lock();
         match opened {
             Ok(link) => {
+                // It was another connection's.
+                self.last_error = None;
                 state.writer = Some(link.writer);
                 state.congested = None;
                 state.client.connected(now);

@@ -8,7 +8,7 @@ use std::{
 
 use super::{CONGESTED, Config, Error, Events, Flushed, Shared, State};
 use crate::{
-    codec::{Publish, QoS},
+    codec::{Protocol, Publish, QoS},
     error::RequestError,
     event::{ConnectionState, Counters, Delivery, Handle},
     options::Options,
@@ -120,6 +120,11 @@ impl Client {
     /// Where the connection stands.
     pub fn state(&self) -> ConnectionState {
         self.shared.lock().client.state()
+    }
+
+    /// The protocol version in use; with `Version::Auto`, the one to be tried next or the one that worked.
+    pub fn protocol(&self) -> Protocol {
+        self.shared.lock().client.protocol()
     }
 
     /// Numbers since the client was made.
