@@ -11,14 +11,12 @@ const REQUEST: u8 = 0b0010;
 const DUP: u8 = 0b1000;
 
 /// The flags of every packet but PUBLISH, PUBREL, SUBSCRIBE and UNSUBSCRIBE [MQTT-2.2.2-2].
-#[inline]
 pub(super) const fn no_flags(first: u8) -> Result<(), Violation> {
     if first & 0x0F == 0 { Ok(()) } else { Err(Violation::Flags) }
 }
 
 /// The flags of PUBREL, SUBSCRIBE and UNSUBSCRIBE, [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]: gives DUP, which
 /// 3.1 has.
-#[inline]
 pub(super) const fn request_flags(first: u8, protocol: Protocol) -> Result<bool, Violation> {
     match (first & 0x0F, protocol) {
         (REQUEST, _) => Ok(false),
@@ -28,13 +26,11 @@ pub(super) const fn request_flags(first: u8, protocol: Protocol) -> Result<bool,
 }
 
 /// The first byte of a PUBREL, SUBSCRIBE or UNSUBSCRIBE.
-#[inline]
 pub(super) const fn request_first(kind: super::PacketType, dup: bool) -> u8 {
     (kind as u8) << 4 | REQUEST | if dup { DUP } else { 0 }
 }
 
 /// PUBACK, PUBREC, PUBCOMP and UNSUBACK.
-#[inline]
 pub(crate) const fn id(first: u8, body: &[u8]) -> Result<PacketId, Violation> {
     match no_flags(first) {
         Ok(()) => only_id(body),
@@ -43,7 +39,6 @@ pub(crate) const fn id(first: u8, body: &[u8]) -> Result<PacketId, Violation> {
 }
 
 /// PUBREL: the id, and DUP, which is always false in 3.1.1.
-#[inline]
 pub(crate) fn pubrel(
     first: u8,
     body: &[u8],
@@ -54,13 +49,11 @@ pub(crate) fn pubrel(
 }
 
 /// PINGREQ, PINGRESP and DISCONNECT.
-#[inline]
 pub(crate) fn empty(first: u8, body: &[u8]) -> Result<(), Violation> {
     no_flags(first)?;
     if body.is_empty() { Ok(()) } else { Err(Violation::TrailingBytes) }
 }
 
-#[inline]
 const fn only_id(body: &[u8]) -> Result<PacketId, Violation> {
     match body {
         [high, low] => match PacketId::new(u16::from_be_bytes([*high, *low])) {
@@ -73,14 +66,12 @@ const fn only_id(body: &[u8]) -> Result<PacketId, Violation> {
     }
 }
 
-#[inline]
 pub(super) fn encode_id(first: u8, id: PacketId, out: &mut [u8]) -> Result<usize, EncodeError> {
     let (mut writer, len) = Writer::packet(out, first, 2)?;
     writer.u16(id.get());
     Ok(len)
 }
 
-#[inline]
 pub(super) fn encode_empty(first: u8, out: &mut [u8]) -> Result<usize, EncodeError> {
     Writer::packet(out, first, 0).map(|(_, len)| len)
 }

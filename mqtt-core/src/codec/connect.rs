@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{
     PacketType, Protocol, QoS,
     ack::no_flags,
-    cursor::{Reader, Writer, field_len, string_len},
+    cursor::{Reader, Writer, has_null},
     header::frame_len,
 };
 use crate::{
@@ -149,16 +149,8 @@ impl<'a> Connect<'a> {
         writer.u8(self.protocol.level());
         writer.u8(self.flags());
         writer.u16(self.keep_alive);
-        writer.field(self.client_id.as_bytes());
-        if let Some(will) = &self.will {
-            writer.field(will.topic.as_bytes());
-            writer.field(will.payload);
-        }
-        if let Some(login) = &self.login {
-            writer.field(login.user.as_bytes());
-            if let Some(password) = login.password {
-                writer.field(password);
-            }
+        for field in self.fields().iter().flatten() {
+            writer.field(field);
         }
         Ok(len)
     }
@@ -168,18 +160,31 @@ impl<'a> Connect<'a> {
         if !is_client_id(self.protocol, self.client_id, self.clean_session) {
             return Err(EncodeError::ClientId);
         }
-        // Besides the name: its length, level, flags and keep alive.
-        let mut len = 2 + self.protocol.name().len() + 4 + string_len(self.client_id)?;
-        if let Some(will) = &self.will {
-            len += field_len(will.topic.as_bytes())? + field_len(will.payload)?;
+        // [MQTT-1.5.3-2]: the topic has none.
+        let user = self.login.map_or("", |login| login.user);
+        if has_null(self.client_id.as_bytes()) || has_null(user.as_bytes()) {
+            return Err(EncodeError::NullCharacter);
         }
-        if let Some(login) = &self.login {
-            len += string_len(login.user)?;
-            if let Some(password) = login.password {
-                len += field_len(password)?;
+        // Besides the name: its length, level, flags and keep alive.
+        let mut len = 2 + self.protocol.name().len() + 4;
+        for field in self.fields().iter().flatten() {
+            if field.len() > u16::MAX as usize {
+                return Err(EncodeError::FieldTooLong);
             }
+            len += 2 + field.len();
         }
         Ok(len)
+    }
+
+    /// The payload, in its order [MQTT-3.1.3-1].
+    fn fields(&self) -> [Option<&'a [u8]>; 5] {
+        [
+            Some(self.client_id.as_bytes()),
+            self.will.map(|will| will.topic.as_bytes()),
+            self.will.map(|will| will.payload),
+            self.login.map(|login| login.user.as_bytes()),
+            self.login.and_then(|login| login.password),
+        ]
     }
 
     fn flags(&self) -> u8 {
@@ -219,7 +224,11 @@ fn is_client_id(protocol: Protocol, id: &str, clean_session: bool) -> bool {
     match protocol {
         // [MQTT-3.1.3-7]
         Protocol::V311 => clean_session || !id.is_empty(),
-        Protocol::V31 => !id.is_empty() && id.chars().nth(V31_CLIENT_ID).is_none(),
+        // Characters are counted by their first bytes.
+        Protocol::V31 => {
+            let characters = id.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
+            (1..=V31_CLIENT_ID).contains(&characters)
+        }
     }
 }
 

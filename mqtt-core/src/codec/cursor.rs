@@ -8,29 +8,24 @@ use crate::error::{EncodeError, Violation};
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    #[inline]
     pub(super) const fn new(body: &'a [u8]) -> Self {
         Self(body)
     }
 
-    #[inline]
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    #[inline]
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.0
     }
 
-    #[inline]
     pub(super) fn u8(&mut self) -> Result<u8, Violation> {
         let (byte, rest) = self.0.split_first().ok_or(Violation::Truncated)?;
         self.0 = rest;
         Ok(*byte)
     }
 
-    #[inline]
     pub(super) fn u16(&mut self) -> Result<u16, Violation> {
         let (pair, rest) = self.0.split_first_chunk().ok_or(Violation::Truncated)?;
         self.0 = rest;
@@ -38,13 +33,11 @@ impl<'a> Reader<'a> {
     }
 
     /// [MQTT-2.3.1-1]
-    #[inline]
     pub(super) fn id(&mut self) -> Result<PacketId, Violation> {
         PacketId::new(self.u16()?).ok_or(Violation::PacketIdZero)
     }
 
     /// Bytes with their length in front.
-    #[inline]
     pub(super) fn field(&mut self) -> Result<&'a [u8], Violation> {
         let len = usize::from(self.u16()?);
         let (field, rest) = self.0.split_at_checked(len).ok_or(Violation::Truncated)?;
@@ -55,14 +48,13 @@ impl<'a> Reader<'a> {
     pub(super) fn string(&mut self) -> Result<&'a str, Violation> {
         let field = self.field()?;
         // [MQTT-1.5.3-2]
-        if field.contains(&0) {
+        if has_null(field) {
             return Err(Violation::NullCharacter);
         }
         // [MQTT-1.5.3-1]: encoded surrogates are ill-formed as well.
         core::str::from_utf8(field).map_err(|_| Violation::Utf8)
     }
 
-    #[inline]
     pub(super) fn end(&self) -> Result<(), Violation> {
         if self.is_empty() { Ok(()) } else { Err(Violation::TrailingBytes) }
     }
@@ -73,13 +65,11 @@ impl<'a> Reader<'a> {
 pub(super) struct Writer<'a>(&'a mut [u8]);
 
 impl<'a> Writer<'a> {
-    #[inline]
     pub(super) const fn new(out: &'a mut [u8]) -> Self {
         Self(out)
     }
 
     /// Starts a packet: writes the header; gives the room for the rest, and the length of the whole packet.
-    #[inline]
     pub(super) fn packet(
         out: &'a mut [u8],
         first: u8,
@@ -95,7 +85,6 @@ impl<'a> Writer<'a> {
         Ok((writer, needed))
     }
 
-    #[inline]
     pub(super) fn header(&mut self, first: u8, remaining: usize) {
         self.u8(first);
         let mut left = remaining;
@@ -106,24 +95,20 @@ impl<'a> Writer<'a> {
         self.u8(left as u8);
     }
 
-    #[inline]
     pub(super) fn u8(&mut self, byte: u8) {
         self.bytes(&[byte]);
     }
 
-    #[inline]
     pub(super) fn u16(&mut self, value: u16) {
         self.bytes(&value.to_be_bytes());
     }
 
     /// Bytes with their length, at most 65,535, in front.
-    #[inline]
     pub(super) fn field(&mut self, field: &[u8]) {
         self.u16(field.len() as u16);
         self.bytes(field);
     }
 
-    #[inline]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let out = core::mem::take(&mut self.0);
         if let Some((head, tail)) = out.split_at_mut_checked(bytes.len()) {
@@ -133,20 +118,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The length on the wire of bytes with their length in front.
-#[inline]
-pub(super) const fn field_len(field: &[u8]) -> Result<usize, EncodeError> {
-    if field.len() > u16::MAX as usize {
-        return Err(EncodeError::FieldTooLong);
-    }
-    Ok(2 + field.len())
-}
-
-/// The same for a string.
-pub(super) fn string_len(string: &str) -> Result<usize, EncodeError> {
-    // [MQTT-1.5.3-2]
-    if string.as_bytes().contains(&0) {
-        return Err(EncodeError::NullCharacter);
-    }
-    field_len(string.as_bytes())
+/// A search of a few bytes for U+0000: that of `core` is fast, and large.
+pub(super) fn has_null(string: &[u8]) -> bool {
+    !string.iter().all(|byte| *byte != 0)
 }

@@ -33,7 +33,6 @@ impl Header {
     /// # Errors
     ///
     /// [`Violation::RemainingLength`].
-    #[inline]
     pub const fn decode(bytes: &[u8]) -> Result<Option<Self>, Violation> {
         match bytes {
             [first, remaining @ ..=0x7F, ..] => {
@@ -103,7 +102,6 @@ impl Header {
 }
 
 /// Bytes of a packet with `remaining` bytes after its header.
-#[inline]
 pub(super) const fn frame_len(remaining: usize) -> Result<usize, EncodeError> {
     let header = if remaining <= 0x7F {
         2

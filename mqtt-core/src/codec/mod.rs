@@ -53,7 +53,6 @@ pub enum QoS {
 
 impl QoS {
     /// The QoS of this number; `None` above 2.
-    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         match bits {
@@ -100,7 +99,6 @@ pub struct PacketId(NonZeroU16);
 
 impl PacketId {
     /// The packet id of this number; `None` for 0.
-    #[inline]
     #[must_use]
     pub const fn new(id: u16) -> Option<Self> {
         match NonZeroU16::new(id) {
@@ -110,7 +108,6 @@ impl PacketId {
     }
 
     /// The number.
-    #[inline]
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0.get()
@@ -143,7 +140,6 @@ impl PacketType {
     /// # Errors
     ///
     /// [`Violation::PacketType`].
-    #[inline]
     pub const fn from_first(first: u8) -> Result<Self, Violation> {
         Ok(match first >> 4 {
             1 => Self::Connect,

@@ -36,7 +36,7 @@ pub struct Subscribe<'a> {
     pub id: PacketId,
     /// It may have been sent before. 3.1 only: in 3.1.1 this is a reserved bit.
     pub dup: bool,
-    filters: List<'a, (Filter<'a>, QoS)>,
+    filters: List<'a>,
 }
 
 /// An UNSUBSCRIBE.
@@ -46,7 +46,7 @@ pub struct Unsubscribe<'a> {
     pub id: PacketId,
     /// It may have been sent before. 3.1 only: in 3.1.1 this is a reserved bit.
     pub dup: bool,
-    filters: List<'a, Filter<'a>>,
+    filters: List<'a>,
 }
 
 /// A SUBACK.
@@ -62,114 +62,102 @@ pub struct SubAck<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Granted<'a>(&'a [u8]);
 
-/// Filters in a slice, or in the checked bytes of a packet.
+/// Filters in a slice, or in the checked bytes of a packet. One type for both requests, so that there is one copy of
+/// its code; where there is no QoS, it says 0.
 #[derive(Clone, Copy)]
-enum List<'a, T> {
-    Slice(&'a [T]),
-    Wire(&'a [u8]),
+enum List<'a> {
+    WithQoS(&'a [(Filter<'a>, QoS)]),
+    WithoutQoS(&'a [Filter<'a>]),
+    Wire { bytes: &'a [u8], with_qos: bool },
 }
 
-/// What a list of filters is made of.
-trait Entry<'a>: Copy + 'a {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Violation>;
-    fn filter(&self) -> Filter<'a>;
-    /// The byte behind the filter.
-    fn options(&self) -> Option<u8>;
-}
-
-impl<'a> Entry<'a> for (Filter<'a>, QoS) {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Violation> {
-        // [MQTT-3.8.3-1]
-        let filter = Filter::from_bytes(reader.field()?)?;
-        // [MQTT-3.8.3-4]
-        let qos = QoS::from_bits(reader.u8()?).ok_or(Violation::SubscribeQoS)?;
-        Ok((filter, qos))
-    }
-
-    fn filter(&self) -> Filter<'a> {
-        self.0
-    }
-
-    fn options(&self) -> Option<u8> {
-        Some(self.1 as u8)
-    }
-}
-
-impl<'a> Entry<'a> for Filter<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Violation> {
-        // [MQTT-3.10.3-1]
-        Ok(Self::from_bytes(reader.field()?)?)
-    }
-
-    fn filter(&self) -> Self {
-        *self
-    }
-
-    fn options(&self) -> Option<u8> {
-        None
-    }
-}
-
-impl<'a, T: Entry<'a>> List<'a, T> {
+impl<'a> List<'a> {
     /// The list that `reader` holds to its end; it is not empty.
-    fn read(mut reader: Reader<'a>, empty: Violation) -> Result<Self, Violation> {
+    fn read(mut reader: Reader<'a>, with_qos: bool, empty: Violation) -> Result<Self, Violation> {
         if reader.is_empty() {
             return Err(empty);
         }
         let bytes = reader.rest();
         while !reader.is_empty() {
-            T::read(&mut reader)?;
+            read_entry(&mut reader, with_qos)?;
         }
-        Ok(Self::Wire(bytes))
+        Ok(Self::Wire { bytes, with_qos })
     }
 
-    fn iter(self) -> impl Iterator<Item = T> + Clone + use<'a, T> {
-        let (slice, wire) = match self {
-            Self::Slice(slice) => (slice, &[][..]),
-            Self::Wire(wire) => (&[][..], wire),
-        };
-        let mut reader = Reader::new(wire);
-        let read = core::iter::from_fn(move || T::read(&mut reader).ok());
-        slice.iter().copied().chain(read)
+    fn iter(self) -> impl Iterator<Item = (Filter<'a>, QoS)> + Clone + use<'a> {
+        let mut index = 0;
+        let mut left = self;
+        core::iter::from_fn(move || match &mut left {
+            Self::WithQoS(_) | Self::WithoutQoS(_) => {
+                index += 1;
+                left.get(index - 1)
+            }
+            Self::Wire { bytes, with_qos } => {
+                let mut reader = Reader::new(bytes);
+                let entry = read_entry(&mut reader, *with_qos).ok()?;
+                *bytes = reader.rest();
+                Some(entry)
+            }
+        })
+    }
+
+    /// An entry of a slice.
+    fn get(&self, index: usize) -> Option<(Filter<'a>, QoS)> {
+        match self {
+            Self::WithQoS(entries) => entries.get(index).copied(),
+            Self::WithoutQoS(filters) => Some((*filters.get(index)?, QoS::AtMostOnce)),
+            Self::Wire { .. } => None,
+        }
     }
 
     /// Bytes of a packet with this list behind its packet id.
-    fn remaining(self) -> Result<usize, EncodeError> {
-        let len = match self {
-            // [MQTT-3.8.3-3], [MQTT-3.10.3-2]
-            Self::Slice([]) => return Err(EncodeError::NoFilter),
-            Self::Slice(slice) => slice.iter().fold(0, |len: usize, entry| {
-                let options = usize::from(entry.options().is_some());
-                len.saturating_add(2 + entry.filter().as_bytes().len() + options)
-            }),
-            Self::Wire(wire) => wire.len(),
+    fn remaining(&self) -> Result<usize, EncodeError> {
+        let around = match self {
+            Self::Wire { bytes, .. } => return Ok(2 + bytes.len()),
+            Self::WithQoS(_) => 3,
+            Self::WithoutQoS(_) => 2,
         };
-        Ok(len.saturating_add(2))
+        let (mut len, mut index) = (2_usize, 0);
+        while let Some((filter, _)) = self.get(index) {
+            // Filters in a slice may all be the same bytes, so their sum is not bounded by memory.
+            len = len.saturating_add(around + filter.as_bytes().len());
+            index += 1;
+        }
+        // [MQTT-3.8.3-3], [MQTT-3.10.3-2]
+        if index == 0 { Err(EncodeError::NoFilter) } else { Ok(len) }
     }
 
-    fn encode(self, first: u8, id: PacketId, out: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, first: u8, id: PacketId, out: &mut [u8]) -> Result<usize, EncodeError> {
         let (mut writer, len) = Writer::packet(out, first, self.remaining()?)?;
         writer.u16(id.get());
-        match self {
-            Self::Slice(slice) => {
-                for entry in slice {
-                    writer.field(entry.filter().as_bytes());
-                    if let Some(options) = entry.options() {
-                        writer.u8(options);
-                    }
-                }
+        if let Self::Wire { bytes, .. } = self {
+            writer.bytes(bytes);
+        }
+        let mut index = 0;
+        while let Some((filter, qos)) = self.get(index) {
+            writer.field(filter.as_bytes());
+            if matches!(self, Self::WithQoS(_)) {
+                writer.u8(qos as u8);
             }
-            Self::Wire(wire) => writer.bytes(wire),
+            index += 1;
         }
         Ok(len)
     }
+}
+
+fn read_entry<'a>(reader: &mut Reader<'a>, with_qos: bool) -> Result<(Filter<'a>, QoS), Violation> {
+    // [MQTT-3.8.3-1], [MQTT-3.10.3-1]
+    let filter = Filter::from_bytes(reader.field()?)?;
+    let qos = if with_qos { reader.u8()? } else { 0 };
+    // [MQTT-3.8.3-4]
+    Ok((filter, QoS::from_bits(qos).ok_or(Violation::SubscribeQoS)?))
 }
 
 impl<'a> Subscribe<'a> {
     /// A SUBSCRIBE to `filters`, each with the highest QoS wanted.
     #[must_use]
     pub const fn new(id: PacketId, filters: &'a [(Filter<'a>, QoS)]) -> Self {
-        Self { id, dup: false, filters: List::Slice(filters) }
+        Self { id, dup: false, filters: List::WithQoS(filters) }
     }
 
     /// The SUBSCRIBE with this first byte, of which only the flags are looked at, and this body: all that follows
@@ -183,7 +171,7 @@ impl<'a> Subscribe<'a> {
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         // [MQTT-3.8.3-3]
-        Ok(Self { id, dup, filters: List::read(reader, Violation::SubscribeEmpty)? })
+        Ok(Self { id, dup, filters: List::read(reader, true, Violation::SubscribeEmpty)? })
     }
 
     /// The filters, each with the QoS asked for.
@@ -214,7 +202,7 @@ impl<'a> Unsubscribe<'a> {
     /// An UNSUBSCRIBE from exactly these filters.
     #[must_use]
     pub const fn new(id: PacketId, filters: &'a [Filter<'a>]) -> Self {
-        Self { id, dup: false, filters: List::Slice(filters) }
+        Self { id, dup: false, filters: List::WithoutQoS(filters) }
     }
 
     /// The UNSUBSCRIBE with this first byte, of which only the flags are looked at, and this body: all that follows
@@ -228,12 +216,12 @@ impl<'a> Unsubscribe<'a> {
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         // [MQTT-3.10.3-2]
-        Ok(Self { id, dup, filters: List::read(reader, Violation::UnsubscribeEmpty)? })
+        Ok(Self { id, dup, filters: List::read(reader, false, Violation::UnsubscribeEmpty)? })
     }
 
     /// The filters.
     pub fn filters(&self) -> impl Iterator<Item = Filter<'a>> + Clone + use<'a> {
-        self.filters.iter()
+        self.filters.iter().map(|(filter, _)| filter)
     }
 
     /// Bytes that it takes on the wire.
