@@ -109,14 +109,17 @@ where
         Ok(Self { machine, bytes: outbox, slots })
     }
 
-    #[inline]
     fn core(&mut self) -> Core<'_> {
-        Core { machine: &mut self.machine, bytes: self.bytes.as_mut(), slots: self.slots.as_mut() }
+        Core {
+            machine: &mut self.machine,
+            bytes: self.bytes.as_mut(),
+            slots: self.slots.as_mut(),
+            full: false,
+        }
     }
 
     /// What the driver has to do next, most urgent first. Call it after every change, until it says
     /// [`Action::Wait`].
-    #[inline]
     pub fn poll(&mut self, now: Instant) -> Action<'_> {
         self.core().poll(now)
     }
@@ -133,7 +136,6 @@ where
     ///
     /// [`Fatal`] where the broker broke a rule or a limit: said once, then [`poll`](Self::poll) says
     /// [`Action::Close`]. The session is kept.
-    #[inline]
     pub fn receive<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -153,7 +155,6 @@ where
     }
 
     /// The transport has taken the first `count` bytes that [`Action::Transmit`] gave.
-    #[inline]
     pub fn transmitted(&mut self, count: usize, now: Instant) {
         self.core().transmitted(count, now);
     }
@@ -167,7 +168,6 @@ where
     ///
     /// [`RequestError`]: [`WindowFull`](RequestError::WindowFull), [`OutboxFull`](RequestError::OutboxFull),
     /// [`TooLarge`](RequestError::TooLarge) or [`Encode`](RequestError::Encode); nothing has changed then.
-    #[inline]
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
         self.core().publish(publish)
     }

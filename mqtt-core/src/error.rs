@@ -49,9 +49,15 @@ pub enum RequestError {
     /// A topic name or filter is not one.
     #[error("{0}")]
     Topic(#[from] TopicError),
-    /// 4,096 SUBSCRIBE packets are kept for renewal. Subscribe with more filters a packet.
-    #[error("4,096 SUBSCRIBE packets are kept for renewal")]
-    TooManySubscriptions,
+    /// The SUBACK would be longer than `Options::receive_capacity`: that of this request, or that of a renewal, which
+    /// names all subscriptions kept. Raise the capacity, or switch `Options::renew_subscriptions` off.
+    #[error("a SUBACK of {needed} bytes, the receive capacity is {capacity}")]
+    TooManySubscriptions {
+        /// Bytes of the SUBACK.
+        needed: usize,
+        /// `Options::receive_capacity`.
+        capacity: usize,
+    },
     /// The message is acknowledged already, or its connection is gone: it will come again.
     #[error("the message is not, or no longer, to be acknowledged")]
     StaleDelivery,

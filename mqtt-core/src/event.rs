@@ -163,11 +163,9 @@ pub enum Event<'a> {
     Unsubscribed(Handle),
     /// The request went with its session: a QoS 2 publish of which nobody can say whether it arrived.
     Lost(Handle),
-    /// A subscription that was made again after the broker had lost the session was answered.
+    /// The subscriptions that were made again, after the broker had lost the session, were answered.
     Renewed {
-        /// Which of the kept SUBSCRIBE packets, see [`Subscription::packet`](crate::Subscription::packet).
-        packet: u16,
-        /// What was granted now.
+        /// What was granted now, in the order of `Client::subscriptions`.
         granted: Granted<'a>,
     },
 }

@@ -44,9 +44,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
 
     /// The free room to read into; empty only where [`input`](Self::input) fills the whole buffer.
     ///
-    /// Moves the input to the front where that is due: a buffer's length of bytes has been consumed since it was
-    /// last moved, or else nothing is free. So each byte is moved a constant number of times on average, as long as
-    /// packets are small beside the buffer.
+    /// Moves the input to the front where at least as many bytes have been consumed as that moves, or where else
+    /// nothing would be free. So each byte is moved once on average, as long as packets are small beside the buffer.
     pub fn space(&mut self) -> &mut [u8] {
         let buffer = self.buffer.as_mut();
         self.end = self.end.min(buffer.len());
@@ -68,13 +67,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
     }
 
     /// What has been filled and not consumed.
-    #[inline]
     pub fn input(&self) -> &[u8] {
         self.buffer.as_ref().get(self.start..self.end).unwrap_or_default()
     }
 
     /// The first `count` bytes of [`input`](Self::input) are done with.
-    #[inline]
     pub fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
     }

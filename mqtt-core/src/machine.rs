@@ -15,8 +15,8 @@ use crate::{
     options::{Limits, Options, Version},
     reconnect::Reconnect,
     session::{
-        ANSWER_ROOM, Inbound, LARGEST_WINDOW, Outbox, Preamble, Requests, Slot, Subscription,
-        Subscriptions,
+        ANSWER_ROOM, Inbound, LARGEST_WINDOW, Outbox, Preamble, Requests, SUBSCRIPTIONS_SPARE,
+        Slot, Subscription, Subscriptions,
     },
     time::Instant,
     timers::{Timer, Timers},
@@ -80,6 +80,8 @@ pub(crate) struct Core<'a> {
     pub(crate) machine: &'a mut Machine,
     pub(crate) bytes: &'a mut [u8],
     pub(crate) slots: &'a mut [Slot],
+    /// `receive` stops: what comes next has no room, or is not there yet.
+    pub(crate) full: bool,
 }
 
 impl Machine {
@@ -98,18 +100,15 @@ impl Machine {
             Version::V31 => Protocol::V31,
             Version::V311 | Version::Auto => Protocol::V311,
         };
-        let needed =
-            Preamble::needed(options, protocol).map_err(ConfigError::Connect)? + ANSWER_ROOM;
-        if bytes.len() < needed {
-            return Err(ConfigError::OutboxTooSmall { needed, capacity: bytes.len() });
-        }
-        let preamble = Preamble::new(options, protocol, bytes).map_err(ConfigError::Connect)?;
+        // Behind the CONNECT come the subscriptions, with room for a header in front, and the answers.
+        let behind = SUBSCRIPTIONS_SPARE + ANSWER_ROOM;
+        let preamble = Preamble::new(options, protocol, bytes, behind)?;
+        let start = preamble.end() + SUBSCRIPTIONS_SPARE;
         // A client id that 3.1 has no form for leaves nothing to fall back to.
-        let can_negotiate =
-            options.version == Version::Auto && Preamble::needed(options, Protocol::V31).is_ok();
+        let can_negotiate = options.version == Version::Auto
+            && options.connect(Protocol::V31).encoded_len().is_ok();
         let mut timers = Timers::new();
         timers.set(Timer::Reconnect, Instant::from_millis(0));
-        let end = preamble.end();
         Ok(Self {
             phase: Phase::Waiting,
             timers,
@@ -127,8 +126,8 @@ impl Machine {
             endpoint_turn: 0,
             ping_sent: None,
             preamble,
-            subscriptions: Subscriptions::new(end),
-            outbox: Outbox::new(end),
+            subscriptions: Subscriptions::new(start),
+            outbox: Outbox::new(start),
             requests: Requests::new(slots),
             inbound: Inbound::default(),
             stream: None,
@@ -180,7 +179,6 @@ impl Machine {
     }
 
     /// Starts the time after which a PINGREQ is due.
-    #[inline]
     fn arm(&mut self, timer: Timer, now: Instant) {
         let on = timer != Timer::Silence || self.limits.ping_on_silence;
         if self.ping_after != 0 && on {
@@ -239,7 +237,6 @@ impl Machine {
     }
 
     /// The bytes ready for the transport.
-    #[inline]
     fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         match self.phase {
             Phase::Handshake => self.preamble.ready(bytes),
@@ -262,7 +259,6 @@ impl Machine {
 
 impl<'a> Core<'a> {
     /// What to do next, most urgent first.
-    #[inline]
     pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
         if let Some(action) = self.time_outs(now) {
             return action;
@@ -274,7 +270,6 @@ impl<'a> Core<'a> {
     }
 
     /// Carries out what is due by now.
-    #[inline]
     fn time_outs(&mut self, now: Instant) -> Option<Action<'a>> {
         while let Some(timer) = self.machine.timers.due(now) {
             if let Some(endpoint) = self.time_out(timer, now) {
@@ -339,7 +334,7 @@ impl<'a> Core<'a> {
         if asked || !self.make_room(PINGREQ.len()) {
             return;
         }
-        let (_, start) = self.machine.outbox.append(PINGREQ.len(), false);
+        let start = self.machine.outbox.append(PINGREQ.len(), false);
         self.write(start, &PINGREQ);
         if self.machine.ping_sent.is_none() {
             self.machine.ping_sent = Some(now);
@@ -357,7 +352,6 @@ impl<'a> Core<'a> {
     }
 
     /// The transport has taken `count` bytes of what `poll` gave.
-    #[inline]
     pub(crate) fn transmitted(&mut self, count: usize, now: Instant) {
         if count == 0 {
             return;
@@ -411,12 +405,10 @@ impl<'a> Core<'a> {
     }
 
     /// Makes room for `len` bytes of an answer or a request at the end of the outbox.
-    #[inline]
     fn make_room(&mut self, len: usize) -> bool {
         self.machine.outbox.make_room(self.bytes, self.slots, &self.machine.requests, len)
     }
 
-    #[inline]
     fn write(&mut self, start: usize, packet: &[u8]) {
         if let Some(space) = self.bytes.get_mut(start..start + packet.len()) {
             space.copy_from_slice(packet);

@@ -175,8 +175,11 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Whether granted subscriptions are kept in the outbox and made again when the broker has lost the session;
-    /// on by default.
+    /// Whether granted subscriptions are kept in the outbox and made again, in one SUBSCRIBE, when the broker has lost
+    /// the session; on by default.
+    ///
+    /// For a broker that takes only a few filters in one SUBSCRIBE (some cloud services take eight) switch it off, and
+    /// subscribe again at each `Event::Up` whose session is not `Resumed`.
     pub const fn renew_subscriptions(mut self, on: bool) -> Self {
         self.limits.renew_subscriptions = on;
         self

@@ -72,7 +72,6 @@ impl Timers {
     }
 
     /// The most urgent deadline that has passed, cleared.
-    #[inline]
     pub(crate) fn due(&mut self, now: Instant) -> Option<Timer> {
         if now < self.bound { None } else { self.search(now) }
     }

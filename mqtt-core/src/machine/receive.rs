@@ -9,7 +9,7 @@ use crate::{
         self, ConnAck, Granted, Header, PacketId, PacketType, Protocol, Publish, PublishHead, QoS,
         SubAck, ack,
     },
-    error::{Fatal, Violation},
+    error::{Fatal, Reason, Violation},
     event::{Delivery, Event, Message, MessageStart, SessionStatus},
     session::{
         Report, Requests, filter_count,
@@ -34,17 +34,11 @@ pub(super) struct Stream {
     deliver: bool,
 }
 
-/// What became of a packet.
-enum Taken<'i> {
-    Event(Event<'i>),
-    Quietly,
-    /// Its answer finds no room: it is not taken.
-    NoRoom,
-}
+/// The event of a packet that was taken, if it has one. Where [`Core::full`] is set, it was not taken.
+type Taken<'i> = Result<Option<Event<'i>>, Fatal>;
 
 impl Core<'_> {
     /// The next event; `None` where `input` holds no further whole packet, or no room is left for an answer.
-    #[inline]
     pub(crate) fn receive<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -70,11 +64,13 @@ impl Core<'_> {
             counters.bytes_in = counters.bytes_in.wrapping_add(count as u32);
             self.machine.arm(Timer::Silence, now);
         }
-        taken.map_err(|fatal| self.machine.fail(fatal))
+        if let Err(fatal) = &taken {
+            self.machine.close(Reason::Fatal(*fatal));
+        }
+        taken
     }
 
     /// Events that need no input.
-    #[inline]
     fn report<'i>(&mut self) -> Option<Event<'i>> {
         let machine = &mut *self.machine;
         if machine.down.is_some() || machine.connecting.is_some() || machine.requests.has_reports()
@@ -100,58 +96,50 @@ impl Core<'_> {
         })
     }
 
-    #[inline]
-    fn take<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Result<Option<Event<'i>>, Fatal> {
+    fn take<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Taken<'i> {
         loop {
-            if self.machine.stream.is_some() {
-                match self.piece(input, now)? {
-                    Taken::Event(event) => return Ok(Some(event)),
-                    Taken::Quietly => continue,
-                    Taken::NoRoom => return Ok(None),
-                }
-            }
-            let bytes = *input;
-            let Some(header) = Header::decode(bytes)? else {
-                // One byte is not much, but may be wrong.
-                codec::incomplete(bytes, self.machine.protocol)?;
-                return Ok(None);
+            let taken = if self.machine.stream.is_some() {
+                self.piece(input, now)
+            } else {
+                self.frame(input, now)
             };
-            let len = header.frame_len();
-            if len > self.machine.limits.max_packet as usize {
-                return Err(too_large(len, self.machine.limits.max_packet as usize));
-            }
-            let Some((frame, rest)) = bytes.split_at_checked(len) else {
-                match self.partial(header, input)? {
-                    Taken::Event(event) => return Ok(Some(event)),
-                    Taken::Quietly => continue,
-                    Taken::NoRoom => return Ok(None),
-                }
-            };
-            let body = frame.get(header.header_len()..).unwrap_or_default();
-            match self.packet(header.first(), body, now)? {
-                Taken::Event(event) => {
-                    *input = rest;
-                    self.count_packet();
-                    return Ok(Some(event));
-                }
-                Taken::Quietly => {
-                    *input = rest;
-                    self.count_packet();
-                }
-                Taken::NoRoom => return Ok(None),
+            if self.full || !matches!(taken, Ok(None)) {
+                return taken;
             }
         }
     }
 
-    #[inline]
+    /// The next packet, or the beginning of one.
+    fn frame<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Taken<'i> {
+        let bytes = *input;
+        let Some(header) = Header::decode(bytes)? else { return self.partial(input) };
+        let len = header.frame_len();
+        if len > self.machine.limits.max_packet as usize {
+            return Err(too_large(len, self.machine.limits.max_packet as usize));
+        }
+        let Some((frame, rest)) = bytes.split_at_checked(len) else { return self.partial(input) };
+        let body = frame.get(header.header_len()..).unwrap_or_default();
+        let taken = self.packet(header.first(), body, now);
+        if !self.full {
+            *input = rest;
+            self.count_packet();
+        }
+        taken
+    }
+
+    /// What would have been taken has no room, or is not there yet.
+    fn not_now<'i>(&mut self) -> Taken<'i> {
+        self.full = true;
+        Ok(None)
+    }
+
     fn count_packet(&mut self) {
         let counters = &mut self.machine.counters;
         counters.packets_in = counters.packets_in.wrapping_add(1);
     }
 
     /// A whole packet.
-    #[inline]
-    fn packet<'i>(&mut self, first: u8, body: &'i [u8], now: Instant) -> Result<Taken<'i>, Fatal> {
+    fn packet<'i>(&mut self, first: u8, body: &'i [u8], now: Instant) -> Taken<'i> {
         let kind = PacketType::from_first(first)?;
         if self.machine.phase == Phase::Handshake {
             return self.handshake(kind, first, body, now);
@@ -173,7 +161,7 @@ impl Core<'_> {
             PacketType::PingResp => {
                 ack::empty(first, body)?;
                 self.pong(now);
-                Ok(Taken::Quietly)
+                Ok(None)
             }
             PacketType::ConnAck => Err(Violation::UnexpectedConnAck.into()),
             PacketType::Connect
@@ -192,7 +180,7 @@ impl Core<'_> {
         first: u8,
         body: &[u8],
         now: Instant,
-    ) -> Result<Taken<'i>, Fatal> {
+    ) -> Taken<'i> {
         if kind != PacketType::ConnAck {
             return Err(Violation::BeforeConnAck.into());
         }
@@ -230,32 +218,30 @@ impl Core<'_> {
         if machine.leave {
             machine.leave = false;
             machine.phase = Phase::Leaving(0);
-            return Ok(Taken::Quietly);
+            return Ok(None);
         }
         machine.phase = Phase::Up;
         machine.arm(Timer::KeepAlive, now);
         machine.arm(Timer::Silence, now);
         let stable = u64::from(machine.reconnect.stable_millis());
         machine.timers.set(Timer::Stable, now.plus_millis(stable));
-        Ok(Taken::Event(Event::Up { session, protocol: machine.protocol }))
+        Ok(Some(Event::Up { session, protocol: machine.protocol }))
     }
 
-    #[inline]
-    fn message<'i>(&mut self, first: u8, body: &'i [u8]) -> Result<Taken<'i>, Fatal> {
+    fn message<'i>(&mut self, first: u8, body: &'i [u8]) -> Taken<'i> {
         let Publish { topic, payload, qos, retain, dup, id } = Publish::decode(first, body)?;
         let mut delivery = None;
         if let Some(id) = id {
-            let Some(arrival) = self.admit(qos, id)? else { return Ok(Taken::NoRoom) };
+            let Some(arrival) = self.admit(qos, id)? else { return self.not_now() };
             delivery = self.accept(qos, id, arrival);
             if !arrival.deliver {
-                return Ok(Taken::Quietly);
+                return Ok(None);
             }
         }
-        Ok(Taken::Event(Event::Message(Message { topic, payload, qos, retain, dup, delivery })))
+        Ok(Some(Event::Message(Message { topic, payload, qos, retain, dup, delivery })))
     }
 
     /// Whether the message `id` can be taken now, and how; `None` where there is no room.
-    #[inline]
     fn admit(&mut self, qos: QoS, id: PacketId) -> Result<Option<Arrival>, Fatal> {
         let seen = qos == QoS::ExactlyOnce && self.machine.inbound.has_seen(self.slots, id);
         let arrival = qos::arrived(qos, seen);
@@ -271,7 +257,6 @@ impl Core<'_> {
     }
 
     /// Takes the message `id`: answers it, or leaves that to the application. [`Core::admit`] found room.
-    #[inline]
     fn accept(&mut self, qos: QoS, id: PacketId, arrival: Arrival) -> Option<Delivery> {
         if arrival.remember {
             self.machine.inbound.remember(self.slots, id);
@@ -286,7 +271,6 @@ impl Core<'_> {
     }
 
     /// [MQTT-3.3.4-1]
-    #[inline]
     fn acknowledge_to_broker(&mut self, qos: QoS, id: PacketId) {
         match qos {
             QoS::AtMostOnce => {}
@@ -295,20 +279,17 @@ impl Core<'_> {
         }
     }
 
-    #[inline]
     fn answer(&mut self, first: u8, id: PacketId) {
-        let (_, start) = self.machine.outbox.append(ANSWER_LEN, false);
+        let start = self.machine.outbox.append(ANSWER_LEN, false);
         self.write_answer(start, first, id);
     }
 
-    #[inline]
     fn write_answer(&mut self, start: usize, first: u8, id: PacketId) {
         let [high, low] = id.get().to_be_bytes();
         self.write(start, &[first, 2, high, low]);
     }
 
     /// Answers what the application has acknowledged, in order of arrival.
-    #[inline]
     pub(super) fn answer_settled(&mut self) {
         while let Some((id, qos)) = self.machine.inbound.settled(self.slots) {
             if !self.make_room(ANSWER_LEN) {
@@ -320,54 +301,52 @@ impl Core<'_> {
     }
 
     /// PUBACK, PUBREC, PUBCOMP.
-    #[inline]
-    fn acknowledged<'i>(&mut self, answer: Answer, id: PacketId) -> Result<Taken<'i>, Fatal> {
+    fn acknowledged<'i>(&mut self, answer: Answer, id: PacketId) -> Taken<'i> {
         let machine = &mut *self.machine;
         // A 3.1 broker may get, and answer, a retry that the first answer crossed.
         let lenient = machine.protocol == Protocol::V31;
         let found = match machine.requests.find(self.slots, id) {
             Some(found) if machine.outbox.was_sent(found.place) => found,
-            Some(_) | None if lenient => return Ok(Taken::Quietly),
+            Some(_) | None if lenient => return Ok(None),
             Some(_) | None => return Err(Violation::UnknownPacketId.into()),
         };
         match found.awaits.answered(answer) {
             Progress::Done => {
                 machine.outbox.release(self.bytes, found.place);
                 machine.requests.end(self.slots, found.index);
-                Ok(Taken::Event(Event::Published(found.handle)))
+                Ok(Some(Event::Published(found.handle)))
             }
             Progress::Release => {
                 // The PUBREL takes less than the PUBLISH that it replaces, so there is room.
                 machine.outbox.release(self.bytes, found.place);
                 let roomy = self.make_room(ANSWER_LEN);
                 debug_assert!(roomy, "a PUBREL is shorter than any PUBLISH");
-                let (place, start) = self.machine.outbox.append(ANSWER_LEN, true);
+                let start = self.machine.outbox.append(ANSWER_LEN, true);
                 self.write_answer(start, PUBREL, id);
-                Requests::advance(self.slots, found.index, Awaits::PubComp, place);
-                Ok(Taken::Quietly)
+                Requests::advance(self.slots, found.index, Awaits::PubComp, start as u32);
+                Ok(None)
             }
-            Progress::Wrong if lenient => Ok(Taken::Quietly),
+            Progress::Wrong if lenient => Ok(None),
             Progress::Wrong => Err(Violation::WrongAck.into()),
         }
     }
 
     /// PUBREL.
-    #[inline]
-    fn released<'i>(&mut self, id: PacketId) -> Result<Taken<'i>, Fatal> {
+    fn released<'i>(&mut self, id: PacketId) -> Taken<'i> {
         if !self.make_room(ANSWER_LEN) {
-            return Ok(Taken::NoRoom);
+            return self.not_now();
         }
         self.machine.inbound.forget(self.slots, id);
         // [MQTT-4.3.3-2]: PUBCOMP also to an id that is unknown.
         self.answer(PUBCOMP, id);
-        Ok(Taken::Quietly)
+        Ok(None)
     }
 
     /// SUBACK.
-    fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Result<Taken<'i>, Fatal> {
+    fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Taken<'i> {
         let machine = &mut *self.machine;
-        if let Some(renewed) = machine.subscriptions.answered(self.bytes, id, granted.len()) {
-            return Ok(Taken::Event(Event::Renewed { packet: renewed?, granted }));
+        if machine.subscriptions.is_answer(id, granted.len())? {
+            return Ok(Some(Event::Renewed { granted }));
         }
         let found = match machine.requests.find(self.slots, id) {
             Some(found) if machine.outbox.was_sent(found.place) => found,
@@ -377,23 +356,27 @@ impl Core<'_> {
             return Err(Violation::WrongAck.into());
         }
         // [MQTT-3.8.4-5]
-        if filter_count(self.bytes, machine.outbox.offset(found.place)) != granted.len() {
+        if filter_count(self.bytes, found.place as usize) != granted.len() {
             return Err(Violation::SubAckCount.into());
         }
-        machine.subscriptions.granted(
-            &mut machine.outbox,
-            &machine.requests,
-            self.bytes,
-            self.slots,
-            found.place,
-            machine.limits.renew_subscriptions.then_some(granted),
-        );
+        if machine.limits.renew_subscriptions {
+            machine.subscriptions.granted(
+                &mut machine.outbox,
+                &machine.requests,
+                self.bytes,
+                self.slots,
+                found.place,
+                granted,
+            );
+        } else {
+            machine.outbox.release(self.bytes, found.place);
+        }
         machine.requests.end(self.slots, found.index);
-        Ok(Taken::Event(Event::Subscribed { handle: found.handle, granted }))
+        Ok(Some(Event::Subscribed { handle: found.handle, granted }))
     }
 
     /// UNSUBACK.
-    fn unsubscribed<'i>(&mut self, id: PacketId) -> Result<Taken<'i>, Fatal> {
+    fn unsubscribed<'i>(&mut self, id: PacketId) -> Taken<'i> {
         let machine = &mut *self.machine;
         let found = match machine.requests.find(self.slots, id) {
             Some(found) if machine.outbox.was_sent(found.place) => found,
@@ -402,11 +385,10 @@ impl Core<'_> {
         if found.awaits.answered(Answer::UnsubAck) != Progress::Done {
             return Err(Violation::WrongAck.into());
         }
-        let start = machine.outbox.offset(found.place);
-        machine.subscriptions.unsubscribed(&mut machine.outbox, self.bytes, start);
+        machine.subscriptions.unsubscribed(&mut machine.outbox, self.bytes, found.place);
         machine.outbox.release(self.bytes, found.place);
         machine.requests.end(self.slots, found.index);
-        Ok(Taken::Event(Event::Unsubscribed(found.handle)))
+        Ok(Some(Event::Unsubscribed(found.handle)))
     }
 
     /// PINGRESP.
@@ -418,28 +400,29 @@ impl Core<'_> {
         }
     }
 
-    /// A packet of which only a part is there. Wrong first bytes are found now; a PUBLISH that the driver's buffer
-    /// cannot hold is begun.
+    /// A packet of which only a part is there. What can be wrong already is found now; a PUBLISH that the driver's
+    /// buffer cannot hold is begun.
     #[cold]
-    fn partial<'i>(&mut self, header: Header, input: &mut &'i [u8]) -> Result<Taken<'i>, Fatal> {
+    fn partial<'i>(&mut self, input: &mut &'i [u8]) -> Taken<'i> {
         codec::incomplete(input, self.machine.protocol)?;
+        let Some(header) = Header::decode(input)? else { return self.not_now() };
         let kind = PacketType::from_first(header.first())?;
         if self.machine.phase == Phase::Handshake && kind != PacketType::ConnAck {
             return Err(Violation::BeforeConnAck.into());
         }
         let (len, capacity) = (header.frame_len(), self.machine.limits.receive_capacity);
-        if kind != PacketType::Publish {
-            return if len > capacity { Err(too_large(len, capacity)) } else { Ok(Taken::NoRoom) };
-        }
         if len <= capacity {
-            return Ok(Taken::NoRoom);
+            return self.not_now();
+        }
+        if kind != PacketType::Publish {
+            return Err(too_large(len, capacity));
         }
         let bytes = *input;
         let body = bytes.get(header.header_len()..).unwrap_or_default();
         let Some(head) = PublishHead::decode(header.first(), header.remaining(), body)? else {
             // The topic alone is longer than the driver's buffer.
             let stuck = bytes.len() >= capacity;
-            return if stuck { Err(too_large(len, capacity)) } else { Ok(Taken::NoRoom) };
+            return if stuck { Err(too_large(len, capacity)) } else { self.not_now() };
         };
         let mut deliver = true;
         if let (QoS::ExactlyOnce, Some(id)) = (head.qos, head.id) {
@@ -449,9 +432,9 @@ impl Core<'_> {
             Some(Stream { left: head.payload_len, qos: head.qos, id: head.id, deliver });
         *input = body.get(head.head_len..).unwrap_or_default();
         if !deliver {
-            return Ok(Taken::Quietly);
+            return Ok(None);
         }
-        Ok(Taken::Event(Event::MessageStart(MessageStart {
+        Ok(Some(Event::MessageStart(MessageStart {
             topic: head.topic,
             payload_len: head.payload_len,
             qos: head.qos,
@@ -462,14 +445,14 @@ impl Core<'_> {
 
     /// The next piece of a PUBLISH that is taken in pieces.
     #[cold]
-    fn piece<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Result<Taken<'i>, Fatal> {
-        let Some(stream) = &mut self.machine.stream else { return Ok(Taken::Quietly) };
+    fn piece<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Taken<'i> {
+        let Some(stream) = &mut self.machine.stream else { return Ok(None) };
         if stream.left != 0 {
             let Some((piece, rest)) = input.split_at_checked(stream.left.min(input.len())) else {
-                return Ok(Taken::NoRoom);
+                return self.not_now();
             };
             if piece.is_empty() {
-                return Ok(Taken::NoRoom);
+                return self.not_now();
             }
             *input = rest;
             stream.left -= piece.len();
@@ -479,21 +462,17 @@ impl Core<'_> {
                 let patience = u64::from(self.machine.limits.ping_timeout);
                 self.machine.timers.set(Timer::PingResponse, now.plus_millis(patience));
             }
-            return Ok(if deliver {
-                Taken::Event(Event::MessageChunk(piece))
-            } else {
-                Taken::Quietly
-            });
+            return Ok(deliver.then_some(Event::MessageChunk(piece)));
         }
         let Stream { qos, id, deliver, .. } = *stream;
         let mut delivery = None;
         if let Some(id) = id {
-            let Some(arrival) = self.admit(qos, id)? else { return Ok(Taken::NoRoom) };
+            let Some(arrival) = self.admit(qos, id)? else { return self.not_now() };
             delivery = self.accept(qos, id, arrival);
         }
         self.machine.stream = None;
         self.count_packet();
-        Ok(if deliver { Taken::Event(Event::MessageEnd { delivery }) } else { Taken::Quietly })
+        Ok(deliver.then_some(Event::MessageEnd { delivery }))
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
 const SUBACK_OVERHEAD: usize = 7;
 
 impl Core<'_> {
-    #[inline]
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
         let awaits = Awaits::of_publish(publish.qos);
         let id = match awaits {
@@ -26,12 +25,14 @@ impl Core<'_> {
         let packet = Publish { dup: false, id, ..*publish };
         let len = packet.encoded_len()?;
         self.reserve(len)?;
-        let (place, start) = self.machine.outbox.append(len, awaits.is_some());
+        let start = self.machine.outbox.append(len, awaits.is_some());
         if let Some(space) = self.bytes.get_mut(start..start + len) {
             packet.encode(space)?;
         }
         Ok(match (awaits, id) {
-            (Some(awaits), Some(id)) => self.machine.requests.begin(self.slots, id, awaits, place),
+            (Some(awaits), Some(id)) => {
+                self.machine.requests.begin(self.slots, id, awaits, start as u32)
+            }
             _ => self.machine.requests.begin_unacknowledged(),
         })
     }
@@ -41,20 +42,19 @@ impl Core<'_> {
         filters: &[(Filter<'_>, QoS)],
     ) -> Result<Handle, RequestError> {
         let keep = self.machine.limits.renew_subscriptions;
-        if keep && !self.machine.subscriptions.has_room() {
-            return Err(RequestError::TooManySubscriptions);
-        }
+        // A renewal is one packet, so all filters kept have one answer.
+        let kept = if keep { self.machine.subscriptions.count() } else { 0 };
         let (needed, capacity) =
-            (filters.len() + SUBACK_OVERHEAD, self.machine.limits.receive_capacity);
+            (kept + filters.len() + SUBACK_OVERHEAD, self.machine.limits.receive_capacity);
         if needed > capacity {
-            return Err(RequestError::TooLarge { needed, capacity });
+            return Err(RequestError::TooManySubscriptions { needed, capacity });
         }
         let id = self.next_id()?;
         let packet = Subscribe::new(id, filters);
         let handle =
             self.ask(Awaits::SubAck, id, packet.encoded_len()?, |space| packet.encode(space))?;
         if keep {
-            self.machine.subscriptions.expect();
+            self.machine.subscriptions.expect(filters.len());
         }
         Ok(handle)
     }
@@ -73,15 +73,14 @@ impl Core<'_> {
         encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Result<Handle, RequestError> {
         self.reserve(len)?;
-        let (place, start) = self.machine.outbox.append(len, true);
+        let start = self.machine.outbox.append(len, true);
         if let Some(space) = self.bytes.get_mut(start..start + len) {
             encode(space)?;
         }
-        Ok(self.machine.requests.begin(self.slots, id, awaits, place))
+        Ok(self.machine.requests.begin(self.slots, id, awaits, start as u32))
     }
 
     /// The packet id of the next request that awaits an answer [MQTT-2.3.1-2].
-    #[inline]
     fn next_id(&self) -> Result<PacketId, RequestError> {
         let requests = &self.machine.requests;
         requests
@@ -90,7 +89,6 @@ impl Core<'_> {
     }
 
     /// Makes room for a request of `len` bytes, besides what answers may need.
-    #[inline]
     fn reserve(&mut self, len: usize) -> Result<(), RequestError> {
         let free = self.machine.outbox.free(self.bytes);
         if len <= free && self.make_room(len) {

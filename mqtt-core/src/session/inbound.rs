@@ -37,19 +37,16 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     /// Whether `id` was taken and its PUBREL has not come yet.
-    #[inline]
     pub(crate) fn has_seen(&self, slots: &[Slot], id: PacketId) -> bool {
         self.seen != 0 && find(slots, id.get()).is_some()
     }
 
     /// Whether another QoS 2 message can be taken.
-    #[inline]
     pub(crate) fn has_room(&self, slots: &[Slot]) -> bool {
         (self.seen as usize) < slots.len()
     }
 
     /// Keeps `id` until its PUBREL; the caller has asked [`Inbound::has_room`].
-    #[inline]
     pub(crate) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
         let count = slots.len();
         let mut at = home(id.get(), count);
@@ -134,7 +131,6 @@ impl Inbound {
     }
 
     /// The oldest owed message, where the application has acknowledged it; it stays until [`Inbound::settle`].
-    #[inline]
     pub(crate) fn settled(&self, slots: &[Slot]) -> Option<(PacketId, QoS)> {
         if self.owed == 0 {
             return None;

@@ -16,14 +16,14 @@ pub(crate) use inbound::Inbound;
 pub(crate) use outbox::{ANSWER_ROOM, Outbox};
 pub(crate) use preamble::Preamble;
 pub use subscriptions::Subscription;
-pub(crate) use subscriptions::{Subscriptions, filter_count};
+pub(crate) use subscriptions::{SPARE as SUBSCRIPTIONS_SPARE, Subscriptions, filter_count};
 
 use crate::{codec::PacketId, event::Handle};
 use inbound::Owed;
 use qos::Awaits;
 
-/// Ids above this one are those of renewed subscriptions, see [`subscriptions`].
-pub(crate) const LAST_ID: u16 = 0xEFFF;
+/// The last id of a request; the one above is that of renewed subscriptions, see [`subscriptions`].
+pub(crate) const LAST_ID: u16 = u16::MAX - 1;
 /// The largest window: one id a slot.
 pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 
@@ -42,7 +42,7 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     generation: u32,
-    /// In flight: where the packet is, as [`Outbox`] counts. Free: the next free slot.
+    /// In flight: where the packet is in the outbox. Free: the next free slot.
     place: u32,
     id: u16,
     state: State,
@@ -124,7 +124,6 @@ impl Requests {
 
     /// The id that the next request gets; `None` while every slot is taken. Nothing changes until
     /// [`Requests::begin`].
-    #[inline]
     pub(crate) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
         let index = self.first_free;
         let slot = slots.get(index as usize)?;
@@ -135,7 +134,6 @@ impl Requests {
     }
 
     /// Takes the slot whose id [`Requests::next_id`] gave, for the packet at `place`.
-    #[inline]
     pub(crate) fn begin(
         &mut self,
         slots: &mut [Slot],
@@ -156,7 +154,6 @@ impl Requests {
     }
 
     /// The request in flight under `id`.
-    #[inline]
     pub(crate) fn find(&self, slots: &[Slot], id: PacketId) -> Option<InFlight> {
         let index = usize::from(id.get() - 1).checked_rem(slots.len())?;
         let slot = slots.get(index)?;
@@ -180,7 +177,6 @@ impl Requests {
     }
 
     /// The request in slot `index` is done; its id is free again.
-    #[inline]
     pub(crate) fn end(&mut self, slots: &mut [Slot], index: usize) {
         if let Some(slot) = slots.get_mut(index) {
             slot.state = State::Free;
@@ -213,19 +209,16 @@ impl Requests {
     }
 
     /// A QoS 0 publish was accepted.
-    #[inline]
     pub(crate) fn begin_unacknowledged(&mut self) -> Handle {
         self.unacknowledged.accepted = self.unacknowledged.accepted.wrapping_add(1);
         Handle::new(0, self.unacknowledged.accepted)
     }
 
     /// `count` QoS 0 publishes have been handed to the transport whole.
-    #[inline]
     pub(crate) fn sent_unacknowledged(&mut self, count: u32) {
         self.unacknowledged.sent = self.unacknowledged.sent.wrapping_add(count);
     }
 
-    #[inline]
     pub(crate) fn has_reports(&self) -> bool {
         self.lost != 0 || self.unacknowledged.sent != self.unacknowledged.reported
     }
@@ -239,19 +232,12 @@ impl Requests {
         if self.lost == 0 {
             return None;
         }
-        // In the order in which they were accepted; there are few, and only after a session was lost.
-        let oldest = slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.state == State::Lost)
-            .max_by_key(|(_, slot)| self.generation.wrapping_sub(slot.generation));
-        let (index, handle) = match oldest {
-            Some((index, slot)) => (index, Handle::new(slot.id, slot.generation)),
-            None => {
-                self.lost = 0;
-                return None;
-            }
+        let lost = slots.iter().position(|slot| slot.state == State::Lost);
+        let Some((index, slot)) = lost.and_then(|at| Some((at, slots.get(at)?))) else {
+            self.lost = 0;
+            return None;
         };
+        let handle = Handle::new(slot.id, slot.generation);
         self.lost -= 1;
         self.end(slots, index);
         Some(Report::Lost(handle))

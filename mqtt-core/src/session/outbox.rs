@@ -11,8 +11,9 @@
 //! where they lie. All others are dead once sent. A packet that is released between two others becomes a hole: its
 //! first byte is 0, which no packet begins with.
 //!
-//! Places of packets are counted from a moving origin, so sliding everything down to make room changes no slot.
-//! Only [`Outbox::squeeze`], which takes out holes, visits the packets, and it runs only when it makes room.
+//! Room at the end is made by [`Outbox::squeeze`], which moves what is alive down to the base and tells the slots. It
+//! visits every packet, but runs only once everything behind has been used up, so its share for each packet depends on
+//! how much larger the outbox is than what is in flight, not on the window.
 //!
 //! [`ANSWER_ROOM`] bytes are out of reach of requests. Answers to the broker always find room once the transport has
 //! taken some bytes, so a full outbox cannot stop the acknowledgements that would empty it.
@@ -44,8 +45,6 @@ pub(crate) struct Outbox {
     kept_end: usize,
     /// Bytes from head to tail that are not dead.
     live: usize,
-    /// The origin of places.
-    shift: u32,
 }
 
 /// What a packet in the arena is, as far as keeping it goes.
@@ -78,7 +77,6 @@ pub(super) struct Frame {
     pub(super) len: usize,
 }
 
-#[inline]
 pub(super) fn frame_at(bytes: &[u8], at: usize) -> Option<Frame> {
     let header = Header::decode(bytes.get(at..)?).ok()??;
     Some(Frame { first: header.first(), header: header.header_len(), len: header.frame_len() })
@@ -106,11 +104,43 @@ pub(super) fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
     }
 }
 
-/// `copy_within` that does nothing where the ranges do not fit.
+/// Writes `part` at `at`; what does not fit is left out.
+pub(super) fn copy(bytes: &mut [u8], at: usize, part: &[u8]) {
+    for (space, byte) in bytes.iter_mut().skip(at).zip(part) {
+        *space = *byte;
+    }
+}
+
+/// Moves `len` bytes down from `from` to `to`; nothing where they do not fit.
+///
+/// In steps that do not overlap, so that no `memmove` is linked for it.
 pub(super) fn move_bytes(bytes: &mut [u8], from: usize, to: usize, len: usize) {
+    let Some(step) = from.checked_sub(to).filter(|step| *step != 0) else { return };
     let end = from.saturating_add(len);
-    if end <= bytes.len() && to <= from {
-        bytes.copy_within(from..end, to);
+    let mut at = from;
+    while at < end {
+        let Some((down, here)) = bytes.split_at_mut_checked(at) else { return };
+        let target = down.get_mut(at - step..).unwrap_or_default();
+        for (space, byte) in target.iter_mut().zip(here.iter()).take(end - at) {
+            *space = *byte;
+        }
+        at += step;
+    }
+}
+
+/// `<[u8]>::rotate_right` in a tenth of its code.
+fn rotate_right(bytes: &mut [u8], by: usize) {
+    reverse(bytes);
+    if let Some((first, second)) = bytes.split_at_mut_checked(by) {
+        reverse(first);
+        reverse(second);
+    }
+}
+
+fn reverse(mut bytes: &mut [u8]) {
+    while let [first, middle @ .., last] = bytes {
+        core::mem::swap(first, last);
+        bytes = middle;
     }
 }
 
@@ -123,16 +153,7 @@ fn set_first(bytes: &mut [u8], at: usize, first: u8) {
 impl Outbox {
     /// An empty arena above the first `base` bytes.
     pub(crate) const fn new(base: usize) -> Self {
-        Self {
-            base,
-            head: base,
-            boundary: base,
-            cursor: base,
-            tail: base,
-            kept_end: base,
-            live: 0,
-            shift: 0,
-        }
+        Self { base, head: base, boundary: base, cursor: base, tail: base, kept_end: base, live: 0 }
     }
 
     /// End of what is kept for every connection.
@@ -140,9 +161,10 @@ impl Outbox {
         self.base
     }
 
-    /// What is kept for every connection has become shorter.
-    pub(super) fn lower_base(&mut self, base: usize) {
-        self.base = base.min(self.base);
+    /// What is kept for every connection has become longer, at most up to the head, or shorter.
+    pub(super) fn set_base(&mut self, base: usize) {
+        self.base = base;
+        self.restart_if_empty();
     }
 
     /// Bytes that requests could take if all were empty.
@@ -156,7 +178,6 @@ impl Outbox {
     }
 
     /// Makes `len` contiguous bytes free at the tail; false where there are not as many.
-    #[inline]
     pub(crate) fn make_room(
         &mut self,
         bytes: &mut [u8],
@@ -179,34 +200,27 @@ impl Outbox {
         if bytes.len().saturating_sub(self.base + self.live) < len {
             return false;
         }
-        self.slide(bytes);
-        if bytes.len().saturating_sub(self.tail) < len {
-            self.squeeze(bytes, slots, requests);
-        }
+        self.squeeze(bytes, slots, requests);
         bytes.len().saturating_sub(self.tail) >= len
     }
 
-    /// Counts `len` bytes at the tail, which the caller has made room for and fills; gives their place and where
-    /// they start.
-    #[inline]
-    pub(crate) fn append(&mut self, len: usize, until_answered: bool) -> (u32, usize) {
+    /// Counts `len` bytes at the tail, which the caller has made room for and fills; gives where they start.
+    pub(crate) fn append(&mut self, len: usize, until_answered: bool) -> usize {
         let start = self.tail;
         self.tail += len;
         self.live += len;
         if until_answered {
             self.kept_end = self.tail;
         }
-        (self.place(start), start)
+        start
     }
 
     /// The bytes ready for the transport.
-    #[inline]
     pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.cursor..self.tail).unwrap_or_default()
     }
 
     /// The transport has taken `count` bytes; gives how many QoS 0 publishes and how many packets that completed.
-    #[inline]
     pub(crate) fn transmitted(&mut self, bytes: &[u8], count: usize) -> (u32, u32) {
         self.cursor = self.cursor.saturating_add(count).min(self.tail);
         let (mut publishes, mut packets) = (0, 0);
@@ -240,26 +254,13 @@ impl Outbox {
     }
 
     /// Whether the packet at `place` has been handed to the transport whole on this connection.
-    #[inline]
     pub(crate) fn was_sent(&self, place: u32) -> bool {
-        self.offset(place) < self.boundary
-    }
-
-    /// Where the packet at `place` starts.
-    #[inline]
-    pub(crate) fn offset(&self, place: u32) -> usize {
-        place.wrapping_sub(self.shift) as usize
-    }
-
-    #[inline]
-    fn place(&self, offset: usize) -> u32 {
-        (offset as u32).wrapping_add(self.shift)
+        (place as usize) < self.boundary
     }
 
     /// The packet at `place`, sent before, has its answer.
-    #[inline]
     pub(crate) fn release(&mut self, bytes: &mut [u8], place: u32) {
-        let at = self.offset(place);
+        let at = place as usize;
         let Some(frame) = frame_at(bytes, at) else { return };
         set_first(bytes, at, HOLE);
         self.live = self.live.saturating_sub(frame.len);
@@ -267,7 +268,6 @@ impl Outbox {
     }
 
     /// Moves the head over what is dead.
-    #[inline]
     fn advance(&mut self, bytes: &mut [u8]) {
         if self.live + self.boundary == self.tail {
             self.head = self.boundary;
@@ -276,19 +276,12 @@ impl Outbox {
             let Some(frame) = frame_at(bytes, self.head) else { break };
             match keep(frame.first) {
                 Keep::Hole | Keep::Answer | Keep::UntilSent => self.head += frame.len,
-                Keep::UntilAnswered if is_granted(bytes, self.head, frame) => {
-                    move_bytes(bytes, self.head, self.base, frame.len);
-                    self.base += frame.len;
-                    self.head += frame.len;
-                    self.live -= frame.len;
-                }
                 Keep::UntilAnswered => break,
             }
         }
         self.restart_if_empty();
     }
 
-    #[inline]
     fn restart_if_empty(&mut self) {
         if self.head == self.tail {
             self.head = self.base;
@@ -299,39 +292,26 @@ impl Outbox {
         }
     }
 
-    /// Keeps the SUBSCRIBE at `place` for every connection: moves it below the base, and gives where it is then.
-    pub(super) fn remember(
+    /// Takes the packet at `place`, sent and answered, out of the arena and moves it to the base, where it is the
+    /// caller's until [`Outbox::set_base`].
+    pub(super) fn bring_down(
         &mut self,
         bytes: &mut [u8],
         slots: &mut [Slot],
         requests: &Requests,
         place: u32,
-    ) -> Option<usize> {
-        let at = self.offset(place);
+    ) -> Option<Frame> {
+        let at = place as usize;
         let frame = frame_at(bytes, at)?;
-        // Id 0, which no packet has, marks it as granted.
-        put_u16(bytes, at + frame.header, 0);
-        let base = self.base;
+        rotate_right(bytes.get_mut(self.base..at + frame.len)?, frame.len);
+        self.head += frame.len;
+        self.live = self.live.saturating_sub(frame.len);
+        self.relocate(bytes, slots, requests);
         self.advance(bytes);
-        if self.base == base {
-            self.squeeze(bytes, slots, requests);
-        }
-        Some(self.base.saturating_sub(frame.len))
+        Some(frame)
     }
 
-    /// Moves everything down to the base.
-    fn slide(&mut self, bytes: &mut [u8]) {
-        let by = self.head.saturating_sub(self.base);
-        move_bytes(bytes, self.head, self.base, self.tail - self.head);
-        self.head -= by;
-        self.boundary -= by;
-        self.cursor -= by;
-        self.tail -= by;
-        self.kept_end = self.kept_end.saturating_sub(by).max(self.head);
-        self.shift = self.shift.wrapping_add(by as u32);
-    }
-
-    /// Takes out what is dead and moves granted SUBSCRIBEs below the base.
+    /// Moves what is alive down to the base.
     fn squeeze(&mut self, bytes: &mut [u8], slots: &mut [Slot], requests: &Requests) {
         let (mut at, end) = (self.head, self.tail);
         let mut to = self.base;
@@ -350,13 +330,6 @@ impl Outbox {
             if !dead {
                 move_bytes(bytes, at, to, frame.len);
                 to += frame.len;
-                if at < boundary && is_granted(bytes, to - frame.len, frame) {
-                    if let Some(moved) = bytes.get_mut(self.base..to) {
-                        moved.rotate_right(frame.len);
-                    }
-                    self.base += frame.len;
-                    self.live -= frame.len;
-                }
             }
             at += frame.len;
         }
@@ -364,7 +337,6 @@ impl Outbox {
         self.boundary = reached.unwrap_or(to);
         self.cursor = self.boundary + into;
         self.tail = to;
-        self.shift = 0;
         self.relocate(bytes, slots, requests);
     }
 
@@ -403,7 +375,7 @@ impl Outbox {
                         self.live -= frame.len;
                     }
                 }
-                Keep::UntilAnswered if begun && !is_granted(bytes, at, frame) => {
+                Keep::UntilAnswered if begun => {
                     retransmissions += 1;
                     // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
                     if frame.first >> 4 == PUBLISH || protocol == Protocol::V31 {
@@ -451,11 +423,6 @@ impl Outbox {
         }
         self.squeeze(bytes, slots, requests);
     }
-}
-
-/// Whether this is a SUBSCRIBE that was granted and waits to move below the base.
-fn is_granted(bytes: &[u8], at: usize, frame: Frame) -> bool {
-    frame.first >> 4 == SUBSCRIBE && u16_at(bytes, at + frame.header) == 0
 }
 
 #[cfg(test)]

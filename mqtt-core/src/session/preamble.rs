@@ -3,9 +3,10 @@
 //! The two versions differ in their first bytes only; the rest stays where it is when [`Preamble::switch`] rewrites
 //! them, with room left in front for the longer name.
 
+use super::outbox::{copy, put_u16};
 use crate::{
     codec::{Header, Protocol},
-    error::EncodeError,
+    error::{ConfigError, EncodeError},
     options::Options,
 };
 
@@ -30,20 +31,24 @@ const fn name_len(protocol: Protocol) -> usize {
 }
 
 impl Preamble {
-    /// Bytes that the CONNECT of `options` takes.
-    pub(crate) fn needed(options: &Options<'_>, protocol: Protocol) -> Result<usize, EncodeError> {
-        Ok(SPARE + options.connect(protocol).encoded_len()?)
-    }
-
-    /// Encodes the CONNECT of `options` at the front of `bytes`.
+    /// Encodes the CONNECT of `options` at the front of `bytes`, which has to have room for `behind` bytes more.
     pub(crate) fn new(
         options: &Options<'_>,
         protocol: Protocol,
         bytes: &mut [u8],
-    ) -> Result<Self, EncodeError> {
-        let connect = options.connect(protocol);
+        behind: usize,
+    ) -> Result<Self, ConfigError> {
+        let capacity = bytes.len();
         let space = bytes.get_mut(SPARE..).unwrap_or_default();
-        let len = connect.encode(space)?;
+        let len = match options.connect(protocol).encode(space) {
+            Ok(len) => len,
+            Err(EncodeError::NoSpace { needed, .. }) => needed,
+            Err(error) => return Err(ConfigError::Connect(error)),
+        };
+        let needed = SPARE + len + behind;
+        if capacity < needed {
+            return Err(ConfigError::OutboxTooSmall { needed, capacity });
+        }
         let header = Header::decode(space).ok().flatten().map_or(2, |header| header.header_len());
         let flags = SPARE + header + name_len(protocol);
         Ok(Self { start: SPARE, flags, end: SPARE + len, cursor: SPARE + len })
@@ -56,18 +61,15 @@ impl Preamble {
 
     /// Writes the first bytes anew for `protocol`.
     fn switch(&mut self, bytes: &mut [u8], protocol: Protocol) {
-        let Some(start) = self.flags.checked_sub(name_len(protocol)) else { return };
-        let mut prefix = [0; 5];
-        let header = Header::encode(CONNECT, self.end - start, &mut prefix).unwrap_or(2);
-        let Some(start) = start.checked_sub(header) else { return };
-        let name = protocol.name().as_bytes();
-        let length = [0, name.len() as u8];
-        let level = [protocol.level()];
-        let prefix = prefix.iter().take(header).chain(&length).chain(name).chain(&level);
-        for (byte, new) in bytes.iter_mut().skip(start).zip(prefix) {
-            *byte = *new;
-        }
-        self.start = start;
+        let name = self.flags - name_len(protocol);
+        let mut header = [0; 5];
+        let header_len = Header::encode(CONNECT, self.end - name, &mut header).unwrap_or(2);
+        self.start = name.saturating_sub(header_len);
+        copy(bytes, self.start, header.get(..header_len).unwrap_or_default());
+        let text = protocol.name().as_bytes();
+        put_u16(bytes, name, text.len() as u16);
+        copy(bytes, name + 2, text);
+        copy(bytes, self.flags - 1, &[protocol.level()]);
     }
 
     /// A connection is there: the CONNECT is to be sent [MQTT-3.1.0-1].
@@ -76,7 +78,6 @@ impl Preamble {
         self.cursor = self.start;
     }
 
-    #[inline]
     pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.cursor..self.end).unwrap_or_default()
     }

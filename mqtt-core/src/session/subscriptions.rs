@@ -1,13 +1,13 @@
-//! Granted subscriptions, kept as the SUBSCRIBE packets that made them, to be made again when the broker has lost
-//! the session.
+//! Granted subscriptions, kept to be made again when the broker has lost the session.
 //!
-//! They lie between the CONNECT and the base of the outbox. A renewal sends them all, ahead of what waits in the
-//! outbox, under packet ids of their own (0xF000 and up), which requests never get. It is due until every one is
-//! answered: should the link break in between, the broker may keep a session that has only half of them.
+//! They lie as filters with their QoS, as in the body of a SUBSCRIBE, between the CONNECT and the base of the outbox,
+//! with room for a header in front: a renewal is one SUBSCRIBE that is already there. It goes out ahead of what waits
+//! in the outbox, under a packet id that requests never get. It is due until it is answered: should the link break in
+//! between, the broker may keep a session that does not have it.
 
 use super::{
     Outbox, Requests, Slot,
-    outbox::{Frame, frame_at, move_bytes, put_u16, u16_at},
+    outbox::{Frame, copy, frame_at, move_bytes, put_u16, u16_at},
 };
 use crate::{
     codec::{Granted, Header, PacketId, QoS},
@@ -15,18 +15,17 @@ use crate::{
     topic::Filter,
 };
 
-const FIRST_ID: u16 = super::LAST_ID + 1;
-/// As many SUBSCRIBE packets as there are ids for them.
-const MOST: u16 = u16::MAX - super::LAST_ID;
-/// Bytes of the packet id, ahead of the filters.
+const RENEWAL_ID: u16 = super::LAST_ID + 1;
+/// Room for the longest header and the packet id.
+pub(crate) const SPARE: usize = 5 + ID;
+/// Bytes of a packet id.
 const ID: usize = 2;
+const SUBSCRIBE: u8 = 0x82;
 
 /// A subscription that the client makes again should the broker lose the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Subscription<'a> {
-    /// Which SUBSCRIBE packet it came with, counted from 0: `Event::Renewed` names it.
-    pub packet: u16,
     /// What was subscribed to.
     pub filter: Filter<'a>,
     /// The QoS asked for.
@@ -35,66 +34,67 @@ pub struct Subscription<'a> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Subscriptions {
-    /// Where they start: behind the CONNECT. They end at the outbox's base.
+    /// Where they start; they end at the outbox's base.
     start: usize,
-    /// SUBSCRIBE packets kept or in flight.
-    count: u16,
-    /// What a renewal still has to send.
+    /// Filters kept, or asked for and to be kept.
+    count: usize,
+    /// The bytes of a renewal that are still to be sent.
     cursor: usize,
     end: usize,
-    /// SUBACKs that a renewal still awaits; not zero after a broken connection means that it starts again.
-    unanswered: u16,
+    /// Filters in the renewal that awaits its SUBACK; 0: none is due.
+    asked: usize,
 }
 
-/// One filter of a SUBSCRIBE or UNSUBSCRIBE: its length field and its bytes, without the QoS.
+/// A filter with its length in front.
 #[derive(Clone, Copy)]
 struct Entry {
     at: usize,
     len: usize,
 }
 
-/// The filters of the packet `frame` at `start`.
-fn entries(bytes: &[u8], start: usize, frame: Frame) -> impl Iterator<Item = Entry> {
-    let mut at = start + frame.header + ID;
-    let end = start + frame.len;
-    // A SUBSCRIBE has a QoS behind each filter.
-    let behind = usize::from(is_subscribe(frame));
-    core::iter::from_fn(move || {
-        if at >= end {
-            return None;
-        }
-        let entry = Entry { at, len: 2 + usize::from(u16_at(bytes, at)) };
-        at += entry.len + behind;
-        Some(entry)
-    })
-}
+impl Entry {
+    fn at(bytes: &[u8], at: usize) -> Self {
+        Self { at, len: 2 + usize::from(u16_at(bytes, at)) }
+    }
 
-const fn is_subscribe(frame: Frame) -> bool {
-    frame.first >> 4 == 8
+    fn bytes<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        bytes.get(self.at..self.at + self.len)
+    }
+
+    /// Where the next entry is, a QoS byte behind this one.
+    const fn next(&self) -> usize {
+        self.at + self.len + 1
+    }
 }
 
 /// How many filters the SUBSCRIBE at `start` has.
 pub(crate) fn filter_count(bytes: &[u8], start: usize) -> usize {
-    frame_at(bytes, start).map_or(0, |frame| entries(bytes, start, frame).count())
+    let Some(Frame { header, len, .. }) = frame_at(bytes, start) else { return 0 };
+    let mut at = start + header + ID;
+    let mut count = 0;
+    while at < start + len {
+        at = Entry::at(bytes, at).next();
+        count += 1;
+    }
+    count
 }
 
 impl Subscriptions {
     pub(crate) const fn new(start: usize) -> Self {
-        Self { start, count: 0, cursor: 0, end: 0, unanswered: 0 }
+        Self { start, count: 0, cursor: 0, end: 0, asked: 0 }
     }
 
-    /// Whether another SUBSCRIBE can be kept.
-    pub(crate) const fn has_room(&self) -> bool {
-        self.count < MOST
+    /// Filters kept, or asked for and to be kept.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
-    /// A SUBSCRIBE is under way that is to be kept.
-    pub(crate) fn expect(&mut self) {
-        self.count = self.count.saturating_add(1);
+    /// A SUBSCRIBE of `filters` filters is under way.
+    pub(crate) fn expect(&mut self, filters: usize) {
+        self.count += filters;
     }
 
-    /// The SUBSCRIBE at `place` in the outbox was answered. It leaves the outbox; with `kept`, what was granted stays
-    /// here.
+    /// The SUBSCRIBE at `place` in the outbox was answered and leaves it; what was granted stays here.
     pub(crate) fn granted(
         &mut self,
         outbox: &mut Outbox,
@@ -102,133 +102,81 @@ impl Subscriptions {
         bytes: &mut [u8],
         slots: &mut [Slot],
         place: u32,
-        kept: Option<Granted<'_>>,
-    ) {
-        let Some(granted) = kept else { return outbox.release(bytes, place) };
-        if granted.iter().all(|code| code.is_none()) {
-            self.count = self.count.saturating_sub(1);
-            return outbox.release(bytes, place);
-        }
-        if let Some(start) = outbox.remember(bytes, slots, requests, place) {
-            self.add(outbox, bytes, start, granted);
-        }
-    }
-
-    /// A SUBSCRIBE was answered and lies at `start`, the last one below the base. Filters that are subscribed anew
-    /// leave the packets that they lay in [MQTT-3.8.4-3], and refused ones leave this one.
-    fn add(
-        &mut self,
-        outbox: &mut Outbox,
-        bytes: &mut [u8],
-        mut start: usize,
         granted: Granted<'_>,
     ) {
-        let Some(frame) = frame_at(bytes, start) else { return };
-        let mut at = start + frame.header + ID;
+        let mut kept = outbox.base();
+        let Some(frame) = outbox.bring_down(bytes, slots, requests, place) else { return };
+        let mut at = kept + frame.header + ID;
         for code in granted.iter() {
-            let len = 2 + usize::from(u16_at(bytes, at));
-            if code.is_some() {
-                let moved = self.remove(outbox, bytes, start, Entry { at, len });
-                start -= moved;
-                at -= moved;
+            let entry = Entry::at(bytes, at);
+            at = entry.next();
+            let known = self.find(bytes, kept, entry);
+            match (code, known) {
+                // [MQTT-3.8.4-3]: the newer one counts.
+                (Some(_), Some(known)) => {
+                    move_bytes(bytes, entry.at + entry.len, known.at + known.len, 1);
+                    self.count -= 1;
+                }
+                (Some(_), None) => {
+                    move_bytes(bytes, entry.at, kept, entry.len + 1);
+                    kept += entry.len + 1;
+                }
+                (None, _) => self.count -= 1,
             }
-            at += len + 1;
         }
-        for nth in (0..granted.len()).rev().filter(|nth| granted.get(*nth) == Some(None)) {
-            let Some(frame) = frame_at(bytes, start) else { return };
-            let Some(refused) = entries(bytes, start, frame).nth(nth) else { return };
-            self.cut(outbox, bytes, start, frame, refused);
-        }
+        outbox.set_base(kept);
     }
 
-    /// The UNSUBSCRIBE at `start` in the outbox was answered.
-    pub(crate) fn unsubscribed(&mut self, outbox: &mut Outbox, bytes: &mut [u8], start: usize) {
+    /// The UNSUBSCRIBE at `place` in the outbox was answered: its filters leave.
+    pub(crate) fn unsubscribed(&mut self, outbox: &mut Outbox, bytes: &mut [u8], place: u32) {
+        let start = place as usize;
         let Some(frame) = frame_at(bytes, start) else { return };
         let mut at = start + frame.header + ID;
         while at < start + frame.len {
-            let len = 2 + usize::from(u16_at(bytes, at));
-            let limit = outbox.base();
-            self.remove(outbox, bytes, limit, Entry { at, len });
-            at += len;
+            let entry = Entry::at(bytes, at);
+            at += entry.len;
+            let kept = outbox.base();
+            if let Some(known) = self.find(bytes, kept, entry) {
+                move_bytes(bytes, known.next(), known.at, kept - known.next());
+                outbox.set_base(kept - (known.len + 1));
+                self.count -= 1;
+            }
         }
     }
 
-    /// Takes every filter equal to `wanted` out of the packets before `limit`; gives how many bytes that was.
-    fn remove(
-        &mut self,
-        outbox: &mut Outbox,
-        bytes: &mut [u8],
-        limit: usize,
-        wanted: Entry,
-    ) -> usize {
-        let mut removed = 0;
-        let mut start = self.start;
-        // What is wanted moves too where it lies below the base.
-        let moves = wanted.at < outbox.base();
-        while start < limit - removed {
-            let Some(frame) = frame_at(bytes, start) else { break };
-            let at = if moves { wanted.at - removed } else { wanted.at };
-            let filter = bytes.get(at..at + wanted.len);
-            let found = entries(bytes, start, frame)
-                .find(|entry| bytes.get(entry.at..entry.at + entry.len) == filter);
-            match found {
-                Some(entry) => removed += self.cut(outbox, bytes, start, frame, entry),
-                None => start += frame.len,
+    /// The entry before `end` with the same filter as `wanted`.
+    fn find(&self, bytes: &[u8], end: usize, wanted: Entry) -> Option<Entry> {
+        let filter = wanted.bytes(bytes);
+        let mut at = self.start;
+        while at < end {
+            let entry = Entry::at(bytes, at);
+            if entry.bytes(bytes) == filter {
+                return Some(entry);
             }
+            at = entry.next();
         }
-        removed
-    }
-
-    /// Takes `entry` out of the packet at `start`, and the packet itself with its last filter; gives how many bytes
-    /// shorter all is.
-    fn cut(
-        &mut self,
-        outbox: &mut Outbox,
-        bytes: &mut [u8],
-        start: usize,
-        frame: Frame,
-        entry: Entry,
-    ) -> usize {
-        let base = outbox.base();
-        let with_qos = entry.len + 1;
-        let mut removed = with_qos;
-        if frame.len == frame.header + ID + with_qos {
-            removed = frame.len;
-            move_bytes(bytes, start + frame.len, start, base - (start + frame.len));
-            self.count = self.count.saturating_sub(1);
-        } else {
-            let behind = entry.at + with_qos;
-            move_bytes(bytes, behind, entry.at, base - behind);
-            let remaining = frame.len - frame.header - with_qos;
-            let space = bytes.get_mut(start..).unwrap_or_default();
-            let header = Header::encode(frame.first, remaining, space).unwrap_or(frame.header);
-            if header < frame.header {
-                let body = start + frame.header;
-                move_bytes(bytes, body, start + header, base - with_qos - body);
-                removed += frame.header - header;
-            }
-        }
-        outbox.lower_base(base - removed);
-        removed
+        None
     }
 
     /// The broker has no session: all are to be made again, ahead of everything else.
     pub(crate) fn renew(&mut self, outbox: &Outbox, bytes: &mut [u8]) {
-        self.cursor = self.start;
-        self.end = outbox.base();
-        self.unanswered = 0;
-        let mut start = self.start;
-        while start < self.end {
-            let Some(frame) = frame_at(bytes, start) else { break };
-            put_u16(bytes, start + frame.header, FIRST_ID + self.unanswered % MOST);
-            self.unanswered += 1;
-            start += frame.len;
+        let len = outbox.base() - self.start;
+        let mut header = [0; 5];
+        let Ok(header_len) = Header::encode(SUBSCRIBE, ID + len, &mut header) else { return };
+        if len == 0 {
+            self.asked = 0;
+            return;
         }
+        self.cursor = self.start - ID - header_len;
+        self.end = outbox.base();
+        copy(bytes, self.cursor, header.get(..header_len).unwrap_or_default());
+        put_u16(bytes, self.start - ID, RENEWAL_ID);
+        self.asked = filter_count(bytes, self.cursor);
     }
 
-    /// Whether a renewal was not answered in full.
+    /// Whether a renewal was not answered.
     pub(crate) const fn is_due(&self) -> bool {
-        self.unanswered != 0
+        self.asked != 0
     }
 
     /// The connection ended.
@@ -238,44 +186,31 @@ impl Subscriptions {
     }
 
     /// The bytes of a renewal that are ready for the transport.
-    #[inline]
     pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.cursor..self.end).unwrap_or_default()
     }
 
     /// Takes its part of `count` sent bytes; gives the rest.
-    #[inline]
     pub(crate) fn transmitted(&mut self, count: usize) -> usize {
         let part = count.min(self.end.saturating_sub(self.cursor));
         self.cursor += part;
         count - part
     }
 
-    /// A SUBACK for a renewal, with `codes` codes: which packet it answers; `None` where its id is no renewal's.
-    pub(crate) fn answered(
-        &mut self,
-        bytes: &mut [u8],
-        id: PacketId,
-        codes: usize,
-    ) -> Option<Result<u16, Violation>> {
-        if id.get() < FIRST_ID {
-            return None;
+    /// Whether a SUBACK with `id` and `codes` codes answers a renewal.
+    pub(crate) fn is_answer(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
+        if id.get() != RENEWAL_ID {
+            return Ok(false);
         }
-        let (mut start, mut packet) = (self.start, 0);
-        while start < self.cursor {
-            let Some(frame) = frame_at(bytes, start) else { break };
-            if u16_at(bytes, start + frame.header) == id.get() && start + frame.len <= self.cursor {
-                if filter_count(bytes, start) != codes {
-                    return Some(Err(Violation::SubAckCount));
-                }
-                put_u16(bytes, start + frame.header, 0);
-                self.unanswered = self.unanswered.saturating_sub(1);
-                return Some(Ok(packet));
-            }
-            start += frame.len;
-            packet += 1;
+        if self.asked == 0 || self.end == 0 || self.cursor != self.end {
+            return Err(Violation::UnknownSubscribeId);
         }
-        Some(Err(Violation::UnknownSubscribeId))
+        // [MQTT-3.8.4-5]
+        if self.asked != codes {
+            return Err(Violation::SubAckCount);
+        }
+        self.asked = 0;
+        Ok(true)
     }
 
     /// Every subscription kept.
@@ -284,25 +219,16 @@ impl Subscriptions {
         outbox: &Outbox,
         bytes: &'b [u8],
     ) -> impl Iterator<Item = Subscription<'b>> + use<'b> {
-        let (mut start, end) = (self.start, outbox.base());
-        let mut packet = 0;
-        let mut at = 0;
+        let (mut at, end) = (self.start, outbox.base());
         core::iter::from_fn(move || {
-            while start < end {
-                let frame = frame_at(bytes, start)?;
-                at = if at == 0 { start + frame.header + ID } else { at };
-                if at < start + frame.len {
-                    let len = usize::from(u16_at(bytes, at));
-                    let filter = Filter::from_bytes(bytes.get(at + 2..at + 2 + len)?).ok()?;
-                    let qos = *bytes.get(at + 2 + len)?;
-                    at += 2 + len + 1;
-                    return Some(Subscription { packet, filter, qos: QoS::from_bits(qos)? });
-                }
-                start += frame.len;
-                packet += 1;
-                at = 0;
+            if at >= end {
+                return None;
             }
-            None
+            let entry = Entry::at(bytes, at);
+            at = entry.next();
+            let filter = Filter::from_bytes(entry.bytes(bytes)?.get(2..)?).ok()?;
+            let qos = QoS::from_bits(*bytes.get(entry.at + entry.len)?)?;
+            Some(Subscription { filter, qos })
         })
     }
 }

@@ -37,7 +37,7 @@ const BROKEN: &[(&str, &[u8], Violation, &str)] = &[
     ("a SUBACK for no request", b"\x90\x03\0\x09\0", Violation::UnknownSubscribeId, "MQTT-2.3.1-7"),
     (
         "a SUBACK for a renewal that was none",
-        b"\x90\x03\xf0\0\0",
+        b"\x90\x03\xff\xff\0",
         Violation::UnknownSubscribeId,
         "MQTT-2.3.1-7",
     ),

@@ -204,9 +204,7 @@ pub(crate) fn tell(event: &Event<'_>) -> String {
         }
         Event::Unsubscribed(handle) => format!("unsubscribed {}", id(handle.packet_id())),
         Event::Lost(handle) => format!("lost {}", id(handle.packet_id())),
-        Event::Renewed { packet, granted } => {
-            format!("renewed {packet} {:?}", granted.as_bytes())
-        }
+        Event::Renewed { granted } => format!("renewed {:?}", granted.as_bytes()),
         Event::Up { session, protocol } => format!("up {session:?} {protocol:?}"),
         Event::Down(reason) => format!("down: {reason}"),
         Event::Connecting { endpoint } => format!("connecting {endpoint}"),

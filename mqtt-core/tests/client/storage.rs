@@ -25,7 +25,7 @@ fn storage_that_is_too_small_is_refused_with_the_size_that_it_takes() {
 #[test]
 fn a_window_has_a_slot_and_no_more_than_there_are_ids() {
     let options = Options::new("me");
-    for (count, fits) in [(0, false), (1, true), (61_439, true), (61_440, false)] {
+    for (count, fits) in [(0, false), (1, true), (65_534, true), (65_535, false)] {
         let client = Client::new(&options, vec![0; 100], vec![Slot::EMPTY; count]);
         assert_eq!(client.is_ok(), fits, "{count}");
     }

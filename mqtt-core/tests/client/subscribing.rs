@@ -1,6 +1,8 @@
 //! SUBSCRIBE, SUBACK, UNSUBSCRIBE, and subscriptions that outlive the broker's memory.
 
-use mqtt_core::{Filter, Options, Publish, QoS, RequestError, Version, filter, topic};
+use mqtt_core::{
+    Fatal, Filter, Options, Publish, QoS, RequestError, Version, Violation, filter, topic,
+};
 
 use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, Script, UNSUBACK, ack};
 
@@ -79,9 +81,9 @@ fn a_subscription_made_again_replaces_the_one_before() {
     granted(&mut script, &[("a", QoS::AtMostOnce), ("b", QoS::AtMostOnce)], &[0, 0]);
     granted(&mut script, &[("c", QoS::AtMostOnce)], &[0]);
     granted(&mut script, &[("x", QoS::AtMostOnce), ("a", QoS::ExactlyOnce)], &[0, 2]);
-    assert_eq!(kept(&script), ["b:0", "c:0", "x:0", "a:2"]);
+    assert_eq!(kept(&script), ["a:2", "b:0", "c:0", "x:0"]);
     granted(&mut script, &[("b", QoS::ExactlyOnce), ("c", QoS::ExactlyOnce)], &[2, 2]);
-    assert_eq!(kept(&script), ["x:0", "a:2", "b:2", "c:2"]);
+    assert_eq!(kept(&script), ["a:2", "b:2", "c:2", "x:0"]);
 }
 
 #[test]
@@ -103,11 +105,10 @@ fn subscriptions_are_renewed_ahead_of_everything_when_the_session_was_lost() {
         let waiting = Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce);
         let _ = script.client.publish(&waiting).unwrap();
         let sent = reconnect(&mut script, ACCEPTED);
-        assert_eq!(sent, ["SUBSCRIBE 61440 a:1", "SUBSCRIBE 61441 b:0 c:2", "PUBLISH t 1 q1 3"]);
+        assert_eq!(sent, ["SUBSCRIBE 65535 a:1 b:0 c:2", "PUBLISH t 1 q1 3"]);
         script.told();
-        script.hear(&suback(61441, &[0, 0x80]));
-        script.hear(&suback(61440, &[1]));
-        assert_eq!(script.told(), ["renewed 1 [0, 128]", "renewed 0 [1]"]);
+        script.hear(&suback(65535, &[1, 0, 0x80]));
+        assert_eq!(script.told(), ["renewed [1, 0, 128]"]);
     }
 }
 
@@ -124,13 +125,31 @@ fn a_renewal_that_was_not_answered_in_full_is_made_again() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
     granted(&mut script, &[("b", QoS::AtLeastOnce)], &[1]);
-    reconnect(&mut script, ACCEPTED);
-    script.hear(&suback(61440, &[1]));
-    let again = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
-    assert_eq!(again, ["SUBSCRIBE 61440 a:1", "SUBSCRIBE 61441 b:1"]);
-    script.hear(&suback(61440, &[1]));
-    script.hear(&suback(61441, &[1]));
+    for connack in [ACCEPTED, ACCEPTED_SESSION_PRESENT, ACCEPTED_SESSION_PRESENT] {
+        assert_eq!(reconnect(&mut script, connack), ["SUBSCRIBE 65535 a:1 b:1"]);
+    }
+    script.hear(&suback(65535, &[1, 1]));
+    assert_eq!(script.told().last().unwrap(), "renewed [1, 1]");
     assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+}
+
+/// [MQTT-3.8.4-5]
+#[test]
+fn a_renewal_is_answered_once_and_in_full() {
+    let cases: [(&[&[u8]], _); 3] = [
+        (&[&[1]], Violation::SubAckCount),
+        (&[&[1, 1, 1]], Violation::SubAckCount),
+        (&[&[1, 1], &[1, 1]], Violation::UnknownSubscribeId),
+    ];
+    for (answers, violation) in cases {
+        let mut script = Script::up(&Options::new("me").clean_session(false));
+        granted(&mut script, &[("a", QoS::AtLeastOnce), ("b", QoS::AtLeastOnce)], &[1, 1]);
+        reconnect(&mut script, ACCEPTED);
+        for codes in answers {
+            script.hear(&suback(65535, codes));
+        }
+        assert_eq!(script.fatal(), Some(Fatal::Violation(violation)));
+    }
 }
 
 /// 3.1 does not say whether there is a session; subscribing again costs little.
@@ -139,7 +158,7 @@ fn in_3_1_subscriptions_are_renewed_on_every_connection() {
     let options = Options::new("me").clean_session(false).version(Version::V31);
     let mut script = Script::up(&options);
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
-    assert_eq!(reconnect(&mut script, ACCEPTED), ["SUBSCRIBE 61440 a:1"]);
+    assert_eq!(reconnect(&mut script, ACCEPTED), ["SUBSCRIBE 65535 a:1"]);
 }
 
 #[test]
@@ -169,29 +188,25 @@ fn publishes_in_flight_stay_whole_while_subscriptions_come_and_go_around_them() 
         unsubscribed(&mut script, filter);
     }
     let filters =
-        ["filter/1:0", "filter/2:0", "filter/4:0", "filter/5:0", "filter/6:0", "always:0"];
+        ["always:0", "filter/1:0", "filter/2:0", "filter/4:0", "filter/5:0", "filter/6:0"];
     assert_eq!(kept(&script), filters);
     assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), expected);
 }
 
 /// A packet of 127 bytes has a header of two, one of 128 a header of three.
 #[test]
-fn a_kept_packet_stays_one_when_its_header_shrinks() {
-    let mut script = Script::up(&Options::new("me"));
-    let long = "l".repeat(100);
-    granted(
-        &mut script,
-        &[(&long, QoS::AtMostOnce), ("second/filter/here", QoS::AtLeastOnce)],
-        &[0, 1],
-    );
-    granted(&mut script, &[("behind", QoS::ExactlyOnce)], &[2]);
-    let _ = script.client.unsubscribe(&[filter!("second/filter/here")]).unwrap();
-    script.run();
-    script.hear(&ack(UNSUBACK, 3));
-    script.told();
-    script.sent();
-    let again = reconnect(&mut script, ACCEPTED);
-    assert_eq!(again, [format!("SUBSCRIBE 61440 {long}:0"), "SUBSCRIBE 61441 behind:2".into()]);
+fn a_renewal_of_any_length_is_one_packet() {
+    for len in 100..140 {
+        let mut script = Script::up(&Options::new("me"));
+        let long = "l".repeat(len);
+        granted(&mut script, &[(&long, QoS::AtMostOnce)], &[0]);
+        granted(&mut script, &[("x", QoS::ExactlyOnce)], &[2]);
+        let again = reconnect(&mut script, ACCEPTED);
+        assert_eq!(again, [format!("SUBSCRIBE 65535 {long}:0 x:2")]);
+        unsubscribed(&mut script, "x");
+        let again = reconnect(&mut script, ACCEPTED);
+        assert_eq!(again, [format!("SUBSCRIBE 65535 {long}:0")]);
+    }
 }
 
 #[test]
@@ -211,19 +226,23 @@ fn a_thousand_filters_are_kept_and_renewed() {
         granted(&mut script, &[(&format!("many/{n}"), QoS::AtMostOnce)], &[0]);
     }
     assert_eq!(kept(&script).len(), 1000);
-    assert_eq!(reconnect(&mut script, ACCEPTED).len(), 501);
+    let again = reconnect(&mut script, ACCEPTED);
+    assert_eq!(again.len(), 1);
+    assert!(again[0].ends_with(" many/998:0 many/999:0"));
 }
 
+/// A renewal is one packet, and so is its answer.
 #[test]
-fn more_subscribe_packets_than_can_be_renewed_are_refused() {
-    let mut script = Script::sized(&Options::new("me"), 256 << 10, 8);
-    script.accept(ACCEPTED);
-    for n in 0..4096 {
+fn more_filters_than_an_answer_has_codes_for_are_refused() {
+    let mut script = Script::up(&Options::new("me").receive_capacity(16));
+    for n in 0..9 {
         granted(&mut script, &[(&format!("{n}"), QoS::AtMostOnce)], &[0]);
     }
     let error = script.client.subscribe(&[(filter!("one/more"), QoS::AtMostOnce)]).unwrap_err();
-    assert_eq!(error, RequestError::TooManySubscriptions);
-    unsubscribed(&mut script, "17");
+    assert_eq!(error, RequestError::TooManySubscriptions { needed: 17, capacity: 16 });
+    unsubscribed(&mut script, "7");
+    granted(&mut script, &[("refused", QoS::AtMostOnce)], &[0x80]);
+    granted(&mut script, &[("6", QoS::AtLeastOnce)], &[1]);
     granted(&mut script, &[("one/more", QoS::AtMostOnce)], &[0]);
 }
 
@@ -232,7 +251,7 @@ fn a_subscribe_whose_answer_would_not_fit_the_drivers_buffer_is_refused() {
     let mut script = Script::up(&Options::new("me").receive_capacity(16));
     let filters = [(filter!("a"), QoS::AtMostOnce); 10];
     let error = script.client.subscribe(&filters).unwrap_err();
-    assert_eq!(error, RequestError::TooLarge { needed: 17, capacity: 16 });
+    assert_eq!(error, RequestError::TooManySubscriptions { needed: 17, capacity: 16 });
 }
 
 /// [MQTT-3.8.3-3], [MQTT-3.10.3-2]

@@ -51,11 +51,9 @@ impl Located {
                 place(granted.as_bytes(), buffer),
                 NOWHERE,
             ),
-            Event::Renewed { packet, granted } => (
-                Event::Renewed { packet, granted: SOME_CODES },
-                place(granted.as_bytes(), buffer),
-                NOWHERE,
-            ),
+            Event::Renewed { granted } => {
+                (Event::Renewed { granted: SOME_CODES }, place(granted.as_bytes(), buffer), NOWHERE)
+            }
             Event::Connecting { endpoint } => (Event::Connecting { endpoint }, NOWHERE, NOWHERE),
             Event::Up { session, protocol } => (Event::Up { session, protocol }, NOWHERE, NOWHERE),
             Event::Down(reason) => (Event::Down(reason), NOWHERE, NOWHERE),
@@ -86,7 +84,7 @@ impl Located {
             Event::Subscribed { handle, .. } => {
                 Event::Subscribed { handle, granted: codes(self.first) }
             }
-            Event::Renewed { packet, .. } => Event::Renewed { packet, granted: codes(self.first) },
+            Event::Renewed { .. } => Event::Renewed { granted: codes(self.first) },
             event @ (Event::Connecting { .. }
             | Event::Up { .. }
             | Event::Down(_)

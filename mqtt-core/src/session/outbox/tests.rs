@@ -59,10 +59,10 @@ impl World {
         let alive: usize = self.sent.iter().chain(&self.waiting).map(|e| e.wire.len()).sum();
         assert_eq!(room, BASE + alive + wire.len() <= self.bytes.len(), "{alive} alive");
         if room {
-            let (place, start) = self.outbox.append(wire.len(), answered);
+            let start = self.outbox.append(wire.len(), answered);
             self.bytes[start..start + wire.len()].copy_from_slice(&wire);
             if let Some(id) = id {
-                let _ = self.requests.begin(&mut self.slots, id, Awaits::PubAck, place);
+                let _ = self.requests.begin(&mut self.slots, id, Awaits::PubAck, start as u32);
             }
             self.waiting.push(Entry { id, wire });
         }
@@ -91,7 +91,7 @@ impl World {
         let entry = self.sent.remove(which % self.sent.len());
         let found = self.requests.find(&self.slots, entry.id.unwrap()).unwrap();
         assert!(self.outbox.was_sent(found.place));
-        let start = self.outbox.offset(found.place);
+        let start = found.place as usize;
         assert_eq!(self.bytes[start..start + entry.wire.len()], entry.wire);
         self.outbox.release(&mut self.bytes, found.place);
         self.requests.end(&mut self.slots, found.index);

@@ -12,17 +12,18 @@ use mqtt_core::{
 
 type Client = StaticClient<1024, 8>;
 
+/// Constant, so that no code runs to build it.
+const OPTIONS: Options<'static> = Options::new("boiler-7")
+    .version(Version::Auto)
+    .clean_session(false)
+    .will(Will::new(topic!("boiler/7/state"), b"gone").qos(QoS::AtLeastOnce).retain(true))
+    .login(Login::new("boiler", Some(b"secret")))
+    .receive_capacity(256)
+    .manual_acknowledge(true);
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let will = Will::new(topic!("boiler/7/state"), b"gone").qos(QoS::AtLeastOnce).retain(true);
-    let options = Options::new("boiler-7")
-        .version(Version::Auto)
-        .clean_session(false)
-        .will(will)
-        .login(Login::new("boiler", Some(b"secret")))
-        .receive_capacity(256)
-        .manual_acknowledge(true);
-    if let Ok(mut client) = Client::new_static(&options) {
+    if let Ok(mut client) = Client::new_static(&OPTIONS) {
         run(&mut client);
     }
     loop {}
