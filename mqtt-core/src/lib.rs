@@ -17,6 +17,8 @@ mod machine;
 mod options;
 mod reconnect;
 mod session;
+#[cfg(feature = "bytes")]
+mod shared;
 mod time;
 mod timers;
 pub mod topic;
@@ -33,5 +35,7 @@ pub use event::{
 pub use options::{Options, Version};
 pub use reconnect::Reconnect;
 pub use session::{Slot, Subscription};
+#[cfg(feature = "bytes")]
+pub use shared::SharedMessage;
 pub use time::Instant;
 pub use topic::{Filter, Topic, TopicError};

@@ -1,5 +1,7 @@
 //! Ids and handles against plain sets.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::{collections::BTreeMap, vec, vec::Vec};
 
 use proptest::prelude::*;

@@ -1,6 +1,11 @@
 //! The client against a scripted peer in virtual time: one property a test, named for it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests fail by panicking"
+)]
 
 mod broken_peer;
 mod connecting;

@@ -1,5 +1,7 @@
 //! The arena against a list of packets.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 use std::{vec, vec::Vec};
 
 use proptest::prelude::*;
