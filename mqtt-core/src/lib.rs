@@ -1,4 +1,8 @@
-//! MQTT 3.1 / 3.1.1 client as a sans-IO state machine.
+#![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "std"),
+    doc = "MQTT 3.1 / 3.1.1 client as a sans-IO state machine: start with [`Client`]."
+)]
 #![no_std]
 #![forbid(unsafe_code)]
 
