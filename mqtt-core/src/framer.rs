@@ -44,8 +44,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
 
     /// The free room to read into; empty only where [`input`](Self::input) fills the whole buffer.
     ///
-    /// Moves the input to the front where at least as many bytes have been consumed as that moves, or where else
-    /// nothing would be free. So each byte is moved once on average, as long as packets are small beside the buffer.
+    /// Moves the input to the front where that more than doubles the room and moves no more bytes than have been
+    /// consumed since it was last done, or where else nothing would be free. So each byte is moved at most once on
+    /// average, and small packets in a large buffer hardly ever; only a buffer that is kept full and consumed in small
+    /// steps costs more.
     pub fn space(&mut self) -> &mut [u8] {
         let buffer = self.buffer.as_mut();
         self.end = self.end.min(buffer.len());
@@ -53,10 +55,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-        } else if self.start >= self.end - self.start || self.end == buffer.len() {
+        }
+        let (room, input) = (buffer.len() - self.end, self.end - self.start);
+        if room == 0 || (self.start > room && self.start >= input) {
             buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
             self.start = 0;
+            self.end = input;
         }
         buffer.get_mut(self.end..).unwrap_or_default()
     }

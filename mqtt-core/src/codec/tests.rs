@@ -156,15 +156,20 @@ proptest! {
     }
 
     #[test]
-    fn any_head_of_a_publish_is_found_wrong_without_its_payload(
+    fn any_head_of_a_publish_is_judged_as_the_whole_is(
         first in 0x30..=0x3F_u8,
-        remaining in 0..40_usize,
-        body in collection::vec(any::<u8>(), 0..40),
+        body in collection::vec(prop_oneof![0..3_u8, any::<u8>()], 0..40),
     ) {
-        let early = PublishHead::decode(first, remaining, &body);
-        if let Some(whole) = body.get(..remaining) {
-            let late = Publish::decode(first, whole);
-            assert_eq!(early.map(|head| head.unwrap().topic), late.map(|publish| publish.topic));
+        let whole = Publish::decode(first, &body);
+        for len in 0..=body.len() {
+            match PublishHead::decode(first, body.len(), &body[..len]) {
+                Ok(Some(head)) => {
+                    let payload_len = whole.map(|publish| publish.payload.len());
+                    prop_assert_eq!(Ok(head.payload_len), payload_len);
+                }
+                Ok(None) => prop_assert!(len < body.len()),
+                Err(violation) => prop_assert_eq!(Err(violation), whole, "{} bytes", len),
+            }
         }
     }
 
@@ -329,6 +334,37 @@ fn granted_codes_are_read_by_index_and_in_order() {
     assert_eq!(granted.get(0), Some(Some(QoS::ExactlyOnce)));
     assert_eq!(granted.get(1), Some(None));
     assert_eq!(granted.get(3), None);
+}
+
+#[test]
+fn requests_that_ask_for_something_else_are_not_equal() {
+    let [a, b] = ["a", "b"].map(|text| codec::Filter::new(text).unwrap());
+    let [one, two] = [1, 2].map(|id| super::PacketId::new(id).unwrap());
+    let pairs = [(a, QoS::AtMostOnce), (b, QoS::AtMostOnce), (a, QoS::AtLeastOnce)];
+    let subscribe = codec::Subscribe::new(one, &pairs[..1]);
+    let mut again = subscribe;
+    again.dup = true;
+    for other in [
+        codec::Subscribe::new(two, &pairs[..1]),
+        again,
+        codec::Subscribe::new(one, &pairs[1..2]),
+        codec::Subscribe::new(one, &pairs[2..]),
+        codec::Subscribe::new(one, &pairs[..2]),
+    ] {
+        assert_ne!(subscribe, other);
+    }
+    let filters = [a, b];
+    let unsubscribe = codec::Unsubscribe::new(one, &filters[..1]);
+    let mut again = unsubscribe;
+    again.dup = true;
+    for other in [
+        codec::Unsubscribe::new(two, &filters[..1]),
+        again,
+        codec::Unsubscribe::new(one, &filters[1..]),
+        codec::Unsubscribe::new(one, &filters),
+    ] {
+        assert_ne!(unsubscribe, other);
+    }
 }
 
 #[test]
