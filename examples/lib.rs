@@ -1,1 +1,20 @@
-//! The examples are the files beside this package's manifest.
+//! What the examples share; the examples are the files beside this package's manifest.
+//!
+//! - `quickstart`: two clients talk through a broker, every packet is told.
+//! - `pub`, `sub`: clients for daily use, with the options of `mosquitto_pub` and `mosquitto_sub`.
+//!
+//! ```sh
+//! cargo run --release --example quickstart
+//! cargo run --release --example sub -- -h localhost -t 'a/#' -v
+//! cargo run --release --example pub -- -h localhost -t a/b -m hello -q 1
+//! ```
+
+pub mod account;
+pub mod arguments;
+pub mod common;
+pub mod connection;
+pub mod describe;
+pub mod format;
+pub mod print;
+pub mod transport;
+pub mod url;

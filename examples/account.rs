@@ -1,0 +1,270 @@
+//! A readable account of the packets that pass, decoded from the very bytes.
+//!
+//! [`Account`] writes lines; a [`Conversation`] belongs to one connection and makes a line of each packet, in either
+//! direction. It decodes what was really read and written, so the account cannot differ from what the broker saw.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use mqtt_core::{
+    Protocol, Violation,
+    codec::{Decoded, Header, Packet, PacketType, PublishHead},
+};
+
+use crate::describe;
+
+/// A longer PUBLISH is told without its payload, and not kept until it is whole.
+const KEPT_WHOLE: usize = 1024;
+
+/// Writes lines: seconds since the start, who, what.
+#[derive(Clone)]
+pub struct Account {
+    name: String,
+    start: Instant,
+    print: fn(&str),
+    packets: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    /// The account of the client called `name`; time starts now. Each line goes to `print`.
+    #[must_use]
+    pub fn new(name: &str, print: fn(&str)) -> Self {
+        Self { name: name.into(), start: Instant::now(), print, packets: Arc::default() }
+    }
+
+    /// The account of another client, with the same clock, printer and count of packets.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
+    }
+
+    /// Tells something that is no packet.
+    pub fn tell(&self, what: &str) {
+        let seconds = self.start.elapsed().as_secs_f64();
+        (self.print)(&format!("{seconds:7.3} s  {:<6} {what}", self.name));
+    }
+
+    /// Packets told so far.
+    #[must_use]
+    pub fn packets(&self) -> usize {
+        self.packets.load(Ordering::Relaxed)
+    }
+}
+
+/// The two directions of one connection; clones share it.
+#[derive(Clone, Debug)]
+pub struct Conversation(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    account: Account,
+    /// What the CONNECT said.
+    protocol: Protocol,
+    sent: Stream,
+    received: Stream,
+    closed: bool,
+}
+
+impl Conversation {
+    /// A new connection in `account`.
+    #[must_use]
+    pub fn new(account: &Account) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            account: account.clone(),
+            protocol: Protocol::V311,
+            sent: Stream::default(),
+            received: Stream::default(),
+            closed: false,
+        })))
+    }
+
+    /// Sends through `send`, which says how much it sent, and tells that. An answer cannot be told before.
+    ///
+    /// # Errors
+    ///
+    /// That of `send`.
+    pub fn send<E>(
+        &self,
+        bytes: &[u8],
+        send: impl FnOnce(&[u8]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let mut state = self.lock();
+        let count = send(bytes)?;
+        let State { account, protocol, sent, .. } = &mut *state;
+        sent.take(bytes.get(..count).unwrap_or(bytes), protocol, |line| tell(account, "->", line));
+        Ok(count)
+    }
+
+    /// Tells what was received.
+    pub fn received(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        let State { account, protocol, received, .. } = &mut *state;
+        received.take(bytes, protocol, |line| tell(account, "<-", line));
+    }
+
+    /// Tells the end of the connection, as it was found out first: closed `by` whom.
+    pub fn closed(&self, by: &str) {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.closed, true) {
+            state.account.tell(&format!("-- connection closed by {by}"));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tell(account: &Account, arrow: &str, line: Result<String, Violation>) {
+    match line {
+        Ok(line) => {
+            account.packets.fetch_add(1, Ordering::Relaxed);
+            account.tell(&format!("{arrow} {line}"));
+        }
+        Err(violation) => {
+            account.tell(&format!("{arrow} no packet: {violation} [{}]", violation.statement()));
+        }
+    }
+}
+
+/// One direction: the packet that is not whole yet.
+#[derive(Debug, Default)]
+struct Stream {
+    pending: Vec<u8>,
+    /// Bytes to come of a payload that is not shown.
+    skip: usize,
+    /// Nothing can be made of what follows a broken rule.
+    broken: bool,
+}
+
+/// What the front of the pending bytes is.
+struct Told {
+    line: String,
+    /// Bytes that the packet takes, of which some may be still to come.
+    len: usize,
+}
+
+impl Stream {
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        protocol: &mut Protocol,
+        mut each: impl FnMut(Result<String, Violation>),
+    ) {
+        if self.broken {
+            return;
+        }
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        self.pending.extend(bytes.iter().skip(skipped));
+        let mut done = 0;
+        while let Some(rest) = self.pending.get(done..).filter(|rest| !rest.is_empty()) {
+            match front(rest, protocol) {
+                Ok(Some(Told { line, len })) => {
+                    each(Ok(line));
+                    self.skip = len.saturating_sub(rest.len());
+                    done += len - self.skip;
+                }
+                Ok(None) => break,
+                Err(violation) => {
+                    each(Err(violation));
+                    self.broken = true;
+                    break;
+                }
+            }
+        }
+        self.pending.drain(..done);
+    }
+}
+
+/// The packet at the front of `bytes`; `None` while too little of it is there.
+fn front(bytes: &[u8], protocol: &mut Protocol) -> Result<Option<Told>, Violation> {
+    let Some(header) = Header::decode(bytes)? else { return Ok(None) };
+    let len = header.frame_len();
+    if len > KEPT_WHOLE && PacketType::from_first(header.first())? == PacketType::Publish {
+        let body = bytes.get(header.header_len()..).unwrap_or_default();
+        let head = PublishHead::decode(header.first(), header.remaining(), body)?;
+        return Ok(head.map(|head| Told { line: describe::publish_head(&head), len }));
+    }
+    match Packet::decode(bytes, *protocol)? {
+        Decoded::NeedMore(_) => Ok(None),
+        Decoded::Packet { packet, len } => {
+            if let Packet::Connect(connect) = &packet {
+                *protocol = connect.protocol;
+            }
+            Ok(Some(Told { line: describe::packet(&packet), len }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_core::{Publish, topic};
+
+    use super::*;
+
+    /// What is told of `bytes` when they come in pieces of `piece` bytes.
+    fn told(bytes: &[u8], piece: usize) -> Vec<String> {
+        let (mut stream, mut protocol, mut lines) = (Stream::default(), Protocol::V311, Vec::new());
+        for part in bytes.chunks(piece) {
+            stream.take(part, &mut protocol, |line| {
+                lines.push(line.unwrap_or_else(|violation| violation.statement().into()));
+            });
+        }
+        lines
+    }
+
+    #[test]
+    fn packets_are_told_wherever_the_stream_is_cut() {
+        let payload = [b'x'; 3000];
+        let mut bytes = vec![0x20, 2, 0, 0, 0xD0, 0];
+        for payload in [&payload[..10], &payload[..]] {
+            let publish = Publish::new(topic!("t"), payload);
+            let start = bytes.len();
+            bytes.resize(start + publish.encoded_len().expect("it has a form"), 0);
+            let room = bytes.get_mut(start..).expect("just made");
+            publish.encode(room).expect("it has room");
+        }
+        bytes.extend([0x40, 2, 0, 9]);
+        let whole = [
+            "CONNACK accepted, session new",
+            "PINGRESP",
+            "PUBLISH \"t\", QoS 0, 10 bytes: \"xxxxxxxxxx\"",
+            "PUBLISH \"t\", QoS 0, 3000 bytes",
+            "PUBACK id 9",
+        ];
+        for piece in [1, 2, 3, 7, 100, bytes.len()] {
+            assert_eq!(told(&bytes, piece), whole, "{piece} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn a_broken_rule_is_told_once_and_ends_the_account() {
+        assert_eq!(told(&[0xD0, 0, 0xF0, 0, 0xD0, 0], 1), ["PINGRESP", "MQTT-4.8.0-1"]);
+    }
+
+    #[test]
+    fn the_version_of_the_connect_counts_for_what_follows() {
+        // MQTT 3.1 allows DUP in a SUBSCRIBE.
+        let subscribe = [0x8A, 6, 0, 1, 0, 1, b'a', 0];
+        let connect = b"\x10\x0F\0\x06MQIsdp\x03\x02\0\0\0\x01c";
+        let lines = told(&[&connect[..], &subscribe].concat(), 5);
+        assert_eq!(
+            lines.last().map(String::as_str),
+            Some("SUBSCRIBE id 1: \"a\" at QoS 0, again (DUP)")
+        );
+        assert_eq!(told(&subscribe, 5), ["MQTT-2.2.2-2"]);
+    }
+}

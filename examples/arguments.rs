@@ -1,0 +1,186 @@
+//! Reading the command line: options as typed, values by kind, errors that name the option.
+
+use std::{ffi::OsString, str::FromStr};
+
+use lexopt::Arg;
+use mqtt_core::{Filter, QoS, Topic, TopicError};
+use thiserror::Error;
+
+/// What is wrong with the command line.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UsageError {
+    /// There is no such option.
+    #[error("unknown option {0}")]
+    Unknown(String),
+    /// Something that is neither an option nor the value of one.
+    #[error("unexpected argument {0:?}")]
+    Unexpected(String),
+    /// An option with a wrong value.
+    #[error("option {option}: {problem}")]
+    Value {
+        /// The option as typed.
+        option: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Options that do not go together, or one that is missing.
+    #[error("{0}")]
+    Together(&'static str),
+}
+
+/// The command line, read from its front.
+#[derive(Debug)]
+pub struct Arguments {
+    parser: lexopt::Parser,
+    option: String,
+}
+
+impl Arguments {
+    /// That of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self { parser: lexopt::Parser::from_env(), option: String::new() }
+    }
+
+    /// These, without a program name.
+    pub fn new(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        Self { parser: lexopt::Parser::from_args(arguments), option: String::new() }
+    }
+
+    /// The next option with its dashes, such as `-q` or `--qos`; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::Unexpected`], or a value after an option that has none.
+    pub fn option(&mut self) -> Result<Option<String>, UsageError> {
+        self.option = match self.parser.next() {
+            Ok(None) => return Ok(None),
+            Ok(Some(Arg::Short(letter))) => format!("-{letter}"),
+            Ok(Some(Arg::Long(name))) => format!("--{name}"),
+            Ok(Some(Arg::Value(value))) => {
+                return Err(UsageError::Unexpected(value.to_string_lossy().into_owned()));
+            }
+            Err(error) => return Err(self.wrong(error)),
+        };
+        Ok(Some(self.option.clone()))
+    }
+
+    /// The value of the option: any bytes.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn bytes(&mut self) -> Result<Vec<u8>, UsageError> {
+        match self.parser.value() {
+            Ok(value) => Ok(value.into_encoded_bytes()),
+            Err(_) => Err(self.wrong("a value is missing")),
+        }
+    }
+
+    /// The value of the option: text.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not UTF-8.
+    pub fn text(&mut self) -> Result<String, UsageError> {
+        String::from_utf8(self.bytes()?).map_err(|_| self.wrong("the value is not UTF-8"))
+    }
+
+    /// The value of the option: a number, called `what` where it is none.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is another kind of value.
+    pub fn number<T: FromStr>(&mut self, what: &str) -> Result<T, UsageError> {
+        let text = self.text()?;
+        text.parse().map_err(|_| self.wrong(format!("{text:?} is not {what}")))
+    }
+
+    /// The value of the option: a QoS.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not 0, 1 or 2.
+    pub fn qos(&mut self) -> Result<QoS, UsageError> {
+        let text = self.text()?;
+        let qos = text.parse().ok().and_then(QoS::from_bits);
+        qos.ok_or_else(|| self.wrong(format!("{text:?} is not a QoS: 0, 1 or 2")))
+    }
+
+    /// The value of the option: a topic name.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not a topic name.
+    pub fn topic(&mut self) -> Result<String, UsageError> {
+        let text = self.text()?;
+        self.checked(Topic::new(&text).err(), &text)?;
+        Ok(text)
+    }
+
+    /// The value of the option: a topic filter.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not a topic filter.
+    pub fn filter(&mut self) -> Result<String, UsageError> {
+        let text = self.text()?;
+        self.checked(Filter::new(&text).err(), &text)?;
+        Ok(text)
+    }
+
+    fn checked(&self, error: Option<TopicError>, text: &str) -> Result<(), UsageError> {
+        error.map_or(Ok(()), |error| Err(self.wrong(format!("{text:?}: {error}"))))
+    }
+
+    /// The option read last is wrong.
+    pub fn wrong(&self, problem: impl ToString) -> UsageError {
+        UsageError::Value { option: self.option.clone(), problem: problem.to_string() }
+    }
+
+    /// The option read last is none of those there are.
+    #[must_use]
+    pub fn unknown(&self) -> UsageError {
+        UsageError::Unknown(self.option.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The arguments after their first option.
+    fn after_option(arguments: &[&str]) -> Arguments {
+        let mut arguments = Arguments::new(arguments);
+        assert!(arguments.option().is_ok_and(|option| option.is_some()), "an option comes first");
+        arguments
+    }
+
+    #[test]
+    fn options_are_read_as_users_type_them() {
+        let mut arguments = Arguments::new(["-rq1", "--topic=a b", "-m", "-5"]);
+        assert_eq!(arguments.option(), Ok(Some("-r".into())));
+        assert_eq!(arguments.option(), Ok(Some("-q".into())));
+        assert_eq!(arguments.qos(), Ok(QoS::AtLeastOnce));
+        assert_eq!(arguments.option(), Ok(Some("--topic".into())));
+        assert_eq!(arguments.text(), Ok("a b".into()));
+        assert_eq!(arguments.option(), Ok(Some("-m".into())));
+        assert_eq!(arguments.bytes(), Ok(b"-5".to_vec()), "a value may look like an option");
+        assert_eq!(arguments.option(), Ok(None));
+    }
+
+    #[test]
+    fn errors_name_the_option_as_typed() {
+        let error = after_option(&["--qos", "3"]).qos().expect_err("3 is none");
+        assert_eq!(error.to_string(), "option --qos: \"3\" is not a QoS: 0, 1 or 2");
+        let error = after_option(&["-t", "a/#"]).topic().expect_err("a filter");
+        assert_eq!(error.to_string(), "option -t: \"a/#\": wildcard in a topic name");
+        let error = after_option(&["-p", "x"]).number::<u16>("a port").expect_err("a letter");
+        assert_eq!(error.to_string(), "option -p: \"x\" is not a port");
+        let error = after_option(&["-m"]).bytes().expect_err("nothing follows");
+        assert_eq!(error.to_string(), "option -m: a value is missing");
+        let error = Arguments::new(["hello"]).option().expect_err("no option");
+        assert_eq!(error.to_string(), "unexpected argument \"hello\"");
+    }
+}

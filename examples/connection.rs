@@ -1,0 +1,144 @@
+//! What `pub` and `sub` do about their connection: end where it cannot be made, go on where it broke, and say so.
+
+use std::io;
+
+use mqtt_core::{
+    Fatal, Protocol, Reason, Refusal, SessionStatus,
+    driver::blocking::{self, Client, Config, Connector, Events},
+};
+use thiserror::Error;
+
+use crate::{arguments::UsageError, common::Common, print};
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum ConnectionError {
+    /// The command line.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The settings are not possible.
+    #[error(transparent)]
+    Settings(blocking::Error),
+    /// The transport failed, in the words of the operating system.
+    #[error("{broker}: {error}")]
+    Transport {
+        /// Which broker.
+        broker: String,
+        /// What happened.
+        error: io::Error,
+    },
+    /// The connection was refused or ended.
+    #[error("{broker}: {reason}")]
+    Ended {
+        /// Which broker.
+        broker: String,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// A client, what it receives, and the eye on its connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Makes requests.
+    pub client: Client,
+    /// Receives.
+    pub events: Events,
+    /// To be told of `Event::Up` and `Event::Down`.
+    pub watch: Watch,
+}
+
+/// A client with the settings of `common`, and the sizes that `size` gives. It connects with the first event.
+///
+/// # Errors
+///
+/// [`ConnectionError::Usage`], [`ConnectionError::Settings`].
+pub fn open<'a>(
+    common: &'a Common,
+    size: impl FnOnce(Config<'a>) -> Config<'a>,
+    manual_acknowledge: bool,
+) -> Result<Connection, ConnectionError> {
+    let options = common.options()?.manual_acknowledge(manual_acknowledge);
+    let transport = common.transport();
+    let broker = transport.name(0);
+    let (client, events) =
+        size(Config::new(&options)).over(transport).map_err(ConnectionError::Settings)?;
+    let protocol = client.protocol();
+    let retries = u8::from(common.falls_back());
+    let watch = Watch { program: common.program(), broker, up: false, protocol, retries };
+    Ok(Connection { client, events, watch })
+}
+
+/// Follows a connection, and says on standard error what its user should know.
+#[derive(Debug)]
+pub struct Watch {
+    program: &'static str,
+    broker: String,
+    /// There was a connection before.
+    up: bool,
+    protocol: Protocol,
+    /// Attempts with another version that are left.
+    retries: u8,
+}
+
+impl Watch {
+    /// The broker accepted; whether that is the first time.
+    pub fn up(&mut self, session: SessionStatus) -> bool {
+        let first = !std::mem::replace(&mut self.up, true);
+        if !first {
+            let resumed = session == SessionStatus::Resumed;
+            let session = if resumed { "its session goes on" } else { "with a new session" };
+            self.say(&format!("connected again, {session}"));
+        }
+        first
+    }
+
+    /// The connection ended, or could not be made.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionError`] where there is no sense in trying again: the first attempt failed, or the broker refused
+    /// the client.
+    pub fn down(
+        &mut self,
+        reason: Reason,
+        client: &Client,
+        events: &Events,
+    ) -> Result<(), ConnectionError> {
+        if reason == Reason::Requested {
+            return Ok(());
+        }
+        let error = self.error(reason, events.last_error());
+        if !self.up {
+            let other = client.protocol() != self.protocol;
+            if other && self.retries > 0 {
+                self.retries -= 1;
+                return Ok(());
+            }
+            return Err(error);
+        }
+        if let Reason::Fatal(Fatal::Refused(refusal)) = reason {
+            if refusal != Refusal::ServerUnavailable {
+                return Err(error);
+            }
+        }
+        print::error(&format!("{}: {error}; connecting again", self.program));
+        Ok(())
+    }
+
+    /// A line about this broker on standard error.
+    pub fn say(&self, what: &str) {
+        print::error(&format!("{}: {}: {what}", self.program, self.broker));
+    }
+
+    fn error(&self, reason: Reason, last: Option<&blocking::Error>) -> ConnectionError {
+        let broker = self.broker.clone();
+        match (reason, last) {
+            (Reason::TransportClosed, Some(blocking::Error::Io { error, .. })) => {
+                let error = io::Error::new(error.kind(), error.to_string());
+                ConnectionError::Transport { broker, error }
+            }
+            _ => ConnectionError::Ended { broker, reason },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! TCP to one broker, with an account of the packets where one is wanted.
+
+use std::{
+    io::{self, Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
+use mqtt_core::driver::blocking::{Connector, Link, ReadHalf, WriteHalf};
+
+use crate::account::{Account, Conversation};
+
+/// How long a write may hold up everything else, as in `Link::tcp`.
+const WRITE_PATIENCE: Duration = Duration::from_millis(1);
+
+/// Opens connections to one broker.
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Where the packets are told; `None`: nowhere.
+    pub account: Option<Account>,
+}
+
+impl Connector for Tcp {
+    fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
+        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(stream) => return link(stream, self.account.as_ref()),
+                Err(error) => failed = error,
+            }
+        }
+        if let Some(account) = &self.account {
+            account.tell(&format!("-- no connection to {}: {failed}", self.name(endpoint)));
+        }
+        Err(failed)
+    }
+
+    fn name(&self, _endpoint: u8) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+fn link(stream: TcpStream, account: Option<&Account>) -> io::Result<Link> {
+    let Some(account) = account else { return Link::tcp(stream) };
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+    let conversation = Conversation::new(account);
+    account.tell(&format!("-- connection to {} open", stream.peer_addr()?));
+    let reader = Told { stream: stream.try_clone()?, conversation: conversation.clone() };
+    Ok(Link::new(reader, Told { stream, conversation }))
+}
+
+/// One half of a connection whose packets are told.
+struct Told {
+    stream: TcpStream,
+    conversation: Conversation,
+}
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        if count == 0 {
+            self.conversation.closed("the broker");
+        } else {
+            self.conversation.received(buffer.get(..count).unwrap_or_default());
+        }
+        Ok(count)
+    }
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self { stream, conversation } = self;
+        conversation.send(bytes, |bytes| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl ReadHalf for Told {
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        ReadHalf::set_read_timeout(&mut self.stream, timeout)
+    }
+}
+
+impl WriteHalf for Told {
+    fn close(&mut self) {
+        self.conversation.closed("the client");
+        WriteHalf::close(&mut self.stream);
+    }
+}
