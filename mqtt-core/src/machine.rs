@@ -259,18 +259,22 @@ impl Machine {
 
 impl<'a> Core<'a> {
     /// What to do next, most urgent first.
-    pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
-        if let Some(action) = self.time_outs(now) {
-            return action;
+    pub(crate) fn poll(self, now: Instant) -> Action<'a> {
+        let Self { machine, bytes, slots, .. } = self;
+        let quiet = machine.phase == Phase::Up && !machine.timers.may_be_due(now);
+        if !quiet || machine.inbound.is_owed() {
+            let mut core = Core { machine, bytes, slots, full: false };
+            if let Some(action) = core.time_outs(now) {
+                return action;
+            }
+            core.answer_settled();
         }
-        self.answer_settled();
-        let Self { machine, bytes, .. } = self;
         let ready = machine.ready(bytes);
         if ready.is_empty() { Action::Wait(machine.timers.next()) } else { Action::Transmit(ready) }
     }
 
     /// Carries out what is due by now.
-    fn time_outs(&mut self, now: Instant) -> Option<Action<'a>> {
+    fn time_outs(&mut self, now: Instant) -> Option<Action<'static>> {
         while let Some(timer) = self.machine.timers.due(now) {
             if let Some(endpoint) = self.time_out(timer, now) {
                 return Some(Action::Connect { endpoint });

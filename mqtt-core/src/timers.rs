@@ -71,9 +71,14 @@ impl Timers {
         *self = Self::new();
     }
 
+    /// Whether [`Timers::due`] is worth a call.
+    pub(crate) fn may_be_due(&self, now: Instant) -> bool {
+        now >= self.bound
+    }
+
     /// The most urgent deadline that has passed, cleared.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Timer> {
-        if now < self.bound { None } else { self.search(now) }
+        if self.may_be_due(now) { self.search(now) } else { None }
     }
 
     fn search(&mut self, now: Instant) -> Option<Timer> {

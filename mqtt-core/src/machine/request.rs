@@ -14,26 +14,14 @@ use crate::{
 /// Bytes of a SUBACK besides its codes, at the most: header and packet id.
 const SUBACK_OVERHEAD: usize = 7;
 
+/// Writes a request's packet, under its packet id if it has one, to the front of a slice; gives its length.
+type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, EncodeError>;
+
 impl Core<'_> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
-        let awaits = Awaits::of_publish(publish.qos);
-        let id = match awaits {
-            Some(_) => Some(self.next_id()?),
-            None => None,
-        };
         // [MQTT-3.3.1-1], [MQTT-3.3.1-2]: DUP only when it is sent again.
-        let packet = Publish { dup: false, id, ..*publish };
-        let len = packet.encoded_len()?;
-        self.reserve(len)?;
-        let start = self.machine.outbox.append(len, awaits.is_some());
-        if let Some(space) = self.bytes.get_mut(start..start + len) {
-            packet.encode(space)?;
-        }
-        Ok(match (awaits, id) {
-            (Some(awaits), Some(id)) => {
-                self.machine.requests.begin(self.slots, id, awaits, start as u32)
-            }
-            _ => self.machine.requests.begin_unacknowledged(),
+        self.request(Awaits::of_publish(publish.qos), &|id, space| {
+            Publish { dup: false, id, ..*publish }.encode(space)
         })
     }
 
@@ -49,10 +37,9 @@ impl Core<'_> {
         if needed > capacity {
             return Err(RequestError::TooManySubscriptions { needed, capacity });
         }
-        let id = self.next_id()?;
-        let packet = Subscribe::new(id, filters);
-        let handle =
-            self.ask(Awaits::SubAck, id, packet.encoded_len()?, |space| packet.encode(space))?;
+        let handle = self.request(Some(Awaits::SubAck), &|id, space| {
+            Subscribe::new(id.ok_or(EncodeError::PacketIdMissing)?, filters).encode(space)
+        })?;
         if keep {
             self.machine.subscriptions.expect(filters.len());
         }
@@ -60,24 +47,35 @@ impl Core<'_> {
     }
 
     pub(crate) fn unsubscribe(&mut self, filters: &[Filter<'_>]) -> Result<Handle, RequestError> {
-        let id = self.next_id()?;
-        let packet = Unsubscribe::new(id, filters);
-        self.ask(Awaits::UnsubAck, id, packet.encoded_len()?, |space| packet.encode(space))
+        self.request(Some(Awaits::UnsubAck), &|id, space| {
+            Unsubscribe::new(id.ok_or(EncodeError::PacketIdMissing)?, filters).encode(space)
+        })
     }
 
-    fn ask(
+    /// Accepts the packet that `encode` writes under the id it is given; it has one where it awaits an answer.
+    fn request(
         &mut self,
-        awaits: Awaits,
-        id: PacketId,
-        len: usize,
-        encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
+        awaits: Option<Awaits>,
+        encode: Encode<'_>,
     ) -> Result<Handle, RequestError> {
-        self.reserve(len)?;
-        let start = self.machine.outbox.append(len, true);
-        if let Some(space) = self.bytes.get_mut(start..start + len) {
-            encode(space)?;
-        }
-        Ok(self.machine.requests.begin(self.slots, id, awaits, start as u32))
+        let id = match awaits {
+            Some(_) => Some(self.next_id()?),
+            None => None,
+        };
+        let free = self.machine.outbox.free(self.bytes);
+        let len = match encode(id, self.machine.outbox.space(self.bytes, free)) {
+            Err(EncodeError::NoSpace { needed, .. }) => {
+                self.reserve(needed, free)?;
+                encode(id, self.machine.outbox.space(self.bytes, free))?
+            }
+            encoded => encoded?,
+        };
+        let start = self.machine.outbox.append(len, awaits.is_some());
+        let requests = &mut self.machine.requests;
+        Ok(match (awaits, id) {
+            (Some(awaits), Some(id)) => requests.begin(self.slots, id, awaits, start as u32),
+            _ => requests.begin_unacknowledged(),
+        })
     }
 
     /// The packet id of the next request that awaits an answer [MQTT-2.3.1-2].
@@ -88,17 +86,17 @@ impl Core<'_> {
             .ok_or(RequestError::WindowFull { in_flight: requests.in_flight() })
     }
 
-    /// Makes room for a request of `len` bytes, besides what answers may need.
-    fn reserve(&mut self, len: usize) -> Result<(), RequestError> {
-        let free = self.machine.outbox.free(self.bytes);
-        if len <= free && self.make_room(len) {
+    /// Makes room for a request of `needed` bytes, of which `free` may be used: not those that answers may need.
+    #[cold]
+    fn reserve(&mut self, needed: usize, free: usize) -> Result<(), RequestError> {
+        if needed <= free && self.make_room(needed) {
             return Ok(());
         }
         let capacity = self.machine.outbox.capacity(self.bytes);
-        Err(if len > capacity {
-            RequestError::TooLarge { needed: len, capacity }
+        Err(if needed > capacity {
+            RequestError::TooLarge { needed, capacity }
         } else {
-            RequestError::OutboxFull { needed: len, free }
+            RequestError::OutboxFull { needed, free }
         })
     }
 

@@ -105,6 +105,11 @@ impl Inbound {
         Delivery::new(id.get(), sequence)
     }
 
+    /// Whether the application has messages to acknowledge, or has acknowledged some that are not answered.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.owed != 0
+    }
+
     /// Whether the QoS 2 message `id` is still with the application: a broker that repeats it on the same
     /// connection, as 3.1 allows, gets its PUBREC when the application acknowledges.
     pub(crate) fn owes(&self, slots: &[Slot], id: PacketId) -> bool {

@@ -204,6 +204,12 @@ impl Outbox {
         bytes.len().saturating_sub(self.tail) >= len
     }
 
+    /// What is free at the tail, at most `limit` bytes.
+    pub(crate) fn space<'b>(&self, bytes: &'b mut [u8], limit: usize) -> &'b mut [u8] {
+        let end = self.tail.saturating_add(limit).min(bytes.len());
+        bytes.get_mut(self.tail..end).unwrap_or_default()
+    }
+
     /// Counts `len` bytes at the tail, which the caller has made room for and fills; gives where they start.
     pub(crate) fn append(&mut self, len: usize, until_answered: bool) -> usize {
         let start = self.tail;
@@ -233,9 +239,9 @@ impl Outbox {
                 Keep::UntilAnswered => {}
                 Keep::UntilSent => {
                     publishes += 1;
-                    self.live -= frame.len;
+                    self.live = self.live.saturating_sub(frame.len);
                 }
-                Keep::Answer | Keep::Hole => self.live -= frame.len,
+                Keep::Answer | Keep::Hole => self.live = self.live.saturating_sub(frame.len),
             }
             packets += 1;
             self.boundary += frame.len;
@@ -372,7 +378,7 @@ impl Outbox {
                 Keep::Answer => {
                     set_first(bytes, at, HOLE);
                     if !whole {
-                        self.live -= frame.len;
+                        self.live = self.live.saturating_sub(frame.len);
                     }
                 }
                 Keep::UntilAnswered if begun => {
@@ -415,7 +421,7 @@ impl Outbox {
             if lost {
                 requests.lose(slots, id_at(bytes, at, frame));
                 set_first(bytes, at, HOLE);
-                self.live -= frame.len;
+                self.live = self.live.saturating_sub(frame.len);
             } else if keep(frame.first) == Keep::UntilAnswered {
                 set_first(bytes, at, frame.first & !DUP);
             }
