@@ -63,6 +63,8 @@ pub(crate) struct Machine {
     failures: u32,
     endpoint_turn: u32,
     ping_sent: Option<Instant>,
+    /// When the CONNECT was sent: the first silence starts there.
+    connect_sent: Instant,
     preamble: Preamble,
     subscriptions: Subscriptions,
     outbox: Outbox,
@@ -72,6 +74,8 @@ pub(crate) struct Machine {
     /// Events about the connection that `receive` has still to give.
     down: Option<Reason>,
     connecting: Option<u8>,
+    /// The attempt was told to the driver before the end was.
+    connecting_first: bool,
     counters: Counters,
 }
 
@@ -125,6 +129,7 @@ impl Machine {
             failures: 0,
             endpoint_turn: 0,
             ping_sent: None,
+            connect_sent: Instant::from_millis(0),
             preamble,
             subscriptions: Subscriptions::new(start),
             outbox: Outbox::new(start),
@@ -133,6 +138,7 @@ impl Machine {
             stream: None,
             down: None,
             connecting: None,
+            connecting_first: false,
             counters: Counters::default(),
         })
     }
@@ -200,6 +206,7 @@ impl Machine {
     /// The connection is over, whoever ended it.
     fn ended(&mut self, reason: Reason, now: Instant) {
         self.down = Some(reason);
+        self.connecting_first = self.connecting.is_some();
         self.timers.clear_all();
         self.stream = None;
         self.ping_sent = None;
@@ -231,6 +238,8 @@ impl Machine {
         if !self.negotiating || !(refused || unanswered) {
             return false;
         }
+        // The same broker once more.
+        self.endpoint_turn = self.endpoint_turn.wrapping_sub(1);
         let newer = self.protocol == Protocol::V311;
         self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
         refused && newer
@@ -365,6 +374,7 @@ impl<'a> Core<'a> {
         match machine.phase {
             Phase::Handshake => {
                 machine.preamble.transmitted(count);
+                machine.connect_sent = now;
                 let packets = u32::from(machine.preamble.is_sent());
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
             }

@@ -84,11 +84,14 @@ impl Core<'_> {
     #[cold]
     fn report_next<'i>(&mut self) -> Option<Event<'i>> {
         let machine = &mut *self.machine;
+        if machine.down.is_none() || machine.connecting_first {
+            machine.connecting_first = false;
+            if let Some(endpoint) = machine.connecting.take() {
+                return Some(Event::Connecting { endpoint });
+            }
+        }
         if let Some(reason) = machine.down.take() {
             return Some(Event::Down(reason));
-        }
-        if let Some(endpoint) = machine.connecting.take() {
-            return Some(Event::Connecting { endpoint });
         }
         machine.requests.report(self.slots).map(|report| match report {
             Report::Sent(handle) => Event::Published(handle),
@@ -221,7 +224,7 @@ impl Core<'_> {
             return Ok(None);
         }
         machine.phase = Phase::Up;
-        machine.arm(Timer::KeepAlive, now);
+        machine.arm(Timer::KeepAlive, machine.connect_sent);
         machine.arm(Timer::Silence, now);
         let stable = u64::from(machine.reconnect.stable_millis());
         machine.timers.set(Timer::Stable, now.plus_millis(stable));

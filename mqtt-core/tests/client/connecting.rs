@@ -149,6 +149,41 @@ fn auto_falls_back_to_3_1_at_once_when_3_1_1_is_refused_and_remembers() {
 }
 
 #[test]
+fn auto_falls_back_at_the_same_broker() {
+    let reconnect = Reconnect::after(10).endpoints(2);
+    let mut script = Script::new(&Options::new("me").version(Version::Auto).reconnect(reconnect));
+    script.run();
+    script.hear(&[0x20, 2, 0, 1]);
+    let told = script.told();
+    assert_eq!((&*told[0], &*told[2]), ("connecting 0", "connecting 0"), "{told:?}");
+}
+
+#[test]
+fn an_attempt_is_told_before_its_end() {
+    let mut client = StaticClient::<100, 1>::new_static(&Options::new("me")).unwrap();
+    let now = Instant::default();
+    client.poll(now);
+    client.closed(now);
+    let mut told = Vec::new();
+    while let Some(event) = client.receive(&mut &[][..], now).unwrap() {
+        told.push(crate::script::tell(&event));
+    }
+    assert_eq!(told, ["connecting 0", "down: the transport closed"]);
+}
+
+#[test]
+fn the_end_of_a_connection_is_told_before_the_next_attempt() {
+    let mut script = Script::up(&Options::new("me").reconnect(Reconnect::after(1)));
+    let now = script.now();
+    script.client.closed(now);
+    script.later(10);
+    let now = script.now();
+    script.client.poll(now);
+    script.run();
+    assert_eq!(script.told(), ["down: the transport closed", "connecting 0"]);
+}
+
+#[test]
 fn auto_tries_3_1_after_a_close_without_a_connack() {
     let mut script = Script::new(&Options::new("me").version(Version::Auto));
     script.run();

@@ -21,6 +21,16 @@ fn a_silent_client_pings_before_the_keep_alive_runs_out() {
     }
 }
 
+/// [MQTT-3.1.2-23]: the time until the CONNACK counts as well.
+#[test]
+fn the_keep_alive_runs_from_the_connect() {
+    let mut script = Script::new(&options());
+    script.run();
+    script.later(15_000);
+    script.hear(crate::script::ACCEPTED);
+    assert_eq!(script.run(), Instant::from_millis(30_000));
+}
+
 /// M7
 #[test]
 fn whoever_sends_something_else_does_not_ping() {

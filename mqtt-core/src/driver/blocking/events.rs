@@ -163,8 +163,8 @@ impl Events {
                         continue;
                     }
                 };
-                // What was sent made room for answers to what is already here.
-                if !self.buffer.input().is_empty() && state.client.counters().bytes_out != before {
+                // What was sent may be an event, and made room for answers to what is already here.
+                if state.client.counters().bytes_out != before {
                     continue;
                 }
                 if give_up {
