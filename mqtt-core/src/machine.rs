@@ -60,8 +60,8 @@ pub(crate) struct Machine {
     /// The broker should have a session for this client.
     has_session: bool,
     /// Attempts since a connection was last stable.
-    failures: u32,
-    endpoint_turn: u32,
+    failures: u16,
+    endpoint_turn: u16,
     ping_sent: Option<Instant>,
     /// When the CONNECT was sent: the first silence starts there.
     connect_sent: Instant,
@@ -214,9 +214,9 @@ impl Machine {
             None
         } else if self.negotiate(reason) {
             // The broker said what is wrong, and the other version is at hand: no reason to wait.
-            self.reconnect.delay(self.failures).map(|_| 0)
+            self.reconnect.delay(self.failures.into()).map(|_| 0)
         } else {
-            self.reconnect.delay(self.failures)
+            self.reconnect.delay(self.failures.into())
         };
         self.leave = false;
         self.failures = self.failures.saturating_add(1);
@@ -306,7 +306,7 @@ impl<'a> Core<'a> {
         let machine = &mut *self.machine;
         match (timer, machine.phase) {
             (Timer::Reconnect, Phase::Waiting) => {
-                let endpoint = machine.reconnect.endpoint(machine.endpoint_turn);
+                let endpoint = machine.reconnect.endpoint(machine.endpoint_turn.into());
                 machine.endpoint_turn = machine.endpoint_turn.wrapping_add(1);
                 machine.phase = Phase::Opening;
                 machine.connecting = Some(endpoint);
