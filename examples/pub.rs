@@ -58,7 +58,7 @@ const WINDOW: usize = 1024;
 /// `max_inflight_messages`.
 const WINDOW_QOS_2: usize = 20;
 /// How long to wait for room before looking again.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How long to wait for an event at QoS 0: nothing comes in that would tell of a message that another thread sent.
 const LOOK_FOR_SENT: Duration = Duration::from_millis(10);
 

@@ -180,8 +180,9 @@ fn run(order: &Order) -> Result<End, Error> {
                 output.abandon();
                 watch.down(reason, &client, &events)?;
             }
-            Some(Event::Subscribed { granted, .. } | Event::Renewed { granted, .. }) => {
-                check_granted(common, granted, &watch)?;
+            Some(Event::Subscribed { granted, .. }) => check_granted(common, granted, &watch)?,
+            Some(Event::Renewed { granted, .. }) if granted.iter().any(|code| code.is_none()) => {
+                watch.say("a subscription was refused when it was made again");
             }
             Some(Event::Message(message)) => output.take(&message)?,
             Some(Event::MessageStart(start)) => output.begin(&start),

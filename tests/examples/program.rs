@@ -1,0 +1,180 @@
+//! The examples as processes: built where that is due, started, awaited.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::SystemTime;
+use std::{env, fs, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+use system_tests::{Lines, SOON};
+
+/// An example to be run.
+pub(crate) struct Example {
+    command: Command,
+    input: Vec<u8>,
+}
+
+impl Example {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut command = Command::new(built(name));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, input: Vec::new() }
+    }
+
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub(crate) fn broker(self, address: SocketAddr) -> Self {
+        self.args(&["-h", &address.ip().to_string(), "-p", &address.port().to_string()])
+    }
+
+    /// What it reads on standard input.
+    pub(crate) fn input(mut self, bytes: &[u8]) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    pub(crate) fn start(self) -> Running {
+        let Self { mut command, input } = self;
+        let mut child = command.spawn().expect("it was built");
+        let mut stdin = child.stdin.take().expect("standard input is piped");
+        // A program that ends early does not read it all; its exit status tells.
+        thread::spawn(move || drop(stdin.write_all(&input)));
+        let out = child.stdout.take().expect("standard output is piped");
+        let err = Some(read_all(child.stderr.take().expect("standard error is piped")));
+        Running { child, out: Some(out), err }
+    }
+
+    /// Starts it, and waits until the broker has acknowledged its subscriptions.
+    pub(crate) fn subscribed(self, id: &str, log: &Lines) -> Running {
+        let running = self.args(&["-i", id]).start();
+        log.wait(&format!("Sending SUBACK to {id}"), SOON);
+        running
+    }
+
+    #[track_caller]
+    pub(crate) fn run(self) -> Done {
+        self.start().done()
+    }
+}
+
+/// A running example; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) out: Option<ChildStdout>,
+    err: Option<Receiver<Vec<u8>>>,
+}
+
+impl Running {
+    pub(crate) fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn done(mut self) -> Done {
+        let out = self.out.take().map(read_all);
+        let out = out.map(|out| out.recv_timeout(SOON).expect("the end of its standard output"));
+        let err = self.err.take().map(|err| err.recv_timeout(SOON).expect("the end of its errors"));
+        let status = self.child.wait().expect("it can be reaped").code();
+        let err = String::from_utf8_lossy(&err.unwrap_or_default()).into_owned();
+        Done { status, out: out.unwrap_or_default(), err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless the test is failing.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// How it ended, and what it wrote.
+pub(crate) struct Done {
+    pub(crate) status: Option<i32>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Done {
+    /// What it wrote to standard output; it succeeded and had nothing to say.
+    #[track_caller]
+    pub(crate) fn well(self) -> Vec<u8> {
+        assert_eq!((self.status, self.err.as_str()), (Some(0), ""));
+        self.out
+    }
+
+    #[track_caller]
+    pub(crate) fn text(self) -> String {
+        String::from_utf8(self.well()).expect("text")
+    }
+
+    /// The first line that it wrote to standard error; it failed and wrote nothing else.
+    #[track_caller]
+    pub(crate) fn failure(self) -> String {
+        assert_eq!((self.status, self.out.as_slice()), (Some(1), &b""[..]), "{}", self.err);
+        self.err.lines().next().unwrap_or_default().into()
+    }
+}
+
+/// All that `source` gives until its end, read on a thread of its own.
+fn read_all(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        source.read_to_end(&mut bytes).expect("a pipe can be read");
+        // Nobody waits when the test has failed.
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+/// The example's program, built where it is missing or older than what it is made from.
+fn built(name: &str) -> PathBuf {
+    let this = env::current_exe().expect("a process knows its program");
+    let profile_dir =
+        this.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
+    let program =
+        profile_dir.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sources = newest(&workspace.join("examples")).max(newest(&workspace.join("mqtt-core/src")));
+    if modified(&program).is_some_and(|built| Some(built) >= sources) {
+        return program;
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
+        None | Some("debug") => "dev",
+        Some(profile) => profile,
+    };
+    let output = Command::new(cargo)
+        .current_dir(workspace)
+        .args(["build", "--package", "mqtt-examples", "--examples", "--profile", profile])
+        .arg("--target-dir")
+        .arg(profile_dir.parent().expect("a profile lies in the target folder"))
+        .output()
+        .expect("cargo has built this test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|file| file.modified()).ok()
+}
+
+/// When the newest file under `folder` was written.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    fs::read_dir(folder)
+        .expect("a folder of the workspace")
+        .filter_map(|entry| {
+            let path = entry.expect("a folder can be read").path();
+            if path.is_dir() { newest(&path) } else { modified(&path) }
+        })
+        .max()
+}
