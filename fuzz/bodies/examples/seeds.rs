@@ -89,6 +89,13 @@ fn client_seeds() -> Seeds {
         ("acknowledge-late", program(manual, &[UP, &messages, LOSE, ACKNOWLEDGE, UP, &messages])),
         ("ping", program(clean, &[UP, SECONDS_66, HONEST, SECONDS_66, DRIVE])),
         ("ping-unanswered", program(clean, &[UP, SECONDS_66, DRIVE, &[5, 8, 0], DRIVE])),
+        (
+            "ping-unanswered-twice",
+            program(
+                settings(V311 | ALIVE | AGAIN),
+                &[UP, SECONDS_66, DRIVE, LOSE, UP, SECONDS_66, DRIVE, &[5, 8, 0], DRIVE],
+            ),
+        ),
         ("connect-timeout", program(kept, &[DRIVE, &[5, 12, 0], DRIVE, SECONDS_66, DRIVE])),
         ("connect-refused", program(kept, &[DRIVE, &[10, 0xFD], DRIVE, SECONDS_66, DRIVE])),
         ("connect-falls-back", program(settings(AUTO | AGAIN), &[DRIVE, &[10, 0xF9], DRIVE, UP])),

@@ -7,15 +7,17 @@
 mod input;
 mod link;
 mod session;
+mod settings;
 
 use mqtt_core::{
-    Action, Client, ConnectionState, Event, Fatal, Filter, Instant, Login, Options, Publish, QoS,
-    Reason, Reconnect, RequestError, Slot, Topic, Version, Will,
+    Action, Client, ConnectionState, Event, Fatal, Filter, Handle, Instant, Publish, QoS, Reason,
+    RequestError, Slot, Topic,
 };
 
 use input::Input;
 use link::{Link, Transport};
 use session::{Asked, Session};
+use settings::{PING_TIMEOUT, Settings};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
 const FILTERS: [&str; 6] =
@@ -36,71 +38,35 @@ pub fn client(data: &[u8]) {
 
 struct Run {
     client: Client<Vec<u8>, Vec<Slot>>,
+    settings: Settings,
+    /// Bytes of the outbox, at first.
+    free: usize,
     now: u64,
-    window: usize,
-    outbox: usize,
-    endpoints: u8,
-    keeps_alive: bool,
-    renews: bool,
-    /// Whether the driver asks for events after each step, as the documentation says.
-    tidy: bool,
+    /// When the client last sent something.
+    last_sent: u64,
+    /// The transport did not take all that there was.
+    unsent: bool,
     link: Link,
     session: Session,
 }
 
 impl Run {
     fn start(input: &mut Input<'_>) -> Option<Self> {
-        let (flags, more) = (input.byte(), input.byte());
-        let has = |bit: u8| flags & 1 << bit != 0;
-        let version = match flags & 3 {
-            0 => Version::V31,
-            1 => Version::Auto,
-            _ => Version::V311,
-        };
-        let (clean, manual, renews) = (has(2), has(3), has(4));
-        let keep_alive = if has(5) { u16::from(more >> 4) * 20 } else { 0 };
-        let endpoints = more & 3;
-        let reconnect = if has(6) {
-            Reconnect::after(100).at_most(5_000).seed(u32::from(more)).stable_after(1_000)
-        } else {
-            Reconnect::never()
-        };
-        let mut options = Options::new("fuzz")
-            .version(version)
-            .clean_session(clean)
-            .keep_alive(keep_alive)
-            .manual_acknowledge(manual)
-            .renew_subscriptions(renews)
-            .ping_on_silence(more & 4 != 0)
-            .connect_timeout(3_000)
-            .ping_timeout(2_000)
-            .max_packet(1_000)
-            .receive_capacity(16 + usize::from(input.byte() >> 2))
-            .reconnect(reconnect.endpoints(endpoints));
-        if has(7) {
-            let topic = Topic::new("will").ok()?;
-            options = options
-                .will(Will::new(topic, b"gone").qos(QoS::AtLeastOnce).retain(true))
-                .login(Login::new("user", Some(b"secret")));
-        }
-        let outbox = 40 + usize::from(input.byte()) * 3;
-        let window = usize::from(input.byte() % 9);
-        let client = Client::new(&options, vec![0xA5; outbox], vec![Slot::EMPTY; window]);
-        let Ok(client) = client else {
-            assert!(window == 0 || outbox < 128, "these settings are fine");
+        let settings = Settings::read(input);
+        let (outbox, slots) = (vec![0xA5; settings.outbox], vec![Slot::EMPTY; settings.window]);
+        let Ok(client) = Client::new(&settings.options, outbox, slots) else {
+            assert!(settings.window == 0 || settings.outbox < 128, "these settings are fine");
             return None;
         };
         Some(Self {
+            free: client.outbox_free(),
             client,
             now: 0,
-            window,
-            outbox,
-            endpoints,
-            keeps_alive: keep_alive != 0,
-            renews,
-            tidy: more & 8 != 0,
-            link: Link::new(clean, manual),
+            last_sent: 0,
+            unsent: false,
+            link: Link::new(settings.clean, settings.manual),
             session: Session::default(),
+            settings,
         })
     }
 
@@ -155,7 +121,7 @@ impl Run {
                 }
             }
         }
-        if self.tidy {
+        if self.settings.tidy {
             self.events();
         }
     }
@@ -163,9 +129,9 @@ impl Run {
     /// What holds between any two calls.
     fn check(&mut self) {
         assert_eq!(self.client.in_flight(), self.session.in_flight(), "one slot a request");
-        assert!(self.client.in_flight() <= self.window);
-        assert!(self.client.outbox_free() <= self.outbox);
-        if self.renews {
+        assert!(self.client.in_flight() <= self.settings.window);
+        assert!(self.client.outbox_free() <= self.settings.outbox);
+        if self.settings.renews {
             let kept = self.client.subscriptions();
             self.session.keeps(kept.map(|kept| (kept.filter.as_str(), kept.qos)));
         }
@@ -207,7 +173,7 @@ impl Run {
     fn request(
         &mut self,
         asked: Asked,
-        call: impl FnOnce(&mut Client<Vec<u8>, Vec<Slot>>) -> Result<mqtt_core::Handle, RequestError>,
+        call: impl FnOnce(&mut Client<Vec<u8>, Vec<Slot>>) -> Result<Handle, RequestError>,
     ) {
         let empty = asked.is_empty();
         let ready = self.ready();
@@ -223,16 +189,20 @@ impl Run {
                     (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
                 assert_eq!(after, before, "{error}");
                 match error {
-                    RequestError::WindowFull { in_flight } => assert_eq!(in_flight, self.window),
+                    RequestError::WindowFull { in_flight } => {
+                        assert_eq!(in_flight, self.settings.window)
+                    }
                     RequestError::OutboxFull { needed, free } => {
                         assert!(needed > free && free == before.1);
                     }
-                    RequestError::TooLarge { needed, capacity } => assert!(needed > capacity),
+                    RequestError::TooLarge { needed, capacity }
+                    | RequestError::TooManySubscriptions { needed, capacity } => {
+                        assert!(needed > capacity);
+                    }
                     RequestError::Encode(_) => assert!(empty, "{error}"),
-                    RequestError::Topic(_)
-                    | RequestError::TooManySubscriptions
-                    | RequestError::StaleDelivery
-                    | _ => panic!("no reason for {error}"),
+                    RequestError::Topic(_) | RequestError::StaleDelivery | _ => {
+                        panic!("no reason for {error}")
+                    }
                 }
             }
         }
@@ -276,16 +246,19 @@ impl Run {
             let listens = self.listens();
             let before = rest;
             let outcome = self.client.receive(&mut rest, self.instant());
-            let taken = before.len() - rest.len();
-            if listens {
-                let taken = before.get(..taken).expect("from the front");
-                self.link.took(taken, self.client.protocol(), &mut self.session);
-            }
+            let taken = before.get(..before.len() - rest.len()).expect("from the front");
+            let taken = if listens { taken } else { &[] };
+            let protocol = self.client.protocol();
             match outcome {
-                Ok(Some(event)) => self.event(event),
-                Ok(None) => break,
+                Ok(event) => {
+                    self.link.took(taken, protocol, &mut self.session);
+                    let Some(event) = event else { break };
+                    self.event(event);
+                }
                 Err(fatal) => {
-                    self.failed(fatal);
+                    self.link.failed(taken, protocol, &mut self.session);
+                    let close = Action::Close(Reason::Fatal(fatal));
+                    assert_eq!(self.client.poll(self.instant()), close);
                     break;
                 }
             }
@@ -298,19 +271,14 @@ impl Run {
 
     fn event(&mut self, event: Event<'_>) {
         if let Event::Connecting { endpoint } = event {
-            assert!(endpoint < self.endpoints.max(1));
+            assert!(endpoint < self.settings.endpoints.max(1));
         }
-        self.session.event(event, &mut self.link, self.tidy);
+        self.session.event(event, &mut self.link, self.settings.tidy);
     }
 
     /// Events that need no input.
     fn events(&mut self) {
         self.receive(0);
-    }
-
-    fn failed(&mut self, fatal: Fatal) {
-        assert_eq!(self.client.poll(self.instant()), Action::Close(Reason::Fatal(fatal)));
-        self.link.fail();
     }
 
     /// Carries out what `poll` says, of writing `count` bytes at the most; whether something was done.
@@ -319,12 +287,13 @@ impl Run {
         let action = self.client.poll(now);
         match action {
             Action::Connect { endpoint } => {
-                assert!(endpoint < self.endpoints.max(1));
+                assert!(endpoint < self.settings.endpoints.max(1));
                 self.link.opening();
                 true
             }
             Action::Close(reason) => {
                 assert_eq!(self.client.poll(now), Action::Close(reason), "until it is closed");
+                self.closes_well(reason);
                 self.closed();
                 true
             }
@@ -334,13 +303,29 @@ impl Run {
                 assert_eq!(self.client.poll(now), Action::Transmit(&bytes), "until it is sent");
                 let sent = bytes.get(..count.min(bytes.len())).unwrap_or_default();
                 self.client.transmitted(sent.len(), now);
-                self.link.sent(sent, self.client.protocol(), &mut self.session);
+                self.last_sent = if sent.is_empty() { self.last_sent } else { self.now };
+                self.unsent = sent.len() < bytes.len();
+                self.link.sent(sent, self.now, self.client.protocol(), &mut self.session);
                 !sent.is_empty()
             }
             Action::Wait(deadline) => {
+                self.unsent = false;
                 self.waits_well(deadline);
                 false
             }
+        }
+    }
+
+    /// A time-out that ends the connection has run out.
+    fn closes_well(&self, reason: Reason) {
+        let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
+        match reason {
+            Reason::Fatal(Fatal::PingTimeout) => {
+                assert!(stalled || self.link.misses_pong(self.now), "bytes flow, and no PINGREQ");
+            }
+            Reason::Fatal(Fatal::Stalled) => assert!(stalled, "bytes flow"),
+            Reason::Fatal(Fatal::ConnectTimeout) => assert!(!self.link.is_accepted()),
+            Reason::Requested | Reason::TransportClosed | Reason::Fatal(_) | _ => {}
         }
     }
 
@@ -355,7 +340,7 @@ impl Run {
         }
         let timed = match self.client.state() {
             ConnectionState::Stopped => false,
-            ConnectionState::Up => self.keeps_alive,
+            ConnectionState::Up => self.settings.keep_alive != 0,
             ConnectionState::Waiting
             | ConnectionState::Connecting
             | ConnectionState::Closing
@@ -364,12 +349,17 @@ impl Run {
         if timed && self.now < END_OF_TIME {
             assert_ne!(deadline, Instant::FAR_FUTURE, "in {:?}", self.client.state());
         }
+        if self.client.state() == ConnectionState::Up && self.settings.keep_alive != 0 {
+            // [MQTT-3.1.2-23]
+            let latest = self.last_sent.saturating_add(self.settings.keep_alive);
+            assert!(deadline.as_millis() <= latest || past(deadline), "silent for too long");
+        }
     }
 
     /// What a good driver does, until there is nothing to do at this time.
     fn drive(&mut self) {
         // What is written was asked for, or answers what was read; twice, should the link break.
-        let most = 4 * (self.outbox + self.link.arrived()) + 64;
+        let most = 4 * (self.settings.outbox + self.link.arrived()) + 64;
         for nth in 0.. {
             assert!(nth <= most, "actions without end");
             self.receive(usize::MAX);
@@ -381,8 +371,26 @@ impl Run {
             }
         }
         self.receive(usize::MAX);
-        if self.listens() && self.link.has_whole_packet() && self.ready().is_none() {
-            assert!(self.link.owes() >= self.window, "a packet that nobody takes");
+        if self.listens() && self.ready().is_none() {
+            let stuck = self.link.has_whole_packet() && self.link.owes() < self.settings.window;
+            assert!(!stuck, "a packet that nobody takes");
+            if self.client.state() == ConnectionState::Up {
+                self.all_is_sent();
+            }
+        }
+    }
+
+    fn all_is_sent(&mut self) {
+        // [MQTT-3.12.4-1]: at the end of time, never comes.
+        let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
+        assert!(!missed || self.link.is_delayed(), "no PINGRESP, and nothing happens");
+        if self.settings.renews {
+            self.session.has_renewed();
+        }
+        if self.session.outstanding() == 0 {
+            let kept = self.client.subscriptions();
+            let most: usize = kept.map(|kept| kept.filter.as_bytes().len() + 8).sum();
+            assert!(self.client.outbox_free() + most >= self.free, "the outbox is not empty");
         }
     }
 
@@ -434,7 +442,10 @@ impl Run {
         let now = self.instant();
         let open = matches!(self.client.state(), ConnectionState::Up | ConnectionState::Connecting);
         match open.then(|| self.client.poll(now))? {
-            Action::Transmit(bytes) => Some(bytes.to_vec()),
+            Action::Transmit(bytes) => {
+                self.unsent = true;
+                Some(bytes.to_vec())
+            }
             Action::Connect { .. } => panic!("connected already"),
             Action::Wait(_) | Action::Close(_) => None,
         }

@@ -8,7 +8,7 @@ use mqtt_core::{
     codec::{ConnAck, Decoded, Header, Packet, PacketType},
 };
 
-use super::{input::Input, session::Session, topic};
+use super::{input::Input, session::Session, settings::PING_TIMEOUT, topic};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -31,6 +31,9 @@ pub(super) struct Link {
     accepted: bool,
     /// Nothing more may be sent: DISCONNECT was, or the broker broke a rule.
     over: bool,
+    /// Since when a PINGRESP is due.
+    pinged: Option<u64>,
+    delayed: bool,
     last_publish: Option<u64>,
     last_release: Option<u64>,
     /// PUBACKs and PUBRECs, in the order of the messages that they answer.
@@ -69,6 +72,8 @@ impl Link {
             connect_sent: false,
             accepted: false,
             over: false,
+            pinged: None,
+            delayed: false,
             last_publish: None,
             last_release: None,
             due: VecDeque::new(),
@@ -98,9 +103,18 @@ impl Link {
         *self = Self { kept: self.kept, bytes_in, bytes_out, ..Self::new(self.clean, self.manual) };
     }
 
-    /// The connection has to be closed.
-    pub(super) fn fail(&mut self) {
-        self.over = true;
+    pub(super) const fn is_accepted(&self) -> bool {
+        self.accepted
+    }
+
+    /// Whether a PINGRESP has been due for longer than the client has patience.
+    pub(super) fn misses_pong(&self, now: u64) -> bool {
+        self.pinged.is_some_and(|at| now >= at.saturating_add(PING_TIMEOUT))
+    }
+
+    /// Whether nobody can tell how long a PINGRESP may take, since it may lie behind a large message.
+    pub(super) const fn is_delayed(&self) -> bool {
+        self.delayed
     }
 
     pub(super) fn check_counters(&self, counters: &Counters) {
@@ -137,6 +151,28 @@ impl Link {
             rest = behind;
         }
         self.taken = rest.to_vec();
+        self.delayed |= !rest.is_empty();
+    }
+
+    /// The client has taken these bytes and fails, perhaps because of the last packet. What matters afterwards are
+    /// the releases ahead of it, and one that is itself the cause changes nothing.
+    pub(super) fn failed(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+        self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
+        self.over = true;
+        self.taken.extend(bytes);
+        let taken = std::mem::take(&mut self.taken);
+        let mut rest = taken.as_slice();
+        while let Ok(Decoded::Packet { packet, len }) = Packet::decode(rest, protocol) {
+            if !self.accepted {
+                break;
+            }
+            if let Packet::PubRel { id, .. } = &packet {
+                session.forget(*id);
+            } else if let Packet::PubRec(id) = packet {
+                session.answered(PacketType::PubRec, id);
+            }
+            rest = rest.get(len..).unwrap_or_default();
+        }
     }
 
     fn took_packet(&mut self, packet: Packet<'_>, protocol: Protocol, session: &mut Session) {
@@ -149,7 +185,7 @@ impl Link {
                     Protocol::V31 => self.clean,
                 };
                 if new {
-                    session.renewed();
+                    session.begins_anew();
                 }
             }
             Packet::Publish(publish) => {
@@ -172,7 +208,8 @@ impl Link {
             Packet::PubComp(id) => session.answered(PacketType::PubComp, id),
             Packet::SubAck(suback) => session.answered(PacketType::SubAck, suback.id),
             Packet::UnsubAck(id) => session.answered(PacketType::UnsubAck, id),
-            Packet::PingResp => {}
+            // One that nobody asked for may count for a PINGREQ that waits to be sent.
+            Packet::PingResp => self.delayed |= self.pinged.take().is_none(),
             Packet::ConnAck(_)
             | Packet::Connect(_)
             | Packet::Subscribe(_)
@@ -202,7 +239,13 @@ impl Link {
     }
 
     /// The client has written these bytes.
-    pub(super) fn sent(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+    pub(super) fn sent(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+        protocol: Protocol,
+        session: &mut Session,
+    ) {
         assert!(bytes.is_empty() || self.transport == Transport::Open);
         assert!(bytes.is_empty() || !self.over, "nothing is sent any more");
         self.bytes_out = self.bytes_out.wrapping_add(bytes.len() as u32);
@@ -210,13 +253,19 @@ impl Link {
         let outgoing = std::mem::take(&mut self.outgoing);
         let mut rest = outgoing.as_slice();
         while let Some((packet, behind)) = next_packet(rest, protocol) {
-            self.sent_packet(packet, protocol, session);
+            self.sent_packet(packet, now, protocol, session);
             rest = behind;
         }
         self.outgoing = rest.to_vec();
     }
 
-    fn sent_packet(&mut self, packet: Packet<'_>, protocol: Protocol, session: &mut Session) {
+    fn sent_packet(
+        &mut self,
+        packet: Packet<'_>,
+        now: u64,
+        protocol: Protocol,
+        session: &mut Session,
+    ) {
         assert!(!self.over, "nothing after a DISCONNECT");
         let opening = matches!(packet, Packet::Connect(_));
         // [MQTT-3.1.0-1], [MQTT-3.1.0-2]: first, and once.
@@ -266,7 +315,10 @@ impl Link {
                 session.sent_unsubscribe(&unsubscribe);
                 self.reply_with(0xB0, unsubscribe.id, &[]);
             }
-            Packet::PingReq => self.replies.push_back(Reply::Packet(vec![0xD0, 0])),
+            Packet::PingReq => {
+                self.pinged.get_or_insert(now);
+                self.replies.push_back(Reply::Packet(vec![0xD0, 0]));
+            }
             Packet::Disconnect => self.over = true,
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 panic!("a client sent {packet:?}");

@@ -46,6 +46,8 @@ struct Request {
     /// Some of it may have been sent, all of it has been sent, in the broker's present session.
     begun: bool,
     whole: bool,
+    /// And that on this connection.
+    recently: bool,
     /// Its PUBREC came, as the one of this number.
     released: Option<u64>,
     /// Its session went while it was under way.
@@ -83,6 +85,9 @@ pub(super) struct Session {
     /// The last answer that the client took.
     answered: Option<(PacketType, PacketId)>,
     subscriptions: BTreeMap<String, QoS>,
+    /// What the broker's session lacks of them, and what was renewed on this connection.
+    lacking: BTreeMap<String, QoS>,
+    renewed: BTreeMap<String, QoS>,
     connection: Connection,
 }
 
@@ -120,9 +125,16 @@ impl Session {
             assert_ne!(request.handle, handle);
             assert!(id.is_none() || request.handle.packet_id() != id, "{id:?} is in use");
         }
-        let (number, begun, whole) = (self.accepted, false, false);
-        let request = Request { handle, number, asked, begun, whole, released: None, lost: false };
-        self.requests.push(request);
+        self.requests.push(Request {
+            handle,
+            number: self.accepted,
+            asked,
+            begun: false,
+            whole: false,
+            recently: false,
+            released: None,
+            lost: false,
+        });
         self.accepted += 1;
     }
 
@@ -154,6 +166,7 @@ impl Session {
         }
         request.begun = true;
         request.whole = true;
+        request.recently = true;
         request.number
     }
 
@@ -166,9 +179,10 @@ impl Session {
 
     pub(super) fn sent_subscribe(&mut self, subscribe: &Subscribe<'_>) {
         if subscribe.id.get() >= RENEWALS {
-            let kept = &self.subscriptions;
-            let mut filters = subscribe.filters();
-            assert!(filters.all(|(filter, _)| kept.contains_key(filter.as_str())));
+            for (filter, qos) in subscribe.filters() {
+                assert!(self.subscriptions.contains_key(filter.as_str()), "{filter} is not kept");
+                self.renewed.insert(filter.as_str().to_owned(), qos);
+            }
             return;
         }
         let request = self.under(subscribe.id).expect("a SUBSCRIBE for a request");
@@ -224,8 +238,9 @@ impl Session {
     }
 
     /// The broker has made a new session.
-    pub(super) fn renewed(&mut self) {
+    pub(super) fn begins_anew(&mut self) {
         self.seen.clear();
+        self.lacking.clone_from(&self.subscriptions);
         for request in &mut self.requests {
             let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
             request.lost = exactly_once && (request.whole || request.released.is_some());
@@ -239,6 +254,10 @@ impl Session {
     pub(super) fn disconnected(&mut self, outgoing: &[u8]) {
         self.expected = None;
         self.stream = None;
+        self.renewed.clear();
+        for request in &mut self.requests {
+            request.recently = false;
+        }
         let publish = outgoing.first().is_some_and(|first| first >> 4 == 3);
         if !publish {
             return;
@@ -273,7 +292,7 @@ impl Session {
                     retain: message.retain,
                     dup: message.dup,
                 };
-                self.deliver(incoming, message.delivery, link);
+                self.deliver(incoming, message.delivery, link, tidy);
             }
             Event::MessageStart(start) => {
                 let incoming = Incoming {
@@ -293,7 +312,7 @@ impl Session {
             Event::MessageEnd { delivery } => {
                 let (incoming, len) = self.stream.take().expect("a start before the end");
                 assert_eq!(incoming.payload.len(), len);
-                self.deliver(incoming, delivery, link);
+                self.deliver(incoming, delivery, link, tidy);
             }
             Event::Published(handle) => {
                 let request = self.ends(handle);
@@ -313,6 +332,7 @@ impl Session {
                 let Asked::Unsubscribe(filters) = &request.asked else { panic!("{request:?}") };
                 for filter in filters {
                     self.subscriptions.remove(*filter);
+                    self.lacking.remove(*filter);
                 }
                 let id = handle.packet_id().expect("an id");
                 self.was_answered(PacketType::UnsubAck, id);
@@ -336,7 +356,18 @@ impl Session {
         self.connection = to;
     }
 
-    fn deliver(&mut self, incoming: Incoming, delivery: Option<Delivery>, link: &mut Link) {
+    fn deliver(
+        &mut self,
+        incoming: Incoming,
+        delivery: Option<Delivery>,
+        link: &mut Link,
+        tidy: bool,
+    ) {
+        assert!(
+            !tidy || self.connection == Connection::Up,
+            "a message while {:?}",
+            self.connection
+        );
         let (expected, id) = self.expected.take().expect("a message that was sent");
         assert_eq!(incoming, expected);
         let Some(id) = id else { return assert_eq!(delivery, None) };
@@ -364,6 +395,7 @@ impl Session {
         for ((filter, qos), granted) in filters.into_iter().zip(granted.iter()) {
             if granted.is_some() {
                 self.subscriptions.insert(filter.to_owned(), qos);
+                self.lacking.remove(filter);
             }
         }
         self.was_answered(PacketType::SubAck, handle.packet_id().expect("an id"));
@@ -374,5 +406,11 @@ impl Session {
         let kept: BTreeMap<String, QoS> =
             kept.map(|(filter, qos)| (filter.to_owned(), qos)).collect();
         assert_eq!(kept, self.subscriptions);
+    }
+    /// The client has sent all that it had to.
+    pub(super) fn has_renewed(&mut self) {
+        for (filter, qos) in std::mem::take(&mut self.lacking) {
+            assert_eq!(self.renewed.get(&filter), Some(&qos), "{filter} was not renewed");
+        }
     }
 }

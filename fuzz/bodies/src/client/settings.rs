@@ -1,0 +1,74 @@
+//! What a run starts with: options and storage, from tiny to roomy.
+
+use mqtt_core::{Login, Options, QoS, Reconnect, Topic, Version, Will};
+
+use super::input::Input;
+
+/// In milliseconds.
+pub(super) const PING_TIMEOUT: u64 = 2_000;
+
+pub(super) struct Settings {
+    pub(super) options: Options<'static>,
+    /// Slots.
+    pub(super) window: usize,
+    /// Bytes.
+    pub(super) outbox: usize,
+    pub(super) endpoints: u8,
+    pub(super) clean: bool,
+    pub(super) manual: bool,
+    pub(super) renews: bool,
+    /// In milliseconds; 0: off.
+    pub(super) keep_alive: u64,
+    /// Whether the driver asks for events after each step, as the documentation says.
+    pub(super) tidy: bool,
+}
+
+impl Settings {
+    /// Takes five bytes.
+    pub(super) fn read(input: &mut Input<'_>) -> Self {
+        let (flags, more, capacity) = (input.byte(), input.byte(), input.byte());
+        let has = |bit: u8| flags & 1 << bit != 0;
+        let version = match flags & 3 {
+            0 => Version::V31,
+            1 => Version::Auto,
+            _ => Version::V311,
+        };
+        let (clean, manual, renews) = (has(2), has(3), has(4));
+        let keep_alive = if has(5) { u16::from(more >> 4) * 20 } else { 0 };
+        let reconnect = if has(6) {
+            Reconnect::after(100).at_most(5_000).seed(u32::from(more)).stable_after(1_000)
+        } else {
+            Reconnect::never()
+        };
+        let endpoints = more & 3;
+        let mut options = Options::new("fuzz")
+            .version(version)
+            .clean_session(clean)
+            .keep_alive(keep_alive)
+            .manual_acknowledge(manual)
+            .renew_subscriptions(renews)
+            .ping_on_silence(more & 4 != 0)
+            .connect_timeout(9_000)
+            .ping_timeout(PING_TIMEOUT as u32)
+            .max_packet(1_000)
+            .receive_capacity(16 + usize::from(capacity >> 2))
+            .reconnect(reconnect.endpoints(endpoints));
+        if has(7) {
+            let topic = Topic::new("will").expect("a name");
+            options = options
+                .will(Will::new(topic, b"gone").qos(QoS::AtLeastOnce).retain(true))
+                .login(Login::new("user", Some(b"secret")));
+        }
+        Self {
+            options,
+            outbox: 40 + usize::from(input.byte()) * 3,
+            window: usize::from(input.byte() % 9),
+            endpoints,
+            clean,
+            manual,
+            renews,
+            keep_alive: u64::from(keep_alive) * 1_000,
+            tidy: more & 8 != 0,
+        }
+    }
+}
