@@ -7,6 +7,7 @@
 //!   folder; it can be stopped, killed, frozen and started again.
 //! - [`Subscriber`], [`Publisher`] (`mosquitto_sub`, `mosquitto_pub`) and [`Paho`] (the Python client): what sits on the
 //!   other side.
+//! - [`Device`]: the client under test, with waits that have a limit.
 //! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for what no real peer would do.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
@@ -25,7 +26,10 @@
 //! assert_eq!(subscriber.next(SOON), Message::new("a/b", b"hi", QoS::AtLeastOnce, false));
 //! ```
 
+use mqtt_core::{Protocol, QoS, Reconnect, Version};
+
 mod broker;
+mod device;
 mod fake_broker;
 mod link;
 mod message;
@@ -35,10 +39,21 @@ mod process;
 mod tls;
 
 pub use broker::{Config, Mosquitto};
+pub use device::Device;
 pub use fake_broker::{Door, FakeBroker};
 pub use link::{Frame, Link};
 pub use message::{Message, content};
 pub use mosquitto_clients::{Publisher, RawSubscriber, Subscriber, SubscriberConfig};
 pub use paho::{Paho, PahoConfig};
-pub use process::{Lines, SOON};
+pub use process::{Lines, Program, SOON};
 pub use tls::Tunnel;
+
+/// All three, for loops.
+pub const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+/// Both versions: how it is asked for, what is spoken then.
+pub const BOTH_VERSIONS: [(Version, Protocol); 2] =
+    [(Version::V31, Protocol::V31), (Version::V311, Protocol::V311)];
+
+/// Connects again within a moment, for tests that break connections.
+pub const AGAIN_AT_ONCE: Reconnect = Reconnect::after(20).at_most(100);

@@ -53,6 +53,15 @@ impl Link {
         answer
     }
 
+    /// A second hold on the connection, for a thread that sends while another one receives.
+    ///
+    /// # Panics
+    /// When the system has no descriptor left.
+    #[must_use]
+    pub fn sender(&self) -> Self {
+        Self::new(self.stream.try_clone().expect("there are descriptors"), self.protocol)
+    }
+
     /// Sends a packet.
     ///
     /// # Panics
@@ -97,6 +106,7 @@ impl Link {
             match self.stream.write(rest) {
                 Ok(0) => break,
                 Ok(n) => sent += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_over(&error) || is_closed(&error) => break,
                 Err(error) => panic!("sending: {error}"),
             }
@@ -177,6 +187,8 @@ impl Link {
                 self.received.extend(part.into_iter().take(n));
                 Filled::More
             }
+            // A debugger was attached; the limit is looked at again.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Filled::More,
             Err(error) if is_over(&error) => Filled::TimeOut,
             Err(error) if is_closed(&error) => Filled::Closed,
             Err(error) => panic!("receiving: {error}"),

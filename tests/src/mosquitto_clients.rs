@@ -271,6 +271,16 @@ impl Publisher {
         assert!(status.success(), "mosquitto_pub: {status}\n{errors}");
     }
 
+    /// Publishes each of these lines as a message, over one connection, and waits until all are acknowledged.
+    ///
+    /// # Panics
+    /// As [`publish`](Self::publish).
+    #[track_caller]
+    pub fn publish_lines(&self, topic: &str, lines: &str, qos: QoS) {
+        let (status, errors) = self.run(&["-t", topic, "-q", level(qos), "-l"], lines.as_bytes());
+        assert!(status.success(), "mosquitto_pub: {status}\n{errors}");
+    }
+
     /// As [`publish`](Self::publish), but gives the exit status and what was said on standard error.
     ///
     /// # Panics
@@ -284,18 +294,22 @@ impl Publisher {
         qos: QoS,
         retain: bool,
     ) -> (ExitStatus, String) {
-        let mut command = client("mosquitto_pub", self.address);
-        command.args(&self.args).args(["-t", topic, "-q", level(qos)]);
         // It takes an empty input for none, and sends nothing.
-        command.arg(if payload.is_empty() { "-n" } else { "-s" });
-        if retain {
-            command.arg("-r");
-        }
+        let source = if payload.is_empty() { "-n" } else { "-s" };
+        let mut args = vec!["-t", topic, "-q", level(qos), source];
+        args.extend(retain.then_some("-r"));
+        self.run(&args, payload)
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str], input: &[u8]) -> (ExitStatus, String) {
+        let mut command = client("mosquitto_pub", self.address);
+        command.args(&self.args).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Process::spawn("mosquitto_pub", &mut command);
         let errors = process.stderr();
         // A program that ends early does not read it all; its exit status tells.
-        let _ = process.stdin().write_all(payload);
+        let _ = process.stdin().write_all(input);
         let status = process.ended(&errors, SOON);
         (status, errors.to_the_end(0, SOON).join("\n"))
     }

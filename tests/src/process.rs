@@ -82,6 +82,9 @@ impl Lines {
     }
 
     /// How many of the lines so far contain `text`.
+    ///
+    /// Lines are read some time after they were printed. The number is final for what comes before a line that was
+    /// awaited, and after the end of the program ([`Mosquitto::stop`](crate::Mosquitto::stop)).
     #[must_use]
     pub fn count(&self, text: &str) -> usize {
         lock(&self.shared.0).lines.iter().filter(|line| line.contains(text)).count()
@@ -221,6 +224,45 @@ impl Drop for Process {
         // Both fail only when it has been reaped already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program of this project in a process of its own, such as one that the test wants to kill.
+#[derive(Debug)]
+pub struct Program {
+    process: Process,
+    output: Lines,
+}
+
+impl Program {
+    /// Starts the program at `path`, which Cargo's `CARGO_BIN_EXE_…` names.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(path: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(path);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut process = Process::spawn(path, &mut command);
+        let output = process.stdout();
+        Self { process, output }
+    }
+
+    /// What it has said on standard output.
+    #[must_use]
+    pub fn output(&self) -> &Lines {
+        &self.output
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Stops it (SIGSTOP) until it is dropped.
+    pub fn freeze(&self) {
+        self.process.freeze();
     }
 }
 

@@ -1,0 +1,270 @@
+//! Messages of every QoS through a real broker, with an independent client on the other side (M3, M5): every pair of
+//! publish QoS and subscribe QoS, in both versions, order, and exactly-once hand-over in numbers.
+
+use std::thread;
+
+use mqtt_core::driver::blocking::Config as Sizes;
+use mqtt_core::{Event, Options, Protocol, QoS, Version};
+use system_tests::{
+    AGAIN_AT_ONCE, BOTH_VERSIONS, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher, SOON,
+    Subscriber,
+};
+
+/// One message for each of the nine pairs: topic, publish QoS, subscribe QoS.
+fn pairs() -> impl Iterator<Item = (String, QoS, QoS)> {
+    EVERY_QOS.into_iter().flat_map(|publish| {
+        EVERY_QOS
+            .into_iter()
+            .map(move |subscribe| (format!("pair/{publish:?}/{subscribe:?}"), publish, subscribe))
+    })
+}
+
+fn device(broker: &Mosquitto, id: &str, version: Version) -> Device {
+    Device::connect(broker.address(), &Options::new(id).version(version))
+}
+
+#[test]
+fn a_device_receives_every_qos_pair_from_mosquitto_pub_at_the_lower_qos() {
+    let broker = Mosquitto::start();
+    for (version, protocol) in BOTH_VERSIONS {
+        let mut device = device(&broker, &format!("{version:?}"), version);
+        for (topic, publish, subscribe) in pairs() {
+            assert_eq!(device.subscribe(&topic, subscribe), [Some(subscribe)]);
+            Publisher::new(&broker, "pub").version(protocol).publish(&topic, b"hi", publish, false);
+            let expected = Message::new(&topic, b"hi", publish.min(subscribe), false);
+            assert_eq!(device.message(), expected, "{version:?}");
+        }
+        device.disconnect();
+    }
+}
+
+#[test]
+fn mosquitto_sub_receives_every_qos_pair_from_a_device_at_the_lower_qos() {
+    let broker = Mosquitto::start();
+    for (version, protocol) in BOTH_VERSIONS {
+        let mut device = device(&broker, &format!("{version:?}"), version);
+        for subscribe in EVERY_QOS {
+            let filter = format!("pair/+/{subscribe:?}");
+            let id = format!("sub-{version:?}-{subscribe:?}");
+            let subscriber =
+                Subscriber::new(&broker, &id).version(protocol).filter(&filter, subscribe).start();
+            for publish in EVERY_QOS {
+                let topic = format!("pair/{publish:?}/{subscribe:?}");
+                device.publish(&topic, b"hi", publish, false);
+                let expected = Message::new(&topic, b"hi", publish.min(subscribe), false);
+                assert_eq!(subscriber.next(SOON), expected, "{version:?}");
+            }
+        }
+        device.disconnect();
+    }
+}
+
+#[test]
+fn paho_and_a_device_exchange_every_qos_pair_in_both_directions() {
+    let broker = Mosquitto::start();
+    for (version, protocol) in BOTH_VERSIONS {
+        let mut device = device(&broker, &format!("{version:?}"), version);
+        let mut paho = Paho::new(&broker, &format!("paho-{version:?}")).version(protocol).connect();
+        for (topic, publish, subscribe) in pairs() {
+            let expected = |topic: &str| Message::new(topic, b"hi", publish.min(subscribe), false);
+            let (to_paho, to_device) = (format!("{topic}/paho"), format!("{topic}/device"));
+            assert_eq!(paho.subscribe(&[(&to_paho, subscribe)]), [subscribe as u8]);
+            device.publish(&to_paho, b"hi", publish, false);
+            assert_eq!(paho.next(SOON), expected(&to_paho), "{version:?}");
+            assert_eq!(device.subscribe(&to_device, subscribe), [Some(subscribe)]);
+            paho.publish(&to_device, b"hi", publish, false);
+            assert_eq!(device.message(), expected(&to_device), "{version:?}");
+        }
+        paho.disconnect();
+        device.disconnect();
+    }
+}
+
+#[test]
+fn two_devices_of_different_versions_exchange_every_qos_pair() {
+    let broker = Mosquitto::start();
+    let mut older = device(&broker, "older", Version::V31);
+    let mut newer = device(&broker, "newer", Version::V311);
+    for (topic, publish, subscribe) in pairs() {
+        let expected = Message::new(&topic, b"hi", publish.min(subscribe), false);
+        assert_eq!(older.subscribe(&topic, subscribe), [Some(subscribe)]);
+        newer.publish(&topic, b"hi", publish, false);
+        assert_eq!(older.message(), expected);
+        older.unsubscribe(&topic);
+        assert_eq!(newer.subscribe(&topic, subscribe), [Some(subscribe)]);
+        older.publish(&topic, b"hi", publish, false);
+        assert_eq!(newer.message(), expected);
+    }
+}
+
+/// [MQTT-4.3.3-2], [MQTT-4.6.0-1]: with a window of 64, so that many are under way at once.
+#[test]
+fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(&broker, "sub").filter("n", QoS::ExactlyOnce).start();
+    let mut device = device(&broker, "device", Version::V311);
+    let mut published = 0;
+    for n in 0..1000 {
+        while device.client().in_flight() >= 64 {
+            device.until("room in the window", published_event);
+            published += 1;
+        }
+        let _ = device
+            .client()
+            .publish("n", format!("{n}").as_bytes(), QoS::ExactlyOnce, false)
+            .expect("room");
+    }
+    while published < 1000 {
+        device.until("the rest of the publishes", published_event);
+        published += 1;
+    }
+    for n in 0..1000 {
+        assert_eq!(
+            subscriber.next(SOON),
+            Message::new("n", format!("{n}").as_bytes(), QoS::ExactlyOnce, false)
+        );
+    }
+    device.disconnect();
+}
+
+fn published_event(event: &Event<'_>) -> Option<()> {
+    matches!(event, Event::Published(_)).then_some(())
+}
+
+#[test]
+fn a_thousand_qos_2_messages_reach_a_device_once_each_and_in_order() {
+    let broker = Mosquitto::start();
+    let mut device = device(&broker, "device", Version::V311);
+    device.subscribe("n", QoS::ExactlyOnce);
+    // One line a message.
+    let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    Publisher::new(&broker, "pub").publish_lines("n", &lines, QoS::ExactlyOnce);
+    for n in 0..1000 {
+        assert_eq!(
+            device.message(),
+            Message::new("n", format!("{n}").as_bytes(), QoS::ExactlyOnce, false)
+        );
+    }
+    device.publish("n", b"end", QoS::ExactlyOnce, false);
+    assert_eq!(device.message(), Message::new("n", b"end", QoS::ExactlyOnce, false));
+}
+
+/// Mosquitto 2.0.11 goes far beyond its own limit of 20 messages in flight: each PUBCOMP makes it send 20 more.
+#[test]
+fn a_burst_of_qos_2_messages_beyond_the_slots_arrives_once_each_and_in_order_in_a_kept_session() {
+    let broker = Mosquitto::start();
+    let options = Options::new("device").clean_session(false).reconnect(AGAIN_AT_ONCE);
+    let sizes = Sizes::new(&options).window(16);
+    let mut device = Device::sized(broker.address(), sizes.clone());
+    device.subscribe("n", QoS::ExactlyOnce);
+    let lines: String = (0..120).map(|n| format!("{n}\n")).collect();
+    Publisher::new(&broker, "pub").publish_lines("n", &lines, QoS::ExactlyOnce);
+    for n in 0..120 {
+        assert_eq!(
+            device.message(),
+            Message::new("n", format!("{n}").as_bytes(), QoS::ExactlyOnce, false)
+        );
+    }
+    device.publish("n", b"end", QoS::ExactlyOnce, false);
+    assert_eq!(device.message(), Message::new("n", b"end", QoS::ExactlyOnce, false));
+}
+
+#[test]
+fn a_handler_publishes_while_it_holds_a_message() {
+    let broker = Mosquitto::start();
+    let (client, mut events) = device(&broker, "echo", Version::V311).into_parts();
+    let subscriber = Subscriber::new(&broker, "sub").filter("echo/#", QoS::ExactlyOnce).start();
+    let _ = client.subscribe("say/#", QoS::ExactlyOnce).expect("room");
+    Publisher::new(&broker, "pub").publish("say/a", b"early", QoS::AtLeastOnce, true);
+    let echo = thread::spawn(move || {
+        while let Some(event) = events.next() {
+            let Event::Message(message) = event else { continue };
+            let topic = message.topic.as_str().replace("say", "echo");
+            let _ = client.publish(&topic, message.payload, message.qos, false).expect("room");
+            if message.payload == b"bye" {
+                client.disconnect();
+            }
+        }
+    });
+    assert_eq!(subscriber.next(SOON), Message::new("echo/a", b"early", QoS::AtLeastOnce, false));
+    let publisher = Publisher::new(&broker, "pub");
+    for qos in EVERY_QOS {
+        publisher.publish("say/b", b"hello", qos, false);
+        assert_eq!(subscriber.next(SOON), Message::new("echo/b", b"hello", qos, false));
+    }
+    publisher.publish("say/b", b"bye", QoS::AtLeastOnce, false);
+    assert_eq!(subscriber.next(SOON), Message::new("echo/b", b"bye", QoS::AtLeastOnce, false));
+    echo.join().expect("the echo ends after its last word");
+}
+
+/// Four threads publish while a fifth waits for the socket; nobody waits for anybody, nothing is lost, and each
+/// thread's messages keep their order.
+#[test]
+fn threads_share_a_client() {
+    const THREADS: usize = 4;
+    const EACH: usize = 250;
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(&broker, "sub").filter("t/#", QoS::AtLeastOnce).start();
+    let (client, mut events) = device(&broker, "shared", Version::V311).into_parts();
+    let receiving = thread::spawn(move || {
+        let mut published = 0;
+        while let Some(event) = events.next() {
+            published += usize::from(published_event(&event).is_some());
+        }
+        published
+    });
+    let publishing: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let client = client.clone();
+            thread::spawn(move || {
+                for n in 0..EACH {
+                    let payload = n.to_string();
+                    while client
+                        .publish(
+                            &format!("t/{thread}"),
+                            payload.as_bytes(),
+                            QoS::AtLeastOnce,
+                            false,
+                        )
+                        .is_err()
+                    {
+                        client.wait_for_change(SOON);
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut next = [0; THREADS];
+    for _ in 0..THREADS * EACH {
+        let message = subscriber.next(SOON);
+        let thread: usize = message.topic.trim_start_matches("t/").parse().expect("a number");
+        let expected = next.get_mut(thread).expect("one of the threads");
+        assert_eq!(message.payload, expected.to_string().as_bytes());
+        *expected += 1;
+    }
+    for thread in publishing {
+        thread.join().expect("it published all");
+    }
+    while client.in_flight() > 0 {
+        client.wait_for_change(SOON);
+    }
+    client.disconnect();
+    assert_eq!(receiving.join().expect("it ends with the client"), THREADS * EACH);
+}
+
+#[test]
+fn the_version_spoken_is_the_one_asked_for() {
+    let broker = Mosquitto::start();
+    for (version, protocol) in BOTH_VERSIONS {
+        let id = format!("{version:?}");
+        let mut device = device(&broker, &id, version);
+        device.until("a connection", |event| {
+            let Event::Up { protocol: spoken, .. } = event else { return None };
+            assert_eq!(*spoken, protocol);
+            Some(())
+        });
+        // Mosquitto's log has p1 for 3.1, p2 for 3.1.1.
+        let number = if protocol == Protocol::V31 { "p1" } else { "p2" };
+        broker.log().wait(&format!("as {id} ({number}, c1, k60)"), SOON);
+    }
+}

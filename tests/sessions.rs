@@ -1,0 +1,260 @@
+//! Sessions (M5, M9, M11): present, lost, found and clean; what is kept over broken connections and restarted brokers,
+//! on either side.
+
+use mqtt_core::{Event, Options, QoS, Reason, SessionStatus, Version};
+use system_tests::{
+    AGAIN_AT_ONCE, BOTH_VERSIONS, Config, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher,
+    SOON, Subscriber,
+};
+
+/// A client whose session outlives its connections.
+fn lasting(id: &str, version: Version) -> Options<'_> {
+    Options::new(id).version(version).clean_session(false).reconnect(AGAIN_AT_ONCE)
+}
+
+/// What an independent client with the kept session `id` has been sent, up to the message `end`.
+fn collected(broker: &Mosquitto, id: &str, filter: &str) -> Vec<String> {
+    let subscriber =
+        Subscriber::new(broker, id).keep_session().filter(filter, QoS::ExactlyOnce).start();
+    let next = || String::from_utf8(subscriber.next(SOON).payload).expect("tests send text");
+    std::iter::repeat_with(next).take_while(|payload| payload != "end").collect()
+}
+
+/// 3.1 has no way to tell that it found the session, but gives what waited in it all the same.
+#[test]
+fn messages_wait_in_a_kept_session_for_a_device_made_anew() {
+    let broker = Mosquitto::start();
+    for (version, found) in
+        [(Version::V31, SessionStatus::New), (Version::V311, SessionStatus::Found)]
+    {
+        let options = lasting("device", version).clean_session(false);
+        let mut device = Device::connect(broker.address(), &options);
+        assert_eq!(device.up(), SessionStatus::New);
+        device.subscribe("a/+", QoS::ExactlyOnce);
+        device.disconnect();
+        for qos in EVERY_QOS {
+            Publisher::new(&broker, "publisher").publish("a/b", b"waits", qos, false);
+        }
+        let mut device = Device::connect(broker.address(), &options);
+        assert_eq!(device.up(), found, "{version:?}");
+        assert_eq!(device.message(), Message::new("a/b", b"waits", QoS::AtLeastOnce, false));
+        assert_eq!(device.message(), Message::new("a/b", b"waits", QoS::ExactlyOnce, false));
+        // The subscription is still there as well.
+        device.publish("a/c", b"live", QoS::AtMostOnce, false);
+        assert_eq!(device.message(), Message::new("a/c", b"live", QoS::AtMostOnce, false));
+        device.disconnect();
+        // The next round is to find nothing.
+        Device::connect(broker.address(), &Options::new("device").version(version)).disconnect();
+    }
+}
+
+/// [MQTT-3.1.2-6].
+#[test]
+fn a_clean_session_discards_what_a_kept_one_held() {
+    let broker = Mosquitto::start();
+    for (version, _) in BOTH_VERSIONS {
+        let mut device = Device::connect(broker.address(), &lasting("device", version));
+        device.subscribe("a", QoS::ExactlyOnce);
+        device.disconnect();
+        Publisher::new(&broker, "publisher").publish(
+            "a",
+            b"waits in vain",
+            QoS::ExactlyOnce,
+            false,
+        );
+        Device::connect(broker.address(), &Options::new("device").version(version)).disconnect();
+        let mut device = Device::connect(broker.address(), &lasting("device", version));
+        assert_eq!(device.up(), SessionStatus::New);
+        Publisher::new(&broker, "publisher").publish(
+            "a",
+            b"not subscribed",
+            QoS::ExactlyOnce,
+            false,
+        );
+        device.subscribe("b", QoS::ExactlyOnce);
+        device.publish("b", b"first", QoS::ExactlyOnce, false);
+        assert_eq!(device.message(), Message::new("b", b"first", QoS::ExactlyOnce, false));
+        device.disconnect();
+    }
+}
+
+#[test]
+fn a_session_is_resumed_by_a_broker_that_kept_it() {
+    let mut broker = Config::new().persistence().start();
+    let mut device = Device::connect(broker.address(), &lasting("device", Version::V311));
+    assert_eq!(device.up(), SessionStatus::New);
+    device.subscribe("a", QoS::ExactlyOnce);
+    broker.stop();
+    assert_eq!(device.down(), Reason::TransportClosed);
+    broker.start_again();
+    assert_eq!(device.up(), SessionStatus::Resumed);
+    Publisher::new(&broker, "publisher").publish("a", b"hi", QoS::ExactlyOnce, false);
+    assert_eq!(device.message(), Message::new("a", b"hi", QoS::ExactlyOnce, false));
+    broker.stop();
+    assert_eq!(broker.log().count("Received SUBSCRIBE from device"), 0);
+}
+
+/// In 3.1 the loss cannot be seen, so that subscriptions are made again in any case.
+#[test]
+fn subscriptions_are_made_again_when_the_broker_has_lost_the_session() {
+    for (version, status) in
+        [(Version::V31, SessionStatus::Resumed), (Version::V311, SessionStatus::Lost)]
+    {
+        let mut broker = Mosquitto::start();
+        let mut device = Device::connect(broker.address(), &lasting("device", version));
+        device.subscribe("a", QoS::AtLeastOnce);
+        device.subscribe("b/#", QoS::ExactlyOnce);
+        device.subscribe("c", QoS::ExactlyOnce);
+        device.unsubscribe("c");
+        broker.kill();
+        assert_eq!(device.down(), Reason::TransportClosed);
+        broker.start_again();
+        device.until("a connection", |event| {
+            let Event::Up { session, .. } = event else { return None };
+            assert_eq!(*session, status, "{version:?}");
+            Some(())
+        });
+        renewed(&mut device, &[Some(QoS::AtLeastOnce)]);
+        renewed(&mut device, &[Some(QoS::ExactlyOnce)]);
+        for topic in ["c", "b/c", "a"] {
+            Publisher::new(&broker, "publisher").publish(topic, b"hi", QoS::ExactlyOnce, false);
+        }
+        assert_eq!(
+            device.message(),
+            Message::new("b/c", b"hi", QoS::ExactlyOnce, false),
+            "{version:?}"
+        );
+        assert_eq!(
+            device.message(),
+            Message::new("a", b"hi", QoS::AtLeastOnce, false),
+            "{version:?}"
+        );
+    }
+}
+
+#[test]
+fn subscriptions_of_a_clean_session_are_made_again_after_every_break() {
+    let mut broker = Config::new().persistence().start();
+    let mut device =
+        Device::connect(broker.address(), &Options::new("device").reconnect(AGAIN_AT_ONCE));
+    device.subscribe("a", QoS::AtLeastOnce);
+    for _ in 0..2 {
+        broker.stop();
+        broker.start_again();
+        assert_eq!(device.up(), SessionStatus::New);
+        renewed(&mut device, &[Some(QoS::AtLeastOnce)]);
+        Publisher::new(&broker, "publisher").publish("a", b"hi", QoS::ExactlyOnce, false);
+        assert_eq!(device.message(), Message::new("a", b"hi", QoS::AtLeastOnce, false));
+    }
+}
+
+#[track_caller]
+fn renewed(device: &mut Device, codes: &[Option<QoS>]) {
+    device.until("a renewed subscription", |event| {
+        let Event::Renewed { granted, .. } = event else { return None };
+        assert_eq!(granted.iter().collect::<Vec<_>>(), codes);
+        Some(())
+    });
+}
+
+/// Accepted means in the session: what is published between the loss of the broker and its return is delivered.
+///
+/// Twenty at a time: Mosquitto 2.0.11 drops QoS 2 messages beyond as many in flight, and acknowledges them.
+#[test]
+fn what_was_accepted_offline_is_delivered_once_and_in_order() {
+    for (version, protocol) in BOTH_VERSIONS {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let mut broker = Config::new().persistence().start();
+            Subscriber::new(&broker, "witness")
+                .version(protocol)
+                .keep_session()
+                .filter("n", QoS::ExactlyOnce)
+                .subscribe_and_leave();
+            let mut device = Device::connect(broker.address(), &lasting("device", version));
+            device.publish("n", b"online", qos, false);
+            broker.stop();
+            assert_eq!(device.down(), Reason::TransportClosed);
+            let mut expected = vec![String::from("online")];
+            let mut last = None;
+            for n in 0..20 {
+                let payload = format!("offline {n}");
+                last = Some(device.client().publish("n", payload.as_bytes(), qos, false));
+                expected.push(payload);
+            }
+            broker.start_again();
+            device.published(last.expect("there were some"));
+            device.publish("n", b"end", qos, false);
+            assert_eq!(collected(&broker, "witness", "n"), expected, "{version:?} {qos:?}");
+        }
+    }
+}
+
+/// The broker is stalled, so that the packets are sent and not answered, and then killed.
+#[test]
+fn what_was_not_acknowledged_is_sent_again_marked_as_a_duplicate() {
+    for (version, _) in BOTH_VERSIONS {
+        let mut broker = Config::new().persistence().start();
+        let mut device = Device::connect(broker.address(), &lasting("device", version));
+        device.up();
+        Subscriber::new(&broker, "witness")
+            .keep_session()
+            .filter("n", QoS::ExactlyOnce)
+            .subscribe_and_leave();
+        broker.save();
+        broker.freeze();
+        let (client, sent) = (device.client().clone(), device.client().counters().packets_out);
+        let first = client.publish("n", b"1", QoS::AtLeastOnce, false);
+        let second = client.publish("n", b"2", QoS::ExactlyOnce, false);
+        device
+            .drive_until("the publishes to be sent", || client.counters().packets_out == sent + 2);
+        broker.kill();
+        assert_eq!(device.down(), Reason::TransportClosed);
+        broker.start_again();
+        device.published(first);
+        device.published(second);
+        broker.log().wait("Received PUBLISH from device (d1, q1, r0, m", SOON);
+        broker.log().wait("Received PUBLISH from device (d1, q2, r0, m", SOON);
+        assert_eq!(client.counters().retransmissions, 2);
+        device.publish("n", b"end", QoS::ExactlyOnce, false);
+        assert_eq!(collected(&broker, "witness", "n"), ["1", "2"], "{version:?}");
+    }
+}
+
+/// Nobody can say whether it arrived: it is neither repeated nor forgotten.
+#[test]
+fn a_qos_2_publish_under_way_ends_as_lost_when_its_session_does() {
+    let mut broker = Mosquitto::start();
+    let mut device = Device::connect(broker.address(), &lasting("device", Version::V311));
+    device.up();
+    broker.freeze();
+    let (client, sent) = (device.client().clone(), device.client().counters().packets_out);
+    let under_way = client.publish("n", b"1", QoS::ExactlyOnce, false).expect("room");
+    device.drive_until("the publish to be sent", || client.counters().packets_out == sent + 1);
+    let repeated = client.publish("n", b"2", QoS::AtLeastOnce, false);
+    broker.kill();
+    assert_eq!(device.down(), Reason::TransportClosed);
+    let waiting = client.publish("n", b"3", QoS::ExactlyOnce, false);
+    broker.start_again();
+    device.until("the loss", |event| (*event == Event::Lost(under_way)).then_some(()));
+    device.published(repeated);
+    device.published(waiting);
+}
+
+#[test]
+fn a_session_moves_from_paho_to_a_device_and_back() {
+    let broker = Mosquitto::start();
+    let mut paho = Paho::new(&broker, "shared").keep_session().connect();
+    assert!(!paho.session_present());
+    paho.subscribe(&[("a", QoS::ExactlyOnce)]);
+    paho.disconnect();
+    let publisher = Publisher::new(&broker, "publisher");
+    publisher.publish("a", b"for the device", QoS::ExactlyOnce, false);
+    let mut device = Device::connect(broker.address(), &lasting("shared", Version::V311));
+    assert_eq!(device.up(), SessionStatus::Found);
+    assert_eq!(device.message(), Message::new("a", b"for the device", QoS::ExactlyOnce, false));
+    device.disconnect();
+    publisher.publish("a", b"for paho", QoS::ExactlyOnce, false);
+    let paho = Paho::new(&broker, "shared").keep_session().connect();
+    assert!(paho.session_present());
+    assert_eq!(paho.next(SOON), Message::new("a", b"for paho", QoS::ExactlyOnce, false));
+}

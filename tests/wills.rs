@@ -1,0 +1,112 @@
+//! Last wills (M6): not published after a clean disconnect; published after a lost connection, a killed process and a
+//! keep-alive failure; every QoS, retained or not, empty or not. Independent clients are the witnesses.
+//!
+//! Mosquitto 2.0.11 looks for keep-alive failures every five seconds, so those tests take that long.
+
+use mqtt_core::{Options, QoS, Topic, Will};
+use system_tests::{
+    BOTH_VERSIONS, Device, EVERY_QOS, Message, Mosquitto, Paho, Program, SOON, Subscriber,
+};
+
+/// What `victim` and the tests here leave.
+fn gone(topic: &str) -> Message {
+    Message::new(topic, b"gone", QoS::AtLeastOnce, false)
+}
+
+fn will(topic: &str) -> Will<'_> {
+    Will::new(Topic::new(topic).expect("a topic"), b"gone").qos(QoS::AtLeastOnce)
+}
+
+fn watcher(broker: &Mosquitto) -> Subscriber {
+    Subscriber::new(broker, "watcher").filter("will/#", QoS::ExactlyOnce).start()
+}
+
+#[test]
+fn a_will_is_published_after_a_lost_connection_and_not_after_a_disconnect() {
+    let broker = Mosquitto::start();
+    let watcher = watcher(&broker);
+    for (version, _) in BOTH_VERSIONS {
+        let (none, lost) = (format!("will/none/{version:?}"), format!("will/lost/{version:?}"));
+        let options = |topic| Options::new("device").version(version).will(will(topic));
+        Device::connect(broker.address(), &options(&none)).disconnect();
+        drop(Device::connect(broker.address(), &options(&lost)));
+        assert_eq!(watcher.next(SOON), gone(&lost));
+    }
+}
+
+#[test]
+fn a_will_has_the_qos_the_retain_flag_and_the_payload_that_were_asked_for() {
+    let broker = Mosquitto::start();
+    let watcher = watcher(&broker);
+    for (version, protocol) in BOTH_VERSIONS {
+        for qos in EVERY_QOS {
+            for (retain, payload) in [(false, &b"\0\xff"[..]), (true, b"kept"), (false, b"")] {
+                let topic = format!("will/{version:?}/{qos:?}/{retain}/{}", payload.len());
+                let will = Will::new(Topic::new(&topic).expect("a topic"), payload)
+                    .qos(qos)
+                    .retain(retain);
+                let options = Options::new("device").version(version).will(will);
+                drop(Device::connect(broker.address(), &options));
+                assert_eq!(watcher.next(SOON), Message::new(&topic, payload, qos, false));
+            }
+        }
+        let mut later =
+            Paho::new(&broker, &format!("later-{version:?}")).version(protocol).connect();
+        let topic = format!("will/{version:?}/{:?}/true/4", QoS::ExactlyOnce);
+        later.subscribe(&[(
+            &format!("will/{version:?}/{:?}/#", QoS::ExactlyOnce),
+            QoS::ExactlyOnce,
+        )]);
+        assert_eq!(later.next(SOON), Message::new(&topic, b"kept", QoS::ExactlyOnce, true));
+    }
+}
+
+#[test]
+fn a_device_receives_the_will_of_a_killed_client() {
+    let broker = Mosquitto::start();
+    let mut device = Device::connect(broker.address(), &Options::new("device"));
+    device.subscribe("will/+", QoS::AtLeastOnce);
+    Paho::new(&broker, "leaves").will(&gone("will/none")).connect().disconnect();
+    Paho::new(&broker, "dies").will(&gone("will/paho")).connect().kill();
+    assert_eq!(device.message(), gone("will/paho"));
+}
+
+#[test]
+fn a_will_is_published_when_the_process_is_killed() {
+    let broker = Mosquitto::start();
+    let watcher = watcher(&broker);
+    victim(&broker, "60", "will/killed").kill();
+    assert_eq!(watcher.next(SOON), gone("will/killed"));
+}
+
+#[test]
+fn a_will_is_published_when_the_process_is_stopped_beyond_its_keep_alive() {
+    let broker = Mosquitto::start();
+    let watcher = watcher(&broker);
+    let victim = victim(&broker, "1", "will/stopped");
+    // Until then it had kept itself alive.
+    broker.log().wait("Received PINGREQ from victim", SOON);
+    victim.freeze();
+    assert_eq!(watcher.next(SOON), gone("will/stopped"));
+    broker.log().wait("Client victim has exceeded timeout, disconnecting.", SOON);
+}
+
+/// Nobody calls `Events::next`, so nothing sends the PINGREQ.
+#[test]
+fn a_will_is_published_when_nobody_drives_the_client() {
+    let broker = Mosquitto::start();
+    let watcher = watcher(&broker);
+    let options = Options::new("idle").keep_alive(1).will(will("will/idle"));
+    let idle = Device::connect(broker.address(), &options);
+    assert_eq!(watcher.next(SOON), gone("will/idle"));
+    broker.log().wait("Client idle has exceeded timeout, disconnecting.", SOON);
+    drop(idle);
+}
+
+fn victim(broker: &Mosquitto, keep_alive: &str, topic: &str) -> Program {
+    let victim = env!("CARGO_BIN_EXE_victim");
+    let victim =
+        Program::start(victim, &[&broker.address().to_string(), "victim", keep_alive, topic]);
+    victim.output().wait("up", SOON);
+    victim
+}
