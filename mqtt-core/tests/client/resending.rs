@@ -12,19 +12,6 @@ fn publish(script: &mut Script, payload: &str, qos: QoS) {
     let _ = script.client.publish(&Publish::new(topic!("t"), payload.as_bytes()).qos(qos)).unwrap();
 }
 
-/// Breaks the connection and comes back.
-fn reconnect(script: &mut Script, connack: &[u8]) -> Vec<String> {
-    script.cut();
-    script.forget_partial();
-    script.told();
-    script.later(1_000_000);
-    script.run();
-    script.hear(connack);
-    let mut sent = script.sent();
-    assert!(sent.remove(0).starts_with("CONNECT"));
-    sent
-}
-
 /// [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1]
 #[test]
 fn unanswered_publishes_are_sent_again_in_order_with_dup() {
@@ -36,7 +23,7 @@ fn unanswered_publishes_are_sent_again_in_order_with_dup() {
     }
     script.run();
     script.sent();
-    let again = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+    let again = script.reconnect(ACCEPTED_SESSION_PRESENT);
     assert_eq!(again, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q2 2 dup", "PUBLISH t 3 q1 3 dup"]);
     assert_eq!(script.client.counters().retransmissions, 3);
 }
@@ -49,7 +36,7 @@ fn after_a_pubrec_only_the_pubrel_is_sent_again() {
     script.run();
     script.hear(&ack(PUBREC, 1));
     for _ in 0..3 {
-        assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), ["PUBREL 1"]);
+        assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBREL 1"]);
     }
     script.hear(&ack(PUBCOMP, 1));
     assert_eq!(script.told().last().unwrap(), "published 1");
@@ -69,7 +56,7 @@ fn pubrels_keep_the_order_of_the_pubrecs() {
     }
     let order = ["PUBREL 2", "PUBREL 3", "PUBREL 1"];
     assert_eq!(script.sent(), order);
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), order);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), order);
 }
 
 /// [MQTT-3.3.1-1]: DUP only where it was tried before.
@@ -81,7 +68,7 @@ fn what_was_never_sent_goes_out_without_dup() {
     script.sent();
     script.cut();
     publish(&mut script, "2", QoS::AtLeastOnce);
-    let sent = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+    let sent = script.reconnect(ACCEPTED_SESSION_PRESENT);
     assert_eq!(sent, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q1 2"]);
 }
 
@@ -93,7 +80,7 @@ fn a_publish_that_was_cut_in_the_middle_is_sent_again_from_its_start() {
         assert!(matches!(script.client.poll(script.now()), mqtt_core::Action::Transmit(_)));
         let now = script.now();
         script.client.transmitted(3, now);
-        let sent = reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+        let sent = script.reconnect(ACCEPTED_SESSION_PRESENT);
         let expected = match qos {
             QoS::AtMostOnce => "PUBLISH t 12345 q0".to_string(),
             _ => format!("PUBLISH t 12345 q{} 1 dup", qos as u8),
@@ -109,7 +96,7 @@ fn a_qos_0_publish_that_was_sent_is_not_sent_again() {
     publish(&mut script, "1", QoS::AtMostOnce);
     script.run();
     script.sent();
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
 /// An acknowledgement of the old connection could hit a new message under the same id.
@@ -119,7 +106,7 @@ fn acknowledgements_that_were_not_sent_are_dropped_with_the_connection() {
     let mut input: &[u8] = b"\x32\x06\0\x01t\0\x05x";
     let now = script.now();
     script.client.receive(&mut input, now).unwrap();
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
 /// Invariant 1: at least once, also when the broker forgets.
@@ -130,7 +117,7 @@ fn qos_1_starts_anew_in_a_new_session() {
         publish(&mut script, "1", QoS::AtLeastOnce);
         script.run();
         script.sent();
-        assert_eq!(reconnect(&mut script, ACCEPTED), ["PUBLISH t 1 q1 1"]);
+        assert_eq!(script.reconnect(ACCEPTED), ["PUBLISH t 1 q1 1"]);
         script.hear(&ack(PUBACK, 1));
         assert_eq!(script.told().last().unwrap(), "published 1");
     }
@@ -147,7 +134,7 @@ fn qos_2_publishes_under_way_are_lost_with_the_session() {
     script.sent();
     script.cut();
     publish(&mut script, "3", QoS::ExactlyOnce);
-    assert_eq!(reconnect(&mut script, ACCEPTED), ["PUBLISH t 3 q2 3"]);
+    assert_eq!(script.reconnect(ACCEPTED), ["PUBLISH t 3 q2 3"]);
     assert_eq!(script.told(), ["connecting 0", "up Lost V311", "lost 1", "lost 2"]);
     assert_eq!(script.client.in_flight(), 1);
 }
@@ -160,7 +147,7 @@ fn an_unanswered_subscribe_is_sent_again_unchanged() {
         let _ = script.client.unsubscribe(&[filter!("b")]).unwrap();
         script.run();
         script.sent();
-        let again = reconnect(&mut script, connack);
+        let again = script.reconnect(connack);
         assert_eq!(again, ["SUBSCRIBE 1 a/#:1", "UNSUBSCRIBE 2 b"]);
     }
 }
@@ -176,7 +163,7 @@ fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
     let _ = script.client.unsubscribe(&[filter!("b")]).unwrap();
     script.run();
     script.sent();
-    let again = reconnect(&mut script, ACCEPTED);
+    let again = script.reconnect(ACCEPTED);
     assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 2 a:0 dup", "UNSUBSCRIBE 3 b dup"]);
 }
 
@@ -189,12 +176,12 @@ fn answers_to_what_was_sent_again_end_it() {
     script.run();
     script.sent();
     for _ in 0..3 {
-        reconnect(&mut script, ACCEPTED_SESSION_PRESENT);
+        script.reconnect(ACCEPTED_SESSION_PRESENT);
     }
     script.told();
     script.hear(&ack(PUBACK, 1));
     script.hear(&ack(PUBREC, 2));
     script.hear(&ack(PUBCOMP, 2));
     assert_eq!(script.told(), ["published 1", "published 2"]);
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }

@@ -75,6 +75,19 @@ impl Script {
         assert_eq!(self.client.state(), ConnectionState::Up);
     }
 
+    /// Breaks the connection and comes back to a broker that answers `connack`; gives what is sent behind the CONNECT.
+    pub(crate) fn reconnect(&mut self, connack: &[u8]) -> Vec<String> {
+        self.cut();
+        self.output.clear();
+        self.told();
+        self.later(1_000_000);
+        self.run();
+        self.hear(connack);
+        let mut sent = self.sent();
+        assert!(sent.remove(0).starts_with("CONNECT"));
+        sent
+    }
+
     /// Carries out what the client says until it waits; gives until when.
     pub(crate) fn run(&mut self) -> Instant {
         for _ in 0..1_000_000 {
@@ -176,11 +189,6 @@ impl Script {
         }
         self.output.drain(..at);
         packets
-    }
-
-    /// Bytes sent that are no whole packet yet, forgotten.
-    pub(crate) fn forget_partial(&mut self) -> usize {
-        std::mem::take(&mut self.output).len()
     }
 }
 

@@ -39,18 +39,6 @@ fn kept(script: &Script) -> Vec<String> {
     script.client.subscriptions().map(|s| format!("{}:{}", s.filter, s.qos as u8)).collect()
 }
 
-fn reconnect(script: &mut Script, connack: &[u8]) -> Vec<String> {
-    script.cut();
-    script.forget_partial();
-    script.told();
-    script.later(1_000_000);
-    script.run();
-    script.hear(connack);
-    let mut sent = script.sent();
-    assert!(sent.remove(0).starts_with("CONNECT"));
-    sent
-}
-
 /// [MQTT-3.8.4-1], [MQTT-3.8.4-5], [MQTT-3.8.4-6]
 #[test]
 fn each_filter_gets_its_result() {
@@ -104,7 +92,7 @@ fn subscriptions_are_renewed_ahead_of_everything_when_the_session_was_lost() {
         script.cut();
         let waiting = Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce);
         let _ = script.client.publish(&waiting).unwrap();
-        let sent = reconnect(&mut script, ACCEPTED);
+        let sent = script.reconnect(ACCEPTED);
         assert_eq!(sent, ["SUBSCRIBE 65535 a:1 b:0 c:2", "PUBLISH t 1 q1 3"]);
         script.told();
         script.hear(&suback(65535, &[1, 0, 0x80]));
@@ -116,7 +104,7 @@ fn subscriptions_are_renewed_ahead_of_everything_when_the_session_was_lost() {
 fn a_resumed_session_needs_no_renewal() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
 /// The broker keeps the session of a connection that broke before all was renewed.
@@ -126,11 +114,11 @@ fn a_renewal_that_was_not_answered_in_full_is_made_again() {
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
     granted(&mut script, &[("b", QoS::AtLeastOnce)], &[1]);
     for connack in [ACCEPTED, ACCEPTED_SESSION_PRESENT, ACCEPTED_SESSION_PRESENT] {
-        assert_eq!(reconnect(&mut script, connack), ["SUBSCRIBE 65535 a:1 b:1"]);
+        assert_eq!(script.reconnect(connack), ["SUBSCRIBE 65535 a:1 b:1"]);
     }
     script.hear(&suback(65535, &[1, 1]));
     assert_eq!(script.told().last().unwrap(), "renewed [1, 1]");
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), [""; 0]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
 /// [MQTT-3.8.4-5]
@@ -144,7 +132,7 @@ fn a_renewal_is_answered_once_and_in_full() {
     for (answers, violation) in cases {
         let mut script = Script::up(&Options::new("me").clean_session(false));
         granted(&mut script, &[("a", QoS::AtLeastOnce), ("b", QoS::AtLeastOnce)], &[1, 1]);
-        reconnect(&mut script, ACCEPTED);
+        script.reconnect(ACCEPTED);
         for codes in answers {
             script.hear(&suback(65535, codes));
         }
@@ -158,7 +146,7 @@ fn in_3_1_subscriptions_are_renewed_on_every_connection() {
     let options = Options::new("me").clean_session(false).version(Version::V31);
     let mut script = Script::up(&options);
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
-    assert_eq!(reconnect(&mut script, ACCEPTED), ["SUBSCRIBE 65535 a:1"]);
+    assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 a:1"]);
 }
 
 #[test]
@@ -168,7 +156,7 @@ fn without_renewal_nothing_is_kept() {
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
     assert_eq!(kept(&script), [""; 0]);
     assert_eq!(script.client.outbox_free(), free);
-    assert_eq!(reconnect(&mut script, ACCEPTED), [""; 0]);
+    assert_eq!(script.reconnect(ACCEPTED), [""; 0]);
 }
 
 #[test]
@@ -190,7 +178,7 @@ fn publishes_in_flight_stay_whole_while_subscriptions_come_and_go_around_them() 
     let filters =
         ["always:0", "filter/1:0", "filter/2:0", "filter/4:0", "filter/5:0", "filter/6:0"];
     assert_eq!(kept(&script), filters);
-    assert_eq!(reconnect(&mut script, ACCEPTED_SESSION_PRESENT), expected);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), expected);
 }
 
 /// A packet of 127 bytes has a header of two, one of 128 a header of three.
@@ -201,10 +189,10 @@ fn a_renewal_of_any_length_is_one_packet() {
         let long = "l".repeat(len);
         granted(&mut script, &[(&long, QoS::AtMostOnce)], &[0]);
         granted(&mut script, &[("x", QoS::ExactlyOnce)], &[2]);
-        let again = reconnect(&mut script, ACCEPTED);
+        let again = script.reconnect(ACCEPTED);
         assert_eq!(again, [format!("SUBSCRIBE 65535 {long}:0 x:2")]);
         unsubscribed(&mut script, "x");
-        let again = reconnect(&mut script, ACCEPTED);
+        let again = script.reconnect(ACCEPTED);
         assert_eq!(again, [format!("SUBSCRIBE 65535 {long}:0")]);
     }
 }
@@ -226,7 +214,7 @@ fn a_thousand_filters_are_kept_and_renewed() {
         granted(&mut script, &[(&format!("many/{n}"), QoS::AtMostOnce)], &[0]);
     }
     assert_eq!(kept(&script).len(), 1000);
-    let again = reconnect(&mut script, ACCEPTED);
+    let again = script.reconnect(ACCEPTED);
     assert_eq!(again.len(), 1);
     assert!(again[0].ends_with(" many/998:0 many/999:0"));
 }
