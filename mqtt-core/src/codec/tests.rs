@@ -272,6 +272,15 @@ fn of_a_packet_of_fixed_length_a_wrong_one_shows_in_the_header() {
     }
 }
 
+#[test]
+fn a_publish_too_short_for_its_fields_shows_in_the_header() {
+    for (first, least) in [(0x30, 2), (0x32, 4), (0x34, 4)] {
+        assert_eq!(PublishHead::decode(first, least, &[]), Ok(None));
+        assert_eq!(PublishHead::decode(first, least - 1, &[]), Err(Violation::Truncated));
+        assert_eq!(PublishHead::decode(first, least, &[0, 1]), Err(Violation::Truncated));
+    }
+}
+
 /// Table 2.4 of the standard: the least and the greatest remaining length of each width.
 #[test]
 fn the_remaining_length_takes_one_to_four_bytes() {
