@@ -114,8 +114,7 @@ fn subscriptions_are_made_again_when_the_broker_has_lost_the_session() {
             assert_eq!(*session, status, "{version:?}");
             Some(())
         });
-        renewed(&mut device, &[Some(QoS::AtLeastOnce)]);
-        renewed(&mut device, &[Some(QoS::ExactlyOnce)]);
+        renewed(&mut device, &[Some(QoS::AtLeastOnce), Some(QoS::ExactlyOnce)]);
         for topic in ["c", "b/c", "a"] {
             Publisher::new(&broker, "publisher").publish(topic, b"hi", QoS::ExactlyOnce, false);
         }

@@ -1,8 +1,9 @@
 //! Subscriptions (M4, M12): a thousand filters, what was granted for each, unicode, wildcards, `$` topics.
 
-use mqtt_core::{Filter, Options, QoS, RequestError, Topic, TopicError};
+use mqtt_core::{Event, Filter, Options, QoS, RequestError, Topic, TopicError};
 use system_tests::{
-    BOTH_VERSIONS, Config, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher, SOON, Subscriber,
+    AGAIN_AT_ONCE, BOTH_VERSIONS, Config, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher,
+    SOON, Subscriber,
 };
 
 const FILTERS: usize = 1000;
@@ -66,6 +67,24 @@ fn a_thousand_subscribes_are_granted_each() {
     broker.stop();
     assert_eq!(broker.log().count("Received SUBSCRIBE from device"), FILTERS + 1);
     assert_eq!(broker.log().count("Received UNSUBSCRIBE from device"), FILTERS);
+}
+
+#[test]
+fn a_thousand_subscriptions_are_made_again_when_the_broker_has_lost_the_session() {
+    let mut broker = Mosquitto::start();
+    let options = Options::new("device").clean_session(false).reconnect(AGAIN_AT_ONCE);
+    let mut device = Device::connect(broker.address(), &options);
+    for n in 0..FILTERS {
+        device.subscribe(&name(n), qos(n));
+    }
+    broker.kill();
+    broker.start_again();
+    let renewed = device.until("the subscriptions", |event| {
+        let Event::Renewed { granted } = event else { return None };
+        Some(granted.iter().collect::<Vec<_>>())
+    });
+    assert_eq!(renewed, (0..FILTERS).map(|n| Some(qos(n))).collect::<Vec<_>>());
+    each_filter_works(&broker, &mut device);
 }
 
 /// [MQTT-3.8.4-5], [MQTT-3.9.3-2]: one code a filter, in order; 0x80 for a refused one.
