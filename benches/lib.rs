@@ -1,1 +1,174 @@
-//! The benchmarks are the files beside this package's manifest.
+//! What the benchmarks share: packets, and a connected client with the broker that answers it, all in memory.
+//!
+//! The broker is a script: it knows which ids are in flight and answers the oldest, so hardly anything but the
+//! client's own work is measured. The benchmarks are the files beside this package's manifest.
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+
+use mqtt_core::{
+    Action, Client, Event, Handle, Instant, Options, PacketId, Publish, QoS, Slot, Topic, topic,
+};
+
+/// What everything is published to.
+pub const TOPIC: Topic<'static> = topic!("plant/7/boiler/temperature");
+
+/// The first byte of a PUBACK.
+pub const PUBACK: u8 = 0x40;
+/// The first byte of a PUBREC.
+pub const PUBREC: u8 = 0x50;
+/// The first byte of a PUBREL.
+pub const PUBREL: u8 = 0x62;
+/// The first byte of a PUBCOMP.
+pub const PUBCOMP: u8 = 0x70;
+
+/// The PUBACK to packet id 1.
+pub const PUBACK_FRAME: [u8; 4] = [PUBACK, 2, 0, 1];
+
+/// Nothing here takes time, so none passes.
+const NOW: Instant = Instant::from_millis(0);
+
+/// A payload of `len` bytes.
+#[must_use]
+pub fn payload(len: usize) -> Vec<u8> {
+    vec![b'x'; len]
+}
+
+/// A PUBLISH of [`TOPIC`], under packet id 1 above QoS 0.
+#[must_use]
+pub fn publish_frame(qos: QoS, payload: &[u8]) -> Vec<u8> {
+    let mut publish = Publish::new(TOPIC, payload).qos(qos);
+    publish.id = if qos == QoS::AtMostOnce { None } else { PacketId::new(1) };
+    let mut out = vec![0; 64 + payload.len()];
+    let len = publish.encode(&mut out).expect("a PUBLISH");
+    out.truncate(len);
+    out
+}
+
+/// Makes the compiler believe that the value is looked at, without moving it.
+pub fn consume<T>(value: &T) {
+    black_box(value);
+}
+
+/// Ids in flight, the oldest first.
+pub type InFlight = VecDeque<Option<PacketId>>;
+
+/// A connected client and its broker.
+pub struct Connection {
+    client: Client<Box<[u8]>, Box<[Slot]>>,
+    payload: Vec<u8>,
+    in_flight: InFlight,
+}
+
+/// Each operation is a function of its own that is never inlined, so that a profile by function reads well.
+impl Connection {
+    /// With a window of so many requests, room for twice of what they hold, and so many bytes in each payload.
+    #[must_use]
+    pub fn new(window: usize, payload_len: usize) -> Self {
+        let bytes = vec![0; 512 + 2 * (64 + payload_len) * window];
+        let slots = vec![Slot::EMPTY; window];
+        let options = Options::new("bench").keep_alive(0);
+        let client = Client::new(&options, bytes.into(), slots.into()).expect("storage");
+        let in_flight = VecDeque::with_capacity(window + 1);
+        let mut connection = Self { client, payload: payload(payload_len), in_flight };
+        assert!(matches!(connection.client.poll(NOW), Action::Connect { .. }));
+        connection.client.connected(NOW);
+        connection.transmit();
+        let mut connack: &[u8] = &[0x20, 2, 0, 0];
+        while connection.client.receive(&mut connack, NOW).expect("a CONNACK").is_some() {}
+        connection
+    }
+
+    /// With all of the window but one in flight: each publish fills it, and each answer makes room.
+    #[must_use]
+    pub fn filled(window: usize, payload_len: usize, qos: QoS) -> Self {
+        let mut connection = Self::new(window, payload_len);
+        for _ in 1..window {
+            connection.request(qos);
+            connection.transmit();
+        }
+        connection
+    }
+
+    /// Publishes, transmits, and receives the answers that the oldest publish in flight waits for: all the calls of a
+    /// driver that has more to do behind this one. Whether that was reported as published.
+    pub fn publish(&mut self, qos: QoS) -> bool {
+        match qos {
+            QoS::AtMostOnce => self.publish_qos0(),
+            QoS::AtLeastOnce => self.publish_qos1(),
+            QoS::ExactlyOnce => self.publish_qos2(),
+        }
+    }
+
+    #[inline(never)]
+    fn publish_qos0(&mut self) -> bool {
+        self.request(QoS::AtMostOnce);
+        self.in_flight.clear();
+        self.transmit();
+        let event = self.client.receive(&mut [].as_slice(), NOW);
+        matches!(black_box(&event), Ok(Some(Event::Published(_))))
+    }
+
+    #[inline(never)]
+    fn publish_qos1(&mut self) -> bool {
+        self.request(QoS::AtLeastOnce);
+        self.transmit();
+        let oldest = self.in_flight.pop_front();
+        oldest.flatten().is_some_and(|id| self.answer(PUBACK, id))
+    }
+
+    #[inline(never)]
+    fn publish_qos2(&mut self) -> bool {
+        self.request(QoS::ExactlyOnce);
+        self.transmit();
+        let Some(id) = self.in_flight.pop_front().flatten() else { return false };
+        let early = self.answer(PUBREC, id);
+        self.transmit();
+        !early && self.answer(PUBCOMP, id)
+    }
+
+    /// Receives the PUBLISH in `frame`, of packet id 1, and transmits the answer; of QoS 2 also the PUBREL. Whether
+    /// it was handed over.
+    pub fn receive(&mut self, qos: QoS, frame: &[u8]) -> bool {
+        match qos {
+            QoS::AtMostOnce | QoS::AtLeastOnce => self.receive_once(frame),
+            QoS::ExactlyOnce => self.receive_once(frame) && !self.receive_once(&[PUBREL, 2, 0, 1]),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_once(&mut self, frame: &[u8]) -> bool {
+        let event = self.client.receive(&mut &*frame, NOW);
+        let is_message = matches!(black_box(&event), Ok(Some(Event::Message(_))));
+        self.transmit();
+        is_message
+    }
+
+    fn request(&mut self, qos: QoS) {
+        let publish = Publish::new(black_box(TOPIC), black_box(&self.payload)).qos(qos);
+        let handle = self.client.publish(&publish).ok();
+        self.in_flight.push_back(handle.and_then(Handle::packet_id));
+    }
+
+    fn transmit(&mut self) {
+        if let Action::Transmit(bytes) = self.client.poll(NOW) {
+            let count = black_box(bytes).len();
+            self.client.transmitted(count, NOW);
+        }
+    }
+
+    /// The broker's answer; whether it ends a publish.
+    fn answer(&mut self, first: u8, id: PacketId) -> bool {
+        let [high, low] = id.get().to_be_bytes();
+        let frame = black_box([first, 2, high, low]);
+        let event = self.client.receive(&mut frame.as_slice(), NOW);
+        matches!(black_box(&event), Ok(Some(Event::Published(_))))
+    }
+}
+
+/// The broker's own part of a publish: to be taken off what [`Connection::publish`] takes.
+#[inline(never)]
+pub fn keep_books(in_flight: &mut InFlight) {
+    let id = in_flight.pop_front();
+    in_flight.push_back(black_box(id).flatten());
+}
