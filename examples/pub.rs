@@ -57,8 +57,8 @@ const WINDOW: usize = 1024;
 /// The same at QoS 2: Mosquitto closes the connection of a client that has more under way than its
 /// `max_inflight_messages`.
 const WINDOW_QOS_2: usize = 20;
-/// How long to wait for room before looking again.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// How long to wait for room in one piece.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait for an event at QoS 0: nothing comes in that would tell of a message that another thread sent.
 const LOOK_FOR_SENT: Duration = Duration::from_millis(10);
 
@@ -290,11 +290,10 @@ fn send(
 ) -> Result<(), Error> {
     let publish = Publish::new(topic, message).qos(order.common.qos).retain(order.retain);
     loop {
-        match client.send(&publish) {
+        match client.send_within(&publish, LOOK_AGAIN) {
             Ok(_) => return Ok(()),
-            Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => {
-                client.wait_for_change(LOOK_AGAIN);
-            }
+            // The broker is slow, or away: the message waits here.
+            Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => {}
             Err(error) => return Err(Error::Refused { what: name.into(), error }),
         }
     }

@@ -11,10 +11,11 @@ use std::{
 };
 
 use mqtt_core::{
-    ConnectionState, Event, Fatal, Options, QoS, Reason, Reconnect, Refusal, RequestError,
+    ConnectionState, Event, Fatal, Options, Publish, QoS, Reason, Reconnect, Refusal, RequestError,
     SessionStatus,
     codec::{Decoded, Packet},
     driver::blocking::{Client, Config, Connector, Error, Events, Link},
+    topic,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -232,6 +233,61 @@ fn a_payload_far_beyond_every_buffer_arrives_whole() {
     }
     assert!(received == payload, "{} bytes", received.len());
     peer.join().unwrap();
+}
+
+#[test]
+fn a_message_waits_for_room_in_a_full_window() {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        for id in 1..=50 {
+            peer.expect("Publish");
+            peer.send(&[0x40, 2, 0, id]);
+        }
+        peer
+    });
+    let (client, mut events) = Config::new(&options()).window(1).connect(&[&address]).unwrap();
+    let sending = thread::spawn(move || {
+        let publish = Publish::new(topic!("t"), b"x").qos(QoS::AtLeastOnce);
+        (0..50).all(|_| client.send_within(&publish, PATIENCE).is_ok())
+    });
+    let mut published = 0;
+    while published < 50 {
+        match events.next_timeout(PATIENCE) {
+            Some(Event::Published(_)) => published += 1,
+            Some(Event::Up { .. }) => {}
+            other => panic!("after {published}: {other:?}"),
+        }
+    }
+    assert!(sending.join().unwrap());
+    peer.join().unwrap();
+}
+
+#[test]
+fn room_that_does_not_come_is_an_error_in_time() {
+    let (client, _events, _peer) = connected(&options());
+    let publish = Publish::new(topic!("t"), b"x").qos(QoS::AtLeastOnce);
+    for _ in 0..20 {
+        assert!(client.send_within(&publish, Duration::ZERO).is_ok());
+    }
+    let error = client.send_within(&publish, Duration::from_millis(20)).unwrap_err();
+    assert_eq!(error, RequestError::WindowFull { in_flight: 20 });
+}
+
+/// Nothing comes in that could end the read.
+#[test]
+fn a_qos_0_message_of_another_thread_is_reported_soon() {
+    let (client, mut events, _peer) = connected(&options());
+    let (waiting, started) = mpsc::channel();
+    let publishing = thread::spawn(move || {
+        started.recv().unwrap();
+        client.publish("t", b"x", QoS::AtMostOnce, false).unwrap()
+    });
+    waiting.send(()).unwrap();
+    let Some(Event::Published(handle)) = events.next_timeout(PATIENCE / 4) else { panic!() };
+    assert_eq!(handle, publishing.join().unwrap());
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::{
 
 /// The shortest wait for bytes that operating systems know.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest wait for bytes. What another thread's request brings about (a QoS 0 message was sent) cannot end a read,
+/// so that is how late its event may come.
+const LONGEST_READ: Duration = Duration::from_millis(250);
 /// The longest wait in one piece.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
@@ -165,12 +168,13 @@ impl Events {
                 };
                 // What was sent may be an event, and made room for answers to what is already here.
                 if state.client.counters().bytes_out != before {
+                    shared.changed.notify_all();
                     continue;
                 }
                 if give_up {
                     return Outcome::TimedOut;
                 }
-                self.read(state, wait.min(left));
+                self.read(state, wait.min(left).min(LONGEST_READ));
                 continue;
             }
             if state.client.state() == ConnectionState::Stopped {

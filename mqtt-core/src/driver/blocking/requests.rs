@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{CONGESTED, Config, Error, Events, Flushed, Shared, State};
@@ -45,7 +45,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: nothing was accepted. [`Client::wait_for_change`] waits until trying again makes sense.
+    /// [`RequestError`]: nothing was accepted. [`Client::send_within`] waits for room.
     pub fn publish(
         &self,
         topic: &str,
@@ -89,8 +89,16 @@ impl Client {
     ///
     /// As [`Client::publish`].
     pub fn unsubscribe(&self, filter: &str) -> Result<Handle, RequestError> {
-        let filter = Filter::new(filter)?;
-        self.request(|state| state.client.unsubscribe(&[filter]))
+        self.unsubscribe_all(&[Filter::new(filter)?])
+    }
+
+    /// Ends the subscriptions to exactly these `filters`, in one packet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn unsubscribe_all(&self, filters: &[Filter<'_>]) -> Result<Handle, RequestError> {
+        self.request(|state| state.client.unsubscribe(filters))
     }
 
     /// Acknowledges a message, with `Options::manual_acknowledge`.
@@ -137,13 +145,39 @@ impl Client {
         self.shared.lock().client.in_flight()
     }
 
-    /// Waits until a request has ended, the transport has taken bytes or the connection has changed, at most for
-    /// `timeout`; then a request that found no room may find some. For threads other than the one that calls
-    /// [`Events::next`], which is the one that makes it happen.
-    pub fn wait_for_change(&self, timeout: Duration) {
-        let state = self.shared.lock();
-        let waited = self.shared.changed.wait_timeout(state, timeout);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    /// Publishes a message made beforehand; where it finds no room, waits for some, at most for `timeout`.
+    ///
+    /// For threads other than the one that calls [`Events::next`]: that is the one that makes room.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`]: at once where it never fits, else after `timeout`.
+    pub fn send_within(
+        &self,
+        publish: &Publish<'_>,
+        timeout: Duration,
+    ) -> Result<Handle, RequestError> {
+        let start = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            let full = match state.client.publish(publish) {
+                Ok(handle) => {
+                    self.flush(state);
+                    return Ok(handle);
+                }
+                Err(full @ (RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })) => {
+                    full
+                }
+                Err(error) => return Err(error),
+            };
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(full);
+            }
+            // The lock is let go only while it waits, so no change is missed.
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     fn request<T>(
