@@ -4,7 +4,7 @@
 use std::thread;
 
 use mqtt_core::driver::blocking::Config as Sizes;
-use mqtt_core::{Event, Options, Protocol, QoS, Version};
+use mqtt_core::{Event, Options, Protocol, Publish, QoS, Topic, Version};
 use system_tests::{
     AGAIN_AT_ONCE, BOTH_VERSIONS, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher, SOON,
     Subscriber,
@@ -206,34 +206,32 @@ fn threads_share_a_client() {
     let broker = Mosquitto::start();
     let subscriber = Subscriber::new(&broker, "sub").filter("t/#", QoS::AtLeastOnce).start();
     let (client, mut events) = device(&broker, "shared", Version::V311).into_parts();
-    let receiving = thread::spawn(move || {
-        let mut published = 0;
-        while let Some(event) = events.next() {
-            published += usize::from(published_event(&event).is_some());
-        }
-        published
-    });
     let publishing: Vec<_> = (0..THREADS)
         .map(|thread| {
             let client = client.clone();
             thread::spawn(move || {
+                let topic = format!("t/{thread}");
                 for n in 0..EACH {
                     let payload = n.to_string();
-                    while client
-                        .publish(
-                            &format!("t/{thread}"),
-                            payload.as_bytes(),
-                            QoS::AtLeastOnce,
-                            false,
-                        )
-                        .is_err()
-                    {
-                        client.wait_for_change(SOON);
-                    }
+                    let publish =
+                        Publish::new(Topic::new(&topic).expect("a topic"), payload.as_bytes());
+                    let _ = client
+                        .send_within(&publish.qos(QoS::AtLeastOnce), SOON)
+                        .expect("room in time");
                 }
             })
         })
         .collect();
+    let receiving = thread::spawn(move || {
+        let mut published = 0;
+        while let Some(event) = events.next() {
+            published += usize::from(published_event(&event).is_some());
+            if published == THREADS * EACH {
+                client.disconnect();
+            }
+        }
+        published
+    });
     let mut next = [0; THREADS];
     for _ in 0..THREADS * EACH {
         let message = subscriber.next(SOON);
@@ -245,10 +243,6 @@ fn threads_share_a_client() {
     for thread in publishing {
         thread.join().expect("it published all");
     }
-    while client.in_flight() > 0 {
-        client.wait_for_change(SOON);
-    }
-    client.disconnect();
     assert_eq!(receiving.join().expect("it ends with the client"), THREADS * EACH);
 }
 
