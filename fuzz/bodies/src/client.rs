@@ -2,8 +2,9 @@
 //!
 //! The data is a small program: settings first, then instructions, see [`Run::step`]. A model of the peer and of the
 //! application watches every byte and every event ([`Link`], [`Session`]); in the end an honest broker has to bring
-//! every request to its event ([`Run::settle`]).
+//! every request to its event ([`Run::settle`]). A driver that breaks every rule goes first ([`careless`]).
 
+mod careless;
 mod input;
 mod link;
 mod session;
@@ -27,6 +28,7 @@ const END_OF_TIME: u64 = u64::MAX / 2;
 
 /// Takes settings and instructions.
 pub fn client(data: &[u8]) {
+    careless::run(Input::new(data));
     let mut input = Input::new(data);
     let Some(mut run) = Run::start(&mut input) else { return };
     while let Some(instruction) = input.next() {
