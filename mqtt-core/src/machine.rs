@@ -229,12 +229,13 @@ impl Machine {
         }
     }
 
-    /// Changes the version for the next attempt where this one was refused, or ended without a CONNACK; whether that
-    /// attempt may follow at once.
+    /// Changes the version for the next attempt where this one was refused, or the CONNECT was not answered; whether
+    /// that attempt may follow at once.
     fn negotiate(&mut self, reason: Reason) -> bool {
         let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
         self.negotiating |= refused && self.can_negotiate;
-        let unanswered = reason == Reason::TransportClosed && self.preamble.is_sent();
+        let asked = self.phase == Phase::Handshake && self.preamble.is_sent();
+        let unanswered = asked && reason == Reason::TransportClosed;
         if !self.negotiating || !(refused || unanswered) {
             return false;
         }

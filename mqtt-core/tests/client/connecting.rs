@@ -1,8 +1,8 @@
 //! CONNECT, CONNACK, versions and attempts.
 
 use mqtt_core::{
-    ConfigError, ConnectionState, EncodeError, Fatal, Instant, Login, Options, Publish, QoS,
-    Reconnect, Refusal, StaticClient, Version, Will, topic,
+    ConfigError, ConnectionState, EncodeError, Fatal, Instant, Login, Options, Protocol, Publish,
+    QoS, Reconnect, Refusal, StaticClient, Version, Will, topic,
 };
 
 use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, Script};
@@ -192,6 +192,20 @@ fn auto_tries_3_1_after_a_close_without_a_connack() {
     script.later(100_000);
     script.run();
     assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
+}
+
+/// Nobody was asked, so nobody refused.
+#[test]
+fn auto_keeps_the_version_while_no_transport_opens() {
+    let options = Options::new("me").version(Version::Auto);
+    let mut client = StaticClient::<100, 1>::new_static(&options).unwrap();
+    let mut now = Instant::default();
+    for _ in 0..5 {
+        client.poll(now);
+        client.closed(now);
+        assert_eq!(client.protocol(), Protocol::V311);
+        now = now.plus_millis(1_000_000);
+    }
 }
 
 #[test]
