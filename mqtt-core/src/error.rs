@@ -21,10 +21,11 @@ use crate::{codec::Refusal, topic::TopicError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Every slot holds a request in flight. Wait for an event that ends one.
+    /// Every slot holds a request in flight, or as many are of QoS 2 as `Options::exactly_once_window` allows. Wait
+    /// for an event that ends one.
     #[error("{in_flight} requests in flight, the window is full")]
     WindowFull {
-        /// Requests in flight: the number of slots.
+        /// Requests in flight that count against the limit.
         in_flight: usize,
     },
     /// The packet does not fit beside what waits in the outbox. Let the driver drain it.

@@ -63,6 +63,8 @@ pub(crate) struct Machine {
     failures: u16,
     endpoint_turn: u16,
     ping_sent: Option<Instant>,
+    /// The count of bytes sent at which the PINGREQ is out.
+    ping_end: u32,
     /// When the CONNECT was sent: the first silence starts there.
     connect_sent: Instant,
     preamble: Preamble,
@@ -129,6 +131,7 @@ impl Machine {
             failures: 0,
             endpoint_turn: 0,
             ping_sent: None,
+            ping_end: 0,
             connect_sent: Instant::from_millis(0),
             preamble,
             subscriptions: Subscriptions::new(start),
@@ -192,6 +195,14 @@ impl Machine {
         }
     }
 
+    /// Starts the time for the PINGRESP once the PINGREQ is `out`.
+    fn expect_pong(&mut self, now: Instant, out: bool) {
+        if out && self.ping_sent.is_some() && !self.timers.is_set(Timer::PingResponse) {
+            let patience = u64::from(self.limits.ping_timeout);
+            self.timers.set(Timer::PingResponse, now.plus_millis(patience));
+        }
+    }
+
     /// The connection has to end.
     fn fail(&mut self, fatal: Fatal) -> Fatal {
         self.close(Reason::Fatal(fatal));
@@ -205,8 +216,13 @@ impl Machine {
 
     /// The connection is over, whoever ended it.
     fn ended(&mut self, reason: Reason, now: Instant) {
-        self.down = Some(reason);
-        self.connecting_first = self.connecting.is_some();
+        if self.down.is_none() {
+            self.down = Some(reason);
+            self.connecting_first = self.connecting.is_some();
+        } else {
+            // An attempt that began and ended before the end of the one before was told leaves no trace.
+            self.connecting = None;
+        }
         self.timers.clear_all();
         self.stream = None;
         self.ping_sent = None;
@@ -250,6 +266,7 @@ impl Machine {
     fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         match self.phase {
             Phase::Handshake => self.preamble.ready(bytes),
+            Phase::Leaving(sent @ 1..) => DISCONNECT.get(usize::from(sent)..).unwrap_or_default(),
             Phase::Up | Phase::Leaving(_) => {
                 let renewal = self.subscriptions.ready(bytes);
                 if !renewal.is_empty() {
@@ -310,6 +327,9 @@ impl<'a> Core<'a> {
                 let endpoint = machine.reconnect.endpoint(machine.endpoint_turn.into());
                 machine.endpoint_turn = machine.endpoint_turn.wrapping_add(1);
                 machine.phase = Phase::Opening;
+                if core::mem::take(&mut machine.connecting_first) {
+                    machine.down = None;
+                }
                 machine.connecting = Some(endpoint);
                 let patience = u64::from(machine.limits.connect_timeout);
                 machine.timers.set(Timer::Connect, now.plus_millis(patience));
@@ -352,7 +372,10 @@ impl<'a> Core<'a> {
         self.write(start, &PINGREQ);
         if self.machine.ping_sent.is_none() {
             self.machine.ping_sent = Some(now);
-            self.machine.timers.set(Timer::PingResponse, now.plus_millis(patience));
+            let waiting = self.machine.subscriptions.ready(self.bytes).len()
+                + self.machine.outbox.ready(self.bytes).len();
+            self.machine.ping_end = self.machine.counters.bytes_out.wrapping_add(waiting as u32);
+            self.machine.expect_pong(now, waiting <= PINGREQ.len());
         }
     }
 
@@ -379,6 +402,7 @@ impl<'a> Core<'a> {
                 let packets = u32::from(machine.preamble.is_sent());
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
             }
+            Phase::Leaving(1..) => machine.close(Reason::Requested),
             Phase::Up | Phase::Leaving(_) => {
                 let rest = machine.subscriptions.transmitted(count);
                 let waiting = machine.outbox.ready(self.bytes).len();
@@ -395,6 +419,8 @@ impl<'a> Core<'a> {
                 } else {
                     machine.timers.clear(Timer::Stall);
                     machine.arm(Timer::KeepAlive, now);
+                    let ahead = machine.ping_end.wrapping_sub(machine.counters.bytes_out);
+                    machine.expect_pong(now, ahead as i32 <= 0);
                 }
             }
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => {}
@@ -410,13 +436,14 @@ impl<'a> Core<'a> {
             Phase::Leaving(_) => Reason::Requested,
             Phase::Opening | Phase::Handshake | Phase::Up => Reason::TransportClosed,
         };
+        // First, for it decides in which version all is sent again.
+        machine.ended(reason, now);
         let again =
             machine.outbox.rewind(self.bytes, self.slots, &machine.requests, machine.protocol);
         let counter = &mut machine.counters.retransmissions;
         *counter = counter.wrapping_add(again);
         machine.inbound.disown(self.slots);
         machine.subscriptions.disconnected();
-        machine.ended(reason, now);
     }
 
     /// Makes room for `len` bytes of an answer or a request at the end of the outbox.

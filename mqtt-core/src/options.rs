@@ -58,6 +58,7 @@ pub(crate) struct Limits {
     pub(crate) manual_acknowledge: bool,
     pub(crate) renew_subscriptions: bool,
     pub(crate) ping_on_silence: bool,
+    pub(crate) exactly_once_window: u16,
 }
 
 /// The largest packet that MQTT has: the longest remaining length and its five-byte header.
@@ -84,6 +85,7 @@ impl<'a> Options<'a> {
                 manual_acknowledge: false,
                 renew_subscriptions: true,
                 ping_on_silence: false,
+                exactly_once_window: 20,
             },
             reconnect: Reconnect::after(1_000),
         }
@@ -147,6 +149,16 @@ impl<'a> Options<'a> {
     /// for such a client.
     pub const fn ping_on_silence(mut self, on: bool) -> Self {
         self.limits.ping_on_silence = on;
+        self
+    }
+
+    /// How many publishes of QoS 2 may be under way, or wait, at once, besides the limit that the slots set.
+    /// Default 20.
+    ///
+    /// Brokers limit what they take and 3.1.1 has no way for them to say so: Mosquitto with its default
+    /// `max_inflight_messages` acknowledges what exceeds 20 and drops it.
+    pub const fn exactly_once_window(mut self, publishes: u16) -> Self {
+        self.limits.exactly_once_window = publishes;
         self
     }
 

@@ -106,7 +106,9 @@ impl Core<'_> {
             } else {
                 self.frame(input, now)
             };
-            if self.full || !matches!(taken, Ok(None)) {
+            // `disconnect` before the CONNACK: nothing behind that is received.
+            let leaving = matches!(self.machine.phase, Phase::Leaving(_));
+            if self.full || leaving || !matches!(taken, Ok(None)) {
                 return taken;
             }
         }
@@ -251,7 +253,7 @@ impl Core<'_> {
         if arrival.remember && !self.machine.inbound.has_room(self.slots) {
             return Err(Fatal::InboundFull { slots: self.slots.len() });
         }
-        let room = if arrival.deliver && self.machine.limits.manual_acknowledge {
+        let room = if self.machine.limits.manual_acknowledge {
             self.machine.inbound.can_owe(self.slots)
         } else {
             self.make_room(ANSWER_LEN)
@@ -264,12 +266,16 @@ impl Core<'_> {
         if arrival.remember {
             self.machine.inbound.remember(self.slots, id);
         }
-        if arrival.deliver && self.machine.limits.manual_acknowledge {
-            return Some(self.machine.inbound.owe(self.slots, id, qos));
+        if self.machine.limits.manual_acknowledge {
+            let delivery = self.machine.inbound.owe(self.slots, id, qos);
+            if arrival.deliver {
+                return Some(delivery);
+            }
+            // The application has acknowledged it before; the answer still waits for its turn.
+            self.machine.inbound.take(self.slots, delivery);
+            return None;
         }
-        if arrival.deliver || !self.machine.inbound.owes(self.slots, id) {
-            self.acknowledge_to_broker(qos, id);
-        }
+        self.acknowledge_to_broker(qos, id);
         None
     }
 

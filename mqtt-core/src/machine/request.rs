@@ -59,7 +59,7 @@ impl Core<'_> {
         encode: Encode<'_>,
     ) -> Result<Handle, RequestError> {
         let id = match awaits {
-            Some(_) => Some(self.next_id()?),
+            Some(awaits) => Some(self.next_id(awaits)?),
             None => None,
         };
         let free = self.machine.outbox.free(self.bytes);
@@ -79,11 +79,15 @@ impl Core<'_> {
     }
 
     /// The packet id of the next request that awaits an answer [MQTT-2.3.1-2].
-    fn next_id(&self) -> Result<PacketId, RequestError> {
+    fn next_id(&self, awaits: Awaits) -> Result<PacketId, RequestError> {
         let requests = &self.machine.requests;
-        requests
-            .next_id(self.slots)
-            .ok_or(RequestError::WindowFull { in_flight: requests.in_flight() })
+        let under_way = requests.exactly_once();
+        let most = usize::from(self.machine.limits.exactly_once_window);
+        if awaits == Awaits::PubRec && under_way >= most {
+            return Err(RequestError::WindowFull { in_flight: under_way });
+        }
+        let in_flight = requests.in_flight();
+        requests.next_id(self.slots).ok_or(RequestError::WindowFull { in_flight })
     }
 
     /// Makes room for a request of `needed` bytes, of which `free` may be used: not those that answers may need.

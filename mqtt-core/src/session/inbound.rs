@@ -110,13 +110,6 @@ impl Inbound {
         self.owed != 0
     }
 
-    /// Whether the QoS 2 message `id` is still with the application: a broker that repeats it on the same
-    /// connection, as 3.1 allows, gets its PUBREC when the application acknowledges.
-    pub(crate) fn owes(&self, slots: &[Slot], id: PacketId) -> bool {
-        self.owed != 0
-            && slots.iter().any(|slot| slot.owed_id == id.get() && slot.owed == Owed::ExactlyOnce)
-    }
-
     /// The application acknowledges `delivery`; false where that is not, or no longer, owed.
     pub(crate) fn take(&mut self, slots: &mut [Slot], delivery: Delivery) -> bool {
         let position = delivery.sequence().wrapping_sub(self.sequence);

@@ -80,6 +80,8 @@ pub(crate) struct Requests {
     first_free: u32,
     last_free: u32,
     used: u32,
+    /// Of these, publishes of QoS 2.
+    exactly_once: u32,
     lost: u32,
     generation: u32,
     /// QoS 0 publishes accepted, sent, and reported as sent: they hold no slot, their number is their handle.
@@ -111,6 +113,7 @@ impl Requests {
             first_free: if count == 0 { NIL } else { 0 },
             last_free: count.wrapping_sub(1),
             used: 0,
+            exactly_once: 0,
             lost: 0,
             generation: 0,
             unacknowledged: Tally::default(),
@@ -120,6 +123,11 @@ impl Requests {
     /// Requests that hold a slot.
     pub(crate) fn in_flight(&self) -> usize {
         self.used as usize
+    }
+
+    /// Publishes of QoS 2 that hold a slot.
+    pub(crate) fn exactly_once(&self) -> usize {
+        self.exactly_once as usize
     }
 
     /// The id that the next request gets; `None` while every slot is taken. Nothing changes until
@@ -145,6 +153,7 @@ impl Requests {
         if let Some(slot) = slots.get_mut(self.first_free as usize) {
             self.first_free = slot.place;
             self.used += 1;
+            self.exactly_once += u32::from(awaits == Awaits::PubRec);
             slot.generation = self.generation;
             slot.place = place;
             slot.id = id.get();
@@ -179,6 +188,12 @@ impl Requests {
     /// The request in slot `index` is done; its id is free again.
     pub(crate) fn end(&mut self, slots: &mut [Slot], index: usize) {
         if let Some(slot) = slots.get_mut(index) {
+            // Only publishes of QoS 2 are lost.
+            let exactly_once = matches!(
+                slot.state,
+                State::Lost | State::InFlight(Awaits::PubRec | Awaits::PubComp)
+            );
+            self.exactly_once = self.exactly_once.saturating_sub(u32::from(exactly_once));
             slot.state = State::Free;
             slot.place = NIL;
         }

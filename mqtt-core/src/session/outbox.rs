@@ -381,14 +381,17 @@ impl Outbox {
                         self.live = self.live.saturating_sub(frame.len);
                     }
                 }
-                Keep::UntilAnswered if begun => {
-                    retransmissions += 1;
+                Keep::UntilAnswered => {
+                    retransmissions += u32::from(begun);
                     // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
-                    if frame.first >> 4 == PUBLISH || protocol == Protocol::V31 {
+                    let publish = frame.first >> 4 == PUBLISH;
+                    if begun && (publish || protocol == Protocol::V31) {
                         set_first(bytes, at, frame.first | DUP);
+                    } else if !publish && protocol == Protocol::V311 {
+                        set_first(bytes, at, frame.first & !DUP);
                     }
                 }
-                Keep::Hole | Keep::UntilSent | Keep::UntilAnswered => {}
+                Keep::Hole | Keep::UntilSent => {}
             }
             at += frame.len;
         }

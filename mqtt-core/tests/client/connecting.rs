@@ -194,6 +194,21 @@ fn auto_tries_3_1_after_a_close_without_a_connack() {
     assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
 }
 
+/// Of attempts that came and went between two looks, the first end is told.
+#[test]
+fn events_stay_in_order_for_a_driver_that_does_not_look() {
+    let mut script = Script::up(&Options::new("me").reconnect(Reconnect::after(1)));
+    for _ in 0..3 {
+        let now = script.now();
+        script.client.closed(now);
+        script.later(1_000_000);
+        let now = script.now();
+        script.client.poll(now);
+    }
+    script.run();
+    assert_eq!(script.told(), ["down: the transport closed", "connecting 0"]);
+}
+
 /// Nobody was asked, so nobody refused.
 #[test]
 fn auto_keeps_the_version_while_no_transport_opens() {

@@ -98,3 +98,28 @@ fn nothing_is_received_after_a_disconnect_was_asked_for() {
     assert_eq!(script.client.receive(&mut input, now).unwrap(), None);
     assert_eq!(input.len(), 6);
 }
+
+/// [MQTT-3.14.4-2]
+#[test]
+fn nothing_goes_between_the_two_bytes_of_a_disconnect() {
+    let mut script = Script::up(&Options::new("me")).in_pieces_of(1);
+    script.client.disconnect();
+    let now = script.now();
+    let Action::Transmit(bytes) = script.client.poll(now) else { panic!() };
+    assert_eq!(bytes, [0xE0, 0]);
+    script.client.transmitted(1, now);
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"late")).unwrap();
+    assert_eq!(script.client.poll(now), Action::Transmit(&[0]));
+    script.client.transmitted(1, now);
+    assert!(matches!(script.client.poll(now), Action::Close(_)));
+}
+
+#[test]
+fn what_follows_the_connack_is_not_received_after_a_disconnect_was_asked_for() {
+    let mut script = Script::new(&Options::new("me"));
+    script.run();
+    script.client.disconnect();
+    script.told();
+    script.hear(b"\x20\x02\0\0\x30\x04\0\x01tx");
+    assert_eq!(script.told(), ["down: disconnected on request"]);
+}

@@ -112,6 +112,30 @@ fn with_ping_on_silence_a_client_that_hears_nothing_pings() {
     assert!(script.told().contains(&"down: no PINGRESP in time".to_string()));
 }
 
+/// The broker cannot answer what waits behind a long message on a slow link.
+#[test]
+fn the_time_for_a_pingresp_starts_when_the_pingreq_is_sent() {
+    let mut script = Script::up(&options().ping_on_silence(true));
+    let _ = script.client.publish(&Publish::new(topic!("t"), &[0; 100])).unwrap();
+    script.later(29_000);
+    let step = |script: &mut Script| {
+        let now = script.now();
+        assert!(matches!(script.client.poll(now), mqtt_core::Action::Transmit(_)));
+        script.client.transmitted(1, now);
+    };
+    // 105 bytes of PUBLISH and the PINGREQ, a byte a second.
+    for _ in 0..107 {
+        step(&mut script);
+        script.later(1_000);
+    }
+    script.later(8_999);
+    script.run();
+    assert!(script.is_open());
+    script.later(1);
+    script.run();
+    assert_eq!(script.told().last().unwrap(), "down: no PINGRESP in time");
+}
+
 #[test]
 fn the_round_trip_of_a_ping_can_be_read() {
     let mut script = Script::up(&options());

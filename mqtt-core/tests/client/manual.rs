@@ -105,5 +105,24 @@ fn a_qos_2_message_repeated_on_one_connection_is_answered_when_it_is_acknowledge
     assert_eq!(script.sent(), [""; 0]);
     script.client.acknowledge(deliveries[0]).unwrap();
     script.run();
-    assert_eq!(script.sent(), ["PUBREC 1"]);
+    assert_eq!(script.sent(), ["PUBREC 1", "PUBREC 1"]);
+}
+
+/// [MQTT-4.6.0-3]
+#[test]
+fn a_repetition_is_not_answered_ahead_of_older_messages() {
+    let mut script = Script::up(&manual());
+    let (first, _) = receive(&mut script, &message(1, QoS::ExactlyOnce));
+    script.client.acknowledge(first[0]).unwrap();
+    script.run();
+    script.cut();
+    script.later(1_000_000);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    let wire = [message(2, QoS::ExactlyOnce), message(1, QoS::ExactlyOnce)];
+    let (second, _) = receive(&mut script, &wire.concat());
+    script.run();
+    assert_eq!(script.sent(), [""; 0]);
+    script.client.acknowledge(second[0]).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["PUBREC 2", "PUBREC 1"]);
 }

@@ -145,6 +145,45 @@ fn a_full_window_says_so_and_changes_nothing() {
     let _ = script.client.publish(&publish(QoS::ExactlyOnce)).expect("there is room again");
 }
 
+/// Mosquitto, as it comes, acknowledges QoS 2 messages beyond 20 under way, and drops them.
+#[test]
+fn no_more_qos_2_messages_are_under_way_than_the_broker_is_said_to_take() {
+    for (options, most) in [
+        (Options::new("me"), 20),
+        (Options::new("me").exactly_once_window(3), 3),
+        (Options::new("me").exactly_once_window(u16::MAX), 64),
+    ] {
+        let mut script = Script::sized(&options, 4096, 64);
+        script.accept(crate::script::ACCEPTED);
+        let full = loop {
+            if let Err(error) = script.client.publish(&publish(QoS::ExactlyOnce)) {
+                break error;
+            }
+        };
+        assert_eq!(full, RequestError::WindowFull { in_flight: most });
+        let others = script.client.publish(&publish(QoS::AtLeastOnce));
+        assert_eq!(others.is_ok(), most < 64, "QoS 1 has slots of its own to take");
+        script.run();
+        script.hear(&ack(PUBREC, 1));
+        assert!(script.client.publish(&publish(QoS::ExactlyOnce)).is_err(), "not before PUBCOMP");
+        script.hear(&ack(PUBCOMP, 1));
+        assert!(script.client.publish(&publish(QoS::ExactlyOnce)).is_ok());
+    }
+}
+
+#[test]
+fn qos_2_messages_that_were_lost_make_room_for_others() {
+    let options = Options::new("me").clean_session(false).exactly_once_window(1);
+    let mut script = Script::up(&options);
+    for _ in 0..3 {
+        let _ = script.client.publish(&publish(QoS::ExactlyOnce)).unwrap();
+        script.run();
+        script.sent();
+        assert_eq!(script.reconnect(crate::script::ACCEPTED), [""; 0]);
+        assert!(script.told().last().unwrap().starts_with("lost"));
+    }
+}
+
 #[test]
 fn a_full_outbox_says_so_and_takes_again_what_was_acknowledged() {
     let mut script = Script::sized(&Options::new("me"), 160, 8);

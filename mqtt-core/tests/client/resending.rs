@@ -167,6 +167,31 @@ fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
     assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 2 a:0 dup", "UNSUBSCRIBE 3 b dup"]);
 }
 
+/// DUP is a reserved bit of these in 3.1.1 [MQTT-2.2.2-1].
+#[test]
+fn what_3_1_marked_as_a_retry_loses_the_mark_in_3_1_1() {
+    let mut script = Script::new(&persistent().version(Version::Auto));
+    script.run();
+    script.hear(&[0x20, 2, 0, 1]);
+    script.fatal();
+    script.hear(ACCEPTED);
+    publish(&mut script, "1", QoS::ExactlyOnce);
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    script.sent();
+    script.cut();
+    script.later(1_000_000);
+    script.run();
+    script.sent();
+    // The broker has been replaced by one that speaks 3.1.1 only.
+    script.hear(&[0x20, 2, 0, 1]);
+    script.later(1_000_000);
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.sent()[1..], ["SUBSCRIBE 2 a:0", "PUBREL 1"]);
+}
+
 #[test]
 fn answers_to_what_was_sent_again_end_it() {
     let mut script = Script::up(&persistent());

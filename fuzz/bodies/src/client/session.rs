@@ -275,14 +275,12 @@ impl Session {
 
     pub(super) fn event(&mut self, event: Event<'_>, link: &mut Link, tidy: bool) {
         match event {
-            Event::Connecting { .. } => {
-                self.moves(tidy, &[Connection::Down], Connection::Connecting)
-            }
-            Event::Up { .. } => self.moves(tidy, &[Connection::Connecting], Connection::Up),
+            Event::Connecting { .. } => self.moves(&[Connection::Down], Connection::Connecting),
+            Event::Up { .. } => self.moves(&[Connection::Connecting], Connection::Up),
             Event::Down(Reason::Requested) => self.connection = Connection::Down,
             Event::Down(_) => {
                 let from = [Connection::Connecting, Connection::Up];
-                self.moves(tidy, &from, Connection::Down);
+                self.moves(&from, Connection::Down);
             }
             Event::Message(message) => {
                 let incoming = Incoming {
@@ -351,8 +349,8 @@ impl Session {
         assert!(self.expected.is_none() || self.stream.is_some(), "a message is missing");
     }
 
-    fn moves(&mut self, tidy: bool, from: &[Connection], to: Connection) {
-        assert!(!tidy || from.contains(&self.connection), "{:?} to {to:?}", self.connection);
+    fn moves(&mut self, from: &[Connection], to: Connection) {
+        assert!(from.contains(&self.connection), "{:?} to {to:?}", self.connection);
         self.connection = to;
     }
 

@@ -11,8 +11,8 @@ use std::{
 use super::{Client, Connector, Error, Events, Shared, State, link::Tcp};
 use crate::{client::BoxedClient, framer::Framer, options::Options};
 
-/// Options and sizes of a blocking client. The defaults suit a program on a host: an outbox of 256 KiB, 20 requests
-/// in flight, a read buffer of 64 KiB.
+/// Options and sizes of a blocking client. The defaults suit a program on a host: an outbox of 256 KiB, 1,024
+/// requests in flight, a read buffer of 64 KiB.
 ///
 /// ```no_run
 /// use mqtt_core::{Options, driver::blocking::Config};
@@ -35,7 +35,7 @@ pub struct Config<'a> {
 impl<'a> Config<'a> {
     /// The default sizes.
     pub fn new(options: &Options<'a>) -> Self {
-        Self { options: options.clone(), outbox: 256 << 10, window: 20, buffer: 64 << 10 }
+        Self { options: options.clone(), outbox: 256 << 10, window: 1024, buffer: 64 << 10 }
     }
 
     /// Bytes for what waits for the broker or for its answer. The largest message has to fit in.
@@ -44,8 +44,8 @@ impl<'a> Config<'a> {
         self
     }
 
-    /// How many requests may await an answer. Brokers have limits too: Mosquitto, as it comes, ends a connection with
-    /// more than 20 QoS 2 messages under way.
+    /// How many requests may await an answer, and how many QoS 2 messages the broker may have under way: Mosquitto
+    /// sends hundreds at once, and more than fit end the connection.
     pub const fn window(mut self, requests: usize) -> Self {
         self.window = requests;
         self
