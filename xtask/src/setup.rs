@@ -28,6 +28,19 @@ pub(crate) const MOSQUITTO: Tool = Tool {
     ],
 };
 
+/// What the system tests need beside the broker: a certificate is made by openssl, and the second independent client,
+/// paho, is installed by pip into an environment of its own.
+pub(crate) const PEERS: Tool = Tool {
+    programs: &["openssl", "python3"],
+    packages: &[
+        ("apt-get", &["openssl", "python3", "python3-venv"]),
+        ("dnf", &["openssl", "python3"]),
+        ("apk", &["openssl", "python3"]),
+        ("pacman", &["openssl", "python"]),
+        ("brew", &["openssl", "python3"]),
+    ],
+};
+
 /// Counts instructions.
 pub(crate) const VALGRIND: Tool = Tool {
     programs: &["valgrind"],
@@ -216,7 +229,7 @@ mod tests {
 
     #[test]
     fn every_package_list_names_a_known_manager() {
-        for tool in [&MOSQUITTO, &VALGRIND] {
+        for tool in [&MOSQUITTO, &PEERS, &VALGRIND] {
             for (name, packages) in tool.packages {
                 assert!(MANAGERS.iter().any(|manager| manager.program == *name), "{name}");
                 assert!(!packages.is_empty());

@@ -137,6 +137,7 @@ fn done() -> Result<Report, String> {
 fn tools(context: &Context<'_>) -> Result<Report, String> {
     let Context { workspace, log, may_install, .. } = context;
     setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
+    setup::ensure(workspace, log, &setup::PEERS, *may_install)?;
     // It tells its version in its help, and exits with a status of its own then.
     let help = log.run(workspace.program("mosquitto").arg("-h"))?.text;
     Ok(Report::Done(help.lines().next().unwrap_or_default().to_owned()))
