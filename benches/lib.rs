@@ -67,7 +67,8 @@ impl Connection {
     pub fn new(window: usize, payload_len: usize) -> Self {
         let bytes = vec![0; 512 + 2 * (64 + payload_len) * window];
         let slots = vec![Slot::EMPTY; window];
-        let options = Options::new("bench").keep_alive(0);
+        // This broker takes all that the window holds.
+        let options = Options::new("bench").keep_alive(0).exactly_once_window(u16::MAX);
         let client = Client::new(&options, bytes.into(), slots.into()).expect("storage");
         let in_flight = VecDeque::with_capacity(window + 1);
         let mut connection = Self { client, payload: payload(payload_len), in_flight };
