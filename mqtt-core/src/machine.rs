@@ -195,9 +195,11 @@ impl Machine {
         }
     }
 
-    /// Starts the time for the PINGRESP once the PINGREQ is `out`.
-    fn expect_pong(&mut self, now: Instant, out: bool) {
-        if out && self.ping_sent.is_some() && !self.timers.is_set(Timer::PingResponse) {
+    /// Starts the time for the PINGRESP once the PINGREQ is out.
+    fn expect_pong(&mut self, now: Instant) {
+        let ahead = self.ping_end.wrapping_sub(self.counters.bytes_out) as i32;
+        let awaited = self.ping_sent.is_some() && ahead <= 0;
+        if awaited && !self.timers.is_set(Timer::PingResponse) {
             let patience = u64::from(self.limits.ping_timeout);
             self.timers.set(Timer::PingResponse, now.plus_millis(patience));
         }
@@ -354,28 +356,25 @@ impl<'a> Core<'a> {
 
     /// Nothing was sent, or received, for as long as the keep alive allows [MQTT-3.1.2-23].
     fn ping(&mut self, timer: Timer, now: Instant) {
-        let patience = u64::from(self.machine.limits.ping_timeout);
         self.machine.arm(timer, now);
-        if timer == Timer::KeepAlive && !self.machine.ready(self.bytes).is_empty() {
-            // Bytes wait that would do instead of a PINGREQ, if only the transport took them.
-            if !self.machine.timers.is_set(Timer::Stall) {
-                self.machine.timers.set(Timer::Stall, now.plus_millis(patience));
+        let waiting = !self.machine.ready(self.bytes).is_empty();
+        // Against silence one will do that waits for its answer; for the keep alive, any bytes that wait to be sent.
+        let done = if timer == Timer::Silence { self.machine.ping_sent.is_some() } else { waiting };
+        if !done && self.make_room(PINGREQ.len()) {
+            let start = self.machine.outbox.append(PINGREQ.len(), false);
+            self.write(start, &PINGREQ);
+            if self.machine.ping_sent.is_none() {
+                self.machine.ping_sent = Some(now);
+                let ahead = self.machine.subscriptions.ready(self.bytes).len()
+                    + self.machine.outbox.ready(self.bytes).len();
+                self.machine.ping_end = self.machine.counters.bytes_out.wrapping_add(ahead as u32);
             }
-            return;
         }
-        // One that waits for its answer will do against silence, but not for the keep alive.
-        let asked = timer == Timer::Silence && self.machine.ping_sent.is_some();
-        if asked || !self.make_room(PINGREQ.len()) {
-            return;
-        }
-        let start = self.machine.outbox.append(PINGREQ.len(), false);
-        self.write(start, &PINGREQ);
-        if self.machine.ping_sent.is_none() {
-            self.machine.ping_sent = Some(now);
-            let waiting = self.machine.subscriptions.ready(self.bytes).len()
-                + self.machine.outbox.ready(self.bytes).len();
-            self.machine.ping_end = self.machine.counters.bytes_out.wrapping_add(waiting as u32);
-            self.machine.expect_pong(now, waiting <= PINGREQ.len());
+        // Should the transport take nothing, the PINGREQ gets no answer.
+        let machine = &mut *self.machine;
+        if !machine.timers.is_set(Timer::Stall) && !machine.ready(self.bytes).is_empty() {
+            let patience = u64::from(machine.limits.ping_timeout);
+            machine.timers.set(Timer::Stall, now.plus_millis(patience));
         }
     }
 
@@ -419,8 +418,7 @@ impl<'a> Core<'a> {
                 } else {
                     machine.timers.clear(Timer::Stall);
                     machine.arm(Timer::KeepAlive, now);
-                    let ahead = machine.ping_end.wrapping_sub(machine.counters.bytes_out);
-                    machine.expect_pong(now, ahead as i32 <= 0);
+                    machine.expect_pong(now);
                 }
             }
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => {}

@@ -86,6 +86,19 @@ fn a_transport_that_takes_nothing_is_found_out() {
 }
 
 #[test]
+fn a_transport_that_does_not_take_the_pingreq_is_found_out_as_well() {
+    let mut script = Script::up(&options());
+    script.later(30_000);
+    let now = script.now();
+    assert_eq!(script.client.poll(now), mqtt_core::Action::Transmit(&[0xC0, 0]));
+    script.later(10_000);
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), mqtt_core::Action::Close(_)));
+    script.run();
+    assert_eq!(script.told(), ["down: the transport takes no bytes"]);
+}
+
+#[test]
 fn a_slow_transport_is_no_dead_one() {
     let mut script = Script::up(&options());
     let _ = script.client.publish(&Publish::new(topic!("t"), &[0; 100])).unwrap();
