@@ -466,11 +466,9 @@ impl Core<'_> {
             *input = rest;
             stream.left -= piece.len();
             let deliver = stream.deliver;
-            if self.machine.timers.is_set(Timer::PingResponse) {
-                // The PINGRESP waits behind this payload.
-                let patience = u64::from(self.machine.limits.ping_timeout);
-                self.machine.timers.set(Timer::PingResponse, now.plus_millis(patience));
-            }
+            // The PINGRESP waits behind this payload.
+            let patience = u64::from(self.machine.limits.ping_timeout);
+            self.machine.timers.postpone(Timer::PingResponse, now.plus_millis(patience));
             return Ok(deliver.then_some(Event::MessageChunk(piece)));
         }
         let Stream { qos, id, deliver, .. } = *stream;
