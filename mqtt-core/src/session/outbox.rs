@@ -270,20 +270,13 @@ impl Outbox {
         let Some(frame) = frame_at(bytes, at) else { return };
         set_first(bytes, at, HOLE);
         self.live = self.live.saturating_sub(frame.len);
-        self.advance(bytes);
+        self.settle();
     }
 
-    /// Moves the head over what is dead.
-    fn advance(&mut self, bytes: &mut [u8]) {
+    /// Where nothing alive is left of what was sent, the room before the boundary is free.
+    fn settle(&mut self) {
         if self.live + self.boundary == self.tail {
             self.head = self.boundary;
-        }
-        while self.head < self.boundary {
-            let Some(frame) = frame_at(bytes, self.head) else { break };
-            match keep(frame.first) {
-                Keep::Hole | Keep::Answer | Keep::UntilSent => self.head += frame.len,
-                Keep::UntilAnswered => break,
-            }
         }
         self.restart_if_empty();
     }
@@ -313,7 +306,7 @@ impl Outbox {
         self.head += frame.len;
         self.live = self.live.saturating_sub(frame.len);
         self.relocate(bytes, slots, requests);
-        self.advance(bytes);
+        self.settle();
         Some(frame)
     }
 
