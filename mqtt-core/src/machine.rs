@@ -36,15 +36,19 @@ enum Phase {
     /// CONNECT under way; the CONNACK ends it.
     Handshake,
     Up,
-    /// What was accepted is still sent, then the DISCONNECT, of which so many bytes are sent.
-    Leaving(u8),
-    Closing(Reason),
+    /// What was accepted is still sent, then the DISCONNECT.
+    Leaving,
+    Closing,
 }
 
 /// Everything about a client but its storage.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     phase: Phase,
+    /// Bytes of the DISCONNECT that are sent.
+    disconnect_sent: u8,
+    /// Why it is closing. Not in `phase`, which every call looks at.
+    why: Reason,
     timers: Timers,
     limits: Limits,
     reconnect: Reconnect,
@@ -117,6 +121,8 @@ impl Machine {
         timers.set(Timer::Reconnect, Instant::from_millis(0));
         Ok(Self {
             phase: Phase::Waiting,
+            disconnect_sent: 0,
+            why: Reason::Requested,
             timers,
             limits: options.limits.clone(),
             reconnect: options.reconnect,
@@ -183,7 +189,7 @@ impl Machine {
             Phase::Waiting => ConnectionState::Waiting,
             Phase::Opening | Phase::Handshake => ConnectionState::Connecting,
             Phase::Up => ConnectionState::Up,
-            Phase::Leaving(_) | Phase::Closing(_) => ConnectionState::Closing,
+            Phase::Leaving | Phase::Closing => ConnectionState::Closing,
         }
     }
 
@@ -212,7 +218,8 @@ impl Machine {
     }
 
     fn close(&mut self, reason: Reason) {
-        self.phase = Phase::Closing(reason);
+        self.phase = Phase::Closing;
+        self.why = reason;
         self.timers.clear_all();
     }
 
@@ -268,20 +275,22 @@ impl Machine {
     fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         match self.phase {
             Phase::Handshake => self.preamble.ready(bytes),
-            Phase::Leaving(sent @ 1..) => DISCONNECT.get(usize::from(sent)..).unwrap_or_default(),
-            Phase::Up | Phase::Leaving(_) => {
+            Phase::Leaving if self.disconnect_sent != 0 => {
+                DISCONNECT.get(usize::from(self.disconnect_sent)..).unwrap_or_default()
+            }
+            Phase::Up | Phase::Leaving => {
                 let renewal = self.subscriptions.ready(bytes);
                 if !renewal.is_empty() {
                     return renewal;
                 }
                 match (self.outbox.ready(bytes), self.phase) {
-                    ([], Phase::Leaving(sent)) => {
-                        DISCONNECT.get(usize::from(sent)..).unwrap_or_default()
+                    ([], Phase::Leaving) => {
+                        DISCONNECT.get(usize::from(self.disconnect_sent)..).unwrap_or_default()
                     }
                     (ready, _) => ready,
                 }
             }
-            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => &[],
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing => &[],
         }
     }
 }
@@ -309,10 +318,10 @@ impl<'a> Core<'a> {
                 return Some(Action::Connect { endpoint });
             }
         }
-        if let Phase::Closing(reason) = self.machine.phase {
-            return Some(Action::Close(reason));
+        if self.machine.phase == Phase::Closing {
+            return Some(Action::Close(self.machine.why));
         }
-        let leaving = matches!(self.machine.phase, Phase::Leaving(_));
+        let leaving = self.machine.phase == Phase::Leaving;
         if leaving && !self.machine.timers.is_set(Timer::Connect) {
             // A transport that takes no DISCONNECT holds nobody up for ever.
             let patience = u64::from(self.machine.limits.connect_timeout);
@@ -340,7 +349,7 @@ impl<'a> Core<'a> {
             (Timer::Connect, Phase::Opening | Phase::Handshake) => {
                 machine.fail(Fatal::ConnectTimeout);
             }
-            (Timer::Connect, Phase::Leaving(_)) => machine.close(Reason::Requested),
+            (Timer::Connect, Phase::Leaving) => machine.close(Reason::Requested),
             (Timer::PingResponse, Phase::Up) => {
                 machine.fail(Fatal::PingTimeout);
             }
@@ -401,16 +410,16 @@ impl<'a> Core<'a> {
                 let packets = u32::from(machine.preamble.is_sent());
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
             }
-            Phase::Leaving(1..) => machine.close(Reason::Requested),
-            Phase::Up | Phase::Leaving(_) => {
+            Phase::Leaving if machine.disconnect_sent != 0 => machine.close(Reason::Requested),
+            Phase::Up | Phase::Leaving => {
                 let rest = machine.subscriptions.transmitted(count);
                 let waiting = machine.outbox.ready(self.bytes).len();
                 let (publishes, packets) = machine.outbox.transmitted(self.bytes, rest);
                 machine.requests.sent_unacknowledged(publishes);
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
-                if let Phase::Leaving(sent) = machine.phase {
-                    let sent = usize::from(sent) + rest.saturating_sub(waiting);
-                    machine.phase = Phase::Leaving(sent.min(DISCONNECT.len()) as u8);
+                if machine.phase == Phase::Leaving {
+                    let sent = usize::from(machine.disconnect_sent) + rest.saturating_sub(waiting);
+                    machine.disconnect_sent = sent.min(DISCONNECT.len()) as u8;
                     // [MQTT-3.14.4-1], [MQTT-3.14.4-2]: nothing after it, and close.
                     if sent >= DISCONNECT.len() {
                         machine.close(Reason::Requested);
@@ -421,7 +430,7 @@ impl<'a> Core<'a> {
                     machine.expect_pong(now);
                 }
             }
-            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => {}
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing => {}
         }
     }
 
@@ -430,8 +439,8 @@ impl<'a> Core<'a> {
         let machine = &mut *self.machine;
         let reason = match machine.phase {
             Phase::Stopped | Phase::Waiting => return,
-            Phase::Closing(reason) => reason,
-            Phase::Leaving(_) => Reason::Requested,
+            Phase::Closing => machine.why,
+            Phase::Leaving => Reason::Requested,
             Phase::Opening | Phase::Handshake | Phase::Up => Reason::TransportClosed,
         };
         // First, for it decides in which version all is sent again.

@@ -50,8 +50,8 @@ impl Core<'_> {
         match self.machine.phase {
             Phase::Handshake | Phase::Up => {}
             // Nothing can be answered once a DISCONNECT is to be the last packet.
-            Phase::Leaving(_) => return Ok(None),
-            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(_) => {
+            Phase::Leaving => return Ok(None),
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing => {
                 *input = &[];
                 return Ok(None);
             }
@@ -107,7 +107,7 @@ impl Core<'_> {
                 self.frame(input, now)
             };
             // `disconnect` before the CONNACK: nothing behind that is received.
-            let leaving = matches!(self.machine.phase, Phase::Leaving(_));
+            let leaving = self.machine.phase == Phase::Leaving;
             if self.full || leaving || !matches!(taken, Ok(None)) {
                 return taken;
             }
@@ -222,7 +222,8 @@ impl Core<'_> {
         machine.timers.clear(Timer::Connect);
         if machine.leave {
             machine.leave = false;
-            machine.phase = Phase::Leaving(0);
+            machine.phase = Phase::Leaving;
+            machine.disconnect_sent = 0;
             return Ok(None);
         }
         machine.phase = Phase::Up;

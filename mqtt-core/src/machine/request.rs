@@ -116,7 +116,7 @@ impl Core<'_> {
     pub(crate) fn disconnect(&mut self) {
         let machine = &mut *self.machine;
         match machine.phase {
-            Phase::Stopped | Phase::Leaving(_) => {}
+            Phase::Stopped | Phase::Leaving => {}
             Phase::Waiting => {
                 machine.timers.clear_all();
                 machine.phase = Phase::Stopped;
@@ -124,10 +124,11 @@ impl Core<'_> {
             }
             Phase::Opening => machine.close(Reason::Requested),
             // A DISCONNECT before the CONNACK would leave open whether the will is published.
-            Phase::Handshake | Phase::Closing(_) => machine.leave = true,
+            Phase::Handshake | Phase::Closing => machine.leave = true,
             Phase::Up => {
                 machine.timers.clear_all();
-                machine.phase = Phase::Leaving(0);
+                machine.phase = Phase::Leaving;
+                machine.disconnect_sent = 0;
             }
         }
     }
