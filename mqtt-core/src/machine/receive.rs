@@ -117,6 +117,9 @@ impl Core<'_> {
     /// The next packet, or the beginning of one.
     fn frame<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Taken<'i> {
         let bytes = *input;
+        if bytes.is_empty() {
+            return self.not_now();
+        }
         let Some(header) = Header::decode(bytes)? else { return self.partial(input) };
         let len = header.frame_len();
         if len > self.machine.limits.max_packet as usize {
