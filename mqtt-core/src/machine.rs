@@ -414,8 +414,7 @@ impl<'a> Core<'a> {
             Phase::Up | Phase::Leaving => {
                 let rest = machine.subscriptions.transmitted(count);
                 let waiting = machine.outbox.ready(self.bytes).len();
-                let (publishes, packets) = machine.outbox.transmitted(self.bytes, rest);
-                machine.requests.sent_unacknowledged(publishes);
+                let packets = machine.outbox.transmitted(self.bytes, &mut machine.requests, rest);
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
                 if machine.phase == Phase::Leaving {
                     let sent = usize::from(machine.disconnect_sent) + rest.saturating_sub(waiting);

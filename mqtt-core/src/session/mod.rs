@@ -229,9 +229,14 @@ impl Requests {
         Handle::new(0, self.unacknowledged.accepted)
     }
 
-    /// `count` QoS 0 publishes have been handed to the transport whole.
-    pub(crate) fn sent_unacknowledged(&mut self, count: u32) {
-        self.unacknowledged.sent = self.unacknowledged.sent.wrapping_add(count);
+    /// A QoS 0 publish has been handed to the transport whole.
+    fn sent_unacknowledged(&mut self) {
+        self.unacknowledged.sent = self.unacknowledged.sent.wrapping_add(1);
+    }
+
+    /// Every QoS 0 publish has.
+    fn sent_all_unacknowledged(&mut self) {
+        self.unacknowledged.sent = self.unacknowledged.accepted;
     }
 
     pub(crate) fn has_reports(&self) -> bool {

@@ -45,6 +45,10 @@ pub(crate) struct Outbox {
     kept_end: usize,
     /// Bytes from head to tail that are not dead.
     live: usize,
+    /// Packets from boundary to tail, and the bytes of those that are dead once sent: whoever sends all of them need
+    /// not look at each.
+    waiting: u32,
+    passing: usize,
 }
 
 /// What a packet in the arena is, as far as keeping it goes.
@@ -153,7 +157,17 @@ fn set_first(bytes: &mut [u8], at: usize, first: u8) {
 impl Outbox {
     /// An empty arena above the first `base` bytes.
     pub(crate) const fn new(base: usize) -> Self {
-        Self { base, head: base, boundary: base, cursor: base, tail: base, kept_end: base, live: 0 }
+        Self {
+            base,
+            head: base,
+            boundary: base,
+            cursor: base,
+            tail: base,
+            kept_end: base,
+            live: 0,
+            waiting: 0,
+            passing: 0,
+        }
     }
 
     /// End of what is kept for every connection.
@@ -164,7 +178,7 @@ impl Outbox {
     /// What is kept for every connection has become longer, at most up to the head, or shorter.
     pub(super) fn set_base(&mut self, base: usize) {
         self.base = base;
-        self.restart_if_empty();
+        self.settle();
     }
 
     /// Bytes that requests could take if all were empty.
@@ -215,8 +229,11 @@ impl Outbox {
         let start = self.tail;
         self.tail += len;
         self.live += len;
+        self.waiting += 1;
         if until_answered {
             self.kept_end = self.tail;
+        } else {
+            self.passing += len;
         }
         start
     }
@@ -226,37 +243,51 @@ impl Outbox {
         bytes.get(self.cursor..self.tail).unwrap_or_default()
     }
 
-    /// The transport has taken `count` bytes; gives how many QoS 0 publishes and how many packets that completed.
-    pub(crate) fn transmitted(&mut self, bytes: &[u8], count: usize) -> (u32, u32) {
-        self.cursor = self.cursor.saturating_add(count).min(self.tail);
-        let (mut publishes, mut packets) = (0, 0);
-        while self.boundary < self.cursor {
-            let Some(frame) = frame_at(bytes, self.boundary) else { break };
+    /// The transport has taken `count` bytes; gives how many packets that completed.
+    pub(crate) fn transmitted(
+        &mut self,
+        bytes: &[u8],
+        requests: &mut Requests,
+        count: usize,
+    ) -> u32 {
+        self.cursor = self.cursor.saturating_add(count);
+        if self.cursor < self.tail {
+            return self.partly_transmitted(bytes, requests);
+        }
+        requests.sent_all_unacknowledged();
+        let packets = core::mem::take(&mut self.waiting);
+        self.live = self.live.saturating_sub(core::mem::take(&mut self.passing));
+        if self.live == 0 {
+            self.restart();
+        } else {
+            // What came after the last packet to keep is dead.
+            self.tail = self.kept_end;
+            self.boundary = self.tail;
+            self.cursor = self.tail;
+        }
+        packets
+    }
+
+    fn partly_transmitted(&mut self, bytes: &[u8], requests: &mut Requests) -> u32 {
+        let mut packets = 0;
+        while let Some(frame) = frame_at(bytes, self.boundary) {
             if self.boundary + frame.len > self.cursor {
                 break;
             }
-            match keep(frame.first) {
-                Keep::UntilAnswered => {}
-                Keep::UntilSent => {
-                    publishes += 1;
-                    self.live = self.live.saturating_sub(frame.len);
-                }
-                Keep::Answer | Keep::Hole => self.live = self.live.saturating_sub(frame.len),
+            let keep = keep(frame.first);
+            if keep != Keep::UntilAnswered {
+                self.live = self.live.saturating_sub(frame.len);
+                self.passing = self.passing.saturating_sub(frame.len);
+            }
+            if keep == Keep::UntilSent {
+                requests.sent_unacknowledged();
             }
             packets += 1;
             self.boundary += frame.len;
         }
-        if self.live + self.boundary == self.tail {
-            self.head = self.boundary;
-        }
-        if self.boundary == self.tail {
-            // What came after the last packet to keep is dead.
-            self.tail = self.kept_end.max(self.head).min(self.tail);
-            self.boundary = self.tail;
-            self.cursor = self.tail;
-            self.restart_if_empty();
-        }
-        (publishes, packets)
+        self.waiting = self.waiting.saturating_sub(packets);
+        self.settle();
+        packets
     }
 
     /// Whether the packet at `place` has been handed to the transport whole on this connection.
@@ -278,17 +309,17 @@ impl Outbox {
         if self.live + self.boundary == self.tail {
             self.head = self.boundary;
         }
-        self.restart_if_empty();
+        if self.live == 0 {
+            self.restart();
+        }
     }
 
-    fn restart_if_empty(&mut self) {
-        if self.head == self.tail {
-            self.head = self.base;
-            self.boundary = self.base;
-            self.cursor = self.base;
-            self.tail = self.base;
-            self.kept_end = self.base;
-        }
+    fn restart(&mut self) {
+        self.head = self.base;
+        self.boundary = self.base;
+        self.cursor = self.base;
+        self.tail = self.base;
+        self.kept_end = self.base;
     }
 
     /// Takes the packet at `place`, sent and answered, out of the arena and moves it to the base, where it is the
@@ -342,12 +373,18 @@ impl Outbox {
     /// Tells the slots where their packets are.
     fn relocate(&mut self, bytes: &[u8], slots: &mut [Slot], requests: &Requests) {
         self.kept_end = self.head;
+        self.waiting = 0;
+        self.passing = 0;
         let mut at = self.head;
         while at < self.tail {
             let Some(frame) = frame_at(bytes, at) else { break };
+            let waits = at >= self.boundary;
+            self.waiting += u32::from(waits);
             if keep(frame.first) == Keep::UntilAnswered {
                 requests.relocate(slots, id_at(bytes, at, frame), at as u32);
                 self.kept_end = at + frame.len;
+            } else if waits {
+                self.passing += frame.len;
             }
             at += frame.len;
         }
@@ -366,7 +403,7 @@ impl Outbox {
         let mut at = self.head;
         while at < self.tail {
             let Some(frame) = frame_at(bytes, at) else { break };
-            let (begun, whole) = (at < self.cursor, at < self.boundary);
+            let whole = at < self.boundary;
             match keep(frame.first) {
                 Keep::Answer => {
                     set_first(bytes, at, HOLE);
@@ -374,7 +411,9 @@ impl Outbox {
                         self.live = self.live.saturating_sub(frame.len);
                     }
                 }
+                Keep::UntilSent if whole => set_first(bytes, at, HOLE),
                 Keep::UntilAnswered => {
+                    let begun = at < self.cursor;
                     retransmissions += u32::from(begun);
                     // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
                     let publish = frame.first >> 4 == PUBLISH;
@@ -388,9 +427,9 @@ impl Outbox {
             }
             at += frame.len;
         }
-        self.squeeze(bytes, slots, requests);
         self.boundary = self.head;
         self.cursor = self.head;
+        self.squeeze(bytes, slots, requests);
         retransmissions
     }
 

@@ -75,7 +75,7 @@ impl World {
             self.waiting.iter().flat_map(|entry| entry.wire.clone()).skip(self.into).collect();
         assert_eq!(self.outbox.ready(&self.bytes), expected);
         let count = count.min(expected.len());
-        self.outbox.transmitted(&self.bytes, count);
+        self.outbox.transmitted(&self.bytes, &mut self.requests, count);
         self.into += count;
         while self.waiting.first().is_some_and(|entry| entry.wire.len() <= self.into) {
             let entry = self.waiting.remove(0);
