@@ -279,9 +279,8 @@ impl Machine {
                 DISCONNECT.get(usize::from(self.disconnect_sent)..).unwrap_or_default()
             }
             Phase::Up | Phase::Leaving => {
-                let renewal = self.subscriptions.ready(bytes);
-                if !renewal.is_empty() {
-                    return renewal;
+                if self.subscriptions.is_sending() {
+                    return self.subscriptions.ready(bytes);
                 }
                 match (self.outbox.ready(bytes), self.phase) {
                     ([], Phase::Leaving) => {
@@ -412,8 +411,11 @@ impl<'a> Core<'a> {
             }
             Phase::Leaving if machine.disconnect_sent != 0 => machine.close(Reason::Requested),
             Phase::Up | Phase::Leaving => {
-                let rest = machine.subscriptions.transmitted(count);
-                let waiting = machine.outbox.ready(self.bytes).len();
+                let mut rest = count;
+                if machine.subscriptions.is_sending() {
+                    rest = machine.subscriptions.transmitted(count);
+                }
+                let waiting = machine.outbox.waiting();
                 let packets = machine.outbox.transmitted(self.bytes, &mut machine.requests, rest);
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
                 if machine.phase == Phase::Leaving {

@@ -238,6 +238,11 @@ impl Outbox {
         start
     }
 
+    /// How many bytes are ready for the transport.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.tail - self.cursor
+    }
+
     /// The bytes ready for the transport.
     pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.cursor..self.tail).unwrap_or_default()

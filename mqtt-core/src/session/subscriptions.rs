@@ -185,6 +185,11 @@ impl Subscriptions {
         self.end = 0;
     }
 
+    /// Whether a renewal has bytes to send.
+    pub(crate) const fn is_sending(&self) -> bool {
+        self.cursor != self.end
+    }
+
     /// The bytes of a renewal that are ready for the transport.
     pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.cursor..self.end).unwrap_or_default()
