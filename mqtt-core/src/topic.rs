@@ -394,18 +394,16 @@ const fn check(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
 
 /// Whether all is ASCII and neither NUL nor `+` nor `#`, a word at a time.
 const fn is_plain(bytes: &[u8]) -> bool {
-    const ONES: usize = usize::MAX / 0xFF;
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
-        let word = usize::from_ne_bytes(*word);
-        // `#` is 0x23 and `+` is 0x2B: with bit 3 set they are the same, and cancel to zero.
-        let wildcard = (word | (ONES * 0x08)) ^ (ONES * b'+' as usize);
-        // Among ASCII bytes, subtracting 1 from each sets a high bit if and only if one of them is zero.
-        let special = word | word.wrapping_sub(ONES) | wildcard.wrapping_sub(ONES);
-        if special & (ONES << 7) != 0 {
+        if !is_plain_word(usize::from_ne_bytes(*word)) {
             return false;
         }
         rest = tail;
+    }
+    // What is left over is looked at as the end of the last word, some of it once more.
+    if let Some((_, word)) = bytes.split_last_chunk() {
+        return is_plain_word(usize::from_ne_bytes(*word));
     }
     while let [byte, tail @ ..] = rest {
         if matches!(byte, 0 | b'+' | b'#' | 0x80..) {
@@ -414,6 +412,15 @@ const fn is_plain(bytes: &[u8]) -> bool {
         rest = tail;
     }
     true
+}
+
+const fn is_plain_word(word: usize) -> bool {
+    const ONES: usize = usize::MAX / 0xFF;
+    // `#` is 0x23 and `+` is 0x2B: with bit 3 set they are the same, and cancel to zero.
+    let wildcard = (word | (ONES * 0x08)) ^ (ONES * b'+' as usize);
+    // Among ASCII bytes, subtracting 1 from each sets a high bit if and only if one of them is zero.
+    let special = word | word.wrapping_sub(ONES) | wildcard.wrapping_sub(ONES);
+    special & (ONES << 7) == 0
 }
 
 const fn check_levels(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
