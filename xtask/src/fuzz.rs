@@ -28,11 +28,9 @@ are not changed. A crash is kept in fuzz/artifacts, and the log tells how to run
 fn run(args: &Args) -> Outcome {
     let workspace = Workspace::find()?;
     let seconds = args.number("seconds", 30)?;
-    if args.has("install") && !has_cargo_fuzz(&workspace) {
-        println!("  installing cargo-fuzz ...");
+    if args.has("install") {
         let log = Log::create(&workspace, "cargo-fuzz", args.has("verbose"))?;
-        let installed = log.run(workspace.cargo().args(["install", "cargo-fuzz", "--locked"]))?;
-        installed.require().inspect_err(|_| {
+        install(&workspace, &log).inspect_err(|_| {
             print!("{}", log.tail(40));
         })?;
     }
@@ -63,10 +61,23 @@ fn run(args: &Args) -> Outcome {
     Ok(Closing { line, ok: crashed == 0 })
 }
 
+/// Installs cargo-fuzz where it is missing, and a nightly compiler is there to use it.
+pub(crate) fn install(workspace: &Workspace, log: &Log) -> Result<(), String> {
+    if has_nightly(workspace) && !has_cargo_fuzz(workspace) {
+        println!("  installing cargo-fuzz ...");
+        log.run(workspace.cargo().args(["install", "cargo-fuzz", "--locked"]))?.require()?;
+    }
+    Ok(())
+}
+
+fn has_nightly(workspace: &Workspace) -> bool {
+    let toolchains = shell::ask(workspace.program("rustup").args(["toolchain", "list"]));
+    toolchains.is_some_and(|list| list.lines().any(|line| line.starts_with("nightly")))
+}
+
 /// The targets, where all that fuzzing needs is there; else what is missing.
 pub(crate) fn ready(workspace: &Workspace) -> Result<Vec<String>, String> {
-    let toolchains = shell::ask(workspace.program("rustup").args(["toolchain", "list"]));
-    if !toolchains.is_some_and(|list| list.lines().any(|line| line.starts_with("nightly"))) {
+    if !has_nightly(workspace) {
         return Err("no nightly compiler (rustup toolchain install nightly)".to_owned());
     }
     if !has_cargo_fuzz(workspace) {

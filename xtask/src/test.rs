@@ -276,6 +276,10 @@ fn toolchain_of<'a>(list: &'a str, version: &str) -> Option<&'a str> {
 
 fn fuzz_briefly(context: &Context<'_>) -> Result<Report, String> {
     let Context { workspace, log, .. } = context;
+    // Continuous integration fuzzes for real; on a developer's machine that is asked for.
+    if context.may_install && std::env::var_os("CI").is_some() {
+        fuzz::install(workspace, log)?;
+    }
     match fuzz::ready(workspace) {
         Err(why) => Ok(Report::NotRun(format!("{why}; the corpora ran among the tests"))),
         Ok(targets) => {
