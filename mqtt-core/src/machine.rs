@@ -217,6 +217,13 @@ impl Machine {
         fatal
     }
 
+    /// What was accepted is still to be sent, then the DISCONNECT.
+    fn begin_leaving(&mut self) {
+        self.timers.clear_all();
+        self.phase = Phase::Leaving;
+        self.disconnect_sent = 0;
+    }
+
     fn close(&mut self, reason: Reason) {
         self.phase = Phase::Closing;
         self.why = reason;
@@ -374,7 +381,7 @@ impl<'a> Core<'a> {
             if self.machine.ping_sent.is_none() {
                 self.machine.ping_sent = Some(now);
                 let ahead = self.machine.subscriptions.ready(self.bytes).len()
-                    + self.machine.outbox.ready(self.bytes).len();
+                    + self.machine.outbox.ready_len();
                 self.machine.ping_end = self.machine.counters.bytes_out.wrapping_add(ahead as u32);
             }
         }
@@ -415,7 +422,7 @@ impl<'a> Core<'a> {
                 if machine.subscriptions.is_sending() {
                     rest = machine.subscriptions.transmitted(count);
                 }
-                let waiting = machine.outbox.waiting();
+                let waiting = machine.outbox.ready_len();
                 let packets = machine.outbox.transmitted(self.bytes, &mut machine.requests, rest);
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
                 if machine.phase == Phase::Leaving {

@@ -225,8 +225,7 @@ impl Core<'_> {
         machine.timers.clear(Timer::Connect);
         if machine.leave {
             machine.leave = false;
-            machine.phase = Phase::Leaving;
-            machine.disconnect_sent = 0;
+            machine.begin_leaving();
             return Ok(None);
         }
         machine.phase = Phase::Up;

@@ -125,11 +125,7 @@ impl Core<'_> {
             Phase::Opening => machine.close(Reason::Requested),
             // A DISCONNECT before the CONNACK would leave open whether the will is published.
             Phase::Handshake | Phase::Closing => machine.leave = true,
-            Phase::Up => {
-                machine.timers.clear_all();
-                machine.phase = Phase::Leaving;
-                machine.disconnect_sent = 0;
-            }
+            Phase::Up => machine.begin_leaving(),
         }
     }
 

@@ -239,7 +239,7 @@ impl Outbox {
     }
 
     /// How many bytes are ready for the transport.
-    pub(crate) const fn waiting(&self) -> usize {
+    pub(crate) const fn ready_len(&self) -> usize {
         self.tail - self.cursor
     }
 

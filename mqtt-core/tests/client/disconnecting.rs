@@ -123,3 +123,23 @@ fn what_follows_the_connack_is_not_received_after_a_disconnect_was_asked_for() {
     script.hear(b"\x20\x02\0\0\x30\x04\0\x01tx");
     assert_eq!(script.told(), ["down: disconnected on request"]);
 }
+
+/// [MQTT-3.14.4-1]: also where an earlier one went out, whole or in part.
+#[test]
+fn every_disconnect_sends_its_packet() {
+    let mut script = Script::up(&Options::new("me"));
+    for _ in 0..3 {
+        script.client.disconnect();
+        script.run();
+        assert_eq!(script.sent(), ["DISCONNECT"]);
+        script.client.connect();
+        script.accept(ACCEPTED);
+        script.client.disconnect();
+        let now = script.now();
+        assert_eq!(script.client.poll(now), Action::Transmit(&[0xE0, 0]));
+        script.client.transmitted(1, now);
+        script.cut();
+        script.client.connect();
+        script.accept(ACCEPTED);
+    }
+}
