@@ -3,7 +3,7 @@
 
 use crate::{
     codec::{Protocol, Publish, QoS},
-    error::{ConfigError, Fatal, RequestError},
+    error::{ConfigError, Fatal, RequestError, RestoreError},
     event::{Action, ConnectionState, Counters, Delivery, Event, Handle},
     machine::{Core, Machine},
     options::Options,
@@ -61,7 +61,7 @@ pub type StaticClient<const BYTES: usize, const WINDOW: usize> =
 pub type BoxedClient = Client<alloc::boxed::Box<[u8]>, alloc::boxed::Box<[Slot]>>;
 
 /// The fixed part of a client, in bytes, on a 64-bit and on a 32-bit machine; the storage comes on top.
-pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 456 } else { 344 };
+pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 528 } else { 392 };
 const _: () = assert!(size_of::<StaticClient<0, 0>>() <= FIXED_SIZE);
 
 impl<const BYTES: usize, const WINDOW: usize> StaticClient<BYTES, WINDOW> {
@@ -218,6 +218,44 @@ where
     /// effect while there is a connection.
     pub fn connect(&mut self) {
         self.core().connect();
+    }
+
+    /// The record that the last [`poll`](Self::poll) gave is durable.
+    pub fn persisted(&mut self) {
+        self.core().persisted();
+    }
+
+    /// Has the next record state the whole session: once it is durable, those before it may go.
+    pub fn compact(&mut self) {
+        self.core().compact();
+    }
+
+    /// Rebuilds the session from its records, one call a record, oldest first, before the first request and the first
+    /// [`poll`](Self::poll).
+    ///
+    /// Should the last record be torn, power failed while it was written: nothing that it tells has been acted on.
+    /// The outbox and the window may be larger than they were, or smaller as far as all finds room.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`]; nothing has changed then.
+    pub fn restore(&mut self, record: &[u8]) -> Result<(), RestoreError> {
+        self.core().restore(record)
+    }
+
+    /// Sets a number of the application's that is kept with the next record: what is accepted, acknowledged or taken
+    /// before the next [`poll`](Self::poll) and the mark become durable together.
+    ///
+    /// An application that publishes from a source sets the position behind what it has published; one that stores
+    /// what it receives sets the length of its store. After a power cut it goes on from [`marked`](Self::marked): it
+    /// publishes from there, or cuts its store back to there, and nothing is lost or doubled.
+    pub fn mark(&mut self, mark: u64) {
+        self.core().mark(mark);
+    }
+
+    /// The last mark set or restored; 0 at first.
+    pub const fn marked(&self) -> u64 {
+        self.machine.marked()
     }
 
     /// Where the connection stands.

@@ -95,6 +95,54 @@ pub enum ConfigError {
     },
 }
 
+/// Why a record was not restored. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The record is cut short or damaged. Power that failed while it was written leaves that, of the last one only.
+    #[error("the record is cut short or damaged")]
+    Torn,
+    /// A later version of this library wrote the record.
+    #[error("record of version {found}, this library knows version 1")]
+    Version {
+        /// The version of the record.
+        found: u8,
+    },
+    /// The record is whole, and yet not one that this library writes.
+    #[error("the record is whole, but no record of a session")]
+    Malformed,
+    /// The outbox is smaller than what it held when the record was written.
+    #[error("the session needs an outbox of {needed} bytes, there are {capacity}")]
+    OutboxTooSmall {
+        /// Bytes that the outbox needs to have.
+        needed: usize,
+        /// Bytes that it has.
+        capacity: usize,
+    },
+    /// There are fewer slots than the session had in use.
+    #[error("the session needs {needed} slots, there are {slots}")]
+    Window {
+        /// Slots in use.
+        needed: usize,
+        /// Slots given.
+        slots: usize,
+    },
+    /// The SUBACK of a renewal would be longer than `Options::receive_capacity`.
+    #[error("a SUBACK of {needed} bytes, the receive capacity is {capacity}")]
+    TooManySubscriptions {
+        /// Bytes of the SUBACK.
+        needed: usize,
+        /// `Options::receive_capacity`.
+        capacity: usize,
+    },
+    /// The client has been asked to connect, or to send: what is restored has to be there first.
+    #[error("the client is in use already")]
+    InUse,
+    /// `Options::journal` is off: what is restored would not be kept up to date.
+    #[error("the client keeps no journal")]
+    NoJournal,
+}
+
 /// Why a connection is over, by the broker's doing or its silence. The session is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]

@@ -18,6 +18,7 @@
 use crate::{
     codec::{Granted, PacketId, Protocol, QoS},
     error::Reason,
+    session::Record,
     time::Instant,
     topic::Topic,
 };
@@ -181,6 +182,9 @@ pub enum Action<'a> {
     },
     /// Close the transport, then call `closed`. Said until that is done.
     Close(Reason),
+    /// Append the record to the journal, and call `persisted` once it is durable. Said until that is done; nothing is
+    /// transmitted before. Only with `Options::journal`.
+    Persist(Record<'a>),
     /// Write some of these bytes, then call `transmitted` with how many the transport took.
     Transmit(&'a [u8]),
     /// Nothing to do until bytes come in, this instant has come, or a request is made;

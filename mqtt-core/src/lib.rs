@@ -31,14 +31,14 @@ pub mod topic;
 pub use client::BoxedClient;
 pub use client::{Client, StaticClient};
 pub use codec::{Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Will};
-pub use error::{ConfigError, EncodeError, Fatal, Reason, RequestError, Violation};
+pub use error::{ConfigError, EncodeError, Fatal, Reason, RequestError, RestoreError, Violation};
 pub use event::{
     Action, ConnectionState, Counters, Delivery, Event, Handle, Message, MessageStart,
     SessionStatus,
 };
 pub use options::{Options, Version};
 pub use reconnect::Reconnect;
-pub use session::{Slot, Subscription};
+pub use session::{Chunk, Record, Slot, Subscription};
 #[cfg(feature = "bytes")]
 pub use shared::SharedMessage;
 pub use time::Instant;

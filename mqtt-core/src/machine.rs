@@ -5,6 +5,7 @@
 //! what to do next (`poll`) and follows the transport; [`receive`] takes what comes in, [`request`] what the
 //! application asks for.
 
+mod journal;
 mod receive;
 mod request;
 
@@ -21,6 +22,7 @@ use crate::{
     time::Instant,
     timers::{Timer, Timers},
 };
+use journal::Journal;
 use receive::Stream;
 
 /// The longest packet of fixed length, and then some.
@@ -76,6 +78,7 @@ pub(crate) struct Machine {
     outbox: Outbox,
     requests: Requests,
     inbound: Inbound,
+    journal: Journal,
     stream: Option<Stream>,
     /// Events about the connection that `receive` has still to give.
     down: Option<Reason>,
@@ -117,6 +120,10 @@ impl Machine {
         // A client id that 3.1 has no form for leaves nothing to fall back to.
         let can_negotiate = options.version == Version::Auto
             && options.connect(Protocol::V31).encoded_len().is_ok();
+        let mut outbox = Outbox::new(start);
+        if options.journal {
+            outbox.keep_journal();
+        }
         let mut timers = Timers::new();
         timers.set(Timer::Reconnect, Instant::from_millis(0));
         Ok(Self {
@@ -141,9 +148,10 @@ impl Machine {
             connect_sent: Instant::from_millis(0),
             preamble,
             subscriptions: Subscriptions::new(start),
-            outbox: Outbox::new(start),
+            outbox,
             requests: Requests::new(slots),
             inbound: Inbound::default(),
+            journal: Journal::new(options.journal, options.record_delay),
             stream: None,
             down: None,
             connecting: None,
@@ -158,6 +166,10 @@ impl Machine {
 
     pub(crate) const fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    pub(crate) const fn marked(&self) -> u64 {
+        self.journal.mark()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -305,13 +317,18 @@ impl<'a> Core<'a> {
     /// What to do next, most urgent first.
     pub(crate) fn poll(self, now: Instant) -> Action<'a> {
         let Self { machine, bytes, slots, .. } = self;
-        let quiet = machine.phase == Phase::Up && !machine.timers.may_be_due(now);
+        let quiet = machine.phase == Phase::Up
+            && !machine.timers.may_be_due(now)
+            && !machine.journal.is_pending();
         if !quiet || machine.inbound.is_owed() {
             let mut core = Core { machine, bytes, slots, full: false };
             if let Some(action) = core.time_outs(now) {
                 return action;
             }
             core.answer_settled();
+            if core.record_is_due(now) {
+                return Action::Persist(Core { machine, bytes, slots, full: false }.record());
+            }
         }
         let ready = machine.ready(bytes);
         if ready.is_empty() { Action::Wait(machine.timers.next()) } else { Action::Transmit(ready) }
@@ -344,6 +361,7 @@ impl<'a> Core<'a> {
                 let endpoint = machine.reconnect.endpoint(machine.endpoint_turn.into());
                 machine.endpoint_turn = machine.endpoint_turn.wrapping_add(1);
                 machine.phase = Phase::Opening;
+                machine.journal.unused = false;
                 if core::mem::take(&mut machine.connecting_first) {
                     machine.down = None;
                 }
@@ -364,6 +382,7 @@ impl<'a> Core<'a> {
             }
             (Timer::KeepAlive | Timer::Silence, Phase::Up) => self.ping(timer, now),
             (Timer::Stable, Phase::Up) => machine.failures = 0,
+            (Timer::Record, _) => machine.journal.need(),
             _ => {}
         }
         None

@@ -46,6 +46,8 @@ pub struct Options<'a> {
     pub(crate) login: Option<Login<'a>>,
     pub(crate) limits: Limits,
     pub(crate) reconnect: Reconnect,
+    pub(crate) journal: bool,
+    pub(crate) record_delay: u32,
 }
 
 /// The settings that outlast `Client::new`.
@@ -88,6 +90,8 @@ impl<'a> Options<'a> {
                 exactly_once_window: 20,
             },
             reconnect: Reconnect::after(1_000),
+            journal: false,
+            record_delay: 1_000,
         }
     }
 
@@ -200,6 +204,28 @@ impl<'a> Options<'a> {
     /// When to connect again after the link broke.
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = reconnect;
+        self
+    }
+
+    /// Whether the session survives a power cut: the client gives records (`Action::Persist`) for the driver to keep,
+    /// and nothing is sent before what it rests on is kept; `Client::restore` rebuilds the session from them. Off by
+    /// default.
+    ///
+    /// Messages of QoS 1 and 2 that were accepted, the state of every QoS 2 exchange, and granted subscriptions
+    /// survive; QoS 0 messages, and SUBSCRIBE and UNSUBSCRIBE under way, do not. It takes
+    /// [`clean_session(false)`](Self::clean_session) for exactly-once delivery, as over a broken connection.
+    pub const fn journal(mut self, on: bool) -> Self {
+        self.journal = on;
+        self
+    }
+
+    /// How long a publish that is done may go unrecorded, in milliseconds, while no other record is due.
+    /// Default 1,000.
+    ///
+    /// After a power cut it would be sent again, which a broker takes for what it is at QoS 2, and for a duplicate at
+    /// QoS 1. A longer delay spares flash memory: see [`driver::journal`](crate::driver::journal).
+    pub const fn record_delay(mut self, millis: u32) -> Self {
+        self.record_delay = millis;
         self
     }
 

@@ -22,9 +22,11 @@ pub(crate) enum Timer {
     Reconnect,
     /// The connection has lasted long enough to forget failed attempts.
     Stable,
+    /// What the journal need not have at once has waited long enough.
+    Record,
 }
 
-const ALL: [Timer; 7] = [
+const ALL: [Timer; 8] = [
     Timer::Connect,
     Timer::PingResponse,
     Timer::Stall,
@@ -32,6 +34,7 @@ const ALL: [Timer; 7] = [
     Timer::Silence,
     Timer::Reconnect,
     Timer::Stable,
+    Timer::Record,
 ];
 
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ where
                 client.transmitted(count, WHEN);
             }
             Action::Close(_) => client.closed(WHEN),
+            Action::Persist(_) => client.persisted(),
             Action::Wait(_) => return sent,
         }
     }

@@ -305,6 +305,7 @@ impl Run {
                 self.closed();
                 true
             }
+            Action::Persist(_) => panic!("a record without a journal"),
             Action::Transmit(bytes) => {
                 assert!(!bytes.is_empty());
                 let bytes = bytes.to_vec();
@@ -455,6 +456,7 @@ impl Run {
                 Some(bytes.to_vec())
             }
             Action::Connect { .. } => panic!("connected already"),
+            Action::Persist(_) => panic!("a record without a journal"),
             Action::Close(reason) => {
                 // The clock may have gone back when it is asked again.
                 self.closes_well(reason);

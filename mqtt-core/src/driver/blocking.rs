@@ -122,6 +122,11 @@ impl State {
         self.congested = None;
         loop {
             let written = match self.client.poll(now) {
+                // Only clients of one's own keep a journal so far.
+                Action::Persist(_) => {
+                    self.client.persisted();
+                    continue;
+                }
                 // While there is a transport, nobody is told to open one.
                 Action::Wait(deadline) => return Flushed::Until(deadline),
                 Action::Connect { .. } | Action::Close(_) => {

@@ -5,3 +5,4 @@
 
 #[cfg(feature = "std")]
 pub mod blocking;
+pub mod journal;

@@ -13,6 +13,7 @@ use crate::{
     event::{Delivery, Event, Message, MessageStart, SessionStatus},
     session::{
         Report, Requests, filter_count,
+        journal::Fate,
         qos::{self, Answer, Arrival, Awaits, Progress},
     },
     time::Instant,
@@ -21,9 +22,9 @@ use crate::{
 
 const PUBACK: u8 = 0x40;
 const PUBREC: u8 = 0x50;
-const PUBREL: u8 = 0x62;
+pub(super) const PUBREL: u8 = 0x62;
 const PUBCOMP: u8 = 0x70;
-const ANSWER_LEN: usize = 4;
+pub(super) const ANSWER_LEN: usize = 4;
 
 /// A PUBLISH that is being taken in pieces.
 #[derive(Clone, Copy, Debug)]
@@ -215,6 +216,7 @@ impl Core<'_> {
             // [MQTT-3.1.2-6]
             machine.outbox.start_session(self.bytes, self.slots, &mut machine.requests);
             machine.inbound.clear(self.slots);
+            machine.journal.need_snapshot();
         }
         if session != SessionStatus::Resumed || !told || machine.subscriptions.is_due() {
             machine.subscriptions.renew(&machine.outbox, self.bytes);
@@ -259,7 +261,8 @@ impl Core<'_> {
         let room = if self.machine.limits.manual_acknowledge {
             self.machine.inbound.can_owe(self.slots)
         } else {
-            self.make_room(ANSWER_LEN)
+            let note = if arrival.remember { self.note_len() } else { 0 };
+            self.make_room(ANSWER_LEN + note)
         };
         Ok(room.then_some(arrival))
     }
@@ -275,8 +278,11 @@ impl Core<'_> {
                 return Some(delivery);
             }
             // The application has acknowledged it before; the answer still waits for its turn.
-            self.machine.inbound.take(self.slots, delivery);
+            let _taken = self.machine.inbound.take(self.slots, delivery);
             return None;
+        }
+        if arrival.remember {
+            self.note(Fate::Seen, id);
         }
         self.acknowledge_to_broker(qos, id);
         None
@@ -296,7 +302,7 @@ impl Core<'_> {
         self.write_answer(start, first, id);
     }
 
-    fn write_answer(&mut self, start: usize, first: u8, id: PacketId) {
+    pub(super) fn write_answer(&mut self, start: usize, first: u8, id: PacketId) {
         let [high, low] = id.get().to_be_bytes();
         self.write(start, &[first, 2, high, low]);
     }
@@ -326,13 +332,17 @@ impl Core<'_> {
             Progress::Done => {
                 machine.outbox.release(self.bytes, found.place);
                 machine.requests.end(self.slots, found.index);
+                let roomy = self.make_room(self.note_len());
+                debug_assert!(roomy, "a note is shorter than any packet");
+                self.note(Fate::Done, id);
                 Ok(Some(Event::Published(found.handle)))
             }
             Progress::Release => {
                 // The PUBREL takes less than the PUBLISH that it replaces, so there is room.
                 machine.outbox.release(self.bytes, found.place);
-                let roomy = self.make_room(ANSWER_LEN);
-                debug_assert!(roomy, "a PUBREL is shorter than any PUBLISH");
+                let roomy = self.make_room(ANSWER_LEN + self.note_len());
+                debug_assert!(roomy, "a PUBREL and a note are no longer than any PUBLISH");
+                self.note(Fate::Released, id);
                 let start = self.machine.outbox.append(ANSWER_LEN, true);
                 self.write_answer(start, PUBREL, id);
                 Requests::advance(self.slots, found.index, Awaits::PubComp, start as u32);
@@ -345,10 +355,13 @@ impl Core<'_> {
 
     /// PUBREL.
     fn released<'i>(&mut self, id: PacketId) -> Taken<'i> {
-        if !self.make_room(ANSWER_LEN) {
+        if !self.make_room(ANSWER_LEN + self.note_len()) {
             return self.not_now();
         }
-        self.machine.inbound.forget(self.slots, id);
+        if self.machine.inbound.has_seen(self.slots, id) {
+            self.machine.inbound.forget(self.slots, id);
+            self.note(Fate::Forgotten, id);
+        }
         // [MQTT-4.3.3-2]: PUBCOMP also to an id that is unknown.
         self.answer(PUBCOMP, id);
         Ok(None)
@@ -358,6 +371,7 @@ impl Core<'_> {
     fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Taken<'i> {
         let machine = &mut *self.machine;
         if machine.subscriptions.is_answer(id, granted.len())? {
+            machine.journal.need_later();
             return Ok(Some(Event::Renewed { granted }));
         }
         let found = match machine.requests.find(self.slots, id) {
@@ -380,6 +394,7 @@ impl Core<'_> {
                 found.place,
                 granted,
             );
+            machine.journal.need_subscriptions();
         } else {
             machine.outbox.release(self.bytes, found.place);
         }
@@ -398,6 +413,7 @@ impl Core<'_> {
             return Err(Violation::WrongAck.into());
         }
         machine.subscriptions.unsubscribed(&mut machine.outbox, self.bytes, found.place);
+        machine.journal.need_subscriptions();
         machine.outbox.release(self.bytes, found.place);
         machine.requests.end(self.slots, found.index);
         Ok(Some(Event::Unsubscribed(found.handle)))

@@ -5,14 +5,17 @@ use crate::{
     codec::{PacketId, Publish, QoS, Subscribe, Unsubscribe},
     error::{EncodeError, Reason, RequestError},
     event::{Delivery, Handle},
-    session::qos::Awaits,
+    session::{
+        journal::{Fate, NOTE_LEN},
+        qos::Awaits,
+    },
     time::Instant,
     timers::Timer,
     topic::Filter,
 };
 
 /// Bytes of a SUBACK besides its codes, at the most: header and packet id.
-const SUBACK_OVERHEAD: usize = 7;
+pub(super) const SUBACK_OVERHEAD: usize = 7;
 
 /// Writes a request's packet, under its packet id if it has one, to the front of a slice; gives its length.
 type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, EncodeError>;
@@ -71,6 +74,10 @@ impl Core<'_> {
             encoded => encoded?,
         };
         let start = self.machine.outbox.append(len, awaits.is_some());
+        self.machine.journal.unused = false;
+        if let Some(Awaits::PubAck | Awaits::PubRec) = awaits {
+            self.machine.journal.need();
+        }
         let requests = &mut self.machine.requests;
         Ok(match (awaits, id) {
             (Some(awaits), Some(id)) => requests.begin(self.slots, id, awaits, start as u32),
@@ -105,8 +112,17 @@ impl Core<'_> {
     }
 
     pub(crate) fn acknowledge(&mut self, delivery: Delivery) -> Result<(), RequestError> {
-        if !self.machine.inbound.take(self.slots, delivery) {
+        let noted = self.machine.journal.on;
+        if noted && !self.make_room(NOTE_LEN) {
+            let free = self.machine.outbox.free(self.bytes);
+            return Err(RequestError::OutboxFull { needed: NOTE_LEN, free });
+        }
+        let Some(qos) = self.machine.inbound.take(self.slots, delivery) else {
             return Err(RequestError::StaleDelivery);
+        };
+        // The answer may have to wait for those before it; that the message was taken may not.
+        if let (QoS::ExactlyOnce, Some(id)) = (qos, PacketId::new(delivery.id())) {
+            self.note(Fate::Seen, id);
         }
         self.answer_settled();
         Ok(())

@@ -41,6 +41,18 @@ impl Inbound {
         self.seen != 0 && find(slots, id.get()).is_some()
     }
 
+    /// The id in the table at `slot`, one of `slots`, unless the application has still to acknowledge it.
+    pub(super) fn taken(slot: &Slot, slots: &[Slot]) -> Option<PacketId> {
+        let id = PacketId::new(slot.seen)?;
+        let owed = |slot: &Slot| slot.owed == Owed::ExactlyOnce && slot.owed_id == id.get();
+        (!slots.iter().any(owed)).then_some(id)
+    }
+
+    /// Ids between their PUBLISH and their PUBREL.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen as usize
+    }
+
     /// Whether another QoS 2 message can be taken.
     pub(crate) fn has_room(&self, slots: &[Slot]) -> bool {
         (self.seen as usize) < slots.len()
@@ -110,22 +122,21 @@ impl Inbound {
         self.owed != 0
     }
 
-    /// The application acknowledges `delivery`; false where that is not, or no longer, owed.
-    pub(crate) fn take(&mut self, slots: &mut [Slot], delivery: Delivery) -> bool {
+    /// The application acknowledges `delivery`, which is of the QoS given; `None` where that is not, or no longer,
+    /// owed.
+    pub(crate) fn take(&mut self, slots: &mut [Slot], delivery: Delivery) -> Option<QoS> {
         let position = delivery.sequence().wrapping_sub(self.sequence);
         if position >= self.owed {
-            return false;
+            return None;
         }
-        let Some(slot) = self.ring(slots, position) else { return false };
-        if slot.owed_id != delivery.id() {
-            return false;
-        }
-        slot.owed = match slot.owed {
-            Owed::AtLeastOnce => Owed::AtLeastOnceTaken,
-            Owed::ExactlyOnce => Owed::ExactlyOnceTaken,
-            Owed::Nothing | Owed::AtLeastOnceTaken | Owed::ExactlyOnceTaken => return false,
+        let slot = self.ring(slots, position).filter(|slot| slot.owed_id == delivery.id())?;
+        let (owed, qos) = match slot.owed {
+            Owed::AtLeastOnce => (Owed::AtLeastOnceTaken, QoS::AtLeastOnce),
+            Owed::ExactlyOnce => (Owed::ExactlyOnceTaken, QoS::ExactlyOnce),
+            Owed::Nothing | Owed::AtLeastOnceTaken | Owed::ExactlyOnceTaken => return None,
         };
-        true
+        slot.owed = owed;
+        Some(qos)
     }
 
     /// The oldest owed message, where the application has acknowledged it; it stays until [`Inbound::settle`].

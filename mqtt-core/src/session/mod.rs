@@ -7,12 +7,14 @@
 //! exchange count up.
 
 mod inbound;
+pub(crate) mod journal;
 mod outbox;
 mod preamble;
 pub(crate) mod qos;
 mod subscriptions;
 
 pub(crate) use inbound::Inbound;
+pub use journal::{Chunk, Record};
 pub(crate) use outbox::{ANSWER_ROOM, Outbox};
 pub(crate) use preamble::Preamble;
 pub use subscriptions::Subscription;
@@ -39,7 +41,7 @@ enum State {
 
 /// Storage of one request in flight, one incoming message that the application has not acknowledged, and one id of
 /// an incoming QoS 2 message. 16 bytes; made by [`Slot::EMPTY`] or `Default`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     generation: u32,
     /// In flight: where the packet is in the outbox. Free: the next free slot.
@@ -82,6 +84,8 @@ pub(crate) struct Requests {
     used: u32,
     /// Of these, publishes of QoS 2.
     exactly_once: u32,
+    /// Some ids were restored into other slots than their own, because the window was another one.
+    misplaced: bool,
     lost: u32,
     generation: u32,
     /// QoS 0 publishes accepted, sent, and reported as sent: they hold no slot, their number is their handle.
@@ -98,6 +102,7 @@ struct Tally {
 /// What an answer found.
 pub(crate) struct InFlight {
     pub(crate) index: usize,
+    pub(crate) id: PacketId,
     pub(crate) awaits: Awaits,
     pub(crate) place: u32,
     pub(crate) handle: Handle,
@@ -114,6 +119,7 @@ impl Requests {
             last_free: count.wrapping_sub(1),
             used: 0,
             exactly_once: 0,
+            misplaced: false,
             lost: 0,
             generation: 0,
             unacknowledged: Tally::default(),
@@ -135,10 +141,19 @@ impl Requests {
     pub(crate) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
         let index = self.first_free;
         let slot = slots.get(index as usize)?;
-        // Once round the slots since this one's last id; from the start again above LAST_ID.
-        let next = u32::from(slot.id) + slots.len() as u32;
-        let id = if slot.id == 0 || next > u32::from(LAST_ID) { index + 1 } else { next };
-        PacketId::new(id as u16)
+        let mut last = u32::from(slot.id);
+        // Only misplaced ids make it look further than once.
+        for _ in slots {
+            // Once round the slots since this one's last id; from the start again above LAST_ID.
+            let next = last + slots.len() as u32;
+            let id = if last == 0 || next > u32::from(LAST_ID) { index + 1 } else { next };
+            let id = PacketId::new(id as u16)?;
+            if !self.misplaced || self.find(slots, id).is_none() {
+                return Some(id);
+            }
+            last = u32::from(id.get());
+        }
+        None
     }
 
     /// Takes the slot whose id [`Requests::next_id`] gave, for the packet at `place`.
@@ -165,16 +180,74 @@ impl Requests {
     /// The request in flight under `id`.
     pub(crate) fn find(&self, slots: &[Slot], id: PacketId) -> Option<InFlight> {
         let index = usize::from(id.get() - 1).checked_rem(slots.len())?;
-        let slot = slots.get(index)?;
-        match slot.state {
-            State::InFlight(awaits) if slot.id == id.get() => Some(InFlight {
-                index,
-                awaits,
-                place: slot.place,
-                handle: Handle::new(slot.id, slot.generation),
-            }),
-            State::InFlight(_) | State::Free | State::Lost => None,
+        match in_flight(slots, index) {
+            Some(found) if found.id == id => Some(found),
+            _ if self.misplaced => self.all(slots).find(|found| found.id == id),
+            _ => None,
         }
+    }
+
+    /// All requests in flight, in no particular order.
+    pub(crate) fn all(&self, slots: &[Slot]) -> impl Iterator<Item = InFlight> {
+        (0..slots.len()).filter_map(|index| in_flight(slots, index))
+    }
+
+    /// Puts a request of a former life into a free slot, its own where that is free. [`Requests::relist`] has to follow.
+    pub(crate) fn restore(&mut self, slots: &mut [Slot], id: PacketId, awaits: Awaits, place: u32) {
+        let own = usize::from(id.get() - 1).checked_rem(slots.len()).unwrap_or(0);
+        let is_free = |slot: &Slot| slot.state == State::Free;
+        let index = if slots.get(own).is_some_and(is_free) {
+            Some(own)
+        } else {
+            slots.iter().position(is_free)
+        };
+        self.generation = self.generation.wrapping_add(1);
+        if let Some((index, slot)) = index.and_then(|index| Some((index, slots.get_mut(index)?))) {
+            self.misplaced |= index != own;
+            slot.generation = self.generation;
+            slot.place = place;
+            slot.id = id.get();
+            slot.state = State::InFlight(awaits);
+        }
+    }
+
+    /// Frees the slot `index`. [`Requests::relist`] has to follow.
+    pub(crate) fn vacate(&self, slots: &mut [Slot], index: usize) {
+        if let Some(slot) = slots.get_mut(index) {
+            slot.state = State::Free;
+            slot.place = NIL;
+            // An id that is not the slot's own must not be counted on from.
+            if self.misplaced {
+                slot.id = 0;
+            }
+        }
+    }
+
+    /// Counts and links the slots anew.
+    pub(crate) fn relist(&mut self, slots: &mut [Slot]) {
+        self.first_free = NIL;
+        self.last_free = NIL;
+        self.used = 0;
+        self.exactly_once = 0;
+        for index in 0..slots.len() {
+            match in_flight(slots, index) {
+                Some(found) => {
+                    self.used += 1;
+                    let exactly_once = matches!(found.awaits, Awaits::PubRec | Awaits::PubComp);
+                    self.exactly_once += u32::from(exactly_once);
+                }
+                None => self.append_free(slots, index),
+            }
+        }
+    }
+
+    fn append_free(&mut self, slots: &mut [Slot], index: usize) {
+        if self.first_free == NIL {
+            self.first_free = index as u32;
+        } else if let Some(last) = slots.get_mut(self.last_free as usize) {
+            last.place = index as u32;
+        }
+        self.last_free = index as u32;
     }
 
     /// Moves the request in slot `index` on to `awaits`, with its packet at `place`.
@@ -194,16 +267,10 @@ impl Requests {
                 State::Lost | State::InFlight(Awaits::PubRec | Awaits::PubComp)
             );
             self.exactly_once = self.exactly_once.saturating_sub(u32::from(exactly_once));
-            slot.state = State::Free;
-            slot.place = NIL;
         }
+        self.vacate(slots, index);
         self.used = self.used.saturating_sub(1);
-        if self.first_free == NIL {
-            self.first_free = index as u32;
-        } else if let Some(last) = slots.get_mut(self.last_free as usize) {
-            last.place = index as u32;
-        }
-        self.last_free = index as u32;
+        self.append_free(slots, index);
     }
 
     /// The request under `id` went with its session.
@@ -262,6 +329,19 @@ impl Requests {
         self.end(slots, index);
         Some(Report::Lost(handle))
     }
+}
+
+/// The request in slot `index`.
+fn in_flight(slots: &[Slot], index: usize) -> Option<InFlight> {
+    let slot = slots.get(index)?;
+    let State::InFlight(awaits) = slot.state else { return None };
+    Some(InFlight {
+        index,
+        id: PacketId::new(slot.id)?,
+        awaits,
+        place: slot.place,
+        handle: Handle::new(slot.id, slot.generation),
+    })
 }
 
 /// A request that ended without an answer.

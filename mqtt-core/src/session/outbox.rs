@@ -1,8 +1,8 @@
 //! The byte arena: whole packets, in the order in which they are sent.
 //!
 //! ```text
-//! | kept | gap | sent, some unanswered | waiting | free |
-//!        base  head          boundary/cursor    tail
+//! | kept | gap | sent, some unanswered | waiting | free | notes |
+//!        base  head          boundary/cursor    tail   end
 //! ```
 //!
 //! What waits and what is in flight are the same bytes, split by a cursor, so order holds by construction
@@ -17,8 +17,14 @@
 //!
 //! [`ANSWER_ROOM`] bytes are out of reach of requests. Answers to the broker always find room once the transport has
 //! taken some bytes, so a full outbox cannot stop the acknowledgements that would empty it.
+//!
+//! With a journal, what the next record has to say and no packet says lies in front of the arena's end as notes (see
+//! [`journal`](super::journal)), and `recorded` splits the packets that the journal has from those that it still needs.
 
-use super::{Requests, Slot};
+use super::{
+    Requests, Slot,
+    journal::{NOTE_LEN, Note},
+};
 use crate::codec::{Header, Protocol};
 
 /// Bytes that only answers, pings and PUBRELs may take: eight acknowledgements.
@@ -49,7 +55,16 @@ pub(crate) struct Outbox {
     /// not look at each.
     waiting: u32,
     passing: usize,
+    /// Bytes of notes at the very end.
+    notes: usize,
+    /// The journal has every packet below; [`NO_JOURNAL`] where there is none.
+    recorded: usize,
+    /// Where `recorded` will be once the record that was given is durable.
+    recording: usize,
 }
+
+/// Beyond every packet.
+const NO_JOURNAL: usize = usize::MAX;
 
 /// What a packet in the arena is, as far as keeping it goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +85,15 @@ const fn keep(first: u8) -> Keep {
         PUBLISH if first & QOS == 0 => Keep::UntilSent,
         PUBLISH | PUBREL | SUBSCRIBE | UNSUBSCRIBE => Keep::UntilAnswered,
         _ => Keep::Answer,
+    }
+}
+
+/// Whether a packet is of no more use; `sent`: handed to the transport whole.
+fn is_dead(frame: Frame, sent: bool) -> bool {
+    match keep(frame.first) {
+        Keep::Hole => true,
+        Keep::Answer | Keep::UntilSent => sent,
+        Keep::UntilAnswered => false,
     }
 }
 
@@ -167,7 +191,21 @@ impl Outbox {
             live: 0,
             waiting: 0,
             passing: 0,
+            notes: 0,
+            recorded: NO_JOURNAL,
+            recording: NO_JOURNAL,
         }
+    }
+
+    /// Keeps account of what a journal needs, from now on.
+    pub(crate) fn keep_journal(&mut self) {
+        self.recorded = self.base;
+        self.recording = self.base;
+    }
+
+    /// End of what is not notes.
+    fn end(&self, bytes: &[u8]) -> usize {
+        bytes.len().saturating_sub(self.notes)
     }
 
     /// End of what is kept for every connection.
@@ -183,7 +221,7 @@ impl Outbox {
 
     /// Bytes that requests could take if all were empty.
     pub(crate) fn capacity(&self, bytes: &[u8]) -> usize {
-        bytes.len().saturating_sub(self.base + ANSWER_ROOM)
+        self.end(bytes).saturating_sub(self.base + ANSWER_ROOM)
     }
 
     /// Bytes that requests can still take.
@@ -199,7 +237,7 @@ impl Outbox {
         requests: &Requests,
         len: usize,
     ) -> bool {
-        bytes.len().saturating_sub(self.tail) >= len
+        self.end(bytes).saturating_sub(self.tail) >= len
             || self.make_room_slowly(bytes, slots, requests, len)
     }
 
@@ -211,16 +249,16 @@ impl Outbox {
         requests: &Requests,
         len: usize,
     ) -> bool {
-        if bytes.len().saturating_sub(self.base + self.live) < len {
+        if self.end(bytes).saturating_sub(self.base + self.live) < len {
             return false;
         }
         self.squeeze(bytes, slots, requests);
-        bytes.len().saturating_sub(self.tail) >= len
+        self.end(bytes).saturating_sub(self.tail) >= len
     }
 
     /// What is free at the tail, at most `limit` bytes.
     pub(crate) fn space<'b>(&self, bytes: &'b mut [u8], limit: usize) -> &'b mut [u8] {
-        let end = self.tail.saturating_add(limit).min(bytes.len());
+        let end = self.tail.saturating_add(limit).min(self.end(bytes));
         bytes.get_mut(self.tail..end).unwrap_or_default()
     }
 
@@ -241,6 +279,74 @@ impl Outbox {
     /// How many bytes are ready for the transport.
     pub(crate) const fn ready_len(&self) -> usize {
         self.tail - self.cursor
+    }
+
+    /// Writes `note` in front of the others; the caller has made room.
+    pub(crate) fn note(&mut self, bytes: &mut [u8], note: Note) {
+        self.notes += NOTE_LEN;
+        let at = self.end(bytes);
+        copy(bytes, at, &note.encode());
+    }
+
+    /// The notes, newest first.
+    pub(super) fn notes<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.end(bytes)..).unwrap_or_default()
+    }
+
+    /// A record is given that holds every packet and note.
+    pub(crate) fn give_record(&mut self) -> usize {
+        self.recording = self.tail;
+        self.notes
+    }
+
+    /// The record that was given is durable, and with it the oldest `notes` bytes of notes.
+    pub(crate) fn recorded(&mut self, bytes: &mut [u8], notes: usize) {
+        self.recorded = self.recording;
+        let from = self.end(bytes);
+        // Those that came since move to the end.
+        if let Some(region) = bytes.get_mut(from..) {
+            rotate_right(region, notes.min(self.notes));
+        }
+        self.notes = self.notes.saturating_sub(notes);
+    }
+
+    /// All packets are there that the journal has; none was sent in this life, and no hole may be.
+    pub(crate) fn restored(&mut self, bytes: &mut [u8], slots: &mut [Slot], requests: &Requests) {
+        self.squeeze(bytes, slots, requests);
+        self.recorded = self.tail;
+        self.recording = self.tail;
+    }
+
+    /// Nobody knows whether the packets were sent: should they have been, the next time is not the first
+    /// [MQTT-3.3.1-1].
+    pub(crate) fn suspect_sent(&self, bytes: &mut [u8]) {
+        let mut at = self.head;
+        while at < self.tail {
+            let Some(frame) = frame_at(bytes, at) else { break };
+            if frame.first >> 4 == PUBLISH {
+                set_first(bytes, at, frame.first | DUP);
+            }
+            at += frame.len;
+        }
+    }
+
+    /// Bytes of the packet at `place`.
+    pub(crate) fn len_at(&self, bytes: &[u8], place: u32) -> usize {
+        frame_at(bytes, place as usize).map_or(0, |frame| frame.len)
+    }
+
+    /// Drops every packet.
+    pub(crate) fn clear(&mut self) {
+        self.live = 0;
+        self.waiting = 0;
+        self.passing = 0;
+        self.restart();
+    }
+
+    /// The packets that a record has to hold: those from the first unrecorded one on, or all.
+    pub(super) fn packets<'b>(&self, bytes: &'b [u8], all: bool) -> Packets<'b> {
+        let at = if all { self.head } else { self.recorded.max(self.head) };
+        Packets { bytes: bytes.get(..self.tail).unwrap_or_default(), at }
     }
 
     /// The bytes ready for the transport.
@@ -269,6 +375,7 @@ impl Outbox {
             self.tail = self.kept_end;
             self.boundary = self.tail;
             self.cursor = self.tail;
+            self.clamp_recorded();
         }
         packets
     }
@@ -325,6 +432,15 @@ impl Outbox {
         self.cursor = self.base;
         self.tail = self.base;
         self.kept_end = self.base;
+        self.clamp_recorded();
+    }
+
+    /// No packet is above the tail.
+    fn clamp_recorded(&mut self) {
+        if self.recorded != NO_JOURNAL {
+            self.recorded = self.recorded.min(self.tail).max(self.base);
+            self.recording = self.recording.min(self.tail).max(self.base);
+        }
     }
 
     /// Takes the packet at `place`, sent and answered, out of the arena and moves it to the base, where it is the
@@ -339,11 +455,38 @@ impl Outbox {
         let at = place as usize;
         let frame = frame_at(bytes, at)?;
         rotate_right(bytes.get_mut(self.base..at + frame.len)?, frame.len);
+        for position in [&mut self.recorded, &mut self.recording] {
+            if *position <= at {
+                *position += frame.len;
+            }
+        }
         self.head += frame.len;
         self.live = self.live.saturating_sub(frame.len);
         self.relocate(bytes, slots, requests);
         self.settle();
         Some(frame)
+    }
+
+    /// Puts `kept` between `start` and the packets, where the room for it has been seen to.
+    pub(super) fn replace_kept(
+        &mut self,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        requests: &Requests,
+        start: usize,
+        kept: &[u8],
+    ) {
+        self.base = start;
+        self.squeeze(bytes, slots, requests);
+        let end = self.tail + kept.len();
+        copy(bytes, self.tail, kept);
+        rotate_right(bytes.get_mut(start..end).unwrap_or_default(), kept.len());
+        self.base += kept.len();
+        for position in [&mut self.head, &mut self.boundary, &mut self.cursor, &mut self.tail] {
+            *position += kept.len();
+        }
+        self.relocate(bytes, slots, requests);
+        self.clamp_recorded();
     }
 
     /// Moves what is alive down to the base.
@@ -352,17 +495,16 @@ impl Outbox {
         let mut to = self.base;
         let (boundary, into) = (self.boundary, self.cursor - self.boundary);
         let mut reached = None;
+        if self.recorded != NO_JOURNAL {
+            self.recorded = self.squeezed(bytes, self.recorded);
+            self.recording = self.squeezed(bytes, self.recording);
+        }
         while at < end {
             let Some(frame) = frame_at(bytes, at) else { break };
             if at >= boundary && reached.is_none() {
                 reached = Some(to);
             }
-            let dead = match keep(frame.first) {
-                Keep::Hole => true,
-                Keep::Answer | Keep::UntilSent => at < boundary,
-                Keep::UntilAnswered => false,
-            };
-            if !dead {
+            if !is_dead(frame, at < boundary) {
                 move_bytes(bytes, at, to, frame.len);
                 to += frame.len;
             }
@@ -373,6 +515,20 @@ impl Outbox {
         self.cursor = self.boundary + into;
         self.tail = to;
         self.relocate(bytes, slots, requests);
+    }
+
+    /// Where `position` will be after [`Outbox::squeeze`].
+    fn squeezed(&self, bytes: &[u8], position: usize) -> usize {
+        let mut at = self.head;
+        let mut to = self.base;
+        while at < position.min(self.tail) {
+            let Some(frame) = frame_at(bytes, at) else { break };
+            if !is_dead(frame, at < self.boundary) {
+                to += frame.len;
+            }
+            at += frame.len;
+        }
+        to
     }
 
     /// Tells the slots where their packets are.
@@ -468,6 +624,43 @@ impl Outbox {
             at += frame.len;
         }
         self.squeeze(bytes, slots, requests);
+    }
+}
+
+/// The packets of the arena that wait for an answer, from a position on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packets<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+/// One of [`Packets`].
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'b> {
+    pub(super) id: u16,
+    pub(super) is_pubrel: bool,
+    /// Its bytes where it is a PUBLISH.
+    pub(super) publish: Option<&'b [u8]>,
+}
+
+impl<'b> Iterator for Packets<'b> {
+    type Item = Kept<'b>;
+
+    fn next(&mut self) -> Option<Kept<'b>> {
+        loop {
+            let at = self.at;
+            let frame = frame_at(self.bytes, at)?;
+            self.at += frame.len;
+            if keep(frame.first) == Keep::UntilAnswered {
+                let kind = frame.first >> 4;
+                let packet = self.bytes.get(at..self.at)?;
+                return Some(Kept {
+                    id: id_at(self.bytes, at, frame),
+                    is_pubrel: kind == PUBREL,
+                    publish: (kind == PUBLISH).then_some(packet),
+                });
+            }
+        }
     }
 }
 

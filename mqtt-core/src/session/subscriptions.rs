@@ -218,6 +218,35 @@ impl Subscriptions {
         Ok(true)
     }
 
+    /// The bytes of all that are kept, as in the body of a SUBSCRIBE.
+    pub(crate) fn kept<'b>(&self, outbox: &Outbox, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.start..outbox.base()).unwrap_or_default()
+    }
+
+    /// `kept`, which has been checked, is what is kept; the caller has seen to the room for it.
+    pub(crate) fn restore(
+        &mut self,
+        outbox: &mut Outbox,
+        requests: &Requests,
+        bytes: &mut [u8],
+        slots: &mut [Slot],
+        kept: &[u8],
+    ) {
+        outbox.replace_kept(bytes, slots, requests, self.start, kept);
+        self.count = self.iter(outbox, bytes).count();
+        self.asked = 0;
+    }
+
+    /// Whether a renewal has been due, and not answered.
+    pub(crate) fn set_due(&mut self, due: bool) {
+        self.asked = if due { self.count } else { 0 };
+    }
+
+    /// Where they start.
+    pub(crate) const fn start(&self) -> usize {
+        self.start
+    }
+
     /// Every subscription kept.
     pub(crate) fn iter<'b>(
         &self,

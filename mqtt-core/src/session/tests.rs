@@ -111,13 +111,13 @@ fn what_is_owed_settles_in_order_of_arrival() {
         let first = inbound.owe(&mut slots, a, QoS::AtLeastOnce);
         let second = inbound.owe(&mut slots, b, QoS::AtLeastOnce);
         assert!(!inbound.can_owe(&slots));
-        assert!(inbound.take(&mut slots, second));
+        assert!(inbound.take(&mut slots, second).is_some());
         assert_eq!(inbound.settled(&slots), None);
-        assert!(inbound.take(&mut slots, first));
+        assert!(inbound.take(&mut slots, first).is_some());
         for expected in [a, b] {
             assert_eq!(inbound.settled(&slots), Some((expected, QoS::AtLeastOnce)));
             inbound.settle(&mut slots);
         }
-        assert!(!inbound.take(&mut slots, second));
+        assert!(inbound.take(&mut slots, second).is_none());
     }
 }

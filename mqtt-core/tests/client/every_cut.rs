@@ -132,6 +132,7 @@ fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: us
                 true
             }
             Action::Close(reason) => panic!("closed: {reason}"),
+            Action::Persist(_) => panic!("a record without a journal"),
         };
         if cuts.peek().is_some_and(|cut| *cut <= crossed) {
             cuts.next();

@@ -1,7 +1,7 @@
 //! A scripted peer in virtual time: what a client sends, and what it tells, as lines of text.
 
 use mqtt_core::{
-    Action, Client, ConnectionState, Event, Fatal, Instant, Options, Slot,
+    Action, Client, ConnectionState, Event, Fatal, Instant, Options, Record, Slot,
     codec::{Decoded, Packet},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Script {
     told: Vec<String>,
     fatal: Option<Fatal>,
     open: bool,
+    /// Every record that was given and confirmed.
+    pub(crate) records: Vec<Vec<u8>>,
 }
 
 pub(crate) const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
@@ -40,6 +42,7 @@ impl Script {
             told: Vec::new(),
             fatal: None,
             open: false,
+            records: Vec::new(),
         }
     }
 
@@ -98,6 +101,10 @@ impl Script {
                     self.client.connected(Instant::from_millis(self.now));
                 }
                 Action::Close(_) => self.cut_quietly(),
+                Action::Persist(record) => {
+                    self.records.push(bytes_of(&record));
+                    self.client.persisted();
+                }
                 Action::Transmit(bytes) => {
                     let taken = bytes.len().min(self.piece);
                     self.output.extend_from_slice(&bytes[..taken]);
@@ -190,6 +197,13 @@ impl Script {
         self.output.drain(..at);
         packets
     }
+}
+
+/// A record as a driver writes it.
+pub(crate) fn bytes_of(record: &Record<'_>) -> Vec<u8> {
+    let bytes: Vec<u8> = record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect();
+    assert_eq!(bytes.len(), record.len());
+    bytes
 }
 
 /// An event as a line.

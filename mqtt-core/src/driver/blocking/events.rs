@@ -191,6 +191,7 @@ impl Events {
                     let waited = shared.changed.wait_timeout(state, wait);
                     drop(waited.unwrap_or_else(PoisonError::into_inner));
                 }
+                Action::Persist(_) => state.client.persisted(),
                 // There is no transport to write to or to close.
                 Action::Transmit(_) | Action::Close(_) => state.client.closed(now),
             }

@@ -17,6 +17,7 @@ fn main() -> ! {
         match client.poll(now()) {
             Action::Connect { .. } => client.connected(now()),
             Action::Close(_) => client.closed(now()),
+            Action::Persist(_) => client.persisted(),
             Action::Transmit(bytes) => {
                 let count = write(bytes);
                 client.transmitted(count, now());

@@ -1,0 +1,50 @@
+//! Records as bytes: the checksum against a known one, and hostile bytes.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use proptest::prelude::*;
+
+use super::{Crc, Parsed};
+use crate::error::RestoreError;
+use std::vec::Vec;
+
+fn with_crc(mut body: Vec<u8>) -> Vec<u8> {
+    let mut crc = Crc::new();
+    crc.add(&body);
+    body.extend(crc.finish().to_be_bytes());
+    body
+}
+
+#[test]
+fn the_checksum_is_crc_32() {
+    let mut crc = Crc::new();
+    crc.add(b"123456789");
+    assert_eq!(crc.finish(), 0xCBF4_3926);
+}
+
+proptest! {
+    #[test]
+    fn bytes_without_the_checksum_are_torn(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        prop_assert_eq!(Parsed::new(&bytes).err(), Some(RestoreError::Torn));
+    }
+
+    /// Whatever has the checksum is a record, or one of two errors; what was parsed can be walked.
+    #[test]
+    fn any_bytes_with_the_checksum_are_a_record_or_none(
+        mut bytes in prop::collection::vec(any::<u8>(), 1..64),
+        known in any::<bool>(),
+    ) {
+        if known {
+            *bytes.first_mut().unwrap() = 1;
+        }
+        let version = *bytes.first().unwrap();
+        match Parsed::new(&with_crc(bytes)) {
+            Ok(parsed) => {
+                let _ = parsed.notes().count() + parsed.packets().count();
+                prop_assert_eq!(version, 1);
+            }
+            Err(RestoreError::Version { found }) => prop_assert_eq!(found, version),
+            Err(error) => prop_assert_eq!(error, RestoreError::Malformed),
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! A session over power cuts: what is recorded, before what, and what comes back.
+
+use mqtt_core::{
+    Action, Instant, Options, PacketId, Publish, QoS, RequestError, RestoreError, codec::Packet,
+    filter, topic,
+};
+
+use crate::script::{
+    ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, PUBREL, Script, ack, bytes_of,
+};
+
+fn options() -> Options<'static> {
+    Options::new("c").clean_session(false).journal(true)
+}
+
+fn publish(script: &mut Script, payload: &[u8], qos: QoS) {
+    let _ = script.client.publish(&Publish::new(topic!("t"), payload).qos(qos)).unwrap();
+}
+
+/// A message of QoS 2 from the broker.
+fn incoming(id: u16) -> Publish<'static> {
+    let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
+    Publish { id: PacketId::new(id), ..publish }
+}
+
+/// The script's client loses power: a new one is made of its records.
+fn power_cut(script: &Script) -> Script {
+    restored(&script.records, 1024, 8)
+}
+
+fn restored(records: &[Vec<u8>], bytes: usize, window: usize) -> Script {
+    let mut again = Script::sized(&options(), bytes, window);
+    for record in records {
+        again.client.restore(record).unwrap();
+    }
+    again.records = records.to_vec();
+    again
+}
+
+/// Connects a restored client; gives what it sends behind the CONNECT.
+fn sent_after(script: &mut Script, connack: &[u8]) -> Vec<String> {
+    script.run();
+    script.hear(connack);
+    let mut sent = script.sent();
+    assert!(sent.remove(0).starts_with("CONNECT"));
+    sent
+}
+
+#[test]
+fn without_the_option_there_are_no_records() {
+    let mut script = Script::up(&Options::new("c").clean_session(false));
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.client.mark(1);
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    script.hear(&ack(PUBCOMP, 1));
+    assert!(script.records.is_empty());
+    assert_eq!(script.client.restore(&[]), Err(RestoreError::NoJournal));
+}
+
+#[test]
+fn a_publish_is_recorded_before_it_is_sent() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Persist(_)));
+    assert!(matches!(script.client.poll(now), Action::Persist(_)), "until it is confirmed");
+    script.client.persisted();
+    assert!(matches!(script.client.poll(now), Action::Transmit(_)));
+}
+
+#[test]
+fn what_is_accepted_offline_survives() {
+    let mut script = Script::new(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    publish(&mut script, b"2", QoS::ExactlyOnce);
+    script.run();
+    let mut again = power_cut(&script);
+    assert_eq!(sent_after(&mut again, ACCEPTED), ["PUBLISH t 1 q1 1", "PUBLISH t 2 q2 2"]);
+}
+
+#[test]
+fn what_may_have_been_sent_is_sent_with_dup() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    publish(&mut script, b"2", QoS::ExactlyOnce);
+    script.run();
+    let mut again = power_cut(&script);
+    let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q2 2 dup"]);
+}
+
+/// [MQTT-4.3.3-1]: never a PUBLISH again after its PUBREL.
+#[test]
+fn a_pubrec_is_recorded_before_the_pubrel_is_sent() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "PUBREL 1"]);
+    let mut again = power_cut(&script);
+    assert_eq!(sent_after(&mut again, ACCEPTED_SESSION_PRESENT), ["PUBREL 1"]);
+    again.hear(&ack(PUBCOMP, 1));
+    assert_eq!(again.told().last().unwrap(), "published 1");
+}
+
+#[test]
+fn what_is_done_is_recorded_after_a_while() {
+    let mut script = Script::up(&options().record_delay(500));
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    script.run();
+    script.hear(&ack(PUBACK, 1));
+    let before = script.records.len();
+    let until = script.run();
+    assert_eq!(until.millis_since(script.now()), 500);
+    assert_eq!(script.records.len(), before);
+    script.later(500);
+    script.run();
+    assert_eq!(script.records.len(), before + 1);
+    assert!(sent_after(&mut power_cut(&script), ACCEPTED_SESSION_PRESENT).is_empty());
+}
+
+#[test]
+fn what_is_done_is_in_the_next_record() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    script.run();
+    script.hear(&ack(PUBACK, 1));
+    publish(&mut script, b"2", QoS::AtLeastOnce);
+    script.run();
+    let sent = sent_after(&mut power_cut(&script), ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 2 q1 2 dup"]);
+}
+
+#[test]
+fn a_message_taken_before_the_power_cut_is_not_given_again() {
+    let mut script = Script::up(&options());
+    let message = incoming(9);
+    script.hear_packet(Packet::Publish(message));
+    assert_eq!(script.told(), ["message t m q2"]);
+    assert_eq!(script.sent(), ["PUBREC 9"]);
+    let mut again = power_cut(&script);
+    again.accept(ACCEPTED_SESSION_PRESENT);
+    again.hear_packet(Packet::Publish(message));
+    assert!(again.told().is_empty());
+    assert_eq!(again.sent(), ["PUBREC 9"]);
+    again.hear(&ack(PUBREL, 9));
+    assert_eq!(again.sent(), ["PUBCOMP 9"]);
+    let mut third = power_cut(&again);
+    third.accept(ACCEPTED_SESSION_PRESENT);
+    third.hear_packet(Packet::Publish(message));
+    assert_eq!(third.told(), ["message t m q2"], "a new message, for its id was released");
+}
+
+#[test]
+fn a_record_that_was_not_confirmed_is_in_the_next_one() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    let now = script.now();
+    let Action::Persist(record) = script.client.poll(now) else { panic!("a record is due") };
+    let _ = bytes_of(&record);
+    publish(&mut script, b"2", QoS::AtLeastOnce);
+    script.run();
+    let sent = sent_after(&mut power_cut(&script), ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q1 2 dup"]);
+}
+
+#[test]
+fn what_came_about_while_a_record_was_written_is_in_the_next_one() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    let now = script.now();
+    let Action::Persist(record) = script.client.poll(now) else { panic!("a record is due") };
+    let first = bytes_of(&record);
+    publish(&mut script, b"2", QoS::AtLeastOnce);
+    script.client.persisted();
+    script.records.push(first);
+    script.run();
+    let last = script.records.last().unwrap();
+    assert!(!last.windows(3).any(|window| window == b"t\x00\x01"), "the first is not in it again");
+    let sent = sent_after(&mut power_cut(&script), ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 1 q1 1 dup", "PUBLISH t 2 q1 2 dup"]);
+}
+
+#[test]
+fn a_mark_is_in_the_record_of_what_went_before_it() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.client.mark(41);
+    script.run();
+    let records = script.records.clone();
+    let again = power_cut(&script);
+    assert_eq!((again.client.marked(), again.client.in_flight()), (41, 1));
+    let before = restored(&records[..records.len() - 1], 1024, 8);
+    assert_eq!((before.client.marked(), before.client.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_mark_alone_is_recorded() {
+    let mut script = Script::up(&options());
+    script.client.mark(7);
+    script.run();
+    assert_eq!(power_cut(&script).client.marked(), 7);
+}
+
+/// Any part of the last record may be there.
+#[test]
+fn every_part_of_a_record_is_torn_and_changes_nothing() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.run();
+    publish(&mut script, b"2", QoS::ExactlyOnce);
+    script.client.mark(2);
+    script.run();
+    let last = script.records.pop().unwrap();
+    for len in 0..last.len() {
+        let mut again = power_cut(&script);
+        assert_eq!(again.client.restore(&last[..len]), Err(RestoreError::Torn), "{len}");
+        assert_eq!(again.client.marked(), 0);
+        let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
+        assert_eq!(sent, ["PUBLISH t 1 q2 1 dup"]);
+    }
+}
+
+#[test]
+fn a_snapshot_replaces_what_came_before() {
+    let mut script = Script::up(&options());
+    for payload in [b"1", b"2", b"3"] {
+        publish(&mut script, payload, QoS::ExactlyOnce);
+    }
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    script.hear(&ack(PUBREC, 2));
+    script.hear(&ack(PUBCOMP, 2));
+    let message = incoming(77);
+    script.hear_packet(Packet::Publish(message));
+    script.client.mark(5);
+    script.client.compact();
+    script.run();
+    let snapshot = script.records.pop().unwrap();
+    let mut again = restored(&[snapshot], 1024, 8);
+    assert_eq!(again.client.marked(), 5);
+    let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBREL 1", "PUBLISH t 3 q2 3 dup"]);
+    again.told();
+    again.hear_packet(Packet::Publish(message));
+    assert!(again.told().is_empty(), "seen before");
+}
+
+#[test]
+fn a_lost_session_is_recorded_before_anything_is_sent() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    publish(&mut script, b"2", QoS::AtLeastOnce);
+    script.run();
+    assert_eq!(script.reconnect(ACCEPTED), ["PUBLISH t 2 q1 2"]);
+    let mut again = power_cut(&script);
+    let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 2 q1 2 dup"], "the first was lost with the session");
+}
+
+#[test]
+fn granted_subscriptions_are_renewed_after_a_power_cut_and_a_lost_session() {
+    let mut script = Script::up(&options());
+    let filters = [(filter!("a/#"), QoS::ExactlyOnce), (filter!("b"), QoS::AtMostOnce)];
+    let _ = script.client.subscribe(&filters).unwrap();
+    script.run();
+    script.hear(&[0x90, 4, 0, 1, 2, 0]);
+    script.later(1_000);
+    script.run();
+    let mut again = power_cut(&script);
+    assert_eq!(sent_after(&mut again, ACCEPTED), ["SUBSCRIBE 65535 a/#:2 b:0"]);
+    let mut other = power_cut(&script);
+    assert!(sent_after(&mut other, ACCEPTED_SESSION_PRESENT).is_empty());
+}
+
+#[test]
+fn a_renewal_that_was_not_answered_is_made_again_after_a_power_cut() {
+    let mut script = Script::up(&options());
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtLeastOnce)]).unwrap();
+    script.run();
+    script.hear(&[0x90, 3, 0, 1, 1]);
+    assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 a:1"]);
+    let mut again = power_cut(&script);
+    assert_eq!(sent_after(&mut again, ACCEPTED_SESSION_PRESENT), ["SUBSCRIBE 65535 a:1"]);
+}
+
+#[test]
+fn a_session_moves_to_another_window() {
+    let mut script = Script::sized(&options(), 1024, 3);
+    script.accept(ACCEPTED);
+    for payload in [b"1", b"2", b"3"] {
+        publish(&mut script, payload, QoS::AtLeastOnce);
+    }
+    script.run();
+    script.hear(&ack(PUBACK, 1));
+    publish(&mut script, b"4", QoS::AtLeastOnce);
+    script.run();
+    for window in [3, 4, 5, 8] {
+        let mut again = restored(&script.records, 1024, window);
+        let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
+        assert_eq!(sent, ["PUBLISH t 2 q1 2 dup", "PUBLISH t 3 q1 3 dup", "PUBLISH t 4 q1 4 dup"]);
+        let mut ids = vec![2, 3, 4];
+        while again.client.in_flight() < window {
+            publish(&mut again, b"n", QoS::AtLeastOnce);
+            again.run();
+            let sent = again.sent().pop().unwrap();
+            ids.push(sent.split(' ').next_back().unwrap().parse().unwrap());
+        }
+        ids.sort_unstable();
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "[MQTT-2.3.1-2]: {ids:?}");
+        again.told();
+        for id in ids {
+            again.hear(&ack(PUBACK, id));
+        }
+        assert_eq!(again.told().len(), window);
+    }
+    let mut less = Script::sized(&options(), 1024, 2);
+    let refused = script.records.iter().find_map(|record| less.client.restore(record).err());
+    assert_eq!(refused, Some(RestoreError::Window { needed: 3, slots: 2 }));
+}
+
+#[test]
+fn a_client_in_use_is_not_restored() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::AtLeastOnce);
+    script.run();
+    let record = script.records.last().unwrap().clone();
+    assert_eq!(script.client.restore(&record), Err(RestoreError::InUse));
+    let mut fresh = Script::new(&options());
+    publish(&mut fresh, b"1", QoS::AtLeastOnce);
+    assert_eq!(fresh.client.restore(&record), Err(RestoreError::InUse));
+}
+
+#[test]
+fn a_record_of_a_later_version_is_named() {
+    let mut script = Script::up(&options());
+    script.client.mark(1);
+    script.run();
+    let mut record = script.records.pop().unwrap();
+    record[0] = 2;
+    assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Torn));
+    let len = record.len() - 4;
+    let crc = crc32(&record[..len]).to_be_bytes();
+    record[len..].copy_from_slice(&crc);
+    assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Version { found: 2 }));
+}
+
+/// The textbook's, a bit at a time.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(crc & 1));
+        }
+    }
+    !crc
+}
+
+#[test]
+fn an_outbox_that_is_too_small_is_named_and_nothing_changes() {
+    let mut script = Script::up(&options());
+    publish(&mut script, &[b'x'; 200], QoS::AtLeastOnce);
+    script.run();
+    let mut small = Script::sized(&options(), 150, 8);
+    let mut results = script.records.iter().map(|record| small.client.restore(record));
+    assert_eq!(results.next(), Some(Ok(())));
+    assert!(matches!(
+        results.next(),
+        Some(Err(RestoreError::OutboxTooSmall { capacity: 150, .. }))
+    ));
+    drop(results);
+    assert!(sent_after(&mut small, ACCEPTED_SESSION_PRESENT).is_empty());
+}
+
+#[test]
+fn an_acknowledgement_by_the_application_is_recorded_though_it_waits_for_its_turn() {
+    let mut script = Script::up(&options().manual_acknowledge(true));
+    let mut deliveries = Vec::new();
+    for id in [5, 6] {
+        let mut bytes = [0; 32];
+        let len = incoming(id).encode(&mut bytes).unwrap();
+        let mut input = &bytes[..len];
+        let now = Instant::from_millis(0);
+        match script.client.receive(&mut input, now).unwrap() {
+            Some(mqtt_core::Event::Message(message)) => {
+                deliveries.push(message.delivery.unwrap());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    script.run();
+    script.client.acknowledge(deliveries[1]).unwrap();
+    script.client.mark(1);
+    script.run();
+    assert!(script.sent().is_empty(), "the first one's PUBREC goes first");
+    let mut again = power_cut(&script);
+    again.accept(ACCEPTED_SESSION_PRESENT);
+    for id in [5, 6] {
+        again.hear_packet(Packet::Publish(incoming(id)));
+    }
+    assert_eq!(again.told(), ["message t m q2"], "the one that was not acknowledged");
+    assert_eq!(again.client.marked(), 1);
+    assert_eq!(script.client.acknowledge(deliveries[1]), Err(RequestError::StaleDelivery));
+}
