@@ -1,6 +1,8 @@
 //! [`Client`]: the state machine with its storage. All of its logic is in one copy that is not generic; this is the
 //! shell.
 
+use core::hash::Hasher;
+
 use crate::{
     codec::{Protocol, Publish, QoS},
     error::{ConfigError, Fatal, RequestError, RestoreError},
@@ -45,7 +47,7 @@ use crate::{
 /// assert_eq!(client.receive(&mut input, now)?, Some(Event::Published(handle)));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client<B, S> {
     machine: Machine,
     bytes: B,
@@ -256,6 +258,12 @@ where
     /// The last mark set or restored; 0 at first.
     pub const fn marked(&self) -> u64 {
         self.machine.marked()
+    }
+
+    /// Feeds to `hasher` all that decides about what the client does from now on: two clients with the same digest
+    /// answer the same calls with the same events and actions. The counters are left out. For model checkers.
+    pub fn digest(&self, hasher: &mut impl Hasher) {
+        self.machine.digest(self.bytes.as_ref(), self.slots.as_ref(), hasher);
     }
 
     /// Where the connection stands.

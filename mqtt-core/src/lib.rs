@@ -18,6 +18,8 @@ mod error;
 mod event;
 pub mod framer;
 mod machine;
+#[doc(hidden)]
+pub mod mutation;
 mod options;
 mod reconnect;
 mod session;

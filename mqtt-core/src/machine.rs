@@ -5,7 +5,9 @@
 //! what to do next (`poll`) and follows the transport; [`receive`] takes what comes in, [`request`] what the
 //! application asks for.
 
+mod digest;
 mod journal;
+mod mutated;
 mod receive;
 mod request;
 
@@ -13,6 +15,7 @@ use crate::{
     codec::{Protocol, Refusal},
     error::{ConfigError, Fatal, Reason},
     event::{Action, ConnectionState, Counters},
+    mutation::{self, Mutation},
     options::{Limits, Options, Version},
     reconnect::Reconnect,
     session::{
@@ -30,7 +33,7 @@ const LEAST_CAPACITY: usize = 16;
 const DISCONNECT: &[u8] = &[0xE0, 0];
 const PINGREQ: [u8; 2] = [0xC0, 0];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Stopped,
     Waiting,
@@ -326,7 +329,9 @@ impl<'a> Core<'a> {
                 return action;
             }
             core.answer_settled();
-            if core.record_is_due(now) {
+            let late = mutation::is_on(Mutation::RecordAfterTransmit)
+                && !core.machine.ready(core.bytes).is_empty();
+            if core.record_is_due(now) && !late {
                 return Action::Persist(Core { machine, bytes, slots, full: false }.record());
             }
         }
@@ -477,6 +482,9 @@ impl<'a> Core<'a> {
         let counter = &mut machine.counters.retransmissions;
         *counter = counter.wrapping_add(again);
         machine.inbound.disown(self.slots);
+        if mutation::is_on(Mutation::ForgetOnReconnect) {
+            machine.inbound.clear(self.slots);
+        }
         machine.subscriptions.disconnected();
     }
 

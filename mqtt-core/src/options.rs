@@ -51,7 +51,7 @@ pub struct Options<'a> {
 }
 
 /// The settings that outlast `Client::new`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Limits {
     pub(crate) connect_timeout: u32,
     pub(crate) ping_timeout: u32,

@@ -14,7 +14,7 @@
 //! ```
 
 /// When to connect again after a connection ended or could not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Reconnect {
     first: u32,

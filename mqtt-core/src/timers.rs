@@ -37,7 +37,7 @@ const ALL: [Timer; 8] = [
     Timer::Record,
 ];
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Timers {
     deadlines: [Instant; ALL.len()],
     /// No deadline is earlier than this one.

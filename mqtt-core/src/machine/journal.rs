@@ -32,7 +32,7 @@ const NOW: u8 = 64;
 const LATER: u8 = 128;
 // The others are those of a record: what it has to hold.
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Journal {
     pub(super) on: bool,
     /// The records restored tell of a connection, so packets may have been sent.

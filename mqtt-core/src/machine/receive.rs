@@ -11,6 +11,7 @@ use crate::{
     },
     error::{Fatal, Reason, Violation},
     event::{Delivery, Event, Message, MessageStart, SessionStatus},
+    mutation::{self, Mutation},
     session::{
         Report, Requests, filter_count,
         journal::Fate,
@@ -27,7 +28,7 @@ const PUBCOMP: u8 = 0x70;
 pub(super) const ANSWER_LEN: usize = 4;
 
 /// A PUBLISH that is being taken in pieces.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Stream {
     left: usize,
     qos: QoS,
@@ -297,7 +298,7 @@ impl Core<'_> {
         }
     }
 
-    fn answer(&mut self, first: u8, id: PacketId) {
+    pub(super) fn answer(&mut self, first: u8, id: PacketId) {
         let start = self.machine.outbox.append(ANSWER_LEN, false);
         self.write_answer(start, first, id);
     }
@@ -338,6 +339,10 @@ impl Core<'_> {
                 Ok(Some(Event::Published(found.handle)))
             }
             Progress::Release => {
+                if mutation::is_on(Mutation::PublishAfterRelease) {
+                    self.release_without_discarding(id, found.index, found.place);
+                    return Ok(None);
+                }
                 // The PUBREL takes less than the PUBLISH that it replaces, so there is room.
                 machine.outbox.release(self.bytes, found.place);
                 let roomy = self.make_room(ANSWER_LEN + self.note_len());
@@ -346,6 +351,9 @@ impl Core<'_> {
                 let start = self.machine.outbox.append(ANSWER_LEN, true);
                 self.write_answer(start, PUBREL, id);
                 Requests::advance(self.slots, found.index, Awaits::PubComp, start as u32);
+                if mutation::is_on(Mutation::PubrelOrderSwapped) {
+                    self.swap_with_pubrel_before(start);
+                }
                 Ok(None)
             }
             Progress::Wrong if lenient => Ok(None),

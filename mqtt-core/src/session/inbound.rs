@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One entry of the ring of messages that the application still has to acknowledge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(super) enum Owed {
     Nothing,
@@ -26,7 +26,7 @@ pub(super) enum Owed {
     ExactlyOnceTaken,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Inbound {
     seen: u32,
     first_owed: u32,

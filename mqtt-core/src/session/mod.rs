@@ -20,7 +20,11 @@ pub(crate) use preamble::Preamble;
 pub use subscriptions::Subscription;
 pub(crate) use subscriptions::{SPARE as SUBSCRIPTIONS_SPARE, Subscriptions, filter_count};
 
-use crate::{codec::PacketId, event::Handle};
+use crate::{
+    codec::PacketId,
+    event::Handle,
+    mutation::{self, Mutation},
+};
 use inbound::Owed;
 use qos::Awaits;
 
@@ -31,7 +35,7 @@ pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 
 const NIL: u32 = u32::MAX;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Free,
     InFlight(Awaits),
@@ -41,7 +45,7 @@ enum State {
 
 /// Storage of one request in flight, one incoming message that the application has not acknowledged, and one id of
 /// an incoming QoS 2 message. 16 bytes; made by [`Slot::EMPTY`] or `Default`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
     generation: u32,
     /// In flight: where the packet is in the outbox. Free: the next free slot.
@@ -76,7 +80,7 @@ impl Default for Slot {
 }
 
 /// The requests in flight; the slots themselves are the caller's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Requests {
     /// Ends of the list of free slots, linked through `place`.
     first_free: u32,
@@ -92,7 +96,7 @@ pub(crate) struct Requests {
     unacknowledged: Tally,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Tally {
     accepted: u32,
     sent: u32,
@@ -141,6 +145,9 @@ impl Requests {
     pub(crate) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
         let index = self.first_free;
         let slot = slots.get(index as usize)?;
+        if mutation::is_on(Mutation::EarlyIdReuse) && self.used != 0 {
+            return self.all(slots).next().map(|found| found.id);
+        }
         let mut last = u32::from(slot.id);
         // Only misplaced ids make it look further than once.
         for _ in slots {

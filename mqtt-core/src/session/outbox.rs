@@ -38,7 +38,7 @@ const UNSUBSCRIBE: u8 = 10;
 const DUP: u8 = 0b1000;
 const QOS: u8 = 0b0110;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Outbox {
     /// Below lies what is kept for every connection: the CONNECT and the granted subscriptions.
     base: usize,
@@ -286,6 +286,15 @@ impl Outbox {
         self.notes += NOTE_LEN;
         let at = self.end(bytes);
         copy(bytes, at, &note.encode());
+    }
+
+    /// The bytes that mean something.
+    pub(crate) fn in_use<'b>(&self, bytes: &'b [u8]) -> [&'b [u8]; 3] {
+        [
+            bytes.get(..self.base).unwrap_or_default(),
+            bytes.get(self.head..self.tail).unwrap_or_default(),
+            self.notes(bytes),
+        ]
     }
 
     /// The notes, newest first.

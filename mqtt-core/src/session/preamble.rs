@@ -16,7 +16,7 @@ const SPARE: usize = 3;
 
 const CONNECT: u8 = 0x10;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Preamble {
     start: usize,
     /// Where the connect flags are: behind protocol name and level.

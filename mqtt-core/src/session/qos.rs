@@ -6,7 +6,7 @@
 use crate::codec::QoS;
 
 /// What a request in flight waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Awaits {
     /// A PUBLISH of QoS 1.

@@ -32,7 +32,7 @@ pub struct Subscription<'a> {
     pub qos: QoS,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Subscriptions {
     /// Where they start; they end at the outbox's base.
     start: usize,

@@ -4,6 +4,8 @@ use mqtt_core::{
     Action, Client, ConfigError, Instant, Options, Publish, QoS, Slot, StaticClient, topic,
 };
 
+use crate::script::Script;
+
 #[test]
 fn storage_can_be_borrowed_owned_or_inside() {
     let options = Options::new("me");
@@ -93,4 +95,21 @@ fn storage_that_misbehaves_causes_no_panic() {
             client.closed(now);
         }
     }
+}
+
+#[test]
+fn clones_have_one_digest_until_one_of_them_changes() {
+    use std::hash::{DefaultHasher, Hasher as _};
+    let digest = |script: &Script| {
+        let mut hasher = DefaultHasher::new();
+        script.client.digest(&mut hasher);
+        hasher.finish()
+    };
+    let script = Script::up(&Options::new("c"));
+    let mut other = Script::new(&Options::new("c"));
+    other.client = script.client.clone();
+    assert_eq!(digest(&script), digest(&other));
+    let publish = Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce);
+    let _ = other.client.publish(&publish).unwrap();
+    assert_ne!(digest(&script), digest(&other));
 }
