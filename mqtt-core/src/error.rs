@@ -156,7 +156,8 @@ pub enum Fatal {
     /// No CONNACK within `Options::connect_timeout`.
     #[error("no CONNACK in time")]
     ConnectTimeout,
-    /// No PINGRESP within `Options::ping_timeout` [MQTT-3.12.4-1].
+    /// No PINGRESP within `Options::ping_timeout` [MQTT-3.12.4-1], or as long no PUBCOMP to the PUBRELs with which a session
+    /// that was [found](crate::SessionStatus::Found) begins.
     #[error("no PINGRESP in time")]
     PingTimeout,
     /// The transport took no bytes for `Options::ping_timeout` after the keep alive had run out.
@@ -189,6 +190,10 @@ pub enum Reason {
     /// The transport closed, or could not be opened.
     #[error("the transport closed")]
     TransportClosed,
+    /// The session was found at the broker and is the client's now; messages that found no room meanwhile were passed
+    /// over, and come again on the next connection.
+    #[error("messages were passed over")]
+    PassedOver,
     /// The client closed it.
     #[error("{0}")]
     Fatal(#[from] Fatal),

@@ -118,6 +118,9 @@ pub enum SessionStatus {
     Lost,
     /// The broker has a session from before this client was made: the device restarted without its state. Its
     /// subscriptions and its waiting messages come with it.
+    ///
+    /// Before anything else is sent, the packet ids that the broker may still hold are released, so that none of them
+    /// swallows a new message.
     Found,
 }
 

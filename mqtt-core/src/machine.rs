@@ -8,6 +8,7 @@
 mod digest;
 mod journal;
 mod mutated;
+mod purge;
 mod receive;
 mod request;
 
@@ -26,6 +27,7 @@ use crate::{
     timers::{Timer, Timers},
 };
 use journal::Journal;
+use purge::Purge;
 use receive::Stream;
 
 /// The longest packet of fixed length, and then some.
@@ -82,6 +84,7 @@ pub(crate) struct Machine {
     requests: Requests,
     inbound: Inbound,
     journal: Journal,
+    purge: Purge,
     stream: Option<Stream>,
     /// Events about the connection that `receive` has still to give.
     down: Option<Reason>,
@@ -155,6 +158,7 @@ impl Machine {
             requests: Requests::new(slots),
             inbound: Inbound::default(),
             journal: Journal::new(options.journal, options.record_delay),
+            purge: Purge::default(),
             stream: None,
             down: None,
             connecting: None,
@@ -226,6 +230,13 @@ impl Machine {
         }
     }
 
+    /// The transport has taken bytes.
+    fn sent_while_up(&mut self, now: Instant) {
+        self.timers.clear(Timer::Stall);
+        self.arm(Timer::KeepAlive, now);
+        self.expect_pong(now);
+    }
+
     /// The connection has to end.
     fn fail(&mut self, fatal: Fatal) -> Fatal {
         self.close(Reason::Fatal(fatal));
@@ -259,8 +270,8 @@ impl Machine {
         self.ping_sent = None;
         let delay = if reason == Reason::Requested || self.leave {
             None
-        } else if self.negotiate(reason) {
-            // The broker said what is wrong, and the other version is at hand: no reason to wait.
+        } else if reason == Reason::PassedOver || self.negotiate(reason) {
+            // Nothing is wrong with the broker, or it said what is, and the other version is at hand: no reason to wait.
             self.reconnect.delay(self.failures.into()).map(|_| 0)
         } else {
             self.reconnect.delay(self.failures.into())
@@ -294,12 +305,13 @@ impl Machine {
     }
 
     /// The bytes ready for the transport.
-    fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+    fn ready<'b>(&'b self, bytes: &'b [u8]) -> &'b [u8] {
         match self.phase {
             Phase::Handshake => self.preamble.ready(bytes),
             Phase::Leaving if self.disconnect_sent != 0 => {
                 DISCONNECT.get(usize::from(self.disconnect_sent)..).unwrap_or_default()
             }
+            Phase::Up if self.purge.is_on() => self.purge.ready(),
             Phase::Up | Phase::Leaving => {
                 if self.subscriptions.is_sending() {
                     return self.subscriptions.ready(bytes);
@@ -396,6 +408,9 @@ impl<'a> Core<'a> {
     /// Nothing was sent, or received, for as long as the keep alive allows [MQTT-3.1.2-23].
     fn ping(&mut self, timer: Timer, now: Instant) {
         self.machine.arm(timer, now);
+        if self.machine.purge.is_on() {
+            return;
+        }
         let waiting = !self.machine.ready(self.bytes).is_empty();
         // Against silence one will do that waits for its answer; for the keep alive, any bytes that wait to be sent.
         let done = if timer == Timer::Silence { self.machine.ping_sent.is_some() } else { waiting };
@@ -441,6 +456,11 @@ impl<'a> Core<'a> {
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
             }
             Phase::Leaving if machine.disconnect_sent != 0 => machine.close(Reason::Requested),
+            Phase::Up if machine.purge.is_on() => {
+                let packets = u32::from(machine.purge.transmitted(count));
+                machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
+                machine.sent_while_up(now);
+            }
             Phase::Up | Phase::Leaving => {
                 let mut rest = count;
                 if machine.subscriptions.is_sending() {
@@ -457,9 +477,7 @@ impl<'a> Core<'a> {
                         machine.close(Reason::Requested);
                     }
                 } else {
-                    machine.timers.clear(Timer::Stall);
-                    machine.arm(Timer::KeepAlive, now);
-                    machine.expect_pong(now);
+                    machine.sent_while_up(now);
                 }
             }
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing => {}

@@ -34,6 +34,7 @@ impl Machine {
             requests,
             inbound,
             journal,
+            purge,
             stream,
             down,
             connecting,
@@ -47,6 +48,6 @@ impl Machine {
         (ping_after, protocol, negotiating, can_negotiate, leave, has_session).hash(hasher);
         (failures, endpoint_turn, ping_sent, ping_left, connected, connect_sent).hash(hasher);
         (preamble, subscriptions, outbox, requests, inbound, journal, stream).hash(hasher);
-        (down, connecting, connecting_first, outbox.in_use(bytes), slots).hash(hasher);
+        (purge, down, connecting, connecting_first, outbox.in_use(bytes), slots).hash(hasher);
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     session::{
         ANSWER_ROOM, Inbound, Record, Requests,
         journal::{
-            Accepted, CONNECTED, Fate, NOTE_LEN, Note, Parsed, RENEWAL_DUE, SESSION, SNAPSHOT,
-            SUBSCRIPTIONS, filters_in,
+            Accepted, CONNECTED, FOUND, Fate, NOTE_LEN, Note, PURGE_DUE, Parsed, RENEWAL_DUE,
+            SESSION, SNAPSHOT, SUBSCRIPTIONS, filters_in,
         },
         qos::Awaits,
     },
@@ -143,6 +143,8 @@ impl<'a> Core<'a> {
             (SESSION, machine.has_session),
             (CONNECTED, journal.connected || machine.counters.connections != 0),
             (RENEWAL_DUE, machine.subscriptions.is_due()),
+            (FOUND, machine.requests.ids_are_fixed()),
+            (PURGE_DUE, machine.purge.is_on()),
         ] {
             flags |= if set { flag } else { 0 };
         }
@@ -192,6 +194,11 @@ impl<'a> Core<'a> {
         let machine = &mut *self.machine;
         machine.requests.relist(self.slots);
         machine.has_session = parsed.flags & SESSION != 0;
+        machine.requests.fix_ids(parsed.flags & FOUND != 0);
+        machine.purge.cancel();
+        if parsed.flags & PURGE_DUE != 0 {
+            machine.purge.need(self.slots.len() as u16);
+        }
         machine.journal.mark = parsed.mark;
         machine.journal.connected |= parsed.flags & CONNECTED != 0;
         if machine.journal.connected {

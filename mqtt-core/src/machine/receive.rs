@@ -65,6 +65,7 @@ impl Core<'_> {
             let counters = &mut self.machine.counters;
             counters.bytes_in = counters.bytes_in.wrapping_add(count as u32);
             self.machine.arm(Timer::Silence, now);
+            self.machine.await_purge(now);
         }
         if let Err(fatal) = &taken {
             self.machine.close(Reason::Fatal(*fatal));
@@ -130,6 +131,10 @@ impl Core<'_> {
         let Some((frame, rest)) = bytes.split_at_checked(len) else { return self.partial(input) };
         let body = frame.get(header.header_len()..).unwrap_or_default();
         let taken = self.packet(header.first(), body, now);
+        if self.full && self.machine.purge.is_on() {
+            self.full = false;
+            self.machine.purge.pass_over();
+        }
         if !self.full {
             *input = rest;
             self.count_packet();
@@ -214,11 +219,18 @@ impl Core<'_> {
             (false, false) => SessionStatus::New,
         };
         if matches!(session, SessionStatus::New | SessionStatus::Lost) {
+            machine.forget_found();
             // [MQTT-3.1.2-6]
             machine.outbox.start_session(self.bytes, self.slots, &mut machine.requests);
             machine.inbound.clear(self.slots);
             machine.journal.need_snapshot();
         }
+        // A new session is one found where nobody tells.
+        let untold = !told && !machine.clean_session && session == SessionStatus::New;
+        if session == SessionStatus::Found || untold {
+            machine.found(self.slots.len());
+        }
+        machine.purge.begin();
         if session != SessionStatus::Resumed || !told || machine.subscriptions.is_due() {
             machine.subscriptions.renew(&machine.outbox, self.bytes);
         }
@@ -226,7 +238,7 @@ impl Core<'_> {
         machine.negotiating = false;
         machine.counters.connections = machine.counters.connections.wrapping_add(1);
         machine.timers.clear(Timer::Connect);
-        if machine.leave {
+        if machine.leave && !machine.purge.is_on() {
             machine.leave = false;
             machine.begin_leaving();
             return Ok(None);
@@ -257,6 +269,9 @@ impl Core<'_> {
         let seen = qos == QoS::ExactlyOnce && self.machine.inbound.has_seen(self.slots, id);
         let arrival = qos::arrived(qos, seen);
         if arrival.remember && !self.machine.inbound.has_room(self.slots) {
+            if self.machine.purge.is_on() {
+                return Ok(None);
+            }
             return Err(Fatal::InboundFull { slots: self.slots.len() });
         }
         let room = if self.machine.limits.manual_acknowledge {
@@ -322,6 +337,9 @@ impl Core<'_> {
     /// PUBACK, PUBREC, PUBCOMP.
     fn acknowledged<'i>(&mut self, answer: Answer, id: PacketId) -> Taken<'i> {
         let machine = &mut *self.machine;
+        if answer == Answer::PubComp && machine.purged() {
+            return Ok(None);
+        }
         // A 3.1 broker may get, and answer, a retry that the first answer crossed.
         let lenient = machine.protocol == Protocol::V31;
         let found = match machine.requests.find(self.slots, id) {
@@ -501,7 +519,15 @@ impl Core<'_> {
         let Stream { qos, id, deliver, .. } = *stream;
         let mut delivery = None;
         if let Some(id) = id {
-            let Some(arrival) = self.admit(qos, id)? else { return self.not_now() };
+            let Some(arrival) = self.admit(qos, id)? else {
+                if self.machine.purge.is_on() {
+                    // Void, as the connection will end before long.
+                    self.machine.purge.pass_over();
+                    self.machine.stream = None;
+                    return Ok(None);
+                }
+                return self.not_now();
+            };
             delivery = self.accept(qos, id, arrival);
         }
         self.machine.stream = None;

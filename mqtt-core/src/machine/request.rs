@@ -141,6 +141,7 @@ impl Core<'_> {
             Phase::Opening => machine.close(Reason::Requested),
             // A DISCONNECT before the CONNACK would leave open whether the will is published.
             Phase::Handshake | Phase::Closing => machine.leave = true,
+            Phase::Up if machine.purge.is_on() => machine.leave = true,
             Phase::Up => machine.begin_leaving(),
         }
     }

@@ -39,8 +39,13 @@ pub(crate) const SESSION: u8 = 4;
 pub(crate) const CONNECTED: u8 = 8;
 /// The subscriptions are to be made again.
 pub(crate) const RENEWAL_DUE: u8 = 16;
+/// The broker's session is from before this client: ids stay with their slots.
+pub(crate) const FOUND: u8 = 32;
+/// The ids of that session are to be purged.
+pub(crate) const PURGE_DUE: u8 = 64;
 
-const ALL_FLAGS: u8 = SNAPSHOT | SUBSCRIPTIONS | SESSION | CONNECTED | RENEWAL_DUE;
+const ALL_FLAGS: u8 =
+    SNAPSHOT | SUBSCRIPTIONS | SESSION | CONNECTED | RENEWAL_DUE | FOUND | PURGE_DUE;
 
 /// What became of a packet id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,6 +90,8 @@ pub(crate) struct Requests {
     exactly_once: u32,
     /// Some ids were restored into other slots than their own, because the window was another one.
     misplaced: bool,
+    /// Ids stay with their slots.
+    fixed: bool,
     lost: u32,
     generation: u32,
     /// QoS 0 publishes accepted, sent, and reported as sent: they hold no slot, their number is their handle.
@@ -124,10 +126,20 @@ impl Requests {
             used: 0,
             exactly_once: 0,
             misplaced: false,
+            fixed: false,
             lost: 0,
             generation: 0,
             unacknowledged: Tally::default(),
         }
+    }
+
+    /// Whether a slot always gives the same id, or each time another.
+    pub(crate) const fn fix_ids(&mut self, fixed: bool) {
+        self.fixed = fixed;
+    }
+
+    pub(crate) const fn ids_are_fixed(&self) -> bool {
+        self.fixed
     }
 
     /// Requests that hold a slot.
@@ -153,7 +165,8 @@ impl Requests {
         for _ in slots {
             // Once round the slots since this one's last id; from the start again above LAST_ID.
             let next = last + slots.len() as u32;
-            let id = if last == 0 || next > u32::from(LAST_ID) { index + 1 } else { next };
+            let id =
+                if last == 0 || self.fixed || next > u32::from(LAST_ID) { index + 1 } else { next };
             let id = PacketId::new(id as u16)?;
             if !self.misplaced || self.find(slots, id).is_none() {
                 return Some(id);

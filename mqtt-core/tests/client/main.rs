@@ -11,6 +11,7 @@ mod broken_peer;
 mod connecting;
 mod disconnecting;
 mod every_cut;
+mod found;
 mod journal;
 mod keep_alive;
 mod large;

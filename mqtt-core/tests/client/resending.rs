@@ -174,7 +174,7 @@ fn what_3_1_marked_as_a_retry_loses_the_mark_in_3_1_1() {
     script.run();
     script.hear(&[0x20, 2, 0, 1]);
     script.fatal();
-    script.hear(ACCEPTED);
+    script.accept(ACCEPTED);
     publish(&mut script, "1", QoS::ExactlyOnce);
     let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
     script.run();

@@ -68,12 +68,17 @@ impl Script {
         self.now += millis;
     }
 
-    /// Connects, has the broker answer `connack`, and forgets what was said meanwhile.
+    /// Connects, has the broker answer `connack`, and the PUBRELs of a session that was found, and forgets what was said
+    /// meanwhile.
     pub(crate) fn accept(&mut self, connack: &[u8]) {
         self.run();
         assert!(self.open, "the client asks for a connection: {:?}", self.client.state());
         self.hear(connack);
-        self.sent();
+        for sent in self.sent() {
+            if let Some(id) = sent.strip_prefix("PUBREL ") {
+                self.hear(&ack(PUBCOMP, id.parse().expect("a packet id")));
+            }
+        }
         self.told();
         assert_eq!(self.client.state(), ConnectionState::Up);
     }

@@ -1,0 +1,192 @@
+//! A broker that has a session of which the client knows nothing: the device restarted without its state.
+
+use mqtt_core::{
+    ConnectionState, Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic,
+};
+
+use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBCOMP, PUBREC, Script, ack};
+
+const PURGE: [&str; 3] = ["PUBREL 1", "PUBREL 2", "PUBREL 3"];
+
+fn options() -> Options<'static> {
+    Options::new("c").clean_session(false)
+}
+
+fn publish(script: &mut Script, payload: &[u8], qos: QoS) {
+    let _ = script.client.publish(&Publish::new(topic!("t"), payload).qos(qos)).unwrap();
+}
+
+/// A client with three slots that found a session, with its CONNECT taken from what it sent.
+fn found(options: &Options<'_>) -> Script {
+    let mut script = Script::sized(options, 256, 3);
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    script.told();
+    script
+}
+
+fn answer(script: &mut Script, ids: &[u16]) {
+    for id in ids {
+        script.hear(&ack(PUBCOMP, *id));
+    }
+}
+
+/// The broker may hold a publish of the former life under any id: [MQTT-4.3.3-2] would take a new one for it.
+#[test]
+fn ids_of_the_former_life_are_released_before_anything_is_sent() {
+    let mut script = found(&options());
+    assert_eq!(script.sent()[1..], PURGE);
+    answer(&mut script, &[1, 2]);
+    assert!(script.sent().is_empty());
+    answer(&mut script, &[3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
+    assert!(script.told().is_empty());
+}
+
+#[test]
+fn a_client_that_publishes_nothing_at_qos_2_releases_nothing() {
+    let mut script = Script::sized(&options().exactly_once_window(0), 256, 3);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    assert!(script.sent().is_empty());
+}
+
+/// 3.1 has no session present flag.
+#[test]
+fn in_3_1_any_session_may_be_found() {
+    let mut script = found(&options().version(Version::V31));
+    assert_eq!(script.sent()[1..], PURGE);
+    let clean = Options::new("c").version(Version::V31);
+    assert_eq!(found(&clean).sent()[1..], ["PUBLISH t 1 q2 1"]);
+}
+
+/// Only these ids were released.
+#[test]
+fn ids_do_not_move_on_in_a_session_that_was_found() {
+    let mut script = found(&options());
+    answer(&mut script, &[1, 2, 3]);
+    script.sent();
+    for _ in 0..7 {
+        script.hear(&ack(PUBREC, 1));
+        script.hear(&ack(PUBCOMP, 1));
+        assert_eq!(script.told(), ["published 1"]);
+        for _ in 0..3 {
+            publish(&mut script, b"n", QoS::ExactlyOnce);
+        }
+        script.run();
+        let ids = [2, 3].map(|id| {
+            script.hear(&ack(PUBREC, id));
+            script.hear(&ack(PUBCOMP, id));
+            format!("published {id}")
+        });
+        assert_eq!(script.told(), ids);
+        script.sent();
+    }
+}
+
+#[test]
+fn releasing_goes_on_where_the_link_broke() {
+    let mut script = found(&options());
+    script.sent();
+    answer(&mut script, &[1]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), PURGE[1..]);
+    answer(&mut script, &[2, 3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t 1 q2 1 dup"]);
+}
+
+#[test]
+fn a_session_lost_meanwhile_needs_no_releasing() {
+    let mut script = found(&options());
+    script.sent();
+    assert_eq!(script.reconnect(ACCEPTED), ["PUBLISH t 1 q2 1"]);
+}
+
+/// Its messages come with the session, at once, and their answers wait.
+#[test]
+fn messages_that_come_meanwhile_are_taken_and_answered_after() {
+    let mut script = found(&options());
+    script.sent();
+    script.hear_packet(Packet::Publish(Publish {
+        id: PacketId::new(9),
+        ..Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce)
+    }));
+    assert_eq!(script.told(), ["message t m q2"]);
+    answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "PUBREC 9"]);
+}
+
+/// No room for answers means no reading, and the PUBCOMPs are behind what is not read.
+#[test]
+fn messages_without_room_are_passed_over_and_come_again() {
+    let mut script = found(&options());
+    script.sent();
+    for id in 10..14 {
+        script.hear_packet(Packet::Publish(Publish {
+            id: PacketId::new(id),
+            ..Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce)
+        }));
+    }
+    assert_eq!(script.told().len(), 3, "one for each slot");
+    assert_eq!(script.untaken(), 0);
+    answer(&mut script, &[1, 2, 3]);
+    let told = script.told();
+    assert_eq!(told, ["down: messages were passed over", "connecting 0"], "at once");
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.sent().last().unwrap(), "PUBLISH t 1 q2 1");
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_left_in_time() {
+    let mut script = found(&options().ping_timeout(5_000).keep_alive(0));
+    let until = script.run();
+    assert_eq!(until.millis_since(script.now()), 5_000);
+    script.later(5_000);
+    script.run();
+    assert_eq!(script.told()[0], format!("down: {}", Fatal::PingTimeout));
+}
+
+/// A broker that ends the connection at a PUBREL that it does not know breaks [MQTT-4.3.3-2].
+#[test]
+fn a_broker_that_breaks_the_connection_each_time_is_served_all_the_same() {
+    let mut script = found(&options());
+    script.sent();
+    for _ in 1..5 {
+        assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), PURGE);
+    }
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t 1 q2 1"]);
+}
+
+#[test]
+fn disconnecting_meanwhile_waits_for_the_end() {
+    let mut script = found(&options());
+    script.sent();
+    script.client.disconnect();
+    script.run();
+    assert!(script.sent().is_empty());
+    answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "DISCONNECT"]);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+}
+
+#[test]
+fn that_ids_are_to_be_released_survives_a_power_cut() {
+    let options = options().journal(true);
+    let script = found(&options);
+    let mut again = Script::sized(&options, 256, 3);
+    for record in &script.records {
+        again.client.restore(record).unwrap();
+    }
+    again.run();
+    again.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(again.sent()[1..], PURGE);
+    answer(&mut again, &[1, 2, 3]);
+    assert_eq!(again.sent(), ["PUBLISH t 1 q2 1 dup"]);
+    let mut third = Script::sized(&options, 256, 3);
+    for record in script.records.iter().chain(&again.records) {
+        third.client.restore(record).unwrap();
+    }
+    third.run();
+    third.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(third.sent()[1..], ["PUBLISH t 1 q2 1 dup"]);
+}
