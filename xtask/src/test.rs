@@ -83,7 +83,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// Sets of features of `mqtt-core` that users have.
-const FEATURES: &[&str] = &["", "alloc", "std", "bytes", "mqttbytes"];
+const FEATURES: &[&str] = &["", "alloc", "std", "journal-file", "bytes", "mqttbytes"];
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 10;

@@ -1,7 +1,8 @@
 //! Where records are kept over a power cut.
 //!
 //! With `Options::journal` a client gives [`Record`]s, [`Action::Persist`](crate::Action::Persist), that its driver
-//! appends to a [`Journal`]; after a restart [`replay`] rebuilds the session from them.
+//! appends to a [`Journal`]; after a restart [`replay`] rebuilds the session from them. `file::FileJournal` keeps them in
+//! a file (feature `journal-file`, on Unix).
 //!
 //! ```
 //! use mqtt_core::{Action, Instant, Options, Publish, QoS, StaticClient, driver::journal::{Journal, replay}, topic};
@@ -49,6 +50,9 @@
 //! # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
 //! # assert!(matches!(run.as_mut().poll(&mut context), core::task::Poll::Ready(Ok(()))));
 //! ```
+
+#[cfg(all(feature = "journal-file", unix))]
+pub mod file;
 
 use thiserror::Error;
 
