@@ -13,6 +13,7 @@ mod fuzz;
 mod no_std;
 mod setup;
 mod shell;
+mod sim;
 mod steps;
 mod tally;
 mod test;
@@ -21,7 +22,7 @@ mod workspace;
 use std::process::ExitCode;
 
 const COMMANDS: &[cli::Command] =
-    &[test::COMMAND, footprint::COMMAND, bench::COMMAND, fuzz::COMMAND];
+    &[test::COMMAND, footprint::COMMAND, bench::COMMAND, fuzz::COMMAND, sim::COMMAND];
 
 fn main() -> ExitCode {
     match cli::parse(COMMANDS, std::env::args_os().skip(1)) {

@@ -1,0 +1,184 @@
+//! Publishes that come in: section 4.3 as a receiver, with both methods of figure 4.3, and what a receiver can see of
+//! a sender's mistakes.
+
+use mqtt_core::{PacketId, Publish, QoS, codec::Packet};
+
+use super::{Outlet, Post, session::Session};
+use crate::{
+    checks::{self, Invariant},
+    stage::Stage,
+    topics,
+};
+
+/// A QoS 2 message between its PUBLISH and its PUBREL.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inbound {
+    id: u16,
+    post: Post,
+    /// Method B: it was handed on.
+    handed_on: bool,
+    /// The place of its last PUBREC among all.
+    place: u32,
+    /// The client has forgotten it.
+    pub(super) orphan: bool,
+}
+
+impl Session {
+    /// A PUBLISH; gives the message where the broker owns it from now on.
+    pub(super) fn take_publish(
+        &mut self,
+        outlet: &mut Outlet<'_, '_>,
+        publish: &Publish<'_>,
+        method_b: bool,
+    ) -> Option<Post> {
+        let device = outlet.link.device;
+        let stage = &mut *outlet.stage;
+        let topic = topics::topic_index(publish.topic).expect("a topic of this world");
+        let number = match stage.ledger.identify(topic, publish.payload) {
+            Ok(number) => number,
+            Err(why) => {
+                stage.fail(Invariant::Content, device, || format!("the broker got {why}"));
+                return None;
+            }
+        };
+        if let Some(number) = number {
+            self.judge(stage, device, publish, number);
+        }
+        let post = Post { number, topic, qos: publish.qos, retain: publish.retain };
+        let id = publish.id.map_or(0, PacketId::get);
+        let known = self.inbound.iter().position(|inbound| id != 0 && inbound.id == id);
+        match (publish.qos, publish.id) {
+            (QoS::ExactlyOnce, Some(packet_id)) => {
+                let place = self.next_place();
+                let owned = if let Some(at) = known {
+                    self.repeats(stage, device, at, post, publish.dup);
+                    self.inbound[at].place = place;
+                    None
+                } else {
+                    let handed_on = method_b;
+                    self.may_sweep = false;
+                    self.took_exactly_once = true;
+                    self.inbound.push(Inbound { id, post, handed_on, place, orphan: false });
+                    self.audit.released.retain(|released| *released != id);
+                    self.completed.retain(|completed| *completed != id);
+                    handed_on.then_some(post)
+                };
+                outlet.send(&Packet::PubRec(packet_id));
+                self.own(outlet.stage, owned)
+            }
+            (_, Some(packet_id)) => {
+                if known.is_some() {
+                    stage.fail(Invariant::IdReuse, device, || {
+                        format!("id {id} of a QoS 2 message under way [MQTT-2.3.1-2]")
+                    });
+                }
+                outlet.send(&Packet::PubAck(packet_id));
+                self.own(outlet.stage, Some(post))
+            }
+            (_, None) => self.own(stage, Some(post)),
+        }
+    }
+
+    /// A PUBREL; gives the message where the broker owns it from now on.
+    pub(super) fn take_pubrel(
+        &mut self,
+        outlet: &mut Outlet<'_, '_>,
+        packet_id: PacketId,
+    ) -> Option<Post> {
+        let device = outlet.link.device;
+        let stage = &mut *outlet.stage;
+        let id = packet_id.get();
+        let owned = if let Some(at) = self.inbound.iter().position(|inbound| inbound.id == id) {
+            let Inbound { post, handed_on, place, orphan, .. } = self.inbound.remove(at);
+            if !orphan {
+                self.audit.releases_in_order(stage, device, place);
+            }
+            if let Some(number) = post.number {
+                stage.ledger.message_mut(number).released_in = Some(self.epoch());
+            }
+            (!handed_on).then_some(post)
+        } else {
+            // Its PUBCOMP went astray; or the client has forgotten its ids, or, in 3.1, was not told that the broker has.
+            let excused = self.completed.contains(&id) || self.may_sweep || self.was_not_told;
+            if !excused {
+                stage.fail(Invariant::Protocol, device, || {
+                    format!("PUBREL {id} without a PUBREC [MQTT-4.3.3-1]")
+                });
+            }
+            None
+        };
+        if self.audit.released.contains(&id) {
+            stage.fail(Invariant::Protocol, device, || {
+                format!("PUBREL {id} twice on one connection [MQTT-4.4.0-1]")
+            });
+        }
+        self.audit.released.push(id);
+        if !self.completed.contains(&id) {
+            self.completed.push(id);
+        }
+        outlet.send(&Packet::PubComp(packet_id));
+        self.own(outlet.stage, owned)
+    }
+
+    /// The broker owns `post`, if there is one.
+    fn own(&self, stage: &mut Stage<'_>, post: Option<Post>) -> Option<Post> {
+        if let Some(number) = post.and_then(|post| post.number) {
+            checks::arrives_at_the_broker_as_often_as_promised(stage, number);
+        }
+        post
+    }
+
+    /// What can be said of a PUBLISH whose message is known.
+    fn judge(&mut self, stage: &mut Stage<'_>, device: usize, publish: &Publish<'_>, number: u32) {
+        let epoch = self.epoch();
+        let message = stage.ledger.message_mut(number);
+        let index = message.index;
+        let same = (message.publisher, message.qos, message.retain)
+            == (device, publish.qos, publish.retain);
+        let seen_before = message.seen_in.replace(epoch) == Some(epoch);
+        let released = message.released_in == Some(epoch);
+        if !same {
+            stage.fail(Invariant::Content, device, || {
+                format!("message #{number} with another publisher, QoS or RETAIN")
+            });
+        }
+        // [MQTT-4.3.3-1]
+        if released && publish.qos == QoS::ExactlyOnce {
+            stage.fail(Invariant::ExactlyOnce, device, || {
+                format!("PUBLISH #{number} after its PUBREL [MQTT-4.3.3-1]")
+            });
+        }
+        // [MQTT-3.3.1-1]
+        if publish.qos != QoS::AtMostOnce && seen_before && !publish.dup {
+            stage.fail(Invariant::Protocol, device, || {
+                format!("PUBLISH #{number} again, without DUP [MQTT-3.3.1-1]")
+            });
+        }
+        self.audit.publishes_in_order(stage, device, index);
+    }
+
+    /// A PUBLISH under an id whose exchange is under way.
+    fn repeats(&mut self, stage: &mut Stage<'_>, device: usize, at: usize, post: Post, dup: bool) {
+        let Inbound { id, post: before, orphan, .. } = self.inbound[at];
+        if before != post {
+            let whose = if orphan { "that its former life left behind" } else { "in flight" };
+            stage.fail(Invariant::IdReuse, device, || {
+                format!("message {:?} under id {id} {whose}, of {:?}", post.number, before.number)
+            });
+        } else if !dup {
+            stage.fail(Invariant::Protocol, device, || {
+                format!("PUBLISH {id} again, without DUP [MQTT-3.3.1-1]")
+            });
+        }
+    }
+
+    /// [MQTT-2.3.1-2], for a SUBSCRIBE or UNSUBSCRIBE.
+    pub(super) fn check_request_id(&self, stage: &mut Stage<'_>, device: usize, id: PacketId) {
+        let used = |inbound: &&Inbound| inbound.id == id.get() && !inbound.orphan;
+        if let Some(inbound) = self.inbound.iter().find(used) {
+            stage.fail(Invariant::IdReuse, device, || {
+                format!("id {} of message {:?} under way", id.get(), inbound.post.number)
+            });
+        }
+    }
+}

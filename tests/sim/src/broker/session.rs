@@ -1,0 +1,379 @@
+//! What the broker keeps for a client between connections: subscriptions, messages on their way out, ids on their way in.
+
+use std::collections::VecDeque;
+
+use mqtt_core::{PacketId, Protocol, Publish, QoS, codec::Packet};
+
+use super::{
+    Outlet, Post,
+    audit::{Answer, Audit},
+    incoming::Inbound,
+    packet_id,
+};
+use crate::{checks::Invariant, stage::Stage, topics};
+
+/// A session, or the place for one.
+#[derive(Debug)]
+pub(crate) struct Session {
+    exists: bool,
+    clean: bool,
+    attached: Option<(usize, Protocol)>,
+    /// Filter and what was granted.
+    subscriptions: Vec<(usize, QoS)>,
+    pub(super) inbound: Vec<Inbound>,
+    /// Ids that were answered with a PUBCOMP and not used since.
+    pub(super) completed: Vec<u16>,
+    /// In flight to the client.
+    outbound: VecDeque<Outbound>,
+    queue: VecDeque<Post>,
+    next_id: u16,
+    /// Messages in flight at the most.
+    window: usize,
+    /// PUBRECs sent so far.
+    places: u32,
+    epoch: u32,
+    pub(super) audit: Audit,
+    /// The client has lost its memory since it last connected.
+    forgot: bool,
+    /// A PUBLISH of QoS 2 was taken in this session.
+    pub(super) took_exactly_once: bool,
+    /// It may send a PUBREL for any id, until its next PUBLISH of QoS 2: it has lost its memory, or never heard of the
+    /// session.
+    pub(super) may_sweep: bool,
+    /// The session is another one, and 3.1 does not say so.
+    pub(super) was_not_told: bool,
+    /// The client has missed that it is another one.
+    missed: bool,
+    /// Ids of QoS 2 messages that the client may remember from a session that it does not know to be lost.
+    stale: Vec<u16>,
+    /// And those that it has been told to forget.
+    forgotten: Vec<u16>,
+    payload: Vec<u8>,
+}
+
+/// A message in flight to the client.
+#[derive(Clone, Copy, Debug)]
+struct Outbound {
+    id: u16,
+    post: Post,
+    /// The PUBREC came.
+    released: bool,
+    /// It was sent before.
+    dup: bool,
+}
+
+impl Session {
+    pub(super) fn new(window: usize) -> Self {
+        Self {
+            exists: false,
+            clean: false,
+            attached: None,
+            subscriptions: Vec::new(),
+            inbound: Vec::new(),
+            completed: Vec::new(),
+            outbound: VecDeque::new(),
+            queue: VecDeque::new(),
+            next_id: 1,
+            window,
+            places: 0,
+            epoch: 0,
+            audit: Audit::default(),
+            forgot: false,
+            took_exactly_once: false,
+            may_sweep: false,
+            was_not_told: false,
+            missed: false,
+            stale: Vec::new(),
+            forgotten: Vec::new(),
+            payload: Vec::new(),
+        }
+    }
+
+    pub(super) const fn exists(&self) -> bool {
+        self.exists
+    }
+
+    pub(super) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(super) const fn next_place(&mut self) -> u32 {
+        self.places += 1;
+        self.places
+    }
+
+    pub(super) const fn attached(&self) -> Option<(usize, Protocol)> {
+        self.attached
+    }
+
+    /// The link of its connection.
+    pub(super) fn link(&self) -> Option<usize> {
+        self.attached.map(|(link, _)| link)
+    }
+
+    /// Nothing is under way, either way.
+    pub(crate) fn is_idle(&self) -> bool {
+        let released = self.inbound.iter().all(|inbound| inbound.orphan);
+        self.outbound.is_empty() && self.queue.is_empty() && released
+    }
+
+    /// What is under way, for a report.
+    pub(crate) fn under_way(&self) -> (usize, usize, usize) {
+        (self.outbound.len(), self.queue.len(), self.inbound.len())
+    }
+
+    /// What was granted for `filter`.
+    pub(crate) fn granted(&self, filter: usize) -> Option<QoS> {
+        let found = self.subscriptions.iter().find(|(known, _)| *known == filter);
+        found.map(|(_, qos)| *qos)
+    }
+
+    /// A new session.
+    pub(super) fn begin(
+        &mut self,
+        stage: &mut Stage<'_>,
+        device: usize,
+        protocol: Protocol,
+        clean: bool,
+        first_id: u16,
+        epoch: u32,
+    ) {
+        self.exists = true;
+        self.next_id = first_id;
+        self.epoch = epoch;
+        self.took_exactly_once = false;
+        self.was_not_told = protocol == Protocol::V31 && !clean;
+        stage.ledger.set_epoch(device, epoch);
+        if self.was_not_told {
+            excuse_publishes(stage, device);
+        } else {
+            self.forgotten = std::mem::take(&mut self.stale);
+        }
+    }
+
+    /// A connection begins.
+    pub(super) fn attach(
+        &mut self,
+        stage: &mut Stage<'_>,
+        device: usize,
+        link: usize,
+        protocol: Protocol,
+        clean: bool,
+    ) {
+        self.attached = Some((link, protocol));
+        self.clean = clean;
+        self.audit = Audit::default();
+        if std::mem::take(&mut self.missed) && self.exists {
+            self.was_not_told = true;
+            self.stale.append(&mut self.forgotten);
+            excuse_publishes(stage, device);
+        }
+        let forgot = std::mem::take(&mut self.forgot);
+        self.may_sweep |= forgot || !self.took_exactly_once;
+        if forgot {
+            for inbound in &mut self.inbound {
+                inbound.orphan = true;
+            }
+        }
+    }
+
+    /// Its connection has ended.
+    pub(super) fn detach(&mut self, stage: &mut Stage<'_>, device: usize) {
+        self.attached = None;
+        if self.clean {
+            // [MQTT-3.1.2-6]
+            self.discard(stage, device);
+        }
+    }
+
+    /// The session is no more, and what it had for the client goes with it.
+    pub(super) fn discard(&mut self, stage: &mut Stage<'_>, device: usize) {
+        if !self.exists {
+            return;
+        }
+        self.exists = false;
+        self.stale.extend(self.outbound.iter().filter(|out| is_exact(&out.post)).map(|out| out.id));
+        let under_way = self.outbound.drain(..).map(|outbound| outbound.post);
+        for post in under_way.chain(self.queue.drain(..)) {
+            if let Some(number) = post.number {
+                stage.ledger.receipt_mut(device, number).counts[post.qos as usize].void += 1;
+            }
+        }
+        self.subscriptions.clear();
+        self.inbound.clear();
+        self.completed.clear();
+    }
+
+    /// The client has lost what it was told last: that the session is new.
+    pub(super) const fn peer_missed_the_news(&mut self) {
+        self.missed = true;
+    }
+
+    /// The client has lost its memory.
+    pub(super) fn peer_forgot(&mut self, stage: &mut Stage<'_>, device: usize) {
+        self.forgot = true;
+        self.stale.clear();
+        for outbound in self.outbound.iter().filter(|outbound| is_exact(&outbound.post)) {
+            if let Some(number) = outbound.post.number {
+                stage.ledger.receipt_mut(device, number).counts[2].may_double += 1;
+            }
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, filter: usize, qos: QoS) {
+        // [MQTT-3.8.4-3]
+        self.unsubscribe(filter);
+        self.subscriptions.push((filter, qos));
+    }
+
+    pub(super) fn unsubscribe(&mut self, filter: usize) {
+        self.subscriptions.retain(|(known, _)| *known != filter);
+    }
+
+    /// What its subscriptions that match `topic` were granted, the highest QoS first.
+    pub(super) fn wanted(&self, topic: usize) -> Vec<QoS> {
+        let matching = |(filter, _): &&(usize, QoS)| topics::matches(*filter, topic);
+        let mut wanted: Vec<QoS> =
+            self.subscriptions.iter().filter(matching).map(|(_, qos)| *qos).collect();
+        wanted.sort_unstable_by(|a, b| b.cmp(a));
+        wanted
+    }
+
+    /// A message for the client; [`Session::pump`] sends it.
+    pub(super) fn post(&mut self, stage: &mut Stage<'_>, device: usize, post: Post) {
+        if post.qos == QoS::AtMostOnce && self.attached.is_none() {
+            return;
+        }
+        if let Some(number) = post.number {
+            stage.ledger.receipt_mut(device, number).counts[post.qos as usize].due += 1;
+        }
+        self.queue.push_back(post);
+    }
+
+    /// Sends what the window has room for.
+    pub(super) fn pump(&mut self, outlet: &mut Outlet<'_, '_>) {
+        while let Some(post) = self.queue.front().copied() {
+            if post.qos == QoS::AtMostOnce {
+                self.send(outlet, None, post, false);
+            } else if self.outbound.len() < self.window {
+                let id = self.take_id();
+                if let Some(at) = self.stale.iter().position(|stale| *stale == id) {
+                    // In 3.1 a client cannot know that this is another message.
+                    self.stale.swap_remove(at);
+                    if let (Some(number), true) = (post.number, is_exact(&post)) {
+                        let receipt = outlet.stage.ledger.receipt_mut(outlet.link.device, number);
+                        receipt.counts[2].void += 1;
+                    }
+                }
+                self.send(outlet, Some(id), post, false);
+                self.outbound.push_back(Outbound { id, post, released: false, dup: true });
+            } else {
+                break;
+            }
+            self.queue.pop_front();
+        }
+    }
+
+    /// [MQTT-4.4.0-1]: what has no answer is sent again, in its order; then the rest.
+    pub(super) fn resume(&mut self, outlet: &mut Outlet<'_, '_>) {
+        for at in 0..self.outbound.len() {
+            let Outbound { id, post, released, dup } = self.outbound[at];
+            if released {
+                self.release(outlet, id, true);
+            } else {
+                self.send(outlet, Some(id), post, dup);
+            }
+        }
+        self.pump(outlet);
+    }
+
+    fn take_id(&mut self) -> u16 {
+        loop {
+            let id = self.next_id;
+            self.next_id = if id == u16::MAX { 1 } else { id + 1 };
+            if self.outbound.iter().all(|outbound| outbound.id != id) {
+                return id;
+            }
+        }
+    }
+
+    fn send(&mut self, outlet: &mut Outlet<'_, '_>, id: Option<u16>, post: Post, dup: bool) {
+        match post.number {
+            Some(number) => outlet.stage.ledger.write_payload(number, &mut self.payload),
+            None => self.payload.clear(),
+        }
+        match (id, post.qos) {
+            (Some(id), QoS::AtLeastOnce) => self.audit.pubacks.push_back(id),
+            (Some(id), _) => self.audit.pubrecs.push_back(id),
+            (None, _) => {}
+        }
+        outlet.send(&Packet::Publish(Publish {
+            topic: topics::topic(post.topic),
+            payload: &self.payload,
+            qos: post.qos,
+            retain: post.retain,
+            dup,
+            id: id.map(packet_id),
+        }));
+    }
+
+    fn release(&mut self, outlet: &mut Outlet<'_, '_>, id: u16, again: bool) {
+        self.audit.pubcomps.push_back(id);
+        // 3.1 marks a retry, 3.1.1 has no bit for it.
+        let dup = again && outlet.protocol == Protocol::V31;
+        outlet.send(&Packet::PubRel { id: packet_id(id), dup });
+    }
+
+    pub(super) fn take_puback(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
+        let Some(at) = self.answered(outlet, Answer::PubAck, id) else { return };
+        self.outbound.remove(at);
+        self.pump(outlet);
+    }
+
+    pub(super) fn take_pubrec(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
+        let Some(at) = self.answered(outlet, Answer::PubRec, id) else { return };
+        self.outbound[at].released = true;
+        self.release(outlet, id.get(), false);
+    }
+
+    pub(super) fn take_pubcomp(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
+        let Some(at) = self.answered(outlet, Answer::PubComp, id) else { return };
+        self.outbound.remove(at);
+        self.pump(outlet);
+    }
+
+    /// The message that an answer belongs to.
+    fn answered(
+        &mut self,
+        outlet: &mut Outlet<'_, '_>,
+        kind: Answer,
+        id: PacketId,
+    ) -> Option<usize> {
+        let (device, id) = (outlet.link.device, id.get());
+        if !self.audit.answers_in_order(outlet.stage, device, kind, id) {
+            return None;
+        }
+        let at = self.outbound.iter().position(|outbound| outbound.id == id);
+        if at.is_none() {
+            outlet.stage.fail(Invariant::Protocol, device, || {
+                format!("{kind:?} {id} for no message in flight [MQTT-2.3.1-6]")
+            });
+        }
+        at
+    }
+}
+
+/// Publishes under way go on as if the session were the one that they began in: some may be missing, some may come
+/// twice.
+fn excuse_publishes(stage: &mut Stage<'_>, device: usize) {
+    let numbers: Vec<u32> = stage.ledger.in_flight(device).collect();
+    for number in numbers {
+        let message = stage.ledger.message_mut(number);
+        message.may_double += 1;
+        message.may_miss = true;
+    }
+}
+
+fn is_exact(post: &Post) -> bool {
+    post.qos == QoS::ExactlyOnce
+}

@@ -1,0 +1,249 @@
+//! What must hold, and how it is judged: one function an invariant. A check that fails names its invariant, the device
+//! and the moment; the run ends there.
+
+use std::fmt;
+
+use mqtt_core::QoS;
+
+use crate::{
+    ledger::{Receipt, Status},
+    stage::Stage,
+};
+
+/// The promises, in the words of the design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Invariant {
+    /// 1
+    AtLeastOnce,
+    /// 2
+    ExactlyOnce,
+    /// QoS 0.
+    AtMostOnce,
+    /// 3: ids.
+    IdReuse,
+    /// 3: order of PUBLISH, PUBACK, PUBREC, PUBREL, and of messages.
+    Order,
+    /// 4
+    Progress,
+    /// 5
+    Deadline,
+    /// 6: no panic.
+    Panic,
+    /// Every accepted request ends in exactly one event.
+    OneEvent,
+    /// Any other rule that a broker can see broken.
+    Protocol,
+    /// What arrives is what was sent.
+    Content,
+    /// The link is up again, faults have stopped, and still something is undone.
+    Healing,
+    /// A journal gives back what it was given.
+    Journal,
+    /// The subscriptions of both sides agree.
+    Subscriptions,
+}
+
+impl Invariant {
+    /// The promise in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "QoS 1: every accepted publish arrives at least once",
+            Self::ExactlyOnce => "QoS 2: exactly once, both directions",
+            Self::AtMostOnce => "QoS 0: at most once",
+            Self::IdReuse => "no packet id is reused while in flight",
+            Self::Order => "PUBLISH, PUBACK, PUBREC, PUBREL and messages keep their order",
+            Self::Progress => "a bounded number of actions between two inputs",
+            Self::Deadline => "Wait is never later than the next deadline, never in the past twice",
+            Self::Panic => "no panic",
+            Self::OneEvent => "every accepted request ends in exactly one event",
+            Self::Protocol => "a client breaks no normative statement",
+            Self::Content => "a message arrives as it was sent",
+            Self::Healing => "once faults stop, all that was accepted is done",
+            Self::Journal => "a journal gives back what was recorded",
+            Self::Subscriptions => "the broker has the subscriptions that the client keeps",
+        }
+    }
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: Invariant,
+    /// By which device.
+    pub device: usize,
+    /// When, in milliseconds since the beginning.
+    pub at: u64,
+    /// How.
+    pub words: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.at / 1_000, self.at % 1_000);
+        let words = self.invariant.words();
+        write!(f, "[{words}] device {} at {seconds}.{millis:03} s: {}", self.device, self.words)
+    }
+}
+
+/// Invariant 2, towards the broker: it has taken ownership of message `number` once more.
+pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, number: u32) {
+    let message = stage.ledger.message_mut(number);
+    message.arrived += 1;
+    let (qos, device) = (message.qos, message.publisher);
+    let (arrived, allowed) = (message.arrived, 1 + message.may_double);
+    let invariant = match qos {
+        QoS::AtMostOnce => Invariant::AtMostOnce,
+        QoS::AtLeastOnce => return,
+        QoS::ExactlyOnce => Invariant::ExactlyOnce,
+    };
+    if arrived > allowed {
+        stage.fail(invariant, device, || {
+            format!("the broker took message #{number} {arrived} times, {allowed} are allowed")
+        });
+    }
+}
+
+/// Invariant 2, towards the application: its receipt of message `number` is durable.
+pub(crate) fn is_received_as_often_as_promised(
+    stage: &mut Stage<'_>,
+    device: usize,
+    number: u32,
+    qos: QoS,
+) {
+    let receipt = stage.ledger.receipt_mut(device, number);
+    let count = &mut receipt.counts[qos as usize];
+    count.kept += 1;
+    let (kept, due) = (count.kept, count.due + count.may_double);
+    let invariant = match qos {
+        QoS::AtMostOnce => Invariant::AtMostOnce,
+        QoS::AtLeastOnce => return,
+        QoS::ExactlyOnce => Invariant::ExactlyOnce,
+    };
+    if kept > due {
+        stage.fail(invariant, device, || {
+            format!("message #{number} was received {kept} times, the broker had it {due} times")
+        });
+    }
+}
+
+/// Invariants 1 and 2, at the end: everything accepted and not given up is at the broker.
+pub(crate) fn everything_accepted_has_arrived(stage: &mut Stage<'_>) {
+    for number in 0..stage.ledger.len() {
+        let message = stage.ledger.message(number);
+        let (qos, device, status) = (message.qos, message.publisher, message.status);
+        let invariant = match qos {
+            QoS::AtMostOnce => continue,
+            QoS::AtLeastOnce => Invariant::AtLeastOnce,
+            QoS::ExactlyOnce => Invariant::ExactlyOnce,
+        };
+        let promised = matches!(status, Status::Accepted | Status::Published);
+        if promised && message.arrived == 0 && !message.may_miss {
+            stage.fail(invariant, device, || {
+                format!("message #{number} was accepted ({status:?}) and never arrived")
+            });
+        }
+    }
+}
+
+/// Invariants 1 and 2, at the end: everything that the broker had for a device is with its application.
+pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, device: usize) {
+    for number in 0..stage.ledger.len() {
+        let Some(Receipt { counts, .. }) = stage.ledger.receipt(device, number) else { return };
+        for (qos, invariant) in [(1, Invariant::AtLeastOnce), (2, Invariant::ExactlyOnce)] {
+            let count = counts[qos];
+            if count.kept + count.void < count.due {
+                stage.fail(invariant, device, || {
+                    format!("message #{number} at QoS {qos} did not come: {count:?}")
+                });
+            }
+        }
+    }
+}
+
+/// A PUBACK or PUBCOMP says nothing that is not so.
+pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
+    let message = stage.ledger.message(number);
+    let (qos, device) = (message.qos, message.publisher);
+    if qos != QoS::AtMostOnce && message.arrived == 0 && !message.may_miss {
+        let invariant =
+            if qos == QoS::AtLeastOnce { Invariant::AtLeastOnce } else { Invariant::ExactlyOnce };
+        stage.fail(invariant, device, || {
+            format!("message #{number} is reported as published and never arrived")
+        });
+    }
+}
+
+/// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the messages of one publisher to one topic, at one QoS, come in their order; counted
+/// by the first time that each comes.
+pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, qos: QoS) {
+    let message = stage.ledger.message(number);
+    let key = (message.topic, message.qos, qos);
+    let (publisher, index) = (message.publisher, message.index);
+    // One that the broker took again, at QoS 1, may come for the first time then; and what a device without memory
+    // releases, it releases in no order.
+    let excused = message.arrived > 1 || message.status == Status::Vanished;
+    let receipt = stage.ledger.receipt_mut(device, number);
+    if std::mem::replace(&mut receipt.handed[qos as usize], true) {
+        return;
+    }
+    if let Some(before) =
+        stage.ledger.last_of(device, key, index).filter(|last| *last > index && !excused)
+    {
+        stage.fail(Invariant::Order, device, || {
+            format!("message #{number}, {index} of device {publisher}, comes after {before}")
+        });
+    }
+}
+
+/// Invariant 4.
+pub(crate) fn makes_progress(stage: &mut Stage<'_>, device: usize, actions: usize, most: usize) {
+    if actions > most {
+        stage.fail(Invariant::Progress, device, || {
+            format!("{actions} actions and events without a pause")
+        });
+    }
+}
+
+/// Invariant 5: nothing has happened since the client was told to wait until `before`; now it says `again`, or had
+/// something to do.
+pub(crate) fn waited_for_the_true_deadline(
+    stage: &mut Stage<'_>,
+    device: usize,
+    before: u64,
+    again: Option<u64>,
+) {
+    let now = stage.now;
+    match again {
+        Some(again) if again <= now => stage.fail(Invariant::Deadline, device, || {
+            format!("a wait until {again} at {now}, in the past, and no action")
+        }),
+        Some(again) if now < before && again != before => {
+            stage.fail(Invariant::Deadline, device, || {
+                format!("a wait until {before} became one until {again} at {now}")
+            });
+        }
+        None if now < before => stage.fail(Invariant::Deadline, device, || {
+            format!("something was due at {now}, before the deadline {before}")
+        }),
+        Some(_) | None => {}
+    }
+}
+
+/// [MQTT-3.1.2-23], as far as the client can: it lets no keep alive pass without sending.
+pub(crate) fn is_never_silent_for_too_long(
+    stage: &mut Stage<'_>,
+    device: usize,
+    last_sent: u64,
+    keep_alive: u64,
+    next: u64,
+) {
+    if keep_alive != 0 && next.saturating_sub(last_sent) > keep_alive {
+        stage.fail(Invariant::Protocol, device, || {
+            format!(
+                "silent from {last_sent} until {next}, keep alive {keep_alive} ms [MQTT-3.1.2-23]"
+            )
+        });
+    }
+}

@@ -1,0 +1,289 @@
+//! The application of a device: a durable source of messages to publish, a durable place for what it receives, and
+//! whims drawn from the seed.
+//!
+//! With a journal it keeps to the rules: it marks the place in its source after each publish, and what it received
+//! becomes its own together with the record that follows. Without one it does what it can.
+//!
+//! [`events`] is what it hears, [`durable`] what survives a power cut.
+
+mod durable;
+mod events;
+
+use mqtt_core::{BoxedClient, ConnectionState, Delivery, Handle, Publish, QoS, RequestError};
+
+use crate::{
+    checks::Invariant,
+    ledger::{Message, NO_MESSAGE, Sent, Status},
+    setup::{self, DeviceSetup},
+    stage::Stage,
+    topics::{self, FILTERS},
+    trace::What,
+};
+
+use durable::Saved;
+use events::Streaming;
+
+/// An application.
+#[derive(Debug, Default)]
+pub(crate) struct App {
+    device: usize,
+    /// Numbers of all messages to publish, and how many of them the client was given. Durable, the place with a
+    /// journal only.
+    source: Vec<u32>,
+    place: usize,
+    /// Requests that have not ended.
+    asked: Vec<(Handle, Asked)>,
+    /// Messages to acknowledge.
+    unacknowledged: Vec<(Delivery, Receipt)>,
+    /// Received since the last record.
+    recent: Vec<Receipt>,
+    /// What the record that is being written says, and what the journal says.
+    recording: Saved,
+    recorded: Saved,
+    /// Received, as far as the record that is being written goes.
+    unrecorded: Vec<Receipt>,
+    /// Messages in its store, where that is what it marks.
+    output: u64,
+    /// Publishes that came back from the journal: their handles are not known.
+    restored: Vec<(u16, u32)>,
+    /// A message that comes in pieces.
+    stream: Option<Streaming>,
+    /// Granted and kept by the client.
+    subscriptions: Vec<(usize, QoS)>,
+    /// Filters whose last change no record held when power was lost: the broker may know better.
+    uncertain: Vec<usize>,
+    /// The broker has begun a new session, and no record says so yet.
+    news: bool,
+    payload: Vec<u8>,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+enum Asked {
+    Publish(u32),
+    Subscribe(Vec<(usize, QoS)>),
+    Unsubscribe(Vec<usize>),
+}
+
+/// A message that was received.
+#[derive(Clone, Copy, Debug)]
+struct Receipt {
+    number: Option<u32>,
+    qos: QoS,
+}
+
+impl App {
+    pub(crate) fn new(device: usize) -> Self {
+        Self { device, ..Self::default() }
+    }
+
+    /// Nothing is left to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.place == self.source.len()
+            && self.asked.is_empty()
+            && self.unacknowledged.is_empty()
+            && self.recent.is_empty()
+            && self.restored.is_empty()
+            && self.unrecorded.is_empty()
+    }
+
+    /// What is left to do, for a report.
+    pub(crate) fn under_way(&self) -> String {
+        let Self { source, place, asked, unacknowledged, recent, restored, .. } = self;
+        let (waiting, owed, unrecorded) =
+            (source.len() - place, unacknowledged.len(), recent.len());
+        let given = self.unrecorded.len();
+        format!(
+            "{waiting} to publish, {asked:?} asked, {restored:?} restored, {owed} to acknowledge, {unrecorded} unrecorded, {given} in a record"
+        )
+    }
+
+    /// New messages for the source.
+    pub(crate) fn write(&mut self, stage: &mut Stage<'_>, setup: &DeviceSetup) {
+        if setup.burst == 0 {
+            return;
+        }
+        for _ in 0..stage.rng.u32(0..=setup.burst) {
+            let qos = match stage.rng.u32(..10) {
+                dice if dice < setup.mix.0 => QoS::AtMostOnce,
+                dice if dice < setup.mix.0 + setup.mix.1 => QoS::AtLeastOnce,
+                _ => QoS::ExactlyOnce,
+            };
+            let retain = stage.one_in(8);
+            let clears = retain && stage.one_in(8);
+            let len = match stage.rng.u32(..10) {
+                _ if clears => 0,
+                0 => stage.rng.usize(4..=setup.payload),
+                _ => stage.rng.usize(4..=setup.payload.min(40)),
+            };
+            let nth = stage.rng.usize(..topics::TOPICS_EACH);
+            let number = stage.ledger.add(Message {
+                publisher: self.device,
+                index: self.source.len() as u32,
+                topic: topics::topic_of(self.device, nth),
+                qos,
+                retain,
+                len,
+                status: Status::Waiting,
+                sent: Sent::Nothing,
+                arrived: 0,
+                may_double: 0,
+                // Without a number nobody can tell whether it arrives.
+                may_miss: len == 0,
+                released_in: None,
+                seen_in: None,
+                sent_in: None,
+            });
+            self.source.push(number);
+        }
+    }
+
+    /// Publishes what the client takes.
+    pub(crate) fn publish(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        setup: &DeviceSetup,
+    ) -> bool {
+        let before = self.place;
+        while let Some(number) = self.source.get(self.place).copied() {
+            stage.ledger.write_payload(number, &mut self.payload);
+            let message = stage.ledger.message(number);
+            let (qos, topic) = (message.qos, topics::topic(message.topic));
+            let publish = Publish::new(topic, &self.payload).qos(qos).retain(message.retain);
+            match client.publish(&publish) {
+                Ok(handle) => {
+                    stage.totals.published[qos as usize] += 1;
+                    stage.ledger.message_mut(number).status = Status::Accepted;
+                    let id = handle.packet_id().map_or(0, |id| id.get());
+                    stage.note(self.device, What::Accepted { number, id });
+                    self.ask(stage, handle, number, Asked::Publish(number));
+                }
+                Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => break,
+                Err(RequestError::TooLarge { .. }) => {
+                    stage.ledger.message_mut(number).status = Status::Refused;
+                }
+                Err(error) => {
+                    stage.fail(Invariant::OneEvent, self.device, || format!("publish: {error}"));
+                    break;
+                }
+            }
+            self.place += 1;
+            if setup.journal {
+                client.mark(self.place as u64);
+            }
+        }
+        self.place != before
+    }
+
+    /// A request was accepted.
+    fn ask(&mut self, stage: &mut Stage<'_>, handle: Handle, number: u32, asked: Asked) {
+        if let Some(id) = handle.packet_id().map(|id| id.get()) {
+            if !stage.ledger.takes_id(self.device, id, number) {
+                stage.fail(Invariant::IdReuse, self.device, || {
+                    format!("id {id} for {asked:?}, still in use [MQTT-2.3.1-2]")
+                });
+            }
+        }
+        self.asked.push((handle, asked));
+    }
+
+    /// A whim: subscribe or unsubscribe.
+    pub(crate) fn subscribe(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
+        let count = stage.rng.usize(1..=3);
+        if stage.one_in(4) {
+            let filters: Vec<usize> =
+                (0..count).map(|_| stage.rng.usize(..FILTERS.len())).collect();
+            let typed: Vec<_> = filters.iter().map(|filter| topics::filter(*filter)).collect();
+            if let Ok(handle) = client.unsubscribe(&typed) {
+                self.ask(stage, handle, NO_MESSAGE, Asked::Unsubscribe(filters));
+            }
+        } else {
+            let filters: Vec<(usize, QoS)> = (0..count)
+                .map(|_| (stage.rng.usize(..FILTERS.len()), setup::qos(stage.rng.u32(..4))))
+                .collect();
+            let typed: Vec<_> =
+                filters.iter().map(|(filter, qos)| (topics::filter(*filter), *qos)).collect();
+            if let Ok(handle) = client.subscribe(&typed) {
+                self.ask(stage, handle, NO_MESSAGE, Asked::Subscribe(filters));
+            }
+        }
+    }
+
+    /// Acknowledges some of what it has to, in any order; all of it once faults have stopped.
+    pub(crate) fn acknowledge(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        setup: &DeviceSetup,
+    ) {
+        let owed = self.unacknowledged.len();
+        let count = if stage.healing { owed } else { stage.rng.usize(..=owed) };
+        for _ in 0..count {
+            let at = stage.rng.usize(..self.unacknowledged.len());
+            let (delivery, receipt) = self.unacknowledged.remove(at);
+            match client.acknowledge(delivery) {
+                Ok(()) => self.keep(stage, client, receipt, setup),
+                Err(error) => stage.fail(Invariant::OneEvent, self.device, || {
+                    format!("acknowledging {receipt:?}: {error}")
+                }),
+            }
+            if stage.one_in(8) && client.acknowledge(delivery).is_ok() {
+                stage.fail(Invariant::OneEvent, self.device, || {
+                    format!("{receipt:?} acknowledged twice")
+                });
+            }
+        }
+    }
+
+    /// A request has its event, the only one.
+    fn end(&mut self, stage: &mut Stage<'_>, handle: Handle) -> Option<Asked> {
+        let id = handle.packet_id().map_or(0, |id| id.get());
+        let asked = match self.asked.iter().position(|(known, _)| *known == handle) {
+            Some(at) => self.asked.remove(at).1,
+            None => {
+                let at = self.restored.iter().position(|(known, _)| *known == id)?;
+                Asked::Publish(self.restored.remove(at).1)
+            }
+        };
+        stage.ledger.frees_id(self.device, id);
+        Some(asked)
+    }
+
+    /// The connection is gone: what is not acknowledged comes again, and says so.
+    pub(crate) fn disconnected(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
+        self.stream = None;
+        for (delivery, receipt) in self.unacknowledged.drain(..) {
+            if client.acknowledge(delivery) != Err(RequestError::StaleDelivery) {
+                stage.fail(Invariant::OneEvent, self.device, || {
+                    format!("{receipt:?} acknowledged after its connection")
+                });
+            }
+        }
+    }
+
+    /// Whether it should connect, for nobody else does.
+    pub(crate) fn connects(&self, stage: &mut Stage<'_>, client: &BoxedClient) -> bool {
+        client.state() == ConnectionState::Stopped && (stage.healing || stage.rng.bool())
+    }
+
+    /// Whether nobody can say what the broker has for `filter`.
+    pub(crate) fn is_uncertain(&self, filter: usize) -> bool {
+        self.uncertain.contains(&filter)
+    }
+
+    /// The client keeps what was granted.
+    pub(crate) fn check_subscriptions(&self, stage: &mut Stage<'_>, client: &BoxedClient) {
+        let count = client.subscriptions().count();
+        let known = |filter, qos| self.subscriptions.contains(&(filter, qos));
+        let all = client.subscriptions().all(|kept| {
+            topics::filter_index(kept.filter).is_some_and(|filter| known(filter, kept.qos))
+        });
+        if !all || count != self.subscriptions.len() {
+            stage.fail(Invariant::Subscriptions, self.device, || {
+                let kept: Vec<_> = client.subscriptions().collect();
+                format!("{:?} were granted, the client keeps {kept:?}", self.subscriptions)
+            });
+        }
+    }
+}

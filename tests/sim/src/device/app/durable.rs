@@ -1,0 +1,132 @@
+//! What survives a power cut, and how the application goes on from there.
+
+use mqtt_core::{BoxedClient, QoS};
+
+use super::{App, Asked};
+use crate::{
+    checks::Invariant,
+    ledger::{Sent, Status},
+    setup::DeviceSetup,
+    stage::Stage,
+    topics::FILTERS,
+};
+
+/// What a journal has of an application, and of its requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Saved {
+    mark: u64,
+    /// Publishes in flight, by id.
+    in_flight: Vec<(u16, u32)>,
+    subscriptions: Vec<(usize, QoS)>,
+}
+
+impl App {
+    /// A record is given: what it says of the application and its requests.
+    pub(crate) fn begins_record(&mut self, client: &BoxedClient) {
+        let publishes = self.asked.iter().filter_map(|(handle, asked)| match asked {
+            Asked::Publish(number) => Some((handle.packet_id()?.get(), *number)),
+            Asked::Subscribe(_) | Asked::Unsubscribe(_) => None,
+        });
+        self.recording = Saved {
+            mark: client.marked(),
+            in_flight: self.restored.iter().copied().chain(publishes).collect(),
+            subscriptions: self.subscriptions.clone(),
+        };
+        self.unrecorded.append(&mut self.recent);
+    }
+
+    /// It is durable, and all that was received before it with it.
+    pub(crate) fn is_recorded(&mut self, stage: &mut Stage<'_>) {
+        self.recorded = std::mem::take(&mut self.recording);
+        self.news = false;
+        for receipt in std::mem::take(&mut self.unrecorded) {
+            self.has(stage, receipt);
+        }
+    }
+
+    /// Everything in memory is gone; true where the journal does not know that the broker began a new session.
+    pub(crate) fn lose_power(&mut self, stage: &mut Stage<'_>, journal: bool) -> bool {
+        self.stream = None;
+        self.unacknowledged.clear();
+        self.recent.clear();
+        self.unrecorded.clear();
+        self.restored.clear();
+        let known = std::mem::take(&mut self.subscriptions);
+        let recorded = &self.recorded.subscriptions;
+        let unknown = known.iter().filter(|kept| !recorded.contains(kept));
+        let ended = recorded.iter().filter(|kept| !known.contains(kept));
+        self.uncertain.extend(unknown.chain(ended).map(|(filter, _)| *filter));
+        stage.ledger.frees_all_ids(self.device);
+        for (_, asked) in self.asked.drain(..) {
+            match asked {
+                Asked::Publish(number) if !journal => {
+                    stage.ledger.message_mut(number).status = Status::Vanished;
+                }
+                Asked::Publish(_) => {}
+                Asked::Subscribe(filters) => {
+                    self.uncertain.extend(filters.iter().map(|(filter, _)| *filter));
+                }
+                Asked::Unsubscribe(filters) => self.uncertain.extend(filters),
+            }
+        }
+        let missed = std::mem::take(&mut self.news) && journal;
+        if missed {
+            // It does not know that it has to make them again.
+            self.uncertain.extend(0..FILTERS.len());
+        }
+        missed
+    }
+
+    /// The client is back, with what its journal held; the application goes on from there.
+    pub(crate) fn restored(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &BoxedClient,
+        setup: &DeviceSetup,
+    ) {
+        let device = self.device;
+        let Saved { mark, in_flight, subscriptions } = self.recorded.clone();
+        let found = (client.marked(), client.in_flight());
+        if found != (mark, in_flight.len()) {
+            stage.fail(Invariant::Journal, device, || {
+                format!("(mark, in flight): {found:?} was restored, not {mark}, {in_flight:?}")
+            });
+        }
+        self.subscriptions = subscriptions;
+        self.check_subscriptions(stage, client);
+        if marks_output(setup) {
+            self.output = mark;
+        } else {
+            self.goes_back(stage, mark as usize);
+        }
+        for (id, number) in in_flight {
+            stage.ledger.takes_id(device, id, number);
+            let message = stage.ledger.message_mut(number);
+            message.status = Status::Accepted;
+            if message.sent == Sent::Nothing {
+                // Nobody can tell, so it may be sent as if it had been.
+                message.sent = Sent::Perhaps;
+            }
+            self.restored.push((id, number));
+        }
+    }
+
+    /// What was accepted behind `mark` is published anew: none of it may have been sent.
+    fn goes_back(&mut self, stage: &mut Stage<'_>, mark: usize) {
+        for number in self.source.iter().take(self.place).skip(mark).copied() {
+            let message = stage.ledger.message_mut(number);
+            message.status = Status::Waiting;
+            if message.sent != Sent::Nothing {
+                stage.fail(Invariant::Journal, self.device, || {
+                    format!("message #{number} was sent, and no record of it was durable")
+                });
+            }
+        }
+        self.place = self.place.min(mark);
+    }
+}
+
+/// Whether the application marks what it received, and not what it published.
+pub(super) const fn marks_output(setup: &DeviceSetup) -> bool {
+    setup.journal && setup.marks_output && setup.burst == 0
+}

@@ -1,0 +1,216 @@
+//! What an application hears: messages to keep, and the ends of its requests.
+
+use mqtt_core::{BoxedClient, Delivery, Event, QoS, Reason, SessionStatus};
+
+use super::{App, Asked, Receipt, durable::marks_output};
+use crate::{
+    checks::{self, Invariant},
+    ledger::{Sent, Status},
+    setup::DeviceSetup,
+    stage::Stage,
+    topics,
+    trace::What,
+};
+
+/// A message that comes in pieces.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    topic: usize,
+    qos: QoS,
+    retain: bool,
+    len: usize,
+    payload: Vec<u8>,
+}
+
+impl App {
+    /// What the client says.
+    pub(crate) fn event(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        event: Event<'_>,
+        setup: &DeviceSetup,
+    ) {
+        let device = self.device;
+        match event {
+            Event::Connecting { .. } => stage.note(device, What::Connecting),
+            Event::Up { session, .. } => {
+                stage.note(device, What::Up(session));
+                stage.totals.connections += 1;
+                self.news |= matches!(session, SessionStatus::New | SessionStatus::Lost);
+            }
+            Event::Down(reason) => {
+                stage.note(device, What::Down);
+                if let Reason::Fatal(fatal @ mqtt_core::Fatal::Violation(_)) = reason {
+                    stage.fail(Invariant::Protocol, device, || {
+                        format!("the client blames the broker: {fatal}")
+                    });
+                }
+            }
+            Event::Message(message) => {
+                let topic = topics::topic_index(message.topic);
+                let receipt =
+                    self.hand_over(stage, topic, message.payload, message.qos, message.retain);
+                self.take(stage, client, receipt, message.delivery, setup);
+            }
+            Event::MessageStart(start) => {
+                if self.stream.is_some() {
+                    stage.fail(Invariant::Content, device, || "a start in a message".to_owned());
+                }
+                self.stream = Some(Streaming {
+                    topic: topics::topic_index(start.topic).unwrap_or(usize::MAX),
+                    qos: start.qos,
+                    retain: start.retain,
+                    len: start.payload_len,
+                    payload: Vec::new(),
+                });
+            }
+            Event::MessageChunk(chunk) => match &mut self.stream {
+                Some(stream) => stream.payload.extend(chunk),
+                None => stage.fail(Invariant::Content, device, || "a chunk alone".to_owned()),
+            },
+            Event::MessageEnd { delivery } => {
+                let Some(Streaming { topic, qos, retain, len, payload }) = self.stream.take()
+                else {
+                    stage.fail(Invariant::Content, device, || "an end alone".to_owned());
+                    return;
+                };
+                if len != payload.len() {
+                    stage.fail(Invariant::Content, device, || {
+                        format!("{} bytes in pieces, {len} were said", payload.len())
+                    });
+                }
+                let receipt = self.hand_over(stage, Some(topic), &payload, qos, retain);
+                self.take(stage, client, receipt, delivery, setup);
+            }
+            Event::Published(handle) => {
+                let Some(Asked::Publish(number)) = self.end(stage, handle) else {
+                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} published"));
+                    return;
+                };
+                stage.note(device, What::Published { number });
+                let message = stage.ledger.message_mut(number);
+                message.status = Status::Published;
+                if message.qos == QoS::AtMostOnce && message.sent != Sent::Whole && message.len != 0
+                {
+                    stage.fail(Invariant::OneEvent, device, || {
+                        format!("QoS 0 message #{number} published, not sent")
+                    });
+                }
+                checks::published_means_arrived(stage, number);
+            }
+            Event::Lost(handle) => {
+                let Some(Asked::Publish(number)) = self.end(stage, handle) else {
+                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} lost"));
+                    return;
+                };
+                stage.totals.lost += 1;
+                stage.note(device, What::Lost { number });
+                let message = stage.ledger.message_mut(number);
+                message.status = Status::Lost;
+                let (qos, sent) = (message.qos, message.sent);
+                if qos != QoS::ExactlyOnce || (sent == Sent::Nothing && message.len != 0) {
+                    stage.fail(Invariant::OneEvent, device, || {
+                        format!("message #{number}, {qos:?}, sent: {sent:?}, is lost")
+                    });
+                }
+            }
+            Event::Subscribed { handle, granted } => {
+                let Some(Asked::Subscribe(filters)) = self.end(stage, handle) else {
+                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} subscribed"));
+                    return;
+                };
+                for ((filter, qos), granted) in filters.into_iter().zip(granted.iter()) {
+                    if granted.is_some() && setup.renew {
+                        self.subscriptions.retain(|(known, _)| *known != filter);
+                        self.subscriptions.push((filter, qos));
+                    }
+                }
+            }
+            Event::Unsubscribed(handle) => {
+                let Some(Asked::Unsubscribe(filters)) = self.end(stage, handle) else {
+                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} unsubscribed"));
+                    return;
+                };
+                self.subscriptions.retain(|(known, _)| !filters.contains(known));
+            }
+            Event::Renewed { .. } => {}
+            other => {
+                stage.fail(Invariant::OneEvent, device, || format!("an event unknown: {other:?}"));
+            }
+        }
+    }
+
+    /// A message is here.
+    fn hand_over(
+        &self,
+        stage: &mut Stage<'_>,
+        topic: Option<usize>,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+    ) -> Receipt {
+        let device = self.device;
+        let known = topic
+            .ok_or("a topic that nobody has")
+            .and_then(|topic| stage.ledger.identify(topic, payload));
+        let number = known.unwrap_or_else(|why| {
+            stage.fail(Invariant::Content, device, || format!("the application got {why}"));
+            None
+        });
+        stage.note(device, What::HandedOver { number, qos });
+        if let Some(number) = number.filter(|_| !retain) {
+            if stage.ledger.message(number).status != Status::Will {
+                checks::comes_in_order(stage, device, number, qos);
+            }
+        }
+        Receipt { number, qos }
+    }
+
+    /// It is the application's, or will be once it has acknowledged it.
+    fn take(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        receipt: Receipt,
+        delivery: Option<Delivery>,
+        setup: &DeviceSetup,
+    ) {
+        if delivery.is_some() != (setup.manual && receipt.qos != QoS::AtMostOnce) {
+            stage.fail(Invariant::Content, self.device, || format!("{receipt:?}: {delivery:?}"));
+        }
+        match delivery {
+            Some(delivery) => self.unacknowledged.push((delivery, receipt)),
+            None => self.keep(stage, client, receipt, setup),
+        }
+    }
+
+    pub(super) fn keep(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        receipt: Receipt,
+        setup: &DeviceSetup,
+    ) {
+        if marks_output(setup) {
+            // Into its store at once; what the mark does not cover is cut off again.
+            self.recent.push(receipt);
+            self.output += 1;
+            client.mark(self.output);
+        } else if setup.journal && receipt.qos == QoS::ExactlyOnce {
+            self.recent.push(receipt);
+        } else {
+            // QoS 1 may come twice, so it is kept before the broker hears of it.
+            self.has(stage, receipt);
+        }
+    }
+
+    /// The receipt is durable.
+    pub(super) fn has(&self, stage: &mut Stage<'_>, Receipt { number, qos }: Receipt) {
+        stage.note(self.device, What::Kept { number, qos });
+        stage.totals.received[qos as usize] += 1;
+        if let Some(number) = number {
+            checks::is_received_as_often_as_promised(stage, self.device, number, qos);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The driver: receive until nothing comes, poll and do what that says, in steps between which anything may happen.
+
+use mqtt_core::{Action, BoxedClient, ConnectionState, Event as Told, Instant, Reason};
+
+use super::{Device, Power};
+use crate::{
+    agenda::Event,
+    checks::{self, Invariant},
+    faults::Fault,
+    link::{Link, Way},
+    stage::Stage,
+};
+
+/// How long the driver waits for a transport that takes nothing before it looks at the time, in milliseconds.
+const CONGESTED: u64 = 200;
+
+/// What the driver does after an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Next,
+    /// The client has nothing to do until then.
+    Wait(u64),
+    /// The transport, or the time, keeps it from going on.
+    Pause,
+    PowerLost,
+}
+
+impl Device {
+    /// Does what the client says, until it says to wait or something keeps the driver from it.
+    pub(crate) fn drive(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
+        // The client was told nothing since it said so.
+        let quiet = self.waits_until.take();
+        let readable = self.link.map_or(0, |link| links[link].readable(Way::Down));
+        let most = 100 + readable + self.input.len() + self.setup.outbox + 8 * self.setup.window;
+        let mut actions = 0;
+        loop {
+            if self.receive(stage, links, &mut actions) == Power::Lost {
+                return Power::Lost;
+            }
+            let Some(client) = &mut self.client else { return Power::On };
+            actions += usize::from(self.app.publish(stage, client, &self.setup));
+            checks::makes_progress(stage, self.index, actions, most);
+            if stage.broken.is_some() {
+                return Power::On;
+            }
+            match self.act(stage, links) {
+                Step::Wait(until) => {
+                    if let Some(before) = quiet {
+                        let again = (actions == 0).then_some(until);
+                        checks::waited_for_the_true_deadline(stage, self.index, before, again);
+                    }
+                    self.wait(stage, until);
+                    return Power::On;
+                }
+                Step::Next => actions += 1,
+                Step::Pause => return Power::On,
+                Step::PowerLost => return Power::Lost,
+            }
+            if self.loses_power() {
+                self.between_actions(stage);
+                return Power::Lost;
+            }
+            if stage.fault_one_in(128) {
+                stage.fault(self.index, Fault::Pause);
+                let pause = stage.rng.u64(1..100);
+                self.wake_in(stage, pause);
+                return Power::On;
+            }
+        }
+    }
+
+    /// Carries out what the client says just now.
+    fn act(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Step {
+        let Some(client) = &mut self.client else { return Step::Pause };
+        let (now, device) = (Instant::from_millis(stage.now), self.index);
+        let protocol = client.protocol();
+        match client.poll(now) {
+            Action::Wait(until) => Step::Wait(until.as_millis()),
+            Action::Connect { endpoint } => {
+                if endpoint >= super::ENDPOINTS {
+                    stage.fail(Invariant::Protocol, device, || format!("endpoint {endpoint}"));
+                }
+                self.connect(stage, links);
+                Step::Next
+            }
+            Action::Close(reason) => {
+                // [MQTT-3.14.4-1]; a transport that takes nothing gets no DISCONNECT either.
+                if reason == Reason::Requested && !self.may_leave_silently(links) {
+                    stage.fail(Invariant::Protocol, device, || {
+                        "closed on request without a DISCONNECT".to_owned()
+                    });
+                }
+                self.close(stage, links);
+                Step::Next
+            }
+            Action::Persist(record) => {
+                let journal = self.journal.as_mut().expect("only with a journal");
+                journal.begin(stage, device, &record);
+                self.persist(stage)
+            }
+            Action::Transmit(bytes) => {
+                let mut len = bytes.len();
+                if len > 1 && stage.fault_one_in(16) {
+                    stage.fault(device, Fault::ShortWrite);
+                    len = stage.rng.usize(1..len);
+                }
+                let Some(link) = self.link else {
+                    stage.fail(Invariant::Protocol, device, || "bytes for no link".to_owned());
+                    return Step::Pause;
+                };
+                let taken = links[link].write(stage, Way::Up, &bytes[..len]);
+                self.tap.sent(stage, device, protocol, &bytes[..taken]);
+                client.transmitted(taken, now);
+                self.blocked = taken == 0;
+                if self.blocked {
+                    links[link].disturbed = true;
+                    self.wake_in(stage, CONGESTED);
+                    return Step::Pause;
+                }
+                if client.state() == ConnectionState::Up && !links[link].disturbed {
+                    let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
+                    checks::is_never_silent_for_too_long(
+                        stage,
+                        device,
+                        self.last_sent,
+                        keep_alive,
+                        now.as_millis(),
+                    );
+                }
+                self.last_sent = stage.now;
+                Step::Next
+            }
+        }
+    }
+
+    /// Writes the record that was given to the journal.
+    fn persist(&mut self, stage: &mut Stage<'_>) -> Step {
+        let (Some(client), Some(journal)) = (&mut self.client, &mut self.journal) else {
+            return Step::Pause;
+        };
+        self.app.begins_record(client);
+        if self.power.is_some_and(|left| left == 0) {
+            match stage.rng.u32(..4) {
+                0 => stage.fault(self.index, Fault::PowerLossBeforeRecord),
+                1 => {
+                    stage.fault(self.index, Fault::PowerLossUnconfirmed);
+                    journal.append(stage, self.index);
+                    self.app.is_recorded(stage);
+                }
+                _ => {
+                    stage.fault(self.index, Fault::PowerLossTornRecord);
+                    journal.tear(stage);
+                }
+            }
+            return Step::PowerLost;
+        }
+        if stage.fault_one_in(32) {
+            // The write failed, and is tried again.
+            return Step::Next;
+        }
+        journal.append(stage, self.index);
+        self.app.is_recorded(stage);
+        if stage.one_in(16) {
+            // The application goes on while the flash is busy.
+            self.app.publish(stage, client, &self.setup);
+        }
+        client.persisted();
+        if self.power.is_none() {
+            journal.trim();
+        }
+        Step::Next
+    }
+
+    /// Gives the client what has come, until it has nothing more to say.
+    fn receive(&mut self, stage: &mut Stage<'_>, links: &mut [Link], actions: &mut usize) -> Power {
+        loop {
+            let Some(client) = &mut self.client else { return Power::On };
+            let mut read = 0;
+            if let Some(link) = self.link {
+                let room = self.setup.receive_capacity - self.input.len();
+                read = links[link].read(Way::Down, room, &mut self.input);
+            }
+            let now = Instant::from_millis(stage.now);
+            let mut rest = self.input.as_slice();
+            let before = rest.len();
+            let outcome = client.receive(&mut rest, now);
+            let taken = before - rest.len();
+            // A broken rule is said by the event that follows as well.
+            let event = outcome.unwrap_or(None);
+            let told = event.is_some();
+            if let Some(event) = event {
+                *actions += 1;
+                if let Told::Up { .. } = event {
+                    self.up_since = Some(stage.now);
+                }
+                self.app.event(stage, client, event, &self.setup);
+            }
+            self.input.drain(..taken);
+            if stage.broken.is_some() {
+                return Power::On;
+            }
+            if told && self.loses_power() {
+                self.between_actions(stage);
+                return Power::Lost;
+            }
+            if !told && taken == 0 && read == 0 {
+                break;
+            }
+        }
+        let drained = self.link.is_none_or(|link| links[link].readable(Way::Down) == 0);
+        if self.ended && drained {
+            *actions += 1;
+            self.close(stage, links);
+            return self.receive(stage, links, actions);
+        }
+        Power::On
+    }
+
+    fn between_actions(&self, stage: &mut Stage<'_>) {
+        if self.journal.is_some() {
+            stage.fault(self.index, Fault::PowerLoss);
+        }
+    }
+
+    /// Counts down to a power cut.
+    const fn loses_power(&mut self) -> bool {
+        match &mut self.power {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
+    /// Whether a DISCONNECT cannot be expected.
+    fn may_leave_silently(&self, links: &[Link]) -> bool {
+        let disturbed = self.link.is_none_or(|link| links[link].disturbed);
+        self.tap.left || self.up_since.is_none() || disturbed
+    }
+
+    /// The client waits.
+    fn wait(&mut self, stage: &mut Stage<'_>, until: u64) {
+        self.waits_until = Some(until);
+        let state = self.client.as_ref().map(BoxedClient::state);
+        let disturbed = self.link.is_none_or(|_| self.blocked);
+        if state == Some(ConnectionState::Up) && !disturbed {
+            let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
+            checks::is_never_silent_for_too_long(
+                stage,
+                self.index,
+                self.last_sent,
+                keep_alive,
+                until.max(stage.now),
+            );
+        }
+        if until == u64::MAX {
+            return;
+        }
+        let mut delay = until.saturating_sub(stage.now);
+        if delay > 1 && stage.one_in(16) {
+            // Just before: nothing may be due.
+            delay -= 1;
+        } else if stage.fault_one_in(64) {
+            stage.fault(self.index, Fault::LateWake);
+            delay += stage.rng.u64(1..100);
+        }
+        self.wake_in(stage, delay);
+    }
+
+    fn connect(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) {
+        let link = links.len();
+        let mut new = Link::new(link, self.index, self.setup.pace, self.setup.capacity);
+        let delay = stage.rng.u64(self.setup.pace.least..=2 * self.setup.pace.most);
+        if stage.fault_one_in(30) {
+            stage.fault(self.index, Fault::Unreachable);
+            new.refused = true;
+        }
+        links.push(new);
+        self.link = Some(link);
+        self.input.clear();
+        self.ended = false;
+        self.blocked = false;
+        self.last_sent = stage.now;
+        if stage.fault_one_in(30) {
+            // Nobody answers.
+            stage.fault(self.index, Fault::Unreachable);
+        } else {
+            stage.plan(delay, Event::Opened { link });
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! A device: a real client, a driver for it, an application, and perhaps a journal.
+//!
+//! The driver does what the documentation of `Client` says, in small steps: it may pause or lose power between any two
+//! of them ([`drive`]). [`app`] is the application, [`journal`] what survives, [`tap`] listens behind the client.
+
+mod app;
+mod drive;
+mod journal;
+mod tap;
+
+use mqtt_core::{BoxedClient, ConnectionState, Instant, Options, QoS, Reconnect, Will};
+
+use crate::{
+    agenda::Event,
+    checks::Invariant,
+    faults::Fault,
+    ledger::{Message, Sent, Status},
+    link::{Link, Side, Way},
+    setup::DeviceSetup,
+    stage::Stage,
+    topics,
+    trace::What,
+};
+use app::App;
+use journal::Journal;
+use tap::Tap;
+
+const CLIENT_IDS: [&str; topics::MOST_DEVICES] = ["d0", "d1", "d2", "d3", "d4"];
+/// Names that lead to the one broker.
+const ENDPOINTS: u8 = 3;
+/// In milliseconds.
+const NEVER: u64 = u64::MAX;
+
+/// A device.
+pub(crate) struct Device {
+    index: usize,
+    setup: DeviceSetup,
+    /// `None`: no power.
+    client: Option<BoxedClient>,
+    link: Option<usize>,
+    /// The other side has closed the link; what it sent may not be read yet.
+    ended: bool,
+    /// Read and not taken.
+    input: Vec<u8>,
+    app: App,
+    journal: Option<Journal>,
+    tap: Tap,
+    /// The one wake-up that counts.
+    ticket: u32,
+    wake_at: u64,
+    /// The client said so, and nothing has happened since.
+    waits_until: Option<u64>,
+    /// The transport takes nothing.
+    blocked: bool,
+    /// Power is lost after so many actions.
+    power: Option<u32>,
+    last_sent: u64,
+    up_since: Option<u64>,
+}
+
+/// Whether a device still has power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Power {
+    On,
+    Lost,
+}
+
+/// What a device knows after a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    All,
+    /// But the broker began a new session, and power was lost before a record could say so: no client can tell.
+    OfAnOlderSession,
+    None,
+}
+
+impl Device {
+    pub(crate) fn new(index: usize, setup: DeviceSetup) -> Self {
+        Self {
+            index,
+            app: App::new(index),
+            journal: setup.journal.then(Journal::default),
+            setup,
+            client: None,
+            link: None,
+            ended: false,
+            input: Vec::new(),
+            tap: Tap::default(),
+            ticket: 0,
+            wake_at: NEVER,
+            waits_until: None,
+            blocked: false,
+            power: None,
+            last_sent: 0,
+            up_since: None,
+        }
+    }
+
+    pub(crate) const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Nothing is left to do for application and client.
+    pub(crate) fn is_idle(&self) -> bool {
+        let done =
+            |client: &BoxedClient| client.state() == ConnectionState::Up && client.in_flight() == 0;
+        self.app.is_idle() && self.client.as_ref().is_some_and(done)
+    }
+
+    /// What is left to do, for a report.
+    pub(crate) fn under_way(&self) -> String {
+        let client = self.client.as_ref().map(|client| (client.state(), client.in_flight()));
+        format!("client (state, in flight) {client:?}, application {}", self.app.under_way())
+    }
+
+    /// Whether nobody can say what the broker has for `filter`.
+    pub(crate) fn is_uncertain(&self, filter: usize) -> bool {
+        self.app.is_uncertain(filter)
+    }
+
+    /// The client, after the run.
+    pub(crate) fn client_to_judge(&self, stage: &mut Stage<'_>) -> Option<&BoxedClient> {
+        let client = self.client.as_ref()?;
+        self.app.check_subscriptions(stage, client);
+        Some(client)
+    }
+
+    /// The run is over.
+    pub(crate) fn count_connected(&mut self, stage: &mut Stage<'_>) {
+        self.went_down(stage);
+    }
+
+    pub(crate) const fn link(&self) -> Option<usize> {
+        self.link
+    }
+
+    /// Power is lost after `actions` more actions.
+    pub(crate) const fn will_lose_power(&mut self, actions: u32) {
+        self.power = Some(actions);
+    }
+
+    pub(crate) const fn keeps_power(&mut self) {
+        self.power = None;
+    }
+
+    /// A client is made.
+    pub(crate) fn power_on(&mut self, stage: &mut Stage<'_>) {
+        if self.client.is_some() {
+            return;
+        }
+        stage.note(self.index, What::PowerOn);
+        let setup = &self.setup;
+        let mut payload = Vec::new();
+        let mut options = Options::new(CLIENT_IDS[self.index])
+            .version(setup.version)
+            .clean_session(setup.clean)
+            .keep_alive(setup.keep_alive)
+            .manual_acknowledge(setup.manual)
+            .renew_subscriptions(setup.renew)
+            .ping_on_silence(setup.ping_on_silence)
+            .receive_capacity(setup.receive_capacity)
+            .exactly_once_window(setup.exactly_once_window)
+            .journal(setup.journal)
+            .record_delay(setup.record_delay)
+            .reconnect(setup.reconnect.unwrap_or(Reconnect::never()));
+        if let Some((qos, retain)) = setup.will {
+            let topic = topics::will_topic(self.index);
+            let number = stage.ledger.add(will(self.index, qos, retain));
+            stage.ledger.write_payload(number, &mut payload);
+            options =
+                options.will(Will::new(topics::topic(topic), &payload).qos(qos).retain(retain));
+        }
+        match BoxedClient::new_boxed(&options, setup.outbox, setup.window) {
+            Ok(mut client) => {
+                if let Some(journal) = &mut self.journal {
+                    journal.restore(stage, self.index, &mut client);
+                    self.app.restored(stage, &client, setup);
+                }
+                self.client = Some(client);
+            }
+            Err(error) => {
+                stage.fail(Invariant::Panic, self.index, || format!("no client: {error}"));
+            }
+        }
+        self.last_sent = stage.now;
+    }
+
+    /// Power is gone, and all that is not durable.
+    pub(crate) fn lose_power(&mut self, stage: &mut Stage<'_>, links: &mut [Link]) -> Memory {
+        self.client = None;
+        self.power = None;
+        self.waits_until = None;
+        self.wake_at = NEVER;
+        self.ticket += 1;
+        self.went_down(stage);
+        self.tap.disconnected(stage, self.index);
+        let news = self.app.lose_power(stage, self.setup.journal);
+        if let Some(link) = self.link.take() {
+            // Nobody says goodbye: the broker finds out when it does.
+            links[link].cut(stage, Way::Up);
+            self.leave(stage, links, link);
+        }
+        if self.journal.is_none() {
+            stage.fault(self.index, Fault::PowerLossWithoutJournal);
+        }
+        let off = 1 << stage.rng.u64(3..17);
+        stage.plan(off, Event::PowerOn { device: self.index });
+        match (&self.journal, news) {
+            (None, _) => Memory::None,
+            (Some(_), true) => Memory::OfAnOlderSession,
+            (Some(_), false) => Memory::All,
+        }
+    }
+
+    fn went_down(&mut self, stage: &mut Stage<'_>) {
+        if let Some(since) = self.up_since.take() {
+            stage.totals.connected += stage.now - since;
+        }
+    }
+
+    /// The device uses `link` no more.
+    fn leave(&mut self, stage: &mut Stage<'_>, links: &mut [Link], link: usize) {
+        links[link].device_open = false;
+        links[link].end(stage, Way::Up);
+        links[link].discard(Way::Down);
+        if links[link].is_cut() && links[link].broker_open && stage.rng.bool() {
+            let late = stage.rng.u64(1..60_000);
+            stage.plan(late, Event::Dead { link, side: Side::Broker });
+        }
+        self.input.clear();
+        self.ended = false;
+        self.blocked = false;
+    }
+
+    /// The link is gone, as the driver sees it.
+    pub(crate) fn close(&mut self, stage: &mut Stage<'_>, links: &mut [Link]) {
+        self.waits_until = None;
+        if let Some(link) = self.link.take() {
+            self.leave(stage, links, link);
+        }
+        self.went_down(stage);
+        self.tap.disconnected(stage, self.index);
+        if let Some(client) = &mut self.client {
+            client.closed(Instant::from_millis(stage.now));
+            self.app.disconnected(stage, client);
+        }
+    }
+
+    /// The link is open.
+    pub(crate) fn opened(&mut self, stage: &mut Stage<'_>) {
+        self.waits_until = None;
+        if let Some(client) = &mut self.client {
+            client.connected(Instant::from_millis(stage.now));
+        }
+    }
+
+    /// The other side has closed.
+    pub(crate) const fn hears_the_end(&mut self) {
+        self.ended = true;
+        self.waits_until = None;
+    }
+
+    /// Bytes are there to be read.
+    pub(crate) const fn hears(&mut self) {
+        self.waits_until = None;
+    }
+
+    /// The transport may take bytes again.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Whether the wake-up `ticket` is still wanted.
+    pub(crate) const fn wakes(&mut self, ticket: u32) -> bool {
+        let wanted = self.ticket == ticket;
+        if wanted {
+            self.wake_at = NEVER;
+        }
+        wanted
+    }
+
+    fn wake_in(&mut self, stage: &mut Stage<'_>, delay: u64) {
+        let at = stage.now.saturating_add(delay);
+        // An earlier one finds nothing to do, which is a check as well.
+        if at < self.wake_at {
+            self.ticket += 1;
+            self.wake_at = at;
+            stage.agenda.plan(at, Event::Wake { device: self.index, ticket: self.ticket });
+        }
+    }
+
+    /// The application does something.
+    pub(crate) fn tick(&mut self, stage: &mut Stage<'_>) {
+        if !stage.healing {
+            self.app.write(stage, &self.setup);
+        }
+        let Some(client) = &mut self.client else { return };
+        self.waits_until = None;
+        if self.app.connects(stage, client) || stage.fault_one_in(16) {
+            client.connect();
+        }
+        if self.setup.manual {
+            self.app.acknowledge(stage, client, &self.setup);
+        }
+        if !stage.healing && self.setup.subscribes && stage.one_in(4) {
+            self.app.subscribe(stage, client);
+        }
+        if stage.fault_one_in(40) {
+            client.disconnect();
+        }
+        if let Some(journal) = self.journal.as_ref().filter(|journal| journal.len() > 2_000) {
+            if stage.rng.usize(..journal.len()) > 1_000 {
+                client.compact();
+            }
+        }
+    }
+}
+
+fn will(device: usize, qos: QoS, retain: bool) -> Message {
+    Message {
+        publisher: device,
+        index: 0,
+        topic: topics::will_topic(device),
+        qos,
+        retain,
+        len: 8,
+        status: Status::Will,
+        sent: Sent::Nothing,
+        arrived: 0,
+        may_double: 0,
+        may_miss: true,
+        released_in: None,
+        seen_in: None,
+        sent_in: None,
+    }
+}

@@ -1,0 +1,117 @@
+//! A tap behind the client: what it has handed to its transport, packet by packet.
+//!
+//! It sees what never arrives, so it can tell whether a message was begun, and whether DUP says so.
+
+use mqtt_core::{
+    Protocol, QoS,
+    codec::{Decoded, Header, Packet, PacketType, PublishHead},
+};
+
+use crate::{
+    checks::Invariant,
+    ledger::{self, Sent},
+    stage::Stage,
+    topics,
+    trace::{Summary, What},
+};
+
+/// The tap of one device.
+#[derive(Debug, Default)]
+pub(crate) struct Tap {
+    /// Sent on this connection, a packet not yet whole.
+    buffer: Vec<u8>,
+    /// A DISCONNECT was sent on this connection.
+    pub(crate) left: bool,
+}
+
+impl Tap {
+    /// The transport has taken `bytes`.
+    pub(crate) fn sent(
+        &mut self,
+        stage: &mut Stage<'_>,
+        device: usize,
+        protocol: Protocol,
+        bytes: &[u8],
+    ) {
+        if self.left && !bytes.is_empty() {
+            stage.fail(Invariant::Protocol, device, || {
+                "bytes after a DISCONNECT [MQTT-3.14.4-2]".to_owned()
+            });
+        }
+        self.buffer.extend(bytes);
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut at = 0;
+        loop {
+            match Packet::decode(&buffer[at..], protocol) {
+                Ok(Decoded::Packet { packet, len }) => {
+                    at += len;
+                    stage.note(device, What::DeviceSent(Summary::of(&packet)));
+                    self.packet(stage, device, &packet);
+                }
+                Ok(Decoded::NeedMore(_)) => break,
+                Err(violation) => {
+                    stage.fail(Invariant::Protocol, device, || format!("{violation} was sent"));
+                    break;
+                }
+            }
+        }
+        self.buffer = buffer;
+        self.buffer.drain(..at);
+    }
+
+    fn packet(&mut self, stage: &mut Stage<'_>, device: usize, packet: &Packet<'_>) {
+        self.left |= *packet == Packet::Disconnect;
+        let Packet::Publish(publish) = packet else { return };
+        let topic = topics::topic_index(publish.topic);
+        let known = topic.and_then(|topic| stage.ledger.identify(topic, publish.payload).ok());
+        let Some(Some(number)) = known else { return };
+        let epoch = stage.ledger.epoch(device);
+        let message = stage.ledger.message_mut(number);
+        let before = std::mem::replace(&mut message.sent, Sent::Whole);
+        let again = message.sent_in.replace(epoch) == Some(epoch);
+        // [MQTT-3.3.1-1], [MQTT-4.3.2-1], [MQTT-4.3.3-1]
+        match (before, publish.dup) {
+            (Sent::Nothing, true) => stage.fail(Invariant::Protocol, device, || {
+                format!("DUP in the first PUBLISH #{number} [MQTT-4.3.2-1], [MQTT-4.3.3-1]")
+            }),
+            (Sent::Whole, false) if publish.qos != QoS::AtMostOnce && again => {
+                stage.fail(Invariant::Protocol, device, || {
+                    format!("PUBLISH #{number} again, without DUP [MQTT-3.3.1-1]")
+                });
+            }
+            (Sent::Whole, false) if publish.qos == QoS::AtMostOnce => {
+                stage.fail(Invariant::AtMostOnce, device, || {
+                    format!("PUBLISH #{number} of QoS 0 again")
+                })
+            }
+            _ => {}
+        }
+    }
+
+    /// The connection is gone, in the middle of a packet perhaps.
+    pub(crate) fn disconnected(&mut self, stage: &mut Stage<'_>, device: usize) {
+        self.left = false;
+        let buffer = std::mem::take(&mut self.buffer);
+        let Some(first) = buffer.first() else { return };
+        if first >> 4 != PacketType::Publish as u8 {
+            return;
+        }
+        // Where too little of it was sent, it can only have been the oldest of those never sent, or one sent before.
+        let unsent = |number: &u32| stage.ledger.message(*number).sent == Sent::Nothing;
+        let oldest = || stage.ledger.in_flight(device).filter(unsent).min();
+        let number = begun(&buffer).or_else(oldest).filter(|number| *number < stage.ledger.len());
+        if let Some(message) = number.map(|number| stage.ledger.message_mut(number)) {
+            if message.sent == Sent::Nothing {
+                message.sent = Sent::Perhaps;
+            }
+        }
+    }
+}
+
+/// The message that these bytes begin.
+fn begun(bytes: &[u8]) -> Option<u32> {
+    let header = Header::decode(bytes).ok()??;
+    let body = bytes.get(header.header_len()..)?;
+    let head = PublishHead::decode(header.first(), header.remaining(), body).ok()??;
+    ledger::number(body.get(head.head_len..)?)
+}

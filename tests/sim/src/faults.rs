@@ -1,0 +1,103 @@
+//! What goes wrong, by kind.
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Fault {
+    /// Bytes written together come apart.
+    Split,
+    /// Bytes written apart come together.
+    Merge,
+    /// The transport takes fewer bytes than it was given.
+    ShortWrite,
+    /// A device pauses between two actions.
+    Pause,
+    /// One or both directions deliver nothing for a while, and then all.
+    Stall,
+    /// A link is cut at some byte of each direction, and both sides learn it.
+    Cut,
+    /// A link is cut, or one direction of it, and one side at least is not told.
+    HalfOpen,
+    /// A link does not open.
+    Unreachable,
+    /// The broker refuses a connection.
+    Refusal,
+    /// The broker closes the oldest connection of a client for a newer one.
+    TakeOver,
+    /// The broker misses a client for one and a half keep alives.
+    Silence,
+    /// The broker restarts, with its sessions.
+    BrokerRestart,
+    /// The broker restarts and has lost its sessions.
+    BrokerReset,
+    /// Power is lost between two actions; the device has a journal.
+    PowerLoss,
+    /// Before the record was appended.
+    PowerLossBeforeRecord,
+    /// In the middle of the record.
+    PowerLossTornRecord,
+    /// After the record was appended, before it was confirmed.
+    PowerLossUnconfirmed,
+    /// Power is lost, and the device has no journal.
+    PowerLossWithoutJournal,
+    /// The clock of a driver is late: it looks later than it was told to.
+    LateWake,
+}
+
+impl Fault {
+    /// Every kind.
+    pub const ALL: [Self; 19] = [
+        Self::Split,
+        Self::Merge,
+        Self::ShortWrite,
+        Self::Pause,
+        Self::Stall,
+        Self::Cut,
+        Self::HalfOpen,
+        Self::Unreachable,
+        Self::Refusal,
+        Self::TakeOver,
+        Self::Silence,
+        Self::BrokerRestart,
+        Self::BrokerReset,
+        Self::PowerLoss,
+        Self::PowerLossBeforeRecord,
+        Self::PowerLossTornRecord,
+        Self::PowerLossUnconfirmed,
+        Self::PowerLossWithoutJournal,
+        Self::LateWake,
+    ];
+
+    /// The kind in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Merge => "merge",
+            Self::ShortWrite => "short write",
+            Self::Pause => "pause",
+            Self::Stall => "stall",
+            Self::Cut => "cut",
+            Self::HalfOpen => "half-open",
+            Self::Unreachable => "unreachable",
+            Self::Refusal => "refusal",
+            Self::TakeOver => "take-over",
+            Self::Silence => "silence",
+            Self::BrokerRestart => "broker restart",
+            Self::BrokerReset => "broker restart without sessions",
+            Self::PowerLoss => "power loss between actions",
+            Self::PowerLossBeforeRecord => "power loss before a record",
+            Self::PowerLossTornRecord => "power loss in a record",
+            Self::PowerLossUnconfirmed => "power loss behind a record",
+            Self::PowerLossWithoutJournal => "power loss without journal",
+            Self::LateWake => "late wake-up",
+        }
+    }
+
+    /// Whether it only shapes the bytes or the time of a link that works: too frequent to count among what befalls a
+    /// device.
+    #[must_use]
+    pub const fn is_texture(self) -> bool {
+        matches!(self, Self::Split | Self::Merge | Self::ShortWrite | Self::Pause | Self::LateWake)
+    }
+}

@@ -1,0 +1,282 @@
+//! The books: every message, who accepted it, how often it arrived, and at whom it is due how often.
+//!
+//! A message is known by its number, which its payload begins with; the rest of the payload follows from the number.
+//! Nobody in the world reads these books but the judges.
+
+use mqtt_core::QoS;
+
+/// What became of a message at its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The client has not accepted it, or the journal does not know it after a power cut.
+    Waiting,
+    Accepted,
+    Published,
+    /// `Event::Lost`
+    Lost,
+    /// It went with the power, and no journal held it.
+    Vanished,
+    /// It fits nowhere.
+    Refused,
+    /// The broker publishes it when the device is gone.
+    Will,
+}
+
+/// How much of a PUBLISH the transport has been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Nothing,
+    /// Some of it, or nobody can say.
+    Perhaps,
+    Whole,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) publisher: usize,
+    /// Its place among the messages of its publisher.
+    pub(crate) index: u32,
+    /// In [`topics`](crate::topics).
+    pub(crate) topic: usize,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Bytes of payload; 0: a retained message is cleared.
+    pub(crate) len: usize,
+    pub(crate) status: Status,
+    pub(crate) sent: Sent,
+    /// How often the broker took it.
+    pub(crate) arrived: u32,
+    /// How much oftener than once it may, or less often: MQTT 3.1 does not say that a session was lost.
+    pub(crate) may_double: u32,
+    pub(crate) may_miss: bool,
+    /// The broker's session that saw its PUBREL.
+    pub(crate) released_in: Option<u32>,
+    /// The last session of the broker that saw its PUBLISH.
+    pub(crate) seen_in: Option<u32>,
+    /// The last one in which it was sent whole.
+    pub(crate) sent_in: Option<u32>,
+}
+
+/// Of one message at one QoS, for one device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// How often the broker queued it.
+    pub(crate) due: u32,
+    /// How often it gave it up, with a session.
+    pub(crate) void: u32,
+    /// How often the device may take it twice: it lost its memory in between.
+    pub(crate) may_double: u32,
+    /// How often the application has it for good.
+    pub(crate) kept: u32,
+}
+
+/// Of one message, for one device; by QoS of the delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) counts: [Count; 3],
+    /// It was handed to the application, as a new message.
+    pub(crate) handed: [bool; 3],
+}
+
+/// Topic, QoS of the publish, QoS of the delivery.
+type Stream = (usize, QoS, QoS);
+
+/// The books of one device as a receiver.
+#[derive(Debug, Default)]
+struct Inbox {
+    receipts: Vec<Receipt>,
+    last: Vec<(Stream, u32)>,
+}
+
+/// The books.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    messages: Vec<Message>,
+    inboxes: Vec<Inbox>,
+    /// Packet ids in flight, by device.
+    in_flight: Vec<Vec<(u16, u32)>>,
+    /// The sessions that the broker has, by device.
+    epochs: Vec<u32>,
+}
+
+impl Ledger {
+    pub(crate) fn open(&mut self, devices: usize) {
+        self.inboxes.resize_with(devices, Inbox::default);
+        self.in_flight.resize_with(devices, Vec::new);
+        self.epochs.resize(devices, 0);
+    }
+
+    /// Tells the broker's sessions for `device` apart.
+    pub(crate) fn epoch(&self, device: usize) -> u32 {
+        self.epochs[device]
+    }
+
+    /// `device` has a new session.
+    pub(crate) fn set_epoch(&mut self, device: usize, epoch: u32) {
+        self.epochs[device] = epoch;
+    }
+
+    pub(crate) fn add(&mut self, message: Message) -> u32 {
+        self.messages.push(message);
+        self.messages.len() as u32 - 1
+    }
+
+    /// Messages so far: their numbers are below this.
+    pub(crate) fn len(&self) -> u32 {
+        self.messages.len() as u32
+    }
+
+    pub(crate) fn message(&self, number: u32) -> &Message {
+        &self.messages[number as usize]
+    }
+
+    pub(crate) fn message_mut(&mut self, number: u32) -> &mut Message {
+        &mut self.messages[number as usize]
+    }
+
+    /// The message that a PUBLISH of `device`, or for it, is; the reason where it is none.
+    pub(crate) fn identify(
+        &self,
+        topic: usize,
+        payload: &[u8],
+    ) -> Result<Option<u32>, &'static str> {
+        if payload.is_empty() {
+            return Ok(None);
+        }
+        let number = number(payload).ok_or("a payload without a number")?;
+        let message = self.messages.get(number as usize).ok_or("a number that was never given")?;
+        if message.topic != topic {
+            return Err("another topic");
+        }
+        if message.len != payload.len() {
+            return Err("a payload of another length");
+        }
+        if !payload[4..].iter().enumerate().all(|(at, byte)| *byte == filler(number, at)) {
+            return Err("another payload");
+        }
+        Ok(Some(number))
+    }
+
+    /// Writes the payload of message `number`.
+    pub(crate) fn write_payload(&self, number: u32, into: &mut Vec<u8>) {
+        into.clear();
+        let len = self.message(number).len;
+        if len != 0 {
+            into.extend(number.to_be_bytes());
+            into.extend((0..len - 4).map(|at| filler(number, at)));
+        }
+    }
+
+    /// The accounts of message `number` at `device`; `None` where the broker never had it for anybody.
+    pub(crate) fn receipt(&self, device: usize, number: u32) -> Option<Receipt> {
+        self.inboxes[device].receipts.get(number as usize).copied()
+    }
+
+    pub(crate) fn receipt_mut(&mut self, device: usize, number: u32) -> &mut Receipt {
+        let receipts = &mut self.inboxes[device].receipts;
+        let at = number as usize;
+        if receipts.len() <= at {
+            receipts.resize(at + 1, Receipt::default());
+        }
+        &mut receipts[at]
+    }
+
+    /// The last index of `stream` that came to `device` before `index`, which is the last one from now on.
+    pub(crate) fn last_of(&mut self, device: usize, stream: Stream, index: u32) -> Option<u32> {
+        let last = &mut self.inboxes[device].last;
+        if let Some((_, at)) = last.iter_mut().find(|(known, _)| *known == stream) {
+            return Some(std::mem::replace(at, index.max(*at)));
+        }
+        last.push((stream, index));
+        None
+    }
+
+    /// The client of `device` uses `id` for message `number`; false where it is in use.
+    pub(crate) fn takes_id(&mut self, device: usize, id: u16, number: u32) -> bool {
+        let ids = &mut self.in_flight[device];
+        let free = ids.iter().all(|(used, _)| *used != id);
+        ids.push((id, number));
+        free
+    }
+
+    /// The request under `id` has ended.
+    pub(crate) fn frees_id(&mut self, device: usize, id: u16) {
+        self.in_flight[device].retain(|(used, _)| *used != id);
+    }
+
+    /// The client of `device` is no more, and its ids with it.
+    pub(crate) fn frees_all_ids(&mut self, device: usize) {
+        self.in_flight[device].clear();
+    }
+
+    /// The messages in flight of `device`.
+    pub(crate) fn in_flight(&self, device: usize) -> impl Iterator<Item = u32> {
+        self.in_flight[device]
+            .iter()
+            .map(|(_, number)| *number)
+            .filter(|number| *number != NO_MESSAGE)
+    }
+}
+
+/// For ids of what is no message.
+pub(crate) const NO_MESSAGE: u32 = u32::MAX;
+
+/// The number that a payload begins with.
+pub(crate) fn number(payload: &[u8]) -> Option<u32> {
+    payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+fn filler(number: u32, at: usize) -> u8 {
+    (number as usize + at) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_core::QoS;
+
+    use super::{Ledger, Message, Sent, Status};
+
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.open(1);
+        ledger.add(Message {
+            publisher: 0,
+            index: 0,
+            topic: 3,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            len: 20,
+            status: Status::Waiting,
+            sent: Sent::Nothing,
+            arrived: 0,
+            may_double: 0,
+            may_miss: false,
+            released_in: None,
+            seen_in: None,
+            sent_in: None,
+        });
+        ledger
+    }
+
+    #[test]
+    fn a_message_is_known_by_its_payload_alone() {
+        let ledger = ledger();
+        let mut payload = Vec::new();
+        ledger.write_payload(0, &mut payload);
+        assert_eq!(ledger.identify(3, &payload), Ok(Some(0)));
+        assert!(ledger.identify(2, &payload).is_err(), "another topic");
+        assert!(ledger.identify(3, &payload[1..]).is_err(), "a byte is missing");
+        payload[10] ^= 1;
+        assert!(ledger.identify(3, &payload).is_err(), "a bit is wrong");
+    }
+
+    #[test]
+    fn an_id_is_free_again_once_its_request_has_ended() {
+        let mut ledger = ledger();
+        assert!(ledger.takes_id(0, 7, 0));
+        assert!(!ledger.takes_id(0, 7, 0));
+        ledger.frees_id(0, 7);
+        assert!(ledger.takes_id(0, 7, 0));
+        assert_eq!(ledger.in_flight(0).collect::<Vec<_>>(), [0]);
+    }
+}

@@ -1,0 +1,239 @@
+//! `sim`: runs seeds of the simulation and reports. `cargo xtask sim` builds and starts it.
+
+use std::{
+    fs, io,
+    num::ParseIntError,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use simulation::{Campaign, Failure};
+
+const HELP: &str = "\
+Simulates clients, a broker and every fault, from seeds
+
+Usage: sim [flags]
+
+Flags:
+  --seeds N        how many seeds to run (default: 1000)
+  --from SEED      the first one (default: 0)
+  --threads N      threads to run them on (default: one a core); changes no result
+  --tell N         how many failures are told one by one, each with a chart (default: 5)
+  --charts DIR     where charts of failing seeds go (default: target/sim)
+  --mutation NAME  switches on a bug that has to be found; needs a build with
+                   RUSTFLAGS='--cfg mqtt_core_mutations'
+  --help           prints this
+
+The last line holds the totals. Exit status: 0 when no promise was broken (with --mutation: when the bug was
+found), 1 when one was, 2 when the command line was not understood.
+";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Args {
+    seeds: u64,
+    from: u64,
+    threads: usize,
+    tell: usize,
+    charts: PathBuf,
+    mutation: Option<String>,
+}
+
+/// Why a command line was not understood.
+#[derive(Debug)]
+enum UsageError {
+    Lexopt(lexopt::Error),
+    Number {
+        flag: &'static str,
+        value: String,
+        error: ParseIntError,
+    },
+    /// None of them would run.
+    Zero {
+        flag: &'static str,
+    },
+    Mutation(String),
+}
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Lexopt(error) => write!(f, "{error}"),
+            Self::Number { flag, value, error } => write!(f, "--{flag}: '{value}': {error}"),
+            Self::Zero { flag } => write!(f, "--{flag}: at least 1"),
+            Self::Mutation(why) => write!(f, "--mutation: {why}"),
+        }
+    }
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Lexopt(error)
+    }
+}
+
+fn main() -> ExitCode {
+    let args = match parse(lexopt::Parser::from_env()) {
+        Ok(Some(args)) => args,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match &args.mutation {
+        None => simulate(&args),
+        Some(name) => match mutation::switch_on(name) {
+            Ok(()) => hunt(&args, name),
+            Err(why) => {
+                eprintln!("error: {}", UsageError::Mutation(why));
+                ExitCode::from(2)
+            }
+        },
+    }
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let charts = PathBuf::from("target/sim");
+    let mut args = Args { seeds: 1_000, from: 0, threads, tell: 5, charts, mutation: None };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            lexopt::Arg::Long("seeds") => args.seeds = number("seeds", &mut parser)?,
+            lexopt::Arg::Long("from") => args.from = number("from", &mut parser)?,
+            lexopt::Arg::Long("threads") => args.threads = number("threads", &mut parser)? as usize,
+            lexopt::Arg::Long("tell") => args.tell = number("tell", &mut parser)? as usize,
+            lexopt::Arg::Long("charts") => args.charts = parser.value()?.into(),
+            lexopt::Arg::Long("mutation") => {
+                args.mutation = Some(parser.value()?.to_string_lossy().into_owned());
+            }
+            lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(None),
+            lexopt::Arg::Long(_) | lexopt::Arg::Short(_) | lexopt::Arg::Value(_) => {
+                return Err(arg.unexpected().into());
+            }
+        }
+    }
+    for (flag, zero) in [("seeds", args.seeds == 0), ("threads", args.threads == 0)] {
+        if zero {
+            return Err(UsageError::Zero { flag });
+        }
+    }
+    Ok(Some(args))
+}
+
+fn number(flag: &'static str, parser: &mut lexopt::Parser) -> Result<u64, UsageError> {
+    let value = parser.value()?.to_string_lossy().into_owned();
+    value.parse().map_err(|error| UsageError::Number { flag, value, error })
+}
+
+fn simulate(args: &Args) -> ExitCode {
+    let Args { from, seeds, threads, .. } = *args;
+    let start = Instant::now();
+    let (totals, failures) = Campaign { from, seeds, threads, stop_at_first: false }.run();
+    print!("{}", totals.report(start.elapsed()));
+    for failure in failures.iter().take(args.tell) {
+        tell(failure, &args.charts);
+    }
+    if let Some(more) = failures.len().checked_sub(args.tell).filter(|more| *more != 0) {
+        println!("  ... and {more} more");
+    }
+    println!("{}", totals.line());
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A bug is switched on: it has to be found.
+fn hunt(args: &Args, name: &str) -> ExitCode {
+    let Args { from, seeds, threads, .. } = *args;
+    let (totals, failures) = Campaign { from, seeds, threads, stop_at_first: true }.run();
+    if let Some(failure) = failures.first() {
+        tell(failure, &args.charts);
+        println!("{name}: caught after {} seeds", totals.seeds);
+        ExitCode::SUCCESS
+    } else {
+        println!("{name}: not caught in {} seeds", totals.seeds);
+        ExitCode::FAILURE
+    }
+}
+
+fn tell(failure: &Failure, charts: &Path) {
+    println!("  seed {}: {}", failure.seed, failure.violation);
+    println!("    again: {}", failure.replay());
+    match write_chart(failure.seed, charts) {
+        Ok(path) => println!("    chart: {}", path.display()),
+        Err(error) => println!("    chart: {}: {error}", charts.display()),
+    }
+}
+
+fn write_chart(seed: u64, charts: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(charts)?;
+    let path = charts.join(format!("seed-{seed}.mmd"));
+    fs::write(&path, simulation::chart(seed))?;
+    Ok(path)
+}
+
+/// Bugs on purpose.
+#[cfg(mqtt_core_mutations)]
+mod mutation {
+    use mqtt_core::mutation::{self, Mutation};
+
+    /// Switches on the bug called `name`, for good.
+    pub(crate) fn switch_on(name: &str) -> Result<(), String> {
+        let known = Mutation::ALL;
+        let Some(found) = known.iter().find(|mutation| format!("{mutation:?}") == name) else {
+            let names: Vec<String> = known.iter().map(|known| format!("{known:?}")).collect();
+            return Err(format!("no '{name}'; there are {}", names.join(", ")));
+        };
+        mutation::set(Some(*found));
+        Ok(())
+    }
+}
+
+#[cfg(not(mqtt_core_mutations))]
+mod mutation {
+    /// There are none in this build.
+    pub(crate) fn switch_on(_: &str) -> Result<(), String> {
+        Err("this build has no bugs to switch on; build with RUSTFLAGS='--cfg mqtt_core_mutations'"
+            .to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, parse};
+
+    fn read(line: &str) -> Result<Option<Args>, String> {
+        let words = line.split_whitespace();
+        parse(lexopt::Parser::from_args(words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_are_read() {
+        let Ok(Some(args)) = read("--seeds 7 --from 99 --threads 3") else { panic!("refused") };
+        assert_eq!((args.seeds, args.from, args.threads), (7, 99, 3));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, words) in [
+            ("--seeds many", "--seeds: 'many'"),
+            ("--seeds -1", "--seeds: '-1'"),
+            ("--seeds 0", "--seeds: at least 1"),
+            ("--threads 0", "--threads: at least 1"),
+            ("--from", "--from"),
+            ("--sedes 1", "--sedes"),
+            ("12", "12"),
+        ] {
+            let error = read(line).expect_err(line);
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn help_runs_nothing() {
+        assert_eq!(read("--seeds 1 --help"), Ok(None));
+    }
+}

@@ -1,0 +1,162 @@
+//! What a world is like: everything that is drawn from the seed before anything happens.
+
+use fastrand::Rng;
+use mqtt_core::{QoS, Reconnect, Version};
+
+use crate::{
+    link::Pace,
+    topics::{FILTERS, MOST_DEVICES},
+};
+
+/// A world.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) devices: Vec<DeviceSetup>,
+    pub(crate) broker: BrokerSetup,
+    /// Milliseconds until faults stop.
+    pub(crate) duration: u64,
+    /// Milliseconds between two faults, on average.
+    pub(crate) fault_gap: u64,
+    /// Milliseconds between two deeds of an application, on average.
+    pub(crate) tick_gap: u64,
+}
+
+/// A broker.
+#[derive(Debug)]
+pub(crate) struct BrokerSetup {
+    /// Messages of QoS 1 and 2 in flight to one client.
+    pub(crate) window: usize,
+    /// Method B of figure 4.3: hand a message on at its PUBLISH; else at its PUBREL.
+    pub(crate) method_b: bool,
+    /// A copy for each matching subscription, or one in all [MQTT-3.3.5-1].
+    pub(crate) copies: bool,
+    /// Retained messages go out ahead of the SUBACK.
+    pub(crate) retained_first: bool,
+    /// What is granted at the most; `None`: refused.
+    pub(crate) grants: [Option<QoS>; FILTERS.len()],
+    /// Where packet ids start in a new session.
+    pub(crate) first_id: u16,
+    /// It knows 3.1 only.
+    pub(crate) only_v31: bool,
+}
+
+/// A device and its application.
+#[derive(Debug)]
+pub(crate) struct DeviceSetup {
+    pub(crate) version: Version,
+    pub(crate) clean: bool,
+    /// Seconds.
+    pub(crate) keep_alive: u16,
+    pub(crate) manual: bool,
+    pub(crate) renew: bool,
+    pub(crate) ping_on_silence: bool,
+    pub(crate) window: usize,
+    pub(crate) outbox: usize,
+    pub(crate) receive_capacity: usize,
+    /// `None`: the application connects again.
+    pub(crate) reconnect: Option<Reconnect>,
+    pub(crate) exactly_once_window: u16,
+    pub(crate) will: Option<(QoS, bool)>,
+    pub(crate) journal: bool,
+    /// Milliseconds.
+    pub(crate) record_delay: u32,
+    /// The application cuts its output back to the mark, instead of writing it together with the record.
+    pub(crate) marks_output: bool,
+    /// Publishes at most so many messages at once; 0: never.
+    pub(crate) burst: u32,
+    /// Of ten messages, how many are of QoS 0 and of QoS 1.
+    pub(crate) mix: (u32, u32),
+    pub(crate) payload: usize,
+    pub(crate) subscribes: bool,
+    pub(crate) pace: Pace,
+    /// Bytes that its transport takes before any arrives.
+    pub(crate) capacity: usize,
+}
+
+impl Setup {
+    /// The world of a seed.
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let only_v31 = rng.u32(..20) == 0;
+        let devices = (0..rng.usize(1..=MOST_DEVICES)).map(|_| device(rng, only_v31)).collect();
+        // From ten seconds to an hour, shorter ones oftener.
+        let duration = 10_000 << rng.u32(0..=8);
+        let duration = rng.u64(duration..=duration * 3 / 2);
+        Self {
+            devices,
+            broker: broker(rng, only_v31),
+            duration,
+            fault_gap: duration / rng.u64(2..=30),
+            tick_gap: duration / rng.u64(10..=60),
+        }
+    }
+}
+
+fn broker(rng: &mut Rng, only_v31: bool) -> BrokerSetup {
+    let strict = rng.u32(..4) == 0;
+    BrokerSetup {
+        window: rng.usize(1..=20),
+        method_b: rng.bool(),
+        copies: rng.u32(..3) == 0,
+        retained_first: rng.bool(),
+        grants: std::array::from_fn(|_| match rng.u32(..12) {
+            0 if strict => None,
+            1 if strict => Some(QoS::AtMostOnce),
+            2 | 3 if strict => Some(QoS::AtLeastOnce),
+            _ => Some(QoS::ExactlyOnce),
+        }),
+        first_id: if rng.u32(..4) == 0 { rng.u16(65_500..) } else { 1 },
+        only_v31,
+    }
+}
+
+fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
+    let version = match (rng.u32(..8), only_v31) {
+        (0, true) | (0 | 1, false) => Version::V31,
+        (2, _) | (_, true) => Version::Auto,
+        _ => Version::V311,
+    };
+    let first = rng.u32(50..3_000);
+    let reconnect = Reconnect::after(first)
+        .at_most(rng.u32(first..30_000))
+        .seed(rng.u32(..))
+        .stable_after(rng.u32(100..60_000))
+        .endpoints(rng.u8(0..=3));
+    let journal = rng.u32(..3) != 0;
+    let outbox = rng.usize(160..1_500);
+    let least = rng.u64(1..60);
+    DeviceSetup {
+        version,
+        clean: rng.u32(..4) == 0,
+        keep_alive: *pick(rng, &[0, 2, 5, 10, 20, 60, 300]),
+        manual: rng.u32(..4) == 0,
+        renew: rng.u32(..8) != 0,
+        ping_on_silence: rng.u32(..4) == 0,
+        window: rng.usize(1..=10),
+        outbox,
+        receive_capacity: rng.usize(32..400),
+        reconnect: (rng.u32(..8) != 0).then_some(reconnect),
+        exactly_once_window: if rng.u32(..3) == 0 { rng.u16(1..6) } else { 20 },
+        will: (rng.u32(..3) == 0).then(|| (qos(rng.u32(..3)), rng.u32(..4) == 0)),
+        journal,
+        record_delay: rng.u32(..5_000),
+        marks_output: rng.u32(..3) == 0,
+        burst: if rng.u32(..5) == 0 { 0 } else { rng.u32(1..8) },
+        mix: (rng.u32(..5), rng.u32(..6)),
+        payload: rng.usize(8..(outbox - 100)),
+        subscribes: rng.u32(..5) != 0,
+        pace: Pace { least, most: least + rng.u64(..300) },
+        capacity: if rng.u32(..4) == 0 { rng.usize(16..200) } else { 4_096 },
+    }
+}
+
+pub(crate) fn qos(number: u32) -> QoS {
+    match number {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}
+
+pub(crate) fn pick<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
+    &from[rng.usize(..from.len())]
+}

@@ -1,0 +1,189 @@
+//! What happened, as small notes: always hashed, kept only when somebody wants to read them.
+//!
+//! The hash is how two runs are compared. Nothing is put into words here; see [`chart`](crate::chart).
+
+use std::hash::{Hash, Hasher};
+
+use mqtt_core::{
+    QoS, SessionStatus,
+    codec::{Packet, PacketType},
+};
+
+use crate::{faults::Fault, ledger};
+
+/// One note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Note {
+    /// In milliseconds.
+    pub(crate) at: u64,
+    /// Whom it is about.
+    pub(crate) device: u8,
+    pub(crate) what: What,
+}
+
+/// What a note says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    /// The device handed a whole packet to its transport.
+    DeviceSent(Summary),
+    /// The broker received it.
+    BrokerGot(Summary),
+    /// The broker handed a packet to its transport.
+    BrokerSent(Summary),
+    /// The application was handed a message.
+    HandedOver {
+        number: Option<u32>,
+        qos: QoS,
+    },
+    /// The application's receipt of a message is durable.
+    Kept {
+        number: Option<u32>,
+        qos: QoS,
+    },
+    /// The application's publish was accepted.
+    Accepted {
+        number: u32,
+        id: u16,
+    },
+    /// A request ended.
+    Published {
+        number: u32,
+    },
+    /// It went with its session.
+    Lost {
+        number: u32,
+    },
+    Connecting,
+    Up(SessionStatus),
+    Down,
+    PowerOn,
+    /// A record of so many bytes went into the journal.
+    Recorded {
+        len: u32,
+        snapshot: bool,
+    },
+    /// So many records came out of the journal.
+    Restored {
+        records: u32,
+        mark: u64,
+    },
+    Fault(Fault),
+    BrokerUp,
+    /// Faults have stopped.
+    Heal,
+}
+
+/// A packet in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Summary {
+    pub(crate) kind: PacketType,
+    pub(crate) id: u16,
+    pub(crate) dup: bool,
+    pub(crate) qos: QoS,
+    /// The message that a PUBLISH carries.
+    pub(crate) number: Option<u32>,
+}
+
+impl Summary {
+    pub(crate) fn of(packet: &Packet<'_>) -> Self {
+        let kind = packet.packet_type();
+        let plain = |id: u16| Self { kind, id, dup: false, qos: QoS::AtMostOnce, number: None };
+        match packet {
+            Packet::Publish(publish) => Self {
+                dup: publish.dup,
+                qos: publish.qos,
+                number: ledger::number(publish.payload),
+                ..plain(publish.id.map_or(0, |id| id.get()))
+            },
+            Packet::PubRel { id, dup } => Self { dup: *dup, ..plain(id.get()) },
+            Packet::PubAck(id)
+            | Packet::PubRec(id)
+            | Packet::PubComp(id)
+            | Packet::UnsubAck(id) => plain(id.get()),
+            Packet::Subscribe(subscribe) => {
+                Self { dup: subscribe.dup, ..plain(subscribe.id.get()) }
+            }
+            Packet::Unsubscribe(un) => Self { dup: un.dup, ..plain(un.id.get()) },
+            Packet::SubAck(suback) => plain(suback.id.get()),
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::PingReq
+            | Packet::PingResp
+            | Packet::Disconnect => plain(0),
+        }
+    }
+}
+
+/// The notes of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    hash: Mixer,
+    /// `None`: nobody is going to read them.
+    pub(crate) notes: Option<Vec<Note>>,
+}
+
+impl Trace {
+    /// One that keeps its notes.
+    pub(crate) fn keeping() -> Self {
+        Self { notes: Some(Vec::new()), ..Self::default() }
+    }
+
+    pub(crate) fn note(&mut self, at: u64, device: usize, what: What) {
+        let note = Note { at, device: device as u8, what };
+        note.hash(&mut self.hash);
+        if let Some(notes) = &mut self.notes {
+            notes.push(note);
+        }
+    }
+
+    /// The same for the same notes.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
+}
+
+/// A fast hash: one rotation and one multiplication a word (that of Firefox).
+#[derive(Clone, Copy, Debug, Default)]
+struct Mixer(u64);
+
+impl Mixer {
+    const fn word(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517C_C1B7_2722_0A95);
+    }
+}
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.word(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.word(n);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.word(n as u64);
+    }
+
+    fn write_isize(&mut self, n: isize) {
+        self.word(n as u64);
+    }
+}

@@ -1,0 +1,302 @@
+//! A world: devices, a broker, links between them, and what befalls them, one event after the other.
+
+use fastrand::Rng;
+use mqtt_core::QoS;
+
+use crate::{
+    agenda::Event,
+    broker::Broker,
+    checks::{self, Invariant},
+    device::{Device, Power},
+    faults::Fault,
+    link::{Link, Side, Way},
+    setup::Setup,
+    stage::Stage,
+    topics::FILTERS,
+    trace::{Trace, What},
+};
+
+/// How long all may take to be done once faults have stopped, in milliseconds.
+const PATIENCE: u64 = 1_800_000;
+/// Between two looks whether all is done.
+const LOOK: u64 = 3_000;
+
+/// A world.
+pub(crate) struct World<'t> {
+    pub(crate) stage: Stage<'t>,
+    devices: Vec<Device>,
+    broker: Broker,
+    links: Vec<Link>,
+    fault_gap: u64,
+    tick_gap: u64,
+    duration: u64,
+}
+
+impl<'t> World<'t> {
+    /// The world of `seed`.
+    pub(crate) fn new(seed: u64, faults: bool, trace: &'t mut Trace) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let Setup { devices, broker, duration, fault_gap, tick_gap } = Setup::draw(&mut rng);
+        let broker = Broker::new(broker, devices.iter().map(|device| device.window));
+        let mut stage = Stage::new(rng, trace);
+        stage.faults_on = faults;
+        stage.ledger.open(devices.len());
+        let devices: Vec<Device> = devices
+            .into_iter()
+            .enumerate()
+            .map(|(index, setup)| Device::new(index, setup))
+            .collect();
+        for device in 0..devices.len() {
+            let start = stage.rng.u64(..1_000);
+            stage.plan(start, Event::PowerOn { device });
+            stage.plan(start + 1, Event::Tick { device });
+        }
+        if faults {
+            stage.plan(fault_gap, Event::Fault);
+        }
+        stage.plan(duration, Event::Heal);
+        Self { stage, devices, broker, links: Vec::new(), fault_gap, tick_gap, duration }
+    }
+
+    /// Lets everything happen, until all is done or a promise is broken.
+    pub(crate) fn run(&mut self) {
+        while self.stage.broken.is_none() {
+            let Some((at, event)) = self.stage.agenda.next() else { break };
+            self.stage.now = at;
+            if !self.happens(event) {
+                break;
+            }
+        }
+        if self.stage.broken.is_none() {
+            self.judge();
+        }
+        for device in &mut self.devices {
+            device.count_connected(&mut self.stage);
+        }
+        self.stage.totals.simulated = self.stage.now;
+    }
+
+    /// False: all is done.
+    fn happens(&mut self, event: Event) -> bool {
+        let Self { stage, devices, broker, links, .. } = self;
+        match event {
+            Event::Wake { device, ticket } => {
+                if devices[device].wakes(ticket) {
+                    self.drive(device);
+                }
+            }
+            Event::Tick { device } => {
+                devices[device].tick(stage);
+                let gap = if stage.healing { LOOK } else { self.tick_gap };
+                let gap = stage.rng.u64(gap / 2..=gap * 3 / 2 + 1);
+                stage.plan(gap, Event::Tick { device });
+                self.drive(device);
+            }
+            Event::PowerOn { device } => {
+                devices[device].power_on(stage);
+                self.drive(device);
+            }
+            Event::Opened { link } => self.opened(link),
+            Event::Arrive { link, way } => {
+                let arrived = links[link].arrive(stage.now, way);
+                let device = links[link].device;
+                match way {
+                    Way::Up => {
+                        if arrived.bytes {
+                            broker.receive(stage, links, link);
+                        }
+                        if arrived.end {
+                            broker.ended(stage, links, link);
+                        }
+                        if devices[device].is_blocked() && devices[device].link() == Some(link) {
+                            self.drive(device);
+                        }
+                    }
+                    Way::Down => {
+                        if devices[device].link() == Some(link) && (arrived.bytes || arrived.end) {
+                            if arrived.end {
+                                devices[device].hears_the_end();
+                            }
+                            devices[device].hears();
+                            self.drive(device);
+                        }
+                    }
+                }
+            }
+            Event::Dead { link, side: Side::Broker } => broker.ended(stage, links, link),
+            Event::Dead { link, side: Side::Device } => {
+                let device = links[link].device;
+                if devices[device].link() == Some(link) {
+                    devices[device].close(stage, links);
+                    self.drive(device);
+                }
+            }
+            Event::KeepAlive { link } => broker.keep_alive(stage, links, link),
+            Event::BrokerUp => {
+                broker.set_up();
+                stage.note(0, What::BrokerUp);
+            }
+            Event::Fault => {
+                if stage.faults_on {
+                    self.fault();
+                    let gap = self.stage.rng.u64(1..=2 * self.fault_gap);
+                    self.stage.plan(gap, Event::Fault);
+                }
+            }
+            Event::Heal => self.heal(),
+            Event::Look => return self.look(),
+        }
+        true
+    }
+
+    fn drive(&mut self, device: usize) {
+        let Self { stage, devices, broker, links, .. } = self;
+        if devices[device].drive(stage, links) == Power::Lost {
+            let memory = devices[device].lose_power(stage, links);
+            broker.device_lost_power(stage, device, memory);
+        }
+    }
+
+    /// An attempt to connect has come to its end.
+    fn opened(&mut self, link: usize) {
+        let Self { stage, devices, broker, links, .. } = self;
+        let device = links[link].device;
+        if devices[device].link() != Some(link) {
+            return;
+        }
+        if links[link].refused || !broker.is_up() {
+            devices[device].close(stage, links);
+        } else {
+            links[link].broker_open = true;
+            devices[device].opened(stage);
+        }
+        self.drive(device);
+    }
+
+    /// Something goes wrong.
+    fn fault(&mut self) {
+        let Self { stage, devices, links, .. } = self;
+        let device = stage.rng.usize(..devices.len());
+        let link = devices[device].link().filter(|link| links[*link].broker_open);
+        match (stage.rng.u32(..20), link) {
+            (0..=4, Some(link)) => {
+                stage.fault(device, Fault::Cut);
+                for (way, side) in [(Way::Up, Side::Broker), (Way::Down, Side::Device)] {
+                    links[link].cut(stage, way);
+                    let late = 1 << stage.rng.u64(1..15);
+                    stage.plan(late, Event::Dead { link, side });
+                }
+            }
+            (5..=7, Some(link)) => {
+                stage.fault(device, Fault::HalfOpen);
+                let (up, down) = *crate::setup::pick(
+                    &mut stage.rng,
+                    &[(true, true), (true, false), (false, true)],
+                );
+                if up {
+                    links[link].cut(stage, Way::Up);
+                }
+                if down {
+                    links[link].cut(stage, Way::Down);
+                }
+            }
+            (8..=11, Some(link)) => {
+                stage.fault(device, Fault::Stall);
+                let millis = 1 << stage.rng.u64(5..17);
+                let both = stage.rng.bool();
+                let up = stage.rng.bool();
+                if both || up {
+                    links[link].stall(stage, Way::Up, millis);
+                }
+                if both || !up {
+                    links[link].stall(stage, Way::Down, millis);
+                }
+            }
+            (12, _) => {
+                stage.fault(device, Fault::BrokerRestart);
+                self.crash(false);
+            }
+            (13, _) => {
+                stage.fault(device, Fault::BrokerReset);
+                self.crash(true);
+            }
+            (0..=11, None) | (14.., _) => {
+                let actions = stage.rng.u32(..12);
+                devices[device].will_lose_power(actions);
+            }
+        }
+    }
+
+    fn crash(&mut self, reset: bool) {
+        let Self { stage, broker, links, .. } = self;
+        if broker.is_up() {
+            broker.crash(stage, links, reset);
+            let down = 1 << stage.rng.u64(3..16);
+            stage.plan(down, Event::BrokerUp);
+        }
+    }
+
+    /// From now on all goes well.
+    fn heal(&mut self) {
+        let Self { stage, devices, links, .. } = self;
+        stage.heal();
+        for (index, link) in links.iter_mut().enumerate() {
+            link.heal(stage);
+            if link.is_cut() {
+                for side in [Side::Device, Side::Broker] {
+                    let late = stage.rng.u64(1..30_000);
+                    stage.plan(late, Event::Dead { link: index, side });
+                }
+            }
+        }
+        for (index, device) in devices.iter_mut().enumerate() {
+            device.keeps_power();
+            let soon = stage.rng.u64(..1_000);
+            stage.plan(soon, Event::Tick { device: index });
+        }
+        self.stage.plan(LOOK, Event::Look);
+    }
+
+    /// Whether something is left to do.
+    fn look(&mut self) -> bool {
+        let Self { stage, devices, broker, .. } = self;
+        let waits =
+            |device: &&Device| !device.is_idle() || !broker.session(device.index()).is_idle();
+        let Some(device) = devices.iter().find(waits) else { return false };
+        if stage.now > self.duration + PATIENCE {
+            let index = device.index();
+            let under_way = broker.session(index).under_way();
+            stage.fail(Invariant::Healing, index, || {
+                format!(
+                    "half an hour after the last fault: {}; at the broker (in flight, queued, \
+                     incoming): {under_way:?}",
+                    device.under_way()
+                )
+            });
+        }
+        stage.plan(LOOK, Event::Look);
+        true
+    }
+
+    /// All is done: was it done right?
+    fn judge(&mut self) {
+        let Self { stage, devices, broker, .. } = self;
+        checks::everything_accepted_has_arrived(stage);
+        for (index, device) in devices.iter().enumerate() {
+            checks::everything_due_was_received(stage, index);
+            let Some(client) = device.client_to_judge(stage) else { continue };
+            let session = broker.session(index);
+            for kept in client.subscriptions() {
+                let filter = FILTERS.iter().position(|known| *known == kept.filter.as_str());
+                let filter = filter.expect("a filter of this world");
+                let expected: Option<QoS> = broker.grant(filter, kept.qos, client.protocol());
+                let granted = session.granted(filter);
+                if expected.is_some() && granted.is_none() && !device.is_uncertain(filter) {
+                    stage.fail(Invariant::Subscriptions, index, || {
+                        format!("{kept:?} is kept by the client and unknown to the broker")
+                    });
+                }
+            }
+        }
+    }
+}
