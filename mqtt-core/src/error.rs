@@ -36,6 +36,12 @@ pub enum RequestError {
         /// Bytes that requests can take now.
         free: usize,
     },
+    /// As many messages wait or are unanswered as `Options::queue_messages` allows. Wait for an event that ends one.
+    #[error("{messages} messages wait, the queue is full")]
+    QueueFull {
+        /// Messages that wait or are unanswered.
+        messages: usize,
+    },
     /// The packet never fits: it, or its answer, is larger than the storage that it has to pass.
     #[error("packet of {needed} bytes, there is room for {capacity}")]
     TooLarge {

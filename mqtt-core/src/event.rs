@@ -167,6 +167,8 @@ pub enum Event<'a> {
     Unsubscribed(Handle),
     /// The request went with its session: a QoS 2 publish of which nobody can say whether it arrived.
     Lost(Handle),
+    /// QoS 0: the message gave way to another one before it was sent, as `Options::queue` has it.
+    Dropped(Handle),
     /// The subscriptions that were made again, after the broker had lost the session, were answered.
     Renewed {
         /// What was granted now, in the order of `Client::subscriptions`.

@@ -38,7 +38,7 @@ pub use event::{
     Action, ConnectionState, Counters, Delivery, Event, Handle, Message, MessageStart,
     SessionStatus,
 };
-pub use options::{Options, Version};
+pub use options::{Options, Queue, Version};
 pub use reconnect::Reconnect;
 pub use session::{Chunk, Record, Slot, Subscription};
 #[cfg(feature = "bytes")]

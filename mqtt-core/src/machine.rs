@@ -5,15 +5,18 @@
 //! what to do next (`poll`) and follows the transport; [`receive`] takes what comes in, [`request`] what the
 //! application asks for.
 
+mod answers;
+mod closing;
 mod digest;
 mod journal;
 mod mutated;
 mod purge;
+mod queue;
 mod receive;
 mod request;
 
 use crate::{
-    codec::{Protocol, Refusal},
+    codec::Protocol,
     error::{ConfigError, Fatal, Reason},
     event::{Action, ConnectionState, Counters},
     mutation::{self, Mutation},
@@ -26,8 +29,10 @@ use crate::{
     time::Instant,
     timers::{Timer, Timers},
 };
+pub(crate) use journal::Hooks;
 use journal::Journal;
 use purge::Purge;
+pub(crate) use queue::GiveWay;
 use receive::Stream;
 
 /// The longest packet of fixed length, and then some.
@@ -127,7 +132,7 @@ impl Machine {
         let can_negotiate = options.version == Version::Auto
             && options.connect(Protocol::V31).encoded_len().is_ok();
         let mut outbox = Outbox::new(start);
-        if options.journal {
+        if options.journal.is_some() {
             outbox.keep_journal();
         }
         let mut timers = Timers::new();
@@ -237,73 +242,6 @@ impl Machine {
         self.expect_pong(now);
     }
 
-    /// The connection has to end.
-    fn fail(&mut self, fatal: Fatal) -> Fatal {
-        self.close(Reason::Fatal(fatal));
-        fatal
-    }
-
-    /// What was accepted is still to be sent, then the DISCONNECT.
-    fn begin_leaving(&mut self) {
-        self.timers.clear_all();
-        self.phase = Phase::Leaving;
-        self.disconnect_sent = 0;
-    }
-
-    fn close(&mut self, reason: Reason) {
-        self.phase = Phase::Closing;
-        self.why = reason;
-        self.timers.clear_all();
-    }
-
-    /// The connection is over, whoever ended it.
-    fn ended(&mut self, reason: Reason, now: Instant) {
-        if self.down.is_none() {
-            self.down = Some(reason);
-            self.connecting_first = self.connecting.is_some();
-        } else {
-            // An attempt that began and ended before the end of the one before was told leaves no trace.
-            self.connecting = None;
-        }
-        self.timers.clear_all();
-        self.stream = None;
-        self.ping_sent = None;
-        let delay = if reason == Reason::Requested || self.leave {
-            None
-        } else if reason == Reason::PassedOver || self.negotiate(reason) {
-            // Nothing is wrong with the broker, or it said what is, and the other version is at hand: no reason to wait.
-            self.reconnect.delay(self.failures.into()).map(|_| 0)
-        } else {
-            self.reconnect.delay(self.failures.into())
-        };
-        self.leave = false;
-        self.failures = self.failures.saturating_add(1);
-        match delay {
-            Some(delay) => {
-                self.phase = Phase::Waiting;
-                self.timers.set(Timer::Reconnect, now.plus_millis(u64::from(delay)));
-            }
-            None => self.phase = Phase::Stopped,
-        }
-    }
-
-    /// Changes the version for the next attempt where this one was refused, or the CONNECT was not answered; whether
-    /// that attempt may follow at once.
-    fn negotiate(&mut self, reason: Reason) -> bool {
-        let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
-        self.negotiating |= refused && self.can_negotiate;
-        let asked = self.phase == Phase::Handshake && self.preamble.is_sent();
-        let unanswered = asked && reason == Reason::TransportClosed;
-        if !self.negotiating || !(refused || unanswered) {
-            return false;
-        }
-        // The same broker once more.
-        self.endpoint_turn = self.endpoint_turn.wrapping_sub(1);
-        let newer = self.protocol == Protocol::V311;
-        self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
-        refused && newer
-    }
-
     /// The bytes ready for the transport.
     fn ready<'b>(&'b self, bytes: &'b [u8]) -> &'b [u8] {
         match self.phase {
@@ -343,8 +281,9 @@ impl<'a> Core<'a> {
             core.answer_settled();
             let late = mutation::is_on(Mutation::RecordAfterTransmit)
                 && !core.machine.ready(core.bytes).is_empty();
-            if core.record_is_due(now) && !late {
-                return Action::Persist(Core { machine, bytes, slots, full: false }.record());
+            if let Some(hooks) = core.record_is_due(now).filter(|_| !late) {
+                let core = Core { machine, bytes, slots, full: false };
+                return Action::Persist((hooks.record)(core));
             }
         }
         let ready = machine.ready(bytes);
@@ -482,28 +421,6 @@ impl<'a> Core<'a> {
             }
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing => {}
         }
-    }
-
-    /// The transport is closed, or could not be opened.
-    pub(crate) fn closed(&mut self, now: Instant) {
-        let machine = &mut *self.machine;
-        let reason = match machine.phase {
-            Phase::Stopped | Phase::Waiting => return,
-            Phase::Closing => machine.why,
-            Phase::Leaving => Reason::Requested,
-            Phase::Opening | Phase::Handshake | Phase::Up => Reason::TransportClosed,
-        };
-        // First, for it decides in which version all is sent again.
-        machine.ended(reason, now);
-        let again =
-            machine.outbox.rewind(self.bytes, self.slots, &machine.requests, machine.protocol);
-        let counter = &mut machine.counters.retransmissions;
-        *counter = counter.wrapping_add(again);
-        machine.inbound.disown(self.slots);
-        if mutation::is_on(Mutation::ForgetOnReconnect) {
-            machine.inbound.clear(self.slots);
-        }
-        machine.subscriptions.disconnected();
     }
 
     /// Makes room for `len` bytes of an answer or a request at the end of the outbox.

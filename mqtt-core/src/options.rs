@@ -17,6 +17,7 @@
 
 use crate::{
     codec::{Connect, Login, Protocol, Will},
+    machine::{GiveWay, Hooks},
     reconnect::Reconnect,
 };
 
@@ -30,6 +31,23 @@ pub enum Version {
     V311,
     /// 3.1.1 first; 3.1 once a broker refuses the version or closes without a CONNACK; what worked is remembered.
     Auto,
+}
+
+/// What becomes of a message that finds the queue full: the outbox, the window, or `Options::queue_messages`.
+///
+/// Only messages of QoS 0 that wait to be sent ever give way, and each that does is an `Event::Dropped`. With
+/// [`DropOldest`](Self::DropOldest) and [`LatestPerTopic`](Self::LatestPerTopic) messages of QoS 0 take a slot as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Queue {
+    /// The new one is refused with an error that says what is full.
+    #[default]
+    RefuseNew,
+    /// The oldest of QoS 0 give way to it, as many as it takes.
+    DropOldest,
+    /// For telemetry: one of QoS 0 that still waits gives way to any later one of the same topic, also while there is
+    /// room. Beyond that the new one is refused.
+    LatestPerTopic,
 }
 
 /// The settings of a client; the defaults are those of the field (clean session, keep alive 60 s, 3.1.1).
@@ -46,7 +64,7 @@ pub struct Options<'a> {
     pub(crate) login: Option<Login<'a>>,
     pub(crate) limits: Limits,
     pub(crate) reconnect: Reconnect,
-    pub(crate) journal: bool,
+    pub(crate) journal: Option<&'static Hooks>,
     pub(crate) record_delay: u32,
 }
 
@@ -61,6 +79,10 @@ pub(crate) struct Limits {
     pub(crate) renew_subscriptions: bool,
     pub(crate) ping_on_silence: bool,
     pub(crate) exactly_once_window: u16,
+    pub(crate) queue: Queue,
+    /// A pointer, so that whoever lets nothing give way does not link how.
+    pub(crate) give_way: Option<GiveWay>,
+    pub(crate) queue_messages: usize,
 }
 
 /// The largest packet that MQTT has: the longest remaining length and its five-byte header.
@@ -88,9 +110,12 @@ impl<'a> Options<'a> {
                 renew_subscriptions: true,
                 ping_on_silence: false,
                 exactly_once_window: 20,
+                queue: Queue::RefuseNew,
+                give_way: None,
+                queue_messages: usize::MAX,
             },
             reconnect: Reconnect::after(1_000),
-            journal: false,
+            journal: None,
             record_delay: 1_000,
         }
     }
@@ -166,6 +191,25 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// What gives way when a message finds the queue full; nothing by default.
+    pub const fn queue(mut self, queue: Queue) -> Self {
+        self.limits.queue = queue;
+        self.limits.give_way = match queue {
+            Queue::RefuseNew => None,
+            Queue::DropOldest | Queue::LatestPerTopic => {
+                Some(|core, publish| core.give_way(publish))
+            }
+        };
+        self
+    }
+
+    /// How many messages may wait or be unanswered at once, at every QoS, besides the limits that the outbox and the
+    /// slots set. No limit by default.
+    pub const fn queue_messages(mut self, messages: usize) -> Self {
+        self.limits.queue_messages = messages;
+        self
+    }
+
     /// The largest packet taken from the broker, in bytes, header included; a larger one ends the connection.
     /// Default: the largest that MQTT has, 268,435,460.
     pub const fn max_packet(mut self, bytes: u32) -> Self {
@@ -215,7 +259,7 @@ impl<'a> Options<'a> {
     /// survive; QoS 0 messages, and SUBSCRIBE and UNSUBSCRIBE under way, do not. It takes
     /// [`clean_session(false)`](Self::clean_session) for exactly-once delivery, as over a broken connection.
     pub const fn journal(mut self, on: bool) -> Self {
-        self.journal = on;
+        self.journal = if on { Some(&Hooks::ALL) } else { None };
         self
     }
 

@@ -42,7 +42,7 @@ impl Machine {
             counters,
         } = self;
         // Of the counters, only these two decide anything.
-        let ping_left = ping_end.wrapping_sub(counters.bytes_out);
+        let ping_left = ping_sent.map(|_| ping_end.wrapping_sub(counters.bytes_out));
         let connected = counters.connections != 0;
         (phase, disconnect_sent, why, timers, limits, reconnect, clean_session).hash(hasher);
         (ping_after, protocol, negotiating, can_negotiate, leave, has_session).hash(hasher);

@@ -32,9 +32,21 @@ const NOW: u8 = 64;
 const LATER: u8 = 128;
 // The others are those of a record: what it has to hold.
 
+/// What only a client with a journal calls: pointers, so that one without does not link it.
+#[derive(Debug, Hash)]
+pub(crate) struct Hooks {
+    pub(super) record: for<'a> fn(Core<'a>) -> Record<'a>,
+    note: for<'a> fn(&mut Core<'a>, Fate, PacketId),
+}
+
+impl Hooks {
+    pub(crate) const ALL: Self =
+        Self { record: |core| core.record(), note: |core, fate, id| core.write_note(fate, id) };
+}
+
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Journal {
-    pub(super) on: bool,
+    hooks: Option<&'static Hooks>,
     /// The records restored tell of a connection, so packets may have been sent.
     connected: bool,
     /// No request was made yet and no connection asked for.
@@ -50,9 +62,9 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) const fn new(on: bool, delay: u32) -> Self {
+    pub(super) const fn new(hooks: Option<&'static Hooks>, delay: u32) -> Self {
         Self {
-            on,
+            hooks,
             connected: false,
             unused: true,
             pending: 0,
@@ -61,6 +73,11 @@ impl Journal {
             mark: 0,
             delay,
         }
+    }
+
+    /// Whether there is one.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.hooks.is_some()
     }
 
     pub(super) const fn is_pending(&self) -> bool {
@@ -73,28 +90,28 @@ impl Journal {
 
     /// A record is due before anything is sent.
     pub(super) const fn need(&mut self) {
-        if self.on {
+        if self.hooks.is_some() {
             self.pending |= NOW;
         }
     }
 
     /// A record is due after a while.
     pub(super) const fn need_later(&mut self) {
-        if self.on {
+        if self.hooks.is_some() {
             self.pending |= LATER;
         }
     }
 
     /// The session began anew: the next record states all of it.
     pub(super) const fn need_snapshot(&mut self) {
-        if self.on {
+        if self.hooks.is_some() {
             self.pending |= NOW | SNAPSHOT | SUBSCRIPTIONS;
         }
     }
 
     /// The kept subscriptions have changed.
     pub(super) const fn need_subscriptions(&mut self) {
-        if self.on {
+        if self.hooks.is_some() {
             self.pending |= LATER | SUBSCRIPTIONS;
         }
     }
@@ -103,15 +120,18 @@ impl Journal {
 impl<'a> Core<'a> {
     /// Bytes that a note takes.
     pub(super) const fn note_len(&self) -> usize {
-        if self.machine.journal.on { NOTE_LEN } else { 0 }
+        if self.machine.journal.is_kept() { NOTE_LEN } else { 0 }
     }
 
     /// Writes a note; where nothing is to be lost by it, for later.
     pub(super) fn note(&mut self, fate: Fate, id: PacketId) {
-        let machine = &mut *self.machine;
-        if !machine.journal.on {
-            return;
+        if let Some(hooks) = self.machine.journal.hooks {
+            (hooks.note)(self, fate, id);
         }
+    }
+
+    fn write_note(&mut self, fate: Fate, id: PacketId) {
+        let machine = &mut *self.machine;
         if fate == Fate::Done {
             machine.journal.need_later()
         } else {
@@ -120,19 +140,19 @@ impl<'a> Core<'a> {
         machine.outbox.note(self.bytes, Note { fate, id });
     }
 
-    /// Whether a record is due now; sets the time for one that can wait.
-    pub(super) fn record_is_due(&mut self, now: Instant) -> bool {
+    /// How to make the record that is due now; sets the time for one that can wait.
+    pub(super) fn record_is_due(&mut self, now: Instant) -> Option<&'static Hooks> {
         let machine = &mut *self.machine;
         let what = machine.journal.pending | machine.journal.given;
         if what & NOW == 0 && what != 0 && !machine.timers.is_set(Timer::Record) {
             let delay = u64::from(machine.journal.delay);
             machine.timers.set(Timer::Record, now.plus_millis(delay));
         }
-        what & NOW != 0
+        machine.journal.hooks.filter(|_| what & NOW != 0)
     }
 
     /// The record that is due.
-    pub(super) fn record(self) -> Record<'a> {
+    fn record(self) -> Record<'a> {
         let Self { machine, bytes, slots, .. } = self;
         let journal = &mut machine.journal;
         // Where the last one was not confirmed, this one holds all of that as well.
@@ -173,7 +193,7 @@ impl<'a> Core<'a> {
 
     /// Rebuilds what `record` tells.
     pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), RestoreError> {
-        if !self.machine.journal.on {
+        if !self.machine.journal.is_kept() {
             return Err(RestoreError::NoJournal);
         }
         if !self.machine.journal.unused {

@@ -6,16 +6,15 @@
 use super::{Core, Phase};
 use crate::{
     codec::{
-        self, ConnAck, Granted, Header, PacketId, PacketType, Protocol, Publish, PublishHead, QoS,
-        SubAck, ack,
+        self, ConnAck, Header, PacketId, PacketType, Protocol, Publish, PublishHead, QoS, SubAck,
+        ack,
     },
     error::{Fatal, Reason, Violation},
     event::{Delivery, Event, Message, MessageStart, SessionStatus},
-    mutation::{self, Mutation},
     session::{
-        Report, Requests, filter_count,
+        Report,
         journal::Fate,
-        qos::{self, Answer, Arrival, Awaits, Progress},
+        qos::{self, Answer, Arrival},
     },
     time::Instant,
     timers::Timer,
@@ -24,7 +23,7 @@ use crate::{
 const PUBACK: u8 = 0x40;
 const PUBREC: u8 = 0x50;
 pub(super) const PUBREL: u8 = 0x62;
-const PUBCOMP: u8 = 0x70;
+pub(super) const PUBCOMP: u8 = 0x70;
 pub(super) const ANSWER_LEN: usize = 4;
 
 /// A PUBLISH that is being taken in pieces.
@@ -37,7 +36,7 @@ pub(super) struct Stream {
 }
 
 /// The event of a packet that was taken, if it has one. Where [`Core::full`] is set, it was not taken.
-type Taken<'i> = Result<Option<Event<'i>>, Fatal>;
+pub(super) type Taken<'i> = Result<Option<Event<'i>>, Fatal>;
 
 impl Core<'_> {
     /// The next event; `None` where `input` holds no further whole packet, or no room is left for an answer.
@@ -99,6 +98,7 @@ impl Core<'_> {
         machine.requests.report(self.slots).map(|report| match report {
             Report::Sent(handle) => Event::Published(handle),
             Report::Lost(handle) => Event::Lost(handle),
+            Report::Dropped(handle) => Event::Dropped(handle),
         })
     }
 
@@ -143,7 +143,7 @@ impl Core<'_> {
     }
 
     /// What would have been taken has no room, or is not there yet.
-    fn not_now<'i>(&mut self) -> Taken<'i> {
+    pub(super) fn not_now<'i>(&mut self) -> Taken<'i> {
         self.full = true;
         Ok(None)
     }
@@ -331,126 +331,6 @@ impl Core<'_> {
             }
             self.acknowledge_to_broker(qos, id);
             self.machine.inbound.settle(self.slots);
-        }
-    }
-
-    /// PUBACK, PUBREC, PUBCOMP.
-    fn acknowledged<'i>(&mut self, answer: Answer, id: PacketId) -> Taken<'i> {
-        let machine = &mut *self.machine;
-        if answer == Answer::PubComp && machine.purged() {
-            return Ok(None);
-        }
-        // A 3.1 broker may get, and answer, a retry that the first answer crossed.
-        let lenient = machine.protocol == Protocol::V31;
-        let found = match machine.requests.find(self.slots, id) {
-            Some(found) if machine.outbox.was_sent(found.place) => found,
-            Some(_) | None if lenient => return Ok(None),
-            Some(_) | None => return Err(Violation::UnknownPacketId.into()),
-        };
-        match found.awaits.answered(answer) {
-            Progress::Done => {
-                machine.outbox.release(self.bytes, found.place);
-                machine.requests.end(self.slots, found.index);
-                let roomy = self.make_room(self.note_len());
-                debug_assert!(roomy, "a note is shorter than any packet");
-                self.note(Fate::Done, id);
-                Ok(Some(Event::Published(found.handle)))
-            }
-            Progress::Release => {
-                if mutation::is_on(Mutation::PublishAfterRelease) {
-                    self.release_without_discarding(id, found.index, found.place);
-                    return Ok(None);
-                }
-                // The PUBREL takes less than the PUBLISH that it replaces, so there is room.
-                machine.outbox.release(self.bytes, found.place);
-                let roomy = self.make_room(ANSWER_LEN + self.note_len());
-                debug_assert!(roomy, "a PUBREL and a note are no longer than any PUBLISH");
-                self.note(Fate::Released, id);
-                let start = self.machine.outbox.append(ANSWER_LEN, true);
-                self.write_answer(start, PUBREL, id);
-                Requests::advance(self.slots, found.index, Awaits::PubComp, start as u32);
-                if mutation::is_on(Mutation::PubrelOrderSwapped) {
-                    self.swap_with_pubrel_before(start);
-                }
-                Ok(None)
-            }
-            Progress::Wrong if lenient => Ok(None),
-            Progress::Wrong => Err(Violation::WrongAck.into()),
-        }
-    }
-
-    /// PUBREL.
-    fn released<'i>(&mut self, id: PacketId) -> Taken<'i> {
-        if !self.make_room(ANSWER_LEN + self.note_len()) {
-            return self.not_now();
-        }
-        if self.machine.inbound.has_seen(self.slots, id) {
-            self.machine.inbound.forget(self.slots, id);
-            self.note(Fate::Forgotten, id);
-        }
-        // [MQTT-4.3.3-2]: PUBCOMP also to an id that is unknown.
-        self.answer(PUBCOMP, id);
-        Ok(None)
-    }
-
-    /// SUBACK.
-    fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Taken<'i> {
-        let machine = &mut *self.machine;
-        if machine.subscriptions.is_answer(id, granted.len())? {
-            machine.journal.need_later();
-            return Ok(Some(Event::Renewed { granted }));
-        }
-        let found = match machine.requests.find(self.slots, id) {
-            Some(found) if machine.outbox.was_sent(found.place) => found,
-            Some(_) | None => return Err(Violation::UnknownSubscribeId.into()),
-        };
-        if found.awaits.answered(Answer::SubAck) != Progress::Done {
-            return Err(Violation::WrongAck.into());
-        }
-        // [MQTT-3.8.4-5]
-        if filter_count(self.bytes, found.place as usize) != granted.len() {
-            return Err(Violation::SubAckCount.into());
-        }
-        if machine.limits.renew_subscriptions {
-            machine.subscriptions.granted(
-                &mut machine.outbox,
-                &machine.requests,
-                self.bytes,
-                self.slots,
-                found.place,
-                granted,
-            );
-            machine.journal.need_subscriptions();
-        } else {
-            machine.outbox.release(self.bytes, found.place);
-        }
-        machine.requests.end(self.slots, found.index);
-        Ok(Some(Event::Subscribed { handle: found.handle, granted }))
-    }
-
-    /// UNSUBACK.
-    fn unsubscribed<'i>(&mut self, id: PacketId) -> Taken<'i> {
-        let machine = &mut *self.machine;
-        let found = match machine.requests.find(self.slots, id) {
-            Some(found) if machine.outbox.was_sent(found.place) => found,
-            Some(_) | None => return Err(Violation::UnknownSubscribeId.into()),
-        };
-        if found.awaits.answered(Answer::UnsubAck) != Progress::Done {
-            return Err(Violation::WrongAck.into());
-        }
-        machine.subscriptions.unsubscribed(&mut machine.outbox, self.bytes, found.place);
-        machine.journal.need_subscriptions();
-        machine.outbox.release(self.bytes, found.place);
-        machine.requests.end(self.slots, found.index);
-        Ok(Some(Event::Unsubscribed(found.handle)))
-    }
-
-    /// PINGRESP.
-    fn pong(&mut self, now: Instant) {
-        let machine = &mut *self.machine;
-        machine.timers.clear(Timer::PingResponse);
-        if let Some(sent) = machine.ping_sent.take() {
-            machine.counters.ping_round_trip = Some(now.millis_since(sent) as u32);
         }
     }
 

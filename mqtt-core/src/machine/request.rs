@@ -22,10 +22,24 @@ type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, Encod
 
 impl Core<'_> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
+        let awaits = Awaits::of_publish(publish.qos);
+        let give_way = self.machine.limits.give_way;
+        if let Some(give_way) = give_way {
+            give_way(self, publish);
+        }
+        self.check_queue()?;
+        let queued = give_way.is_some() && awaits.is_none();
+        if queued && self.machine.requests.next_id(self.slots).is_none() {
+            let in_flight = self.machine.requests.in_flight();
+            return Err(RequestError::WindowFull { in_flight });
+        }
         // [MQTT-3.3.1-1], [MQTT-3.3.1-2]: DUP only when it is sent again.
-        self.request(Awaits::of_publish(publish.qos), &|id, space| {
-            Publish { dup: false, id, ..*publish }.encode(space)
-        })
+        let handle = self
+            .request(awaits, &|id, space| Publish { dup: false, id, ..*publish }.encode(space))?;
+        if queued {
+            self.machine.requests.enter_queue(self.slots);
+        }
+        Ok(handle)
     }
 
     pub(crate) fn subscribe(
@@ -112,8 +126,7 @@ impl Core<'_> {
     }
 
     pub(crate) fn acknowledge(&mut self, delivery: Delivery) -> Result<(), RequestError> {
-        let noted = self.machine.journal.on;
-        if noted && !self.make_room(NOTE_LEN) {
+        if self.machine.journal.is_kept() && !self.make_room(NOTE_LEN) {
             let free = self.machine.outbox.free(self.bytes);
             return Err(RequestError::OutboxFull { needed: NOTE_LEN, free });
         }

@@ -11,6 +11,7 @@ pub(crate) mod journal;
 mod outbox;
 mod preamble;
 pub(crate) mod qos;
+mod queue;
 mod subscriptions;
 
 pub(crate) use inbound::Inbound;
@@ -20,6 +21,8 @@ pub(crate) use preamble::Preamble;
 pub use subscriptions::Subscription;
 pub(crate) use subscriptions::{SPARE as SUBSCRIPTIONS_SPARE, Subscriptions, filter_count};
 
+use core::hash::{Hash, Hasher};
+
 use crate::{
     codec::PacketId,
     event::Handle,
@@ -27,6 +30,7 @@ use crate::{
 };
 use inbound::Owed;
 use qos::Awaits;
+use queue::Queued;
 
 /// The last id of a request; the one above is that of renewed subscriptions, see [`subscriptions`].
 pub(crate) const LAST_ID: u16 = u16::MAX - 1;
@@ -41,14 +45,16 @@ enum State {
     InFlight(Awaits),
     /// Its session went before it was done; the event is still to be given.
     Lost,
+    /// A publish of QoS 0 that may give way to another one, see [`queue`]: waits, or was sent and is to be reported.
+    Queued,
 }
 
 /// Storage of one request in flight, one incoming message that the application has not acknowledged, and one id of
 /// an incoming QoS 2 message. 16 bytes; made by [`Slot::EMPTY`] or `Default`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     generation: u32,
-    /// In flight: where the packet is in the outbox. Free: the next free slot.
+    /// In flight: where the packet is in the outbox. Free, queued: the next such slot.
     place: u32,
     id: u16,
     state: State,
@@ -73,6 +79,15 @@ impl Slot {
     };
 }
 
+/// What decides about anything: a free slot's generation does not.
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let generation = if self.state == State::Free { 0 } else { self.generation };
+        (generation, self.place, self.id, self.state, self.owed, self.owed_id, self.seen)
+            .hash(hasher);
+    }
+}
+
 impl Default for Slot {
     fn default() -> Self {
         Self::EMPTY
@@ -94,8 +109,11 @@ pub(crate) struct Requests {
     fixed: bool,
     lost: u32,
     generation: u32,
-    /// QoS 0 publishes accepted, sent, and reported as sent: they hold no slot, their number is their handle.
+    /// QoS 0 publishes accepted, sent, and reported as sent: their number is their handle. Those that gave way are in
+    /// none of these.
     unacknowledged: Tally,
+    /// Those that hold a slot.
+    queued: Queued,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -130,6 +148,7 @@ impl Requests {
             lost: 0,
             generation: 0,
             unacknowledged: Tally::default(),
+            queued: Queued::EMPTY,
         }
     }
 
@@ -313,7 +332,8 @@ impl Requests {
     /// A QoS 0 publish was accepted.
     pub(crate) fn begin_unacknowledged(&mut self) -> Handle {
         self.unacknowledged.accepted = self.unacknowledged.accepted.wrapping_add(1);
-        Handle::new(0, self.unacknowledged.accepted)
+        self.queued.number = self.queued.number.wrapping_add(1);
+        Handle::new(0, self.queued.number)
     }
 
     /// A QoS 0 publish has been handed to the transport whole.
@@ -327,14 +347,20 @@ impl Requests {
     }
 
     pub(crate) fn has_reports(&self) -> bool {
-        self.lost != 0 || self.unacknowledged.sent != self.unacknowledged.reported
+        self.lost != 0
+            || !self.queued.dropped.is_empty()
+            || self.unacknowledged.sent != self.unacknowledged.reported
     }
 
     /// The next request that ended without an answer from the broker.
     pub(crate) fn report(&mut self, slots: &mut [Slot]) -> Option<Report> {
         if self.unacknowledged.sent != self.unacknowledged.reported {
             self.unacknowledged.reported = self.unacknowledged.reported.wrapping_add(1);
-            return Some(Report::Sent(Handle::new(0, self.unacknowledged.reported)));
+            let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.reported);
+            return Some(Report::Sent(Handle::new(0, number)));
+        }
+        if let Some(number) = self.queued.dropped.next() {
+            return Some(Report::Dropped(Handle::new(0, number)));
         }
         if self.lost == 0 {
             return None;
@@ -371,6 +397,8 @@ pub(crate) enum Report {
     Sent(Handle),
     /// It went with its session.
     Lost(Handle),
+    /// QoS 0: it gave way to another one.
+    Dropped(Handle),
 }
 
 #[cfg(test)]

@@ -21,22 +21,21 @@
 //! With a journal, what the next record has to say and no packet says lies in front of the arena's end as notes (see
 //! [`journal`](super::journal)), and `recorded` splits the packets that the journal has from those that it still needs.
 
-use super::{
-    Requests, Slot,
-    journal::{NOTE_LEN, Note},
-};
-use crate::codec::{Header, Protocol};
+mod bytes;
+mod frames;
+mod recording;
+mod walks;
+
+use super::{Requests, Slot};
+use crate::codec::Protocol;
+pub(super) use bytes::{copy, move_bytes, put_u16, u16_at};
+use bytes::{rotate_right, set_first};
+use frames::{DUP, HOLE, Keep, PUBLISH, PUBREL, QOS, id_at, is_dead, keep};
+pub(super) use frames::{Frame, frame_at};
+pub(super) use walks::Packets;
 
 /// Bytes that only answers, pings and PUBRELs may take: eight acknowledgements.
 pub(crate) const ANSWER_ROOM: usize = 32;
-
-const HOLE: u8 = 0;
-const PUBLISH: u8 = 3;
-const PUBREL: u8 = 6;
-const SUBSCRIBE: u8 = 8;
-const UNSUBSCRIBE: u8 = 10;
-const DUP: u8 = 0b1000;
-const QOS: u8 = 0b0110;
 
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Outbox {
@@ -66,118 +65,6 @@ pub(crate) struct Outbox {
 /// Beyond every packet.
 const NO_JOURNAL: usize = usize::MAX;
 
-/// What a packet in the arena is, as far as keeping it goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    /// Dead.
-    Hole,
-    /// Until sent, and not beyond this connection: acknowledgements, pings.
-    Answer,
-    /// Until sent: a PUBLISH of QoS 0.
-    UntilSent,
-    /// Until released.
-    UntilAnswered,
-}
-
-const fn keep(first: u8) -> Keep {
-    match first >> 4 {
-        HOLE => Keep::Hole,
-        PUBLISH if first & QOS == 0 => Keep::UntilSent,
-        PUBLISH | PUBREL | SUBSCRIBE | UNSUBSCRIBE => Keep::UntilAnswered,
-        _ => Keep::Answer,
-    }
-}
-
-/// Whether a packet is of no more use; `sent`: handed to the transport whole.
-fn is_dead(frame: Frame, sent: bool) -> bool {
-    match keep(frame.first) {
-        Keep::Hole => true,
-        Keep::Answer | Keep::UntilSent => sent,
-        Keep::UntilAnswered => false,
-    }
-}
-
-/// First byte, header length and whole length of the packet at `at`.
-#[derive(Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) first: u8,
-    pub(super) header: usize,
-    pub(super) len: usize,
-}
-
-pub(super) fn frame_at(bytes: &[u8], at: usize) -> Option<Frame> {
-    let header = Header::decode(bytes.get(at..)?).ok()??;
-    Some(Frame { first: header.first(), header: header.header_len(), len: header.frame_len() })
-}
-
-/// The packet id of the packet at `at`; 0 where it has none.
-fn id_at(bytes: &[u8], at: usize, frame: Frame) -> u16 {
-    let mut id_at = at + frame.header;
-    if frame.first >> 4 == PUBLISH {
-        id_at += 2 + usize::from(u16_at(bytes, id_at));
-    }
-    u16_at(bytes, id_at)
-}
-
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        Some(pair) => u16::from_be_bytes(*pair),
-        None => 0,
-    }
-}
-
-pub(super) fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
-    if let Some(pair) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
-        *pair = value.to_be_bytes();
-    }
-}
-
-/// Writes `part` at `at`; what does not fit is left out.
-pub(super) fn copy(bytes: &mut [u8], at: usize, part: &[u8]) {
-    for (space, byte) in bytes.iter_mut().skip(at).zip(part) {
-        *space = *byte;
-    }
-}
-
-/// Moves `len` bytes down from `from` to `to`; nothing where they do not fit.
-///
-/// In steps that do not overlap, so that no `memmove` is linked for it.
-pub(super) fn move_bytes(bytes: &mut [u8], from: usize, to: usize, len: usize) {
-    let Some(step) = from.checked_sub(to).filter(|step| *step != 0) else { return };
-    let end = from.saturating_add(len);
-    let mut at = from;
-    while at < end {
-        let Some((down, here)) = bytes.split_at_mut_checked(at) else { return };
-        let target = down.get_mut(at - step..).unwrap_or_default();
-        for (space, byte) in target.iter_mut().zip(here.iter()).take(end - at) {
-            *space = *byte;
-        }
-        at += step;
-    }
-}
-
-/// `<[u8]>::rotate_right` in a tenth of its code.
-fn rotate_right(bytes: &mut [u8], by: usize) {
-    reverse(bytes);
-    if let Some((first, second)) = bytes.split_at_mut_checked(by) {
-        reverse(first);
-        reverse(second);
-    }
-}
-
-fn reverse(mut bytes: &mut [u8]) {
-    while let [first, middle @ .., last] = bytes {
-        core::mem::swap(first, last);
-        bytes = middle;
-    }
-}
-
-fn set_first(bytes: &mut [u8], at: usize, first: u8) {
-    if let Some(byte) = bytes.get_mut(at) {
-        *byte = first;
-    }
-}
-
 impl Outbox {
     /// An empty arena above the first `base` bytes.
     pub(crate) const fn new(base: usize) -> Self {
@@ -195,12 +82,6 @@ impl Outbox {
             recorded: NO_JOURNAL,
             recording: NO_JOURNAL,
         }
-    }
-
-    /// Keeps account of what a journal needs, from now on.
-    pub(crate) fn keep_journal(&mut self) {
-        self.recorded = self.base;
-        self.recording = self.base;
     }
 
     /// End of what is not notes.
@@ -281,13 +162,6 @@ impl Outbox {
         self.tail - self.cursor
     }
 
-    /// Writes `note` in front of the others; the caller has made room.
-    pub(crate) fn note(&mut self, bytes: &mut [u8], note: Note) {
-        self.notes += NOTE_LEN;
-        let at = self.end(bytes);
-        copy(bytes, at, &note.encode());
-    }
-
     /// The bytes that mean something.
     pub(crate) fn in_use<'b>(&self, bytes: &'b [u8]) -> [&'b [u8]; 3] {
         [
@@ -295,67 +169,6 @@ impl Outbox {
             bytes.get(self.head..self.tail).unwrap_or_default(),
             self.notes(bytes),
         ]
-    }
-
-    /// The notes, newest first.
-    pub(super) fn notes<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        bytes.get(self.end(bytes)..).unwrap_or_default()
-    }
-
-    /// A record is given that holds every packet and note.
-    pub(crate) fn give_record(&mut self) -> usize {
-        self.recording = self.tail;
-        self.notes
-    }
-
-    /// The record that was given is durable, and with it the oldest `notes` bytes of notes.
-    pub(crate) fn recorded(&mut self, bytes: &mut [u8], notes: usize) {
-        self.recorded = self.recording;
-        let from = self.end(bytes);
-        // Those that came since move to the end.
-        if let Some(region) = bytes.get_mut(from..) {
-            rotate_right(region, notes.min(self.notes));
-        }
-        self.notes = self.notes.saturating_sub(notes);
-    }
-
-    /// All packets are there that the journal has; none was sent in this life, and no hole may be.
-    pub(crate) fn restored(&mut self, bytes: &mut [u8], slots: &mut [Slot], requests: &Requests) {
-        self.squeeze(bytes, slots, requests);
-        self.recorded = self.tail;
-        self.recording = self.tail;
-    }
-
-    /// Nobody knows whether the packets were sent: should they have been, the next time is not the first
-    /// [MQTT-3.3.1-1].
-    pub(crate) fn suspect_sent(&self, bytes: &mut [u8]) {
-        let mut at = self.head;
-        while at < self.tail {
-            let Some(frame) = frame_at(bytes, at) else { break };
-            if frame.first >> 4 == PUBLISH {
-                set_first(bytes, at, frame.first | DUP);
-            }
-            at += frame.len;
-        }
-    }
-
-    /// Bytes of the packet at `place`.
-    pub(crate) fn len_at(&self, bytes: &[u8], place: u32) -> usize {
-        frame_at(bytes, place as usize).map_or(0, |frame| frame.len)
-    }
-
-    /// Drops every packet.
-    pub(crate) fn clear(&mut self) {
-        self.live = 0;
-        self.waiting = 0;
-        self.passing = 0;
-        self.restart();
-    }
-
-    /// The packets that a record has to hold: those from the first unrecorded one on, or all.
-    pub(super) fn packets<'b>(&self, bytes: &'b [u8], all: bool) -> Packets<'b> {
-        let at = if all { self.head } else { self.recorded.max(self.head) };
-        Packets { bytes: bytes.get(..self.tail).unwrap_or_default(), at }
     }
 
     /// The bytes ready for the transport.
@@ -476,28 +289,6 @@ impl Outbox {
         Some(frame)
     }
 
-    /// Puts `kept` between `start` and the packets, where the room for it has been seen to.
-    pub(super) fn replace_kept(
-        &mut self,
-        bytes: &mut [u8],
-        slots: &mut [Slot],
-        requests: &Requests,
-        start: usize,
-        kept: &[u8],
-    ) {
-        self.base = start;
-        self.squeeze(bytes, slots, requests);
-        let end = self.tail + kept.len();
-        copy(bytes, self.tail, kept);
-        rotate_right(bytes.get_mut(start..end).unwrap_or_default(), kept.len());
-        self.base += kept.len();
-        for position in [&mut self.head, &mut self.boundary, &mut self.cursor, &mut self.tail] {
-            *position += kept.len();
-        }
-        self.relocate(bytes, slots, requests);
-        self.clamp_recorded();
-    }
-
     /// Moves what is alive down to the base.
     fn squeeze(&mut self, bytes: &mut [u8], slots: &mut [Slot], requests: &Requests) {
         let (mut at, end) = (self.head, self.tail);
@@ -524,20 +315,6 @@ impl Outbox {
         self.cursor = self.boundary + into;
         self.tail = to;
         self.relocate(bytes, slots, requests);
-    }
-
-    /// Where `position` will be after [`Outbox::squeeze`].
-    fn squeezed(&self, bytes: &[u8], position: usize) -> usize {
-        let mut at = self.head;
-        let mut to = self.base;
-        while at < position.min(self.tail) {
-            let Some(frame) = frame_at(bytes, at) else { break };
-            if !is_dead(frame, at < self.boundary) {
-                to += frame.len;
-            }
-            at += frame.len;
-        }
-        to
     }
 
     /// Tells the slots where their packets are.
@@ -633,43 +410,6 @@ impl Outbox {
             at += frame.len;
         }
         self.squeeze(bytes, slots, requests);
-    }
-}
-
-/// The packets of the arena that wait for an answer, from a position on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Packets<'b> {
-    bytes: &'b [u8],
-    at: usize,
-}
-
-/// One of [`Packets`].
-#[derive(Clone, Copy)]
-pub(super) struct Kept<'b> {
-    pub(super) id: u16,
-    pub(super) is_pubrel: bool,
-    /// Its bytes where it is a PUBLISH.
-    pub(super) publish: Option<&'b [u8]>,
-}
-
-impl<'b> Iterator for Packets<'b> {
-    type Item = Kept<'b>;
-
-    fn next(&mut self) -> Option<Kept<'b>> {
-        loop {
-            let at = self.at;
-            let frame = frame_at(self.bytes, at)?;
-            self.at += frame.len;
-            if keep(frame.first) == Keep::UntilAnswered {
-                let kind = frame.first >> 4;
-                let packet = self.bytes.get(at..self.at)?;
-                return Some(Kept {
-                    id: id_at(self.bytes, at, frame),
-                    is_pubrel: kind == PUBREL,
-                    publish: (kind == PUBLISH).then_some(packet),
-                });
-            }
-        }
     }
 }
 

@@ -17,6 +17,7 @@ mod keep_alive;
 mod large;
 mod manual;
 mod publishing;
+mod queue;
 mod receiving;
 mod resending;
 mod script;

@@ -231,6 +231,7 @@ pub(crate) fn tell(event: &Event<'_>) -> String {
         }
         Event::Unsubscribed(handle) => format!("unsubscribed {}", id(handle.packet_id())),
         Event::Lost(handle) => format!("lost {}", id(handle.packet_id())),
+        Event::Dropped(handle) => format!("dropped {}", id(handle.packet_id())),
         Event::Renewed { granted } => format!("renewed {:?}", granted.as_bytes()),
         Event::Up { session, protocol } => format!("up {session:?} {protocol:?}"),
         Event::Down(reason) => format!("down: {reason}"),

@@ -61,6 +61,7 @@ impl Located {
             Event::Published(handle) => (Event::Published(handle), NOWHERE, NOWHERE),
             Event::Unsubscribed(handle) => (Event::Unsubscribed(handle), NOWHERE, NOWHERE),
             Event::Lost(handle) => (Event::Lost(handle), NOWHERE, NOWHERE),
+            Event::Dropped(handle) => (Event::Dropped(handle), NOWHERE, NOWHERE),
         };
         Self { event, first, second }
     }
@@ -91,7 +92,8 @@ impl Located {
             | Event::MessageEnd { .. }
             | Event::Published(_)
             | Event::Unsubscribed(_)
-            | Event::Lost(_)) => event,
+            | Event::Lost(_)
+            | Event::Dropped(_)) => event,
         }
     }
 }
