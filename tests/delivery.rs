@@ -164,7 +164,7 @@ fn a_burst_of_qos_2_messages_beyond_the_slots_arrives_once_each_and_in_order_in_
     let broker = Mosquitto::start();
     let options = Options::new("device").clean_session(false).reconnect(AGAIN_AT_ONCE);
     let sizes = Sizes::new(&options).window(16);
-    let mut device = Device::sized(broker.address(), sizes.clone());
+    let mut device = Device::sized(broker.address(), sizes);
     device.subscribe("n", QoS::ExactlyOnce);
     takes_a_burst(&broker, &mut device, 120);
 }

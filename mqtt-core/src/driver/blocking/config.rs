@@ -2,14 +2,15 @@
 
 use std::{
     boxed::Box,
+    fmt,
     string::ToString,
     sync::{Arc, Condvar, Mutex},
     time::{self, Duration},
     vec,
 };
 
-use super::{Client, Connector, Error, Events, Shared, State, link::Tcp};
-use crate::{client::BoxedClient, framer::Framer, options::Options};
+use super::{Client, Connector, Error, Events, Shared, State, journal::Keeper, link::Tcp};
+use crate::{client::BoxedClient, driver::journal::Journal, framer::Framer, options::Options};
 
 /// Options and sizes of a blocking client. The defaults suit a program on a host: an outbox of 256 KiB, 1,024
 /// requests in flight, a read buffer of 64 KiB.
@@ -23,19 +24,26 @@ use crate::{client::BoxedClient, framer::Framer, options::Options};
 /// # let _ = (client, events);
 /// # Ok::<(), mqtt_core::driver::blocking::Error>(())
 /// ```
-#[derive(Clone, Debug)]
 #[must_use]
 pub struct Config<'a> {
     options: Options<'a>,
     outbox: usize,
     window: usize,
     buffer: usize,
+    keeper: Option<Box<dyn Keeper>>,
+}
+
+impl fmt::Debug for Config<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Config<'a> {
     /// The default sizes.
     pub fn new(options: &Options<'a>) -> Self {
-        Self { options: options.clone(), outbox: 256 << 10, window: 1024, buffer: 64 << 10 }
+        let (outbox, window, buffer) = (256 << 10, 1024, 64 << 10);
+        Self { options: options.clone(), outbox, window, buffer, keeper: None }
     }
 
     /// Bytes for what waits for the broker or for its answer. The largest message has to fit in.
@@ -57,32 +65,72 @@ impl<'a> Config<'a> {
         self
     }
 
+    /// Keeps the session in `journal`, and begins with what it holds; sets `Options::journal`.
+    ///
+    /// A request returns when `journal` has it (while the broker is connected or not), so a message is safe from power
+    /// cuts from then on. That takes the time of an `append`, during which other threads wait for their turn: each
+    /// record is one of all that was accepted before it, in that order. `journal` must not call the client.
+    ///
+    /// Should it fail, the client stops: nothing is sent that is not recorded, [`Events::next`] ends, and
+    /// [`Events::last_error`] is [`Error::Journal`]. What was accepted is kept in RAM, and goes into the next record
+    /// when [`Client::reconnect`] has it try again; [`Events::next`] goes on then.
+    ///
+    /// The first connection need not wait for the broker: see [`start`](Self::start).
+    pub fn journal<J>(mut self, journal: J) -> Self
+    where
+        J: Journal + Send + 'static,
+        J::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+    {
+        self.keeper = Some(Box::new(journal));
+        self
+    }
+
     /// Connects over TCP to the first of `brokers` (`host:port` each) and waits until it accepts. After a broken
     /// connection the others follow in turn.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], or why the first connection could not be made.
-    pub fn connect(mut self, brokers: &[&str]) -> Result<(Client, Events), Error> {
+    /// As [`start`](Self::start), or why the first connection could not be made.
+    pub fn connect(self, brokers: &[&str]) -> Result<(Client, Events), Error> {
+        let (client, mut events) = self.start(brokers)?;
+        events.await_up()?;
+        Ok((client, events))
+    }
+
+    /// As [`connect`](Self::connect), but waits for nobody: it connects in [`Events::next`], and whatever is accepted
+    /// until a broker is there waits for it. For devices that start offline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], [`Error::NoJournal`], [`Error::Journal`], [`Error::Restore`].
+    pub fn start(mut self, brokers: &[&str]) -> Result<(Client, Events), Error> {
         let count = u8::try_from(brokers.len()).unwrap_or(u8::MAX);
         self.options.reconnect = self.options.reconnect.endpoints(count);
         let brokers = brokers.iter().map(ToString::to_string).collect();
-        let (client, mut events) = self.over(Tcp { brokers })?;
-        events.await_up()?;
-        Ok((client, events))
+        self.over(Tcp { brokers })
     }
 
     /// A client over transports that `connector` opens. It connects in the first call of [`Events::next`].
     ///
     /// # Errors
     ///
-    /// [`Error::Config`].
+    /// As [`start`](Self::start).
     pub fn over(self, connector: impl Connector + 'static) -> Result<(Client, Events), Error> {
-        let options = self.options.receive_capacity(self.buffer);
+        let mut options = self.options.receive_capacity(self.buffer);
+        if options.journal && self.keeper.is_none() {
+            return Err(Error::NoJournal);
+        }
+        options.journal = self.keeper.is_some();
         let timeout = Duration::from_millis(u64::from(options.limits.connect_timeout));
-        let client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
+        let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
+        let mut keeper = self.keeper;
+        if let Some(keeper) = &mut keeper {
+            keeper.replay(&mut client)?;
+        }
+        let mut state = State::new(client, keeper);
+        state.compact();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { client, writer: None, reading: false, congested: None }),
+            state: Mutex::new(state),
             changed: Condvar::new(),
             start: time::Instant::now(),
         });

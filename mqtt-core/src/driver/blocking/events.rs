@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Reason,
-    event::{Action, ConnectionState, Event},
+    event::{ConnectionState, Event},
     framer::Framer,
     time::Instant,
 };
@@ -77,8 +77,8 @@ impl Events {
         }
     }
 
-    /// The next event; waits for it. `None` once the client is stopped: after `disconnect`, or after the connection
-    /// ended with `Reconnect::never`.
+    /// The next event; waits for it. `None` once the client is stopped: after `disconnect`, after the connection ended
+    /// with `Reconnect::never`, or while the journal fails.
     #[expect(
         clippy::should_implement_trait,
         reason = "an event borrows the buffer, no iterator can"
@@ -98,7 +98,8 @@ impl Events {
         }
     }
 
-    /// Why the transport failed last, in the words of the operating system; `None` once another one is open.
+    /// Why the transport failed last, in the words of the operating system, or the journal, in its own; `None` once
+    /// another transport is open.
     #[must_use]
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
@@ -120,13 +121,13 @@ impl Events {
                     if falls_back && !std::mem::replace(&mut tried_both, true) {
                         continue;
                     }
-                    return Err(match self.last_error.take() {
-                        Some(error @ Error::Io { .. }) => error,
-                        _ => Error::NotConnected(reason),
-                    });
+                    return Err(self.last_error.take().unwrap_or(Error::NotConnected(reason)));
                 }
                 Some(_) => {}
-                None => return Err(Error::NotConnected(Reason::Requested)),
+                None => {
+                    let stopped = Error::NotConnected(Reason::Requested);
+                    return Err(self.last_error.take().unwrap_or(stopped));
+                }
             }
         }
     }
@@ -141,6 +142,9 @@ impl Events {
         loop {
             let now = shared.now();
             let mut state = shared.lock();
+            if state.halted {
+                self.halt(&mut state, now);
+            }
             let all = self.buffer.input();
             let mut input = all;
             // A broken rule is said by `poll` as well, and by the event that follows.
@@ -177,23 +181,31 @@ impl Events {
                 self.read(state, wait.min(left).min(LONGEST_READ));
                 continue;
             }
-            if state.client.state() == ConnectionState::Stopped {
+            if state.halted {
                 return Outcome::Ended;
             }
-            match state.client.poll(now) {
-                Action::Connect { endpoint } => {
-                    drop(state);
-                    self.open(endpoint);
+            if state.client.state() == ConnectionState::Stopped {
+                state.settle(now);
+                if state.halted {
+                    self.halt(&mut state, now);
                 }
-                Action::Wait(_) if give_up => return Outcome::TimedOut,
-                Action::Wait(deadline) => {
+                return Outcome::Ended;
+            }
+            let flushed = state.flush(now);
+            if let Some(endpoint) = state.connect.take() {
+                drop(state);
+                self.open(endpoint);
+                continue;
+            }
+            match flushed {
+                Flushed::Until(_) if give_up => return Outcome::TimedOut,
+                Flushed::Until(deadline) => {
                     let wait = pause(deadline, now).min(left);
                     let waited = shared.changed.wait_timeout(state, wait);
                     drop(waited.unwrap_or_else(PoisonError::into_inner));
                 }
-                Action::Persist(_) => state.client.persisted(),
                 // There is no transport to write to or to close.
-                Action::Transmit(_) | Action::Close(_) => state.client.closed(now),
+                Flushed::Congested | Flushed::Close => state.client.closed(now),
             }
         }
     }
@@ -219,6 +231,16 @@ impl Events {
                 self.last_error = Some(Error::Io { broker, error });
                 state.client.closed(now);
             }
+        }
+    }
+
+    /// The journal failed: ends the connection, so that nothing more comes in.
+    fn halt(&mut self, state: &mut State, now: Instant) {
+        if self.reader.is_some() {
+            self.close(state, now);
+        }
+        if let Some(error) = state.failure.take() {
+            self.last_error = Some(error);
         }
     }
 

@@ -65,6 +65,19 @@ impl Client {
         self.request(|state| state.client.publish(publish))
     }
 
+    /// Publishes a message made beforehand, and sets the mark: both are kept in the same record.
+    ///
+    /// With [`Config::journal`], where messages come from a source that can be read again: the mark is the position
+    /// behind this one. After a restart the application goes on from [`marked`](Self::marked), and none is lost or
+    /// published twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`]; the mark is what it was.
+    pub fn send_and_mark(&self, publish: &Publish<'_>, mark: u64) -> Result<Handle, RequestError> {
+        self.request(|state| publish_and_mark(state, publish, Some(mark)))
+    }
+
     /// Asks for the messages that match `filter`.
     ///
     /// # Errors
@@ -110,6 +123,39 @@ impl Client {
         self.request(|state| state.client.acknowledge(delivery))
     }
 
+    /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the mark: both are kept in the same record.
+    ///
+    /// With [`Config::journal`], where messages are stored: the mark is the length of the store with this one in it.
+    /// After a restart the application cuts its store to [`marked`](Self::marked); a message behind that was not
+    /// acknowledged and comes again, so each of QoS 2 is in the store once.
+    ///
+    /// It takes manual acknowledgement: a message that is acknowledged by itself may be in a record, by any thread's
+    /// doing, before the application has stored it and set the mark.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::acknowledge`]; the mark is what it was.
+    pub fn acknowledge_and_mark(&self, delivery: Delivery, mark: u64) -> Result<(), RequestError> {
+        self.request(|state| {
+            state.client.acknowledge(delivery)?;
+            state.client.mark(mark);
+            Ok(())
+        })
+    }
+
+    /// Sets the mark, a number of the application's that [`Config::journal`] keeps.
+    pub fn mark(&self, mark: u64) {
+        let _set = self.request(|state| {
+            state.client.mark(mark);
+            Ok(())
+        });
+    }
+
+    /// The mark as last set or, after a restart, as kept; 0 at first.
+    pub fn marked(&self) -> u64 {
+        self.shared.lock().client.marked()
+    }
+
     /// Sends what was accepted, then a DISCONNECT, and stays offline: [`Events::next`] ends. The will is not
     /// published.
     pub fn disconnect(&self) {
@@ -119,15 +165,21 @@ impl Client {
         });
     }
 
-    /// Connects again after [`Client::disconnect`], or ahead of the back-off.
+    /// Connects again after [`Client::disconnect`], or ahead of the back-off; after the journal failed, tries that
+    /// again as well.
     pub fn reconnect(&self) {
-        self.shared.lock().client.connect();
+        let mut state = self.shared.lock();
+        state.halted = false;
+        state.failure = None;
+        state.client.connect();
+        drop(state);
         self.shared.changed.notify_all();
     }
 
     /// Where the connection stands.
     pub fn state(&self) -> ConnectionState {
-        self.shared.lock().client.state()
+        let state = self.shared.lock();
+        if state.halted { ConnectionState::Stopped } else { state.client.state() }
     }
 
     /// The protocol version in use; with `Version::Auto`, the one to be tried next or the one that worked.
@@ -157,10 +209,33 @@ impl Client {
         publish: &Publish<'_>,
         timeout: Duration,
     ) -> Result<Handle, RequestError> {
+        self.publish_within(publish, None, timeout)
+    }
+
+    /// [`Client::send_and_mark`], waiting for room as [`Client::send_within`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_within`]; the mark is what it was.
+    pub fn send_and_mark_within(
+        &self,
+        publish: &Publish<'_>,
+        mark: u64,
+        timeout: Duration,
+    ) -> Result<Handle, RequestError> {
+        self.publish_within(publish, Some(mark), timeout)
+    }
+
+    fn publish_within(
+        &self,
+        publish: &Publish<'_>,
+        mark: Option<u64>,
+        timeout: Duration,
+    ) -> Result<Handle, RequestError> {
         let start = Instant::now();
         let mut state = self.shared.lock();
         loop {
-            let full = match state.client.publish(publish) {
+            let full = match publish_and_mark(&mut state, publish, mark) {
                 Ok(handle) => {
                     self.flush(state);
                     return Ok(handle);
@@ -191,12 +266,27 @@ impl Client {
         Ok(made)
     }
 
-    /// Writes what is ready; with nobody else to go on writing, all of it.
+    /// Records what has to be, and writes what is ready; with nobody else to go on writing, all of it.
     fn flush(&self, mut state: MutexGuard<'_, State>) {
+        if state.writer.is_none() && state.keeper.is_none() {
+            return;
+        }
         while matches!(state.flush(self.shared.now()), Flushed::Congested) && state.reading {
             // Also lets the receiving thread have the lock.
             let waited = self.shared.changed.wait_timeout(state, CONGESTED);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+fn publish_and_mark(
+    state: &mut State,
+    publish: &Publish<'_>,
+    mark: Option<u64>,
+) -> Result<Handle, RequestError> {
+    let handle = state.client.publish(publish)?;
+    if let Some(mark) = mark {
+        state.client.mark(mark);
+    }
+    Ok(handle)
 }

@@ -1,5 +1,16 @@
 //! A journal in a file: records survive a power cut, or the end of the process.
 //!
+//! ```no_run
+//! use mqtt_core::{Options, QoS, driver::{blocking::Config, journal::file::FileJournal}};
+//!
+//! let options = Options::new("meter-7").clean_session(false);
+//! let journal = FileJournal::open("/var/lib/meter/session.journal")?;
+//! let (client, events) = Config::new(&options).journal(journal).start(&["broker:1883"])?;
+//! client.publish("meter/7", b"81.2", QoS::ExactlyOnce, false)?; // in the file, though nobody is connected yet
+//! # let _ = events;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Beside the file lie two more, `….lock`, which keeps a second process out and stays for good, and, for moments,
 //! `….new`. A snapshot is written to that one, made durable, and renamed; only then are the old records gone.
 //!

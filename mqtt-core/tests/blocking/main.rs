@@ -2,88 +2,25 @@
 
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "tests fail by panicking")]
 
+mod journal;
+mod peer;
+
 use std::{
-    io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
+    io,
+    net::TcpStream,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use mqtt_core::{
-    ConnectionState, Event, Fatal, Options, Publish, QoS, Reason, Reconnect, Refusal, RequestError,
-    SessionStatus,
-    codec::{Decoded, Packet},
-    driver::blocking::{Client, Config, Connector, Error, Events, Link},
+    ConnectionState, Event, Fatal, Publish, QoS, Reason, Reconnect, Refusal, RequestError,
+    codec::Packet,
+    driver::blocking::{Client, Config, Connector, Error, Link},
     topic,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
-
-/// The broker's end of one connection.
-struct Peer {
-    stream: TcpStream,
-    held: Vec<u8>,
-}
-
-impl Peer {
-    fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, held: Vec::new() }
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
-    }
-
-    /// Reads the next packet, and gives what `look` sees in it.
-    fn hear<T>(&mut self, look: impl FnOnce(&Packet<'_>) -> T) -> T {
-        loop {
-            let protocol = mqtt_core::Protocol::V311;
-            if let Decoded::Packet { packet, len } = Packet::decode(&self.held, protocol).unwrap() {
-                let seen = look(&packet);
-                self.held.drain(..len);
-                return seen;
-            }
-            let mut buffer = [0; 4096];
-            let count = self.stream.read(&mut buffer).unwrap();
-            assert_ne!(count, 0, "the client closed");
-            self.held.extend(buffer.iter().take(count));
-        }
-    }
-
-    fn expect(&mut self, packet: &str) {
-        let seen = self.hear(|packet| format!("{packet:?}"));
-        assert!(seen.starts_with(packet), "{packet} was expected, {seen} came");
-    }
-}
-
-fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    (listener, address)
-}
-
-/// A connected client, and the broker's end.
-fn connected(options: &Options<'_>) -> (Client, Events, Peer) {
-    let (listener, address) = listen();
-    let peer = thread::spawn(move || {
-        let mut peer = Peer::accept(&listener);
-        peer.expect("Connect");
-        peer.send(ACCEPTED);
-        peer
-    });
-    let (client, mut events) = Client::connect(&address, options).unwrap();
-    assert!(matches!(events.next(), Some(Event::Up { session: SessionStatus::New, .. })));
-    (client, events, peer.join().unwrap())
-}
-
-fn options() -> Options<'static> {
-    Options::new("me").keep_alive(0).reconnect(Reconnect::never())
-}
+use peer::{ACCEPTED, PATIENCE, Peer, connected, listen, options};
 
 #[test]
 fn a_message_and_its_outcome_are_events() {

@@ -1,0 +1,63 @@
+//! The journal of a blocking client: any [`Journal`], behind one type, with its futures waited for.
+
+use std::{
+    boxed::Box,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use super::Error;
+use crate::{
+    client::BoxedClient,
+    driver::journal::{Journal, ReplayError, replay},
+    session::Record,
+};
+
+/// A [`Journal`] whose type is forgotten.
+pub(super) trait Keeper: Send {
+    fn replay(&mut self, client: &mut BoxedClient) -> Result<(), Error>;
+    fn append(&mut self, record: &Record<'_>) -> Result<(), Error>;
+    fn is_long(&self) -> bool;
+}
+
+impl<J> Keeper for J
+where
+    J: Journal + Send,
+    J::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+{
+    fn replay(&mut self, client: &mut BoxedClient) -> Result<(), Error> {
+        block_on(replay(self, client)).map_err(|error| match error {
+            ReplayError::Medium(error) => Error::Journal(error.into()),
+            ReplayError::Record { number, error } => Error::Restore { number, error },
+        })
+    }
+
+    fn append(&mut self, record: &Record<'_>) -> Result<(), Error> {
+        block_on(Journal::append(self, record)).map_err(|error| Error::Journal(error.into()))
+    }
+
+    fn is_long(&self) -> bool {
+        Journal::is_long(self)
+    }
+}
+
+/// Waits for `future`; the thread sleeps until it is woken.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The broker's end of a connection, played byte by byte.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use mqtt_core::{
+    Event, Options, Reconnect, SessionStatus,
+    codec::{Decoded, Packet},
+    driver::blocking::{Client, Events},
+};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
+
+/// The broker's end of one connection.
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    held: Vec<u8>,
+}
+
+impl Peer {
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, held: Vec::new() }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Reads the next packet, and gives what `look` sees in it.
+    pub(crate) fn hear<T>(&mut self, look: impl FnOnce(&Packet<'_>) -> T) -> T {
+        loop {
+            let protocol = mqtt_core::Protocol::V311;
+            if let Decoded::Packet { packet, len } = Packet::decode(&self.held, protocol).unwrap() {
+                let seen = look(&packet);
+                self.held.drain(..len);
+                return seen;
+            }
+            let mut buffer = [0; 4096];
+            let count = self.stream.read(&mut buffer).unwrap();
+            assert_ne!(count, 0, "the client closed");
+            self.held.extend(buffer.iter().take(count));
+        }
+    }
+
+    pub(crate) fn expect(&mut self, packet: &str) {
+        let seen = self.hear(|packet| format!("{packet:?}"));
+        assert!(seen.starts_with(packet), "{packet} was expected, {seen} came");
+    }
+}
+
+pub(crate) fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+/// A connected client, and the broker's end.
+pub(crate) fn connected(options: &Options<'_>) -> (Client, Events, Peer) {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer
+    });
+    let (client, mut events) = Client::connect(&address, options).unwrap();
+    assert!(matches!(events.next(), Some(Event::Up { session: SessionStatus::New, .. })));
+    (client, events, peer.join().unwrap())
+}
+
+pub(crate) fn options() -> Options<'static> {
+    Options::new("me").keep_alive(0).reconnect(Reconnect::never())
+}
