@@ -75,6 +75,8 @@ pub(crate) struct Machine {
     leave: bool,
     /// The broker should have a session for this client.
     has_session: bool,
+    /// It may have begun a new one and said so in a CONNACK that was lost, or that no record tells of.
+    doubt: bool,
     /// Attempts since a connection was last stable.
     failures: u16,
     endpoint_turn: u16,
@@ -152,6 +154,7 @@ impl Machine {
             can_negotiate,
             leave: false,
             has_session: false,
+            doubt: false,
             failures: 0,
             endpoint_turn: 0,
             ping_sent: None,
@@ -348,6 +351,9 @@ impl<'a> Core<'a> {
     fn ping(&mut self, timer: Timer, now: Instant) {
         self.machine.arm(timer, now);
         if self.machine.purge.is_on() {
+            if self.machine.purge.ping() && self.machine.ping_sent.is_none() {
+                self.machine.ping_sent = Some(now);
+            }
             return;
         }
         let waiting = !self.machine.ready(self.bytes).is_empty();

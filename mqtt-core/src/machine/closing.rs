@@ -23,13 +23,21 @@ impl Machine {
     }
 
     pub(super) fn close(&mut self, reason: Reason) {
+        self.doubt_session();
         self.phase = Phase::Closing;
         self.why = reason;
         self.timers.clear_all();
     }
 
+    /// A CONNECT that was not answered may have begun a new session.
+    fn doubt_session(&mut self) {
+        let asked = self.phase == Phase::Handshake && self.preamble.is_sent();
+        self.doubt |= asked && self.has_session;
+    }
+
     /// The connection is over, whoever ended it.
     fn ended(&mut self, reason: Reason, now: Instant) {
+        self.doubt_session();
         if self.down.is_none() {
             self.down = Some(reason);
             self.connecting_first = self.connecting.is_some();

@@ -23,6 +23,7 @@ impl Machine {
             can_negotiate,
             leave,
             has_session,
+            doubt,
             failures,
             endpoint_turn,
             ping_sent,
@@ -46,7 +47,8 @@ impl Machine {
         let connected = counters.connections != 0;
         (phase, disconnect_sent, why, timers, limits, reconnect, clean_session).hash(hasher);
         (ping_after, protocol, negotiating, can_negotiate, leave, has_session).hash(hasher);
-        (failures, endpoint_turn, ping_sent, ping_left, connected, connect_sent).hash(hasher);
+        (doubt, failures, endpoint_turn, ping_sent, ping_left, connected, connect_sent)
+            .hash(hasher);
         (preamble, subscriptions, outbox, requests, inbound, journal, stream).hash(hasher);
         (purge, down, connecting, connecting_first, outbox.in_use(bytes), slots).hash(hasher);
     }

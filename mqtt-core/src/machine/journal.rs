@@ -112,7 +112,7 @@ impl Journal {
     /// The kept subscriptions have changed.
     pub(super) const fn need_subscriptions(&mut self) {
         if self.hooks.is_some() {
-            self.pending |= LATER | SUBSCRIPTIONS;
+            self.pending |= NOW | SUBSCRIPTIONS;
         }
     }
 }
@@ -214,6 +214,7 @@ impl<'a> Core<'a> {
         let machine = &mut *self.machine;
         machine.requests.relist(self.slots);
         machine.has_session = parsed.flags & SESSION != 0;
+        machine.doubt = machine.has_session;
         machine.requests.fix_ids(parsed.flags & FOUND != 0);
         machine.purge.cancel();
         if parsed.flags & PURGE_DUE != 0 {

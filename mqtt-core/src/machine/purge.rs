@@ -12,7 +12,7 @@
 //! rule; after [`ATTEMPTS`] connections without one PUBCOMP the purge is given up.
 
 use super::{
-    Machine, Phase,
+    Machine, PINGREQ, Phase,
     receive::{ANSWER_LEN, PUBREL},
 };
 use crate::{error::Reason, time::Instant, timers::Timer};
@@ -25,10 +25,11 @@ pub(super) struct Purge {
     /// The first id whose PUBCOMP has not come; 0: there is nothing to purge.
     first: u16,
     last: u16,
-    /// The id whose PUBREL is being sent, and its bytes.
+    /// The id whose PUBREL is being sent, or would be next.
     sending: u16,
+    /// The packet that is being sent, and what is left of it.
     packet: [u8; ANSWER_LEN],
-    sent: u8,
+    left: u8,
     attempts: u8,
     /// Packets were passed over.
     passed_over: bool,
@@ -60,32 +61,51 @@ impl Purge {
             self.attempts += 1;
             self.passed_over = false;
             self.sending = self.first;
-            self.load();
+            self.load_pubrel();
         }
     }
 
-    fn load(&mut self) {
-        let [high, low] = self.sending.to_be_bytes();
-        self.packet = [PUBREL, 2, high, low];
-        self.sent = 0;
+    fn load_pubrel(&mut self) {
+        if self.sending <= self.last {
+            let [high, low] = self.sending.to_be_bytes();
+            self.load([PUBREL, 2, high, low], ANSWER_LEN);
+        }
+    }
+
+    /// The last `len` bytes of `packet` are to be sent.
+    fn load(&mut self, packet: [u8; ANSWER_LEN], len: usize) {
+        self.packet = packet;
+        self.left = len as u8;
     }
 
     /// What is ready for the transport, once a connection is there.
     pub(super) fn ready(&self) -> &[u8] {
-        let rest = self.packet.get(usize::from(self.sent)..).unwrap_or_default();
-        if self.sending > self.last { &[] } else { rest }
+        let left = usize::from(self.left).min(ANSWER_LEN);
+        self.packet.get(ANSWER_LEN - left..).unwrap_or_default()
+    }
+
+    /// A PINGREQ is due; whether it goes out: a PUBREL that is being sent is as good.
+    pub(super) fn ping(&mut self) -> bool {
+        let [first, second] = PINGREQ;
+        let idle = self.left == 0;
+        if idle {
+            self.load([0, 0, first, second], PINGREQ.len());
+        }
+        idle
     }
 
     /// The transport has taken `count` bytes; whether that completed a packet.
     pub(super) fn transmitted(&mut self, count: usize) -> bool {
-        let sent = usize::from(self.sent).saturating_add(count);
-        self.sent = sent.min(ANSWER_LEN) as u8;
-        let whole = sent >= ANSWER_LEN;
-        if whole {
-            self.sending = self.sending.saturating_add(1);
-            self.load();
+        self.left = self.left.saturating_sub(count.min(ANSWER_LEN) as u8);
+        if self.left != 0 {
+            return false;
         }
-        whole
+        let [first, ..] = self.packet;
+        if first == PUBREL {
+            self.sending = self.sending.saturating_add(1);
+            self.load_pubrel();
+        }
+        true
     }
 
     /// A packet found no room.

@@ -32,6 +32,7 @@ pub(super) struct Stream {
     left: usize,
     qos: QoS,
     id: Option<PacketId>,
+    dup: bool,
     deliver: bool,
 }
 
@@ -231,7 +232,11 @@ impl Core<'_> {
             machine.found(self.slots.len());
         }
         machine.purge.begin();
-        if session != SessionStatus::Resumed || !told || machine.subscriptions.is_due() {
+        let doubt = core::mem::take(&mut machine.doubt) || !told;
+        if doubt && session == SessionStatus::Resumed {
+            machine.inbound.doubt();
+        }
+        if session != SessionStatus::Resumed || doubt || machine.subscriptions.is_due() {
             machine.subscriptions.renew(&machine.outbox, self.bytes);
         }
         machine.has_session = !machine.clean_session;
@@ -255,7 +260,7 @@ impl Core<'_> {
         let Publish { topic, payload, qos, retain, dup, id } = Publish::decode(first, body)?;
         let mut delivery = None;
         if let Some(id) = id {
-            let Some(arrival) = self.admit(qos, id)? else { return self.not_now() };
+            let Some(arrival) = self.admit(qos, id, dup)? else { return self.not_now() };
             delivery = self.accept(qos, id, arrival);
             if !arrival.deliver {
                 return Ok(None);
@@ -264,15 +269,28 @@ impl Core<'_> {
         Ok(Some(Event::Message(Message { topic, payload, qos, retain, dup, delivery })))
     }
 
+    /// Whether the message `id` was taken before.
+    fn is_repeated(&mut self, id: PacketId, dup: bool) -> bool {
+        let inbound = &mut self.machine.inbound;
+        let repeated = inbound.is_repeated(self.slots, id, dup);
+        if repeated {
+            inbound.confirm();
+        }
+        repeated
+    }
+
     /// Whether the message `id` can be taken now, and how; `None` where there is no room.
-    fn admit(&mut self, qos: QoS, id: PacketId) -> Result<Option<Arrival>, Fatal> {
-        let seen = qos == QoS::ExactlyOnce && self.machine.inbound.has_seen(self.slots, id);
+    fn admit(&mut self, qos: QoS, id: PacketId, dup: bool) -> Result<Option<Arrival>, Fatal> {
+        let seen = qos == QoS::ExactlyOnce && self.is_repeated(id, dup);
         let arrival = qos::arrived(qos, seen);
         if arrival.remember && !self.machine.inbound.has_room(self.slots) {
             if self.machine.purge.is_on() {
                 return Ok(None);
             }
-            return Err(Fatal::InboundFull { slots: self.slots.len() });
+            if !self.machine.inbound.clear_stale(self.slots) {
+                return Err(Fatal::InboundFull { slots: self.slots.len() });
+            }
+            self.machine.journal.need_snapshot();
         }
         let room = if self.machine.limits.manual_acknowledge {
             self.machine.inbound.can_owe(self.slots)
@@ -360,10 +378,15 @@ impl Core<'_> {
         };
         let mut deliver = true;
         if let (QoS::ExactlyOnce, Some(id)) = (head.qos, head.id) {
-            deliver = !self.machine.inbound.has_seen(self.slots, id);
+            deliver = !self.is_repeated(id, head.dup);
         }
-        self.machine.stream =
-            Some(Stream { left: head.payload_len, qos: head.qos, id: head.id, deliver });
+        self.machine.stream = Some(Stream {
+            left: head.payload_len,
+            qos: head.qos,
+            id: head.id,
+            dup: head.dup,
+            deliver,
+        });
         *input = body.get(head.head_len..).unwrap_or_default();
         if !deliver {
             return Ok(None);
@@ -396,10 +419,10 @@ impl Core<'_> {
             self.machine.timers.postpone(Timer::PingResponse, now.plus_millis(patience));
             return Ok(deliver.then_some(Event::MessageChunk(piece)));
         }
-        let Stream { qos, id, deliver, .. } = *stream;
+        let Stream { qos, id, dup, deliver, .. } = *stream;
         let mut delivery = None;
         if let Some(id) = id {
-            let Some(arrival) = self.admit(qos, id)? else {
+            let Some(arrival) = self.admit(qos, id, dup)? else {
                 if self.machine.purge.is_on() {
                     // Void, as the connection will end before long.
                     self.machine.purge.pass_over();

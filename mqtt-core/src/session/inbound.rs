@@ -33,12 +33,43 @@ pub(crate) struct Inbound {
     owed: u32,
     /// The number of the ring's first entry.
     sequence: u32,
+    /// Ids of the table may be of a session that the broker has lost: a message without DUP is new, for one that is sent
+    /// again has it [MQTT-3.3.1-1].
+    doubtful: bool,
+    /// The broker has named an id of the table on this connection.
+    current: bool,
 }
 
 impl Inbound {
     /// Whether `id` was taken and its PUBREL has not come yet.
     pub(crate) fn has_seen(&self, slots: &[Slot], id: PacketId) -> bool {
         self.seen != 0 && find(slots, id.get()).is_some()
+    }
+
+    /// Whether a message under `id` was taken before.
+    pub(crate) fn is_repeated(&self, slots: &[Slot], id: PacketId, dup: bool) -> bool {
+        self.has_seen(slots, id) && (dup || !self.doubtful)
+    }
+
+    /// The broker has named an id of the table.
+    pub(crate) const fn confirm(&mut self) {
+        self.current = true;
+    }
+
+    /// Nobody can tell whether the broker's session is still the one of the table.
+    pub(crate) const fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// A broker that keeps a session begins by sending again what it has under way. Where it named none of these ids and
+    /// goes on to others, they are of a session that is lost; clears them then.
+    pub(crate) fn clear_stale(&mut self, slots: &mut [Slot]) -> bool {
+        let stale = self.doubtful && !self.current && self.owed == 0;
+        if stale {
+            self.clear(slots);
+            self.doubtful = true;
+        }
+        stale
     }
 
     /// The id in the table at `slot`, one of `slots`, unless the application has still to acknowledge it.
@@ -60,6 +91,10 @@ impl Inbound {
 
     /// Keeps `id` until its PUBREL; the caller has asked [`Inbound::has_room`].
     pub(crate) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
+        self.current = true;
+        if self.has_seen(slots, id) {
+            return;
+        }
         let count = slots.len();
         let mut at = home(id.get(), count);
         for _ in 0..count {
@@ -79,6 +114,7 @@ impl Inbound {
             return;
         }
         let Some(mut hole) = find(slots, id.get()) else { return };
+        self.current = true;
         self.seen -= 1;
         let count = slots.len();
         let mut at = hole;
@@ -173,11 +209,13 @@ impl Inbound {
             }
             self.settle(slots);
         }
+        self.current = false;
     }
 
     /// The session is lost: every id is new.
     pub(crate) fn clear(&mut self, slots: &mut [Slot]) {
         self.disown(slots);
+        self.doubtful = false;
         for slot in slots.iter_mut() {
             slot.seen = 0;
         }

@@ -281,6 +281,9 @@ impl Requests {
     }
 
     fn append_free(&mut self, slots: &mut [Slot], index: usize) {
+        if let Some(slot) = slots.get_mut(index) {
+            slot.place = NIL;
+        }
         if self.first_free == NIL {
             self.first_free = index as u32;
         } else if let Some(last) = slots.get_mut(self.last_free as usize) {

@@ -190,3 +190,16 @@ fn that_ids_are_to_be_released_survives_a_power_cut() {
     third.hear(ACCEPTED_SESSION_PRESENT);
     assert_eq!(third.sent()[1..], ["PUBLISH t 1 q2 1 dup"]);
 }
+
+/// [MQTT-3.1.2-23]
+#[test]
+fn a_ping_goes_out_while_the_answers_take_long() {
+    let mut script = found(&options().keep_alive(2));
+    script.sent();
+    script.later(1_500);
+    script.run();
+    assert_eq!(script.sent(), ["PINGREQ"]);
+    script.hear(&[0xD0, 0]);
+    answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
+}

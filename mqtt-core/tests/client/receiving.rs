@@ -1,6 +1,6 @@
 //! Messages that come in, acknowledged by the client itself.
 
-use mqtt_core::{Fatal, Options, Publish, QoS, topic};
+use mqtt_core::{Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic};
 
 use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, Script, ack};
 
@@ -203,4 +203,44 @@ fn several_packets_in_one_read_are_several_events() {
     }
     script.hear(&all);
     assert_eq!(script.sent(), ["PUBACK 1", "PUBREC 2"]);
+}
+
+/// 3.1 does not tell that a session is lost, so ids of a former one may be left; they are not used again with DUP.
+#[test]
+fn in_3_1_a_message_without_dup_is_new_whatever_id_it_has() {
+    let mut script = Script::up(&Options::new("c").clean_session(false).version(Version::V31));
+    let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
+    let message = |dup| Packet::Publish(Publish { id: PacketId::new(3), dup, ..publish });
+    script.hear_packet(message(false));
+    assert_eq!(script.told(), ["message t m q2"]);
+    script.reconnect(ACCEPTED);
+    script.told();
+    script.hear_packet(message(true));
+    assert!(script.told().is_empty());
+    script.hear_packet(message(false));
+    assert_eq!(script.told(), ["message t m q2"]);
+    assert_eq!(script.sent(), ["PUBREC 3", "PUBREC 3"]);
+}
+
+/// They would end every connection with `InboundFull`.
+#[test]
+fn in_3_1_ids_of_a_former_session_do_not_fill_the_table_for_ever() {
+    let options = Options::new("c").clean_session(false).version(Version::V31);
+    let mut script = Script::sized(&options, 1024, 2);
+    script.accept(ACCEPTED);
+    let message = |id| {
+        let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
+        Packet::Publish(Publish { id: PacketId::new(id), ..publish })
+    };
+    script.hear_packet(message(1));
+    script.hear_packet(message(2));
+    // The broker loses its session and counts on.
+    script.reconnect(ACCEPTED);
+    script.told();
+    script.hear_packet(message(3));
+    assert_eq!((script.told(), script.fatal()), (vec!["message t m q2".to_owned()], None));
+    // These are of this connection.
+    script.hear_packet(message(4));
+    script.hear_packet(message(5));
+    assert_eq!(script.fatal(), Some(Fatal::InboundFull { slots: 2 }));
 }

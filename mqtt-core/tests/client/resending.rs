@@ -210,3 +210,16 @@ fn answers_to_what_was_sent_again_end_it() {
     assert_eq!(script.told(), ["published 1", "published 2"]);
     assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
+
+/// Nobody can tell whether the broker began a new session: its CONNACK was lost.
+#[test]
+fn after_a_connack_that_was_lost_subscriptions_are_made_again() {
+    let mut script = Script::up(&persistent());
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtLeastOnce)]).unwrap();
+    script.run();
+    script.hear(&[0x90, 3, 0, 1, 1]);
+    script.cut();
+    script.later(1_000_000);
+    script.run();
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["SUBSCRIBE 65535 a:1"]);
+}
