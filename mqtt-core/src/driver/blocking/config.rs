@@ -116,11 +116,10 @@ impl<'a> Config<'a> {
     ///
     /// As [`start`](Self::start).
     pub fn over(self, connector: impl Connector + 'static) -> Result<(Client, Events), Error> {
-        let mut options = self.options.receive_capacity(self.buffer);
-        if options.journal && self.keeper.is_none() {
+        if self.options.journal.is_some() && self.keeper.is_none() {
             return Err(Error::NoJournal);
         }
-        options.journal = self.keeper.is_some();
+        let options = self.options.receive_capacity(self.buffer).journal(self.keeper.is_some());
         let timeout = Duration::from_millis(u64::from(options.limits.connect_timeout));
         let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
         let mut keeper = self.keeper;
