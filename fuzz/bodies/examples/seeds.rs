@@ -39,8 +39,11 @@ fn client_seeds() -> Seeds {
     let kept = settings(V311 | RENEW | AGAIN);
     let clean = settings(V311 | CLEAN | RENEW | ALIVE);
     let manual = settings(V311 | MANUAL | AGAIN);
+    let tight = [V311 | AGAIN, 8, 0xFF, 30, 2];
 
     const UP: &[u8] = &[14];
+    // The broker has a session of a former life.
+    const FORMER: &[u8] = &[13, 10, 4, 13];
     const HONEST: &[u8] = &[15];
     const DRIVE: &[u8] = &[13];
     const LOSE: &[u8] = &[4, 200];
@@ -54,6 +57,9 @@ fn client_seeds() -> Seeds {
     const RELEASE: &[u8] = &[24, 9, 2];
     const LARGE: &[u8] = &[24, 3, 3, 0x16, 200];
     const ACKNOWLEDGE: &[u8] = &[3, 0];
+    // The broker answers once; the application asks for so much that no room is left.
+    const ANSWER: &[u8] = &[10, 0];
+    const FILL: &[u8] = &[0, 0x81, 60];
 
     let each = [PUBLISH[0], PUBLISH[1], PUBLISH[2]].concat();
     let messages = [MESSAGE[0], MESSAGE[1], MESSAGE[2]].concat();
@@ -106,6 +112,130 @@ fn client_seeds() -> Seeds {
         ("unasked-answers", program(kept, &[UP, &[24, 7, 0], DRIVE, UP, &[24, 8, 0], DRIVE])),
         ("clock-goes-back", program(clean, &[UP, SECONDS_66, DRIVE, &[6, 63], DRIVE, HONEST])),
         ("end-of-time", program(clean, &[UP, &[6, 0, 3], &each, HONEST, LOSE, DRIVE])),
+        ("former-life", program(kept, &[&each, FORMER, HONEST, &each, HONEST, &each, HONEST])),
+        (
+            "former-life-31",
+            program(settings(V31 | AGAIN), &[&each, UP, &each, HONEST, LOSE, UP, HONEST, &each]),
+        ),
+        ("former-life-cut", program(kept, &[&each, FORMER, ANSWER, LOSE, UP, HONEST, &each])),
+        (
+            "former-life-sent-in-part",
+            program(kept, &[&each, DRIVE, &[10, 4], &[12, 6], LOSE, UP, HONEST, &each]),
+        ),
+        ("former-life-lost", program(kept, &[&each, FORMER, LOSE, DRIVE, &[10, 1], HONEST, &each])),
+        (
+            "former-life-of-a-client-without-qos-2",
+            program([V311 | AGAIN, 8, 0xFE, 100, 4], &[&each, FORMER, HONEST, &messages, HONEST]),
+        ),
+        (
+            "former-life-messages",
+            program(kept, &[FORMER, &messages, RELEASE, HONEST, MESSAGE[2], DRIVE, LOSE, UP]),
+        ),
+        (
+            "former-life-messages-manual",
+            program(
+                [V311 | MANUAL | AGAIN, 0x38, 0xFF, 100, 2],
+                &[
+                    &[FORMER, &messages, ACKNOWLEDGE, &messages, ACKNOWLEDGE, MESSAGE[2]].concat(),
+                    HONEST,
+                    UP,
+                    &messages,
+                    HONEST,
+                ],
+            ),
+        ),
+        (
+            "former-life-outbox-full",
+            program(
+                tight,
+                &[
+                    FILL,
+                    FORMER,
+                    &[MESSAGE[1]; 10].concat(),
+                    RELEASE,
+                    HONEST,
+                    UP,
+                    MESSAGE[1],
+                    HONEST,
+                ],
+            ),
+        ),
+        (
+            "former-life-inbound-full",
+            program(
+                tight,
+                &[FORMER, MESSAGE[2], &[24, 3, 5, 2, 1], &[24, 3, 3, 2, 1], HONEST, UP, HONEST],
+            ),
+        ),
+        (
+            "former-life-inbound-full-and-lost",
+            program(
+                tight,
+                &[FORMER, MESSAGE[2], &[24, 3, 5, 2, 1], &[24, 3, 3, 2, 1], LOSE, UP, HONEST],
+            ),
+        ),
+        (
+            "former-life-outbox-full-manual",
+            program(
+                [V311 | MANUAL | AGAIN, 8, 0xFF, 30, 1],
+                &[
+                    FILL,
+                    FORMER,
+                    &[MESSAGE[1], ACKNOWLEDGE, DRIVE].concat().repeat(10),
+                    RELEASE,
+                    HONEST,
+                    UP,
+                    HONEST,
+                ],
+            ),
+        ),
+        (
+            "former-life-in-pieces",
+            program(
+                tight,
+                &[
+                    &[FORMER, MESSAGE[2], &[24, 3, 5, 2, 1]].concat(),
+                    &[8, 3, 3, 0x16, 200, 11, 99, 11, 200],
+                    DRIVE,
+                    HONEST,
+                    UP,
+                    HONEST,
+                ],
+            ),
+        ),
+        (
+            "former-life-unanswered",
+            program(kept, &[&each, FORMER, &[5, 8, 0], DRIVE, &[6, 65], UP, HONEST]),
+        ),
+        (
+            "former-life-given-up",
+            program(kept, &[&each, FORMER, &[LOSE, UP].concat().repeat(6), HONEST, &each, HONEST]),
+        ),
+        (
+            "former-life-nearly-given-up",
+            program(
+                kept,
+                &[
+                    &[&each, FORMER, &[LOSE, UP].concat().repeat(4), ANSWER].concat(),
+                    &[LOSE, UP].concat().repeat(5),
+                    HONEST,
+                ],
+            ),
+        ),
+        ("former-life-disconnect", program(kept, &[&each, FORMER, LEAVE, DRIVE, HONEST, UP])),
+        (
+            "former-life-disconnect-passed-over",
+            program(
+                tight,
+                &[
+                    &[FORMER, MESSAGE[2], &[24, 3, 5, 2, 1], &[24, 3, 3, 2, 1]].concat(),
+                    LEAVE,
+                    HONEST,
+                    UP,
+                    HONEST,
+                ],
+            ),
+        ),
         ("no-window", program([V311, 8, 0xFF, 100, 0], &[UP])),
     ]
 }

@@ -7,17 +7,17 @@
 mod careless;
 mod input;
 mod link;
+mod packets;
+mod purge;
+mod requests;
 mod session;
 mod settings;
 
-use mqtt_core::{
-    Action, Client, ConnectionState, Event, Fatal, Filter, Handle, Instant, Publish, QoS, Reason,
-    RequestError, Slot, Topic,
-};
+use mqtt_core::{Action, Client, ConnectionState, Event, Fatal, Instant, QoS, Reason, Slot};
 
 use input::Input;
 use link::{Link, Transport};
-use session::{Asked, Session};
+use session::Session;
 use settings::{PING_TIMEOUT, Settings};
 
 const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
@@ -69,7 +69,7 @@ impl Run {
             last_sent: 0,
             unsent: false,
             closing: false,
-            link: Link::new(settings.clean, settings.manual),
+            link: Link::new(&settings),
             session: Session::default(),
             settings,
         })
@@ -82,7 +82,7 @@ impl Run {
             2 => self.unsubscribe(input),
             3 => self.acknowledge(input),
             4 => match input.byte() {
-                0..=31 => self.client.disconnect(),
+                0..=31 => self.disconnect(),
                 32..=127 => self.client.connect(),
                 128..=191 => self.connected(),
                 192.. => self.closed(),
@@ -141,90 +141,22 @@ impl Run {
             self.session.keeps(kept.map(|kept| (kept.filter.as_str(), kept.qos)));
         }
         self.link.check_counters(self.client.counters());
+        self.measure();
     }
 
-    fn publish(&mut self, input: &mut Input<'_>) {
-        let (flags, len) = (input.byte(), usize::from(input.byte()));
-        let topic = topic(flags >> 3);
-        let len = if flags & 0x80 == 0 { len % 24 } else { len };
-        let (qos, retain) = (qos(flags), flags & 4 != 0);
-        let payload: Vec<u8> = (self.session.accepted()..).map(|at| at as u8).take(len).collect();
-        let name = Topic::new(topic).expect("a name");
-        let asked = Asked::Publish { topic, payload: payload.clone(), qos, retain };
-        let publish = Publish::new(name, &payload).qos(qos).retain(retain);
-        self.request(asked, |client| client.publish(&publish));
+    fn measure(&mut self) {
+        self.link.measure(self.client.outbox_free());
     }
 
-    fn subscribe(&mut self, input: &mut Input<'_>) {
-        let count = usize::from(input.byte() % 4);
-        let filters: Vec<(&str, QoS)> =
-            input.take(count).iter().map(|byte| (filter(*byte), qos(byte >> 6))).collect();
-        let typed: Vec<(Filter<'_>, QoS)> = filters
-            .iter()
-            .map(|(text, qos)| (Filter::new(text).expect("a filter"), *qos))
-            .collect();
-        self.request(Asked::Subscribe(filters.clone()), |client| client.subscribe(&typed));
+    /// What the client says is next.
+    fn next(&mut self) -> Action<'_> {
+        self.link.answer_settled();
+        self.client.poll(Instant::from_millis(self.now))
     }
 
-    fn unsubscribe(&mut self, input: &mut Input<'_>) {
-        let count = usize::from(input.byte() % 4);
-        let filters: Vec<&str> = input.take(count).iter().map(|byte| filter(*byte)).collect();
-        let typed: Vec<Filter<'_>> =
-            filters.iter().map(|text| Filter::new(text).expect("a filter")).collect();
-        self.request(Asked::Unsubscribe(filters.clone()), |client| client.unsubscribe(&typed));
-    }
-
-    /// A request: on an error nothing has changed, and what a driver is about to write stays what it is.
-    fn request(
-        &mut self,
-        asked: Asked,
-        call: impl FnOnce(&mut Client<Vec<u8>, Vec<Slot>>) -> Result<Handle, RequestError>,
-    ) {
-        let empty = asked.is_empty();
-        let ready = self.ready();
-        let before = (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
-        match call(&mut self.client) {
-            Ok(handle) => {
-                assert!(!empty, "no filter, no request");
-                self.session.accept(handle, asked);
-                assert!(self.client.outbox_free() < before.1);
-            }
-            Err(error) => {
-                let after =
-                    (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
-                assert_eq!(after, before, "{error}");
-                match error {
-                    RequestError::WindowFull { in_flight } => {
-                        assert_eq!(in_flight, self.settings.window)
-                    }
-                    RequestError::OutboxFull { needed, free } => {
-                        assert!(needed > free && free == before.1);
-                    }
-                    RequestError::TooLarge { needed, capacity }
-                    | RequestError::TooManySubscriptions { needed, capacity } => {
-                        assert!(needed > capacity);
-                    }
-                    RequestError::Encode(_) => assert!(empty, "{error}"),
-                    RequestError::Topic(_) | RequestError::StaleDelivery | _ => {
-                        panic!("no reason for {error}")
-                    }
-                }
-            }
-        }
-        if let (Some(ready), Some(longer)) = (ready, self.ready()) {
-            assert!(longer.starts_with(&ready), "a writer may be at it");
-        }
-    }
-
-    fn acknowledge(&mut self, input: &mut Input<'_>) {
-        let Some(delivery) = self.session.delivery(input.byte()) else { return };
-        match self.client.acknowledge(delivery) {
-            Ok(()) => assert!(self.link.acknowledge(delivery), "acknowledged twice"),
-            Err(error) => {
-                assert_eq!(error, RequestError::StaleDelivery);
-                assert!(!self.link.acknowledge(delivery), "this one is awaited");
-            }
-        }
+    fn disconnect(&mut self) {
+        self.client.disconnect();
+        self.link.leaving |= self.link.transport == Transport::Open;
     }
 
     fn connected(&mut self) {
@@ -242,6 +174,7 @@ impl Run {
 
     /// Gives the client the first `visible` bytes that arrived, until it wants no more.
     fn receive(&mut self, visible: usize) {
+        self.measure();
         let arrived = self.link.take_arrived();
         let (shown, hidden) = arrived.split_at(visible.min(arrived.len()));
         let mut rest = shown;
@@ -257,14 +190,15 @@ impl Run {
             let protocol = self.client.protocol();
             match outcome {
                 Ok(event) => {
-                    self.link.took(taken, protocol, &mut self.session);
+                    self.link.took(taken, self.now, protocol, &mut self.session);
                     let Some(event) = event else { break };
                     self.event(event);
                 }
                 Err(fatal) => {
                     self.link.failed(taken, protocol, &mut self.session);
-                    let close = Action::Close(Reason::Fatal(fatal));
-                    assert_eq!(self.client.poll(self.instant()), close);
+                    let full = matches!(fatal, Fatal::InboundFull { .. });
+                    assert!(!full || !self.link.is_purging(), "it is to be passed over");
+                    assert_eq!(self.next(), Action::Close(Reason::Fatal(fatal)));
                     break;
                 }
             }
@@ -289,16 +223,14 @@ impl Run {
 
     /// Carries out what `poll` says, of writing `count` bytes at the most; whether something was done.
     fn poll(&mut self, count: usize) -> bool {
-        let now = self.instant();
-        let action = self.client.poll(now);
-        match action {
+        match self.next() {
             Action::Connect { endpoint } => {
                 assert!(endpoint < self.settings.endpoints.max(1));
                 self.link.opening();
                 true
             }
             Action::Close(reason) => {
-                assert_eq!(self.client.poll(now), Action::Close(reason), "until it is closed");
+                assert_eq!(self.next(), Action::Close(reason), "until it is closed");
                 if !self.closing {
                     self.closes_well(reason);
                 }
@@ -309,9 +241,9 @@ impl Run {
             Action::Transmit(bytes) => {
                 assert!(!bytes.is_empty());
                 let bytes = bytes.to_vec();
-                assert_eq!(self.client.poll(now), Action::Transmit(&bytes), "until it is sent");
+                assert_eq!(self.next(), Action::Transmit(&bytes), "until it is sent");
                 let sent = bytes.get(..count.min(bytes.len())).unwrap_or_default();
-                self.client.transmitted(sent.len(), now);
+                self.client.transmitted(sent.len(), self.instant());
                 self.last_sent = if sent.is_empty() { self.last_sent } else { self.now };
                 self.unsent = sent.len() < bytes.len();
                 self.link.sent(sent, self.now, self.client.protocol(), &mut self.session);
@@ -325,12 +257,15 @@ impl Run {
         }
     }
 
-    /// A time-out that ends the connection has run out.
+    /// A time-out that ends the connection has run out, or messages were passed over.
     fn closes_well(&self, reason: Reason) {
+        assert_eq!(reason == Reason::PassedOver, self.link.has_passed_over());
         let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
         match reason {
             Reason::Fatal(Fatal::PingTimeout) => {
-                assert!(stalled || self.link.misses_pong(self.now), "bytes flow, and no PINGREQ");
+                let late = self.link.is_purging() && self.link.purge.is_late(self.now);
+                let missed = late || self.link.misses_pong(self.now);
+                assert!(stalled || missed, "bytes flow, and nothing is due");
             }
             Reason::Fatal(Fatal::Stalled) => assert!(stalled, "bytes flow"),
             Reason::Fatal(Fatal::ConnectTimeout) => assert!(!self.link.is_accepted()),
@@ -341,7 +276,7 @@ impl Run {
     fn waits_well(&mut self, deadline: Instant) {
         let now = self.instant();
         let past = |at: Instant| at <= now && at != Instant::FAR_FUTURE;
-        if let Action::Wait(again) = self.client.poll(now) {
+        if let Action::Wait(again) = self.next() {
             assert!(!past(again), "a wait in the past, twice");
             assert!(again == deadline || past(deadline), "another deadline at the same time");
         } else {
@@ -381,7 +316,8 @@ impl Run {
         }
         self.receive(usize::MAX);
         if self.listens() && self.ready().is_none() {
-            let stuck = self.link.has_whole_packet() && self.link.owes() < self.settings.window;
+            let owes = self.link.owes() >= self.settings.window && !self.link.is_purging();
+            let stuck = self.link.has_whole_packet() && !owes;
             assert!(!stuck, "a packet that nobody takes");
             if self.client.state() == ConnectionState::Up {
                 self.all_is_sent();
@@ -390,6 +326,11 @@ impl Run {
     }
 
     fn all_is_sent(&mut self) {
+        if self.link.is_purging() {
+            let late = self.link.purge.is_late(self.now) && self.now < END_OF_TIME;
+            assert!(!late, "no PUBCOMP, and nothing happens");
+            return assert!(self.link.purge.is_sent(), "ids that nobody releases");
+        }
         // [MQTT-3.12.4-1]: at the end of time, never comes.
         let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
         assert!(!missed || self.link.is_delayed(), "no PINGRESP, and nothing happens");
@@ -432,7 +373,7 @@ impl Run {
             if self.client.state() == ConnectionState::Stopped {
                 self.client.connect();
             }
-            if let Action::Wait(deadline) = self.client.poll(self.instant()) {
+            if let Action::Wait(deadline) = self.next() {
                 assert_ne!(deadline, Instant::FAR_FUTURE, "{:?}", self.session);
                 self.now = self.now.max(deadline.as_millis());
             }
@@ -448,12 +389,15 @@ impl Run {
     }
 
     fn ready(&mut self) -> Option<Vec<u8>> {
-        let now = self.instant();
         let open = matches!(self.client.state(), ConnectionState::Up | ConnectionState::Connecting);
-        match open.then(|| self.client.poll(now))? {
+        if !open {
+            return None;
+        }
+        match self.next() {
             Action::Transmit(bytes) => {
+                let bytes = bytes.to_vec();
                 self.unsent = true;
-                Some(bytes.to_vec())
+                Some(bytes)
             }
             Action::Connect { .. } => panic!("connected already"),
             Action::Persist(_) => panic!("a record without a journal"),
@@ -479,7 +423,7 @@ impl Run {
             8..=13 => self.session.id_in_flight(detail),
             _ => 0xF000 + u16::from(detail & 7),
         };
-        link::broker_packet(kind, id, input)
+        packets::broker_packet(kind, id, input)
     }
 }
 

@@ -4,11 +4,16 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    Counters, Delivery, PacketId, Protocol, QoS,
-    codec::{ConnAck, Decoded, Header, Packet, PacketType},
+    Counters, Delivery, PacketId, Protocol, QoS, SessionStatus,
+    codec::{ConnAck, Decoded, Header, Packet, PacketType, Publish},
 };
 
-use super::{input::Input, session::Session, settings::PING_TIMEOUT, topic};
+use super::{
+    packets::packet,
+    purge::Purge,
+    session::Session,
+    settings::{PING_TIMEOUT, Settings},
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -19,6 +24,9 @@ pub(super) enum Transport {
 
 pub(super) struct Link {
     pub(super) transport: Transport,
+    pub(super) purge: Purge,
+    /// The application has asked for the end.
+    pub(super) leaving: bool,
     clean: bool,
     manual: bool,
     /// Written by the client, a packet not yet whole.
@@ -29,8 +37,12 @@ pub(super) struct Link {
     taken: Vec<u8>,
     connect_sent: bool,
     accepted: bool,
+    /// What the client has to say of the session, once accepted.
+    status: Option<SessionStatus>,
     /// Nothing more may be sent: DISCONNECT was, or the broker broke a rule.
     over: bool,
+    /// The client ends it, as messages were passed over.
+    passed_over: bool,
     /// Since when a PINGRESP is due.
     pinged: Option<u64>,
     delayed: bool,
@@ -53,6 +65,8 @@ struct Due {
     delivery: Option<Delivery>,
     /// By the application, or nobody has to.
     acknowledged: bool,
+    /// While ids are released: its answer lies in the outbox.
+    written: bool,
 }
 
 enum Reply {
@@ -61,9 +75,15 @@ enum Reply {
 }
 
 impl Link {
-    pub(super) fn new(clean: bool, manual: bool) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self::closed(settings.clean, settings.manual, Purge::new(settings))
+    }
+
+    fn closed(clean: bool, manual: bool, purge: Purge) -> Self {
         Self {
             transport: Transport::Closed,
+            purge,
+            leaving: false,
             clean,
             manual,
             outgoing: Vec::new(),
@@ -71,7 +91,9 @@ impl Link {
             taken: Vec::new(),
             connect_sent: false,
             accepted: false,
+            status: None,
             over: false,
+            passed_over: false,
             pinged: None,
             delayed: false,
             last_publish: None,
@@ -100,11 +122,27 @@ impl Link {
             session.forget(due.id);
         }
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
-        *self = Self { kept: self.kept, bytes_in, bytes_out, ..Self::new(self.clean, self.manual) };
+        let closed = Self::closed(self.clean, self.manual, self.purge.clone());
+        *self = Self { kept: self.kept, bytes_in, bytes_out, ..closed };
     }
 
     pub(super) const fn is_accepted(&self) -> bool {
         self.accepted
+    }
+
+    /// Whether the ids of a former life are being released on this connection.
+    pub(super) const fn is_purging(&self) -> bool {
+        self.accepted && self.purge.is_on()
+    }
+
+    /// Whether the connection has to end, as messages were passed over.
+    pub(super) const fn has_passed_over(&self) -> bool {
+        self.passed_over
+    }
+
+    /// What the client has to say of the session.
+    pub(super) const fn status(&self) -> Option<SessionStatus> {
+        self.status
     }
 
     /// Whether a PINGRESP has been due for longer than the client has patience.
@@ -141,13 +179,29 @@ impl Link {
     }
 
     /// The client has taken these bytes of those that arrived.
-    pub(super) fn took(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+    pub(super) fn took(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+        protocol: Protocol,
+        session: &mut Session,
+    ) {
+        if !bytes.is_empty() {
+            self.purge.hear(now);
+        }
+        session.goes_on();
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
         self.taken.extend(bytes);
         let taken = std::mem::take(&mut self.taken);
         let mut rest = taken.as_slice();
         while let Some((packet, behind)) = next_packet(rest, protocol) {
-            self.took_packet(packet, protocol, session);
+            assert!(!self.passed_over, "taken where the connection has to end");
+            if self.finds_room(&packet, session) {
+                self.took_packet(packet, protocol, session);
+            } else {
+                self.purge.pass_over();
+                session.passes_over(behind.is_empty());
+            }
             rest = behind;
         }
         self.taken = rest.to_vec();
@@ -166,12 +220,54 @@ impl Link {
             if !self.accepted {
                 break;
             }
-            if let Packet::PubRel { id, .. } = &packet {
+            let taken = self.finds_room(&packet, session);
+            if let (Packet::PubRel { id, .. }, true) = (&packet, taken) {
                 session.forget(*id);
+            } else if let Packet::PubComp(_) = packet {
+                self.releases(session);
             } else if let Packet::PubRec(id) = packet {
                 session.answered(PacketType::PubRec, id);
             }
             rest = rest.get(len..).unwrap_or_default();
+        }
+        assert!(!self.passed_over, "taken where the connection has to end");
+    }
+
+    /// Whether the client can take it; always, but while ids are released. Its answer then takes room.
+    fn finds_room(&mut self, packet: &Packet<'_>, session: &Session) -> bool {
+        if !self.is_purging() {
+            return true;
+        }
+        if let Packet::Publish(Publish { qos, id: Some(id), .. }) = packet {
+            let new = *qos == QoS::ExactlyOnce && !session.has_seen(*id, *qos);
+            if new && session.seen() == self.purge.slots() {
+                return false;
+            }
+            if self.manual {
+                let owed = self.due.iter().filter(|due| !due.written).count();
+                return owed < self.purge.slots();
+            }
+            return self.purge.take_room();
+        }
+        !matches!(packet, Packet::PubRel { .. }) || self.purge.take_room()
+    }
+
+    /// The outbox has `free` bytes for requests, of which the client tells.
+    pub(super) fn measure(&mut self, free: usize) {
+        let known = self.is_purging() && !self.over;
+        self.purge.measure(free, known);
+    }
+
+    /// The client has had the opportunity to answer what the application acknowledged.
+    pub(super) fn answer_settled(&mut self) {
+        if !self.is_purging() {
+            return;
+        }
+        for due in self.due.iter_mut().filter(|due| !due.written) {
+            if !due.acknowledged || !self.purge.take_room() {
+                break;
+            }
+            due.written = true;
         }
     }
 
@@ -180,6 +276,7 @@ impl Link {
         match packet {
             Packet::ConnAck(ConnAck { session_present, result: Ok(()) }) => {
                 self.accepted = true;
+                self.status = Some(self.purge.accepted(protocol, session_present));
                 let new = match protocol {
                     Protocol::V311 => !session_present,
                     Protocol::V31 => self.clean,
@@ -195,8 +292,13 @@ impl Link {
                 }
                 // The application acknowledges what it gets; a repetition it has acknowledged before.
                 if let (Some(id), true) = (publish.id, seen || !self.manual) {
-                    let due = Due { qos: publish.qos, id, delivery: None, acknowledged: true };
-                    self.due.push_back(due);
+                    self.due.push_back(Due {
+                        qos: publish.qos,
+                        id,
+                        delivery: None,
+                        acknowledged: true,
+                        written: !self.manual,
+                    });
                 }
             }
             Packet::PubRel { id, .. } => {
@@ -205,7 +307,11 @@ impl Link {
             }
             Packet::PubAck(id) => session.answered(PacketType::PubAck, id),
             Packet::PubRec(id) => session.answered(PacketType::PubRec, id),
-            Packet::PubComp(id) => session.answered(PacketType::PubComp, id),
+            Packet::PubComp(id) => {
+                if !self.releases(session) {
+                    session.answered(PacketType::PubComp, id);
+                }
+            }
             Packet::SubAck(suback) => session.answered(PacketType::SubAck, suback.id),
             Packet::UnsubAck(id) => session.answered(PacketType::UnsubAck, id),
             // One that nobody asked for may count for a PINGREQ that waits to be sent.
@@ -219,11 +325,23 @@ impl Link {
         }
     }
 
+    /// The client took a PUBCOMP; whether it answers the release of an id.
+    fn releases(&mut self, session: &mut Session) -> bool {
+        let answered = self.purge.take_answer();
+        if answered && !self.purge.is_on() && self.purge.has_passed_over() && !self.leaving {
+            self.passed_over = true;
+            self.over = true;
+            session.ends_passed_over();
+        }
+        answered
+    }
+
     /// The application has a message to acknowledge.
     pub(super) fn owe(&mut self, qos: QoS, id: PacketId, delivery: Option<Delivery>) {
         assert_eq!(delivery.is_some(), self.manual);
         if delivery.is_some() {
-            self.due.push_back(Due { qos, id, delivery, acknowledged: false });
+            let (acknowledged, written) = (false, false);
+            self.due.push_back(Due { qos, id, delivery, acknowledged, written });
         }
     }
 
@@ -272,6 +390,13 @@ impl Link {
         assert_eq!(opening, !self.connect_sent, "{packet:?}");
         assert!(opening || self.accepted, "{packet:?} before the CONNACK");
         let retry = protocol == Protocol::V31;
+        if self.is_purging() {
+            let Packet::PubRel { id, dup: false } = packet else {
+                panic!("{packet:?} before the ids are released");
+            };
+            self.purge.sent(id);
+            return self.reply_with(0x70, id, &[]);
+        }
         match packet {
             Packet::Connect(connect) => {
                 assert_eq!((connect.protocol, connect.client_id), (protocol, "fuzz"));
@@ -281,6 +406,7 @@ impl Link {
             }
             Packet::Publish(publish) => {
                 // [MQTT-4.6.0-1]: in the order of their acceptance, each once a connection.
+                assert!(publish.id.is_none_or(|id| id.get() <= self.purge.last_id()));
                 let number = session.sent_publish(&publish);
                 assert!(self.last_publish < Some(number), "out of order");
                 self.last_publish = Some(number);
@@ -348,9 +474,12 @@ impl Link {
             None => return false,
             Some(Reply::Packet(packet)) => packet,
             Some(Reply::ConnAck(protocol)) => {
-                let present = self.kept && protocol == Protocol::V311 && lie & 1 == 0;
+                let code = if lie < 0xF8 { 0 } else { lie & 7 };
+                // One that was there before the client.
+                let former = lie & 4 != 0 && code == 0 && !self.clean;
+                let present = former || self.kept && lie & 1 == 0;
                 self.kept = !self.clean;
-                vec![0x20, 2, u8::from(present), if lie < 0xF8 { 0 } else { lie & 7 }]
+                vec![0x20, 2, u8::from(present && protocol == Protocol::V311), code]
             }
         };
         let refused = reply.first() == Some(&0x90) && lie & 2 != 0;
@@ -369,42 +498,4 @@ fn next_packet(bytes: &[u8], protocol: Protocol) -> Option<(Packet<'_>, &[u8])> 
         Ok(Decoded::NeedMore(_)) => None,
         Err(violation) => panic!("{violation} in {bytes:x?}"),
     }
-}
-
-/// A well-formed packet of a broker.
-pub(super) fn broker_packet(kind: u8, id: u16, input: &mut Input<'_>) -> Vec<u8> {
-    let id = id.to_be_bytes();
-    match kind % 14 {
-        0 => packet(0x20, &[&[0, 0]]),
-        1 => packet(0x20, &[&[1, 0]]),
-        2 => packet(0x20, &[&[0, input.byte() % 6]]),
-        3..=6 => {
-            let (flags, len) = (input.byte(), input.byte());
-            let qos = (flags & 3).min(2);
-            let dup = if qos == 0 { 0 } else { flags & 8 };
-            let topic = topic(flags >> 4);
-            let topic = [&(topic.len() as u16).to_be_bytes(), topic.as_bytes()].concat();
-            let payload = vec![len; usize::from(len)];
-            let id: &[u8] = if qos == 0 { &[] } else { &id };
-            packet(0x30 | dup | qos << 1 | flags >> 2 & 1, &[&topic, id, &payload])
-        }
-        7 => packet(0x40, &[&id]),
-        8 => packet(0x50, &[&id]),
-        9 => packet(0x62, &[&id]),
-        10 => packet(0x70, &[&id]),
-        11 => {
-            let count = 1 + usize::from(input.byte() % 3);
-            let codes: Vec<u8> = input.take(count).iter().map(|byte| byte & 0x83).collect();
-            packet(0x90, &[&id, &codes])
-        }
-        12 => packet(0xB0, &[&id]),
-        _ => packet(0xD0, &[]),
-    }
-}
-
-fn packet(first: u8, body: &[&[u8]]) -> Vec<u8> {
-    let body = body.concat();
-    let len = body.len();
-    let length = if len < 128 { vec![len as u8] } else { vec![len as u8 | 0x80, (len >> 7) as u8] };
-    [&[first], length.as_slice(), &body].concat()
 }

@@ -30,7 +30,7 @@ impl Asked {
         }
     }
 
-    const fn qos(&self) -> Option<QoS> {
+    pub(super) const fn qos(&self) -> Option<QoS> {
         match self {
             Self::Publish { qos, .. } => Some(*qos),
             Self::Subscribe(_) | Self::Unsubscribe(_) => None,
@@ -81,6 +81,10 @@ pub(super) struct Session {
     seen: BTreeSet<PacketId>,
     expected: Option<(Incoming, Option<PacketId>)>,
     stream: Option<(Incoming, usize)>,
+    /// What the next event is about, if it is the beginning or a piece of a message, was passed over: no end follows.
+    void: bool,
+    /// Connections ended as messages were passed over, and that was not told.
+    passed_over: u32,
     deliveries: Vec<Delivery>,
     /// The last answer that the client took.
     answered: Option<(PacketType, PacketId)>,
@@ -117,10 +121,10 @@ impl Session {
         self.deliveries.iter().rev().nth(nth).copied()
     }
 
-    pub(super) fn accept(&mut self, handle: Handle, asked: Asked) {
+    pub(super) fn accept(&mut self, handle: Handle, asked: Asked, last_id: u16) {
         let id = handle.packet_id();
         assert_eq!(id.is_none(), asked.qos() == Some(QoS::AtMostOnce));
-        assert!(id.is_none_or(|id| id.get() < RENEWALS));
+        assert!(id.is_none_or(|id| id.get() < RENEWALS && id.get() <= last_id));
         for request in &self.requests {
             assert_ne!(request.handle, handle);
             assert!(id.is_none() || request.handle.packet_id() != id, "{id:?} is in use");
@@ -220,6 +224,28 @@ impl Session {
         qos == QoS::ExactlyOnce && self.seen.contains(&id)
     }
 
+    /// Ids of QoS 2 messages that wait for their PUBREL.
+    pub(super) fn seen(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// The client takes something, or has nothing to say: a message that was passed over gives no further event.
+    pub(super) fn goes_on(&mut self) {
+        if std::mem::take(&mut self.void) {
+            self.stream = None;
+        }
+    }
+
+    /// The client has passed over a packet; `last`: of all that it has taken so far.
+    pub(super) const fn passes_over(&mut self, last: bool) {
+        self.void = last;
+    }
+
+    /// A connection ends as messages were passed over.
+    pub(super) const fn ends_passed_over(&mut self) {
+        self.passed_over += 1;
+    }
+
     /// From now on the id stands for a new message.
     pub(super) fn forget(&mut self, id: PacketId) {
         self.seen.remove(&id);
@@ -254,6 +280,7 @@ impl Session {
     pub(super) fn disconnected(&mut self, outgoing: &[u8]) {
         self.expected = None;
         self.stream = None;
+        self.void = false;
         self.renewed.clear();
         for request in &mut self.requests {
             request.recently = false;
@@ -276,9 +303,16 @@ impl Session {
     pub(super) fn event(&mut self, event: Event<'_>, link: &mut Link, tidy: bool) {
         match event {
             Event::Connecting { .. } => self.moves(&[Connection::Down], Connection::Connecting),
-            Event::Up { .. } => self.moves(&[Connection::Connecting], Connection::Up),
+            Event::Up { session, .. } => {
+                assert_eq!(Some(session), link.status());
+                self.moves(&[Connection::Connecting], Connection::Up);
+            }
             Event::Down(Reason::Requested) => self.connection = Connection::Down,
-            Event::Down(_) => {
+            Event::Down(reason) => {
+                if reason == Reason::PassedOver {
+                    let untold = self.passed_over.checked_sub(1);
+                    self.passed_over = untold.expect("nothing was passed over");
+                }
                 let from = [Connection::Connecting, Connection::Up];
                 self.moves(&from, Connection::Down);
             }
@@ -308,6 +342,7 @@ impl Session {
                 incoming.payload.extend(chunk);
             }
             Event::MessageEnd { delivery } => {
+                assert!(!self.void, "it was passed over");
                 let (incoming, len) = self.stream.take().expect("a start before the end");
                 assert_eq!(incoming.payload.len(), len);
                 self.deliver(incoming, delivery, link, tidy);
@@ -344,7 +379,7 @@ impl Session {
                 assert_eq!(self.answered.map(|(kind, _)| kind), Some(PacketType::SubAck));
                 assert!(!granted.is_empty());
             }
-            other => panic!("unknown event {other:?}"),
+            other @ (Event::Dropped(_) | _) => panic!("no reason for {other:?}"),
         }
         assert!(self.expected.is_none() || self.stream.is_some(), "a message is missing");
     }

@@ -11,6 +11,8 @@ pub(super) struct Settings {
     pub(super) options: Options<'static>,
     /// Slots.
     pub(super) window: usize,
+    /// Whether publishes of QoS 2 are allowed.
+    pub(super) exactly_once: bool,
     /// Bytes.
     pub(super) outbox: usize,
     pub(super) endpoints: u8,
@@ -41,6 +43,7 @@ impl Settings {
             Reconnect::never()
         };
         let endpoints = more & 3;
+        let exactly_once = capacity & 3 != 2;
         let mut options = Options::new("fuzz")
             .version(version)
             .clean_session(clean)
@@ -53,6 +56,9 @@ impl Settings {
             .max_packet(1_000)
             .receive_capacity(16 + usize::from(capacity >> 2))
             .reconnect(reconnect.endpoints(endpoints));
+        if !exactly_once {
+            options = options.exactly_once_window(0);
+        }
         if has(7) {
             let topic = Topic::new("will").expect("a name");
             options = options
@@ -63,6 +69,7 @@ impl Settings {
             options,
             outbox: 40 + usize::from(input.byte()) * 3,
             window: usize::from(input.byte() % 9),
+            exactly_once,
             endpoints,
             clean,
             manual,

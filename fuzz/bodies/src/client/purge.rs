@@ -1,0 +1,156 @@
+//! A session found at the broker: until the ids of its former life are released, nothing else is sent, and what comes
+//! in without room for its answer is passed over. How much room there is, is known to the byte, as nothing leaves the
+//! outbox meanwhile.
+
+use mqtt_core::{PacketId, Protocol, SessionStatus};
+
+use super::settings::{PING_TIMEOUT, Settings};
+
+/// Connections without a PUBCOMP, after which the client goes on all the same.
+const ATTEMPTS: u8 = 5;
+/// Bytes of the outbox out of reach of requests.
+const ANSWER_ROOM: usize = 32;
+/// Bytes of a PUBACK, PUBREC or PUBCOMP.
+const ANSWER: usize = 4;
+
+#[derive(Clone, Debug)]
+pub(super) struct Purge {
+    slots: u16,
+    /// The client publishes at QoS 2.
+    needed: bool,
+    clean: bool,
+    /// The client has a session of its own.
+    known: bool,
+    /// It is one that was found, so that ids do not go beyond the slots.
+    fixed: bool,
+    on: bool,
+    /// PUBCOMPs that have come, on whichever connection.
+    answered: u16,
+    attempts: u8,
+    /// Of this connection: the last id that was released, when something came in, whether something was passed over.
+    sent: u16,
+    heard: u64,
+    passed_over: bool,
+    /// Bytes of the outbox that answers can take.
+    room: usize,
+}
+
+impl Purge {
+    pub(super) const fn new(settings: &Settings) -> Self {
+        Self {
+            slots: settings.window as u16,
+            needed: settings.exactly_once,
+            clean: settings.clean,
+            known: false,
+            fixed: false,
+            on: false,
+            answered: 0,
+            attempts: 0,
+            sent: 0,
+            heard: 0,
+            passed_over: false,
+            room: 0,
+        }
+    }
+
+    /// Whether it is under way, on this connection once that is accepted.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Slots of the client.
+    pub(super) fn slots(&self) -> usize {
+        usize::from(self.slots)
+    }
+
+    /// The largest id of a request, where it is known.
+    pub(super) const fn last_id(&self) -> u16 {
+        if self.fixed { self.slots } else { u16::MAX }
+    }
+
+    /// A CONNACK was taken; what the client has to say of the session.
+    pub(super) fn accepted(&mut self, protocol: Protocol, present: bool) -> SessionStatus {
+        let told = protocol == Protocol::V311;
+        let status = match (self.known, told, present) {
+            (true, true, true) | (true, false, _) => SessionStatus::Resumed,
+            (true, true, false) => SessionStatus::Lost,
+            (false, true, true) => SessionStatus::Found,
+            (false, true, false) | (false, false, _) => SessionStatus::New,
+        };
+        if told && !present {
+            (self.fixed, self.on) = (false, false);
+        } else if !self.known && !self.clean && self.needed {
+            (self.fixed, self.on, self.answered, self.attempts) = (true, true, 0, 0);
+        }
+        self.known = !self.clean;
+        self.on &= self.attempts < ATTEMPTS;
+        self.attempts += u8::from(self.on);
+        self.sent = self.answered;
+        self.passed_over = false;
+        status
+    }
+
+    /// Bytes came in.
+    pub(super) const fn hear(&mut self, now: u64) {
+        self.heard = now;
+    }
+
+    /// Whether PUBCOMPs have been due for longer than the client has patience.
+    pub(super) const fn is_late(&self, now: u64) -> bool {
+        self.on && now >= self.heard.saturating_add(PING_TIMEOUT)
+    }
+
+    /// A PUBREL was sent: each id once a connection, in order.
+    pub(super) fn sent(&mut self, id: PacketId) {
+        self.sent += 1;
+        assert_eq!(id.get(), self.sent, "not the next id to release");
+        assert!(self.sent <= self.slots, "no request gets this id");
+    }
+
+    /// A PUBCOMP was taken; whether it answers such a PUBREL.
+    pub(super) const fn take_answer(&mut self) -> bool {
+        if !self.on || self.answered == self.sent {
+            return false;
+        }
+        self.answered += 1;
+        self.attempts = 0;
+        self.on = self.answered < self.slots;
+        true
+    }
+
+    /// Whether all that is to be sent was.
+    pub(super) const fn is_sent(&self) -> bool {
+        !self.on || self.sent == self.slots
+    }
+
+    /// Whether something was passed over on this connection.
+    pub(super) const fn has_passed_over(&self) -> bool {
+        self.passed_over
+    }
+
+    /// A packet found no room.
+    pub(super) const fn pass_over(&mut self) {
+        self.passed_over = true;
+    }
+
+    /// The outbox has `free` bytes for requests; `known`: only answers to what was taken can have changed that.
+    pub(super) fn measure(&mut self, free: usize, known: bool) {
+        if known {
+            assert_eq!(free, self.room.saturating_sub(ANSWER_ROOM), "answers to what was taken");
+        } else {
+            self.room = free + ANSWER_ROOM;
+        }
+    }
+
+    /// A request was accepted and left `free` bytes.
+    pub(super) const fn requested(&mut self, free: usize) {
+        self.room = free + ANSWER_ROOM;
+    }
+
+    /// Takes the room for an answer; false where there is none.
+    pub(super) fn take_room(&mut self) -> bool {
+        let rest = self.room.checked_sub(ANSWER);
+        self.room = rest.unwrap_or(self.room);
+        rest.is_some()
+    }
+}

@@ -1,0 +1,99 @@
+//! What the application asks for; where the client refuses, nothing has changed.
+
+use mqtt_core::{Client, Filter, Handle, Publish, QoS, RequestError, Slot, Topic};
+
+use super::{Run, filter, input::Input, qos, session::Asked, topic};
+
+impl Run {
+    pub(super) fn publish(&mut self, input: &mut Input<'_>) {
+        let (flags, len) = (input.byte(), usize::from(input.byte()));
+        let topic = topic(flags >> 3);
+        let len = if flags & 0x80 == 0 { len % 24 } else { len };
+        let (qos, retain) = (qos(flags), flags & 4 != 0);
+        let payload: Vec<u8> = (self.session.accepted()..).map(|at| at as u8).take(len).collect();
+        let name = Topic::new(topic).expect("a name");
+        let asked = Asked::Publish { topic, payload: payload.clone(), qos, retain };
+        let publish = Publish::new(name, &payload).qos(qos).retain(retain);
+        self.request(asked, |client| client.publish(&publish));
+    }
+
+    pub(super) fn subscribe(&mut self, input: &mut Input<'_>) {
+        let count = usize::from(input.byte() % 4);
+        let filters: Vec<(&str, QoS)> =
+            input.take(count).iter().map(|byte| (filter(*byte), qos(byte >> 6))).collect();
+        let typed: Vec<(Filter<'_>, QoS)> = filters
+            .iter()
+            .map(|(text, qos)| (Filter::new(text).expect("a filter"), *qos))
+            .collect();
+        self.request(Asked::Subscribe(filters.clone()), |client| client.subscribe(&typed));
+    }
+
+    pub(super) fn unsubscribe(&mut self, input: &mut Input<'_>) {
+        let count = usize::from(input.byte() % 4);
+        let filters: Vec<&str> = input.take(count).iter().map(|byte| filter(*byte)).collect();
+        let typed: Vec<Filter<'_>> =
+            filters.iter().map(|text| Filter::new(text).expect("a filter")).collect();
+        self.request(Asked::Unsubscribe(filters.clone()), |client| client.unsubscribe(&typed));
+    }
+
+    /// A request: on an error nothing has changed, and what a driver is about to write stays what it is.
+    fn request(
+        &mut self,
+        asked: Asked,
+        call: impl FnOnce(&mut Client<Vec<u8>, Vec<Slot>>) -> Result<Handle, RequestError>,
+    ) {
+        let empty = asked.is_empty();
+        let barred = asked.qos() == Some(QoS::ExactlyOnce) && !self.settings.exactly_once;
+        let ready = self.ready();
+        let before = (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
+        match call(&mut self.client) {
+            Ok(handle) => {
+                assert!(!empty, "no filter, no request");
+                assert!(!barred, "the window of QoS 2 is closed");
+                self.session.accept(handle, asked, self.link.purge.last_id());
+                let free = self.client.outbox_free();
+                assert!(free < before.1);
+                self.link.purge.requested(free);
+            }
+            Err(error) => {
+                let after =
+                    (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
+                assert_eq!(after, before, "{error}");
+                match error {
+                    RequestError::WindowFull { in_flight } => {
+                        let window = if barred { 0 } else { self.settings.window };
+                        assert_eq!(in_flight, window);
+                    }
+                    RequestError::OutboxFull { needed, free } => {
+                        assert!(needed > free && free == before.1);
+                    }
+                    RequestError::TooLarge { needed, capacity }
+                    | RequestError::TooManySubscriptions { needed, capacity } => {
+                        assert!(needed > capacity);
+                    }
+                    RequestError::Encode(_) => assert!(empty, "{error}"),
+                    RequestError::Topic(_) | RequestError::StaleDelivery | _ => {
+                        panic!("no reason for {error}")
+                    }
+                }
+            }
+        }
+        if let (Some(ready), Some(longer)) = (ready, self.ready()) {
+            assert!(longer.starts_with(&ready), "a writer may be at it");
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, input: &mut Input<'_>) {
+        let Some(delivery) = self.session.delivery(input.byte()) else { return };
+        match self.client.acknowledge(delivery) {
+            Ok(()) => {
+                assert!(self.link.acknowledge(delivery), "acknowledged twice");
+                self.link.answer_settled();
+            }
+            Err(error) => {
+                assert_eq!(error, RequestError::StaleDelivery);
+                assert!(!self.link.acknowledge(delivery), "this one is awaited");
+            }
+        }
+    }
+}
