@@ -73,9 +73,12 @@ fn line(text: &mut String, note: &Note) {
             writeln!(text, "    C{d}->>A{d}: published {}", name(Some(number)))
         }
         What::Lost { number } => writeln!(text, "    C{d}->>A{d}: lost {}", name(Some(number))),
+        What::Dropped { number } => {
+            writeln!(text, "    C{d}->>A{d}: dropped {}", name(Some(number)))
+        }
         What::Connecting => writeln!(text, "    C{d}->>A{d}: connecting"),
         What::Up(session) => writeln!(text, "    C{d}->>A{d}: up, session {session:?}"),
-        What::Down => writeln!(text, "    C{d}->>A{d}: down"),
+        What::Down(reason) => writeln!(text, "    C{d}->>A{d}: down: {reason}"),
         What::PowerOn => writeln!(text, "    Note over C{d}: power on"),
         What::Recorded { len, snapshot } => {
             let kind = if snapshot { "snapshot" } else { "record" };
@@ -120,12 +123,13 @@ const fn number(what: What) -> Option<u32> {
             packet.number
         }
         What::HandedOver { number, .. } | What::Kept { number, .. } => number,
-        What::Accepted { number, .. } | What::Published { number } | What::Lost { number } => {
-            Some(number)
-        }
+        What::Accepted { number, .. }
+        | What::Published { number }
+        | What::Lost { number }
+        | What::Dropped { number } => Some(number),
         What::Connecting
         | What::Up(_)
-        | What::Down
+        | What::Down(_)
         | What::PowerOn
         | What::Recorded { .. }
         | What::Restored { .. }

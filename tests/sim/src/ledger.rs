@@ -14,6 +14,8 @@ pub(crate) enum Status {
     Published,
     /// `Event::Lost`
     Lost,
+    /// `Event::Dropped`
+    Dropped,
     /// It went with the power, and no journal held it.
     Vanished,
     /// It fits nowhere.
@@ -207,6 +209,12 @@ impl Ledger {
     /// The client of `device` is no more, and its ids with it.
     pub(crate) fn frees_all_ids(&mut self, device: usize) {
         self.in_flight[device].clear();
+    }
+
+    /// The message under `id`.
+    pub(crate) fn under_id(&self, device: usize, id: u16) -> Option<u32> {
+        let found = self.in_flight[device].iter().find(|(used, _)| *used == id);
+        found.map(|(_, number)| *number).filter(|number| *number != NO_MESSAGE)
     }
 
     /// The messages in flight of `device`.

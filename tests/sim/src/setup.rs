@@ -1,7 +1,7 @@
 //! What a world is like: everything that is drawn from the seed before anything happens.
 
 use fastrand::Rng;
-use mqtt_core::{QoS, Reconnect, Version};
+use mqtt_core::{QoS, Queue, Reconnect, Version};
 
 use crate::{
     link::Pace,
@@ -56,6 +56,9 @@ pub(crate) struct DeviceSetup {
     /// `None`: the application connects again.
     pub(crate) reconnect: Option<Reconnect>,
     pub(crate) exactly_once_window: u16,
+    pub(crate) queue: Queue,
+    /// Messages that may wait to be sent.
+    pub(crate) queue_messages: usize,
     pub(crate) will: Option<(QoS, bool)>,
     pub(crate) journal: bool,
     /// Milliseconds.
@@ -136,6 +139,12 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
         receive_capacity: rng.usize(32..400),
         reconnect: (rng.u32(..8) != 0).then_some(reconnect),
         exactly_once_window: if rng.u32(..3) == 0 { rng.u16(1..6) } else { 20 },
+        queue: match rng.u32(..4) {
+            0 => Queue::DropOldest,
+            1 => Queue::LatestPerTopic,
+            _ => Queue::RefuseNew,
+        },
+        queue_messages: if rng.u32(..4) == 0 { rng.usize(1..20) } else { usize::MAX },
         will: (rng.u32(..3) == 0).then(|| (qos(rng.u32(..3)), rng.u32(..4) == 0)),
         journal,
         record_delay: rng.u32(..5_000),

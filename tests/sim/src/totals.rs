@@ -25,6 +25,8 @@ pub struct Totals {
     pub received: [u64; 3],
     /// Publishes that ended as lost.
     pub lost: u64,
+    /// Publishes that gave way in a queue.
+    pub dropped: u64,
     /// Records appended to journals.
     pub records: u64,
     /// Of these, snapshots.
@@ -51,6 +53,7 @@ impl Totals {
             *sum += more;
         }
         self.lost += other.lost;
+        self.dropped += other.dropped;
         self.records += other.records;
         self.snapshots += other.snapshots;
         self.restores += other.restores;
@@ -84,7 +87,8 @@ impl Totals {
         let hours = self.connected / 3_600_000;
         let _ = writeln!(text, "  published, QoS 0 / 1 / 2          {p0} / {p1} / {p2}");
         let _ = writeln!(text, "  received, QoS 0 / 1 / 2           {r0} / {r1} / {r2}");
-        let _ = writeln!(text, "  publishes lost with a session     {}", self.lost);
+        let _ =
+            writeln!(text, "  publishes lost, dropped           {} / {}", self.lost, self.dropped);
         let _ = writeln!(
             text,
             "  records, snapshots, restores      {} / {} / {}",

@@ -5,7 +5,7 @@
 use std::hash::{Hash, Hasher};
 
 use mqtt_core::{
-    QoS, SessionStatus,
+    QoS, Reason, SessionStatus,
     codec::{Packet, PacketType},
 };
 
@@ -53,9 +53,13 @@ pub(crate) enum What {
     Lost {
         number: u32,
     },
+    /// It gave way in the queue.
+    Dropped {
+        number: u32,
+    },
     Connecting,
     Up(SessionStatus),
-    Down,
+    Down(Reason),
     PowerOn,
     /// A record of so many bytes went into the journal.
     Recorded {

@@ -18,6 +18,8 @@ use crate::{
 
 /// How long all may take to be done once faults have stopped, in milliseconds.
 const PATIENCE: u64 = 1_800_000;
+/// Between two deeds of an application then.
+const HEALING: u64 = 500;
 /// Between two looks whether all is done.
 const LOOK: u64 = 3_000;
 
@@ -87,7 +89,7 @@ impl<'t> World<'t> {
             }
             Event::Tick { device } => {
                 devices[device].tick(stage);
-                let gap = if stage.healing { LOOK } else { self.tick_gap };
+                let gap = if stage.healing { HEALING } else { self.tick_gap };
                 let gap = stage.rng.u64(gap / 2..=gap * 3 / 2 + 1);
                 stage.plan(gap, Event::Tick { device });
                 self.drive(device);
@@ -259,9 +261,13 @@ impl<'t> World<'t> {
 
     /// Whether something is left to do.
     fn look(&mut self) -> bool {
-        let Self { stage, devices, broker, .. } = self;
-        let waits =
-            |device: &&Device| !device.is_idle() || !broker.session(device.index()).is_idle();
+        let Self { stage, devices, broker, links, .. } = self;
+        let waits = |device: &&Device| {
+            let session = broker.session(device.index());
+            let linked = session.link().filter(|link| device.link() == Some(*link));
+            let quiet = linked.is_some_and(|link| links[link].is_idle());
+            !device.is_idle() || !session.is_idle() || !quiet
+        };
         let Some(device) = devices.iter().find(waits) else { return false };
         if stage.now > self.duration + PATIENCE {
             let index = device.index();
@@ -274,7 +280,9 @@ impl<'t> World<'t> {
                 )
             });
         }
-        stage.plan(LOOK, Event::Look);
+        // Not in step with anybody's pings.
+        let next = stage.rng.u64(LOOK / 2..LOOK);
+        stage.plan(next, Event::Look);
         true
     }
 
@@ -291,7 +299,8 @@ impl<'t> World<'t> {
                 let filter = filter.expect("a filter of this world");
                 let expected: Option<QoS> = broker.grant(filter, kept.qos, client.protocol());
                 let granted = session.granted(filter);
-                if expected.is_some() && granted.is_none() && !device.is_uncertain(filter) {
+                let uncertain = device.is_uncertain(filter) || session.is_taken_for_another();
+                if expected.is_some() && granted.is_none() && !uncertain {
                     stage.fail(Invariant::Subscriptions, index, || {
                         format!("{kept:?} is kept by the client and unknown to the broker")
                     });

@@ -279,7 +279,7 @@ impl Broker {
                 self.epochs,
             );
         }
-        session.attach(stage, device, link, protocol, connect.clean_session);
+        session.attach(stage, device, link, protocol, connect.clean_session, present);
         // One and a half times [MQTT-3.1.2-24].
         let keep_alive = u64::from(connect.keep_alive) * 1_500;
         let now = stage.now;
@@ -309,6 +309,7 @@ impl Broker {
         let device = links[link].device;
         let mut outlet = Outlet { stage, link: &mut links[link], protocol };
         let session = &mut self.sessions[device];
+        session.hears();
         match packet {
             Packet::Publish(publish) => {
                 let method_b = self.setup.method_b;

@@ -42,8 +42,12 @@ pub(crate) struct Session {
     pub(super) may_sweep: bool,
     /// The session is another one, and 3.1 does not say so.
     pub(super) was_not_told: bool,
+    /// No packet has come since it began: the client may not have heard of it.
+    unheard: bool,
     /// The client has missed that it is another one.
     missed: bool,
+    /// And will never know.
+    taken_for_another: bool,
     /// Ids of QoS 2 messages that the client may remember from a session that it does not know to be lost.
     stale: Vec<u16>,
     /// And those that it has been told to forget.
@@ -82,7 +86,9 @@ impl Session {
             took_exactly_once: false,
             may_sweep: false,
             was_not_told: false,
+            unheard: false,
             missed: false,
+            taken_for_another: false,
             stale: Vec::new(),
             forgotten: Vec::new(),
             payload: Vec::new(),
@@ -107,7 +113,7 @@ impl Session {
     }
 
     /// The link of its connection.
-    pub(super) fn link(&self) -> Option<usize> {
+    pub(crate) fn link(&self) -> Option<usize> {
         self.attached.map(|(link, _)| link)
     }
 
@@ -142,6 +148,8 @@ impl Session {
         self.next_id = first_id;
         self.epoch = epoch;
         self.took_exactly_once = false;
+        self.unheard = true;
+        self.taken_for_another = false;
         self.was_not_told = protocol == Protocol::V31 && !clean;
         stage.ledger.set_epoch(device, epoch);
         if self.was_not_told {
@@ -159,12 +167,16 @@ impl Session {
         link: usize,
         protocol: Protocol,
         clean: bool,
+        present: bool,
     ) {
         self.attached = Some((link, protocol));
         self.clean = clean;
         self.audit = Audit::default();
-        if std::mem::take(&mut self.missed) && self.exists {
+        let missed = std::mem::take(&mut self.missed);
+        if present && (missed || self.unheard) {
+            // It takes this session for the one before.
             self.was_not_told = true;
+            self.taken_for_another = true;
             self.stale.append(&mut self.forgotten);
             excuse_publishes(stage, device);
         }
@@ -175,6 +187,16 @@ impl Session {
                 inbound.orphan = true;
             }
         }
+    }
+
+    /// The client has sent something, so it has had the CONNACK.
+    pub(super) const fn hears(&mut self) {
+        self.unheard = false;
+    }
+
+    /// Whether its client takes it for one that is lost.
+    pub(crate) const fn is_taken_for_another(&self) -> bool {
+        self.taken_for_another
     }
 
     /// Its connection has ended.
@@ -257,10 +279,11 @@ impl Session {
                 self.send(outlet, None, post, false);
             } else if self.outbound.len() < self.window {
                 let id = self.take_id();
-                if let Some(at) = self.stale.iter().position(|stale| *stale == id) {
-                    // In 3.1 a client cannot know that this is another message.
+                let remembered = self.stale.iter().position(|stale| *stale == id);
+                if let (Some(at), true) = (remembered, is_exact(&post)) {
+                    // In 3.1 a client cannot know that this is another message; its PUBREL makes it forget.
                     self.stale.swap_remove(at);
-                    if let (Some(number), true) = (post.number, is_exact(&post)) {
+                    if let Some(number) = post.number {
                         let receipt = outlet.stage.ledger.receipt_mut(outlet.link.device, number);
                         receipt.counts[2].void += 1;
                     }

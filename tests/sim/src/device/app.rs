@@ -159,7 +159,11 @@ impl App {
                     stage.note(self.device, What::Accepted { number, id });
                     self.ask(stage, handle, number, Asked::Publish(number));
                 }
-                Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => break,
+                Err(
+                    RequestError::WindowFull { .. }
+                    | RequestError::OutboxFull { .. }
+                    | RequestError::QueueFull { .. },
+                ) => break,
                 Err(RequestError::TooLarge { .. }) => {
                     stage.ledger.message_mut(number).status = Status::Refused;
                 }
@@ -224,6 +228,11 @@ impl App {
             let (delivery, receipt) = self.unacknowledged.remove(at);
             match client.acknowledge(delivery) {
                 Ok(()) => self.keep(stage, client, receipt, setup),
+                Err(RequestError::OutboxFull { .. }) => {
+                    // No room to note it: once more, later.
+                    self.unacknowledged.push((delivery, receipt));
+                    break;
+                }
                 Err(error) => stage.fail(Invariant::OneEvent, self.device, || {
                     format!("acknowledging {receipt:?}: {error}")
                 }),

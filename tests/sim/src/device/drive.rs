@@ -38,7 +38,11 @@ impl Device {
                 return Power::Lost;
             }
             let Some(client) = &mut self.client else { return Power::On };
-            actions += usize::from(self.app.publish(stage, client, &self.setup));
+            if self.app.publish(stage, client, &self.setup) {
+                actions += 1;
+                // One message may have given way to another, which is an event.
+                continue;
+            }
             checks::makes_progress(stage, self.index, actions, most);
             if stage.broken.is_some() {
                 return Power::On;

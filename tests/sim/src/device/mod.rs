@@ -161,6 +161,8 @@ impl Device {
             .ping_on_silence(setup.ping_on_silence)
             .receive_capacity(setup.receive_capacity)
             .exactly_once_window(setup.exactly_once_window)
+            .queue(setup.queue)
+            .queue_messages(setup.queue_messages)
             .journal(setup.journal)
             .record_delay(setup.record_delay)
             .reconnect(setup.reconnect.unwrap_or(Reconnect::never()));

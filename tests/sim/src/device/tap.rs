@@ -64,7 +64,9 @@ impl Tap {
         let Packet::Publish(publish) = packet else { return };
         let topic = topics::topic_index(publish.topic);
         let known = topic.and_then(|topic| stage.ledger.identify(topic, publish.payload).ok());
-        let Some(Some(number)) = known else { return };
+        // An empty payload has no number.
+        let under_id = || stage.ledger.under_id(device, publish.id?.get());
+        let Some(number) = known.and_then(|number| number.or_else(under_id)) else { return };
         let epoch = stage.ledger.epoch(device);
         let message = stage.ledger.message_mut(number);
         let before = std::mem::replace(&mut message.sent, Sent::Whole);
@@ -98,7 +100,9 @@ impl Tap {
         }
         // Where too little of it was sent, it can only have been the oldest of those never sent, or one sent before.
         let unsent = |number: &u32| stage.ledger.message(*number).sent == Sent::Nothing;
-        let oldest = || stage.ledger.in_flight(device).filter(unsent).min();
+        let acknowledged = first & 0b0110 != 0;
+        let oldest =
+            || stage.ledger.in_flight(device).filter(unsent).min().filter(|_| acknowledged);
         let number = begun(&buffer).or_else(oldest).filter(|number| *number < stage.ledger.len());
         if let Some(message) = number.map(|number| stage.ledger.message_mut(number)) {
             if message.sent == Sent::Nothing {

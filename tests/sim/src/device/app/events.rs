@@ -1,6 +1,6 @@
 //! What an application hears: messages to keep, and the ends of its requests.
 
-use mqtt_core::{BoxedClient, Delivery, Event, QoS, Reason, SessionStatus};
+use mqtt_core::{BoxedClient, Delivery, Event, QoS, Queue, Reason, SessionStatus};
 
 use super::{App, Asked, Receipt, durable::marks_output};
 use crate::{
@@ -40,7 +40,7 @@ impl App {
                 self.news |= matches!(session, SessionStatus::New | SessionStatus::Lost);
             }
             Event::Down(reason) => {
-                stage.note(device, What::Down);
+                stage.note(device, What::Down(reason));
                 if let Reason::Fatal(fatal @ mqtt_core::Fatal::Violation(_)) = reason {
                     stage.fail(Invariant::Protocol, device, || {
                         format!("the client blames the broker: {fatal}")
@@ -112,6 +112,23 @@ impl App {
                 if qos != QoS::ExactlyOnce || (sent == Sent::Nothing && message.len != 0) {
                     stage.fail(Invariant::OneEvent, device, || {
                         format!("message #{number}, {qos:?}, sent: {sent:?}, is lost")
+                    });
+                }
+            }
+            Event::Dropped(handle) => {
+                let Some(Asked::Publish(number)) = self.end(stage, handle) else {
+                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} dropped"));
+                    return;
+                };
+                stage.totals.dropped += 1;
+                stage.note(device, What::Dropped { number });
+                let message = stage.ledger.message_mut(number);
+                message.status = Status::Dropped;
+                let (qos, sent) = (message.qos, message.sent);
+                if setup.queue == Queue::RefuseNew || qos != QoS::AtMostOnce || sent == Sent::Whole
+                {
+                    stage.fail(Invariant::OneEvent, device, || {
+                        format!("message #{number}, {qos:?}, sent: {sent:?}, gave way")
                     });
                 }
             }
