@@ -222,6 +222,37 @@ fn client_seeds() -> Seeds {
                 ],
             ),
         ),
+        (
+            "doubt-31",
+            program(
+                [V31 | AGAIN, 8, 0xFF, 100, 1],
+                &[
+                    UP,
+                    HONEST,
+                    MESSAGE[2],
+                    LOSE,
+                    UP,
+                    MESSAGE[2],
+                    LOSE,
+                    UP,
+                    &[24, 3, 5, 2, 1],
+                    HONEST,
+                ],
+            ),
+        ),
+        (
+            "doubt-unanswered-connect",
+            program(
+                kept,
+                &[
+                    &[UP, SUBSCRIBE, HONEST, MESSAGE[2], LOSE, DRIVE, LOSE].concat(),
+                    UP,
+                    MESSAGE[2],
+                    &[24, 3, 1, 0x2A, 4],
+                    HONEST,
+                ],
+            ),
+        ),
         ("former-life-disconnect", program(kept, &[&each, FORMER, LEAVE, DRIVE, HONEST, UP])),
         (
             "former-life-disconnect-passed-over",

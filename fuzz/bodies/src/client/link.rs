@@ -55,6 +55,8 @@ pub(super) struct Link {
     replies: VecDeque<Reply>,
     /// The honest broker keeps a session.
     kept: bool,
+    /// A CONNECT was not answered, so the broker may have begun a new one.
+    doubt: bool,
     bytes_in: u32,
     bytes_out: u32,
 }
@@ -102,6 +104,7 @@ impl Link {
             due_complete: VecDeque::new(),
             replies: VecDeque::new(),
             kept: false,
+            doubt: false,
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -117,13 +120,14 @@ impl Link {
     }
 
     pub(super) fn close(&mut self, session: &mut Session) {
-        session.disconnected(&self.outgoing);
         for due in self.due.iter().filter(|due| due.qos == QoS::ExactlyOnce && !due.acknowledged) {
             session.forget(due.id);
         }
+        session.disconnected(&self.outgoing);
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
+        let doubt = self.doubt || self.connect_sent && !self.accepted && self.purge.knows();
         let closed = Self::closed(self.clean, self.manual, self.purge.clone());
-        *self = Self { kept: self.kept, bytes_in, bytes_out, ..closed };
+        *self = Self { kept: self.kept, doubt, bytes_in, bytes_out, ..closed };
     }
 
     pub(super) const fn is_accepted(&self) -> bool {
@@ -234,12 +238,12 @@ impl Link {
     }
 
     /// Whether the client can take it; always, but while ids are released. Its answer then takes room.
-    fn finds_room(&mut self, packet: &Packet<'_>, session: &Session) -> bool {
+    fn finds_room(&mut self, packet: &Packet<'_>, session: &mut Session) -> bool {
         if !self.is_purging() {
             return true;
         }
-        if let Packet::Publish(Publish { qos, id: Some(id), .. }) = packet {
-            let new = *qos == QoS::ExactlyOnce && !session.has_seen(*id, *qos);
+        if let Packet::Publish(publish @ Publish { qos, id: Some(_), .. }) = packet {
+            let new = *qos == QoS::ExactlyOnce && !session.has_seen(publish);
             if new && session.seen() == self.purge.slots() {
                 return false;
             }
@@ -284,9 +288,13 @@ impl Link {
                 if new {
                     session.begins_anew();
                 }
+                let doubt = std::mem::take(&mut self.doubt) || protocol == Protocol::V31;
+                if doubt && self.status == Some(SessionStatus::Resumed) {
+                    session.doubt();
+                }
             }
             Packet::Publish(publish) => {
-                let seen = publish.id.is_some_and(|id| session.has_seen(id, publish.qos));
+                let seen = session.has_seen(&publish);
                 if !seen {
                     session.expect(&publish);
                 }
@@ -328,6 +336,10 @@ impl Link {
     /// The client took a PUBCOMP; whether it answers the release of an id.
     fn releases(&mut self, session: &mut Session) -> bool {
         let answered = self.purge.take_answer();
+        if answered && !self.purge.is_on() {
+            // Until now the PUBCOMPs were awaited, from now on the PINGRESP is.
+            self.pinged = self.pinged.map(|_| self.purge.heard());
+        }
         if answered && !self.purge.is_on() && self.purge.has_passed_over() && !self.leaving {
             self.passed_over = true;
             self.over = true;
@@ -391,11 +403,12 @@ impl Link {
         assert!(opening || self.accepted, "{packet:?} before the CONNACK");
         let retry = protocol == Protocol::V31;
         if self.is_purging() {
-            let Packet::PubRel { id, dup: false } = packet else {
-                panic!("{packet:?} before the ids are released");
-            };
-            self.purge.sent(id);
-            return self.reply_with(0x70, id, &[]);
+            if let Packet::PubRel { id, dup: false } = packet {
+                self.purge.sent(id);
+                return self.reply_with(0x70, id, &[]);
+            }
+            let ping = matches!(packet, Packet::PingReq) && self.purge.is_sent();
+            assert!(ping, "{packet:?} before the ids are released");
         }
         match packet {
             Packet::Connect(connect) => {

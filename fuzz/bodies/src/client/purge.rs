@@ -1,5 +1,5 @@
-//! A session found at the broker: until the ids of its former life are released, nothing else is sent, and what comes
-//! in without room for its answer is passed over. How much room there is, is known to the byte, as nothing leaves the
+//! A session found at the broker: until the ids of its former life are released, nothing else is sent but a PINGREQ, and
+//! what comes in without room for its answer is passed over. How much room there is, is known to the byte, as nothing leaves the
 //! outbox meanwhile.
 
 use mqtt_core::{PacketId, Protocol, SessionStatus};
@@ -58,6 +58,11 @@ impl Purge {
         self.on
     }
 
+    /// Whether the client has a session of its own.
+    pub(super) const fn knows(&self) -> bool {
+        self.known
+    }
+
     /// Slots of the client.
     pub(super) fn slots(&self) -> usize {
         usize::from(self.slots)
@@ -93,6 +98,11 @@ impl Purge {
     /// Bytes came in.
     pub(super) const fn hear(&mut self, now: u64) {
         self.heard = now;
+    }
+
+    /// When something came in.
+    pub(super) const fn heard(&self) -> u64 {
+        self.heard
     }
 
     /// Whether PUBCOMPs have been due for longer than the client has patience.

@@ -79,6 +79,10 @@ pub(super) struct Session {
     releases: u64,
     /// Ids of QoS 2 messages handed over and not released.
     seen: BTreeSet<PacketId>,
+    /// They may be of a session that the broker has lost: a message without DUP is new.
+    doubtful: bool,
+    /// The broker has named one of them on this connection.
+    named: bool,
     expected: Option<(Incoming, Option<PacketId>)>,
     stream: Option<(Incoming, usize)>,
     /// What the next event is about, if it is the beginning or a piece of a message, was passed over: no end follows.
@@ -220,8 +224,26 @@ impl Session {
     }
 
     /// Whether the message is one that the application has.
-    pub(super) fn has_seen(&self, id: PacketId, qos: QoS) -> bool {
-        qos == QoS::ExactlyOnce && self.seen.contains(&id)
+    pub(super) fn has_seen(&mut self, publish: &Publish<'_>) -> bool {
+        let seen = publish.qos == QoS::ExactlyOnce
+            && publish.id.is_some_and(|id| self.seen.contains(&id))
+            && (publish.dup || !self.doubtful);
+        self.named |= seen;
+        seen
+    }
+
+    /// The client has taken another message; where that had no room, the ids of a lost session gave way.
+    fn make_room(&mut self, slots: usize) {
+        if self.seen.len() == slots {
+            assert!(self.doubtful && !self.named, "more messages under way than slots");
+            self.seen.clear();
+        }
+    }
+
+    /// Nobody can tell whether the broker has still the same session.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful = true;
+        self.lacking.clone_from(&self.subscriptions);
     }
 
     /// Ids of QoS 2 messages that wait for their PUBREL.
@@ -248,7 +270,7 @@ impl Session {
 
     /// From now on the id stands for a new message.
     pub(super) fn forget(&mut self, id: PacketId) {
-        self.seen.remove(&id);
+        self.named |= self.seen.remove(&id);
     }
 
     /// The client has taken this message, so the application gets it.
@@ -266,6 +288,7 @@ impl Session {
     /// The broker has made a new session.
     pub(super) fn begins_anew(&mut self) {
         self.seen.clear();
+        self.doubtful = false;
         self.lacking.clone_from(&self.subscriptions);
         for request in &mut self.requests {
             let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
@@ -281,6 +304,7 @@ impl Session {
         self.expected = None;
         self.stream = None;
         self.void = false;
+        self.named = false;
         self.renewed.clear();
         for request in &mut self.requests {
             request.recently = false;
@@ -405,7 +429,9 @@ impl Session {
         assert_eq!(incoming, expected);
         let Some(id) = id else { return assert_eq!(delivery, None) };
         if incoming.qos == QoS::ExactlyOnce {
-            assert!(self.seen.insert(id), "delivered twice");
+            self.make_room(link.purge.slots());
+            assert!(self.seen.insert(id) || self.doubtful, "delivered twice");
+            self.named = true;
         }
         link.owe(incoming.qos, id, delivery);
         self.deliveries.extend(delivery);
