@@ -145,7 +145,8 @@ impl Run {
     }
 
     fn measure(&mut self) {
-        self.link.measure(self.client.outbox_free());
+        let up = self.client.state() == ConnectionState::Up;
+        self.link.measure(self.client.outbox_free(), up);
     }
 
     /// What the client says is next.

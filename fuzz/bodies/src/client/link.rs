@@ -257,8 +257,8 @@ impl Link {
     }
 
     /// The outbox has `free` bytes for requests, of which the client tells.
-    pub(super) fn measure(&mut self, free: usize) {
-        let known = self.is_purging() && !self.over;
+    pub(super) fn measure(&mut self, free: usize, up: bool) {
+        let known = self.is_purging() && up;
         self.purge.measure(free, known);
     }
 
