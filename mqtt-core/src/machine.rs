@@ -32,7 +32,7 @@ use crate::{
 pub(crate) use journal::Hooks;
 use journal::Journal;
 use purge::Purge;
-pub(crate) use queue::GiveWay;
+pub(crate) use queue::{LIMIT_QUEUE, LimitQueue};
 use receive::Stream;
 
 /// The longest packet of fixed length, and then some.

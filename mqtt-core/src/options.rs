@@ -17,7 +17,7 @@
 
 use crate::{
     codec::{Connect, Login, Protocol, Will},
-    machine::{GiveWay, Hooks},
+    machine::{Hooks, LIMIT_QUEUE, LimitQueue},
     reconnect::Reconnect,
 };
 
@@ -80,8 +80,8 @@ pub(crate) struct Limits {
     pub(crate) ping_on_silence: bool,
     pub(crate) exactly_once_window: u16,
     pub(crate) queue: Queue,
-    /// A pointer, so that whoever lets nothing give way does not link how.
-    pub(crate) give_way: Option<GiveWay>,
+    /// A pointer, so that whoever sets no limit does not link how it is kept.
+    pub(crate) limit_queue: Option<LimitQueue>,
     pub(crate) queue_messages: usize,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Options<'a> {
                 ping_on_silence: false,
                 exactly_once_window: 20,
                 queue: Queue::RefuseNew,
-                give_way: None,
+                limit_queue: None,
                 queue_messages: usize::MAX,
             },
             reconnect: Reconnect::after(1_000),
@@ -194,12 +194,7 @@ impl<'a> Options<'a> {
     /// What gives way when a message finds the queue full; nothing by default.
     pub const fn queue(mut self, queue: Queue) -> Self {
         self.limits.queue = queue;
-        self.limits.give_way = match queue {
-            Queue::RefuseNew => None,
-            Queue::DropOldest | Queue::LatestPerTopic => {
-                Some(|core, publish| core.give_way(publish))
-            }
-        };
+        self.limits.limit_queue = Some(LIMIT_QUEUE);
         self
     }
 
@@ -207,6 +202,7 @@ impl<'a> Options<'a> {
     /// slots set. No limit by default.
     pub const fn queue_messages(mut self, messages: usize) -> Self {
         self.limits.queue_messages = messages;
+        self.limits.limit_queue = Some(LIMIT_QUEUE);
         self
     }
 

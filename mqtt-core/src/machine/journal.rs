@@ -130,6 +130,15 @@ impl<'a> Core<'a> {
         }
     }
 
+    /// Writes that the publish `id` is done, where its packet was just released.
+    pub(super) fn note_done(&mut self, id: PacketId) {
+        if self.machine.journal.is_kept() {
+            let roomy = self.make_room(NOTE_LEN);
+            debug_assert!(roomy, "a note is shorter than any packet");
+            self.note(Fate::Done, id);
+        }
+    }
+
     fn write_note(&mut self, fate: Fate, id: PacketId) {
         let machine = &mut *self.machine;
         if fate == Fate::Done {

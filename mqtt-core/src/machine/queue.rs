@@ -11,8 +11,12 @@ use crate::{
     session::LAST_ID,
 };
 
-/// How messages give way; see [`Core::give_way`].
-pub(crate) type GiveWay = for<'a, 'p> fn(&mut Core<'a>, &Publish<'p>);
+/// See [`Core::limit_queue`].
+pub(crate) type LimitQueue =
+    for<'a, 'p> fn(&mut Core<'a>, &Publish<'p>) -> Result<bool, RequestError>;
+
+/// The one there is.
+pub(crate) const LIMIT_QUEUE: LimitQueue = |core, publish| core.limit_queue(publish);
 
 /// Messages that give way, by their position among those that wait.
 struct Plan {
@@ -38,14 +42,21 @@ impl Short {
 }
 
 impl Core<'_> {
-    /// Whether the limit of messages allows one more.
-    pub(super) fn check_queue(&self) -> Result<(), RequestError> {
+    /// Sees to the limits of the queue, beyond those of the storage; whether `publish` has to take a slot though it is of
+    /// QoS 0.
+    pub(crate) fn limit_queue(&mut self, publish: &Publish<'_>) -> Result<bool, RequestError> {
+        self.give_way(publish);
         let messages = self.messages();
-        if messages < self.machine.limits.queue_messages {
-            Ok(())
-        } else {
-            Err(RequestError::QueueFull { messages })
+        if messages >= self.machine.limits.queue_messages {
+            return Err(RequestError::QueueFull { messages });
         }
+        let gives_way = self.machine.limits.queue != Queue::RefuseNew;
+        let queued = gives_way && publish.qos == QoS::AtMostOnce;
+        if queued && self.machine.requests.next_id(self.slots).is_none() {
+            let in_flight = self.machine.requests.in_flight();
+            return Err(RequestError::WindowFull { in_flight });
+        }
+        Ok(queued)
     }
 
     /// Requests that wait or are unanswered.
@@ -56,7 +67,7 @@ impl Core<'_> {
     }
 
     /// Has older messages give way to `publish`, where that lets it in or supersedes them.
-    pub(crate) fn give_way(&mut self, publish: &Publish<'_>) {
+    fn give_way(&mut self, publish: &Publish<'_>) {
         let Some(Plan { from, count }) = self.plan(publish) else { return };
         let machine = &mut *self.machine;
         for _ in 0..count {

@@ -23,16 +23,10 @@ type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, Encod
 impl Core<'_> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
         let awaits = Awaits::of_publish(publish.qos);
-        let give_way = self.machine.limits.give_way;
-        if let Some(give_way) = give_way {
-            give_way(self, publish);
-        }
-        self.check_queue()?;
-        let queued = give_way.is_some() && awaits.is_none();
-        if queued && self.machine.requests.next_id(self.slots).is_none() {
-            let in_flight = self.machine.requests.in_flight();
-            return Err(RequestError::WindowFull { in_flight });
-        }
+        let queued = match self.machine.limits.limit_queue {
+            Some(limit_queue) => limit_queue(self, publish)?,
+            None => false,
+        };
         // [MQTT-3.3.1-1], [MQTT-3.3.1-2]: DUP only when it is sent again.
         let handle = self
             .request(awaits, &|id, space| Publish { dup: false, id, ..*publish }.encode(space))?;

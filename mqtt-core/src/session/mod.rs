@@ -179,18 +179,27 @@ impl Requests {
         if mutation::is_on(Mutation::EarlyIdReuse) && self.used != 0 {
             return self.all(slots).next().map(|found| found.id);
         }
-        let mut last = u32::from(slot.id);
-        // Only misplaced ids make it look further than once.
+        let id = self.id_after(slots, u32::from(slot.id))?;
+        if self.misplaced { self.free_id_from(slots, id) } else { Some(id) }
+    }
+
+    /// The id of the first free slot that follows `last`.
+    fn id_after(&self, slots: &[Slot], last: u32) -> Option<PacketId> {
+        // Once round the slots since this one's last id; from the start again above LAST_ID.
+        let next = last + slots.len() as u32;
+        let again = last == 0 || self.fixed || next > u32::from(LAST_ID);
+        PacketId::new(if again { self.first_free + 1 } else { next } as u16)
+    }
+
+    /// `id`, or the next one of its slot that is in no other slot's.
+    #[cold]
+    fn free_id_from(&self, slots: &[Slot], id: PacketId) -> Option<PacketId> {
+        let mut id = id;
         for _ in slots {
-            // Once round the slots since this one's last id; from the start again above LAST_ID.
-            let next = last + slots.len() as u32;
-            let id =
-                if last == 0 || self.fixed || next > u32::from(LAST_ID) { index + 1 } else { next };
-            let id = PacketId::new(id as u16)?;
-            if !self.misplaced || self.find(slots, id).is_none() {
+            if self.find(slots, id).is_none() {
                 return Some(id);
             }
-            last = u32::from(id.get());
+            id = self.id_after(slots, u32::from(id.get()))?;
         }
         None
     }
