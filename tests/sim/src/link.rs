@@ -141,11 +141,6 @@ impl Link {
         }
     }
 
-    /// Nothing is on the way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.up.bytes.is_empty() && self.down.bytes.is_empty()
-    }
-
     /// Writes as many of `data` as there is room for.
     pub(crate) fn write(&mut self, stage: &mut Stage<'_>, way: Way, data: &[u8]) -> usize {
         let (pace, id, device) = (self.pace, self.id, self.device);

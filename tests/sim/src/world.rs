@@ -16,8 +16,8 @@ use crate::{
     trace::{Trace, What},
 };
 
-/// How long all may take to be done once faults have stopped, in milliseconds.
-const PATIENCE: u64 = 1_800_000;
+/// How long it may take until less is left to do than ever before, once faults have stopped, in milliseconds.
+const PATIENCE: u64 = 900_000;
 /// Between two deeds of an application then.
 const HEALING: u64 = 500;
 /// Between two looks whether all is done.
@@ -31,7 +31,11 @@ pub(crate) struct World<'t> {
     links: Vec<Link>,
     fault_gap: u64,
     tick_gap: u64,
-    duration: u64,
+    /// The least that was left to do, and until when it has to be less.
+    least_left: usize,
+    deadline: u64,
+    /// All was done at the last look.
+    done: bool,
 }
 
 impl<'t> World<'t> {
@@ -57,7 +61,17 @@ impl<'t> World<'t> {
             stage.plan(fault_gap, Event::Fault);
         }
         stage.plan(duration, Event::Heal);
-        Self { stage, devices, broker, links: Vec::new(), fault_gap, tick_gap, duration }
+        Self {
+            stage,
+            devices,
+            broker,
+            links: Vec::new(),
+            fault_gap,
+            tick_gap,
+            least_left: usize::MAX,
+            deadline: u64::MAX,
+            done: false,
+        }
     }
 
     /// Lets everything happen, until all is done or a promise is broken.
@@ -261,28 +275,36 @@ impl<'t> World<'t> {
 
     /// Whether something is left to do.
     fn look(&mut self) -> bool {
-        let Self { stage, devices, broker, links, .. } = self;
+        let Self { stage, devices, broker, .. } = self;
+        let left: usize = devices.iter().map(|device| device.left_to_do()).sum();
+        let left = left + broker.left_to_do();
+        if left < self.least_left {
+            self.least_left = left;
+            self.deadline = stage.now + PATIENCE;
+        }
         let waits = |device: &&Device| {
             let session = broker.session(device.index());
-            let linked = session.link().filter(|link| device.link() == Some(*link));
-            let quiet = linked.is_some_and(|link| links[link].is_idle());
-            !device.is_idle() || !session.is_idle() || !quiet
+            let linked = session.link().is_some_and(|link| device.link() == Some(link));
+            !device.is_idle() || !session.is_idle() || !linked
         };
-        let Some(device) = devices.iter().find(waits) else { return false };
-        if stage.now > self.duration + PATIENCE {
+        let undone = devices.iter().find(waits);
+        // Twice in a row: something may just be about to begin.
+        if undone.is_none() && std::mem::replace(&mut self.done, true) {
+            return false;
+        }
+        self.done = undone.is_none();
+        if let Some(device) = undone.filter(|_| stage.now > self.deadline) {
             let index = device.index();
             let under_way = broker.session(index).under_way();
             stage.fail(Invariant::Healing, index, || {
                 format!(
-                    "half an hour after the last fault: {}; at the broker (in flight, queued, \
-                     incoming): {under_way:?}",
+                    "long after the last fault nothing goes on: {}; at the broker (in flight, \
+                     queued, incoming): {under_way:?}",
                     device.under_way()
                 )
             });
         }
-        // Not in step with anybody's pings.
-        let next = stage.rng.u64(LOOK / 2..LOOK);
-        stage.plan(next, Event::Look);
+        stage.plan(LOOK, Event::Look);
         true
     }
 

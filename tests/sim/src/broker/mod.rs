@@ -138,6 +138,12 @@ impl Broker {
         &self.sessions[device]
     }
 
+    /// Messages that are under way or wait.
+    pub(crate) fn left_to_do(&self) -> usize {
+        let under_way = self.sessions.iter().map(Session::under_way);
+        under_way.map(|(sent, queued, incoming)| sent + queued + incoming).sum()
+    }
+
     fn connection(&mut self, link: usize) -> &mut Connection {
         if self.connections.len() <= link {
             self.connections.resize_with(link + 1, Connection::default);
@@ -363,13 +369,13 @@ impl Broker {
         let will = connection.will.take();
         *connection = Connection { phase: Phase::Closed, ..Connection::default() };
         links[link].broker_open = false;
-        links[link].end(stage, Way::Down);
-        links[link].discard(Way::Up);
+        // Should it have been cut, the end does not get through, and nobody tells the device before long.
         if links[link].is_cut() && links[link].device_open {
-            // Should it have been cut, nobody tells the device.
             let late = stage.rng.u64(1..20_000);
             stage.plan(late, Event::Dead { link, side: Side::Device });
         }
+        links[link].end(stage, Way::Down);
+        links[link].discard(Way::Up);
         if accepted && self.sessions[device].link() == Some(link) {
             self.sessions[device].detach(stage, device);
         }
@@ -422,3 +428,6 @@ impl Broker {
 fn packet_id(id: u16) -> PacketId {
     PacketId::new(id).expect("ids are not zero")
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,11 @@ impl App {
             && self.unrecorded.is_empty()
     }
 
+    /// Requests that have not ended, and messages that wait to be published.
+    pub(crate) fn left_to_do(&self) -> usize {
+        self.source.len() - self.place + self.asked.len() + self.restored.len()
+    }
+
     /// What is left to do, for a report.
     pub(crate) fn under_way(&self) -> String {
         let Self { source, place, asked, unacknowledged, recent, restored, .. } = self;

@@ -108,6 +108,11 @@ impl Device {
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
     }
 
+    /// Requests that have not ended, and messages that wait to be published.
+    pub(crate) fn left_to_do(&self) -> usize {
+        self.app.left_to_do()
+    }
+
     /// What is left to do, for a report.
     pub(crate) fn under_way(&self) -> String {
         let client = self.client.as_ref().map(|client| (client.state(), client.in_flight()));
@@ -224,12 +229,12 @@ impl Device {
     /// The device uses `link` no more.
     fn leave(&mut self, stage: &mut Stage<'_>, links: &mut [Link], link: usize) {
         links[link].device_open = false;
-        links[link].end(stage, Way::Up);
-        links[link].discard(Way::Down);
         if links[link].is_cut() && links[link].broker_open && stage.rng.bool() {
             let late = stage.rng.u64(1..60_000);
             stage.plan(late, Event::Dead { link, side: Side::Broker });
         }
+        links[link].end(stage, Way::Up);
+        links[link].discard(Way::Down);
         self.input.clear();
         self.ended = false;
         self.blocked = false;

@@ -98,11 +98,10 @@ impl Tap {
         if first >> 4 != PacketType::Publish as u8 {
             return;
         }
-        // Where too little of it was sent, it can only have been the oldest of those never sent, or one sent before.
+        // Where too little of it was sent: without DUP it can only have been the oldest of those never sent.
         let unsent = |number: &u32| stage.ledger.message(*number).sent == Sent::Nothing;
-        let acknowledged = first & 0b0110 != 0;
-        let oldest =
-            || stage.ledger.in_flight(device).filter(unsent).min().filter(|_| acknowledged);
+        let fresh = first & 0b0110 != 0 && first & 0b1000 == 0;
+        let oldest = || stage.ledger.in_flight(device).filter(unsent).min().filter(|_| fresh);
         let number = begun(&buffer).or_else(oldest).filter(|number| *number < stage.ledger.len());
         if let Some(message) = number.map(|number| stage.ledger.message_mut(number)) {
             if message.sent == Sent::Nothing {
