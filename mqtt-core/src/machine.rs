@@ -252,7 +252,7 @@ impl Machine {
             Phase::Leaving if self.disconnect_sent != 0 => {
                 DISCONNECT.get(usize::from(self.disconnect_sent)..).unwrap_or_default()
             }
-            Phase::Up if self.purge.is_on() => self.purge.ready(),
+            Phase::Up | Phase::Leaving if self.purge.is_sending() => self.purge.ready(),
             Phase::Up | Phase::Leaving => {
                 if self.subscriptions.is_sending() {
                     return self.subscriptions.ready(bytes);
@@ -353,6 +353,7 @@ impl<'a> Core<'a> {
         if self.machine.purge.is_on() {
             if self.machine.purge.ping() && self.machine.ping_sent.is_none() {
                 self.machine.ping_sent = Some(now);
+                self.machine.ping_end = self.machine.counters.bytes_out.wrapping_add(2);
             }
             return;
         }
@@ -401,10 +402,12 @@ impl<'a> Core<'a> {
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
             }
             Phase::Leaving if machine.disconnect_sent != 0 => machine.close(Reason::Requested),
-            Phase::Up if machine.purge.is_on() => {
+            Phase::Up | Phase::Leaving if machine.purge.is_sending() => {
                 let packets = u32::from(machine.purge.transmitted(count));
                 machine.counters.packets_out = machine.counters.packets_out.wrapping_add(packets);
-                machine.sent_while_up(now);
+                if machine.phase == Phase::Up {
+                    machine.sent_while_up(now);
+                }
             }
             Phase::Up | Phase::Leaving => {
                 let mut rest = count;

@@ -43,6 +43,16 @@ impl Purge {
         self.attempts = 0;
     }
 
+    /// All is released; a PINGREQ that is sent in part goes on.
+    pub(super) fn end(&mut self) {
+        *self = Self { packet: self.packet, left: self.left, ..Self::default() };
+    }
+
+    /// Whether what it has to send goes first.
+    pub(super) const fn is_sending(&self) -> bool {
+        self.is_on() || self.left != 0
+    }
+
     /// The broker has no session.
     pub(super) fn cancel(&mut self) {
         *self = Self::default();
@@ -54,6 +64,7 @@ impl Purge {
 
     /// A connection is there.
     pub(super) fn begin(&mut self) {
+        self.left = 0;
         if self.attempts == ATTEMPTS {
             self.cancel();
         }
@@ -108,6 +119,11 @@ impl Purge {
         true
     }
 
+    /// Once one packet was passed over all are, or those behind it would come before it.
+    pub(super) const fn passes_over(&self) -> bool {
+        self.first != 0 && self.passed_over
+    }
+
     /// A packet found no room.
     pub(super) const fn pass_over(&mut self) {
         self.passed_over = true;
@@ -132,7 +148,9 @@ impl Machine {
 
     /// Something came in: the time for the next PUBCOMP starts again.
     pub(super) fn await_purge(&mut self, now: Instant) {
-        if self.phase == Phase::Up && self.purge.is_on() {
+        if self.phase == Phase::Up && !self.purge.is_on() {
+            self.expect_pong(now);
+        } else if self.phase == Phase::Up {
             let patience = u64::from(self.limits.ping_timeout);
             self.timers.set(Timer::PingResponse, now.plus_millis(patience));
         }
@@ -148,7 +166,7 @@ impl Machine {
         purge.attempts = 0;
         if purge.first > purge.last {
             let again = purge.passed_over;
-            purge.cancel();
+            purge.end();
             self.timers.clear(Timer::PingResponse);
             // That it is done has to be known before a QoS 2 publish is sent.
             self.journal.need();

@@ -111,7 +111,7 @@ impl Core<'_> {
                 self.frame(input, now)
             };
             // `disconnect` before the CONNACK: nothing behind that is received.
-            let leaving = self.machine.phase == Phase::Leaving;
+            let leaving = matches!(self.machine.phase, Phase::Leaving | Phase::Closing);
             if self.full || leaving || !matches!(taken, Ok(None)) {
                 return taken;
             }
@@ -283,6 +283,15 @@ impl Core<'_> {
     fn admit(&mut self, qos: QoS, id: PacketId, dup: bool) -> Result<Option<Arrival>, Fatal> {
         let seen = qos == QoS::ExactlyOnce && self.is_repeated(id, dup);
         let arrival = qos::arrived(qos, seen);
+        let room = if self.machine.limits.manual_acknowledge {
+            self.machine.inbound.can_owe(self.slots)
+        } else {
+            let note = if arrival.remember { self.note_len() } else { 0 };
+            self.make_room(ANSWER_LEN + note)
+        };
+        if !room || self.machine.purge.passes_over() {
+            return Ok(None);
+        }
         if arrival.remember && !self.machine.inbound.has_room(self.slots) {
             if self.machine.purge.is_on() {
                 return Ok(None);
@@ -292,13 +301,7 @@ impl Core<'_> {
             }
             self.machine.journal.need_snapshot();
         }
-        let room = if self.machine.limits.manual_acknowledge {
-            self.machine.inbound.can_owe(self.slots)
-        } else {
-            let note = if arrival.remember { self.note_len() } else { 0 };
-            self.make_room(ANSWER_LEN + note)
-        };
-        Ok(room.then_some(arrival))
+        Ok(Some(arrival))
     }
 
     /// Takes the message `id`: answers it, or leaves that to the application. [`Core::admit`] found room.

@@ -128,7 +128,9 @@ impl Core<'_> {
             return Err(RequestError::StaleDelivery);
         };
         // The answer may have to wait for those before it; that the message was taken may not.
-        if let (QoS::ExactlyOnce, Some(id)) = (qos, PacketId::new(delivery.id())) {
+        let id = PacketId::new(delivery.id()).filter(|_| qos == QoS::ExactlyOnce);
+        // A broker may have released it meanwhile, against the rules.
+        if let Some(id) = id.filter(|id| self.machine.inbound.has_seen(self.slots, *id)) {
             self.note(Fate::Seen, id);
         }
         self.answer_settled();

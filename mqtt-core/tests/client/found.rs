@@ -1,7 +1,7 @@
 //! A broker that has a session of which the client knows nothing: the device restarted without its state.
 
 use mqtt_core::{
-    ConnectionState, Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic,
+    Action, ConnectionState, Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic,
 };
 
 use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBCOMP, PUBREC, Script, ack};
@@ -202,4 +202,69 @@ fn a_ping_goes_out_while_the_answers_take_long() {
     script.hear(&[0xD0, 0]);
     answer(&mut script, &[1, 2, 3]);
     assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
+}
+
+/// A PINGREQ that is sent in part goes on before anything else.
+#[test]
+fn a_ping_cut_by_the_last_answer_is_sent_whole() {
+    let mut script = found(&options().keep_alive(2));
+    script.sent();
+    script.later(1_500);
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Transmit([0xC0, 0])));
+    script.client.transmitted(1, now);
+    for id in 1..4 {
+        let bytes = ack(PUBCOMP, id);
+        let mut input = &bytes[..];
+        assert_eq!(script.client.receive(&mut input, now), Ok(None));
+    }
+    assert_eq!(script.client.poll(now), Action::Transmit(&[0]));
+}
+
+/// [MQTT-3.12.4-1]
+#[test]
+fn the_answer_to_a_ping_is_awaited_after_the_end() {
+    let mut script = found(&options().keep_alive(2).ping_timeout(4_000));
+    script.sent();
+    script.later(1_500);
+    script.run();
+    answer(&mut script, &[1, 2, 3]);
+    script.told();
+    script.later(4_000);
+    script.run();
+    assert_eq!(script.told()[0], format!("down: {}", Fatal::PingTimeout));
+}
+
+/// The connection is over: with the slots full, the next message would be a reason of its own.
+#[test]
+fn nothing_behind_the_last_answer_is_taken_after_something_was_passed_over() {
+    let mut script = found(&options());
+    script.sent();
+    let mut bytes = Vec::new();
+    let mut packet = [0; 32];
+    let mut message = |id| {
+        let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
+        let len = Publish { id: PacketId::new(id), ..publish }.encode(&mut packet).unwrap();
+        packet[..len].to_vec()
+    };
+    (10..14).for_each(|id| bytes.extend(message(id)));
+    (1..4).for_each(|id| bytes.extend(ack(PUBCOMP, id)));
+    bytes.extend(message(14));
+    script.hear(&bytes);
+    assert_eq!(script.fatal(), None);
+    assert_eq!(script.told()[3..], ["down: messages were passed over", "connecting 0"]);
+}
+
+/// Or the one that comes again would come behind it.
+#[test]
+fn messages_behind_one_that_was_passed_over_are_passed_over() {
+    let mut script = found(&options());
+    script.sent();
+    for id in 10..14 {
+        let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
+        script.hear_packet(Packet::Publish(Publish { id: PacketId::new(id), ..publish }));
+    }
+    let publish = Publish::new(topic!("t"), b"n").qos(QoS::AtLeastOnce);
+    script.hear_packet(Packet::Publish(Publish { id: PacketId::new(14), ..publish }));
+    assert_eq!(script.told().len(), 3);
 }
