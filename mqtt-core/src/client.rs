@@ -291,6 +291,15 @@ where
         self.machine.outbox_free(self.bytes.as_ref())
     }
 
+    /// The publishes of QoS 1 and 2 that have not ended, in the order in which they are sent; without the message where
+    /// the broker has it already and only the end of its exchange is to come.
+    ///
+    /// After [`restore`](Self::restore) these are the ones of the former life, with the handles that their events will
+    /// carry.
+    pub fn publishes(&self) -> impl Iterator<Item = (Handle, Option<Publish<'_>>)> {
+        self.machine.publishes(self.bytes.as_ref(), self.slots.as_ref())
+    }
+
     /// The subscriptions that are made again should the broker lose the session.
     pub fn subscriptions(&self) -> impl Iterator<Item = Subscription<'_>> {
         self.machine.subscriptions(self.bytes.as_ref())

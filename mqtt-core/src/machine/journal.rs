@@ -7,15 +7,16 @@
 //! `poll` is in one record or in none.
 
 use super::{
-    Core,
+    Core, Machine,
     receive::{ANSWER_LEN, PUBREL},
     request::SUBACK_OVERHEAD,
 };
 use crate::{
-    codec::PacketId,
+    codec::{Header, PacketId, Publish},
     error::RestoreError,
+    event::Handle,
     session::{
-        ANSWER_ROOM, Inbound, Record, Requests,
+        ANSWER_ROOM, Inbound, Record, Requests, Slot,
         journal::{
             Accepted, CONNECTED, FOUND, Fate, NOTE_LEN, Note, PURGE_DUE, Parsed, RENEWAL_DUE,
             SESSION, SNAPSHOT, SUBSCRIPTIONS, filters_in,
@@ -353,6 +354,24 @@ impl<'a> Core<'a> {
             return Err(RestoreError::OutboxTooSmall { needed, capacity });
         }
         Ok(())
+    }
+}
+
+impl Machine {
+    /// The publishes above QoS 0 that have not ended, with the message where it is still here.
+    pub(crate) fn publishes<'b>(
+        &self,
+        bytes: &'b [u8],
+        slots: &'b [Slot],
+    ) -> impl Iterator<Item = (Handle, Option<Publish<'b>>)> {
+        self.outbox.packets(bytes, true).filter_map(move |kept| {
+            let found = self.requests.find(slots, PacketId::new(kept.id)?)?;
+            let publish = kept.publish.and_then(|packet| {
+                let header = Header::decode(packet).ok()??;
+                Publish::decode(header.first(), packet.get(header.header_len()..)?).ok()
+            });
+            (kept.is_pubrel || publish.is_some()).then_some((found.handle, publish))
+        })
     }
 }
 

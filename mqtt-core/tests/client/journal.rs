@@ -468,3 +468,22 @@ fn a_message_without_dup_is_new_after_a_power_cut() {
     again.hear_packet(Packet::Publish(incoming(9)));
     assert_eq!(again.told(), ["message t m q2"]);
 }
+
+#[test]
+fn publishes_of_the_former_life_are_listed_with_the_handles_of_their_events() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    publish(&mut script, b"2", QoS::AtLeastOnce);
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"3")).unwrap();
+    script.run();
+    script.hear(&ack(PUBREC, 1));
+    let mut again = power_cut(&script);
+    let listed: Vec<_> = again.client.publishes().collect();
+    let payloads: Vec<_> = listed.iter().map(|(_, kept)| kept.map(|kept| kept.payload)).collect();
+    assert_eq!(payloads, [Some(&b"2"[..]), None]);
+    let ids: Vec<_> = listed.iter().map(|(handle, _)| handle.packet_id().unwrap().get()).collect();
+    assert_eq!(ids, [2, 1]);
+    assert_eq!(sent_after(&mut again, ACCEPTED_SESSION_PRESENT).len(), 2);
+    again.hear(&ack(PUBACK, 2));
+    assert_eq!(again.client.publishes().count(), 1);
+}

@@ -77,7 +77,7 @@ impl Outbox {
     }
 
     /// The packets that a record has to hold: those from the first unrecorded one on, or all.
-    pub(in crate::session) fn packets<'b>(&self, bytes: &'b [u8], all: bool) -> Packets<'b> {
+    pub(crate) fn packets<'b>(&self, bytes: &'b [u8], all: bool) -> Packets<'b> {
         let at = if all { self.head } else { self.recorded.max(self.head) };
         Packets { bytes: bytes.get(..self.tail).unwrap_or_default(), at }
     }

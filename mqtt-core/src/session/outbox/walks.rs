@@ -75,18 +75,18 @@ impl<'b> Iterator for Waiting<'b> {
 
 /// The packets of the arena that wait for an answer, from a position on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) struct Packets<'b> {
+pub(crate) struct Packets<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) at: usize,
 }
 
 /// One of [`Packets`].
 #[derive(Clone, Copy)]
-pub(in crate::session) struct Kept<'b> {
-    pub(in crate::session) id: u16,
-    pub(in crate::session) is_pubrel: bool,
+pub(crate) struct Kept<'b> {
+    pub(crate) id: u16,
+    pub(crate) is_pubrel: bool,
     /// Its bytes where it is a PUBLISH.
-    pub(in crate::session) publish: Option<&'b [u8]>,
+    pub(crate) publish: Option<&'b [u8]>,
 }
 
 impl<'b> Iterator for Packets<'b> {
