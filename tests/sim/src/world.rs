@@ -321,7 +321,7 @@ impl<'t> World<'t> {
                 let filter = filter.expect("a filter of this world");
                 let expected: Option<QoS> = broker.grant(filter, kept.qos, client.protocol());
                 let granted = session.granted(filter);
-                let uncertain = device.is_uncertain(filter) || session.is_taken_for_another();
+                let uncertain = device.is_uncertain(filter);
                 if expected.is_some() && granted.is_none() && !uncertain {
                     stage.fail(Invariant::Subscriptions, index, || {
                         format!("{kept:?} is kept by the client and unknown to the broker")

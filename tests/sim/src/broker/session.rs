@@ -46,8 +46,6 @@ pub(crate) struct Session {
     unheard: bool,
     /// The client has missed that it is another one.
     missed: bool,
-    /// And will never know.
-    taken_for_another: bool,
     /// Ids of QoS 2 messages that the client may remember from a session that it does not know to be lost.
     stale: Vec<u16>,
     /// And those that it has been told to forget.
@@ -88,7 +86,6 @@ impl Session {
             was_not_told: false,
             unheard: false,
             missed: false,
-            taken_for_another: false,
             stale: Vec::new(),
             forgotten: Vec::new(),
             payload: Vec::new(),
@@ -149,7 +146,6 @@ impl Session {
         self.epoch = epoch;
         self.took_exactly_once = false;
         self.unheard = true;
-        self.taken_for_another = false;
         self.was_not_told = protocol == Protocol::V31 && !clean;
         stage.ledger.set_epoch(device, epoch);
         if self.was_not_told {
@@ -176,7 +172,6 @@ impl Session {
         if present && (missed || self.unheard) {
             // It takes this session for the one before.
             self.was_not_told = true;
-            self.taken_for_another = true;
             self.stale.append(&mut self.forgotten);
             excuse_publishes(stage, device);
         }
@@ -192,11 +187,6 @@ impl Session {
     /// The client has sent something, so it has had the CONNACK.
     pub(super) const fn hears(&mut self) {
         self.unheard = false;
-    }
-
-    /// Whether its client takes it for one that is lost.
-    pub(crate) const fn is_taken_for_another(&self) -> bool {
-        self.taken_for_another
     }
 
     /// Its connection has ended.
@@ -279,15 +269,6 @@ impl Session {
                 self.send(outlet, None, post, false);
             } else if self.outbound.len() < self.window {
                 let id = self.take_id();
-                let remembered = self.stale.iter().position(|stale| *stale == id);
-                if let (Some(at), true) = (remembered, is_exact(&post)) {
-                    // In 3.1 a client cannot know that this is another message; its PUBREL makes it forget.
-                    self.stale.swap_remove(at);
-                    if let Some(number) = post.number {
-                        let receipt = outlet.stage.ledger.receipt_mut(outlet.link.device, number);
-                        receipt.counts[2].void += 1;
-                    }
-                }
                 self.send(outlet, Some(id), post, false);
                 self.outbound.push_back(Outbound { id, post, released: false, dup: true });
             } else {
@@ -304,10 +285,21 @@ impl Session {
             if released {
                 self.release(outlet, id, true);
             } else {
+                self.may_be_swallowed(outlet, id, &post);
                 self.send(outlet, Some(id), post, dup);
             }
         }
         self.pump(outlet);
+    }
+
+    /// With DUP, nobody can tell a new message from one that the client remembers from a lost session.
+    fn may_be_swallowed(&mut self, outlet: &mut Outlet<'_, '_>, id: u16, post: &Post) {
+        let remembered = self.stale.iter().position(|stale| *stale == id);
+        if let (Some(at), true, Some(number)) = (remembered, is_exact(post), post.number) {
+            self.stale.swap_remove(at);
+            let receipt = outlet.stage.ledger.receipt_mut(outlet.link.device, number);
+            receipt.counts[2].void += 1;
+        }
     }
 
     fn take_id(&mut self) -> u16 {
@@ -356,6 +348,7 @@ impl Session {
     pub(super) fn take_pubrec(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
         let Some(at) = self.answered(outlet, Answer::PubRec, id) else { return };
         self.outbound[at].released = true;
+        self.stale.retain(|stale| *stale != id.get());
         self.release(outlet, id.get(), false);
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct App {
     stream: Option<Streaming>,
     /// Granted and kept by the client.
     subscriptions: Vec<(usize, QoS)>,
-    /// Filters whose last change no record held when power was lost: the broker may know better.
+    /// Filters of requests under way when power was lost: nobody knows whether the broker got them.
     uncertain: Vec<usize>,
     /// The broker has begun a new session, and no record says so yet.
     news: bool,

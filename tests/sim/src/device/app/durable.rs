@@ -8,7 +8,6 @@ use crate::{
     ledger::{Sent, Status},
     setup::DeviceSetup,
     stage::Stage,
-    topics::FILTERS,
 };
 
 /// What a journal has of an application, and of its requests.
@@ -51,11 +50,7 @@ impl App {
         self.recent.clear();
         self.unrecorded.clear();
         self.restored.clear();
-        let known = std::mem::take(&mut self.subscriptions);
-        let recorded = &self.recorded.subscriptions;
-        let unknown = known.iter().filter(|kept| !recorded.contains(kept));
-        let ended = recorded.iter().filter(|kept| !known.contains(kept));
-        self.uncertain.extend(unknown.chain(ended).map(|(filter, _)| *filter));
+        self.subscriptions.clear();
         stage.ledger.frees_all_ids(self.device);
         for (_, asked) in self.asked.drain(..) {
             match asked {
@@ -69,12 +64,7 @@ impl App {
                 Asked::Unsubscribe(filters) => self.uncertain.extend(filters),
             }
         }
-        let missed = std::mem::take(&mut self.news) && journal;
-        if missed {
-            // It does not know that it has to make them again.
-            self.uncertain.extend(0..FILTERS.len());
-        }
-        missed
+        std::mem::take(&mut self.news) && journal
     }
 
     /// The client is back, with what its journal held; the application goes on from there.
