@@ -110,7 +110,7 @@ fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
         loop {
             match device.client().publish("n", payload.as_bytes(), QoS::ExactlyOnce, false) {
                 Ok(_) => break,
-                Err(RequestError::WindowFull { in_flight: 20 }) => {
+                Err(RequestError::WindowFull { in_flight: 19 }) => {
                     device.until("room in the window", published_event);
                     published += 1;
                 }
@@ -129,6 +129,41 @@ fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
         );
     }
     device.disconnect();
+}
+
+/// Mosquitto takes 20 of both together, acknowledges what is beyond, and drops it.
+#[test]
+fn a_qos_1_message_behind_as_many_of_qos_2_as_are_accepted_is_not_dropped() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(&broker, "sub").filter("n", QoS::AtLeastOnce).start();
+    let mut device = device(&broker, "device", Version::V311);
+    let (mut accepted, mut ended, mut expected) = (0, 0, Vec::new());
+    for round in 0..20 {
+        for n in 0.. {
+            let payload = format!("{round} {n}");
+            if device
+                .client()
+                .publish("other", payload.as_bytes(), QoS::ExactlyOnce, false)
+                .is_err()
+            {
+                break;
+            }
+            accepted += 1;
+        }
+        let payload = format!("{round}");
+        let handle = device.client().publish("n", payload.as_bytes(), QoS::AtLeastOnce, false);
+        let _ = handle.expect("the window has room for QoS 1");
+        accepted += 1;
+        expected.push(payload);
+        while ended < accepted {
+            device.until("the end of a publish", published_event);
+            ended += 1;
+        }
+    }
+    for payload in expected {
+        let message = Message::new("n", payload.as_bytes(), QoS::AtLeastOnce, false);
+        assert_eq!(subscriber.next(SOON), message);
+    }
 }
 
 fn published_event(event: &Event<'_>) -> Option<()> {

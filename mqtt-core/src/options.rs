@@ -109,7 +109,7 @@ impl<'a> Options<'a> {
                 manual_acknowledge: false,
                 renew_subscriptions: true,
                 ping_on_silence: false,
-                exactly_once_window: 20,
+                exactly_once_window: 19,
                 queue: Queue::RefuseNew,
                 limit_queue: None,
                 queue_messages: usize::MAX,
@@ -182,10 +182,11 @@ impl<'a> Options<'a> {
     }
 
     /// How many publishes of QoS 2 may be under way, or wait, at once, besides the limit that the slots set.
-    /// Default 20.
+    /// Default 19.
     ///
     /// Brokers limit what they take and 3.1.1 has no way for them to say so: Mosquitto with its default
-    /// `max_inflight_messages` acknowledges what exceeds 20 and drops it.
+    /// `max_inflight_messages` acknowledges what exceeds 20 and drops it. A publish of QoS 1 is one of these 20 for a
+    /// moment as well, so one is left for it.
     pub const fn exactly_once_window(mut self, publishes: u16) -> Self {
         self.limits.exactly_once_window = publishes;
         self
