@@ -9,3 +9,7 @@
 //! - **Grant**: a bounded extension of a deadline for long work, tied to its progress.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod time;
+
+pub use time::Instant;
