@@ -10,6 +10,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod hardware;
 mod time;
 
 pub use time::Instant;
