@@ -10,6 +10,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod chips;
 pub mod hardware;
 mod time;
 
