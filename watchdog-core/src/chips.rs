@@ -2,7 +2,7 @@
 //!
 //! A [`Profile`] carries what bites users, not only times: which edge counts, from when on a feed may come, what the
 //! chip does while its input floats, and what an edge does to it while it holds RESET. The feeder in
-//! `external` follows it, and a plan of intervals is checked against it.
+//! [`external`](crate::external) follows it, and a plan of intervals is checked against it.
 //!
 //! Times of such chips vary by tens of percent over temperature and from part to part. [`Profile::feed_before`] is
 //! the shortest time-out that the data sheet allows a part to have: the one to plan with. The typical one is only

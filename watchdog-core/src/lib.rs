@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chips;
+pub mod external;
 pub mod hardware;
 mod time;
 
