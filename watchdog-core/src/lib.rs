@@ -10,9 +10,30 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-pub mod chips;
-pub mod external;
-pub mod hardware;
-mod time;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
+pub mod bite;
+pub mod chips;
+pub mod countdown;
+pub mod external;
+pub mod guard;
+pub mod hardware;
+pub mod plan;
+pub mod record;
+pub mod rules;
+pub mod supervisor;
+mod sync;
+pub mod task;
+mod time;
+mod word;
+
+pub use bite::{Failure, Fault, Stage, TaskId};
+pub use countdown::{Beat, Countdown};
+pub use guard::Guard;
+pub use plan::{Plan, PlanError, Timing};
+pub use record::{CrashRecord, RecordError};
+pub use rules::{Rules, RulesError};
+pub use supervisor::{Action, NotRescued, Poll, Supervisor, UnknownTask, WatchError};
+pub use task::{End, Refused, Task, TaskHandle};
 pub use time::Instant;
