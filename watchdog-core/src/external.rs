@@ -17,7 +17,7 @@
 //! #     fn set_low(&mut self) -> Result<(), Self::Error> { Ok(()) }
 //! #     fn set_high(&mut self) -> Result<(), Self::Error> { Ok(()) }
 //! # }
-//! # let (wdi, enable) = (Pin, Pin);
+//! # let (wdi, enable, delay) = (Pin, Pin, embedded_hal_mock::eh1::delay::NoopDelay);
 //! # let now = || watchdog_core::Instant::from_millis(0);
 //! use watchdog_core::chips::TPS3823_33;
 //! use watchdog_core::external::{ExternalWatchdog, Gate, Toggle};
@@ -25,7 +25,7 @@
 //!
 //! // The chip counts from power-on; its RESET reaches the microcontroller through a transistor.
 //! let gate = Gate::active_high(enable);
-//! let mut dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi), gate).map_err(|e| e.error)?;
+//! let mut dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, delay), gate).map_err(|e| e.error)?;
 //! dog.feed_early(now())?; // boot: before 0.9 s have passed, and again
 //! let mut dog = dog.arm().map_err(|e| e.error)?;
 //! dog.feed()?; // by the supervisor's verdict
@@ -47,7 +47,7 @@
 //! #     fn set_high(&mut self) -> Result<(), Self::Error> { Ok(()) }
 //! # }
 //! # use watchdog_core::{chips::TPS3823_33, external::{ExternalWatchdog, Gate, Toggle}};
-//! # let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(Pin), Gate::active_high(Pin));
+//! # let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(Pin, embedded_hal_mock::eh1::delay::NoopDelay), Gate::active_high(Pin));
 //! # let Ok(dog) = dog else { return };
 //! let Ok(dog) = dog.arm_for_good() else { return };
 //! let _ = dog.disarm(); // no method named `disarm`
@@ -70,7 +70,7 @@ mod clocked;
 mod gate;
 mod input;
 
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 use core::marker::PhantomData;
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -102,7 +102,6 @@ impl Connected for Armed {}
 impl Connected for Permanent {}
 
 /// An external watchdog chip, fed through `I`, enabled by `G`, in state `S`.
-#[derive(Debug)]
 pub struct ExternalWatchdog<I, G, S> {
     chip: &'static Profile,
     input: I,
@@ -110,6 +109,16 @@ pub struct ExternalWatchdog<I, G, S> {
     /// When it was fed last, where anybody said.
     fed: Option<Instant>,
     state: PhantomData<S>,
+}
+
+/// Tells the chip and its last feed; pins seldom have a `Debug`.
+impl<I, G, S> Debug for ExternalWatchdog<I, G, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExternalWatchdog")
+            .field("chip", &self.chip.name())
+            .field("fed", &self.fed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What went wrong at which pin; `W` is the error of the WDI pin, `G` that of the gate's.
@@ -152,7 +161,7 @@ impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
 }
 
 /// It could not be put together; here are the parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the watchdog chip cannot be used: {error:?}")]
 pub struct NewError<I, G, E> {
     /// Why.
@@ -161,6 +170,12 @@ pub struct NewError<I, G, E> {
     pub input: I,
     /// The gate.
     pub gate: G,
+}
+
+impl<I, G, E: Debug> Debug for NewError<I, G, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewError").field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// What arming gives.
@@ -178,7 +193,6 @@ pub type ErrorOf<I, G> = Error<<I as Input>::Error, <G as Enable>::Error>;
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// Switches the gate off and brings WDI to rest, by a change that does not feed the chip where it has one edge only.
-    /// Between this and the first feed there should be the chip's shortest pulse, or that feed may be missed.
     ///
     /// Without a gate nothing keeps the chip from counting: feed or arm it before
     /// [`first_feed_before`](Profile::first_feed_before) has passed since reset.

@@ -127,7 +127,7 @@
 //! [360]: https://github.com/rust-embedded/embedded-hal/issues/360
 
 use core::convert::Infallible;
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -233,13 +233,20 @@ pub struct Started<W> {
 }
 
 /// The watchdog did not start; here it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the watchdog did not start: {error:?}")]
 pub struct StartError<D, E> {
     /// Why.
     pub error: E,
     /// The device, which does not run.
     pub device: D,
+}
+
+/// Tells the error; devices seldom have a `Debug`.
+impl<D, E: Debug> Debug for StartError<D, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartError").field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// A running watchdog that can be stopped. Most cannot.
@@ -259,13 +266,20 @@ pub trait Stop: Watchdog + Sized {
 }
 
 /// The watchdog did not stop; here it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the watchdog did not stop: {error:?}")]
 pub struct StopError<W, E> {
     /// Why.
     pub error: E,
     /// The watchdog, which still runs.
     pub watchdog: W,
+}
+
+/// Tells the error; devices seldom have a `Debug`.
+impl<W, E: Debug> Debug for StopError<W, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopError").field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// Why the device was reset last.

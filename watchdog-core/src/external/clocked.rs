@@ -1,12 +1,14 @@
 //! A windowed chip as a [`Watchdog`]: that trait knows no time, so this asks a clock.
 
+use core::fmt;
+
 use super::{Connected, Enable, ErrorOf, ExternalWatchdog, Input};
 use crate::hardware::{ErrorType, Stop, StopError, Watchdog};
 use crate::time::Instant;
 
 /// A watchdog that keeps to the chip's window by a clock of its own; made by
 /// [`ExternalWatchdog::clocked`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Clocked<D, C> {
     dog: D,
     clock: C,
@@ -20,6 +22,12 @@ impl<D, C> Clocked<D, C> {
     /// The watchdog without its clock.
     pub fn into_inner(self) -> D {
         self.dog
+    }
+}
+
+impl<D: fmt::Debug, C> fmt::Debug for Clocked<D, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clocked").field("dog", &self.dog).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What moves the WDI pin: [`Toggle`] or [`Pulse`]. They remember what they made of it, since a plain output pin cannot
 //! be asked.
 //!
-//! Invariant: an `edge` that gives `Ok` was one that the chip counts, whatever failed before.
+//! Invariant: an `edge` that gives `Ok` was one that the chip counts, whatever failed before and however soon it comes
+//! after another: each level lasts at least the chip's shortest pulse.
 
 use core::fmt::Debug;
 
@@ -33,59 +34,62 @@ pub trait Input {
     fn edge(&mut self, chip: &Profile) -> Result<(), Self::Error>;
 }
 
-/// Feeds by a change of level, for chips that take [either edge](Edge::Either). Needs no delay.
+/// Feeds by a change of level, for chips that take [either edge](Edge::Either).
 ///
 /// The pin is high half of the time: through a 1 kΩ resistor to ground 3.3 mA flow then, which [`Pulse`] saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Toggle<P> {
+pub struct Toggle<P, D> {
     pin: P,
+    delay: D,
     /// `None`: unknown.
     level: Option<PinState>,
 }
 
-impl<P> Toggle<P> {
-    /// Through this pin.
-    pub fn new(wdi: P) -> Self {
-        Self { pin: wdi, level: None }
+impl<P, D> Toggle<P, D> {
+    /// Through this pin. The delay keeps two changes in a row from becoming a pulse too short for the chip, which would
+    /// see neither.
+    pub fn new(wdi: P, delay: D) -> Self {
+        Self { pin: wdi, delay, level: None }
     }
 
-    /// The pin, as it is.
-    pub fn release(self) -> P {
-        self.pin
+    /// The pin and the delay, as they are.
+    pub fn release(self) -> (P, D) {
+        (self.pin, self.delay)
     }
 }
 
-impl<P: OutputPin> Toggle<P> {
-    fn set(&mut self, level: PinState) -> Result<(), P::Error> {
+impl<P: OutputPin, D: DelayNs> Toggle<P, D> {
+    fn set(&mut self, level: PinState, chip: &Profile) -> Result<(), P::Error> {
         // Should it fail, nobody knows which level the pin has.
         self.level = None;
         self.pin.set_state(level)?;
+        wait(&mut self.delay, chip);
         self.level = Some(level);
         Ok(())
     }
 }
 
-impl<P: OutputPin> Input for Toggle<P> {
+impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
     type Error = P::Error;
 
     fn suits(&self, chip: &Profile) -> bool {
         chip.edge() == Edge::Either
     }
 
-    fn rest(&mut self, _: &Profile) -> Result<(), P::Error> {
-        self.set(PinState::Low)
+    fn rest(&mut self, chip: &Profile) -> Result<(), P::Error> {
+        self.set(PinState::Low, chip)
     }
 
-    fn edge(&mut self, _: &Profile) -> Result<(), P::Error> {
+    fn edge(&mut self, chip: &Profile) -> Result<(), P::Error> {
         let from = match self.level {
             Some(level) => level,
             // One of the two is an edge.
             None => {
-                self.set(PinState::Low)?;
+                self.set(PinState::Low, chip)?;
                 PinState::Low
             }
         };
-        self.set(!from)
+        self.set(!from, chip)
     }
 }
 
@@ -113,13 +117,6 @@ impl<P, D> Pulse<P, D> {
     }
 }
 
-impl<P, D: DelayNs> Pulse<P, D> {
-    fn wait(&mut self, chip: &Profile) {
-        // A profile has no longer one.
-        self.delay.delay_ns(u32::try_from(chip.min_pulse().as_nanos()).unwrap_or(u32::MAX));
-    }
-}
-
 impl<P: OutputPin, D: DelayNs> Input for Pulse<P, D> {
     type Error = P::Error;
 
@@ -130,6 +127,7 @@ impl<P: OutputPin, D: DelayNs> Input for Pulse<P, D> {
     fn rest(&mut self, chip: &Profile) -> Result<(), P::Error> {
         self.at_rest = false;
         self.pin.set_state(resting_level(chip))?;
+        wait(&mut self.delay, chip);
         self.at_rest = true;
         Ok(())
     }
@@ -137,11 +135,10 @@ impl<P: OutputPin, D: DelayNs> Input for Pulse<P, D> {
     fn edge(&mut self, chip: &Profile) -> Result<(), P::Error> {
         if !self.at_rest {
             self.rest(chip)?;
-            self.wait(chip);
         }
         self.at_rest = false;
         self.pin.set_state(!resting_level(chip))?;
-        self.wait(chip);
+        wait(&mut self.delay, chip);
         self.rest(chip)
     }
 }
@@ -151,4 +148,9 @@ fn resting_level(chip: &Profile) -> PinState {
         Edge::Falling => PinState::High,
         Edge::Rising | Edge::Either => PinState::Low,
     }
+}
+
+/// So long that the chip sees the level; a profile has no longer pulse than 32 bits of nanoseconds.
+fn wait(delay: &mut impl DelayNs, chip: &Profile) {
+    delay.delay_ns(u32::try_from(chip.min_pulse().as_nanos()).unwrap_or(u32::MAX));
 }
