@@ -83,6 +83,12 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         &self.hardware
     }
 
+    /// Ends the supervision; the hardware runs on.
+    #[cfg(feature = "std")]
+    pub(crate) fn into_hardware(self) -> W {
+        self.hardware
+    }
+
     /// Stops the hardware, where it can be stopped, and ends the supervision.
     ///
     /// # Errors

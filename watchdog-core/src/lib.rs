@@ -19,6 +19,8 @@ pub mod countdown;
 pub mod external;
 pub mod guard;
 pub mod hardware;
+#[cfg(feature = "std")]
+pub mod host;
 pub mod plan;
 pub mod record;
 pub mod rules;

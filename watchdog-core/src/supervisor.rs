@@ -127,12 +127,7 @@ impl<'a> Supervisor<'a> {
         rules: Rules,
         now: Instant,
     ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
-        rules.check()?;
-        let mut places = (0..).zip(self.tasks);
-        let (index, task) =
-            places.find(|(_, task)| task.is_vacant()).ok_or(WatchError::NoVacancy)?;
-        task.occupy(&rules, now.max(self.looked));
-        Ok((TaskId::new(index), task.handle()))
+        watch_in(self.tasks, rules, now.max(self.looked))
     }
 
     /// The handle of a task that is watched.
@@ -268,6 +263,19 @@ impl<'a> Supervisor<'a> {
         let since = Instant::from_millis(now.as_millis().saturating_sub(ago));
         Some(Found { fault, step: word.step(), since, ago })
     }
+}
+
+/// [`Supervisor::watch`] beside the one who polls. Only one at a time.
+pub(crate) fn watch_in(
+    tasks: &[Task],
+    rules: Rules,
+    now: Instant,
+) -> Result<(TaskId, TaskHandle<'_>), WatchError> {
+    rules.check()?;
+    let mut places = (0..).zip(tasks);
+    let (index, task) = places.find(|(_, task)| task.is_vacant()).ok_or(WatchError::NoVacancy)?;
+    task.occupy(&rules, now);
+    Ok((TaskId::new(index), task.handle()))
 }
 
 /// What is wrong with a task.
