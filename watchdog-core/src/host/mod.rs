@@ -2,3 +2,7 @@
 
 pub mod clock;
 pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod linux;
+#[cfg(target_os = "linux")]
+pub mod systemd;
