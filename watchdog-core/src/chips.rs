@@ -11,8 +11,15 @@
 //! ```
 //! use core::time::Duration;
 //! use watchdog_core::chips::{Edge, Profile, ProfileBuilder, Spread, TPS3823_33};
+//! use watchdog_core::{Plan, Timing};
 //!
 //! assert_eq!(TPS3823_33.feed_before(), Duration::from_millis(900), "1.6 s is only typical");
+//!
+//! // A plan for it, checked as well.
+//! const CHIP: Profile = TPS3823_33;
+//! const TIMING: Timing<'static> = watchdog_core::plan!(
+//!     Plan::heartbeat(500).chip(CHIP.shortest_millis(), CHIP.longest_millis()).window(CHIP.window_millis())
+//! );
 //!
 //! // A chip of one's own: checked when this is compiled.
 //! const OURS: Profile = watchdog_core::profile!(
@@ -23,6 +30,7 @@
 //! );
 //! assert_eq!(OURS.feed_from(), Duration::from_millis(525));
 //! assert_eq!(OURS.feed_before(), Duration::from_millis(3_800));
+//! # let _ = TIMING;
 //! ```
 //!
 //! Numbers that cannot be fail the build:

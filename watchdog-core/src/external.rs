@@ -321,18 +321,13 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
 
     /// From when on a feed is no fault; `None`: at any time.
     fn earliest_feed(&self) -> Option<Instant> {
-        let closed = self.chip.feed_from();
-        if closed.is_zero() {
-            return None;
-        }
+        self.chip.window()?;
         let since = match self.fed {
             Some(fed) => fed,
             None if self.chip.has_window_in_first_frame() => Instant::from_millis(0),
             None => return None,
         };
-        // Both instants are cut off to whole milliseconds, so up to one less than their difference has passed.
-        let closed = closed.as_nanos().div_ceil(1_000_000).saturating_add(1);
-        Some(since.plus_millis(u64::try_from(closed).unwrap_or(u64::MAX)))
+        Some(since.plus_millis(self.chip.window_millis().into()))
     }
 
     fn edge(&mut self) -> Result<(), ErrorOf<I, G>> {

@@ -159,6 +159,32 @@ impl Profile {
         self.window.is_some() && self.window_in_first_frame
     }
 
+    /// [`feed_before`](Self::feed_before) in whole milliseconds, rounded down: the first number of
+    /// [`Plan::chip`](crate::Plan::chip).
+    #[must_use]
+    pub const fn shortest_millis(&self) -> u32 {
+        saturated(self.timeout.min.as_millis())
+    }
+
+    /// The longest time-out in whole milliseconds, rounded up: the second number of [`Plan::chip`](crate::Plan::chip).
+    #[must_use]
+    pub const fn longest_millis(&self) -> u32 {
+        saturated(self.timeout.max.as_nanos().div_ceil(NANOS_PER_MILLI))
+    }
+
+    /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window): rounded up, and
+    /// one more, since up to one less than the difference of two [`Instant`](crate::Instant)s has passed. Zero where
+    /// there is no window.
+    #[must_use]
+    pub const fn window_millis(&self) -> u32 {
+        match self.window {
+            Some(window) => {
+                saturated(window.max.as_nanos().div_ceil(NANOS_PER_MILLI)).saturating_add(1)
+            }
+            None => 0,
+        }
+    }
+
     /// How long after reset the chip does not count yet. The first edge ends it early: who cannot go on feeding from
     /// there leaves the pin alone.
     #[must_use]
@@ -198,6 +224,12 @@ impl Profile {
     pub const fn reset_pulse(&self) -> Option<Spread> {
         self.reset_pulse
     }
+}
+
+const NANOS_PER_MILLI: u128 = 1_000_000;
+
+const fn saturated(count: u128) -> u32 {
+    if count > u32::MAX as u128 { u32::MAX } else { count as u32 }
 }
 
 /// Makes a [`Profile`]: by [`build`](Self::build) at run time, by [`profile!`](crate::profile) at compile time.
@@ -394,6 +426,21 @@ mod tests {
         assert_eq!(spread, Spread::millis(900, 1_000, 1_100));
         assert_eq!(Spread::percent(SECOND, 150).min, Duration::ZERO);
         assert_eq!(Spread::percent(Duration::MAX, 10).typical, Duration::MAX);
+    }
+
+    #[test]
+    fn milliseconds_for_a_plan_are_rounded_to_the_safe_side() {
+        let timeout = Spread::micros(100_900, 110_000, 120_100);
+        let chip = ProfileBuilder::new("", Edge::Rising, timeout);
+        let windowed = chip.window(Spread::micros(1_000, 5_000, 9_460)).build();
+        let millis = windowed
+            .map(|chip| (chip.shortest_millis(), chip.longest_millis(), chip.window_millis()));
+        assert_eq!(millis, Ok((100, 121, 11)));
+        assert_eq!(chip.build().map(|chip| chip.window_millis()), Ok(0));
+        let longest = Duration::MAX;
+        let endless = Spread { min: longest, typical: longest, max: longest };
+        let endless = ProfileBuilder::new("", Edge::Rising, endless);
+        assert_eq!(endless.build().map(|chip| chip.shortest_millis()), Ok(u32::MAX));
     }
 
     #[test]
