@@ -45,7 +45,12 @@ const STEPS: &[Step] = &[
         slow: false,
         run: alone,
     },
-    Step { name: "bare", about: "and for thumbv7m-none-eabi", slow: false, run: bare },
+    Step {
+        name: "bare",
+        about: "and for thumbv7m-none-eabi; watchdog-core for thumbv6m, without compare-and-swap",
+        slow: false,
+        run: bare,
+    },
     Step {
         name: "no-std",
         about: "a conversation without std, alloc or allocator",
@@ -82,8 +87,11 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Sets of features of `mqtt-core` that users have.
-const FEATURES: &[&str] = &["", "alloc", "std", "bytes", "mqttbytes"];
+/// Sets of features that users of a library have.
+const FEATURES: &[(&str, &[&str])] = &[
+    ("mqtt-core", &["", "alloc", "std", "bytes", "mqttbytes"]),
+    ("watchdog-core", &["", "std", "linux-ioctl"]),
+];
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 10;
@@ -164,10 +172,12 @@ fn clippy(context: &Context<'_>) -> Result<Report, String> {
     let warnings = ["--", "-D", "warnings"];
     let all = ["clippy", "--workspace", "--all-targets", "--all-features"];
     context.cargo(&[&all[..], &warnings].concat())?;
-    for features in FEATURES {
-        let library =
-            ["clippy", "-p", "mqtt-core", "--no-default-features", "--features", features];
-        context.cargo(&[&library[..], &warnings].concat())?;
+    for (library, sets) in FEATURES {
+        for features in *sets {
+            let library =
+                ["clippy", "-p", library, "--no-default-features", "--features", features];
+            context.cargo(&[&library[..], &warnings].concat())?;
+        }
     }
     let no_std = ["clippy", "--manifest-path", "xtask/no-std-check/Cargo.toml", "--release"];
     context.cargo(&[&no_std[..], &warnings].concat())?;
@@ -193,7 +203,14 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         cargo.args(["-p", library, "--no-default-features", "--features", features]);
         context.run(&mut cargo)?;
     }
-    Ok(Report::Done(format!("{}, {}", bare::TARGET, toolchain.describe(workspace))))
+    let mut targets = bare::TARGET.to_owned();
+    // The handles of tasks are fed from interrupts also where there is no compare-and-swap.
+    if toolchain.has(workspace, bare::WITHOUT_CAS) {
+        let mut cargo = toolchain.cargo_for(bare::WITHOUT_CAS, workspace, "check", "bare");
+        context.run(cargo.args(["-p", "watchdog-core", "--no-default-features"]))?;
+        targets = format!("{targets} and {}", bare::WITHOUT_CAS);
+    }
+    Ok(Report::Done(format!("{targets}, {}", toolchain.describe(workspace))))
 }
 
 fn no_std(context: &Context<'_>) -> Result<Report, String> {
