@@ -5,6 +5,7 @@
 //! constants and fails the build where they are wrong; [`Plan::check`] is for numbers that come at run time.
 //!
 //! ```
+//! use watchdog_core::chips::TPS3823_33;
 //! use watchdog_core::{Plan, Rules, Stage, Timing, plan};
 //!
 //! const SAMPLER: Rules = Rules::deadline(1_200);
@@ -13,7 +14,7 @@
 //!     Plan::heartbeat(500)          // tasks are looked at, and the chip is fed, each 500 ms
 //!         .late(20)                 // or up to 20 ms later
 //!         .task(SAMPLER, 250, 180)  // it works each 250 ms, for up to 180
-//!         .chip(900, 2_500)         // a TPS3823 bites between 0.9 and 2.5 s after a feed
+//!         .profile(&TPS3823_33)     // it bites between 0.9 and 2.5 s after a feed
 //!         .stages(STAGES)
 //!         .recovery(4_000)          // the device is to be reset within 4 s
 //! );
@@ -73,9 +74,12 @@
 //!     plan!(Plan::heartbeat(500).task(Rules::deadline(2_000), 500, 10).chip(900, 2_500).recovery(4_000));
 //! ```
 
+use core::time::Duration;
+
 use thiserror::Error;
 
 use crate::bite::{Stage, check_stages};
+use crate::chips::Profile;
 use crate::rules::{Rules, RulesError};
 
 /// The intervals that are wanted, all in milliseconds.
@@ -138,6 +142,12 @@ impl<'a> Plan<'a> {
     pub const fn chip(mut self, min: u32, max: u32) -> Self {
         self.chip = Some((min, max));
         self
+    }
+
+    /// The hardware is this chip: its time-out and its window, to the millisecond that leaves less room.
+    pub const fn profile(self, chip: &Profile) -> Self {
+        let window = millis_up(chip.feed_from());
+        self.chip(millis_down(chip.feed_before()), millis_up(chip.timeout().max)).window(window)
     }
 
     /// The hardware takes a feed for a fault when it comes less than `millis` milliseconds after the one before.
@@ -227,6 +237,16 @@ impl<'a> Plan<'a> {
             }
         }
     }
+}
+
+const fn millis_down(duration: Duration) -> u32 {
+    let millis = duration.as_millis();
+    if millis > u32::MAX as u128 { u32::MAX } else { millis as u32 }
+}
+
+const fn millis_up(duration: Duration) -> u32 {
+    let whole = duration.subsec_nanos() % 1_000_000 == 0;
+    millis_down(duration).saturating_add(if whole { 0 } else { 1 })
 }
 
 /// Whether every wake-up of the rarer of the two is one of the other, too. A period of 0 is none.
@@ -380,6 +400,18 @@ mod tests {
         ] {
             assert_eq!(plan.check().map(|timing| timing.heartbeat), Ok(plan.heartbeat), "{plan:?}");
         }
+    }
+
+    #[test]
+    fn a_chip_is_planned_for_by_its_limits_rounded_to_the_strict_side() {
+        use crate::chips::{TPS3813, TPS3823_33};
+        let beat = Plan::heartbeat(500);
+        assert_eq!(beat.profile(&TPS3823_33), beat.chip(900, 2_500));
+        // Not before 9.46 ms, and before 0.2 s.
+        assert_eq!(Plan::heartbeat(10).profile(&TPS3813).window, 10);
+        assert_eq!(Plan::heartbeat(10).profile(&TPS3813).check().map(drop), Ok(()));
+        assert_eq!(Plan::heartbeat(9).profile(&TPS3813).check(), Err(PlanError::ChipTooEarly));
+        assert_eq!(Plan::heartbeat(200).profile(&TPS3813).check(), Err(PlanError::ChipBitesFirst));
     }
 
     #[test]

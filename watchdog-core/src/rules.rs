@@ -54,7 +54,7 @@ impl Rules {
     /// may its first feed take. In sum it never has more than `count` times `times` deadlines.
     pub const fn grants(mut self, count: u8, times: u8) -> Self {
         self.grants = count;
-        self.times = times;
+        self.times = if count == 0 { 0 } else { times };
         self
     }
 
@@ -68,6 +68,30 @@ impl Rules {
     #[must_use]
     pub const fn deadline_millis(&self) -> u32 {
         self.deadline
+    }
+
+    /// The time before which a feed is a fault, in milliseconds; 0 for none.
+    #[must_use]
+    pub const fn not_before_millis(&self) -> u32 {
+        self.earliest
+    }
+
+    /// The checkpoints of a round; 0 for none.
+    #[must_use]
+    pub const fn step_count(&self) -> u8 {
+        self.steps
+    }
+
+    /// The grants, the one for the start included.
+    #[must_use]
+    pub const fn grant_count(&self) -> u8 {
+        self.grants
+    }
+
+    /// Whether the task begins paused.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The longest that the task may be silent, in milliseconds: a grant, or the deadline where it has none.

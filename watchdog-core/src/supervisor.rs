@@ -217,6 +217,9 @@ impl<'a> Supervisor<'a> {
     fn judge(&self, look: Look, now: Instant) -> Option<Found> {
         let Look { word, limit } = look;
         let limit = u64::from(limit);
+        let away = now.millis_since(self.looked);
+        // Nobody looked for hours: stamps cannot be told apart any more, and no deadline is that long.
+        let dated = away <= u64::from(MOST_AWAY);
         let fault = match word.kind() {
             Kind::Paused => return None,
             Kind::Ready => {
@@ -230,10 +233,8 @@ impl<'a> Supervisor<'a> {
                 return (silent > limit).then_some(starved);
             }
             Kind::Fed | Kind::Granted => {
-                let away = now.millis_since(self.looked);
                 let silent = match word.age(now) {
-                    // Nobody looked for hours: stamps cannot be told apart any more, and no deadline is that long.
-                    _ if away > u64::from(MOST_AWAY) => away,
+                    _ if !dated => away,
                     Age::Past(millis) => u64::from(millis),
                     Age::Ahead(millis) if u64::from(millis) > limit => {
                         return Some(Found {
@@ -259,7 +260,7 @@ impl<'a> Supervisor<'a> {
             Kind::Returned => Fault::Returned,
             Kind::Panicked => Fault::Panicked,
         };
-        let ago = u64::from(word.age(now).millis());
+        let ago = if dated { u64::from(word.age(now).millis()) } else { away };
         let since = Instant::from_millis(now.as_millis().saturating_sub(ago));
         Some(Found { fault, step: word.step(), since, ago })
     }

@@ -263,6 +263,16 @@ fn a_restarted_task_is_taken_back_while_there_is_a_rescue_left_and_no_last_word(
 }
 
 #[test]
+fn a_fault_that_was_made_during_an_absence_of_hours_is_dated_by_the_last_look() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
+    tasks.first().unwrap().handle().abandon(End::Panicked, at(1 << 24));
+    let failure = first_bite(&mut supervisor, [1 << 26]);
+    assert_eq!((failure.fault, failure.since), (Fault::Panicked, at(100)));
+}
+
+#[test]
 fn the_end_of_time_is_reached_without_harm() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(u64::MAX - 100));
