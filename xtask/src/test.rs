@@ -64,6 +64,12 @@ const STEPS: &[Step] = &[
         slow: true,
         run: featureless,
     },
+    Step {
+        name: "loom",
+        about: "the watchdog's atomics in all interleavings",
+        slow: true,
+        run: loom,
+    },
     Step { name: "doc-tests", about: "every example in the docs", slow: false, run: doc_tests },
     Step { name: "docs", about: "the docs build without warning", slow: false, run: docs },
     Step { name: "benches", about: "every benchmark runs once", slow: true, run: benches },
@@ -238,6 +244,16 @@ fn test_run(context: &Context<'_>, what: &[&str]) -> Result<Report, String> {
     let tally = context.tests(cargo.args(what))?;
     let runner = if nextest { "cargo nextest" } else { "cargo test" };
     Ok(Report::Done(format!("{} passed by {runner}", tally.passed)))
+}
+
+fn loom(context: &Context<'_>) -> Result<Report, String> {
+    let workspace = context.workspace;
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--release", "-p", "watchdog-core", "--test", "loom"]);
+    // A folder of its own: with these flags everything is built anew.
+    cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.scratch("loom")?);
+    let tally = context.tests(&mut cargo)?;
+    Ok(Report::Done(format!("{} passed", tally.passed)))
 }
 
 fn doc_tests(context: &Context<'_>) -> Result<Report, String> {
