@@ -17,6 +17,8 @@ use program::Example;
 
 #[path = "examples/program.rs"]
 mod program;
+#[path = "examples/watchdog.rs"]
+mod watchdog;
 
 const VERSIONS: [&str; 3] = ["mqttv31", "mqttv311", "auto"];
 const LINES: usize = 10_000;

@@ -175,6 +175,19 @@ mod by_ioctl {
     }
 
     #[test]
+    fn a_time_out_outside_the_range_opens_nothing() {
+        let (_dir, path) = device();
+        let failed = Device::new(&path).start(Duration::ZERO).unwrap_err();
+        assert_eq!(failed.error.kind(), ErrorKind::UnsupportedTimeout);
+        assert!(
+            failed.error.to_string().ends_with("it takes 1s to 2147483647s"),
+            "{}",
+            failed.error
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
     fn a_time_out_that_the_interface_cannot_say_never_reaches_the_device() {
         let (_dir, path) = device();
         let mut dog = LinuxWatchdog::open(&path).unwrap();

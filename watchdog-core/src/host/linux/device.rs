@@ -183,7 +183,7 @@ impl Start for Device {
         told(status.min_timeout).unwrap_or(SECOND)..=told(status.max_timeout).unwrap_or(longest)
     }
 
-    /// Opens it, and sets the time-out, in whole seconds rounded up.
+    /// Opens it, and sets the time-out, in whole seconds rounded up. One outside the range opens nothing.
     ///
     /// A device whose time-out cannot be set is stopped again; one with no way out goes on, as opening had started it.
     fn start(
@@ -191,6 +191,13 @@ impl Start for Device {
         timeout: Duration,
     ) -> Result<Started<LinuxWatchdog>, StartError<Self, LinuxError>> {
         let refused = |error| StartError { error, device: self.clone() };
+        let range = self.timeout_range();
+        if !range.contains(&timeout) {
+            let why = std::format!("it takes {:?} to {:?}", range.start(), range.end());
+            let error = io::Error::new(io::ErrorKind::InvalidInput, why);
+            let problem = Problem::Timeout { what: "time-out", time: timeout, error };
+            return Err(refused(LinuxError::new(&self.path, problem)));
+        }
         let mut watchdog = LinuxWatchdog::open(&self.path).map_err(refused)?;
         match watchdog.set_timeout(timeout) {
             Ok(actual) if actual >= timeout => Ok(Started { watchdog, timeout: actual }),
