@@ -314,9 +314,9 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
                 return Err(Error::TooEarly { earliest });
             }
         }
-        self.edge()?;
+        // Also where the pin fails: the chip may have seen it, and a second feed in its window would be a fault.
         self.fed = Some(now);
-        Ok(())
+        self.edge()
     }
 
     /// From when on a feed is no fault; `None`: at any time.

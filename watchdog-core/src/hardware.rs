@@ -12,7 +12,8 @@
 //! - [`ReadResetCause`] tells after a reset whether a watchdog was the cause;
 //! - errors are the implementation's own, with an [`ErrorKind`] that generic code can look at, as in `embedded-hal` 1.0.
 //!
-//! Time does not appear in [`Watchdog`] at all. When to feed is the supervisor's decision.
+//! Time does not appear in [`Watchdog`] at all. When to feed is for a [`Supervisor`](crate::Supervisor) to say, and a
+//! [`Guard`](crate::Guard) keeps everything else away from it.
 //!
 //! # An adapter for a HAL
 //!
@@ -172,7 +173,7 @@ impl Error for Infallible {
 
 /// The error that the methods of a device give.
 pub trait ErrorType {
-    /// It.
+    /// The error.
     type Error: Error;
 }
 

@@ -5,14 +5,14 @@ mod chip;
 
 use std::time::Duration;
 
-use chip::{Board, Fault, Part};
-use embedded_hal::digital::{OutputPin, PinState};
+use chip::{Board, Fault, Part, WdiPin};
+use embedded_hal::digital::{ErrorKind, ErrorType, OutputPin, PinState};
 use watchdog_core::Instant;
 use watchdog_core::chips::{
     self, Profile, TPS3813, TPS3823_33, TPS3823A_33, TPS3851_100NF, TPS3851E_1UF,
 };
 use watchdog_core::external::boot::{Delayed, DelayedStart, EarlyFeeding};
-use watchdog_core::external::{ExternalWatchdog, Gate, NoGate, Pulse, Toggle};
+use watchdog_core::external::{ExternalWatchdog, Gate, Input, NoGate, Pulse, Toggle};
 use watchdog_core::hardware::Watchdog;
 use watchdog_core::profile;
 
@@ -296,6 +296,68 @@ fn the_first_edge_ends_the_start_up_delay_of_tps3435() {
     dog.feed_early(board.now()).unwrap();
     board.advance_millis(1_440);
     assert_eq!(board.bites().len(), 1, "who feeds once has to go on");
+}
+
+/// A pin behind an expander: every few orders fail, and some of those that fail are carried out.
+struct Expander {
+    pin: WdiPin,
+    random: u64,
+}
+
+impl Expander {
+    fn obey(&mut self, level: PinState) -> Result<(), ErrorKind> {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let luck = self.random >> 60;
+        if luck != 0 {
+            let Ok(()) = self.pin.set_state(level);
+        }
+        if luck < 4 { Err(ErrorKind::Other) } else { Ok(()) }
+    }
+}
+
+impl ErrorType for Expander {
+    type Error = ErrorKind;
+}
+
+impl OutputPin for Expander {
+    fn set_low(&mut self) -> Result<(), ErrorKind> {
+        self.obey(PinState::Low)
+    }
+
+    fn set_high(&mut self) -> Result<(), ErrorKind> {
+        self.obey(PinState::High)
+    }
+}
+
+/// Feeds again and again, at once or later, and checks that the chip took each feed that was said to be made.
+fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I, seed: u64) {
+    let Ok(mut dog) = ExternalWatchdog::new(chip, input, NoGate) else { return };
+    let mut made = 0;
+    for turn in 0..200 {
+        board.advance(Duration::from_micros((seed + turn) % 3 * 4_500));
+        let before = board.feeds().len();
+        if dog.feed_early(board.now()).is_ok() {
+            made += 1;
+            // What the last level lacks to be seen.
+            board.advance(chip.min_pulse());
+            assert!(board.feeds().len() > before, "{} {seed} {turn}", chip.name());
+        }
+    }
+    assert!(made > 10, "{} {seed}", chip.name());
+}
+
+#[test]
+fn a_feed_that_is_said_to_be_made_was_taken_whatever_failed_before() {
+    for seed in 0..200 {
+        for chip in [&TPS3823_33, &TPS3851_100NF, &TPS3813] {
+            let board = Board::new(chip, Part::Slowest);
+            let pin = Expander { pin: board.wdi(), random: seed };
+            each_feed_is_taken(&board, chip, Pulse::new(pin, board.delay()), seed);
+        }
+        let board = Board::new(&TPS3823_33, Part::Slowest);
+        let pin = Expander { pin: board.wdi(), random: seed };
+        each_feed_is_taken(&board, &TPS3823_33, Toggle::new(pin, board.delay()), seed);
+    }
 }
 
 #[test]

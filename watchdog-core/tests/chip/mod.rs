@@ -83,6 +83,7 @@ impl Board {
             starts_at: None,
             reset_until: None,
             connected: true,
+            fed: Vec::new(),
             bites: Vec::new(),
             board_resets: Vec::new(),
             changes: Vec::new(),
@@ -130,6 +131,11 @@ impl Board {
     /// The WDI pin becomes an input, as it is after a reset of the microcontroller.
     pub(crate) fn float_wdi(&self) {
         self.0.borrow_mut().set_level(None);
+    }
+
+    /// Each feed that the chip took.
+    pub(crate) fn feeds(&self) -> Vec<Duration> {
+        self.0.borrow().fed.clone()
     }
 
     /// All bites, also those that a gate kept from the board.
@@ -242,6 +248,7 @@ struct State {
     /// `u64::MAX`: latched.
     reset_until: Option<u64>,
     connected: bool,
+    fed: Vec<Duration>,
     bites: Vec<Bite>,
     board_resets: Vec<Duration>,
     changes: Vec<Change>,
@@ -324,6 +331,7 @@ impl State {
         } else if self.starts_at.take().is_none() && at < self.frame.opens {
             self.bite(at, Fault::Early);
         } else {
+            self.fed.push(Duration::from_nanos(at));
             self.begin_frame(at, false);
         }
     }
