@@ -17,23 +17,23 @@
 //!
 //! # An adapter for a HAL
 //!
-//! `rp2040-hal` has `Watchdog::start`, which panics above 8.388607 s, `feed` and `disable`, on one type for the
+//! `rp2040-hal` 0.12 has `Watchdog::start`, which panics above 8.388607 s, `feed` and `disable`, on one type for the
 //! running and the stopped watchdog. Two newtypes make of it what the traits say; a HAL that implements them itself
 //! needs none.
 //!
 //! ```
 //! # mod rp2040_hal { pub mod watchdog {
-//! #     // As in rp2040-hal 0.10, with the register left out.
-//! #     pub struct Watchdog { load: u32, enabled: bool }
+//! #     // As in rp2040-hal 0.12, with the registers left out.
+//! #     pub struct Watchdog { load: u32, enabled: core::cell::Cell<bool> }
 //! #     impl Watchdog {
-//! #         pub fn new() -> Self { Self { load: 0, enabled: false } }
+//! #         pub fn new() -> Self { Self { load: 0, enabled: false.into() } }
 //! #         pub fn start<T: Into<super::fugit::MicrosDurationU32>>(&mut self, period: T) {
 //! #             let micros = period.into().0;
 //! #             if micros > 0xFF_FFFF / 2 { panic!("Period cannot exceed maximum load value") }
-//! #             (self.load, self.enabled) = (micros * 2, true);
+//! #             (self.load, self.enabled) = (micros * 2, true.into());
 //! #         }
-//! #         pub fn feed(&self) { assert!(self.enabled) }
-//! #         pub fn disable(&mut self) { self.enabled = false }
+//! #         pub fn feed(&self) { assert!(self.enabled.get()) }
+//! #         pub fn disable(&self) { self.enabled.set(false) }
 //! #     }
 //! # }
 //! # pub mod fugit {
@@ -101,7 +101,7 @@
 //! impl Stop for Running {
 //!     type Stopped = Idle;
 //!
-//!     fn stop(mut self) -> Result<Idle, StopError<Self, Infallible>> {
+//!     fn stop(self) -> Result<Idle, StopError<Self, Infallible>> {
 //!         self.0.disable();
 //!         Ok(Idle(self.0))
 //!     }
