@@ -1,11 +1,5 @@
 //! The watchdog examples: the drawing of a simulated board, and a file in place of a Linux device.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-
-use tempfile::TempDir;
-
 use super::program::Example;
 
 /// The rows of the drawing by their names, each as one line.
@@ -102,21 +96,27 @@ fn watchdog_examples_tell_how_to_be_used() {
     }
 }
 
-/// A file in place of a device, in a directory that goes with the first of the two.
-fn device() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("watchdog0");
-    fs::write(&path, "").expect("a file");
-    (dir, path)
-}
-
-fn linux(path: &str, args: &[&str]) -> Example {
-    Example::new("watchdog_linux").args(&[path]).args(args)
-}
-
 #[cfg(target_os = "linux")]
 mod on_linux {
+    use std::fs;
+    use std::io::{BufRead, BufReader};
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
     use super::*;
+
+    /// A file in place of a device, in a directory that goes with the first of the two.
+    fn device() -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("watchdog0");
+        fs::write(&path, "").expect("a file");
+        (dir, path)
+    }
+
+    fn linux(path: &str, args: &[&str]) -> Example {
+        Example::new("watchdog_linux").args(&[path]).args(args)
+    }
 
     #[test]
     fn linux_watchdog_is_fed_and_stopped_by_the_magic_close() {
