@@ -74,8 +74,6 @@
 //!     plan!(Plan::heartbeat(500).task(Rules::deadline(2_000), 500, 10).chip(900, 2_500).recovery(4_000));
 //! ```
 
-use core::time::Duration;
-
 use thiserror::Error;
 
 use crate::bite::{Stage, check_stages};
@@ -146,8 +144,7 @@ impl<'a> Plan<'a> {
 
     /// The hardware is this chip: its time-out and its window, to the millisecond that leaves less room.
     pub const fn profile(self, chip: &Profile) -> Self {
-        let window = millis_up(chip.feed_from());
-        self.chip(millis_down(chip.feed_before()), millis_up(chip.timeout().max)).window(window)
+        self.chip(chip.shortest_millis(), chip.longest_millis()).window(chip.window_millis())
     }
 
     /// The hardware takes a feed for a fault when it comes less than `millis` milliseconds after the one before.
@@ -237,16 +234,6 @@ impl<'a> Plan<'a> {
             }
         }
     }
-}
-
-const fn millis_down(duration: Duration) -> u32 {
-    let millis = duration.as_millis();
-    if millis > u32::MAX as u128 { u32::MAX } else { millis as u32 }
-}
-
-const fn millis_up(duration: Duration) -> u32 {
-    let whole = duration.subsec_nanos() % 1_000_000 == 0;
-    millis_down(duration).saturating_add(if whole { 0 } else { 1 })
 }
 
 /// Whether every wake-up of the rarer of the two is one of the other, too. A period of 0 is none.
@@ -407,10 +394,10 @@ mod tests {
         use crate::chips::{TPS3813, TPS3823_33};
         let beat = Plan::heartbeat(500);
         assert_eq!(beat.profile(&TPS3823_33), beat.chip(900, 2_500));
-        // Not before 9.46 ms, and before 0.2 s.
-        assert_eq!(Plan::heartbeat(10).profile(&TPS3813).window, 10);
-        assert_eq!(Plan::heartbeat(10).profile(&TPS3813).check().map(drop), Ok(()));
-        assert_eq!(Plan::heartbeat(9).profile(&TPS3813).check(), Err(PlanError::ChipTooEarly));
+        // Not before 9.46 ms, which a clock of whole milliseconds tells as 11, and before 0.2 s.
+        assert_eq!(Plan::heartbeat(11).profile(&TPS3813).window, 11);
+        assert_eq!(Plan::heartbeat(11).profile(&TPS3813).check().map(drop), Ok(()));
+        assert_eq!(Plan::heartbeat(10).profile(&TPS3813).check(), Err(PlanError::ChipTooEarly));
         assert_eq!(Plan::heartbeat(200).profile(&TPS3813).check(), Err(PlanError::ChipBitesFirst));
     }
 

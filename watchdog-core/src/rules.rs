@@ -51,7 +51,8 @@ impl Rules {
     }
 
     /// The task has `count` grants for long work, each of `times` deadlines. The first one is for its start: so long
-    /// may its first feed take. In sum it never has more than `count` times `times` deadlines.
+    /// may its first feed take. (One that begins paused has them all later.) In sum it never has more than `count`
+    /// times `times` deadlines.
     pub const fn grants(mut self, count: u8, times: u8) -> Self {
         self.grants = count;
         self.times = if count == 0 { 0 } else { times };

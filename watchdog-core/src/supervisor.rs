@@ -67,8 +67,10 @@ pub struct Supervisor<'a> {
     tasks: &'a [Task],
     timing: Timing<'a>,
     started: Instant,
-    /// When the tasks were last looked at.
+    /// The latest time that it was told.
     looked: Instant,
+    /// When all tasks were last found to be well.
+    well: Instant,
     /// When the hardware is due.
     beat: Instant,
     bite: Option<Bite<'a>>,
@@ -82,7 +84,7 @@ impl<'a> Supervisor<'a> {
     /// they share their wake-ups.
     pub const fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
         let rescues = timing.rescues;
-        Self { tasks, timing, started: now, looked: now, beat: now, bite: None, rescues }
+        Self { tasks, timing, started: now, looked: now, well: now, beat: now, bite: None, rescues }
     }
 
     /// Looks at the tasks, and says what is to be done at `now`.
@@ -90,11 +92,13 @@ impl<'a> Supervisor<'a> {
     /// Takes time in proportion to the number of tasks, waits for nothing, never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
         let now = now.max(self.looked);
-        if self.bite.is_none() {
-            self.bite =
-                self.first_failure(now).map(|failure| Bite::new(failure, self.timing.stages));
-        }
         self.looked = now;
+        if self.bite.is_none() {
+            match self.first_failure(now) {
+                None => self.well = now,
+                Some(failure) => self.bite = Some(Bite::new(failure, self.timing.stages)),
+            }
+        }
         let Some(bite) = &mut self.bite else {
             let due = now >= self.beat;
             if due {
@@ -217,7 +221,7 @@ impl<'a> Supervisor<'a> {
     fn judge(&self, look: Look, now: Instant) -> Option<Found> {
         let Look { word, limit } = look;
         let limit = u64::from(limit);
-        let away = now.millis_since(self.looked);
+        let away = now.millis_since(self.well);
         // Nobody looked for hours: stamps cannot be told apart any more, and no deadline is that long.
         let dated = away <= u64::from(MOST_AWAY);
         let fault = match word.kind() {

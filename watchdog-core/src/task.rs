@@ -222,9 +222,9 @@ const fn first_word(rules: &Rules) -> Word {
     if rules.paused { Word::PAUSED } else { Word::READY }
 }
 
-/// The first grant is taken for the start.
+/// The first grant is taken for the start, but by a task that begins when it resumes.
 const fn grants_left(rules: &Rules) -> u8 {
-    rules.grants.saturating_sub(1)
+    if rules.paused { rules.grants } else { rules.grants.saturating_sub(1) }
 }
 
 /// What the supervisor sees of a task.

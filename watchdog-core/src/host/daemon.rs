@@ -37,7 +37,8 @@
 //! | spins around one checkpoint | [`Fault::OutOfOrder`](crate::Fault::OutOfOrder) | at the next heartbeat |
 //! | spins around a feed, with [`Rules::not_before`](crate::Rules::not_before) | [`Fault::Early`](crate::Fault::Early) | at the next heartbeat |
 //!
-//! A thread that spins around a feed, in its window and without checkpoints, cannot be told from one that works. With
+//! A panic drops the `Watched` after its hook: where that prints a backtrace for longer than the deadline, the thread
+//! is found as one that starved. A thread that spins around a feed, in its window and without checkpoints, cannot be told from one that works. With
 //! `panic = "abort"` the first panic ends the process, daemon and all; the hardware is what remains then.
 //!
 //! Where the daemon itself ends (its handler panics), the hardware is not fed any more, and bites.

@@ -157,6 +157,15 @@ fn a_task_may_begin_paused() {
 }
 
 #[test]
+fn a_task_that_begins_paused_has_all_its_grants_later() {
+    let task = Task::new(Rules::deadline(100).grants(1, 5).paused()).unwrap();
+    task.handle().resume(at(0)).unwrap();
+    assert_eq!(task.handle().grant(at(100)), Ok(()));
+    assert_eq!(task.handle().feed(at(600)), Ok(()));
+    assert_eq!(task.handle().grant(at(600)), Err(Refused::NoGrant));
+}
+
+#[test]
 fn who_retired_is_not_awaited_and_cannot_feed() {
     let task = fed(Rules::deadline(100));
     assert_eq!(task.handle().retire(at(100)), Ok(()));

@@ -70,6 +70,7 @@ pub fn run(
         rescues,
         started: start,
         looked: start,
+        well: start,
         beat: start,
         bite: None,
     };
@@ -79,17 +80,12 @@ pub fn run(
         match call {
             Call::Advance(millis) => {
                 now = now.saturating_add(millis);
-                let away = now.saturating_sub(model.looked);
-                if away > Rules::MOST_MILLIS.into() {
+                if now.saturating_sub(model.looked) > Rules::MOST_MILLIS.into() {
                     due = poll(&mut supervisor, &mut model, now);
                 }
                 // Nobody looked, or nothing has reset the device, for hours: what failed tasks are told from now on
                 // is of no use any more.
-                if model
-                    .bite
-                    .as_ref()
-                    .is_some_and(|bite| away.max(now.saturating_sub(bite.from)) > MOST_AWAY)
-                {
+                if model.bite.is_some() && now.saturating_sub(model.well) > MOST_AWAY {
                     return;
                 }
             }
@@ -211,7 +207,7 @@ impl Watched {
             grant: rules.longest_millis().into(),
             earliest: rules.not_before_millis().into(),
             steps: rules.step_count(),
-            grants_left: rules.grant_count().saturating_sub(1),
+            grants_left: rules.grant_count().saturating_sub(u8::from(!rules.is_paused())),
             has_grants: rules.grant_count() > 0,
             state,
             step: None,
@@ -330,6 +326,7 @@ struct Model<'a> {
     rescues: u8,
     started: u64,
     looked: u64,
+    well: u64,
     beat: u64,
     bite: Option<Bite>,
 }
@@ -347,6 +344,9 @@ impl Model<'_> {
             });
         }
         self.looked = now;
+        if self.bite.is_none() {
+            self.well = now;
+        }
         let Some(bite) = &mut self.bite else {
             let action = if now >= self.beat { Action::Feed } else { Action::Wait };
             if action == Action::Feed {
@@ -393,17 +393,17 @@ impl Model<'_> {
 
     /// What is wrong with it, since when nothing was heard, and when it failed.
     fn fault(&self, task: &Watched, now: u64) -> Option<(Fault, u64, u64)> {
-        let away = now - self.looked > MOST_AWAY;
+        let away = now - self.well > MOST_AWAY;
         let (last, limit) = match task.state {
             State::Paused => return None,
-            State::Failed { fault, .. } if away => return Some((fault, self.looked, self.looked)),
+            State::Failed { fault, .. } if away => return Some((fault, self.well, self.well)),
             State::Failed { fault, at } => return Some((fault, at.min(now), at.min(now))),
             State::Ready => (self.started, task.grant),
             State::Fed { at } => (at, task.deadline),
             State::Granted { at } => (at, task.grant),
         };
         let last = match task.state {
-            State::Fed { .. } | State::Granted { .. } if away => self.looked,
+            State::Fed { .. } | State::Granted { .. } if away => self.well,
             State::Ready | State::Fed { .. } | State::Granted { .. } => last,
             State::Paused | State::Failed { .. } => return None,
         };
