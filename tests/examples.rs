@@ -17,6 +17,8 @@ use program::Example;
 
 #[path = "examples/program.rs"]
 mod program;
+#[path = "examples/threads.rs"]
+mod threads;
 #[path = "examples/watchdog.rs"]
 mod watchdog;
 
