@@ -15,6 +15,7 @@ extern crate std;
 
 pub mod bite;
 pub mod chips;
+pub mod clock;
 pub mod countdown;
 pub mod external;
 pub mod guard;
@@ -31,6 +32,7 @@ mod time;
 mod word;
 
 pub use bite::{Failure, Fault, Stage, TaskId};
+pub use clock::SharedClock;
 pub use countdown::{Beat, Countdown};
 pub use guard::Guard;
 pub use plan::{Plan, PlanError, Timing};
