@@ -263,7 +263,7 @@ impl Timing<'_> {
 
 /// A [`Timing`] from a constant [`Plan`]; one that does not hold does not build.
 ///
-/// See the [module](crate::plan) for what that looks like.
+/// See the [module](mod@crate::plan) for what that looks like.
 #[macro_export]
 macro_rules! plan {
     ($plan:expr) => {

@@ -77,6 +77,10 @@ pub struct Supervisor<'a> {
     rescues: u8,
 }
 
+#[cfg(not(loom))]
+const _: () =
+    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 136 } else { 112 });
+
 impl<'a> Supervisor<'a> {
     /// Watches `tasks` from `now` on. Each has to report within its deadline (or its first grant) from now.
     ///
