@@ -11,9 +11,12 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use bytes::BytesMut;
-use mqtt_benches::{Connection, PUBACK_FRAME, TOPIC, consume, keep_books, publish_frame};
+use mqtt_benches::{
+    Connection, PUBACK_FRAME, TOPIC, consume, keep_books, publish_frame, supervise, watch, watched,
+};
 use mqtt_core::codec::{Decoded, Packet, Publish};
 use mqtt_core::{EncodeError, PacketId, Protocol, QoS, Topic, Violation};
+use watchdog_core::{Instant, Poll, Refused, Rules, Supervisor, Task};
 
 struct Operation {
     name: &'static str,
@@ -82,6 +85,27 @@ const OPERATIONS: &[Operation] = &[
     plain("receive QoS 0, 64 B", |times| receiving(times, QoS::AtMostOnce)),
     plain("receive and acknowledge QoS 1, 64 B", |times| receiving(times, QoS::AtLeastOnce)),
     plain("receive and acknowledge QoS 2, 64 B", |times| receiving(times, QoS::ExactlyOnce)),
+    ours("watchdog: feed", 70, |times| {
+        let task = watched(Rules::deadline(1_000));
+        let mut time = clock();
+        repeat(times, || consume(&feed(black_box(&task), time())));
+    }),
+    ours("watchdog: feed in a window", 70, |times| {
+        let task = watched(Rules::deadline(1_000).not_before(1));
+        let mut time = clock();
+        repeat(times, || consume(&feed(black_box(&task), time())));
+    }),
+    ours("watchdog: checkpoint", 85, |times| {
+        let task = watched(Rules::deadline(1_000).steps(4));
+        let (mut time, mut step) = (clock(), 0);
+        repeat(times, || {
+            consume(&checkpoint(black_box(&task), step, time()));
+            step = (step + 1) % 4;
+        });
+    }),
+    ours("watchdog: poll, 8 tasks", 280, |times| polling(times, 8)),
+    ours("watchdog: poll, 64 tasks", 1_800, |times| polling(times, 64)),
+    ours("watchdog: poll, 1,024 tasks", 28_000, |times| polling(times, 1_024)),
     theirs("mqttbytes: decode PUBLISH, 64 B", REFILL_PUBLISH, |times| {
         let frame = publish_frame(QoS::AtLeastOnce, &PAYLOAD);
         let mut stream = BytesMut::with_capacity(4096);
@@ -177,6 +201,37 @@ fn mqttbytes_build_and_encode(topic: &str, payload: &[u8], out: &mut BytesMut) {
     let mut publish = mqttbytes::v4::Publish::new(topic, mqttbytes::QoS::AtLeastOnce, payload);
     publish.pkid = 1;
     consume(&publish.write(out));
+}
+
+/// A millisecond at each call.
+fn clock() -> impl FnMut() -> Instant {
+    let mut now = 0;
+    move || {
+        now += 1;
+        Instant::from_millis(now)
+    }
+}
+
+#[inline(never)]
+fn feed(task: &Task, now: Instant) -> Result<(), Refused> {
+    task.handle().feed(now)
+}
+
+#[inline(never)]
+fn checkpoint(task: &Task, step: u8, now: Instant) -> Result<(), Refused> {
+    task.handle().step(step, now)
+}
+
+#[inline(never)]
+fn poll(supervisor: &mut Supervisor<'_>, now: Instant) -> Poll {
+    supervisor.poll(now)
+}
+
+/// Polls when no task has anything to tell, which is what a device does all day.
+fn polling(times: u64, count: usize) {
+    let tasks = watch(count);
+    let mut supervisor = supervise(&tasks);
+    repeat(times, || consume(&poll(black_box(&mut supervisor), Instant::from_millis(500))));
 }
 
 /// `mqttbytes` decodes from a buffer that it empties: filling that is the reader's work, not the decoder's.

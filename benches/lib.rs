@@ -1,4 +1,5 @@
-//! What the benchmarks share: packets, and a connected client with the broker that answers it, all in memory.
+//! What the benchmarks share: packets, a connected client with the broker that answers it, all in memory, and watched
+//! tasks.
 //!
 //! The broker is a script: it knows which ids are in flight and answers the oldest, so hardly anything but the
 //! client's own work is measured. The benchmarks are the files beside this package's manifest.
@@ -9,6 +10,7 @@ use std::hint::black_box;
 use mqtt_core::{
     Action, Client, Event, Handle, Instant, Options, PacketId, Publish, QoS, Slot, Topic, topic,
 };
+use watchdog_core::{Plan, Rules, Supervisor, Task, plan};
 
 /// What everything is published to.
 pub const TOPIC: Topic<'static> = topic!("plant/7/boiler/temperature");
@@ -172,4 +174,25 @@ impl Connection {
 pub fn keep_books(in_flight: &mut InFlight) {
     let id = in_flight.pop_front();
     in_flight.push_back(black_box(id).flatten());
+}
+
+/// A task that has fed at 0.
+#[must_use]
+pub fn watched(rules: Rules) -> Task {
+    let task = Task::new(rules).expect("the rules can be kept");
+    // One with checkpoints begins with its first one.
+    let _needs_step = task.handle().feed(watchdog_core::Instant::from_millis(0));
+    task
+}
+
+/// So many tasks that are well for a second.
+#[must_use]
+pub fn watch(count: usize) -> Vec<Task> {
+    (0..count).map(|_| watched(Rules::deadline(1_000))).collect()
+}
+
+/// Their supervisor, with a heartbeat of 100 ms.
+#[must_use]
+pub fn supervise(tasks: &[Task]) -> Supervisor<'_> {
+    Supervisor::new(tasks, plan!(Plan::heartbeat(100)), watchdog_core::Instant::from_millis(0))
 }

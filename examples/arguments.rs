@@ -1,6 +1,9 @@
 //! Reading the command line: options as typed, values by kind, errors that name the option.
 
-use std::{ffi::OsString, str::FromStr};
+use std::{
+    ffi::{OsStr, OsString},
+    str::FromStr,
+};
 
 use lexopt::Arg;
 use mqtt_core::{Filter, QoS, Topic, TopicError};
@@ -26,6 +29,21 @@ pub enum UsageError {
     /// Options that do not go together, or one that is missing.
     #[error("{0}")]
     Together(&'static str),
+}
+
+/// What comes next on a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// An option with its dashes.
+    Option(String),
+    /// Something that stands alone, such as a path.
+    Other(OsString),
+}
+
+/// There was nothing to come any more, and it came.
+#[must_use]
+pub fn unexpected(argument: &OsStr) -> UsageError {
+    UsageError::Unexpected(argument.to_string_lossy().into_owned())
 }
 
 /// The command line, read from its front.
@@ -54,16 +72,28 @@ impl Arguments {
     ///
     /// [`UsageError::Unexpected`], or a value after an option that has none.
     pub fn option(&mut self) -> Result<Option<String>, UsageError> {
+        match self.next()? {
+            None => Ok(None),
+            Some(Argument::Option(option)) => Ok(Some(option)),
+            Some(Argument::Other(value)) => Err(unexpected(&value)),
+        }
+    }
+
+    /// The next option, or what stands alone; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// A value after an option that has none.
+    #[expect(clippy::should_implement_trait, reason = "an iterator gives no `Result<Option>`")]
+    pub fn next(&mut self) -> Result<Option<Argument>, UsageError> {
         self.option = match self.parser.next() {
             Ok(None) => return Ok(None),
             Ok(Some(Arg::Short(letter))) => format!("-{letter}"),
             Ok(Some(Arg::Long(name))) => format!("--{name}"),
-            Ok(Some(Arg::Value(value))) => {
-                return Err(UsageError::Unexpected(value.to_string_lossy().into_owned()));
-            }
+            Ok(Some(Arg::Value(value))) => return Ok(Some(Argument::Other(value))),
             Err(error) => return Err(self.wrong(error)),
         };
-        Ok(Some(self.option.clone()))
+        Ok(Some(Argument::Option(self.option.clone())))
     }
 
     /// The value of the option: any bytes.

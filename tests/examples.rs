@@ -17,6 +17,10 @@ use program::Example;
 
 #[path = "examples/program.rs"]
 mod program;
+#[path = "examples/threads.rs"]
+mod threads;
+#[path = "examples/watchdog.rs"]
+mod watchdog;
 
 const VERSIONS: [&str; 3] = ["mqttv31", "mqttv311", "auto"];
 const LINES: usize = 10_000;

@@ -18,6 +18,11 @@ fn topic_holds_over_its_corpus() {
     assert!(over_corpus("topic", fuzz_bodies::topic) >= 30);
 }
 
+#[test]
+fn watchdog_holds_over_its_corpus() {
+    assert!(over_corpus("watchdog", fuzz_bodies::watchdog) >= 25);
+}
+
 /// The number of files; the last one printed is the one that failed.
 fn over_corpus(target: &str, body: fn(&[u8])) -> usize {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);

@@ -144,7 +144,8 @@ fn built(name: &str) -> PathBuf {
     let program =
         profile_dir.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources = newest(&workspace.join("examples")).max(newest(&workspace.join("mqtt-core/src")));
+    let sources = ["examples", "mqtt-core/src", "watchdog-core/src", "watchdog-core/tests/chip"];
+    let sources = sources.iter().map(|dir| newest(&workspace.join(dir))).max().flatten();
     if modified(&program).is_some_and(|built| Some(built) >= sources) {
         return program;
     }

@@ -11,6 +11,9 @@ use crate::workspace::{Workspace, without_toolchain};
 /// The bare target.
 pub(crate) const TARGET: &str = "thumbv7m-none-eabi";
 
+/// A bare target whose core has no compare-and-swap: what needs it does not compile.
+pub(crate) const WITHOUT_CAS: &str = "thumbv6m-none-eabi";
+
 /// Debian's Rust for building web browsers: recent, with sources.
 const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld"];
 
@@ -44,9 +47,7 @@ impl Bare {
     }
 
     fn at_hand(workspace: &Workspace) -> Option<Self> {
-        let mut ask = workspace.program("rustc");
-        let libraries = shell::ask(ask.args(["--print", "target-libdir", "--target", TARGET]));
-        if libraries.is_some_and(|dir| Path::new(&dir).is_dir()) {
+        if is_installed(workspace, TARGET) {
             return Some(Self::Installed);
         }
         let mut ask = workspace.program("/usr/bin/rustc");
@@ -63,9 +64,28 @@ impl Bare {
         complete.then_some(Self::System)
     }
 
+    /// Whether it builds for another bare target as well.
+    pub(crate) fn has(self, workspace: &Workspace, target: &str) -> bool {
+        match self {
+            Self::Installed => is_installed(workspace, target),
+            Self::System => true,
+        }
+    }
+
     /// `cargo <verb> --target thumbv7m-none-eabi`, built in `target/xtask/<name>` and linked by the script of
     /// `cortex-m-rt` where a program is built.
     pub(crate) fn cargo(self, workspace: &Workspace, verb: &str, name: &str) -> Command {
+        self.cargo_for(TARGET, workspace, verb, name)
+    }
+
+    /// The same for another target.
+    pub(crate) fn cargo_for(
+        self,
+        target: &str,
+        workspace: &Workspace,
+        verb: &str,
+        name: &str,
+    ) -> Command {
         let mut rustflags = String::from("-C link-arg=-Tlink.x");
         let mut command = match self {
             Self::Installed => workspace.cargo(),
@@ -82,7 +102,7 @@ impl Bare {
                 command
             }
         };
-        command.arg(verb).args(["--target", TARGET]).env("RUSTFLAGS", rustflags);
+        command.arg(verb).args(["--target", target]).env("RUSTFLAGS", rustflags);
         if self == Self::System {
             command.arg("-Zbuild-std=core,alloc");
         }
@@ -106,6 +126,13 @@ impl Bare {
             Self::System => format!("{version} of /usr/bin with core built from source"),
         }
     }
+}
+
+/// Whether the toolchain that runs us has the target.
+fn is_installed(workspace: &Workspace, target: &str) -> bool {
+    let mut ask = workspace.program("rustc");
+    let libraries = shell::ask(ask.args(["--print", "target-libdir", "--target", target]));
+    libraries.is_some_and(|dir| Path::new(&dir).is_dir())
 }
 
 /// Whether `rustc --version` tells of 1.85 or later, the first with edition 2024.

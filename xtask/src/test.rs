@@ -45,7 +45,12 @@ const STEPS: &[Step] = &[
         slow: false,
         run: alone,
     },
-    Step { name: "bare", about: "and for thumbv7m-none-eabi", slow: false, run: bare },
+    Step {
+        name: "bare",
+        about: "and for thumbv7m-none-eabi; watchdog-core for thumbv6m, without compare-and-swap",
+        slow: false,
+        run: bare,
+    },
     Step {
         name: "no-std",
         about: "a conversation without std, alloc or allocator",
@@ -58,6 +63,12 @@ const STEPS: &[Step] = &[
         about: "tests of the libraries without features",
         slow: true,
         run: featureless,
+    },
+    Step {
+        name: "loom",
+        about: "the watchdog's atomics in all interleavings",
+        slow: true,
+        run: loom,
     },
     Step { name: "doc-tests", about: "every example in the docs", slow: false, run: doc_tests },
     Step { name: "docs", about: "the docs build without warning", slow: false, run: docs },
@@ -82,8 +93,11 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Sets of features of `mqtt-core` that users have.
-const FEATURES: &[&str] = &["", "alloc", "std", "journal-file", "bytes", "mqttbytes"];
+/// Sets of features that users of a library have.
+const FEATURES: &[(&str, &[&str])] = &[
+    ("mqtt-core", &["", "alloc", "std", "journal-file", "bytes", "mqttbytes"]),
+    ("watchdog-core", &["", "std", "linux-ioctl"]),
+];
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 10;
@@ -164,10 +178,12 @@ fn clippy(context: &Context<'_>) -> Result<Report, String> {
     let warnings = ["--", "-D", "warnings"];
     let all = ["clippy", "--workspace", "--all-targets", "--all-features"];
     context.cargo(&[&all[..], &warnings].concat())?;
-    for features in FEATURES {
-        let library =
-            ["clippy", "-p", "mqtt-core", "--no-default-features", "--features", features];
-        context.cargo(&[&library[..], &warnings].concat())?;
+    for (library, sets) in FEATURES {
+        for features in *sets {
+            let library =
+                ["clippy", "-p", library, "--no-default-features", "--features", features];
+            context.cargo(&[&library[..], &warnings].concat())?;
+        }
     }
     let no_std = ["clippy", "--manifest-path", "xtask/no-std-check/Cargo.toml", "--release"];
     context.cargo(&[&no_std[..], &warnings].concat())?;
@@ -193,7 +209,14 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         cargo.args(["-p", library, "--no-default-features", "--features", features]);
         context.run(&mut cargo)?;
     }
-    Ok(Report::Done(format!("{}, {}", bare::TARGET, toolchain.describe(workspace))))
+    let mut targets = bare::TARGET.to_owned();
+    // The handles of tasks are fed from interrupts also where there is no compare-and-swap.
+    if toolchain.has(workspace, bare::WITHOUT_CAS) {
+        let mut cargo = toolchain.cargo_for(bare::WITHOUT_CAS, workspace, "check", "bare");
+        context.run(cargo.args(["-p", "watchdog-core", "--no-default-features"]))?;
+        targets = format!("{targets} and {}", bare::WITHOUT_CAS);
+    }
+    Ok(Report::Done(format!("{targets}, {}", toolchain.describe(workspace))))
 }
 
 fn no_std(context: &Context<'_>) -> Result<Report, String> {
@@ -221,6 +244,16 @@ fn test_run(context: &Context<'_>, what: &[&str]) -> Result<Report, String> {
     let tally = context.tests(cargo.args(what))?;
     let runner = if nextest { "cargo nextest" } else { "cargo test" };
     Ok(Report::Done(format!("{} passed by {runner}", tally.passed)))
+}
+
+fn loom(context: &Context<'_>) -> Result<Report, String> {
+    let workspace = context.workspace;
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--release", "-p", "watchdog-core", "--test", "loom"]);
+    // A folder of its own: with these flags everything is built anew.
+    cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.scratch("loom")?);
+    let tally = context.tests(&mut cargo)?;
+    Ok(Report::Done(format!("{} passed", tally.passed)))
 }
 
 fn doc_tests(context: &Context<'_>) -> Result<Report, String> {

@@ -8,7 +8,9 @@
 mod client;
 mod decode;
 mod topic;
+mod watchdog;
 
 pub use client::client;
 pub use decode::decode;
 pub use topic::topic;
+pub use watchdog::{model as watchdog_model, watchdog};

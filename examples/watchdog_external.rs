@@ -1,0 +1,357 @@
+//! The WDI pin of a TPS3823 in time: boot, normal run, update, hang, drawn as text.
+//!
+//! The board is the simulated one of the library's tests, so this runs anywhere and takes no time; the code between
+//! board and drawing is what a firmware has: a supervisor over three tasks behind the chip.
+
+use std::{fmt::Write, process::ExitCode};
+
+use chip::{Board, Delay, GatePin, Part, WdiPin};
+use embedded_hal::digital::PinState;
+use mqtt_examples::{
+    arguments::{Arguments, UsageError},
+    print,
+};
+use thiserror::Error;
+use watchdog_core::{
+    Action, Guard, Instant, Plan, Refused, Rules, Stage, Supervisor, Task, TaskHandle, Timing,
+    chips::{Profile, TPS3823_33},
+    external::{Armed, Disarmed, ErrorOf, ExternalWatchdog, Gate, Toggle},
+    plan, task,
+};
+
+#[path = "../watchdog-core/tests/chip/mod.rs"]
+mod chip;
+
+const HELP: &str = "\
+Draws how a TPS3823 watchdog chip is fed on a simulated board: boot, normal run, update, hang.
+
+usage: watchdog_external [options]
+
+  --part PART   which part is on the board: fastest (0.9 s), slowest (2.5 s), or a number that draws its times (1)
+
+Exit status: 0 the chip reset the board after the hang, in time, and at no other moment; 1 otherwise.";
+
+const CHIP: &Profile = &TPS3823_33;
+
+// The heartbeat and all stages fit into the shortest time-out, 900 ms, or this does not build.
+const PUMP: Rules = Rules::deadline(1_000);
+const VALVE: Rules = Rules::deadline(2_500);
+/// Chunk by chunk; twice three seconds for a step without chunks.
+const UPDATE: Rules = Rules::deadline(1_000).grants(2, 3).paused();
+const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::LastWords, 100), (Stage::Reset, 100)];
+const TIMING: Timing<'static> = plan!(
+    Plan::heartbeat(500)
+        .late(10)
+        .task(PUMP, 500, 50)
+        .task(VALVE, 1_000, 50)
+        .chip(CHIP.shortest_millis(), CHIP.longest_millis())
+        .window(CHIP.window_millis())
+        .stages(STAGES)
+        .recovery(6_000)
+);
+static TASKS: [Task; 3] = [task!(PUMP), task!(VALVE), task!(UPDATE)];
+const NAMES: [&str; 3] = ["pump", "valve", "update"];
+
+/// The board is looked at so often, in milliseconds.
+const TICK: u64 = 10;
+/// A column of the drawing, in milliseconds.
+const COLUMN: u64 = 100;
+/// Columns in a line of the drawing.
+const WIDTH: usize = 70;
+
+type Input = Toggle<WdiPin, Delay>;
+type Enable = Gate<GatePin>;
+type Dog<S> = ExternalWatchdog<Input, Enable, S>;
+
+#[derive(Debug, Error)]
+enum Error {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error("the watchdog: {0}")]
+    Watchdog(#[from] ErrorOf<Input, Enable>),
+    #[error("a report of a task: {0}")]
+    Report(#[from] Refused),
+    #[error("the supervisor did not let the chip be fed at {} ms", .0.as_millis())]
+    Starved(Instant),
+    #[error("the chip reset the board {0} times before the hang")]
+    Bitten(usize),
+    #[error("the chip did not reset the board within its longest time-out")]
+    NotBitten,
+}
+
+fn main() -> ExitCode {
+    let done = match read_arguments(Arguments::of_process()) {
+        Ok(None) => {
+            print::line(HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Some(part)) => run(part),
+        Err(error) => Err(error.into()),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    print::error(&format!("watchdog_external: {error}"));
+    if matches!(error, Error::Usage(_)) {
+        print::error("watchdog_external: --help lists the options");
+    }
+    ExitCode::FAILURE
+}
+
+/// The part on the board; `None`: help is wanted.
+fn read_arguments(mut arguments: Arguments) -> Result<Option<Part>, UsageError> {
+    let mut part = Part::Random(1);
+    while let Some(option) = arguments.option()? {
+        part = match option.as_str() {
+            "--help" => return Ok(None),
+            "--part" => {
+                let text = arguments.text()?;
+                match (text.as_str(), text.parse()) {
+                    ("fastest", _) => Part::Fastest,
+                    ("slowest", _) => Part::Slowest,
+                    (_, Ok(seed)) => Part::Random(seed),
+                    _ => {
+                        let problem = format!("{text:?} is not fastest, slowest or a number");
+                        return Err(arguments.wrong(problem));
+                    }
+                }
+            }
+            _ => return Err(arguments.unknown()),
+        };
+    }
+    Ok(Some(part))
+}
+
+fn run(part: Part) -> Result<(), Error> {
+    let mut bench = Bench::new(part);
+    let wdi = Toggle::new(bench.board.wdi(), bench.board.delay());
+    let gate = Gate::active_high(bench.board.gate(PinState::High));
+    let dog = ExternalWatchdog::new(CHIP, wdi, gate).map_err(|failed| failed.error)?;
+
+    let dog = boot(&mut bench, dog)?;
+    let [pump, valve, update] = TASKS.each_ref().map(Task::handle);
+    let supervisor = Supervisor::new(&TASKS, TIMING, bench.now());
+    let mut guard = Guard::new(dog, supervisor);
+
+    bench.phase('n', "normal run: the pump works each 500 ms, the valve each second");
+    work(&mut bench, &mut guard, 3_000, &pump, Some(&valve))?;
+
+    let mut guard = install(&mut bench, guard, [&pump, &valve, &update])?;
+
+    bench.phase('n', "normal run again");
+    work(&mut bench, &mut guard, 2_000, &pump, Some(&valve))?;
+    match bench.board.board_resets().len() {
+        0 => {}
+        resets => return Err(Error::Bitten(resets)),
+    }
+    let done = hang(&mut bench, &mut guard, &valve);
+    bench.draw();
+    done
+}
+
+/// Three steps of 800 ms with the gate off: the chip is fed by each, so that it holds no RESET when it is armed.
+fn boot(bench: &mut Bench, mut dog: Dog<Disarmed>) -> Result<Dog<Armed>, Error> {
+    bench.phase('b', "boot: the gate is off, each of three steps feeds the chip");
+    for _ in 0..3 {
+        bench.pass(800);
+        dog.feed_early(bench.now())?;
+    }
+    bench.note("armed");
+    Ok(dog.arm().map_err(|failed| failed.error)?)
+}
+
+/// The tasks work and the guard is polled; the pump alone, or the valve as well.
+fn work(
+    bench: &mut Bench,
+    guard: &mut Guard<'_, Dog<Armed>>,
+    millis: u64,
+    pump: &TaskHandle<'_>,
+    valve: Option<&TaskHandle<'_>>,
+) -> Result<(), Error> {
+    for passed in (0..millis).step_by(500) {
+        pump.feed(bench.now())?;
+        if let Some(valve) = valve.filter(|_| passed % 1_000 == 0) {
+            valve.feed(bench.now())?;
+        }
+        feed(bench, guard)?;
+        bench.pass(500);
+    }
+    Ok(())
+}
+
+/// A heartbeat at which all is to be well.
+fn feed(bench: &mut Bench, guard: &mut Guard<'_, Dog<Armed>>) -> Result<(), Error> {
+    match guard.poll(bench.now())?.action {
+        Action::Feed => Ok(()),
+        Action::Wait | Action::Stage(..) | Action::Stopped(_) => Err(Error::Starved(bench.now())),
+    }
+}
+
+/// An update: chunks report progress, checking them takes a grant, and erasing flash can report nothing at all.
+fn install<'a>(
+    bench: &mut Bench,
+    mut guard: Guard<'a, Dog<Armed>>,
+    [pump, valve, update]: [&TaskHandle<'_>; 3],
+) -> Result<Guard<'a, Dog<Armed>>, Error> {
+    bench.phase('u', "update: pump and valve pause, four chunks report progress");
+    pump.pause(bench.now())?;
+    valve.pause(bench.now())?;
+    update.resume(bench.now())?;
+    work(bench, &mut guard, 2_000, update, None)?;
+
+    bench.phase('c', "checking the image takes 2.5 s: a grant of 3 s for it");
+    update.grant(bench.now())?;
+    for _ in 0..5 {
+        feed(bench, &mut guard)?;
+        bench.pass(500);
+    }
+    update.feed(bench.now())?;
+    update.pause(bench.now())?;
+
+    bench.phase('e', "erasing blocks everything for 2.4 s: disarmed, a timer keeps the chip quiet");
+    let mut dog = guard.stop().map_err(|failed| failed.error)?;
+    for _ in 0..3 {
+        dog.feed_early(bench.now())?;
+        bench.pass(800);
+    }
+    let dog = dog.arm().map_err(|failed| failed.error)?;
+    bench.note("armed again");
+    let guard = Guard::new(dog, Supervisor::new(&TASKS, TIMING, bench.now()));
+    pump.resume(bench.now())?;
+    valve.resume(bench.now())?;
+    Ok(guard)
+}
+
+/// The pump hangs. The valve goes on, which does not help it; the chip does the rest.
+fn hang(
+    bench: &mut Bench,
+    guard: &mut Guard<'_, Dog<Armed>>,
+    valve: &TaskHandle<'_>,
+) -> Result<(), Error> {
+    bench.phase('h', "the pump hangs, the valve works on");
+    let mut next = bench.now();
+    let mut fed = bench.now();
+    while bench.board.board_resets().is_empty() {
+        let now = bench.now();
+        if now.millis_since(fed) > u64::from(CHIP.longest_millis()) + TICK {
+            return Err(Error::NotBitten);
+        }
+        if now >= next {
+            let failed = guard.supervisor().failure().is_some();
+            if !failed {
+                valve.feed(now)?;
+            }
+            let polled = guard.poll(now)?;
+            next = polled.next;
+            match polled.action {
+                Action::Feed => fed = now,
+                Action::Wait | Action::Stopped(_) => {}
+                Action::Stage(stage, failure) => {
+                    let index = usize::try_from(failure.task.index()).unwrap_or(usize::MAX);
+                    let name = NAMES.get(index).copied().unwrap_or("?");
+                    let whose = if stage == Stage::Reset { ", which is the chip's" } else { "" };
+                    bench.note(&format!("{stage:?}{whose}: {name} {}", failure.fault));
+                }
+            }
+        }
+        bench.pass(TICK);
+    }
+    let waited = bench.now().millis_since(fed);
+    bench.note(&format!("RESET, {waited} ms after the last feed"));
+    bench.pass(600);
+    Ok(())
+}
+
+/// What is seen in a column.
+#[derive(Clone, Copy)]
+struct Column {
+    phase: char,
+    wdi: Option<PinState>,
+    /// Changes of WDI within the column: of two and more only the last is seen.
+    edges: usize,
+    armed: bool,
+    reset: bool,
+}
+
+/// The board, and an oscilloscope.
+struct Bench {
+    board: Board,
+    phase: char,
+    columns: Vec<Column>,
+}
+
+impl Bench {
+    fn new(part: Part) -> Self {
+        let board = Board::new(CHIP, part);
+        let part_name = match part {
+            Part::Random(seed) => format!("a part of times drawn by {seed}"),
+            Part::Fastest | Part::Slowest | Part::Strictest => format!("the {part:?} part"),
+        };
+        print::line(&format!("{} on a simulated board, {part_name}", CHIP.name()));
+        Self { board, phase: ' ', columns: Vec::new() }
+    }
+
+    fn now(&self) -> Instant {
+        self.board.now()
+    }
+
+    fn phase(&mut self, letter: char, what: &str) {
+        self.phase = letter;
+        self.note(&format!("[{letter}] {what}"));
+    }
+
+    fn note(&self, what: &str) {
+        let millis = self.now().as_millis();
+        print::line(&format!("{:3}.{:03} s  {what}", millis / 1_000, millis % 1_000));
+    }
+
+    /// Lets time pass, and looks at the pins at each new column.
+    fn pass(&mut self, millis: u64) {
+        for _ in (0..millis).step_by(TICK as usize) {
+            let due = self.columns.len() as u64 * COLUMN;
+            if self.now().as_millis() >= due {
+                self.columns.push(self.look());
+            }
+            self.board.advance_millis(TICK);
+        }
+    }
+
+    fn look(&self) -> Column {
+        let changes = self.board.changes();
+        let known: usize = self.columns.iter().map(|column| column.edges).sum();
+        Column {
+            phase: self.phase,
+            wdi: changes.last().and_then(|change| change.level),
+            edges: changes.len() - known,
+            armed: self.board.is_connected(),
+            reset: self.board.holds_reset(),
+        }
+    }
+
+    fn draw(&self) {
+        let level = |is_high| if is_high { '▔' } else { '▁' };
+        for (line, columns) in self.columns.chunks(WIDTH).enumerate() {
+            let from = (line * WIDTH) as u64 * COLUMN;
+            let mut drawing = format!("\n{:>5} s  ", from / 1_000);
+            for index in 0..columns.len() {
+                let millis = from + index as u64 * COLUMN;
+                drawing.push(if millis % 1_000 == 0 { '|' } else { ' ' });
+            }
+            let mut draw = |name: &str, sign: &dyn Fn(&Column) -> char| {
+                let signs: String = columns.iter().map(sign).collect();
+                // Writing to a string does not fail.
+                let _ = write!(drawing, "\n{name:>7}  {signs}");
+            };
+            draw("phase", &|column| column.phase);
+            draw("WDI", &|column| match column.wdi {
+                _ if column.edges > 1 => '║',
+                Some(wdi) => level(wdi == PinState::High),
+                None => '·',
+            });
+            draw("gate", &|column| level(column.armed));
+            draw("/RESET", &|column| level(!column.reset));
+            print::line(&drawing);
+        }
+        print::line(
+            "\na column is 100 ms; ║: several edges in it; gate high: the chip is connected; /RESET low: it resets the board",
+        );
+    }
+}

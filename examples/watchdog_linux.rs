@@ -1,0 +1,300 @@
+//! Feeds a Linux watchdog device by a supervisor's verdict, and tells its status.
+//!
+//! `modprobe softdog soft_noboot=1` gives a device to play with that resets nothing.
+
+use std::process::ExitCode;
+
+use mqtt_examples::print;
+
+fn main() -> ExitCode {
+    match on_linux::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::error(&format!("watchdog_linux: {error}"));
+            if error.is_usage() {
+                print::error("watchdog_linux: --help lists the options");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod on_linux {
+    #[derive(Debug, thiserror::Error)]
+    #[error("this system has no Linux watchdogs")]
+    pub(crate) struct Error;
+
+    impl Error {
+        pub(crate) fn is_usage(&self) -> bool {
+            false
+        }
+    }
+
+    pub(crate) fn main() -> Result<(), Error> {
+        Err(Error)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod on_linux {
+    use std::{path::PathBuf, sync::mpsc, time::Duration};
+
+    use mqtt_examples::{
+        arguments::{Argument, Arguments, UsageError, unexpected},
+        print,
+    };
+    use thiserror::Error;
+    use watchdog_core::{
+        Action, Guard, Instant, Plan, PlanError, Refused, Rules, Supervisor, Task,
+        hardware::Start,
+        host::{
+            clock::{Clock, Monotonic},
+            linux::{Device, LinuxError, LinuxWatchdog, Options, sysfs::Status},
+        },
+    };
+
+    const HELP: &str = "\
+Feeds a Linux watchdog device until it is interrupted, and stops it then.
+
+usage: watchdog_linux DEVICE [options]
+
+  DEVICE                such as /dev/watchdog0; opening it starts it
+  --status              only tell what sysfs says of it; opens nothing
+  --timeout SECONDS     set the time-out, and refuse to run if it cannot be set
+  --pretimeout SECONDS  have it warn so long before it bites
+  --every MILLISECONDS  feed so often (half of the time-out)
+  --feeds COUNT         stop after so many feeds
+
+Ctrl-C stops the watchdog by the magic close. A driver without a way out cannot be stopped, and resets the machine
+unless something else goes on to feed it; the same happens where this program is killed.
+
+Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
+
+    /// Of the work between two feeds, which is to write a line.
+    const RUN_MILLIS: u32 = 5;
+
+    #[derive(Debug, Error)]
+    pub(crate) enum Error {
+        #[error(transparent)]
+        Usage(#[from] UsageError),
+        #[error(transparent)]
+        Device(#[from] LinuxError),
+        #[error("{0}; --every has to tell how often to feed")]
+        Interval(LinuxError),
+        #[error("feeding {device} each {every} ms: {error}; it bites after {timeout} ms")]
+        Plan { device: String, every: u32, timeout: u32, error: PlanError },
+        #[error("feeding each {0} ms: {1}")]
+        Rules(u32, String),
+        #[error("{0} is not fed any more, and will reset this machine: {1}")]
+        Starved(String, String),
+        #[error("the signal handler: {0}")]
+        Signals(#[from] ctrlc::Error),
+        #[error("a report: {0}")]
+        Report(#[from] Refused),
+        #[error("{error}; it has {left} left unless something goes on to feed it")]
+        Running { error: LinuxError, left: String },
+    }
+
+    impl Error {
+        pub(crate) fn is_usage(&self) -> bool {
+            matches!(self, Self::Usage(_))
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Order {
+        device: PathBuf,
+        status: bool,
+        timeout: Option<Duration>,
+        pretimeout: Option<Duration>,
+        every: Option<u32>,
+        feeds: Option<u64>,
+    }
+
+    pub(crate) fn main() -> Result<(), Error> {
+        let Some(order) = read_arguments(Arguments::of_process())? else {
+            print::line(HELP);
+            return Ok(());
+        };
+        if order.status { tell_status(&order) } else { run(&order) }
+    }
+
+    /// The command line; `None`: help is wanted.
+    fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, UsageError> {
+        let mut order = Order::default();
+        let mut device = None;
+        while let Some(argument) = arguments.next()? {
+            let option = match argument {
+                Argument::Option(option) => option,
+                Argument::Other(path) if device.is_none() => {
+                    device = Some(PathBuf::from(path));
+                    continue;
+                }
+                Argument::Other(path) => return Err(unexpected(&path)),
+            };
+            match option.as_str() {
+                "--help" => return Ok(None),
+                "--status" => order.status = true,
+                "--timeout" => order.timeout = Some(seconds(&mut arguments)?),
+                "--pretimeout" => order.pretimeout = Some(seconds(&mut arguments)?),
+                "--every" => order.every = Some(arguments.number("a number of milliseconds")?),
+                "--feeds" => order.feeds = Some(arguments.number("a number of feeds")?),
+                _ => return Err(arguments.unknown()),
+            }
+        }
+        order.device = device.ok_or(UsageError::Together("a device is missing"))?;
+        let feeding = order.timeout.is_some()
+            || order.pretimeout.is_some()
+            || order.every.is_some()
+            || order.feeds.is_some();
+        if order.status && feeding {
+            return Err(UsageError::Together(
+                "--status opens nothing, so it takes no other option",
+            ));
+        }
+        Ok(Some(order))
+    }
+
+    fn seconds(arguments: &mut Arguments) -> Result<Duration, UsageError> {
+        Ok(Duration::from_secs(arguments.number::<u32>("a number of seconds")?.into()))
+    }
+
+    fn tell_status(order: &Order) -> Result<(), Error> {
+        let status = Status::of(&order.device)?;
+        let tell = |name: &str, value: Option<String>| {
+            print::line(&format!("{name:<12} {}", value.as_deref().unwrap_or("not told")));
+        };
+        let yes_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+        let time = |time: Duration| format!("{} s", time.as_secs());
+        let options = |options: Options| options.to_string();
+        tell("identity", status.identity);
+        tell("runs", status.is_active.map(yes_no));
+        tell("time-out", status.timeout.map(time));
+        tell("at least", status.min_timeout.map(time));
+        tell("at most", status.max_timeout.map(time));
+        tell("pretimeout", status.pretimeout.map(time));
+        tell("time left", status.time_left.map(time));
+        tell("status", status.status.map(options));
+        tell("at boot", status.boot_status.map(options));
+        tell("no way out", status.no_way_out.map(yes_no));
+        Ok(())
+    }
+
+    fn run(order: &Order) -> Result<(), Error> {
+        let (interrupt, interrupted) = mpsc::channel();
+        ctrlc::set_handler(move || {
+            let _nobody_listens = interrupt.send(());
+        })?;
+        let device = order.device.display().to_string();
+        let (mut dog, mut timeout) = start(order)?;
+        let outcome = set_up(order, &mut dog, &mut timeout).and_then(|every| {
+            let rules = Rules::deadline(every.saturating_mul(2));
+            let task = Task::new(rules).map_err(|error| Error::Rules(every, error.to_string()))?;
+            let mut plan = Plan::heartbeat(every).task(rules, every, RUN_MILLIS);
+            // Where the device does not tell when it bites, nothing can be said about that.
+            let bites = timeout.map(millis);
+            if let Some(bites) = bites {
+                plan = plan.late(RUN_MILLIS).chip(bites, bites);
+            }
+            let timing = plan.check().map_err(|error| {
+                let timeout = bites.unwrap_or_default();
+                Error::Plan { device: device.clone(), every, timeout, error }
+            })?;
+            Ok((task, timing, every))
+        });
+        let (task, timing, every) = match outcome {
+            Ok(ready) => ready,
+            // It was started by opening, and nobody will feed it.
+            Err(error) => return stop(dog).and(Err(error)),
+        };
+        let bites = timeout.map_or("after a time that it does not tell".into(), |timeout| {
+            format!("after {} s", timeout.as_secs())
+        });
+        print::line(&format!("{device} runs, is fed each {every} ms, and bites {bites} without"));
+
+        let clock = Monotonic::new();
+        let tasks = [task];
+        let [work] = tasks.each_ref().map(Task::handle);
+        let mut guard = Guard::new(dog, Supervisor::new(&tasks, timing, clock.now()));
+        let mut feeds = 0;
+        while order.feeds.is_none_or(|enough| feeds < enough) {
+            work.feed(clock.now())?;
+            let polled = guard.poll(clock.now())?;
+            match polled.action {
+                Action::Feed => {
+                    feeds += 1;
+                    print::line(&format!("fed, {feeds}"));
+                }
+                Action::Wait => {}
+                Action::Stage(_, failure) | Action::Stopped(failure) => {
+                    return Err(Error::Starved(device, failure.to_string()));
+                }
+            }
+            if order.feeds == Some(feeds)
+                || interrupted.recv_timeout(until(&clock, polled.next)).is_ok()
+            {
+                break;
+            }
+        }
+        match guard.stop() {
+            Ok(()) => {
+                print::line(&format!("{device} is stopped"));
+                Ok(())
+            }
+            Err(failed) => Err(running(failed.error, failed.watchdog.hardware())),
+        }
+    }
+
+    /// Opens the device; with the time-out that it has then, where it tells.
+    fn start(order: &Order) -> Result<(LinuxWatchdog, Option<Duration>), Error> {
+        match order.timeout {
+            Some(timeout) => {
+                let started = Device::new(&order.device).start(timeout);
+                let started = started.map_err(|failed| failed.error)?;
+                if started.timeout != timeout {
+                    print::line(&format!("the time-out is {} s", started.timeout.as_secs()));
+                }
+                Ok((started.watchdog, Some(started.timeout)))
+            }
+            None => Ok((LinuxWatchdog::open(&order.device)?, None)),
+        }
+    }
+
+    /// The rest of the settings; how often to feed, in milliseconds.
+    fn set_up(
+        order: &Order,
+        dog: &mut LinuxWatchdog,
+        timeout: &mut Option<Duration>,
+    ) -> Result<u32, Error> {
+        if let Some(pretimeout) = order.pretimeout {
+            let actual = dog.set_pretimeout(pretimeout)?;
+            print::line(&format!("the pretimeout is {} s", actual.as_secs()));
+        }
+        let told = timeout.map_or_else(|| dog.timeout(), Ok);
+        *timeout = told.as_ref().ok().copied();
+        match (order.every, told) {
+            (Some(every), _) => Ok(every),
+            (None, Ok(timeout)) => Ok(millis(timeout) / 2),
+            (None, Err(error)) => Err(Error::Interval(error)),
+        }
+    }
+
+    fn stop(dog: LinuxWatchdog) -> Result<(), Error> {
+        dog.close().map_err(|failed| running(failed.error, &failed.watchdog))
+    }
+
+    fn running(error: LinuxError, dog: &LinuxWatchdog) -> Error {
+        let left = dog.time_left().or_else(|_| dog.timeout());
+        let left = left.map_or("an unknown time".into(), |left| format!("{} s", left.as_secs()));
+        Error::Running { error, left }
+    }
+
+    fn until(clock: &Monotonic, next: Instant) -> Duration {
+        Duration::from_millis(next.millis_since(clock.now()))
+    }
+
+    fn millis(time: Duration) -> u32 {
+        u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,223 @@
+//! A daemon watches three threads, and one of them fails on request: who it was, stage by stage, up to the reset.
+//!
+//! The threads report checkpoints, so that one that spins without its work is found as well. What a device would
+//! leave in RAM for its next boot is printed, and the end of the program stands for the reset.
+
+use std::{
+    convert::Infallible,
+    panic,
+    process::{self, ExitCode},
+    thread,
+    time::Duration,
+};
+
+use mqtt_examples::{
+    account::Account,
+    arguments::{Arguments, UsageError},
+    print,
+};
+use thiserror::Error;
+use watchdog_core::{
+    CrashRecord, Plan, Refused, Rules, Stage, Timing, WatchError,
+    host::daemon::{Daemon, Event, NoHardware, StopError, Watched},
+    plan,
+};
+
+const HELP: &str = "\
+A daemon watches three threads: sampler, logger, sender. One of them fails on request.
+
+usage: watchdog_threads [options]
+
+  --inject FAULT   what the logger does after its third round:
+                   hang   blocks for ever
+                   exit   returns without saying that it will
+                   panic  panics
+                   spin   reports the same checkpoint again and again, without its work
+  --rounds N       how many rounds the threads work when none fails (10)
+
+Exit status: 0 all threads ended on purpose, 3 one failed and its last words are told, 2 wrong options, 1 otherwise.";
+
+/// A round takes so long at least.
+const PERIOD: Duration = Duration::from_millis(50);
+/// A checkpoint within 300 ms of the one before, two in a round.
+const RULES: Rules = Rules::deadline(300).steps(2);
+const STAGES: &[(Stage, u32)] =
+    &[(Stage::Warn, 0), (Stage::ResetLink, 50), (Stage::LastWords, 50), (Stage::Reset, 50)];
+/// Looked at each 100 ms, reset within a second of the last sign of life: or this does not build.
+const TIMING: Timing<'static> =
+    plan!(Plan::heartbeat(100).late(50).task(RULES, 50, 60).stages(STAGES).recovery(1_000));
+
+const NAMES: [&str; 3] = ["sampler", "logger", "sender"];
+const FAILING: &str = "logger";
+const ROUNDS_BEFORE: u32 = 3;
+
+/// What the program ends with where a device is reset.
+const RESET: i32 = 3;
+const USAGE: u8 = 2;
+
+#[derive(Debug, Error)]
+enum Error {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("a thread cannot be watched: {0}")]
+    Watch(#[from] WatchError),
+    #[error("{name}: {why}")]
+    Refused { name: &'static str, why: Refused },
+    #[error("the daemon is not stopped: {0}")]
+    Stop(#[from] StopError),
+}
+
+/// What the logger does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Hang,
+    Exit,
+    Panic,
+    Spin,
+}
+
+struct Wish {
+    inject: Option<Fault>,
+    rounds: u32,
+}
+
+fn main() -> ExitCode {
+    let done = match read_arguments(Arguments::of_process()) {
+        Ok(None) => {
+            print::line(HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Some(wish)) => run(&wish),
+        Err(error) => Err(error.into()),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    print::error(&format!("watchdog_threads: {error}"));
+    if matches!(error, Error::Usage(_)) {
+        print::error("watchdog_threads: --help lists the options");
+        return ExitCode::from(USAGE);
+    }
+    ExitCode::FAILURE
+}
+
+/// `None`: help is wanted.
+fn read_arguments(mut arguments: Arguments) -> Result<Option<Wish>, UsageError> {
+    let mut wish = Wish { inject: None, rounds: 10 };
+    while let Some(option) = arguments.option()? {
+        match option.as_str() {
+            "--help" | "-h" => return Ok(None),
+            "--rounds" => wish.rounds = arguments.number("a number of rounds")?,
+            "--inject" => {
+                let text = arguments.text()?;
+                wish.inject = Some(match text.as_str() {
+                    "hang" => Fault::Hang,
+                    "exit" => Fault::Exit,
+                    "panic" => Fault::Panic,
+                    "spin" => Fault::Spin,
+                    _ => {
+                        let problem = format!("{text:?} is not hang, exit, panic or spin");
+                        return Err(arguments.wrong(problem));
+                    }
+                });
+            }
+            _ => return Err(arguments.unknown()),
+        }
+    }
+    Ok(Some(wish))
+}
+
+fn run(wish: &Wish) -> Result<(), Error> {
+    let account = Account::new("", print::line);
+    // A thread's handle is dropped once the hook is through, and a backtrace can take longer than the deadline: one
+    // that panicked would be found as one that starved.
+    panic::set_hook(Box::new(|info| print::error(&format!("watchdog_threads: {info}"))));
+    let teller = account.of("daemon");
+    let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))?;
+    account.tell(&format!("== watched: {}; two checkpoints in each round", NAMES.join(", ")));
+    let mut threads = Vec::new();
+    for name in NAMES {
+        let worker = Worker {
+            name,
+            watched: daemon.watch(name, RULES)?,
+            account: account.of(name),
+            inject: wish.inject.filter(|_| name == FAILING),
+            // Where one fails the others work on, until the reset.
+            rounds: if wish.inject.is_some() { u32::MAX } else { wish.rounds },
+        };
+        threads.push(thread::Builder::new().name(name.into()).spawn(move || worker.works())?);
+    }
+    // A thread that panicked or hangs is the daemon's affair, which ends the process.
+    for thread in threads {
+        thread.join().unwrap_or(Ok(()))?;
+    }
+    daemon.stop()?;
+    account.tell("== all ended on purpose: nobody bites");
+    Ok(())
+}
+
+/// What the daemon tells, and the reset.
+fn on(event: Event<'_, Infallible>, account: &Account) {
+    let Event::Stage(bite) = event;
+    match bite.stage() {
+        Stage::Warn => account.tell(&format!("-- warn: {}: {}", bite.name(), bite.failure())),
+        Stage::LastWords => {
+            let record = CrashRecord::new(bite.failure()).note(*b"watchdog_threads");
+            account.tell("-- last words, for RAM that survives the reset:");
+            for line in record.to_bytes().chunks(26) {
+                let digits: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+                account.tell(&format!("   {}", digits.join(" ")));
+            }
+        }
+        Stage::Reset => {
+            account.tell("-- reset");
+            process::exit(RESET);
+        }
+        Stage::Restart | Stage::ResetLink | Stage::Other(_) => {
+            account.tell("-- reset the link: it does not help");
+        }
+    }
+}
+
+/// One of the threads.
+struct Worker {
+    name: &'static str,
+    watched: Watched,
+    account: Account,
+    inject: Option<Fault>,
+    rounds: u32,
+}
+
+impl Worker {
+    fn works(self) -> Result<(), Error> {
+        let name = self.name;
+        let refused = |why| Error::Refused { name, why };
+        for round in 0..self.rounds {
+            if let Some(fault) = self.inject.filter(|_| round == ROUNDS_BEFORE) {
+                self.account.tell(&format!("!! {fault:?}, as injected"));
+                return self.fails(fault);
+            }
+            self.watched.step(0).map_err(refused)?;
+            // In place of work.
+            thread::sleep(PERIOD);
+            self.watched.step(1).map_err(refused)?;
+        }
+        self.account.tell("-- retires");
+        self.watched.retire().map_err(refused)
+    }
+
+    fn fails(&self, fault: Fault) -> Result<(), Error> {
+        match fault {
+            Fault::Hang => loop {
+                thread::park();
+            },
+            Fault::Spin => loop {
+                let _refused = self.watched.step(0);
+                thread::yield_now();
+            },
+            Fault::Panic => panic!("as injected"),
+            // Here its handle is dropped, and it has not retired.
+            Fault::Exit => Ok(()),
+        }
+    }
+}

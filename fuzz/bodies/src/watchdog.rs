@@ -1,0 +1,213 @@
+//! Target `watchdog`: any calls at any times agree with a naive model, and any bytes are a crash record or none.
+//!
+//! The first byte chooses: 0 to 3 the supervisor, 4 the crash record, 5 a plan, 6 a countdown. For the supervisor the
+//! settings follow (see [`Settings::read`]), then the calls (see [`call`]).
+
+use watchdog_core::{Beat, Countdown, CrashRecord, End, Plan, Rules, Stage, Timing};
+
+pub mod model;
+
+use model::{Call, run};
+
+/// Checks that the calls in `data` come to what the model says, whatever they are.
+///
+/// # Panics
+///
+/// A property does not hold.
+pub fn watchdog(data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    match choice {
+        4 => record(rest),
+        5 => plan(&mut Bytes(rest)),
+        6 => countdown(rest),
+        _ => supervisor(&mut Bytes(rest)),
+    }
+}
+
+/// Reads on, zeros past the end.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((byte, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *byte
+    }
+
+    fn short(&mut self) -> u32 {
+        u32::from(u16::from_le_bytes([self.byte(), self.byte()]))
+    }
+
+    fn word(&mut self) -> u32 {
+        self.short() | self.short() << 16
+    }
+}
+
+fn record(bytes: &[u8]) {
+    let mut exact = [0; CrashRecord::LEN];
+    for (to, from) in exact.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    if let Ok(record) = CrashRecord::from_bytes(&exact) {
+        assert_eq!(CrashRecord::from_bytes(&record.to_bytes()), Ok(record));
+    }
+    let read = CrashRecord::from_bytes(&exact);
+    assert_eq!(CrashRecord::take(&mut exact), read);
+    assert_eq!(exact, [0; CrashRecord::LEN]);
+}
+
+fn plan(bytes: &mut Bytes<'_>) {
+    let stages = stages(bytes);
+    let (heartbeat, late, min, max) = (bytes.word(), bytes.word(), bytes.word(), bytes.word());
+    let (deadline, period, run, recovery) =
+        (bytes.word(), bytes.word(), bytes.word(), bytes.word());
+    let window = bytes.word();
+    let plan = Plan::heartbeat(heartbeat)
+        .late(late)
+        .task(Rules::deadline(deadline), period, run)
+        .chip(min, max)
+        .window(window)
+        .stages(&stages)
+        .recovery(recovery);
+    if plan.check().is_ok() {
+        let wide = u128::from;
+        let delays: u128 = stages.iter().map(|(_, delay)| wide(*delay) + wide(late)).sum();
+        assert!(wide(heartbeat) + wide(late) + delays < wide(min), "the chip bites first");
+        assert!(wide(deadline) + wide(max) <= wide(recovery), "too slow");
+        assert!(wide(heartbeat) >= wide(window) + wide(late), "too early for the chip");
+        assert!(deadline > run && deadline > period);
+        assert!(period == 0 || heartbeat % period == 0 || period % heartbeat == 0);
+    }
+}
+
+fn countdown(bytes: &[u8]) {
+    let Some((reload, calls)) = bytes.split_first() else { return };
+    let (countdown, reload) = (Countdown::new((*reload).into()), (*reload).max(1));
+    let (mut left, mut bitten) = (reload, false);
+    for call in calls {
+        if call % 2 == 0 {
+            countdown.feed();
+            left = reload;
+            continue;
+        }
+        left = left.saturating_sub(1);
+        let expected = match (bitten, left) {
+            (true, _) => Beat::Bitten,
+            (false, 0) => Beat::Bite,
+            (false, left) => Beat::Left(left.into()),
+        };
+        bitten |= left == 0;
+        assert_eq!((countdown.heartbeat(), countdown.has_bitten()), (expected, bitten));
+    }
+}
+
+fn supervisor(bytes: &mut Bytes<'_>) {
+    let settings = Settings::read(bytes);
+    let mut left = bytes.0;
+    let calls = std::iter::from_fn(move || {
+        let mut bytes = Bytes(left);
+        let call = (!left.is_empty()).then(|| call(&mut bytes));
+        left = bytes.0;
+        call
+    });
+    let plan =
+        Plan::heartbeat(settings.heartbeat).stages(&settings.stages).rescues(settings.rescues);
+    let Ok(timing): Result<Timing<'_>, _> = plan.check() else { return };
+    run(&settings.tasks, timing, &settings.stages, settings.rescues, settings.start, calls);
+}
+
+struct Settings {
+    heartbeat: u32,
+    rescues: u8,
+    start: u64,
+    stages: Vec<(Stage, u32)>,
+    tasks: Vec<Option<Rules>>,
+}
+
+impl Settings {
+    /// Heartbeat (2 bytes), rescues, start (see below), stages, number of tasks (0 to 4), their rules.
+    fn read(bytes: &mut Bytes<'_>) -> Self {
+        let heartbeat = bytes.short().max(1);
+        let rescues = bytes.byte() % 4;
+        // Where stamps wrap, where 32 bits do, and the end of time.
+        let start = match bytes.byte() % 5 {
+            0 => 0,
+            1 => (1 << 25) - u64::from(bytes.short()),
+            2 => (1 << 32) - u64::from(bytes.short()),
+            3 => u64::from(bytes.word()) << 24,
+            _ => u64::MAX - u64::from(bytes.word()),
+        };
+        let stages = stages(bytes);
+        let tasks = (0..bytes.byte() % 5).map(|_| rules(bytes)).collect();
+        Self { heartbeat, rescues, start, stages, tasks }
+    }
+}
+
+/// How many, and for each kind and delay; a reset closes them.
+fn stages(bytes: &mut Bytes<'_>) -> Vec<(Stage, u32)> {
+    let mut stages: Vec<_> = (0..bytes.byte() % 5)
+        .map(|_| {
+            let stage = match bytes.byte() % 6 {
+                0 => Stage::Warn,
+                1 => Stage::Restart,
+                2 => Stage::ResetLink,
+                3 => Stage::Other(bytes.byte()),
+                4 => Stage::LastWords,
+                _ => Stage::Reset,
+            };
+            (stage, bytes.short())
+        })
+        .collect();
+    stages.push((Stage::Reset, bytes.byte().into()));
+    stages
+}
+
+/// Flags (vacant, window, checkpoints, grants, paused), then what they need.
+fn rules(bytes: &mut Bytes<'_>) -> Option<Rules> {
+    let flags = bytes.byte();
+    let has = |bit: u8| flags & 1 << bit != 0;
+    if has(0) {
+        return None;
+    }
+    let deadline = if has(5) { bytes.word() % (Rules::MOST_MILLIS + 2) } else { bytes.short() };
+    let mut rules = Rules::deadline(deadline);
+    if has(1) {
+        rules = rules.not_before(bytes.short());
+    }
+    if has(2) {
+        rules = rules.steps(bytes.byte() % 17);
+    }
+    if has(3) {
+        rules = rules.grants(bytes.byte() % 5, bytes.byte() % 20);
+    }
+    if has(4) {
+        rules = rules.paused();
+    }
+    Some(rules)
+}
+
+/// Four bits say what, the others which task, or how far time goes on.
+fn call(bytes: &mut Bytes<'_>) -> Call {
+    let byte = bytes.byte();
+    let (what, which) = (byte & 15, byte >> 4);
+    let task = which & 3;
+    match what {
+        0 | 1 => Call::Feed(task),
+        2 => Call::Step(task, bytes.byte() % 20),
+        // The next one in order, whatever that is.
+        3 => Call::NextStep(task),
+        4 => Call::Grant(task),
+        5 => Call::Pause(task),
+        6 => Call::Resume(task),
+        7 => Call::Retire(task),
+        8 => Call::Abandon(task, if which & 4 == 0 { End::Returned } else { End::Panicked }),
+        9 => rules(bytes).map_or(Call::Poll, Call::Watch),
+        10 => Call::Restarted(task),
+        11 => Call::Advance(bytes.short().into()),
+        12 => Call::Advance(u64::from(which)),
+        13 if which == 15 => Call::Advance(u64::from(bytes.word()) << 12),
+        13 => Call::Back(bytes.short().into()),
+        14 => Call::PollWhenDue,
+        _ => Call::Poll,
+    }
+}

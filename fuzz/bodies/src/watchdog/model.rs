@@ -1,0 +1,456 @@
+//! A supervisor as one would write it without a thought for interrupts or memory: whole instants, one list, no
+//! atomics. [`run`] makes the same calls to it and to `watchdog_core`, and compares every answer.
+
+use watchdog_core::{
+    Action, End, Failure, Fault, Instant, NotRescued, Poll, Refused, Rules, Stage, Supervisor,
+    Task, TaskId, Timing, WatchError,
+};
+
+/// A call, at the time that the calls before have come to.
+#[derive(Clone, Copy, Debug)]
+pub enum Call {
+    /// Time goes on, in milliseconds.
+    Advance(u64),
+    /// The clock goes back, by at most a quarter of an hour in all.
+    Back(u64),
+    /// A feed of that task.
+    Feed(u8),
+    /// A checkpoint of it.
+    Step(u8, u8),
+    /// Its next checkpoint in order.
+    NextStep(u8),
+    /// It takes a grant.
+    Grant(u8),
+    /// It pauses.
+    Pause(u8),
+    /// It resumes.
+    Resume(u8),
+    /// It retires.
+    Retire(u8),
+    /// It ends without purpose.
+    Abandon(u8, End),
+    /// Another one is watched.
+    Watch(Rules),
+    /// A failed one is taken back.
+    Restarted(u8),
+    /// The supervisor is polled.
+    Poll,
+    /// Time goes on to when it wants to be polled, and it is.
+    PollWhenDue,
+}
+
+/// Longer than this a supervisor may not be left alone: it trusts no stamp then.
+const MOST_AWAY: u64 = (1 << 25) - (1 << 22) - Rules::MOST_MILLIS as u64 - 1;
+const MOST_BACK: u64 = 15 * 60 * 1_000;
+
+/// Makes the calls to a supervisor and to the model, with these tasks, at first. Rules that cannot be kept are left
+/// out.
+///
+/// # Panics
+///
+/// They differ.
+pub fn run(
+    rules: &[Option<Rules>],
+    timing: Timing<'_>,
+    stages: &[(Stage, u32)],
+    rescues: u8,
+    start: u64,
+    calls: impl IntoIterator<Item = Call>,
+) {
+    let rules: Vec<_> =
+        rules.iter().map(|rules| rules.filter(|rules| rules.check().is_ok())).collect();
+    let tasks: Vec<_> = rules
+        .iter()
+        .map(|rules| rules.and_then(|rules| Task::new(rules).ok()).unwrap_or(Task::vacant()))
+        .collect();
+    let mut model = Model {
+        tasks: rules.iter().map(|rules| rules.as_ref().map(Watched::at_start)).collect(),
+        heartbeat: timing.heartbeat_millis().into(),
+        stages,
+        rescues,
+        started: start,
+        looked: start,
+        well: start,
+        beat: start,
+        bite: None,
+    };
+    let mut supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
+    let (mut now, mut latest, mut due) = (start, start, start);
+    for call in calls {
+        match call {
+            Call::Advance(millis) => {
+                now = now.saturating_add(millis);
+                if now.saturating_sub(model.looked) > Rules::MOST_MILLIS.into() {
+                    due = poll(&mut supervisor, &mut model, now);
+                }
+                // Nobody looked, or nothing has reset the device, for hours: what failed tasks are told from now on
+                // is of no use any more.
+                if model.bite.is_some() && now.saturating_sub(model.well) > MOST_AWAY {
+                    return;
+                }
+            }
+            Call::Back(millis) => {
+                now = now.saturating_sub(millis).max(latest.saturating_sub(MOST_BACK)).max(start);
+            }
+            Call::Poll => due = poll(&mut supervisor, &mut model, now),
+            Call::PollWhenDue => {
+                // Where all is over, it does not want to be polled again.
+                now = if due == u64::MAX { now } else { now.max(due) };
+                due = poll(&mut supervisor, &mut model, now);
+            }
+            Call::Watch(rules) => {
+                let at = Instant::from_millis(now);
+                let watched = supervisor.watch(rules, at).map(|(id, _)| id.index());
+                assert_eq!(watched, model.watch(rules, now), "{call:?} at {now}");
+            }
+            Call::Restarted(task) => {
+                let at = Instant::from_millis(now);
+                let restarted = supervisor.restarted(TaskId::new(task.into()), at).map(drop);
+                assert_eq!(restarted, model.restarted(task, now), "{call:?} at {now}");
+            }
+            Call::Feed(index)
+            | Call::Step(index, _)
+            | Call::NextStep(index)
+            | Call::Grant(index)
+            | Call::Pause(index)
+            | Call::Resume(index)
+            | Call::Retire(index)
+            | Call::Abandon(index, _) => {
+                let index = usize::from(index);
+                if let (Some(task), Some(watched)) = (tasks.get(index), model.tasks.get_mut(index))
+                {
+                    report(call, task, watched, now);
+                }
+            }
+        }
+        latest = latest.max(now);
+        let failure = model.bite.as_ref().map(|bite| bite.failure);
+        assert_eq!(supervisor.failure(), failure, "after {call:?} at {now}");
+    }
+}
+
+fn poll(supervisor: &mut Supervisor<'_>, model: &mut Model<'_>, now: u64) -> u64 {
+    let had_failed = model.bite.is_some();
+    let polled = supervisor.poll(Instant::from_millis(now));
+    assert_eq!(polled, model.poll(now), "poll at {now}");
+    assert!(!had_failed || polled.action != Action::Feed, "fed after a failure");
+    let awaited = model.tasks.iter().flatten().filter(|task| task.state != State::Paused).count();
+    assert_eq!(supervisor.awaited(), awaited);
+    polled.next.as_millis()
+}
+
+/// The same report to both.
+fn report(call: Call, task: &Task, watched: &mut Option<Watched>, now: u64) {
+    let (handle, at) = (task.handle(), Instant::from_millis(now));
+    let next = watched.as_ref().map_or(0, Watched::next_step);
+    let (answer, expected) = match call {
+        Call::Feed(_) => (handle.feed(at), with(watched, |task| task.feed(now))),
+        Call::Step(_, step) => (handle.step(step, at), with(watched, |task| task.step(step, now))),
+        Call::NextStep(_) => (handle.step(next, at), with(watched, |task| task.step(next, now))),
+        Call::Grant(_) => (handle.grant(at), with(watched, |task| task.grant(now))),
+        Call::Pause(_) => (handle.pause(at), with(watched, |task| task.pause(now))),
+        Call::Resume(_) => (handle.resume(at), with(watched, |task| task.resume(now))),
+        Call::Retire(_) => {
+            let expected = with(watched, |task| task.in_time(now));
+            if expected.is_ok() {
+                *watched = None;
+            }
+            (handle.retire(at), expected)
+        }
+        Call::Abandon(_, how) => {
+            handle.abandon(how, at);
+            watched.iter_mut().for_each(|task| task.abandon(how, now));
+            return;
+        }
+        Call::Advance(_)
+        | Call::Back(_)
+        | Call::Watch(_)
+        | Call::Restarted(_)
+        | Call::Poll
+        | Call::PollWhenDue => return,
+    };
+    assert_eq!(answer, expected, "{call:?} at {now}");
+}
+
+fn with(
+    watched: &mut Option<Watched>,
+    report: impl FnOnce(&mut Watched) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    watched.as_mut().map_or(Err(Refused::NotWatched), report)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Ready,
+    Fed { at: u64 },
+    Granted { at: u64 },
+    Paused,
+    Failed { fault: Fault, at: u64 },
+}
+
+#[derive(Clone, Debug)]
+struct Watched {
+    deadline: u64,
+    grant: u64,
+    earliest: u64,
+    steps: u8,
+    grants_left: u8,
+    has_grants: bool,
+    state: State,
+    step: Option<u8>,
+}
+
+impl Watched {
+    fn new(rules: &Rules, state: State) -> Self {
+        Self {
+            deadline: rules.deadline_millis().into(),
+            grant: rules.longest_millis().into(),
+            earliest: rules.not_before_millis().into(),
+            steps: rules.step_count(),
+            grants_left: rules.grant_count().saturating_sub(u8::from(!rules.is_paused())),
+            has_grants: rules.grant_count() > 0,
+            state,
+            step: None,
+        }
+    }
+
+    fn at_start(rules: &Rules) -> Self {
+        Self::new(rules, if rules.is_paused() { State::Paused } else { State::Ready })
+    }
+
+    /// The instant after which a report is late.
+    fn latest(&self) -> Option<u64> {
+        match self.state {
+            State::Fed { at } => Some(at.saturating_add(self.deadline)),
+            State::Granted { at } => Some(at.saturating_add(self.grant)),
+            State::Ready | State::Paused | State::Failed { .. } => None,
+        }
+    }
+
+    fn in_time(&self, now: u64) -> Result<(), Refused> {
+        match self.state {
+            State::Failed { .. } => Err(Refused::Failed),
+            _ if self.latest().is_some_and(|latest| now > latest) => Err(Refused::Late),
+            State::Ready | State::Fed { .. } | State::Granted { .. } | State::Paused => Ok(()),
+        }
+    }
+
+    fn awaited(&self, now: u64) -> Result<(), Refused> {
+        self.in_time(now)?;
+        if self.state == State::Paused { Err(Refused::Paused) } else { Ok(()) }
+    }
+
+    fn progress(&mut self, step: Option<u8>, now: u64) -> Result<(), Refused> {
+        if let State::Fed { at } = self.state {
+            if now.saturating_sub(at) < self.earliest {
+                self.state = State::Failed { fault: Fault::Early, at: now };
+                return Err(Refused::Early);
+            }
+        }
+        self.state = State::Fed { at: now };
+        self.step = step;
+        Ok(())
+    }
+
+    fn feed(&mut self, now: u64) -> Result<(), Refused> {
+        self.awaited(now)?;
+        if self.steps > 0 { Err(Refused::NeedsStep) } else { self.progress(None, now) }
+    }
+
+    fn next_step(&self) -> u8 {
+        self.step.map_or(0, |step| if step + 1 < self.steps { step + 1 } else { 0 })
+    }
+
+    fn step(&mut self, step: u8, now: u64) -> Result<(), Refused> {
+        self.awaited(now)?;
+        if self.steps == 0 {
+            return Err(Refused::NoSteps);
+        }
+        if step != self.next_step() {
+            self.state = State::Failed { fault: Fault::OutOfOrder, at: now };
+            self.step = (step < Rules::MOST_STEPS).then_some(step);
+            return Err(Refused::OutOfOrder);
+        }
+        self.progress(Some(step), now)
+    }
+
+    fn grant(&mut self, now: u64) -> Result<(), Refused> {
+        self.awaited(now)?;
+        if !self.has_grants {
+            return Err(Refused::NoGrant);
+        }
+        let State::Fed { .. } = self.state else { return Err(Refused::NoProgress) };
+        self.grants_left = self.grants_left.checked_sub(1).ok_or(Refused::NoGrant)?;
+        self.state = State::Granted { at: now };
+        Ok(())
+    }
+
+    fn pause(&mut self, now: u64) -> Result<(), Refused> {
+        self.awaited(now)?;
+        self.state = State::Paused;
+        Ok(())
+    }
+
+    fn resume(&mut self, now: u64) -> Result<(), Refused> {
+        self.in_time(now)?;
+        if self.state != State::Paused {
+            return Err(Refused::NotPaused);
+        }
+        self.state = State::Fed { at: now };
+        Ok(())
+    }
+
+    fn abandon(&mut self, how: End, now: u64) {
+        if self.in_time(now).is_ok() {
+            let fault = match how {
+                End::Returned => Fault::Returned,
+                End::Panicked => Fault::Panicked,
+            };
+            self.state = State::Failed { fault, at: now };
+        }
+    }
+}
+
+struct Bite {
+    failure: Failure,
+    done: usize,
+    from: u64,
+    may_rescue: bool,
+    doomed: bool,
+}
+
+struct Model<'a> {
+    tasks: Vec<Option<Watched>>,
+    heartbeat: u64,
+    stages: &'a [(Stage, u32)],
+    rescues: u8,
+    started: u64,
+    looked: u64,
+    well: u64,
+    beat: u64,
+    bite: Option<Bite>,
+}
+
+impl Model<'_> {
+    fn poll(&mut self, now: u64) -> Poll {
+        let now = now.max(self.looked);
+        if self.bite.is_none() {
+            self.bite = self.failure(now).map(|failure| Bite {
+                failure,
+                done: 0,
+                from: now,
+                may_rescue: false,
+                doomed: false,
+            });
+        }
+        self.looked = now;
+        if self.bite.is_none() {
+            self.well = now;
+        }
+        let Some(bite) = &mut self.bite else {
+            let action = if now >= self.beat { Action::Feed } else { Action::Wait };
+            if action == Action::Feed {
+                let beats = (now - self.started) / self.heartbeat + 1;
+                let next =
+                    u128::from(self.started) + u128::from(beats) * u128::from(self.heartbeat);
+                self.beat = u64::try_from(next).unwrap_or(u64::MAX);
+            }
+            return Poll { action, next: Instant::from_millis(self.beat) };
+        };
+        let next = |bite: &Bite| {
+            let due = self
+                .stages
+                .get(bite.done)
+                .map(|(_, delay)| bite.from.saturating_add(u64::from(*delay)));
+            Instant::from_millis(due.unwrap_or(u64::MAX))
+        };
+        let action = match self.stages.get(bite.done) {
+            None => Action::Stopped(bite.failure),
+            Some((_, delay)) if now - bite.from < u64::from(*delay) => Action::Wait,
+            Some((stage, _)) => {
+                bite.done += 1;
+                bite.from = now;
+                bite.may_rescue =
+                    matches!(stage, Stage::Restart | Stage::ResetLink | Stage::Other(_));
+                bite.doomed |= matches!(stage, Stage::LastWords | Stage::Reset);
+                Action::Stage(*stage, bite.failure)
+            }
+        };
+        Poll { action, next: next(bite) }
+    }
+
+    /// Of those that have failed the one that did so first; of several at once the first in the list.
+    fn failure(&self, now: u64) -> Option<Failure> {
+        let failed = (0..).zip(&self.tasks).filter_map(|(index, task)| {
+            let task = task.as_ref()?;
+            let (fault, since, failed_at) = self.fault(task, now)?;
+            let (step, since, at) =
+                (task.step, Instant::from_millis(since), Instant::from_millis(now));
+            Some((failed_at, Failure { task: TaskId::new(index), fault, step, since, at }))
+        });
+        failed.min_by_key(|(failed_at, _)| *failed_at).map(|(_, failure)| failure)
+    }
+
+    /// What is wrong with it, since when nothing was heard, and when it failed.
+    fn fault(&self, task: &Watched, now: u64) -> Option<(Fault, u64, u64)> {
+        let away = now - self.well > MOST_AWAY;
+        let (last, limit) = match task.state {
+            State::Paused => return None,
+            State::Failed { fault, .. } if away => return Some((fault, self.well, self.well)),
+            State::Failed { fault, at } => return Some((fault, at.min(now), at.min(now))),
+            State::Ready => (self.started, task.grant),
+            State::Fed { at } => (at, task.deadline),
+            State::Granted { at } => (at, task.grant),
+        };
+        let last = match task.state {
+            State::Fed { .. } | State::Granted { .. } if away => self.well,
+            State::Ready | State::Fed { .. } | State::Granted { .. } => last,
+            State::Paused | State::Failed { .. } => return None,
+        };
+        if last.saturating_sub(now) > limit {
+            return Some((Fault::Clock, now, now));
+        }
+        (now.saturating_sub(last) > limit).then(|| (Fault::Starved, last, last + limit))
+    }
+
+    fn watch(&mut self, rules: Rules, now: u64) -> Result<u32, WatchError> {
+        rules.check()?;
+        let now = now.max(self.looked);
+        let vacant = (0..).zip(&mut self.tasks).find(|(_, task)| task.is_none());
+        let (index, place) = vacant.ok_or(WatchError::NoVacancy)?;
+        let mut watched = Watched::at_start(&rules);
+        if watched.state == State::Ready {
+            watched.state = if watched.has_grants {
+                State::Granted { at: now }
+            } else {
+                State::Fed { at: now }
+            };
+        }
+        *place = Some(watched);
+        Ok(index)
+    }
+
+    fn restarted(&mut self, task: u8, now: u64) -> Result<(), NotRescued> {
+        let failed = self.bite.as_ref();
+        let bite = failed.filter(|bite| bite.failure.task.index() == u32::from(task));
+        let bite = bite.ok_or(NotRescued::NotFailed)?;
+        if bite.doomed {
+            return Err(NotRescued::TooLate);
+        }
+        if !bite.may_rescue {
+            return Err(NotRescued::TooSoon);
+        }
+        self.rescues = self.rescues.checked_sub(1).ok_or(NotRescued::NoneLeft)?;
+        self.bite = None;
+        let now = now.max(self.looked);
+        if let Some(Some(watched)) = self.tasks.get_mut(usize::from(task)) {
+            watched.step = None;
+            watched.state = if watched.has_grants {
+                State::Granted { at: now }
+            } else {
+                State::Fed { at: now }
+            };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! The watchdog examples: the drawing of a simulated board, and a file in place of a Linux device.
+
+use super::program::Example;
+
+/// The rows of the drawing by their names, each as one line.
+fn row(drawing: &str, name: &str) -> Vec<char> {
+    let rows =
+        drawing.lines().filter_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix("  "));
+    rows.flat_map(str::chars).collect()
+}
+
+/// Asserts that these come one after the other.
+#[track_caller]
+fn in_order(text: &str, parts: &[&str]) {
+    let mut rest = text;
+    for part in parts {
+        let (_, after) = rest.split_once(part).unwrap_or_else(|| panic!("no {part:?} in {rest}"));
+        rest = after;
+    }
+}
+
+#[test]
+fn external_watchdog_lives_through_boot_run_and_update_and_bites_after_the_hang() {
+    for part in ["fastest", "slowest", "1", "2", "3"] {
+        let text = Example::new("watchdog_external").args(&["--part", part]).run().text();
+        in_order(
+            &text,
+            &[
+                "TPS3823-33 on a simulated board",
+                "[b] boot",
+                "armed",
+                "[n] normal run",
+                "[u] update",
+                "[c] checking",
+                "[e] erasing",
+                "armed again",
+                "[n] normal run again",
+                "[h] the pump hangs",
+                "Warn: pump starved",
+                "LastWords: pump starved",
+                "Reset, which is the chip's: pump starved",
+                "RESET, ",
+                " ms after the last feed",
+            ],
+        );
+    }
+}
+
+#[test]
+fn external_watchdog_draws_what_its_pins_do() {
+    let text = Example::new("watchdog_external").run().text();
+    let [phase, wdi, gate, reset] = ["phase", "WDI", "gate", "/RESET"].map(|name| row(&text, name));
+    let columns = phase.len();
+    assert!(columns > 150, "{text}");
+    assert_eq!([wdi.len(), gate.len(), reset.len()], [columns; 3]);
+    let mut held = 0;
+    for (column, phase) in phase.iter().enumerate() {
+        let (wdi, gate, reset) = (wdi.get(column), gate.get(column), reset.get(column));
+        // Disarmed in boot and while nothing can feed, armed otherwise.
+        assert_eq!(gate == Some(&'▁'), "be".contains(*phase), "column {column}");
+        assert!(reset == Some(&'▔') || *phase == 'h', "column {column}");
+        // The simulation drives the pin from its first moment on.
+        assert!(wdi.is_some_and(|wdi| "▁▔║".contains(*wdi)), "column {column}");
+        held += usize::from(reset == Some(&'▁'));
+    }
+    assert!((1..=4).contains(&held), "RESET is low for 120 to 300 ms, not {held} columns");
+    // Up to the hang the level never lasts for 900 ms.
+    let healthy = phase.iter().position(|phase| *phase == 'h').expect("it hangs");
+    let fed = wdi.get(..healthy).expect("as many columns");
+    let moves = |levels: &[char]| {
+        levels.contains(&'║') || levels.iter().any(|level| Some(level) != levels.first())
+    };
+    assert!(fed.windows(10).all(moves), "{text}");
+    // From there on it does not move any more.
+    let starved = wdi.get(healthy + 10..).expect("columns after the hang");
+    assert!(!moves(starved), "{text}");
+}
+
+#[test]
+fn external_watchdog_names_what_it_does_not_know() {
+    assert_eq!(
+        Example::new("watchdog_external").args(&["--part", "slow"]).run().failure(),
+        "watchdog_external: option --part: \"slow\" is not fastest, slowest or a number"
+    );
+    assert_eq!(
+        Example::new("watchdog_external").args(&["-x"]).run().failure(),
+        "watchdog_external: unknown option -x"
+    );
+}
+
+#[test]
+fn watchdog_examples_tell_how_to_be_used() {
+    for name in ["watchdog_external", "watchdog_linux"] {
+        let help = Example::new(name).args(&["--help"]).run().text();
+        assert!(help.contains(&format!("usage: {name}")) && help.contains("Exit status: 0"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod on_linux {
+    use std::fs;
+    use std::io::{BufRead, BufReader};
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A file in place of a device, in a directory that goes with the first of the two.
+    fn device() -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("watchdog0");
+        fs::write(&path, "").expect("a file");
+        (dir, path)
+    }
+
+    fn linux(path: &str, args: &[&str]) -> Example {
+        Example::new("watchdog_linux").args(&[path]).args(args)
+    }
+
+    #[test]
+    fn linux_watchdog_is_fed_and_stopped_by_the_magic_close() {
+        let (_dir, file) = device();
+        let path = file.to_str().expect("UTF-8");
+        let text = linux(path, &["--every", "20", "--feeds", "3"]).run().text();
+        in_order(
+            &text,
+            &["runs, is fed each 20 ms", "fed, 1\n", "fed, 2\n", "fed, 3\n", "is stopped\n"],
+        );
+        assert_eq!(fs::read(&file).expect("it is there"), b"\0\0\0V");
+    }
+
+    #[test]
+    fn linux_watchdog_is_stopped_when_the_program_is_interrupted() {
+        let (_dir, file) = device();
+        let mut running = linux(file.to_str().expect("UTF-8"), &["--every", "20"]).start();
+        let mut out = BufReader::new(running.out.take().expect("its output"));
+        let mut line = String::new();
+        while line != "fed, 2\n" {
+            line.clear();
+            assert!(out.read_line(&mut line).expect("text") > 0, "it ended");
+        }
+        running.interrupt();
+        let done = running.done();
+        assert_eq!((done.status, done.err.as_str()), (Some(0), ""));
+        let bytes = fs::read(&file).expect("it is there");
+        assert_eq!(bytes.last(), Some(&b'V'));
+        assert!(bytes.len() > 2);
+    }
+
+    #[test]
+    fn linux_watchdog_is_left_running_when_the_program_is_killed() {
+        let (_dir, file) = device();
+        let mut running = linux(file.to_str().expect("UTF-8"), &["--every", "20"]).start();
+        let mut out = BufReader::new(running.out.take().expect("its output"));
+        let mut line = String::new();
+        while line != "fed, 1\n" {
+            line.clear();
+            assert!(out.read_line(&mut line).expect("text") > 0, "it ended");
+        }
+        // Dropping kills it.
+        drop(running);
+        assert!(!fs::read(&file).expect("it is there").contains(&b'V'));
+    }
+
+    #[test]
+    fn linux_watchdog_tells_what_went_wrong_with_which_device() {
+        let (_dir, file) = device();
+        let path = file.to_str().expect("UTF-8");
+        let no_ioctl = "Inappropriate ioctl for device (os error 25)";
+        for (args, expected) in [
+            (
+                &[][..],
+                format!(
+                    "{path}: it does not tell its time-out: {no_ioctl}; --every has to tell how often to feed"
+                ),
+            ),
+            (
+                &["--timeout", "5"],
+                format!("{path}: it does not take 5s as its time-out: {no_ioctl}"),
+            ),
+            (
+                &["--pretimeout", "5"],
+                format!("{path}: it does not take 5s as its pretimeout: {no_ioctl}"),
+            ),
+            (
+                &["--timeout", "0"],
+                format!("{path}: it does not take 0ns as its time-out: it takes 1s to 2147483647s"),
+            ),
+            (&["--every", "0"], "feeding each 0 ms: a task needs a deadline above 0 ms".into()),
+            (
+                &["--status"],
+                format!("{path}: there is no /sys/class/watchdog/watchdog0 of it: it is no device"),
+            ),
+        ] {
+            let error = linux(path, args).run().failure();
+            assert_eq!(error, format!("watchdog_linux: {expected}"), "{args:?}");
+        }
+        assert!(!fs::read(&file).expect("it is there").contains(&0), "a feed without --every");
+        assert_eq!(
+            linux("/nowhere/watchdog0", &[]).run().failure(),
+            "watchdog_linux: /nowhere/watchdog0: it cannot be opened: No such file or directory (os error 2)"
+        );
+    }
+
+    #[test]
+    fn linux_watchdog_names_options_that_are_wrong() {
+        for (args, expected) in [
+            (
+                &["--status", "--feeds", "1"][..],
+                "--status opens nothing, so it takes no other option",
+            ),
+            (&["another"], "unexpected argument \"another\""),
+            (&["--timeout", "soon"], "option --timeout: \"soon\" is not a number of seconds"),
+            (&["--nowayout"], "unknown option --nowayout"),
+        ] {
+            let error = linux("device", args).run().failure();
+            assert_eq!(error, format!("watchdog_linux: {expected}"), "{args:?}");
+        }
+        let error = Example::new("watchdog_linux").run().failure();
+        assert_eq!(error, "watchdog_linux: a device is missing");
+    }
+}

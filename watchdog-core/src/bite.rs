@@ -1,0 +1,287 @@
+//! What happens once a task has failed: [`Stage`] after stage, each handed out once, up to the reset.
+//!
+//! A failure names the task, what it did, since when, and its last checkpoint. From then on the hardware is not fed.
+//! The stages before [`Stage::LastWords`] are for those who can still do something: a task that was *restarted* may
+//! be taken back ([`Supervisor::restarted`](crate::Supervisor::restarted)), so many times in all as the
+//! [`Plan`](crate::Plan) allows. A task that merely comes back late is not. With the last words nothing leads back.
+//!
+//! ```
+//! use watchdog_core::{Action, Fault, Instant, Plan, Rules, Stage, Supervisor, Task, Timing, plan, task};
+//!
+//! static TASKS: [Task; 1] = [task!(Rules::deadline(1_000))];
+//! const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::LastWords, 100), (Stage::Reset, 50)];
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).stages(STAGES));
+//!
+//! let mut supervisor = Supervisor::new(&TASKS, TIMING, Instant::from_millis(0));
+//! let polled = supervisor.poll(Instant::from_millis(1_500));
+//! let Action::Stage(Stage::Warn, failure) = polled.action else { unreachable!() };
+//! assert_eq!((failure.task.index(), failure.fault), (0, Fault::Starved));
+//! assert_eq!(failure.to_string(), "task 0 starved, nothing heard since 0 ms");
+//!
+//! let polled = supervisor.poll(polled.next);
+//! assert_eq!(polled.action, Action::Stage(Stage::LastWords, failure));
+//! ```
+
+use core::fmt;
+
+use crate::plan::PlanError;
+use crate::time::Instant;
+
+/// What is to be done at one stage of a bite. What it means is the program's own affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Tell somebody.
+    Warn,
+    /// Restart the task, and say [`Supervisor::restarted`](crate::Supervisor::restarted) if that went well.
+    Restart,
+    /// Reset the link that the task waits for; then as for `Restart`.
+    ResetLink,
+    /// Something else that may help; then as for `Restart`. The number is the program's.
+    Other(u8),
+    /// Write the [`CrashRecord`](crate::CrashRecord). Only the reset follows.
+    LastWords,
+    /// Reset.
+    Reset,
+}
+
+impl Stage {
+    /// Whether the task may be taken back after this stage.
+    const fn may_rescue(self) -> bool {
+        match self {
+            Self::Restart | Self::ResetLink | Self::Other(_) => true,
+            Self::Warn | Self::LastWords | Self::Reset => false,
+        }
+    }
+}
+
+/// What a task did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It did not feed within its deadline, or its grant: it blocks, or spins without reaching its checkpoints.
+    Starved,
+    /// It fed before its window opened.
+    Early,
+    /// It reported a checkpoint that was not the next one.
+    OutOfOrder,
+    /// It ended without having retired.
+    Returned,
+    /// It panicked.
+    Panicked,
+    /// It feeds with a time so far ahead of the supervisor's that they must be of two clocks.
+    Clock,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starved => "starved",
+            Self::Early => "fed too early",
+            Self::OutOfOrder => "reported a checkpoint out of order",
+            Self::Returned => "returned",
+            Self::Panicked => "panicked",
+            Self::Clock => "feeds by another clock",
+        })
+    }
+}
+
+/// Which task: its place among the supervisor's tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u32);
+
+impl TaskId {
+    /// The task at `index`, if there is one; a supervisor tells.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Its place, from 0.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.0)
+    }
+}
+
+/// Who failed, how, and what was last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// Who.
+    pub task: TaskId,
+    /// How.
+    pub fault: Fault,
+    /// The checkpoint reported last, from 0; for [`Fault::OutOfOrder`] the wrong one, `None` where the task has none
+    /// such.
+    pub step: Option<u8>,
+    /// When the task was last heard of: for [`Fault::Starved`] its last feed that counted, else the fault itself.
+    pub since: Instant,
+    /// When it was found.
+    pub at: Instant,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { task, fault, step, since, .. } = self;
+        write!(f, "{task} {fault}")?;
+        match fault {
+            Fault::Starved => write!(f, ", nothing heard since {} ms", since.as_millis())?,
+            Fault::Early | Fault::OutOfOrder | Fault::Returned | Fault::Panicked | Fault::Clock => {
+                write!(f, " at {} ms", since.as_millis())?
+            }
+        }
+        match step {
+            Some(step) => write!(f, ", checkpoint {step}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Milliseconds of all delays of the stages, if they are in an order that makes sense.
+pub(crate) const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
+    let mut rest = stages;
+    let mut sum: u32 = 0;
+    let mut last_words = false;
+    while let [(stage, delay), tail @ ..] = rest {
+        sum = sum.saturating_add(*delay);
+        match (*stage, tail.is_empty()) {
+            (Stage::Reset, true) => return Ok(sum),
+            (Stage::Reset, false) => return Err(PlanError::ResetNotLast),
+            _ if last_words => return Err(PlanError::LastWordsNotLast),
+            (Stage::LastWords, _) => last_words = true,
+            (Stage::Warn | Stage::Restart | Stage::ResetLink | Stage::Other(_), _) => {}
+        }
+        rest = tail;
+    }
+    Err(PlanError::NoReset)
+}
+
+/// The first failure, and how far its stages have come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bite<'a> {
+    pub(crate) failure: Failure,
+    /// Those to come.
+    stages: &'a [(Stage, u32)],
+    /// Since when the next one is awaited.
+    from: Instant,
+    may_rescue: bool,
+    doomed: bool,
+}
+
+impl<'a> Bite<'a> {
+    pub(crate) const fn new(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
+        Self { failure, stages, from: failure.at, may_rescue: false, doomed: false }
+    }
+
+    /// The next stage, if it is due.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Stage> {
+        let [(stage, delay), tail @ ..] = self.stages else { return None };
+        if now.millis_since(self.from) < u64::from(*delay) {
+            return None;
+        }
+        self.stages = tail;
+        self.from = now;
+        self.may_rescue = stage.may_rescue();
+        self.doomed |= matches!(stage, Stage::LastWords | Stage::Reset);
+        Some(*stage)
+    }
+
+    /// When the next stage is due.
+    pub(crate) const fn next(&self) -> Instant {
+        match self.stages {
+            [(_, delay), ..] => self.from.plus_millis(*delay as u64),
+            [] => Instant::FAR_FUTURE,
+        }
+    }
+
+    /// Whether all stages have been handed out.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Whether the last words, or the reset, have been handed out.
+    pub(crate) const fn is_doomed(&self) -> bool {
+        self.doomed
+    }
+
+    /// Whether the stage handed out last was one that may help.
+    pub(crate) const fn may_rescue(&self) -> bool {
+        self.may_rescue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    const FAILURE: Failure = Failure {
+        task: TaskId::new(3),
+        fault: Fault::Starved,
+        step: Some(1),
+        since: at(10),
+        at: at(20),
+    };
+
+    #[test]
+    fn each_stage_is_handed_out_once_after_its_own_delay() {
+        let stages = [(Stage::Warn, 0), (Stage::Other(7), 100), (Stage::Reset, 50)];
+        let mut bite = Bite::new(FAILURE, &stages);
+        assert_eq!((bite.poll(at(20)), bite.next()), (Some(Stage::Warn), at(120)));
+        assert_eq!(bite.poll(at(119)), None);
+        assert_eq!(bite.poll(at(200)), Some(Stage::Other(7)), "looked late");
+        assert_eq!((bite.poll(at(249)), bite.next()), (None, at(250)), "its time is its own");
+        assert_eq!((bite.poll(at(250)), bite.is_over()), (Some(Stage::Reset), true));
+        assert_eq!((bite.poll(Instant::FAR_FUTURE), bite.next()), (None, Instant::FAR_FUTURE));
+    }
+
+    #[test]
+    fn only_a_stage_that_may_help_leads_back_and_none_from_the_last_words_on() {
+        let stages =
+            [(Stage::Warn, 0), (Stage::ResetLink, 0), (Stage::LastWords, 0), (Stage::Reset, 0)];
+        let mut bite = Bite::new(FAILURE, &stages);
+        let mut seen = [(false, false); 5];
+        for state in &mut seen {
+            *state = (bite.may_rescue(), bite.is_doomed());
+            bite.poll(at(20));
+        }
+        assert_eq!(
+            seen,
+            [(false, false), (false, false), (true, false), (false, true), (false, true)]
+        );
+    }
+
+    #[test]
+    fn stages_end_with_the_one_reset_and_last_words_are_the_last() {
+        use Stage::{LastWords, Reset, Restart, Warn};
+        for (stages, result) in [
+            (&[(Reset, 7)][..], Ok(7)),
+            (&[(Warn, 1), (Restart, 2), (LastWords, 3), (Reset, 4)], Ok(10)),
+            (&[(Warn, u32::MAX), (Reset, 4)], Ok(u32::MAX)),
+            (&[], Err(PlanError::NoReset)),
+            (&[(Warn, 0), (LastWords, 0)], Err(PlanError::NoReset)),
+            (&[(Reset, 0), (Warn, 0), (Reset, 0)], Err(PlanError::ResetNotLast)),
+            (&[(LastWords, 0), (Warn, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
+            (&[(LastWords, 0), (LastWords, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
+        ] {
+            assert_eq!(check_stages(stages), result, "{stages:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_tells_who_how_and_since_when() {
+        assert_eq!(FAILURE.to_string(), "task 3 starved, nothing heard since 10 ms, checkpoint 1");
+        let failure = Failure { fault: Fault::OutOfOrder, step: None, ..FAILURE };
+        assert_eq!(failure.to_string(), "task 3 reported a checkpoint out of order at 10 ms");
+    }
+}

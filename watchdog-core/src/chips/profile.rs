@@ -1,0 +1,452 @@
+//! What a chip can be like, and the check that one of that kind can be fed at all.
+//!
+//! Invariants of a [`Profile`]: its spreads are in order, its window opens before it can bite, and two pulses fit
+//! between two feeds. There is no way around [`ProfileBuilder::build`].
+
+use core::time::Duration;
+
+/// Which changes of level at WDI feed the chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// From low to high.
+    Rising,
+    /// From high to low. Who toggles the pin once per interval feeds such a chip at every second one only.
+    Falling,
+    /// Any.
+    Either,
+}
+
+/// What the chip does while its WDI pin floats, as it does from reset until a program drives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HighImpedance {
+    /// It feeds itself: a pin that is still an input, or a broken track, switches the watchdog off.
+    FeedsItself,
+    /// It counts on, or nothing is said: the pin is to be driven, or held by a resistor.
+    MustBeDriven,
+}
+
+/// What an edge at WDI does while the chip holds RESET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DuringReset {
+    /// Nothing.
+    Ignored,
+    /// RESET stays asserted for good. The pin must not move until RESET is released.
+    LatchesReset,
+}
+
+/// The shortest, the usual and the longest that a time may be, over parts and temperature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Spread {
+    /// No part has a shorter one.
+    pub min: Duration,
+    /// What to expect on the desk.
+    pub typical: Duration,
+    /// No part has a longer one.
+    pub max: Duration,
+}
+
+impl Spread {
+    /// These, in milliseconds.
+    #[must_use]
+    pub const fn millis(min: u64, typical: u64, max: u64) -> Self {
+        Self {
+            min: Duration::from_millis(min),
+            typical: Duration::from_millis(typical),
+            max: Duration::from_millis(max),
+        }
+    }
+
+    /// These, in microseconds.
+    #[must_use]
+    pub const fn micros(min: u64, typical: u64, max: u64) -> Self {
+        Self {
+            min: Duration::from_micros(min),
+            typical: Duration::from_micros(typical),
+            max: Duration::from_micros(max),
+        }
+    }
+
+    /// `typical` and up to `percent` of it either way; more than 100 is 100 downwards.
+    #[must_use]
+    pub const fn percent(typical: Duration, percent: u32) -> Self {
+        Self {
+            min: hundredths(typical, 100_u32.saturating_sub(percent)),
+            typical,
+            max: hundredths(typical, percent.saturating_add(100)),
+        }
+    }
+
+    /// `min <= typical <= max`.
+    const fn is_ordered(&self) -> bool {
+        self.min.as_nanos() <= self.typical.as_nanos()
+            && self.typical.as_nanos() <= self.max.as_nanos()
+    }
+}
+
+const fn hundredths(of: Duration, count: u32) -> Duration {
+    match of.saturating_mul(count).checked_div(100) {
+        Some(part) => part,
+        None => of,
+    }
+}
+
+/// What a chip wants of its feeder. The constants of [`chips`](crate::chips) are some; [`ProfileBuilder`] makes others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Profile {
+    name: &'static str,
+    source: &'static str,
+    edge: Edge,
+    timeout: Spread,
+    window: Option<Spread>,
+    window_in_first_frame: bool,
+    start_up: Option<Spread>,
+    min_pulse: Duration,
+    high_impedance: HighImpedance,
+    during_reset: DuringReset,
+    reset_pulse: Option<Spread>,
+}
+
+impl Profile {
+    /// What the chip is called.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where the numbers are from; empty where nobody said.
+    #[must_use]
+    pub const fn source(&self) -> &'static str {
+        self.source
+    }
+
+    /// Which edges feed it.
+    #[must_use]
+    pub const fn edge(&self) -> Edge {
+        self.edge
+    }
+
+    /// From a feed to the bite.
+    #[must_use]
+    pub const fn timeout(&self) -> Spread {
+        self.timeout
+    }
+
+    /// The next feed has to come before this has passed since the last one: the shortest time-out there is.
+    #[must_use]
+    pub const fn feed_before(&self) -> Duration {
+        self.timeout.min
+    }
+
+    /// From a feed to when the next one may come; `None`: at once. A feed within it is a fault as late as one.
+    #[must_use]
+    pub const fn window(&self) -> Option<Spread> {
+        self.window
+    }
+
+    /// The next feed must not come before this has passed since the last one: the latest opening of the window; zero
+    /// where there is none.
+    #[must_use]
+    pub const fn feed_from(&self) -> Duration {
+        match self.window {
+            Some(window) => window.max,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Whether the first feed after a reset may be too early as well.
+    #[must_use]
+    pub const fn has_window_in_first_frame(&self) -> bool {
+        self.window.is_some() && self.window_in_first_frame
+    }
+
+    /// [`feed_before`](Self::feed_before) in whole milliseconds, rounded down: the first number of
+    /// [`Plan::chip`](crate::Plan::chip).
+    #[must_use]
+    pub const fn shortest_millis(&self) -> u32 {
+        saturated(self.timeout.min.as_millis())
+    }
+
+    /// The longest time-out in whole milliseconds, rounded up: the second number of [`Plan::chip`](crate::Plan::chip).
+    #[must_use]
+    pub const fn longest_millis(&self) -> u32 {
+        saturated(self.timeout.max.as_nanos().div_ceil(NANOS_PER_MILLI))
+    }
+
+    /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window): rounded up, and
+    /// one more, since up to one less than the difference of two [`Instant`](crate::Instant)s has passed. Zero where
+    /// there is no window.
+    #[must_use]
+    pub const fn window_millis(&self) -> u32 {
+        match self.window {
+            Some(window) => {
+                saturated(window.max.as_nanos().div_ceil(NANOS_PER_MILLI)).saturating_add(1)
+            }
+            None => 0,
+        }
+    }
+
+    /// How long after reset the chip does not count yet. The first edge ends it early: who cannot go on feeding from
+    /// there leaves the pin alone.
+    #[must_use]
+    pub const fn start_up(&self) -> Option<Spread> {
+        self.start_up
+    }
+
+    /// The first feed has to come before this has passed since RESET was released.
+    #[must_use]
+    pub const fn first_feed_before(&self) -> Duration {
+        match self.start_up {
+            Some(start_up) => start_up.min.saturating_add(self.timeout.min),
+            None => self.timeout.min,
+        }
+    }
+
+    /// The shortest time at a level that the chip is sure to see; below about 4.29 s.
+    #[must_use]
+    pub const fn min_pulse(&self) -> Duration {
+        self.min_pulse
+    }
+
+    /// What it does while WDI floats.
+    #[must_use]
+    pub const fn high_impedance(&self) -> HighImpedance {
+        self.high_impedance
+    }
+
+    /// What an edge does while it holds RESET.
+    #[must_use]
+    pub const fn during_reset(&self) -> DuringReset {
+        self.during_reset
+    }
+
+    /// How long it holds RESET when it bites, where that is known.
+    #[must_use]
+    pub const fn reset_pulse(&self) -> Option<Spread> {
+        self.reset_pulse
+    }
+}
+
+const NANOS_PER_MILLI: u128 = 1_000_000;
+
+const fn saturated(count: u128) -> u32 {
+    if count > u32::MAX as u128 { u32::MAX } else { count as u32 }
+}
+
+/// Makes a [`Profile`]: by [`build`](Self::build) at run time, by [`profile!`](crate::profile) at compile time.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct ProfileBuilder(Profile);
+
+impl ProfileBuilder {
+    /// A chip without a window or a start-up delay, whose pin must be driven, which ignores edges during RESET, and
+    /// which sees a microsecond at a level.
+    pub const fn new(name: &'static str, edge: Edge, timeout: Spread) -> Self {
+        Self(Profile {
+            name,
+            source: "",
+            edge,
+            timeout,
+            window: None,
+            window_in_first_frame: true,
+            start_up: None,
+            min_pulse: Duration::from_micros(1),
+            high_impedance: HighImpedance::MustBeDriven,
+            during_reset: DuringReset::Ignored,
+            reset_pulse: None,
+        })
+    }
+
+    /// Where the numbers are from: document, revision, table.
+    pub const fn source(mut self, source: &'static str) -> Self {
+        self.0.source = source;
+        self
+    }
+
+    /// A feed before this has passed since the last one is a fault.
+    pub const fn window(mut self, window: Spread) -> Self {
+        self.0.window = Some(window);
+        self
+    }
+
+    /// The first feed after a reset is never too early.
+    pub const fn first_frame_without_window(mut self) -> Self {
+        self.0.window_in_first_frame = false;
+        self
+    }
+
+    /// It does not count before this has passed since RESET was released, or the first edge.
+    pub const fn start_up(mut self, delay: Spread) -> Self {
+        self.0.start_up = Some(delay);
+        self
+    }
+
+    /// The shortest time at a level that it sees.
+    pub const fn min_pulse(mut self, width: Duration) -> Self {
+        self.0.min_pulse = width;
+        self
+    }
+
+    /// What it does while WDI floats.
+    pub const fn high_impedance(mut self, behaviour: HighImpedance) -> Self {
+        self.0.high_impedance = behaviour;
+        self
+    }
+
+    /// What an edge does while it holds RESET.
+    pub const fn during_reset(mut self, behaviour: DuringReset) -> Self {
+        self.0.during_reset = behaviour;
+        self
+    }
+
+    /// How long it holds RESET.
+    pub const fn reset_pulse(mut self, width: Spread) -> Self {
+        self.0.reset_pulse = Some(width);
+        self
+    }
+
+    /// The profile.
+    ///
+    /// # Errors
+    ///
+    /// [`ProfileError`]: no chip can be like that.
+    pub const fn build(self) -> Result<Profile, ProfileError> {
+        let Profile { timeout, window, start_up, reset_pulse, min_pulse, .. } = self.0;
+        if timeout.min.is_zero() {
+            return Err(ProfileError::NoTimeout);
+        }
+        let ordered = timeout.is_ordered()
+            && is_ordered(window)
+            && is_ordered(start_up)
+            && is_ordered(reset_pulse);
+        if !ordered {
+            return Err(ProfileError::OutOfOrder);
+        }
+        if let Some(window) = window {
+            if window.max.as_nanos() >= timeout.min.as_nanos() {
+                return Err(ProfileError::NeverOpen);
+            }
+        }
+        // A pulse and the pause after it have to fit between two feeds, and DelayNs counts 32 bits of nanoseconds.
+        if min_pulse.as_nanos() > u32::MAX as u128
+            || min_pulse.as_nanos().saturating_mul(2) >= timeout.min.as_nanos()
+        {
+            return Err(ProfileError::PulseTooLong);
+        }
+        Ok(self.0)
+    }
+}
+
+const fn is_ordered(spread: Option<Spread>) -> bool {
+    match spread {
+        Some(spread) => spread.is_ordered(),
+        None => true,
+    }
+}
+
+/// Why there can be no such chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}", self.message())]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// The shortest time-out is zero: it bites at once.
+    NoTimeout,
+    /// A minimum above its typical value, or that above its maximum.
+    OutOfOrder,
+    /// The window of one part may open only when another part has bitten: no feed is safe.
+    NeverOpen,
+    /// Two pulses do not fit into the shortest time-out, or a pulse lasts 4.29 s or more.
+    PulseTooLong,
+}
+
+impl ProfileError {
+    /// The same in words, also where a `Display` is of no use, as in a `const`.
+    #[must_use]
+    pub const fn message(&self) -> &'static str {
+        match self {
+            Self::NoTimeout => "the shortest time-out is zero",
+            Self::OutOfOrder => "a minimum is above its typical value, or that above its maximum",
+            Self::NeverOpen => "the window may open after the shortest time-out",
+            Self::PulseTooLong => "two pulses do not fit into the shortest time-out",
+        }
+    }
+}
+
+/// The [`Profile`](crate::chips::Profile) of a [`ProfileBuilder`](crate::chips::ProfileBuilder), checked when this is
+/// compiled; [`chips`](crate::chips) shows it.
+#[macro_export]
+macro_rules! profile {
+    ($builder:expr) => {
+        const {
+            match $crate::chips::ProfileBuilder::build($builder) {
+                Ok(profile) => profile,
+                Err(error) => panic!("{}", error.message()),
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn chip() -> ProfileBuilder {
+        ProfileBuilder::new("", Edge::Either, Spread::percent(SECOND, 10))
+    }
+
+    #[test]
+    fn each_rule_of_a_profile_has_its_error() {
+        let zero = Spread::millis(0, 1, 2);
+        let unordered = Spread::millis(10, 9, 11);
+        let ms = Duration::from_millis;
+        for (builder, error) in [
+            (ProfileBuilder::new("", Edge::Either, zero), ProfileError::NoTimeout),
+            (ProfileBuilder::new("", Edge::Either, unordered), ProfileError::OutOfOrder),
+            (chip().window(unordered), ProfileError::OutOfOrder),
+            (chip().start_up(unordered), ProfileError::OutOfOrder),
+            (chip().reset_pulse(unordered), ProfileError::OutOfOrder),
+            (chip().window(Spread::millis(100, 500, 900)), ProfileError::NeverOpen),
+            (chip().min_pulse(ms(450)), ProfileError::PulseTooLong),
+            (
+                ProfileBuilder::new("", Edge::Either, Spread::percent(SECOND * 100, 10))
+                    .min_pulse(SECOND * 5),
+                ProfileError::PulseTooLong,
+            ),
+        ] {
+            assert_eq!(builder.build(), Err(error));
+        }
+        assert!(chip().window(Spread::millis(100, 500, 899)).build().is_ok());
+        assert!(chip().min_pulse(ms(449)).build().is_ok());
+    }
+
+    #[test]
+    fn a_tolerance_is_taken_either_way() {
+        let spread = Spread::percent(SECOND, 10);
+        assert_eq!(spread, Spread::millis(900, 1_000, 1_100));
+        assert_eq!(Spread::percent(SECOND, 150).min, Duration::ZERO);
+        assert_eq!(Spread::percent(Duration::MAX, 10).typical, Duration::MAX);
+    }
+
+    #[test]
+    fn milliseconds_for_a_plan_are_rounded_to_the_safe_side() {
+        let timeout = Spread::micros(100_900, 110_000, 120_100);
+        let chip = ProfileBuilder::new("", Edge::Rising, timeout);
+        let windowed = chip.window(Spread::micros(1_000, 5_000, 9_460)).build();
+        let millis = windowed
+            .map(|chip| (chip.shortest_millis(), chip.longest_millis(), chip.window_millis()));
+        assert_eq!(millis, Ok((100, 121, 11)));
+        assert_eq!(chip.build().map(|chip| chip.window_millis()), Ok(0));
+        let longest = Duration::MAX;
+        let endless = Spread { min: longest, typical: longest, max: longest };
+        let endless = ProfileBuilder::new("", Edge::Rising, endless);
+        assert_eq!(endless.build().map(|chip| chip.shortest_millis()), Ok(u32::MAX));
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        extern crate std;
+        use std::string::ToString as _;
+        assert_eq!(ProfileError::NoTimeout.to_string(), "the shortest time-out is zero");
+    }
+}

@@ -1,0 +1,457 @@
+//! [`Daemon`]: a thread that watches threads, and feeds a hardware watchdog by its verdict.
+//!
+//! ```
+//! use watchdog_core::host::daemon::{Daemon, Event, NoHardware};
+//! use watchdog_core::{Plan, Rules, Stage, plan};
+//!
+//! const STAGES: &[(Stage, u32)] = &[(Stage::LastWords, 0), (Stage::Reset, 100)];
+//!
+//! let daemon = Daemon::start(NoHardware, 8, plan!(Plan::heartbeat(100).stages(STAGES)), |event| match event {
+//!     Event::Stage(bite) => match bite.stage() {
+//!         Stage::Reset => std::process::abort(),
+//!         _ => eprintln!("{:?}: {}, {}", bite.stage(), bite.name(), bite.failure()),
+//!     },
+//!     Event::NotFed(never) => match never {},
+//! })?;
+//!
+//! let pump = daemon.watch("pump", Rules::deadline(1_000).steps(2))?;
+//! let thread = std::thread::spawn(move || {
+//!     for _ in 0..3 {
+//!         pump.step(0)?; // the level is read
+//!         pump.step(1)?; // the motor is set
+//!     }
+//!     pump.retire()
+//! });
+//! thread.join().unwrap()?;
+//! daemon.stop()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is told apart
+//!
+//! | the thread | is found as | when |
+//! |---|---|---|
+//! | panics | [`Fault::Panicked`](crate::Fault::Panicked) | at once, as the panic drops its [`Watched`] |
+//! | returns, or drops its `Watched` otherwise, without [`Watched::retire`] | [`Fault::Returned`](crate::Fault::Returned) | at once |
+//! | blocks, or spins without reaching a feed | [`Fault::Starved`](crate::Fault::Starved) | a heartbeat after its deadline |
+//! | spins around one checkpoint | [`Fault::OutOfOrder`](crate::Fault::OutOfOrder) | at the next heartbeat |
+//! | spins around a feed, with [`Rules::not_before`](crate::Rules::not_before) | [`Fault::Early`](crate::Fault::Early) | at the next heartbeat |
+//!
+//! A panic drops the `Watched` after its hook: where that prints a backtrace for longer than the deadline, the thread
+//! is found as one that starved. A thread that spins around a feed, in its window and without checkpoints, cannot be told from one that works. With
+//! `panic = "abort"` the first panic ends the process, daemon and all; the hardware is what remains then.
+//!
+//! Where the daemon itself ends (its handler panics), the hardware is not fed any more, and bites.
+
+use std::boxed::Box;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::vec::Vec;
+
+use core::convert::Infallible;
+use core::fmt;
+
+use thiserror::Error;
+
+use crate::bite::{Failure, Stage, TaskId};
+use crate::guard::Guard;
+use crate::hardware::{ErrorType, Watchdog};
+use crate::host::clock::{Clock, Monotonic};
+use crate::plan::Timing;
+use crate::rules::Rules;
+use crate::supervisor::{Action, NotRescued, Supervisor, WatchError, watch_in};
+use crate::task::{End, Refused, Task, TaskHandle};
+use crate::time::Instant;
+
+/// In place of a hardware watchdog, where there is none: the stages are all that happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoHardware;
+
+impl ErrorType for NoHardware {
+    type Error = Infallible;
+}
+
+impl Watchdog for NoHardware {
+    fn feed(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// What the daemon tells its handler, on its own thread: while that runs, nothing is fed.
+#[derive(Debug)]
+pub enum Event<'e, E> {
+    /// A thread has failed, and a stage of the bite has come.
+    Stage(Bite<'e>),
+    /// The hardware could not be fed; the daemon tries again several times a heartbeat.
+    NotFed(E),
+}
+
+/// The handle of a running daemon.
+///
+/// Dropping it changes nothing: it watches on. Only [`Daemon::stop`] ends it.
+#[derive(Debug)]
+#[must_use = "nobody can be watched without it"]
+pub struct Daemon<W> {
+    shared: Arc<Shared>,
+    thread: JoinHandle<W>,
+}
+
+impl<W> Daemon<W>
+where
+    W: Watchdog + Send + 'static,
+{
+    /// Starts a daemon with room for so many threads, on the clock of the operating system.
+    ///
+    /// # Errors
+    ///
+    /// No thread could be started.
+    pub fn start(
+        hardware: W,
+        places: usize,
+        timing: Timing<'static>,
+        handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::start_with(Monotonic::new(), hardware, places, timing, handler)
+    }
+
+    /// The same with another clock, such as one that a test moves.
+    ///
+    /// # Errors
+    ///
+    /// No thread could be started.
+    pub fn start_with(
+        clock: impl Clock,
+        hardware: W,
+        places: usize,
+        timing: Timing<'static>,
+        handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            tasks: (0..places).map(|_| Task::vacant()).collect(),
+            instances: (0..places).map(|_| AtomicU32::new(0)).collect(),
+            names: Mutex::new((0..places).map(|_| Arc::from("")).collect()),
+            stop: Mutex::new(Stop::No),
+            stopped: Condvar::new(),
+            clock: Box::new(clock),
+        });
+        let run = Run { shared: Arc::clone(&shared), handler };
+        let thread = thread::Builder::new()
+            .name("watchdog".into())
+            .spawn(move || run.until_stopped(hardware, timing))?;
+        Ok(Self { shared, thread })
+    }
+
+    /// Watches another thread from now on, which is to own what comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`]: there is no place left, or the rules cannot be kept.
+    pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
+        let mut names = lock(&self.shared.names);
+        let (id, _handle) = watch_in(&self.shared.tasks, rules, self.shared.clock.now())?;
+        if let Some(place) = names.get_mut(index(id)) {
+            *place = Arc::from(name);
+        }
+        Ok(Watched::next_instance(&self.shared, id))
+    }
+
+    /// Ends the supervision, and gives back the hardware, which runs on.
+    ///
+    /// # Errors
+    ///
+    /// [`StopError`]: a thread has failed, and the bite goes on; or the daemon has panicked.
+    pub fn stop(self) -> Result<W, StopError> {
+        let mut stop = lock(&self.shared.stop);
+        if *stop == Stop::No {
+            *stop = Stop::Asked;
+        }
+        self.shared.clock.wake();
+        while *stop == Stop::Asked {
+            stop = self.shared.stopped.wait(stop).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Stop::Refused(failure) = *stop {
+            return Err(StopError::Failed(failure));
+        }
+        drop(stop);
+        self.thread.join().map_err(|_| StopError::Panicked)
+    }
+}
+
+/// Why a daemon was not stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// A thread has failed. The daemon goes on with the stages, and nothing is fed any more.
+    #[error("{0}")]
+    Failed(Failure),
+    /// The daemon's handler panicked. Nothing is fed any more.
+    #[error("the daemon has panicked")]
+    Panicked,
+}
+
+/// What a watched thread owns, and reports with. See [`TaskHandle`] for what the reports mean.
+///
+/// Dropped by a panic or by the end of the thread it says so, and the daemon bites; [`Watched::retire`] ends on
+/// purpose.
+#[derive(Debug)]
+#[must_use = "dropping it bites"]
+pub struct Watched {
+    shared: Arc<Shared>,
+    id: TaskId,
+    /// Of those that had this place, which one this is.
+    instance: u32,
+    ended: bool,
+}
+
+impl Watched {
+    /// Shuts out who had the place before.
+    fn next_instance(shared: &Arc<Shared>, id: TaskId) -> Self {
+        let counter = shared.instances.get(index(id));
+        let before = counter.map_or(0, |counter| counter.fetch_add(1, Ordering::AcqRel));
+        Self { shared: Arc::clone(shared), id, instance: before.wrapping_add(1), ended: false }
+    }
+
+    fn handle(&self) -> Result<(TaskHandle<'_>, Instant), Refused> {
+        let counter = self.shared.instances.get(index(self.id));
+        if counter.is_none_or(|counter| counter.load(Ordering::Acquire) != self.instance) {
+            return Err(Refused::NotWatched);
+        }
+        let task = self.shared.tasks.get(index(self.id)).ok_or(Refused::NotWatched)?;
+        Ok((task.handle(), self.shared.clock.now()))
+    }
+
+    /// Its place among the daemon's threads.
+    #[must_use]
+    pub const fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Work has progressed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: it does not count. [`Refused::NotWatched`] tells a thread that came back too late that another
+    /// one has its place.
+    pub fn feed(&self) -> Result<(), Refused> {
+        self.handle().and_then(|(handle, now)| handle.feed(now))
+    }
+
+    /// A checkpoint is passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: it does not count.
+    pub fn step(&self, step: u8) -> Result<(), Refused> {
+        self.handle().and_then(|(handle, now)| handle.step(step, now))
+    }
+
+    /// Takes a grant for long work.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: there is none, or not yet.
+    pub fn grant(&self) -> Result<(), Refused> {
+        self.handle().and_then(|(handle, now)| handle.grant(now))
+    }
+
+    /// Is not awaited for a while.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: it is too late for that.
+    pub fn pause(&self) -> Result<(), Refused> {
+        self.handle().and_then(|(handle, now)| handle.pause(now))
+    }
+
+    /// Is awaited again.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: it was all the time.
+    pub fn resume(&self) -> Result<(), Refused> {
+        self.handle().and_then(|(handle, now)| handle.resume(now))
+    }
+
+    /// Ends on purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: it is too late for that.
+    pub fn retire(mut self) -> Result<(), Refused> {
+        self.ended = true;
+        self.handle().and_then(|(handle, now)| handle.retire(now))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Ok((handle, now)) = self.handle() {
+            handle.abandon(if thread::panicking() { End::Panicked } else { End::Returned }, now);
+            self.shared.clock.wake();
+        }
+    }
+}
+
+/// A stage of a bite, in the handler.
+pub struct Bite<'e> {
+    stage: Stage,
+    failure: Failure,
+    shared: &'e Arc<Shared>,
+    rescue: &'e mut dyn FnMut(TaskId, Instant) -> Result<(), NotRescued>,
+}
+
+impl fmt::Debug for Bite<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stage, failure, .. } = self;
+        f.debug_struct("Bite")
+            .field("stage", stage)
+            .field("failure", failure)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bite<'_> {
+    /// What is to be done.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Who failed, how, since when.
+    #[must_use]
+    pub const fn failure(&self) -> Failure {
+        self.failure
+    }
+
+    /// The name of the thread that failed.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        let names = lock(&self.shared.names);
+        names.get(index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    /// A new thread takes the place of the one that failed, by the same rules. The old one cannot be ended, but
+    /// should it come back nothing that it reports counts.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRescued`]: the bite goes on.
+    pub fn restarted(&mut self) -> Result<Watched, NotRescued> {
+        let id = self.failure.task;
+        // First, so that nothing of the old one counts for the new.
+        let watched = Watched::next_instance(self.shared, id);
+        match (self.rescue)(id, self.shared.clock.now()) {
+            Ok(()) => Ok(watched),
+            Err(error) => {
+                // Nobody has had it yet.
+                let mut watched = watched;
+                watched.ended = true;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What the daemon, its handle and the watched threads share.
+struct Shared {
+    tasks: Box<[Task]>,
+    /// For each task, how many threads have had its place.
+    instances: Box<[AtomicU32]>,
+    /// Also what keeps two from taking one place. Feeding takes no lock.
+    names: Mutex<Vec<Arc<str>>>,
+    stop: Mutex<Stop>,
+    stopped: Condvar,
+    clock: Box<dyn Clock>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("tasks", &self.tasks).finish_non_exhaustive()
+    }
+}
+
+/// How far stopping has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    No,
+    Asked,
+    Refused(Failure),
+    /// The thread ends, or has panicked.
+    Done,
+}
+
+/// The daemon's thread.
+struct Run<H> {
+    shared: Arc<Shared>,
+    handler: H,
+}
+
+impl<H> Run<H> {
+    fn until_stopped<W>(self, hardware: W, timing: Timing<'static>) -> W
+    where
+        W: Watchdog,
+        H: FnMut(Event<'_, W::Error>),
+    {
+        let Self { shared, mut handler } = self;
+        let _told = TellsEnd(&shared);
+        let clock = &shared.clock;
+        let supervisor = Supervisor::new(&shared.tasks, timing, clock.now());
+        let mut guard = Guard::new(hardware, supervisor);
+        // Several attempts before the hardware's time-out, which covers a heartbeat.
+        let again = u64::from(timing.heartbeat_millis() / 8).max(1);
+        loop {
+            let now = clock.now();
+            let next = match guard.poll(now) {
+                Ok(polled) => {
+                    if let Action::Stage(stage, failure) = polled.action {
+                        let rescue =
+                            &mut |id, now| guard.supervisor_mut().restarted(id, now).map(drop);
+                        handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
+                    }
+                    // Once a thread has been replaced, the hardware is due at once.
+                    let rescued = matches!(polled.action, Action::Stage(..))
+                        && guard.supervisor().failure().is_none();
+                    if rescued { now } else { polled.next }
+                }
+                Err(error) => {
+                    handler(Event::NotFed(error));
+                    now.plus_millis(again)
+                }
+            };
+            let mut stop = lock(&shared.stop);
+            if *stop == Stop::Asked {
+                let Some(failure) = guard.supervisor().failure() else {
+                    return guard.into_hardware();
+                };
+                *stop = Stop::Refused(failure);
+                shared.stopped.notify_all();
+            }
+            drop(stop);
+            clock.wait(next);
+        }
+    }
+}
+
+/// Tells who waits for the end of the thread, also where that panics.
+struct TellsEnd<'a>(&'a Shared);
+
+impl Drop for TellsEnd<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.stop) = Stop::Done;
+        self.0.stopped.notify_all();
+    }
+}
+
+fn index(id: TaskId) -> usize {
+    usize::try_from(id.index()).unwrap_or(usize::MAX)
+}
+
+/// What is behind the locks here is whole whenever somebody panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,233 @@
+//! What a device tells and takes by ioctl: time-outs, pretimeout, status; and so a [`Device`] that can be started with a
+//! time-out.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::string::String;
+use std::time::Duration;
+
+use super::sysfs::Status;
+use super::{LinuxError, LinuxWatchdog, Options, Problem, ioctl};
+use crate::hardware::{ErrorType, ReadResetCause, ResetCause, Start, StartError, Started};
+
+/// Whole seconds are all that the kernel takes.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the driver says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Support {
+    /// What it can do.
+    pub options: Options,
+    /// The version of the card's firmware; 0 where there is none.
+    pub firmware_version: u32,
+    /// Its name, cut off at 31 bytes.
+    pub identity: String,
+}
+
+impl LinuxWatchdog {
+    /// What the driver says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Ask`].
+    pub fn support(&self) -> Result<Support, LinuxError> {
+        let info = self.asked("identity", ioctl::support(&self.file))?;
+        let name = info.identity.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(Support {
+            options: Options::from_bits(info.options),
+            firmware_version: info.firmware_version,
+            identity: String::from_utf8_lossy(name).into_owned(),
+        })
+    }
+
+    /// What it found since it started.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Ask`].
+    pub fn status(&self) -> Result<Options, LinuxError> {
+        self.asked("status", ioctl::status(&self.file)).map(bits)
+    }
+
+    /// What it found at boot; [`Options::CARD_RESET`] where it had reset the machine.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Ask`].
+    pub fn boot_status(&self) -> Result<Options, LinuxError> {
+        self.asked("boot status", ioctl::boot_status(&self.file)).map(bits)
+    }
+
+    /// From a feed to the bite.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Ask`].
+    pub fn timeout(&self) -> Result<Duration, LinuxError> {
+        self.asked("time-out", ioctl::timeout(&self.file).and_then(seconds))
+    }
+
+    /// How long before the bite it warns; zero: it does not.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Ask`].
+    pub fn pretimeout(&self) -> Result<Duration, LinuxError> {
+        self.asked("pretimeout", ioctl::pretimeout(&self.file).and_then(seconds))
+    }
+
+    /// What is left until the bite.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Ask`].
+    pub fn time_left(&self) -> Result<Duration, LinuxError> {
+        self.asked("time left", ioctl::time_left(&self.file).and_then(seconds))
+    }
+
+    /// Sets the time-out, and feeds. Takes whole seconds, so parts are rounded up; gives what the driver made of it,
+    /// which may be longer or shorter.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Timeout`]; it is as before.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<Duration, LinuxError> {
+        let set = whole_seconds(timeout)
+            .and_then(|seconds| ioctl::set_timeout(&self.file, seconds))
+            .and_then(seconds);
+        set.map_err(|error| self.not_taken("time-out", timeout, error))
+    }
+
+    /// Sets how long before the bite it warns (by a panic, say, that leaves a dump); zero: not at all. Rounded as
+    /// [`set_timeout`](Self::set_timeout) does; has to be less than the time-out.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Timeout`]; it is as before.
+    pub fn set_pretimeout(&mut self, pretimeout: Duration) -> Result<Duration, LinuxError> {
+        let set = whole_seconds(pretimeout)
+            .and_then(|seconds| ioctl::set_pretimeout(&self.file, seconds))
+            .and_then(seconds);
+        set.map_err(|error| self.not_taken("pretimeout", pretimeout, error))
+    }
+
+    fn asked<T>(&self, what: &'static str, answer: io::Result<T>) -> Result<T, LinuxError> {
+        answer.map_err(|error| LinuxError::new(&self.path, Problem::Ask { what, error }))
+    }
+
+    fn not_taken(&self, what: &'static str, time: Duration, error: io::Error) -> LinuxError {
+        LinuxError::new(&self.path, Problem::Timeout { what, time, error })
+    }
+}
+
+/// Power-on and anything else is [`ResetCause::Unknown`]: the kernel tells the watchdog's own resets only.
+impl ReadResetCause for LinuxWatchdog {
+    fn reset_cause(&mut self) -> Result<ResetCause, LinuxError> {
+        let found = self.boot_status()?;
+        Ok(if found.contains(Options::CARD_RESET) {
+            ResetCause::Watchdog
+        } else if found.contains(Options::POWER_UNDER) {
+            ResetCause::BrownOut
+        } else {
+            ResetCause::Unknown
+        })
+    }
+}
+
+/// A watchdog device that is not open, and to be started with a time-out.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use watchdog_core::hardware::{Start, Watchdog};
+/// use watchdog_core::host::linux::Device;
+///
+/// let device = Device::new("/dev/watchdog0");
+/// let mut started = device.start(Duration::from_secs(15)).map_err(|failed| failed.error)?;
+/// println!("bites after {:?}", started.timeout);
+/// started.watchdog.feed()?;
+/// # Ok::<(), watchdog_core::host::linux::LinuxError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    path: PathBuf,
+}
+
+impl Device {
+    /// The device at `path`. Nothing is opened.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl ErrorType for Device {
+    type Error = LinuxError;
+}
+
+impl Start for Device {
+    type Running = LinuxWatchdog;
+
+    /// What sysfs tells; from one second to as many as fit the interface where it tells nothing.
+    fn timeout_range(&self) -> RangeInclusive<Duration> {
+        let status = Status::of(&self.path).unwrap_or_default();
+        let longest = Duration::from_secs(i32::MAX.unsigned_abs().into());
+        // Zero means 'not limited' there.
+        let told = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
+        told(status.min_timeout).unwrap_or(SECOND)..=told(status.max_timeout).unwrap_or(longest)
+    }
+
+    /// Opens it, and sets the time-out, in whole seconds rounded up. One outside the range opens nothing.
+    ///
+    /// A device whose time-out cannot be set is stopped again; one with no way out goes on, as opening had started it.
+    fn start(
+        self,
+        timeout: Duration,
+    ) -> Result<Started<LinuxWatchdog>, StartError<Self, LinuxError>> {
+        let refused = |error| StartError { error, device: self.clone() };
+        let range = self.timeout_range();
+        if !range.contains(&timeout) {
+            let why = std::format!("it takes {:?} to {:?}", range.start(), range.end());
+            let error = io::Error::new(io::ErrorKind::InvalidInput, why);
+            let problem = Problem::Timeout { what: "time-out", time: timeout, error };
+            return Err(refused(LinuxError::new(&self.path, problem)));
+        }
+        let mut watchdog = LinuxWatchdog::open(&self.path).map_err(refused)?;
+        match watchdog.set_timeout(timeout) {
+            Ok(actual) if actual >= timeout => Ok(Started { watchdog, timeout: actual }),
+            outcome => {
+                let error = match outcome {
+                    Err(error) => error,
+                    Ok(actual) => {
+                        let error = io::Error::other(std::format!("it has at most {actual:?}"));
+                        watchdog.not_taken("time-out", timeout, error)
+                    }
+                };
+                let _running_on = watchdog.close();
+                Err(refused(error))
+            }
+        }
+    }
+}
+
+fn bits(value: i32) -> Options {
+    Options::from_bits(value as u32)
+}
+
+fn seconds(value: i32) -> io::Result<Duration> {
+    u64::try_from(value)
+        .map(Duration::from_secs)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, std::format!("{value} s")))
+}
+
+fn whole_seconds(time: Duration) -> io::Result<i32> {
+    i32::try_from(time.as_nanos().div_ceil(SECOND.as_nanos())).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "more seconds than the interface takes")
+    })
+}

@@ -1,0 +1,281 @@
+//! [`CrashRecord`]: who failed and since when, in bytes that survive the reset.
+//!
+//! RAM keeps its content over a warm reset; what the start-up code must not do is clear it, so the record lies in a
+//! section of its own. The bytes may be anything after a power cut, and reading them is total: a checksum and a magic
+//! number tell a record from noise.
+//!
+//! ```
+//! use watchdog_core::{CrashRecord, Failure, Fault, Instant, RecordError, TaskId};
+//!
+//! // With `#[unsafe(link_section = ".noinit")]` in a `static`, or a page of battery-backed RAM.
+//! let mut survives_reset = [0x5A; CrashRecord::LEN];
+//! assert_eq!(CrashRecord::take(&mut survives_reset), Err(RecordError::Absent), "the power was off");
+//!
+//! // At Stage::LastWords:
+//! let at = Instant::from_millis(61_000);
+//! let since = Instant::from_millis(60_000);
+//! let failure = Failure { task: TaskId::new(2), fault: Fault::Starved, step: Some(1), since, at };
+//! survives_reset = CrashRecord::new(failure).note(*b"pc=0x0800'1234\0\0").to_bytes();
+//!
+//! // At the next boot: told once.
+//! let record = CrashRecord::take(&mut survives_reset)?;
+//! assert_eq!(record.failure, failure);
+//! assert_eq!(CrashRecord::take(&mut survives_reset), Err(RecordError::Absent));
+//! # Ok::<(), RecordError>(())
+//! ```
+//!
+//! # Layout
+//!
+//! 52 bytes, little-endian; other versions have another number in byte 4.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..4 | magic: `WDcr` |
+//! | 4 | version: 1 |
+//! | 5 | fault: 1 starved, 2 early, 3 out of order, 4 returned, 5 panicked, 6 clock |
+//! | 6 | checkpoint reported last; 255 for none |
+//! | 7 | bites in a row, this one included |
+//! | 8..12 | task |
+//! | 12..16 | 0 |
+//! | 16..24 | last heard of, in ms |
+//! | 24..32 | found, in ms |
+//! | 32..48 | a note of the program's |
+//! | 48..52 | CRC-32 (that of Ethernet and zip) of bytes 0..48 |
+
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
+use thiserror::Error;
+
+use crate::bite::{Failure, Fault, TaskId};
+use crate::time::Instant;
+
+const MAGIC: [u8; 4] = *b"WDcr";
+const VERSION: u8 = 1;
+const NO_STEP: u8 = 255;
+/// Bit by bit: slow, and 1 KiB smaller.
+const CHECKSUM: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
+
+/// What is known of a failure, for the next boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct CrashRecord {
+    /// Who failed, how, since when.
+    pub failure: Failure,
+    /// Bites in a row, this one included: a device that only bites should do something else.
+    pub in_a_row: u8,
+    /// Whatever the program wants to know: a program counter, a block number.
+    pub note: [u8; 16],
+}
+
+impl CrashRecord {
+    /// Bytes of a record.
+    pub const LEN: usize = 52;
+    const SUMMED: usize = Self::LEN - 4;
+
+    /// A record of the first bite in a row, without a note.
+    pub const fn new(failure: Failure) -> Self {
+        Self { failure, in_a_row: 1, note: [0; 16] }
+    }
+
+    /// With a note.
+    pub const fn note(mut self, note: [u8; 16]) -> Self {
+        self.note = note;
+        self
+    }
+
+    /// The bite after `previous`, which was read at boot: counts them.
+    pub const fn after(mut self, previous: Option<&Self>) -> Self {
+        self.in_a_row = match previous {
+            Some(previous) => previous.in_a_row.saturating_add(1),
+            None => 1,
+        };
+        self
+    }
+
+    /// The record as it is kept.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let Failure { task, fault, step, since, at } = self.failure;
+        let fault = match fault {
+            Fault::Starved => 1,
+            Fault::Early => 2,
+            Fault::OutOfOrder => 3,
+            Fault::Returned => 4,
+            Fault::Panicked => 5,
+            Fault::Clock => 6,
+        };
+        let small = [VERSION, fault, step.unwrap_or(NO_STEP), self.in_a_row];
+        let fields = MAGIC
+            .into_iter()
+            .chain(small)
+            .chain(task.index().to_le_bytes())
+            .chain([0; 4])
+            .chain(since.as_millis().to_le_bytes())
+            .chain(at.as_millis().to_le_bytes())
+            .chain(self.note);
+        let mut bytes = [0; Self::LEN];
+        for (byte, field) in bytes.iter_mut().zip(fields) {
+            *byte = field;
+        }
+        if let Some((summed, sum)) = bytes.split_at_mut_checked(Self::SUMMED) {
+            sum.copy_from_slice(&CHECKSUM.checksum(summed).to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The record in these bytes, whatever they are.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`]: there is none, or it is damaged.
+    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, RecordError> {
+        let mut rest = Reader(bytes);
+        if rest.take::<4>() != MAGIC {
+            return Err(RecordError::Absent);
+        }
+        let [version, fault, step, in_a_row] = rest.take();
+        let (summed, sum) = bytes.split_at(Self::SUMMED);
+        if CHECKSUM.checksum(summed).to_le_bytes() != *sum {
+            return Err(RecordError::Damaged);
+        }
+        if version != VERSION {
+            return Err(RecordError::Version(version));
+        }
+        let fault = match fault {
+            1 => Fault::Starved,
+            2 => Fault::Early,
+            3 => Fault::OutOfOrder,
+            4 => Fault::Returned,
+            5 => Fault::Panicked,
+            6 => Fault::Clock,
+            _ => return Err(RecordError::Damaged),
+        };
+        let task = TaskId::new(u32::from_le_bytes(rest.take()));
+        let _reserved: [u8; 4] = rest.take();
+        let since = Instant::from_millis(u64::from_le_bytes(rest.take()));
+        let at = Instant::from_millis(u64::from_le_bytes(rest.take()));
+        let step = (step != NO_STEP).then_some(step);
+        let note = rest.take();
+        Ok(Self { failure: Failure { task, fault, step, since, at }, in_a_row, note })
+    }
+
+    /// The record in these bytes, which are cleared: at the next boot it is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`]: there is none, or it is damaged. The bytes are cleared as well.
+    pub fn take(bytes: &mut [u8; Self::LEN]) -> Result<Self, RecordError> {
+        let record = Self::from_bytes(bytes);
+        *bytes = [0; Self::LEN];
+        record
+    }
+}
+
+/// Fields one after the other; zeros past the end, where no field is.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let Some((field, rest)) = self.0.split_first_chunk() else { return [0; N] };
+        self.0 = rest;
+        *field
+    }
+}
+
+/// Why there is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// No record was written, or the power was off since.
+    #[error("there is no crash record")]
+    Absent,
+    /// A record is there, and its checksum or a field is wrong.
+    #[error("the crash record is damaged")]
+    Damaged,
+    /// A record is there, of another version of the layout.
+    #[error("the crash record is of version {0}")]
+    Version(u8),
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    const RECORD: CrashRecord = CrashRecord::new(Failure {
+        task: TaskId::new(0x0403_0201),
+        fault: Fault::OutOfOrder,
+        step: Some(7),
+        since: Instant::from_millis(0x1122_3344_5566_7788),
+        at: Instant::from_millis(9),
+    })
+    .note(*b"0123456789abcdef");
+
+    fn sealed(mut bytes: [u8; CrashRecord::LEN]) -> [u8; CrashRecord::LEN] {
+        let sum = CHECKSUM.checksum(&bytes[..48]).to_le_bytes();
+        bytes[48..].copy_from_slice(&sum);
+        bytes
+    }
+
+    #[test]
+    fn the_layout_is_as_documented() {
+        let bytes = RECORD.to_bytes();
+        assert_eq!(bytes[..16], *b"WDcr\x01\x03\x07\x01\x01\x02\x03\x04\0\0\0\0");
+        assert_eq!(bytes[16..32], *b"\x88\x77\x66\x55\x44\x33\x22\x11\x09\0\0\0\0\0\0\0");
+        assert_eq!(bytes[32..48], *b"0123456789abcdef");
+        // As zlib's crc32() has it for the bytes before.
+        assert_eq!(CHECKSUM.checksum(b"123456789"), 0xCBF4_3926);
+        assert_eq!(sealed(bytes), bytes);
+    }
+
+    #[test]
+    fn every_fault_comes_back_as_it_went() {
+        use Fault::{Clock, Early, OutOfOrder, Panicked, Returned, Starved};
+        for fault in [Starved, Early, OutOfOrder, Returned, Panicked, Clock] {
+            for step in [None, Some(0), Some(14)] {
+                let failure = Failure { fault, step, ..RECORD.failure };
+                let record = CrashRecord { failure, in_a_row: 200, ..RECORD };
+                assert_eq!(CrashRecord::from_bytes(&record.to_bytes()), Ok(record));
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_is_taken_once() {
+        let mut bytes = RECORD.to_bytes();
+        assert_eq!(CrashRecord::take(&mut bytes), Ok(RECORD));
+        assert_eq!(CrashRecord::take(&mut bytes), Err(RecordError::Absent));
+        let mut bytes = [0xFF; CrashRecord::LEN];
+        assert_eq!(CrashRecord::take(&mut bytes), Err(RecordError::Absent));
+        assert_eq!(bytes, [0; CrashRecord::LEN]);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let good = RECORD.to_bytes();
+        for bit in 0..CrashRecord::LEN * 8 {
+            let mut bytes = good;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let error = if bit < 32 { RecordError::Absent } else { RecordError::Damaged };
+            assert_eq!(CrashRecord::from_bytes(&bytes), Err(error), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_version_or_with_a_strange_fault_is_told() {
+        let mut bytes = RECORD.to_bytes();
+        bytes[4] = 2;
+        assert_eq!(CrashRecord::from_bytes(&sealed(bytes)), Err(RecordError::Version(2)));
+        let mut bytes = RECORD.to_bytes();
+        bytes[5] = 7;
+        assert_eq!(CrashRecord::from_bytes(&sealed(bytes)), Err(RecordError::Damaged));
+    }
+
+    #[test]
+    fn bites_in_a_row_are_counted_and_do_not_wrap() {
+        let second = RECORD.after(Some(&RECORD));
+        assert_eq!((RECORD.after(None).in_a_row, second.in_a_row), (1, 2));
+        let many = CrashRecord { in_a_row: 255, ..RECORD };
+        assert_eq!(RECORD.after(Some(&many)).in_a_row, 255);
+    }
+}

@@ -1,0 +1,199 @@
+//! What is asked of one task: [`Rules`], and why some cannot be kept: [`RulesError`].
+//!
+//! ```
+//! use watchdog_core::{Rules, Task, task};
+//!
+//! // A sampler: every second at the latest, never twice within 100 ms, four checkpoints in each round, and up to
+//! // three times ten seconds for itself, the first of which it has for its start.
+//! static SAMPLER: Task = task!(Rules::deadline(1_000).not_before(100).steps(4).grants(3, 10));
+//! ```
+
+use thiserror::Error;
+
+use crate::word::{MOST_MILLIS, MOST_STEPS};
+
+/// What is asked of one task: 12 bytes, all of which can be a constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Rules {
+    pub(crate) deadline: u32,
+    pub(crate) earliest: u32,
+    pub(crate) steps: u8,
+    pub(crate) grants: u8,
+    pub(crate) times: u8,
+    pub(crate) paused: bool,
+}
+
+impl Rules {
+    /// The longest deadline, and the longest grant: 4 hours, in milliseconds.
+    pub const MOST_MILLIS: u32 = MOST_MILLIS;
+    /// The most checkpoints that a round can have.
+    pub const MOST_STEPS: u8 = MOST_STEPS;
+
+    /// The task feeds at intervals of at most `millis` milliseconds. One that came exactly then was in time.
+    pub const fn deadline(millis: u32) -> Self {
+        Self { deadline: millis, earliest: 0, steps: 0, grants: 0, times: 0, paused: false }
+    }
+
+    /// A feed sooner than `millis` milliseconds after the one before is a fault as well: a loop that runs away feeds
+    /// in time, but too often. Nothing is too early after the start or a grant.
+    pub const fn not_before(mut self, millis: u32) -> Self {
+        self.earliest = millis;
+        self
+    }
+
+    /// The task reports the checkpoints 0, 1, … `count - 1` and then 0 again, each within the deadline of the one
+    /// before. A plain feed does not count, and a checkpoint out of order is a fault: a loop that spins without its
+    /// work cannot feed by accident.
+    pub const fn steps(mut self, count: u8) -> Self {
+        self.steps = count;
+        self
+    }
+
+    /// The task has `count` grants for long work, each of `times` deadlines. The first one is for its start: so long
+    /// may its first feed take. (One that begins paused has them all later.) In sum it never has more than `count`
+    /// times `times` deadlines.
+    pub const fn grants(mut self, count: u8, times: u8) -> Self {
+        self.grants = count;
+        self.times = if count == 0 { 0 } else { times };
+        self
+    }
+
+    /// The task is not awaited until it is resumed for the first time.
+    pub const fn paused(mut self) -> Self {
+        self.paused = true;
+        self
+    }
+
+    /// The deadline, in milliseconds.
+    #[must_use]
+    pub const fn deadline_millis(&self) -> u32 {
+        self.deadline
+    }
+
+    /// The time before which a feed is a fault, in milliseconds; 0 for none.
+    #[must_use]
+    pub const fn not_before_millis(&self) -> u32 {
+        self.earliest
+    }
+
+    /// The checkpoints of a round; 0 for none.
+    #[must_use]
+    pub const fn step_count(&self) -> u8 {
+        self.steps
+    }
+
+    /// The grants, the one for the start included.
+    #[must_use]
+    pub const fn grant_count(&self) -> u8 {
+        self.grants
+    }
+
+    /// Whether the task begins paused.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The longest that the task may be silent, in milliseconds: a grant, or the deadline where it has none.
+    #[must_use]
+    pub const fn longest_millis(&self) -> u32 {
+        if self.grants == 0 {
+            self.deadline
+        } else {
+            self.deadline.saturating_mul(self.times as u32)
+        }
+    }
+
+    /// Whether these rules can be kept.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`]: the first that is wrong.
+    pub const fn check(&self) -> Result<(), RulesError> {
+        if self.deadline == 0 {
+            Err(RulesError::NoDeadline)
+        } else if self.deadline > MOST_MILLIS {
+            Err(RulesError::DeadlineTooLong)
+        } else if self.earliest >= self.deadline {
+            Err(RulesError::WindowEmpty)
+        } else if self.steps == 1 || self.steps > MOST_STEPS {
+            Err(RulesError::Steps)
+        } else if self.grants > 0 && self.times < 2 {
+            Err(RulesError::GrantTooShort)
+        } else if self.longest_millis() > MOST_MILLIS {
+            Err(RulesError::GrantTooLong)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Rules that cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{}", self.message())]
+#[non_exhaustive]
+pub enum RulesError {
+    /// A deadline of 0.
+    NoDeadline,
+    /// A deadline above [`Rules::MOST_MILLIS`].
+    DeadlineTooLong,
+    /// The window opens when the deadline has come, or later.
+    WindowEmpty,
+    /// One checkpoint, which has no order, or more than [`Rules::MOST_STEPS`].
+    Steps,
+    /// A grant that is no longer than the deadline.
+    GrantTooShort,
+    /// A grant above [`Rules::MOST_MILLIS`].
+    GrantTooLong,
+}
+
+impl RulesError {
+    /// What is wrong, also where nothing can be formatted: in constants.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::NoDeadline => "a task needs a deadline above 0 ms",
+            Self::DeadlineTooLong => "the deadline is longer than 14400000 ms",
+            Self::WindowEmpty => "the window opens no sooner than the deadline comes",
+            Self::Steps => "a round has 2 to 15 checkpoints, or none",
+            Self::GrantTooShort => "a grant needs to be at least two deadlines long",
+            Self::GrantTooLong => "a grant is longer than 14400000 ms",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::{Rules, RulesError};
+
+    #[test]
+    fn rules_that_cannot_be_kept_are_named() {
+        let good = Rules::deadline(1_000);
+        for (rules, error) in [
+            (Rules::deadline(0), RulesError::NoDeadline),
+            (Rules::deadline(Rules::MOST_MILLIS + 1), RulesError::DeadlineTooLong),
+            (good.not_before(1_000), RulesError::WindowEmpty),
+            (good.steps(1), RulesError::Steps),
+            (good.steps(16), RulesError::Steps),
+            (good.grants(1, 1), RulesError::GrantTooShort),
+            (Rules::deadline(100_000).grants(1, 145), RulesError::GrantTooLong),
+        ] {
+            assert_eq!(rules.check(), Err(error), "{rules:?}");
+        }
+        let all = good.not_before(999).steps(15).grants(255, 255).paused();
+        for rules in [good, all, Rules::deadline(1), Rules::deadline(Rules::MOST_MILLIS)] {
+            assert_eq!(rules.check(), Ok(()), "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn messages_tell_the_limits_that_there_are() {
+        let most = Rules::MOST_MILLIS.to_string();
+        assert!(RulesError::DeadlineTooLong.message().contains(&most));
+        assert!(RulesError::GrantTooLong.message().contains(&most));
+        assert!(RulesError::Steps.message().contains(&Rules::MOST_STEPS.to_string()));
+    }
+}

@@ -1,0 +1,282 @@
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::vec::Vec;
+
+use crate::task::End;
+use crate::{Plan, plan};
+
+use super::*;
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(100));
+
+fn task(rules: Rules) -> Task {
+    Task::new(rules).unwrap()
+}
+
+/// Polled at these instants, with the reset as the only stage.
+fn first_bite(supervisor: &mut Supervisor<'_>, polls: impl IntoIterator<Item = u64>) -> Failure {
+    for millis in polls {
+        if let Action::Stage(Stage::Reset, failure) = supervisor.poll(at(millis)).action {
+            return failure;
+        }
+    }
+    panic!("it did not bite");
+}
+
+#[test]
+fn polls_lie_on_the_grid_that_begins_at_the_start() {
+    let mut supervisor = Supervisor::new(&[], TIMING, at(30));
+    for (now, action, next) in [
+        (30, Action::Feed, 130),
+        (31, Action::Wait, 130),
+        (129, Action::Wait, 130),
+        (130, Action::Feed, 230),
+        (229, Action::Wait, 230),
+        (471, Action::Feed, 530),
+        (530, Action::Feed, 630),
+    ] {
+        assert_eq!(supervisor.poll(at(now)), Poll { action, next: at(next) }, "{now}");
+    }
+}
+
+#[test]
+fn a_task_that_never_feeds_is_found_at_the_first_heartbeat_after_its_deadline() {
+    let tasks = [task(Rules::deadline(250))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(1_000));
+    let failure = first_bite(&mut supervisor, (1_000..).step_by(100));
+    let (task, fault) = (TaskId::new(0), Fault::Starved);
+    assert_eq!(failure, Failure { task, fault, step: None, since: at(1_000), at: at(1_300) });
+}
+
+#[test]
+fn the_deadline_itself_is_in_time() {
+    let tasks = [task(Rules::deadline(100))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
+    assert!(matches!(supervisor.poll(at(101)).action, Action::Stage(..)));
+}
+
+#[test]
+fn one_task_that_starves_is_named_though_all_others_feed() {
+    let tasks = [(); 5].map(|()| task(Rules::deadline(150)));
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    for beat in 0..3 {
+        for (index, task) in tasks.iter().enumerate() {
+            if index != 3 || beat == 0 {
+                task.handle().feed(at(beat * 100)).unwrap();
+            }
+        }
+        let healthy = supervisor.poll(at(beat * 100)).action == Action::Feed;
+        assert_eq!(healthy, beat < 2);
+    }
+    let failure = supervisor.failure().unwrap();
+    assert_eq!((failure.task.index(), failure.since), (3, at(0)));
+}
+
+#[test]
+fn of_several_failures_the_first_in_time_is_named() {
+    let tasks = [Rules::deadline(190), Rules::deadline(110), Rules::deadline(110)].map(task);
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
+    tasks.iter().for_each(|task| task.handle().feed(at(100)).unwrap());
+    // The deadline of the second is over at 210, the third one panicked before.
+    tasks.iter().skip(2).for_each(|task| task.handle().abandon(End::Panicked, at(180)));
+    let failure = first_bite(&mut supervisor, [300]);
+    assert_eq!((failure.task.index(), failure.fault), (2, Fault::Panicked));
+    assert_eq!((failure.since, failure.at), (at(180), at(300)));
+}
+
+#[test]
+fn a_late_feed_rescues_nothing_before_or_after_the_poll() {
+    let tasks = [task(Rules::deadline(150))];
+    let handle = tasks.first().unwrap().handle();
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    handle.feed(at(0)).unwrap();
+    assert!(handle.feed(at(151)).is_err());
+    let failure = first_bite(&mut supervisor, [200]);
+    assert_eq!(failure.since, at(0));
+    assert!(handle.feed(at(201)).is_err());
+    assert_eq!(supervisor.poll(at(300)).action, Action::Stopped(failure));
+}
+
+#[test]
+fn faults_that_a_task_reports_are_named_with_its_checkpoint() {
+    type Report = fn(&TaskHandle<'_>);
+    let reports: [(Report, Fault, Option<u8>); 4] = [
+        (|task| assert!(task.step(1, at(115)).is_err()), Fault::Early, Some(0)),
+        (|task| assert!(task.step(2, at(115)).is_err()), Fault::OutOfOrder, Some(2)),
+        (|task| task.abandon(End::Returned, at(115)), Fault::Returned, Some(0)),
+        (|task| task.abandon(End::Panicked, at(115)), Fault::Panicked, Some(0)),
+    ];
+    for (report, fault, step) in reports {
+        let tasks = [task(Rules::deadline(500).steps(3).not_before(10))];
+        let handle = tasks.first().unwrap().handle();
+        let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+        handle.step(0, at(110)).unwrap();
+        report(&handle);
+        let failure = first_bite(&mut supervisor, [200]);
+        assert_eq!((failure.fault, failure.step, failure.since), (fault, step, at(115)));
+    }
+}
+
+#[test]
+fn stamps_a_little_ahead_are_those_of_a_feeder_that_came_between_and_far_ahead_of_another_clock() {
+    let tasks = [task(Rules::deadline(150))];
+    let handle = tasks.first().unwrap().handle();
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    handle.feed(at(250)).unwrap();
+    assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
+    handle.feed(at(351)).unwrap();
+    let failure = first_bite(&mut supervisor, [200]);
+    assert_eq!((failure.fault, failure.since), (Fault::Clock, at(200)));
+}
+
+#[test]
+fn paused_and_retired_tasks_are_not_awaited() {
+    let tasks = [task(Rules::deadline(150)), task(Rules::deadline(150)), Task::vacant()];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    let handles: Vec<_> = tasks.iter().map(Task::handle).collect();
+    assert_eq!(supervisor.awaited(), 2);
+    let [first, second, _] = <[_; 3]>::try_from(handles).unwrap();
+    first.pause(at(100)).unwrap();
+    second.retire(at(100)).unwrap();
+    assert_eq!(supervisor.awaited(), 0);
+    assert_eq!(supervisor.poll(at(40_000_000)).action, Action::Feed);
+    first.resume(at(40_000_000)).unwrap();
+    let failure = first_bite(&mut supervisor, [40_000_100, 40_000_200]);
+    assert_eq!((failure.task.index(), failure.since), (0, at(40_000_000)));
+}
+
+#[test]
+fn a_supervisor_that_slept_for_hours_trusts_no_stamp() {
+    // The stamp is where it was, 9.3 hours later.
+    for asleep in [u64::from(MOST_AWAY) + 1, 1 << 25, (1 << 25) - 1, (1 << 32) + 1, 1 << 50] {
+        let tasks = [task(Rules::deadline(Rules::MOST_MILLIS))];
+        tasks.first().unwrap().handle().feed(at(0)).unwrap();
+        let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+        assert_eq!(supervisor.poll(at(5)).action, Action::Feed);
+        let bites = matches!(supervisor.poll(at(5 + asleep)).action, Action::Stage(..));
+        let failure = supervisor.failure().unwrap();
+        assert_eq!((bites, failure.fault, failure.since), (true, Fault::Starved, at(5)));
+    }
+}
+
+#[test]
+fn a_stamp_of_just_in_time_is_found_after_the_longest_absence_allowed() {
+    let tasks = [task(Rules::deadline(Rules::MOST_MILLIS))];
+    tasks.first().unwrap().handle().feed(at(0)).unwrap();
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    for now in [Rules::MOST_MILLIS / 2, Rules::MOST_MILLIS] {
+        assert_eq!(supervisor.poll(at(now.into())).action, Action::Feed);
+    }
+    let failure = first_bite(&mut supervisor, [u64::from(Rules::MOST_MILLIS + MOST_AWAY)]);
+    assert_eq!(failure.since, at(0));
+}
+
+#[test]
+fn a_clock_that_goes_back_stands_still() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(1_000));
+    tasks.first().unwrap().handle().feed(at(1_090)).unwrap();
+    assert_eq!(supervisor.poll(at(1_100)).action, Action::Feed);
+    assert_eq!(supervisor.poll(at(3)), Poll { action: Action::Wait, next: at(1_200) });
+    assert!(matches!(supervisor.poll(at(1_300)).action, Action::Stage(..)));
+}
+
+#[test]
+fn a_task_is_watched_in_the_first_vacant_place() {
+    let tasks = [task(Rules::deadline(900)), Task::vacant(), Task::vacant()];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    let unknown = |index| UnknownTask(TaskId::new(index));
+    assert_eq!(supervisor.task(TaskId::new(1)).err(), Some(unknown(1)));
+    assert_eq!(supervisor.task(TaskId::new(3)).err(), Some(unknown(3)));
+    assert_eq!(
+        supervisor.watch(Rules::deadline(0), at(10)).err(),
+        Some(WatchError::Rules(RulesError::NoDeadline))
+    );
+
+    let (id, handle) = supervisor.watch(Rules::deadline(150), at(10)).unwrap();
+    assert_eq!(id.index(), 1);
+    let _granted = supervisor.watch(Rules::deadline(150).grants(1, 2), at(10)).unwrap();
+    assert_eq!(supervisor.watch(Rules::deadline(1), at(10)).err(), Some(WatchError::NoVacancy));
+    assert!(supervisor.task(id).is_ok());
+    handle.retire(at(160)).unwrap();
+    assert_eq!(supervisor.task(id).err(), Some(UnknownTask(id)));
+
+    let (id, _) = supervisor.watch(Rules::deadline(500).paused(), at(160)).unwrap();
+    assert_eq!((id.index(), supervisor.awaited()), (1, 2));
+    let failure = first_bite(&mut supervisor, [310, 311]);
+    assert_eq!((failure.task.index(), failure.since), (2, at(10)));
+}
+
+const HELP: &[(Stage, u32)] =
+    &[(Stage::Warn, 0), (Stage::Restart, 50), (Stage::LastWords, 50), (Stage::Reset, 50)];
+
+#[test]
+fn stages_pass_while_nothing_is_fed() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, plan!(Plan::heartbeat(100).stages(HELP)), at(0));
+    let mut seen = Vec::new();
+    let mut now = at(0);
+    while now < at(1_000) {
+        let polled = supervisor.poll(now);
+        if let Action::Stage(stage, _) = polled.action {
+            seen.push((stage, now.as_millis()));
+        }
+        now = polled.next.max(now.plus_millis(1));
+    }
+    use Stage::{LastWords, Reset, Restart, Warn};
+    assert_eq!(seen, [(Warn, 200), (Restart, 250), (LastWords, 300), (Reset, 350)]);
+    let failure = supervisor.failure().unwrap();
+    assert_eq!(
+        supervisor.poll(at(2_000)),
+        Poll { action: Action::Stopped(failure), next: Instant::FAR_FUTURE }
+    );
+}
+
+#[test]
+fn a_restarted_task_is_taken_back_while_there_is_a_rescue_left_and_no_last_word() {
+    let tasks = [task(Rules::deadline(150).steps(2)), task(Rules::deadline(10_000))];
+    let timing = plan!(Plan::heartbeat(100).stages(HELP).rescues(1));
+    let mut supervisor = Supervisor::new(&tasks, timing, at(0));
+    let (id, other) = (TaskId::new(0), TaskId::new(1));
+    assert_eq!(supervisor.restarted(id, at(0)).err(), Some(NotRescued::NotFailed));
+    let _warn = supervisor.poll(at(200));
+    assert_eq!(supervisor.restarted(id, at(210)).err(), Some(NotRescued::TooSoon));
+    let _restart = supervisor.poll(at(250));
+    assert_eq!(supervisor.restarted(other, at(260)).err(), Some(NotRescued::NotFailed));
+
+    let handle = supervisor.restarted(id, at(260)).unwrap();
+    assert_eq!((supervisor.failure(), supervisor.poll(at(261)).action), (None, Action::Feed));
+    handle.step(0, at(410)).unwrap();
+
+    for millis in [600, 650] {
+        assert!(matches!(supervisor.poll(at(millis)).action, Action::Stage(..)));
+    }
+    assert_eq!(supervisor.restarted(id, at(660)).err(), Some(NotRescued::NoneLeft));
+    let _last_words = supervisor.poll(at(700));
+    assert_eq!(supervisor.restarted(id, at(710)).err(), Some(NotRescued::TooLate));
+}
+
+#[test]
+fn a_fault_that_was_made_during_an_absence_of_hours_is_dated_by_the_last_look() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
+    tasks.first().unwrap().handle().abandon(End::Panicked, at(1 << 24));
+    let failure = first_bite(&mut supervisor, [1 << 26]);
+    assert_eq!((failure.fault, failure.since), (Fault::Panicked, at(100)));
+}
+
+#[test]
+fn the_end_of_time_is_reached_without_harm() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(u64::MAX - 100));
+    let polled = supervisor.poll(at(u64::MAX - 10));
+    assert_eq!(polled, Poll { action: Action::Feed, next: Instant::FAR_FUTURE });
+    assert_eq!(supervisor.poll(polled.next).action, Action::Feed);
+}

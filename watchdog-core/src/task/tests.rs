@@ -1,0 +1,207 @@
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use super::*;
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+/// A task that fed at 0.
+fn fed(rules: Rules) -> Task {
+    let task = Task::new(rules).unwrap();
+    let handle = task.handle();
+    match rules.steps {
+        0 => handle.feed(at(0)).unwrap(),
+        _ => handle.step(0, at(0)).unwrap(),
+    }
+    task
+}
+
+#[test]
+fn a_handle_can_be_shared_by_interrupts_and_cores() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let task = Task::vacant();
+    shared(&task);
+    shared(&task.handle());
+}
+
+#[test]
+fn a_feed_at_the_deadline_is_in_time_and_one_after_it_is_not_stored() {
+    let task = fed(Rules::deadline(100));
+    let handle = task.handle();
+    assert_eq!(handle.feed(at(100)), Ok(()));
+    let word = task.read();
+    assert_eq!(handle.feed(at(201)), Err(Refused::Late));
+    assert_eq!(handle.feed(at(202)), Err(Refused::Late), "nothing rescues it");
+    assert_eq!(task.read(), word, "since when is still known");
+}
+
+#[test]
+fn nothing_lets_a_late_task_get_away() {
+    let task = fed(Rules::deadline(100).grants(9, 2));
+    let handle = task.handle();
+    assert_eq!(handle.pause(at(101)), Err(Refused::Late));
+    assert_eq!(handle.resume(at(101)), Err(Refused::Late));
+    assert_eq!(handle.grant(at(101)), Err(Refused::Late));
+    handle.abandon(End::Returned, at(101));
+    assert_eq!(handle.retire(at(101)), Err(Refused::Late));
+    assert_eq!(task.look().map(|look| look.word), Some(Word::new(Kind::Fed, 0, at(0))));
+}
+
+#[test]
+fn a_feed_before_the_window_is_a_fault_for_good() {
+    let task = fed(Rules::deadline(100).not_before(40));
+    let handle = task.handle();
+    assert_eq!(handle.feed(at(40)), Ok(()));
+    assert_eq!(handle.feed(at(79)), Err(Refused::Early));
+    assert_eq!(handle.feed(at(120)), Err(Refused::Failed));
+    assert_eq!(task.read(), Word::new(Kind::Early, 0, at(79)));
+}
+
+#[test]
+fn the_first_feed_is_never_too_early() {
+    let task = Task::new(Rules::deadline(100).not_before(40)).unwrap();
+    assert_eq!(task.handle().feed(at(0)), Ok(()));
+    assert_eq!(task.handle().feed(at(39)), Err(Refused::Early));
+}
+
+#[test]
+fn checkpoints_come_in_order_and_round_again() {
+    let task = fed(Rules::deadline(100).steps(3));
+    let handle = task.handle();
+    for (time, step) in [(10, 1), (20, 2), (30, 0), (40, 1), (50, 2), (60, 0)] {
+        assert_eq!(handle.step(step, at(time)), Ok(()), "{step}");
+    }
+    assert_eq!(handle.step(0, at(70)), Err(Refused::OutOfOrder), "it spins");
+    assert_eq!(handle.step(1, at(80)), Err(Refused::Failed));
+    assert_eq!(task.read(), Word::new(Kind::OutOfOrder, 1, at(70)));
+    assert_eq!(task.read().step(), Some(0));
+}
+
+#[test]
+fn a_checkpoint_that_there_is_not_is_out_of_order() {
+    for (step, told) in [(3, Some(3)), (14, Some(14)), (15, None), (255, None)] {
+        let task = fed(Rules::deadline(100).steps(3));
+        assert_eq!(task.handle().step(step, at(1)), Err(Refused::OutOfOrder));
+        assert_eq!(task.read().step(), told);
+    }
+}
+
+#[test]
+fn a_plain_feed_does_not_count_for_a_task_with_checkpoints() {
+    let task = fed(Rules::deadline(100).steps(2));
+    assert_eq!(task.handle().feed(at(50)), Err(Refused::NeedsStep));
+    assert_eq!(task.handle().step(1, at(101)), Err(Refused::Late));
+    let task = fed(Rules::deadline(100));
+    assert_eq!(task.handle().step(0, at(50)), Err(Refused::NoSteps));
+    assert_eq!(task.handle().feed(at(101)), Err(Refused::Late));
+}
+
+#[test]
+fn a_grant_is_used_up_by_progress_and_not_renewed_without() {
+    let task = fed(Rules::deadline(100).grants(3, 5));
+    let handle = task.handle();
+    assert_eq!(handle.grant(at(100)), Ok(()));
+    assert_eq!(handle.grant(at(400)), Err(Refused::NoProgress));
+    assert_eq!(handle.feed(at(600)), Ok(()));
+    assert_eq!(handle.grant(at(700)), Ok(()));
+    assert_eq!(handle.feed(at(1_200)), Ok(()));
+    assert_eq!(handle.grant(at(1_300)), Err(Refused::NoGrant), "the first one was for the start");
+    assert_eq!(handle.feed(at(1_301)), Err(Refused::Late));
+}
+
+#[test]
+fn the_end_of_a_grant_is_a_deadline() {
+    let task = fed(Rules::deadline(100).grants(2, 5));
+    task.handle().grant(at(0)).unwrap();
+    assert_eq!(task.handle().feed(at(501)), Err(Refused::Late));
+}
+
+#[test]
+fn the_start_of_a_task_with_grants_is_its_first_one() {
+    let task = Task::new(Rules::deadline(100).grants(1, 5)).unwrap();
+    assert_eq!(task.look(), Some(Look { word: Word::READY, limit: 500 }));
+    assert_eq!(task.handle().grant(at(0)), Err(Refused::NoProgress));
+    assert_eq!(task.handle().feed(at(400)), Ok(()));
+    assert_eq!(task.look().map(|look| look.limit), Some(100));
+    assert_eq!(task.handle().grant(at(450)), Err(Refused::NoGrant));
+}
+
+#[test]
+fn a_paused_task_has_to_resume_before_it_feeds() {
+    let task = fed(Rules::deadline(100));
+    let handle = task.handle();
+    assert_eq!(handle.resume(at(1)), Err(Refused::NotPaused));
+    assert_eq!(handle.pause(at(50)), Ok(()));
+    assert_eq!(handle.pause(at(51)), Err(Refused::Paused));
+    assert_eq!(handle.feed(at(1_000_000)), Err(Refused::Paused));
+    assert_eq!(handle.resume(at(1_000_000)), Ok(()));
+    assert_eq!(handle.feed(at(1_000_101)), Err(Refused::Late));
+}
+
+#[test]
+fn a_pause_keeps_the_checkpoint_and_resuming_counts_for_the_window() {
+    let task = fed(Rules::deadline(100).steps(3).not_before(10));
+    let handle = task.handle();
+    handle.pause(at(1)).unwrap();
+    handle.resume(at(900)).unwrap();
+    assert_eq!(handle.step(1, at(910)), Ok(()));
+}
+
+#[test]
+fn a_task_may_begin_paused() {
+    let task = Task::new(Rules::deadline(100).paused()).unwrap();
+    assert_eq!(task.look().map(|look| look.word.kind()), Some(Kind::Paused));
+    assert_eq!(task.handle().feed(at(1)), Err(Refused::Paused));
+    assert_eq!(task.handle().resume(at(5_000)), Ok(()));
+}
+
+#[test]
+fn a_task_that_begins_paused_has_all_its_grants_later() {
+    let task = Task::new(Rules::deadline(100).grants(1, 5).paused()).unwrap();
+    task.handle().resume(at(0)).unwrap();
+    assert_eq!(task.handle().grant(at(100)), Ok(()));
+    assert_eq!(task.handle().feed(at(600)), Ok(()));
+    assert_eq!(task.handle().grant(at(600)), Err(Refused::NoGrant));
+}
+
+#[test]
+fn who_retired_is_not_awaited_and_cannot_feed() {
+    let task = fed(Rules::deadline(100));
+    assert_eq!(task.handle().retire(at(100)), Ok(()));
+    assert_eq!((task.look(), task.is_vacant()), (None, true));
+    assert_eq!(task.handle().feed(at(101)), Err(Refused::NotWatched));
+    assert_eq!(task.handle().retire(at(101)), Err(Refused::NotWatched));
+    assert_eq!(Task::vacant().handle().step(0, at(0)), Err(Refused::NotWatched));
+}
+
+#[test]
+fn an_end_without_purpose_is_told_at_once_and_for_good() {
+    for (end, kind) in [(End::Returned, Kind::Returned), (End::Panicked, Kind::Panicked)] {
+        let task = fed(Rules::deadline(100).steps(2));
+        task.handle().abandon(end, at(30));
+        task.handle().abandon(End::Returned, at(40));
+        assert_eq!(task.read(), Word::new(kind, 1, at(30)));
+        assert_eq!(task.handle().step(1, at(50)), Err(Refused::Failed));
+        assert_eq!(task.handle().retire(at(50)), Err(Refused::Failed));
+    }
+}
+
+#[test]
+fn feeds_go_on_through_the_wrap_of_the_stamp() {
+    for start in [(1 << 25) - 150, (1 << 32) - 150, (1 << 40) - 150] {
+        let task = Task::new(Rules::deadline(100).not_before(99)).unwrap();
+        for beat in 0..4 {
+            assert_eq!(task.handle().feed(at(start + beat * 100)), Ok(()));
+        }
+        assert_eq!(task.handle().feed(at(start + 401)), Err(Refused::Late));
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_starves_nobody_by_itself() {
+    let task = fed(Rules::deadline(100));
+    task.handle().feed(at(90)).unwrap();
+    assert_eq!(task.handle().feed(at(80)), Ok(()), "another core's clock, a little behind");
+    assert_eq!(task.handle().feed(at(180)), Ok(()));
+}

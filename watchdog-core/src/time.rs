@@ -1,0 +1,61 @@
+//! Time as the watchdog sees it: milliseconds on the caller's monotonic clock.
+//!
+//! Nothing here reads a clock. Every call that depends on time takes an [`Instant`], and every answer that depends
+//! on time is one. Zero is wherever the caller's clock starts; only differences count.
+//!
+//! ```
+//! use watchdog_core::Instant;
+//!
+//! let now = Instant::from_millis(1_500);
+//! assert_eq!(now.plus_millis(500), Instant::from_millis(2_000));
+//! assert_eq!(now.millis_since(Instant::from_millis(2_000)), 0, "saturates, never wraps");
+//! ```
+
+/// A point on the caller's monotonic clock, in milliseconds.
+///
+/// 64 bits last 584 million years, so arithmetic saturates and nothing handles a wrap. Whoever has a 32-bit tick
+/// counter extends it before the calls that take an instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The latest instant there is; as a deadline it means 'never'.
+    pub const FAR_FUTURE: Self = Self(u64::MAX);
+
+    /// The instant `millis` milliseconds after the clock's zero.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the clock's zero.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This instant, `millis` milliseconds later; saturates at [`Instant::FAR_FUTURE`].
+    #[must_use]
+    pub const fn plus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds from `earlier` to this instant; 0 where `earlier` is the later one.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Instant;
+
+    #[test]
+    fn time_saturates_at_both_ends() {
+        let (start, end) = (Instant::from_millis(0), Instant::FAR_FUTURE);
+        assert_eq!(end.plus_millis(1), end);
+        assert_eq!(end.millis_since(start), u64::MAX);
+        assert_eq!(start.millis_since(end), 0);
+    }
+}

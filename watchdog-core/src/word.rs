@@ -1,0 +1,170 @@
+//! A task's last report in one word, so that a feed is one store and a read is never torn.
+//!
+//! From the top: 3 bits say what kind of report it was, 4 which checkpoint, 25 when (milliseconds, wrapping after
+//! 9.3 hours). Ages up to 8.1 hours come out right, and so do stamps up to 1.2 hours ahead of the reader's clock,
+//! which are those of a feeder that interrupted the reader.
+
+use crate::time::Instant;
+
+const STAMP_BITS: u32 = 25;
+const SPAN: u32 = 1 << STAMP_BITS;
+const STAMP: u32 = SPAN - 1;
+const MARK_BITS: u32 = 4;
+const MARK: u32 = (1 << MARK_BITS) - 1;
+const KIND_SHIFT: u32 = STAMP_BITS + MARK_BITS;
+
+/// Stamps this far ahead of the reader's clock are told from old ones, in milliseconds.
+pub(crate) const MOST_AHEAD: u32 = 1 << 22;
+/// The longest deadline or grant, in milliseconds: 4 hours.
+pub(crate) const MOST_MILLIS: u32 = 4 * 60 * 60 * 1_000;
+/// Between two looks no more than this may pass, in milliseconds (4.2 hours): what was just in time at the first must
+/// not look ahead of the clock at the second.
+pub(crate) const MOST_AWAY: u32 = SPAN - MOST_AHEAD - MOST_MILLIS - 1;
+/// Checkpoints that a word can tell.
+pub(crate) const MOST_STEPS: u8 = MARK as u8;
+
+/// What kind of report it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// None yet; awaited since the supervisor started.
+    Ready = 0,
+    /// It fed.
+    Fed = 1,
+    /// It took a grant.
+    Granted = 2,
+    /// It is not awaited for a while.
+    Paused = 3,
+    /// It fed before its window opened. This kind and those that follow are final.
+    Early = 4,
+    /// It reported a checkpoint that was not the next one.
+    OutOfOrder = 5,
+    /// It ended without having said that it would.
+    Returned = 6,
+    /// It panicked.
+    Panicked = 7,
+}
+
+/// When a stamp was made, seen from another instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// So many milliseconds before.
+    Past(u32),
+    /// So many milliseconds after.
+    Ahead(u32),
+}
+
+impl Age {
+    /// Milliseconds before; 0 for a stamp that is ahead.
+    pub(crate) const fn millis(self) -> u32 {
+        match self {
+            Self::Past(millis) => millis,
+            Self::Ahead(_) => 0,
+        }
+    }
+}
+
+/// A task's last report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word(u32);
+
+impl Word {
+    /// No report yet.
+    pub(crate) const READY: Self = Self(0);
+    /// Not awaited until resumed.
+    pub(crate) const PAUSED: Self = Self((Kind::Paused as u32) << KIND_SHIFT);
+
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// A report at `now`. The mark is the checkpoint reported last, counted from 1; 0 for none.
+    pub(crate) const fn new(kind: Kind, mark: u8, now: Instant) -> Self {
+        let stamp = (now.as_millis() & STAMP as u64) as u32;
+        Self((kind as u32) << KIND_SHIFT | (mark as u32 & MARK) << STAMP_BITS | stamp)
+    }
+
+    pub(crate) const fn kind(self) -> Kind {
+        match self.0 >> KIND_SHIFT {
+            0 => Kind::Ready,
+            1 => Kind::Fed,
+            2 => Kind::Granted,
+            3 => Kind::Paused,
+            4 => Kind::Early,
+            5 => Kind::OutOfOrder,
+            6 => Kind::Returned,
+            _ => Kind::Panicked,
+        }
+    }
+
+    /// The checkpoint reported last, counted from 1; 0 for none.
+    pub(crate) const fn mark(self) -> u8 {
+        (self.0 >> STAMP_BITS & MARK) as u8
+    }
+
+    /// The checkpoint reported last, counted from 0.
+    pub(crate) const fn step(self) -> Option<u8> {
+        self.mark().checked_sub(1)
+    }
+
+    /// How long before `now` the report was made.
+    pub(crate) const fn age(self, now: Instant) -> Age {
+        let age = (now.as_millis() as u32).wrapping_sub(self.0) & STAMP;
+        if age >= SPAN - MOST_AHEAD { Age::Ahead(SPAN - age) } else { Age::Past(age) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    #[test]
+    fn a_word_gives_back_what_went_in() {
+        use Kind::{Early, Fed, Granted, OutOfOrder, Panicked, Paused, Ready, Returned};
+        for kind in [Ready, Fed, Granted, Paused, Early, OutOfOrder, Returned, Panicked] {
+            for mark in 0..=MOST_STEPS {
+                let word = Word::new(kind, mark, at(0xFFFF_FFFF_FFFF));
+                assert_eq!((word.kind(), word.mark()), (kind, mark));
+                assert_eq!(word.age(at(0xFFFF_FFFF_FFFF)), Age::Past(0));
+                assert_eq!(Word::from_bits(word.bits()), word);
+            }
+        }
+        assert_eq!(Word::READY, Word::new(Ready, 0, at(0)));
+        assert_eq!(Word::PAUSED, Word::new(Paused, 0, at(0)));
+    }
+
+    #[test]
+    fn ages_are_right_wherever_the_stamp_wraps() {
+        let longest = SPAN - MOST_AHEAD - 1;
+        for start in [0, 1, u64::from(STAMP), u64::from(u32::MAX), 1 << 40, (1 << 40) + 12_345] {
+            let word = Word::new(Kind::Fed, 0, at(start));
+            for age in [0, 1, 1_000, MOST_MILLIS, MOST_MILLIS + MOST_AWAY, longest] {
+                assert_eq!(word.age(at(start + u64::from(age))), Age::Past(age), "{start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stamp_ahead_of_the_clock_is_told_from_an_old_one() {
+        for now in [10_000_000, u64::from(u32::MAX) + 7, 1 << 41] {
+            for ahead in [1, 1_000, MOST_AHEAD] {
+                let word = Word::new(Kind::Fed, 0, at(now + u64::from(ahead)));
+                assert_eq!(word.age(at(now)), Age::Ahead(ahead));
+                assert_eq!(word.age(at(now)).millis(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_deadline_and_the_longest_absence_fit_in_a_span() {
+        const { assert!(MOST_MILLIS + MOST_AWAY < SPAN - MOST_AHEAD) }
+        const { assert!(MOST_AWAY >= MOST_MILLIS) }
+    }
+}

@@ -1,0 +1,391 @@
+//! A board with a watchdog chip on it, in virtual time: what the data sheet says of a chip, as a program.
+//!
+//! A [`Board`] is shared by everything that comes from it: pins and a delay for the feeder, time for the test. It
+//! counts nanoseconds, none pass by themselves, and a chip's spreads are drawn anew for each frame.
+//!
+//! What is modelled, all of it from the [`Profile`]: the edges that count, levels that are too short to be seen, the
+//! window, time-outs, the start-up delay and that an edge ends it, a floating input, RESET for its time, edges while it
+//! is held, and the enable gate.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+
+use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::{ErrorType, OutputPin, PinState};
+use watchdog_core::Instant;
+use watchdog_core::chips::{DuringReset, Edge, HighImpedance, Profile, Spread};
+
+/// RESET of a chip whose profile does not tell for how long.
+const SOME_RESET: Duration = Duration::from_millis(200);
+
+/// Which part of the production is on the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Each of its times is the shortest.
+    Fastest,
+    /// Each of its times is the longest.
+    Slowest,
+    /// Time-outs are shortest and windows longest: what leaves the least room.
+    Strictest,
+    /// Each time is drawn from its spread, by this seed.
+    Random(u64),
+}
+
+/// A fault that the chip saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A feed in the closed window.
+    Early,
+    /// No feed within the time-out.
+    Late,
+}
+
+/// A bite of the chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bite {
+    /// Since power-on.
+    pub(crate) at: Duration,
+    /// Why.
+    pub(crate) fault: Fault,
+}
+
+/// A level that the WDI pin took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Since power-on.
+    pub(crate) at: Duration,
+    /// `None`: it floats.
+    pub(crate) level: Option<PinState>,
+}
+
+/// A board with a chip; clones are the same board.
+#[derive(Clone, Debug)]
+pub(crate) struct Board(Rc<RefCell<State>>);
+
+impl Board {
+    /// Power comes on: WDI floats, RESET has just been released, the chip is wired to RESET.
+    pub(crate) fn new(chip: &Profile, part: Part) -> Self {
+        let mut state = State {
+            chip: *chip,
+            part,
+            random: match part {
+                Part::Random(seed) => seed ^ 0x9E37_79B9_7F4A_7C15,
+                Part::Fastest | Part::Slowest | Part::Strictest => 0,
+            },
+            now: 0,
+            level: None,
+            level_since: 0,
+            unseen: false,
+            frame: Frame::default(),
+            starts_at: None,
+            reset_until: None,
+            connected: true,
+            fed: Vec::new(),
+            bites: Vec::new(),
+            board_resets: Vec::new(),
+            changes: Vec::new(),
+        };
+        state.release_reset(0);
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    /// The microcontroller's WDI pin, an output from its first order on.
+    pub(crate) fn wdi(&self) -> WdiPin {
+        WdiPin(self.clone())
+    }
+
+    /// The pin of an enable gate that connects the chip to RESET at level `on`. The gate is off until then.
+    pub(crate) fn gate(&self, on: PinState) -> GatePin {
+        self.0.borrow_mut().connected = false;
+        GatePin { board: self.clone(), on }
+    }
+
+    /// A delay that passes virtual time.
+    pub(crate) fn delay(&self) -> Delay {
+        Delay(self.clone())
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.borrow_mut().advance(nanos(by));
+    }
+
+    /// Lets time pass, in milliseconds.
+    pub(crate) fn advance_millis(&self, by: u64) {
+        self.advance(Duration::from_millis(by));
+    }
+
+    /// The time since power-on, as the library counts it.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_millis(self.0.borrow().now / 1_000_000)
+    }
+
+    /// The time since power-on.
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.0.borrow().now)
+    }
+
+    /// The WDI pin becomes an input, as it is after a reset of the microcontroller.
+    pub(crate) fn float_wdi(&self) {
+        self.0.borrow_mut().set_level(None);
+    }
+
+    /// Each feed that the chip took.
+    pub(crate) fn feeds(&self) -> Vec<Duration> {
+        self.0.borrow().fed.clone()
+    }
+
+    /// All bites, also those that a gate kept from the board.
+    pub(crate) fn bites(&self) -> Vec<Bite> {
+        self.0.borrow().bites.clone()
+    }
+
+    /// When RESET reached the board.
+    pub(crate) fn board_resets(&self) -> Vec<Duration> {
+        self.0.borrow().board_resets.clone()
+    }
+
+    /// Whether the chip holds RESET.
+    pub(crate) fn holds_reset(&self) -> bool {
+        self.0.borrow().reset_until.is_some()
+    }
+
+    /// Whether it holds it for good.
+    pub(crate) fn is_latched(&self) -> bool {
+        self.0.borrow().reset_until == Some(u64::MAX)
+    }
+
+    /// Whether the chip is connected to RESET.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.0.borrow().connected
+    }
+
+    /// Every change of the WDI pin.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        self.0.borrow().changes.clone()
+    }
+}
+
+/// The WDI pin.
+#[derive(Clone, Debug)]
+pub(crate) struct WdiPin(Board);
+
+impl ErrorType for WdiPin {
+    type Error = Infallible;
+}
+
+impl OutputPin for WdiPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.0.0.borrow_mut().set_level(Some(PinState::Low));
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.0.0.borrow_mut().set_level(Some(PinState::High));
+        Ok(())
+    }
+}
+
+/// The pin of the enable gate.
+#[derive(Clone, Debug)]
+pub(crate) struct GatePin {
+    board: Board,
+    on: PinState,
+}
+
+impl ErrorType for GatePin {
+    type Error = Infallible;
+}
+
+impl OutputPin for GatePin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.board.0.borrow_mut().connect(self.on == PinState::Low);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.board.0.borrow_mut().connect(self.on == PinState::High);
+        Ok(())
+    }
+}
+
+/// Passes virtual time.
+#[derive(Clone, Debug)]
+pub(crate) struct Delay(Board);
+
+impl DelayNs for Delay {
+    fn delay_ns(&mut self, ns: u32) {
+        self.0.advance(Duration::from_nanos(ns.into()));
+    }
+}
+
+/// From a feed to the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frame {
+    /// A feed before it is a fault.
+    opens: u64,
+    /// No feed until then is one.
+    ends: u64,
+}
+
+/// Times are nanoseconds since power-on.
+#[derive(Debug)]
+struct State {
+    chip: Profile,
+    part: Part,
+    random: u64,
+    now: u64,
+    level: Option<PinState>,
+    level_since: u64,
+    /// The last change has not lasted long enough for the chip to see it.
+    unseen: bool,
+    frame: Frame,
+    /// The end of the start-up delay, while it lasts.
+    starts_at: Option<u64>,
+    /// `u64::MAX`: latched.
+    reset_until: Option<u64>,
+    connected: bool,
+    fed: Vec<Duration>,
+    bites: Vec<Bite>,
+    board_resets: Vec<Duration>,
+    changes: Vec<Change>,
+}
+
+impl State {
+    fn advance(&mut self, by: u64) {
+        let to = self.now + by;
+        if self.unseen && to - self.level_since >= nanos(self.chip.min_pulse()) {
+            self.unseen = false;
+            self.run_until(self.level_since);
+            self.see_edge(self.level_since);
+        }
+        // What happens after a change that may count has to wait until that is known.
+        self.run_until(if self.unseen { self.level_since } else { to });
+        self.now = to;
+    }
+
+    fn set_level(&mut self, level: Option<PinState>) {
+        if level == self.level {
+            return;
+        }
+        self.advance(0);
+        let from = self.level;
+        // A level that was too short is as if it had never been.
+        let glitch = self.unseen;
+        self.level = level;
+        self.level_since = self.now;
+        self.changes.push(Change { at: Duration::from_nanos(self.now), level });
+        self.unseen = from.is_some() && level.is_some() && !glitch;
+        if from.is_none() && self.feeds_itself() {
+            self.begin_frame(self.now, false);
+        }
+    }
+
+    fn connect(&mut self, on: bool) {
+        if on && !self.connected && self.reset_until.is_some() {
+            self.board_resets.push(Duration::from_nanos(self.now));
+        }
+        self.connected = on;
+    }
+
+    /// Whatever comes by itself up to `to`.
+    fn run_until(&mut self, to: u64) {
+        loop {
+            if let Some(end) = self.reset_until {
+                if end > to || end == u64::MAX {
+                    return;
+                }
+                self.release_reset(end);
+            } else if let Some(start) = self.starts_at {
+                if start > to {
+                    return;
+                }
+                self.starts_at = None;
+                self.begin_frame(start, true);
+            } else {
+                let is_off = self.level.is_none() && self.feeds_itself();
+                if is_off || self.frame.ends > to {
+                    return;
+                }
+                self.bite(self.frame.ends, Fault::Late);
+            }
+        }
+    }
+
+    fn see_edge(&mut self, at: u64) {
+        let counts = match self.chip.edge() {
+            Edge::Rising => self.level == Some(PinState::High),
+            Edge::Falling => self.level == Some(PinState::Low),
+            Edge::Either => true,
+        };
+        if !counts {
+            return;
+        }
+        if self.reset_until.is_some() {
+            if self.chip.during_reset() == DuringReset::LatchesReset {
+                self.reset_until = Some(u64::MAX);
+            }
+        } else if self.starts_at.take().is_none() && at < self.frame.opens {
+            self.bite(at, Fault::Early);
+        } else {
+            self.fed.push(Duration::from_nanos(at));
+            self.begin_frame(at, false);
+        }
+    }
+
+    fn begin_frame(&mut self, at: u64, is_first: bool) {
+        let window =
+            self.chip.window().filter(|_| !is_first || self.chip.has_window_in_first_frame());
+        let closed = window.map_or(0, |window| self.draw(window, self.part == Part::Strictest));
+        let timeout = self.draw(self.chip.timeout(), false);
+        self.frame = Frame { opens: at + closed, ends: at + timeout };
+    }
+
+    fn bite(&mut self, at: u64, fault: Fault) {
+        self.bites.push(Bite { at: Duration::from_nanos(at), fault });
+        if self.connected {
+            self.board_resets.push(Duration::from_nanos(at));
+        }
+        let width = match self.chip.reset_pulse() {
+            Some(width) => self.draw(width, false),
+            None => nanos(SOME_RESET),
+        };
+        self.reset_until = Some(at + width);
+    }
+
+    fn release_reset(&mut self, at: u64) {
+        self.reset_until = None;
+        match self.chip.start_up() {
+            Some(delay) => self.starts_at = Some(at + self.draw(delay, false)),
+            None => self.begin_frame(at, true),
+        }
+    }
+
+    fn feeds_itself(&self) -> bool {
+        self.chip.high_impedance() == HighImpedance::FeedsItself
+    }
+
+    fn draw(&mut self, from: Spread, longest: bool) -> u64 {
+        let (min, max) = (nanos(from.min), nanos(from.max));
+        match self.part {
+            Part::Slowest => max,
+            Part::Strictest if longest => max,
+            Part::Fastest | Part::Strictest => min,
+            Part::Random(_) => {
+                // SplitMix64
+                self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                let mut z = self.random;
+                z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+                min + (z ^ (z >> 31)) % (max - min + 1)
+            }
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("584 years are enough")
+}

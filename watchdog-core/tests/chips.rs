@@ -1,0 +1,414 @@
+//! What bites users of watchdog chips, shown with the feeder on a simulated board.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod chip;
+
+use std::time::Duration;
+
+use chip::{Board, Fault, Part, WdiPin};
+use embedded_hal::digital::{ErrorKind, ErrorType, OutputPin, PinState};
+use watchdog_core::Instant;
+use watchdog_core::chips::{
+    self, Profile, TPS3813, TPS3823_33, TPS3823A_33, TPS3851_100NF, TPS3851E_1UF,
+};
+use watchdog_core::external::boot::{Delayed, DelayedStart, EarlyFeeding};
+use watchdog_core::external::{ExternalWatchdog, Gate, Input, NoGate, Pulse, Toggle};
+use watchdog_core::hardware::Watchdog;
+use watchdog_core::profile;
+
+const TPS3435: Profile =
+    profile!(chips::tps3435(Duration::from_millis(1_600), Duration::from_secs(10)));
+const TPS36: Profile =
+    profile!(chips::tps36(Duration::from_millis(100), Duration::from_millis(300)));
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Feeds `count` times, each `interval` after the last, by a pulse; the board counts what the chip thinks of it.
+fn feed_by_pulses(chip: &'static Profile, part: Part, interval: Duration, count: u32) -> Board {
+    let board = Board::new(chip, part);
+    let input = Pulse::new(board.wdi(), board.delay());
+    let mut dog = ExternalWatchdog::new(chip, input, NoGate).unwrap().arm().unwrap();
+    for _ in 0..count {
+        board.advance(interval);
+        dog.feed_at(board.now()).unwrap();
+    }
+    board
+}
+
+fn faults(board: &Board) -> Vec<Fault> {
+    board.bites().iter().map(|bite| bite.fault).collect()
+}
+
+/// The corners, and two hundred boards.
+fn parts() -> impl Iterator<Item = Part> {
+    let seeds = (0..200).map(Part::Random);
+    [Part::Fastest, Part::Slowest, Part::Strictest].into_iter().chain(seeds)
+}
+
+#[test]
+fn tps3823_takes_either_edge() {
+    let board = Board::new(&TPS3823_33, Part::Fastest);
+    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
+        .unwrap();
+    let mut dog = dog.arm().unwrap();
+    for _ in 0..10 {
+        board.advance_millis(890);
+        dog.feed().unwrap();
+    }
+    assert_eq!(board.bites(), []);
+}
+
+#[test]
+fn a_chip_may_bite_at_its_shortest_time_out_and_has_bitten_at_its_longest() {
+    for (part, at) in [(Part::Fastest, 900), (Part::Slowest, 2_500)] {
+        let board = Board::new(&TPS3823_33, part);
+        let dog =
+            ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
+                .unwrap();
+        board.advance_millis(1);
+        let _armed = dog.arm().unwrap();
+        board.advance_millis(at - 1);
+        assert_eq!(board.bites(), [], "{part:?}");
+        board.advance_millis(1);
+        assert_eq!(board.bites().len(), 1, "{part:?}");
+    }
+}
+
+#[test]
+fn fed_at_its_typical_time_out_a_tps3823_bites_on_some_boards() {
+    let bitten = (0..100).filter(|seed| {
+        let interval = TPS3823_33.timeout().typical;
+        !feed_by_pulses(&TPS3823_33, Part::Random(*seed), interval, 3).bites().is_empty()
+    });
+    assert!((20..100).contains(&bitten.count()));
+}
+
+#[test]
+fn fed_within_its_limits_no_chip_bites_on_any_board() {
+    for chip in [&TPS3823_33, &TPS3813, &TPS3851_100NF, &TPS3851E_1UF, &TPS36] {
+        // As early and as late as allowed; instants are whole milliseconds, a pulse takes a little.
+        let earliest = chip.feed_from() + ms(2);
+        let latest = chip.feed_before() - ms(1);
+        for part in parts() {
+            for interval in [earliest, latest] {
+                let board = feed_by_pulses(chip, part, interval.max(ms(1)), 20);
+                assert_eq!(board.bites(), [], "{} {part:?} {interval:?}", chip.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn tps3823_is_off_while_its_pin_is_still_an_input() {
+    let board = Board::new(&TPS3823_33, Part::Fastest);
+    board.advance(Duration::from_secs(3_600));
+    assert_eq!(board.bites(), [], "a program that hangs before it drives the pin is never reset");
+    // Once driven it counts, until the pin floats again.
+    let mut wdi = board.wdi();
+    wdi.set_low().unwrap();
+    board.advance_millis(500);
+    board.float_wdi();
+    board.advance(Duration::from_secs(3_600));
+    assert_eq!(board.bites(), []);
+    wdi.set_low().unwrap();
+    board.advance_millis(900);
+    assert_eq!(board.bites().len(), 1);
+}
+
+#[test]
+fn a_resistor_to_ground_lets_tps3823_count_from_reset() {
+    let board = Board::new(&TPS3823_33, Part::Fastest);
+    // 1 kΩ: the pin is low although nobody drives it.
+    board.wdi().set_low().unwrap();
+    board.advance_millis(900);
+    assert_eq!(board.bites().len(), 1);
+}
+
+#[test]
+fn other_chips_count_while_their_pin_floats() {
+    let board = Board::new(&TPS3851_100NF, Part::Fastest);
+    board.advance_millis(293);
+    assert_eq!(board.bites().len(), 1);
+}
+
+#[test]
+fn tps3823_latches_reset_when_wdi_moves_while_reset_is_held() {
+    for (chip, latches) in [(&TPS3823_33, true), (&TPS3823A_33, false)] {
+        let board = Board::new(chip, Part::Fastest);
+        let gate = Gate::active_high(board.gate(PinState::High));
+        let mut dog =
+            ExternalWatchdog::new(chip, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
+        // The boot forgets to feed; the bite goes nowhere, and RESET is held for 120 ms.
+        board.advance_millis(950);
+        assert!(board.holds_reset() && board.board_resets().is_empty());
+        dog.feed_early(board.now()).unwrap();
+        board.advance_millis(100);
+        assert_eq!(board.is_latched(), latches, "{}", chip.name());
+        let _armed = dog.arm().unwrap();
+        assert_eq!(!board.board_resets().is_empty(), latches, "armed into a latched RESET");
+    }
+}
+
+#[test]
+fn a_chip_fed_early_is_quiet_when_it_is_armed() {
+    let board = Board::new(&TPS3823_33, Part::Fastest);
+    let gate = Gate::active_low(board.gate(PinState::Low));
+    let mut dog =
+        ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
+    for _ in 0..10 {
+        board.advance_millis(800);
+        dog.feed_early(board.now()).unwrap();
+    }
+    let _armed = dog.arm().unwrap();
+    assert!(board.is_connected());
+    board.advance_millis(899);
+    assert_eq!(board.bites(), []);
+    board.advance_millis(1);
+    assert_eq!(board.board_resets().len(), 1);
+}
+
+#[test]
+fn a_disarmed_chip_bites_into_the_void() {
+    let board = Board::new(&TPS3823A_33, Part::Fastest);
+    let gate = Gate::active_high(board.gate(PinState::High));
+    let dog =
+        ExternalWatchdog::new(&TPS3823A_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
+    let _disarmed = dog.arm().unwrap().disarm().unwrap();
+    board.advance(Duration::from_secs(60));
+    assert!(board.bites().len() > 50);
+    assert_eq!(board.board_resets(), []);
+}
+
+#[test]
+fn tps3813_takes_an_early_feed_for_a_fault() {
+    let board = Board::new(&TPS3813, Part::Strictest);
+    let mut wdi = board.wdi();
+    wdi.set_low().unwrap();
+    for wait in [50, 9] {
+        board.advance_millis(wait);
+        wdi.set_high().unwrap();
+        board.advance(Duration::from_micros(1));
+        wdi.set_low().unwrap();
+    }
+    assert_eq!(faults(&board), [Fault::Early]);
+}
+
+#[test]
+fn the_feeder_never_feeds_tps3813_early_however_often_it_is_told_to() {
+    for part in parts() {
+        let board = Board::new(&TPS3813, part);
+        let input = Pulse::new(board.wdi(), board.delay());
+        let dog = ExternalWatchdog::new(&TPS3813, input, NoGate).unwrap().arm().unwrap();
+        let clock = board.clone();
+        let mut dog = dog.clocked(move || clock.now());
+        let mut fed = 0;
+        for _ in 0..1_000 {
+            board.advance(Duration::from_micros(700));
+            fed += u32::from(dog.feed().is_ok());
+        }
+        assert_eq!(board.bites(), [], "{part:?}");
+        assert!(fed >= 50, "{fed}");
+    }
+}
+
+#[test]
+fn the_first_window_of_tps3813_has_no_lower_bound() {
+    let board = Board::new(&TPS3813, Part::Strictest);
+    let input = Pulse::new(board.wdi(), board.delay());
+    let mut dog = ExternalWatchdog::new(&TPS3813, input, NoGate).unwrap().arm().unwrap();
+    board.advance(Duration::from_micros(100));
+    dog.feed_at(board.now()).unwrap();
+    board.advance_millis(1);
+    assert_eq!(board.bites(), []);
+}
+
+#[test]
+fn falling_edge_chips_starve_at_every_second_toggle() {
+    for chip in [&TPS3851_100NF, &TPS3435] {
+        let board = Board::new(chip, Part::Fastest);
+        let mut wdi = board.wdi();
+        let interval = chip.feed_before() * 3 / 4;
+        wdi.set_high().unwrap();
+        for level in [PinState::Low, PinState::High, PinState::Low, PinState::High] {
+            board.advance(interval);
+            wdi.set_state(level).unwrap();
+        }
+        assert!(faults(&board).contains(&Fault::Late), "{}", chip.name());
+        // A pulse at the same interval feeds it.
+        assert_eq!(feed_by_pulses(chip, Part::Fastest, interval, 4).bites(), [], "{}", chip.name());
+    }
+}
+
+#[test]
+fn a_pulse_that_is_too_short_is_not_seen() {
+    let board = Board::new(&TPS3851_100NF, Part::Fastest);
+    let mut wdi = board.wdi();
+    wdi.set_high().unwrap();
+    board.advance_millis(200);
+    wdi.set_low().unwrap();
+    board.advance(Duration::from_nanos(49));
+    wdi.set_high().unwrap();
+    board.advance_millis(93);
+    assert_eq!(board.bites().len(), 1);
+}
+
+#[test]
+fn tps36_reports_early_and_late_faults() {
+    let board = Board::new(&TPS36, Part::Strictest);
+    let input = Pulse::new(board.wdi(), board.delay());
+    let mut dog = ExternalWatchdog::new(&TPS36, input, NoGate).unwrap().arm().unwrap();
+    board.advance_millis(200);
+    dog.feed_at(board.now()).unwrap();
+    board.advance_millis(359);
+    assert_eq!(board.bites(), []);
+    board.advance_millis(1);
+    assert_eq!(faults(&board), [Fault::Late]);
+
+    let board = Board::new(&TPS36, Part::Strictest);
+    let mut wdi = board.wdi();
+    wdi.set_high().unwrap();
+    board.advance_millis(109);
+    wdi.set_low().unwrap();
+    board.advance_millis(1);
+    assert_eq!(faults(&board), [Fault::Early]);
+}
+
+#[test]
+fn tps3435_does_not_count_during_its_start_up_delay() {
+    let board = Board::new(&TPS3435, Part::Fastest);
+    let input = Pulse::new(board.wdi(), board.delay());
+    let mut dog = ExternalWatchdog::new(&TPS3435, input, NoGate).unwrap();
+    let latest = TPS3435.first_feed_before() - ms(1);
+    board.advance(latest);
+    dog.feed_early(board.now()).unwrap();
+    board.advance_millis(1_400);
+    assert_eq!(board.bites(), []);
+}
+
+#[test]
+fn the_first_edge_ends_the_start_up_delay_of_tps3435() {
+    let board = Board::new(&TPS3435, Part::Fastest);
+    let input = Pulse::new(board.wdi(), board.delay());
+    let mut dog = ExternalWatchdog::new(&TPS3435, input, NoGate).unwrap();
+    board.advance_millis(100);
+    dog.feed_early(board.now()).unwrap();
+    board.advance_millis(1_440);
+    assert_eq!(board.bites().len(), 1, "who feeds once has to go on");
+}
+
+/// A pin behind an expander: every few orders fail, and some of those that fail are carried out.
+struct Expander {
+    pin: WdiPin,
+    random: u64,
+}
+
+impl Expander {
+    fn obey(&mut self, level: PinState) -> Result<(), ErrorKind> {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let luck = self.random >> 60;
+        if luck != 0 {
+            let Ok(()) = self.pin.set_state(level);
+        }
+        if luck < 4 { Err(ErrorKind::Other) } else { Ok(()) }
+    }
+}
+
+impl ErrorType for Expander {
+    type Error = ErrorKind;
+}
+
+impl OutputPin for Expander {
+    fn set_low(&mut self) -> Result<(), ErrorKind> {
+        self.obey(PinState::Low)
+    }
+
+    fn set_high(&mut self) -> Result<(), ErrorKind> {
+        self.obey(PinState::High)
+    }
+}
+
+/// Feeds again and again, at once or later, and checks that the chip took each feed that was said to be made.
+fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I, seed: u64) {
+    let Ok(mut dog) = ExternalWatchdog::new(chip, input, NoGate) else { return };
+    let mut made = 0;
+    for turn in 0..200 {
+        board.advance(Duration::from_micros((seed + turn) % 3 * 4_500));
+        let before = board.feeds().len();
+        if dog.feed_early(board.now()).is_ok() {
+            made += 1;
+            // What the last level lacks to be seen.
+            board.advance(chip.min_pulse());
+            assert!(board.feeds().len() > before, "{} {seed} {turn}", chip.name());
+        }
+    }
+    assert!(made > 10, "{} {seed}", chip.name());
+}
+
+#[test]
+fn a_feed_that_is_said_to_be_made_was_taken_whatever_failed_before() {
+    for seed in 0..200 {
+        for chip in [&TPS3823_33, &TPS3851_100NF, &TPS3813] {
+            let board = Board::new(chip, Part::Slowest);
+            let pin = Expander { pin: board.wdi(), random: seed };
+            each_feed_is_taken(&board, chip, Pulse::new(pin, board.delay()), seed);
+        }
+        let board = Board::new(&TPS3823_33, Part::Slowest);
+        let pin = Expander { pin: board.wdi(), random: seed };
+        each_feed_is_taken(&board, &TPS3823_33, Toggle::new(pin, board.delay()), seed);
+    }
+}
+
+#[test]
+fn a_long_boot_survives_by_its_steps_and_a_hang_in_it_does_not() {
+    for hangs in [false, true] {
+        let board = Board::new(&TPS3823_33, Part::Fastest);
+        let dog =
+            ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
+                .unwrap();
+        let mut boot = EarlyFeeding::new(dog.arm().unwrap(), 10, 10_000, board.now());
+        for step in 0..8 {
+            board.advance_millis(if hangs && step == 5 { 5_000 } else { 800 });
+            if board.holds_reset() || !board.bites().is_empty() {
+                break;
+            }
+            boot.step(board.now()).unwrap();
+        }
+        assert_eq!(!board.board_resets().is_empty(), hangs);
+    }
+}
+
+#[test]
+fn a_boot_that_spins_through_its_steps_bites_at_last() {
+    let board = Board::new(&TPS3823_33, Part::Slowest);
+    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
+        .unwrap();
+    let mut boot = EarlyFeeding::new(dog.arm().unwrap(), u32::MAX, 10_000, board.now());
+    while board.board_resets().is_empty() {
+        board.advance_millis(10);
+        let _spent = boot.step(board.now());
+    }
+    assert!(board.now() <= Instant::from_millis(12_500));
+}
+
+#[test]
+fn a_delayed_start_bites_after_a_hang_in_boot_that_leaves_the_timer_running() {
+    let board = Board::new(&TPS3823_33, Part::Slowest);
+    let gate = Gate::active_high(board.gate(PinState::High));
+    let dog =
+        ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
+    let mut delayed = DelayedStart::new(dog, 10_000, board.now());
+    let _armed = loop {
+        board.advance_millis(100);
+        match delayed.poll(board.now()).unwrap() {
+            Delayed::Waiting(again) => delayed = again,
+            Delayed::Started(armed) => break armed,
+        }
+    };
+    assert_eq!(board.bites(), [], "it was kept quiet");
+    board.advance_millis(2_499);
+    assert_eq!(board.board_resets(), []);
+    board.advance_millis(1);
+    assert_eq!(board.board_resets().len(), 1);
+}

@@ -1,0 +1,382 @@
+//! The daemon with real threads, in virtual time: the clock moves when the test says so, and the test goes on when
+//! the daemon waits again.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::panic;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
+use watchdog_core::host::clock::{Clock, Monotonic};
+use watchdog_core::host::daemon::{Daemon, Event, StopError, Watched};
+use watchdog_core::{
+    Fault, Instant, NotRescued, Plan, Refused, Rules, Stage, Timing, WatchError, plan,
+};
+
+/// Longer than anything takes here.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const STAGES: &[(Stage, u32)] =
+    &[(Stage::Warn, 0), (Stage::Restart, 20), (Stage::LastWords, 20), (Stage::Reset, 20)];
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(100).stages(STAGES).rescues(1));
+const RULES: Rules = Rules::deadline(250);
+
+/// A clock that the test moves.
+#[derive(Clone, Default)]
+struct Virtual(Arc<(Mutex<Time>, Condvar)>);
+
+#[derive(Default)]
+struct Time {
+    now: Instant,
+    /// Until when the daemon waits.
+    waiting: Option<Instant>,
+    woken: bool,
+}
+
+impl Clock for Virtual {
+    fn now(&self) -> Instant {
+        self.0.0.lock().unwrap().now
+    }
+
+    fn wait(&self, until: Instant) {
+        let (time, changed) = &*self.0;
+        let mut time = time.lock().unwrap();
+        time.waiting = Some(until);
+        changed.notify_all();
+        time = changed.wait_while(time, |time| !time.woken && time.now < until).unwrap();
+        time.waiting = None;
+        time.woken = false;
+    }
+
+    fn wake(&self) {
+        self.0.0.lock().unwrap().woken = true;
+        self.0.1.notify_all();
+    }
+}
+
+impl Virtual {
+    /// Waits until the daemon has nothing to do.
+    fn settled(&self) -> MutexGuard<'_, Time> {
+        let busy =
+            |time: &mut Time| time.woken || time.waiting.is_none_or(|until| until <= time.now);
+        let (time, timeout) =
+            self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), PATIENCE, busy).unwrap();
+        assert!(!timeout.timed_out(), "the daemon does not wait");
+        time
+    }
+
+    /// Moves on to `millis`, with all that happens on the way.
+    fn reach(&self, millis: u64) {
+        let goal = Instant::from_millis(millis);
+        loop {
+            let mut time = self.settled();
+            let until = time.waiting.unwrap();
+            time.now = until.min(goal);
+            self.0.1.notify_all();
+            if until > goal {
+                return;
+            }
+        }
+    }
+}
+
+/// Tells each feed, and fails as long as it is told to.
+struct Hardware {
+    clock: Virtual,
+    told: Sender<String>,
+    broken: Arc<Mutex<bool>>,
+}
+
+impl ErrorType for Hardware {
+    type Error = ErrorKind;
+}
+
+impl Watchdog for Hardware {
+    fn feed(&mut self) -> Result<(), ErrorKind> {
+        if *self.broken.lock().unwrap() {
+            return Err(ErrorKind::Connection);
+        }
+        let _over = self.told.send(format!("{} fed", self.clock.now().as_millis()));
+        Ok(())
+    }
+}
+
+/// A daemon in virtual time, and what it tells.
+struct Bench {
+    clock: Virtual,
+    daemon: Daemon<Hardware>,
+    told: Receiver<String>,
+    broken: Arc<Mutex<bool>>,
+    /// What came of `Bite::restarted`, in each restart.
+    restarts: Receiver<Result<Watched, NotRescued>>,
+}
+
+fn bench(places: usize) -> Bench {
+    let (tell, told) = mpsc::channel();
+    let (restarted, restarts) = mpsc::channel();
+    let clock = Virtual::default();
+    let broken = Arc::new(Mutex::new(false));
+    let hardware =
+        Hardware { clock: clock.clone(), told: tell.clone(), broken: Arc::clone(&broken) };
+    let time = clock.clone();
+    let handler = move |event: Event<'_, ErrorKind>| {
+        let now = time.now().as_millis();
+        let line = match event {
+            Event::Stage(mut bite) => {
+                if bite.stage() == Stage::Restart {
+                    // Where the test is over, it is not interested.
+                    let _over = restarted.send(bite.restarted());
+                }
+                format!("{now} {:?} {}: {}", bite.stage(), bite.name(), bite.failure())
+            }
+            Event::NotFed(error) => format!("{now} {error}"),
+        };
+        let _over = tell.send(line);
+    };
+    let daemon = Daemon::start_with(clock.clone(), hardware, places, TIMING, handler).unwrap();
+    drop(clock.settled());
+    Bench { clock, daemon, told, broken, restarts }
+}
+
+impl Bench {
+    fn told(&self) -> Vec<String> {
+        drop(self.clock.settled());
+        self.told.try_iter().collect()
+    }
+}
+
+type Order = fn(&Watched) -> Result<(), Refused>;
+
+/// A thread that does as it is told.
+struct Worker {
+    orders: Sender<Order>,
+    answers: Receiver<Result<(), Refused>>,
+    thread: JoinHandle<()>,
+}
+
+fn work(watched: Watched) -> Worker {
+    let (orders, todo) = mpsc::channel::<Order>();
+    let (answer, answers) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        for order in todo {
+            answer.send(order(&watched)).unwrap();
+        }
+    });
+    Worker { orders, answers, thread }
+}
+
+impl Worker {
+    fn does(&self, order: Order) -> Result<(), Refused> {
+        self.orders.send(order).unwrap();
+        self.answers.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+#[test]
+fn while_all_threads_work_the_hardware_is_fed_at_each_heartbeat() {
+    let bench = bench(2);
+    let workers = ["a", "b"].map(|name| work(bench.daemon.watch(name, RULES).unwrap()));
+    for beat in 1..=3 {
+        bench.clock.reach(beat * 100);
+        workers.iter().for_each(|worker| worker.does(Watched::feed).unwrap());
+    }
+    assert_eq!(bench.told(), ["0 fed", "100 fed", "200 fed", "300 fed"]);
+}
+
+#[test]
+fn a_thread_that_blocks_starves_and_is_named_stage_by_stage() {
+    let bench = bench(2);
+    let busy = work(bench.daemon.watch("busy", RULES).unwrap());
+    // It waits for an order that does not come.
+    let _blocked = work(bench.daemon.watch("blocked", RULES).unwrap());
+    for beat in 1..=2 {
+        bench.clock.reach(beat * 100);
+        busy.does(Watched::feed).unwrap();
+    }
+    assert_eq!(bench.told(), ["0 fed", "100 fed", "200 fed"]);
+    bench.clock.reach(319);
+    assert_eq!(bench.told(), ["300 Warn blocked: task 1 starved, nothing heard since 0 ms"]);
+    bench.clock.reach(320);
+    let new = bench.restarts.try_recv().unwrap().unwrap();
+    let told = bench.told();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told.last().unwrap(), "320 fed", "taken back, and fed at once");
+    busy.does(Watched::feed).unwrap();
+    bench.clock.reach(400);
+    busy.does(Watched::feed).unwrap();
+    bench.clock.reach(900);
+    assert_eq!(
+        bench.told(),
+        [
+            "400 fed",
+            "500 fed",
+            "600 Warn blocked: task 1 starved, nothing heard since 320 ms",
+            "620 Restart blocked: task 1 starved, nothing heard since 320 ms",
+            "640 LastWords blocked: task 1 starved, nothing heard since 320 ms",
+            "660 Reset blocked: task 1 starved, nothing heard since 320 ms",
+        ]
+    );
+    assert_eq!(bench.restarts.try_recv().unwrap().err(), Some(NotRescued::NoneLeft));
+    assert_eq!(new.feed(), Err(Refused::NotWatched), "the second restart shut it out");
+}
+
+#[test]
+fn a_thread_that_panics_is_found_at_once() {
+    let bench = bench(1);
+    let worker = work(bench.daemon.watch("clumsy", RULES).unwrap());
+    bench.clock.reach(130);
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    worker.orders.send(|_| panic!("on purpose")).unwrap();
+    assert!(worker.thread.join().is_err());
+    panic::set_hook(hook);
+    assert_eq!(bench.told(), ["0 fed", "100 fed", "130 Warn clumsy: task 0 panicked at 130 ms"]);
+}
+
+#[test]
+fn a_thread_that_returns_without_saying_so_is_found_at_once() {
+    let bench = bench(1);
+    let worker = work(bench.daemon.watch("idle", RULES).unwrap());
+    bench.clock.reach(130);
+    drop(worker.orders);
+    worker.thread.join().unwrap();
+    assert_eq!(bench.told(), ["0 fed", "100 fed", "130 Warn idle: task 0 returned at 130 ms"]);
+}
+
+#[test]
+fn a_thread_that_retires_is_not_missed_and_leaves_its_place() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("guest", RULES).unwrap();
+    assert_eq!(bench.daemon.watch("more", RULES).err(), Some(WatchError::NoVacancy));
+    thread::spawn(|| watched.retire()).join().unwrap().unwrap();
+    bench.clock.reach(1_000);
+    assert_eq!(bench.told().len(), 11, "fed at each heartbeat");
+    let next = bench.daemon.watch("next", RULES).unwrap();
+    bench.clock.reach(1_250);
+    assert_eq!(next.feed(), Ok(()));
+}
+
+#[test]
+fn spinning_is_found_where_there_are_checkpoints_or_a_window() {
+    let spins: [(Rules, Order, Refused, &str); 3] = [
+        (RULES.steps(2), |watched| watched.step(0), Refused::OutOfOrder, "out of order"),
+        (RULES.steps(2), Watched::feed, Refused::NeedsStep, "starved"),
+        (RULES.not_before(50), Watched::feed, Refused::Early, "too early"),
+    ];
+    for (rules, spin, refused, named) in spins {
+        let bench = bench(1);
+        let worker = work(bench.daemon.watch("spinner", rules).unwrap());
+        bench.clock.reach(60);
+        let first = worker.does(spin);
+        assert!(first.is_ok() || first == Err(refused));
+        assert_eq!(worker.does(spin), Err(refused));
+        bench.clock.reach(300);
+        assert!(bench.told().iter().any(|line| line.contains(named)), "{named}");
+    }
+}
+
+#[test]
+fn a_thread_that_comes_back_from_the_dead_does_not_feed_for_its_successor() {
+    let bench = bench(1);
+    let zombie = work(bench.daemon.watch("undead", RULES).unwrap());
+    bench.clock.reach(320);
+    let successor = bench.restarts.try_recv().unwrap().unwrap();
+    assert_eq!(zombie.does(Watched::feed), Err(Refused::NotWatched));
+    assert_eq!(successor.feed(), Ok(()));
+    drop(zombie.orders);
+    zombie.thread.join().unwrap();
+    assert_eq!(successor.feed(), Ok(()), "its end is not that of its successor");
+    assert_eq!(successor.retire(), Ok(()));
+}
+
+#[test]
+fn a_thread_may_pause_and_take_a_grant() {
+    let bench = bench(1);
+    let worker = work(bench.daemon.watch("slow", RULES.grants(2, 4)).unwrap());
+    bench.clock.reach(1_000);
+    worker.does(Watched::feed).unwrap();
+    worker.does(Watched::grant).unwrap();
+    assert_eq!(worker.does(Watched::grant), Err(Refused::NoProgress));
+    bench.clock.reach(2_000);
+    worker.does(Watched::feed).unwrap();
+    worker.does(Watched::pause).unwrap();
+    bench.clock.reach(9_000);
+    worker.does(Watched::resume).unwrap();
+    bench.clock.reach(9_250);
+    worker.does(Watched::feed).unwrap();
+    assert!(bench.told().iter().all(|line| line.ends_with("fed")));
+}
+
+#[test]
+fn a_feed_of_the_hardware_that_fails_is_told_and_tried_again() {
+    let bench = bench(1);
+    bench.clock.reach(100);
+    *bench.broken.lock().unwrap() = true;
+    bench.clock.reach(220);
+    *bench.broken.lock().unwrap() = false;
+    bench.clock.reach(300);
+    let why = ErrorKind::Connection.to_string();
+    assert_eq!(
+        bench.told(),
+        ["0 fed", "100 fed", &format!("200 {why}"), &format!("212 {why}"), "224 fed", "300 fed"]
+    );
+}
+
+#[test]
+fn a_daemon_that_is_stopped_gives_the_hardware_back_and_feeds_no_more() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("late", RULES).unwrap();
+    let hardware = bench.daemon.stop().unwrap();
+    assert_eq!(bench.told.try_iter().collect::<Vec<_>>(), ["0 fed"]);
+    assert!(!*hardware.broken.lock().unwrap());
+    // Nobody looks any more.
+    drop(watched);
+}
+
+#[test]
+fn a_daemon_that_has_found_a_failure_is_not_stopped() {
+    let bench = bench(1);
+    drop(bench.daemon.watch("gone", RULES).unwrap());
+    drop(bench.clock.settled());
+    let Err(StopError::Failed(failure)) = bench.daemon.stop() else { panic!("it stopped") };
+    assert_eq!((failure.fault, failure.at), (Fault::Returned, Instant::from_millis(0)));
+}
+
+#[test]
+fn a_daemon_whose_handler_panics_says_so_when_it_is_stopped() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let hardware = watchdog_core::host::daemon::NoHardware;
+    let handler = |_: Event<'_, _>| panic!("on purpose");
+    let daemon = Daemon::start_with(Monotonic::new(), hardware, 1, TIMING, handler).unwrap();
+    drop(daemon.watch("gone", RULES).unwrap());
+    // The failure is found first: whether the panic is over by then is up to the threads.
+    let stopped = daemon.stop();
+    panic::set_hook(hook);
+    assert!(matches!(stopped, Err(StopError::Panicked | StopError::Failed(_))), "{stopped:?}");
+}
+
+#[test]
+fn on_the_clock_of_the_system_a_thread_that_hangs_is_found_after_its_deadline() {
+    let (tell, told) = mpsc::channel();
+    let handler = move |event: Event<'_, _>| {
+        let Event::Stage(bite) = event;
+        tell.send((bite.stage(), bite.failure())).unwrap();
+    };
+    let hardware = watchdog_core::host::daemon::NoHardware;
+    let timing = plan!(Plan::heartbeat(5).stages(STAGES));
+    let daemon = Daemon::start(hardware, 1, timing, handler).unwrap();
+    let hung = daemon.watch("hung", Rules::deadline(10)).unwrap();
+    let stages: Vec<_> = (0..4).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
+    assert_eq!(
+        stages.iter().map(|(stage, _)| *stage).collect::<Vec<_>>(),
+        [Stage::Warn, Stage::Restart, Stage::LastWords, Stage::Reset]
+    );
+    let failure = stages.first().unwrap().1;
+    assert_eq!(failure.fault, Fault::Starved);
+    assert!(failure.at.millis_since(failure.since) > 10, "{failure:?}");
+    drop(hung);
+}

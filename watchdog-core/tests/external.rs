@@ -1,0 +1,315 @@
+//! What the feeder does to its pins, order by order, against mocked ones.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::time::Duration;
+
+use embedded_hal_mock::eh1::MockError;
+use embedded_hal_mock::eh1::delay::{CheckedDelay, NoopDelay, Transaction as Wait};
+use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
+use watchdog_core::chips::{
+    Edge, Profile, ProfileBuilder, Spread, TPS3813, TPS3823_33, TPS3851_100NF,
+};
+use watchdog_core::external::boot::{Delayed, DelayedStart, EarlyFeeding, StepError};
+use watchdog_core::external::{Error, ExternalWatchdog, Gate, NoGate, Pulse, Toggle};
+use watchdog_core::hardware::{Error as _, ErrorKind, Start, Stop, Watchdog};
+use watchdog_core::{Instant, profile};
+
+const EITHER_WITH_WINDOW: Profile = profile!(
+    ProfileBuilder::new("either", Edge::Either, Spread::millis(100, 110, 120))
+        .window(Spread::millis(10, 11, 12))
+);
+const IN_FIRST_FRAME: Profile = profile!(
+    ProfileBuilder::new("first frame", Edge::Falling, Spread::millis(100, 110, 120))
+        .window(Spread::millis(10, 11, 12))
+);
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn low() -> Transaction {
+    Transaction::set(State::Low)
+}
+
+fn high() -> Transaction {
+    Transaction::set(State::High)
+}
+
+fn broken() -> MockError {
+    MockError::Io(std::io::ErrorKind::BrokenPipe)
+}
+
+/// A pin that is to get these orders, and another handle of it to ask afterwards.
+fn pin(orders: &[Transaction]) -> (Mock, Mock) {
+    let pin = Mock::new(orders);
+    (pin.clone(), pin)
+}
+
+#[test]
+fn toggling_starts_low_and_changes_the_level_at_each_feed_long_enough_to_be_seen() {
+    let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
+    let mut delay = CheckedDelay::new(&[1_000; 4].map(Wait::delay_ns));
+    let input = Toggle::new(wdi, delay.clone());
+    let dog = ExternalWatchdog::new(&TPS3823_33, input, NoGate).unwrap();
+    let mut dog = dog.arm().unwrap();
+    dog.feed().unwrap();
+    dog.feed().unwrap();
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn a_chip_with_falling_edges_gets_a_low_pulse_of_its_width_from_high() {
+    let (wdi, mut seen) = pin(&[high(), low(), high(), low(), high()]);
+    let mut delay = CheckedDelay::new(&[50; 5].map(Wait::delay_ns));
+    let input = Pulse::new(wdi, delay.clone());
+    let mut dog = ExternalWatchdog::new(&TPS3851_100NF, input, NoGate).unwrap().arm().unwrap();
+    dog.feed().unwrap();
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn a_chip_with_rising_edges_gets_a_high_pulse_from_low() {
+    let (wdi, mut seen) = pin(&[low(), high(), low()]);
+    let mut delay = CheckedDelay::new(&[50; 3].map(Wait::delay_ns));
+    let input = Pulse::new(wdi, delay.clone());
+    let mut dog = ExternalWatchdog::new(&TPS3813, input, NoGate).unwrap().arm().unwrap();
+    dog.feed_at(at(0)).unwrap();
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn the_gate_is_off_first_on_when_armed_and_off_when_disarmed() {
+    for active_high in [true, false] {
+        let (on, off) = if active_high { (high(), low()) } else { (low(), high()) };
+        let (enable, mut gate) = pin(&[off.clone(), on.clone(), off.clone(), on.clone(), off, on]);
+        let (wdi, mut seen) = pin(&[low(), high(), low(), high(), low(), high()]);
+        let enable = if active_high { Gate::active_high(enable) } else { Gate::active_low(enable) };
+        let mut dog =
+            ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), enable).unwrap();
+        dog.feed_early(at(0)).unwrap();
+        let mut dog = dog.arm().unwrap();
+        dog.feed().unwrap();
+        let dog = dog.disarm().unwrap().arm().unwrap();
+        let mut dog = dog.disarm().unwrap().arm_for_good().unwrap();
+        seen.done();
+        gate.done();
+        seen.update_expectations(&[low()]);
+        dog.feed().unwrap();
+        seen.done();
+    }
+}
+
+#[test]
+fn through_the_traits_it_starts_with_its_shortest_time_out_and_stops() {
+    let (enable, mut gate) = pin(&[low(), high(), low()]);
+    let (wdi, mut seen) = pin(&[low(), high()]);
+    let dog =
+        ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), Gate::active_high(enable))
+            .unwrap();
+    let shortest = Duration::from_millis(900);
+    assert_eq!(dog.timeout_range(), shortest..=shortest);
+    let refused = dog.start(Duration::from_secs(1)).map(drop).unwrap_err();
+    assert_eq!(refused.error, Error::FixedTimeout);
+    assert_eq!(refused.error.kind(), ErrorKind::UnsupportedTimeout);
+    let started = refused.device.start(shortest).unwrap();
+    assert_eq!(started.timeout, shortest);
+    let _stopped = started.watchdog.stop().unwrap();
+    seen.done();
+    gate.done();
+}
+
+#[test]
+fn errors_name_the_pin_and_give_everything_back() {
+    // The gate cannot be switched off.
+    let (enable, mut gate) = pin(&[low().with_error(broken())]);
+    let (wdi, mut seen) = pin(&[]);
+    let failed =
+        ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), Gate::active_high(enable))
+            .unwrap_err();
+    assert_eq!(failed.error, Error::Gate(broken()));
+    assert_eq!(failed.error.to_string(), "pin of the enable gate: Io(BrokenPipe)");
+    // WDI cannot be brought to rest.
+    gate.update_expectations(&[low(), low(), high().with_error(broken())]);
+    seen.update_expectations(&[low().with_error(broken()), low(), high()]);
+    let failed = ExternalWatchdog::new(&TPS3823_33, failed.input, failed.gate).unwrap_err();
+    assert_eq!(failed.error, Error::Wdi(broken()));
+    assert_eq!(failed.error.kind(), ErrorKind::Connection);
+    let dog = ExternalWatchdog::new(&TPS3823_33, failed.input, failed.gate).unwrap();
+    // It cannot be armed.
+    let failed = dog.arm().unwrap_err();
+    assert_eq!(failed.error, Error::Gate(broken()));
+    gate.done();
+    seen.done();
+    // It cannot be disarmed.
+    gate.update_expectations(&[high(), low().with_error(broken()), low()]);
+    seen.update_expectations(&[low()]);
+    let failed = failed.device.arm().unwrap().disarm().unwrap_err();
+    assert_eq!(failed.error, Error::Gate(broken()));
+    let (_input, _gate) = failed.watchdog.disarm().unwrap().release();
+    gate.done();
+    seen.done();
+}
+
+#[test]
+fn after_a_failed_toggle_there_is_an_edge_whatever_the_level_is() {
+    let (wdi, mut seen) = pin(&[low(), high(), low().with_error(broken()), low(), high(), low()]);
+    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate).unwrap();
+    let mut dog = dog.arm().unwrap();
+    assert_eq!(dog.feed(), Err(Error::Wdi(broken())));
+    dog.feed().unwrap(); // low, high
+    dog.feed().unwrap(); // low
+    seen.done();
+}
+
+#[test]
+fn after_a_failed_pulse_the_pin_goes_to_rest_before_the_next_edge() {
+    let (wdi, mut seen) =
+        pin(&[high(), low(), high(), low(), high().with_error(broken()), high(), low(), high()]);
+    let mut delay = CheckedDelay::new(&[50; 7].map(Wait::delay_ns));
+    let input = Pulse::new(wdi, delay.clone());
+    let mut dog = ExternalWatchdog::new(&TPS3851_100NF, input, NoGate).unwrap().arm().unwrap();
+    assert_eq!(dog.feed(), Err(Error::Wdi(broken())));
+    dog.feed().unwrap();
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn an_input_that_does_not_suit_the_chip_is_refused_before_a_pin_moves() {
+    let (wdi, mut seen) = pin(&[]);
+    let failed = ExternalWatchdog::new(&TPS3851_100NF, Toggle::new(wdi.clone(), NoopDelay), NoGate)
+        .unwrap_err();
+    assert_eq!(failed.error, Error::Unsuitable);
+    let mut delay = CheckedDelay::new(&[]);
+    let input = Pulse::new(wdi, delay.clone());
+    let failed = ExternalWatchdog::new(&EITHER_WITH_WINDOW, input, NoGate).unwrap_err();
+    assert_eq!(failed.error, Error::Unsuitable);
+    assert_eq!(failed.error.kind(), ErrorKind::InvalidState);
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn a_feed_before_the_window_is_refused_and_says_when() {
+    // TPS3813: 9.46 ms, and a millisecond since instants are whole ones.
+    let (wdi, mut seen) = pin(&[low(), high(), low(), high(), low()]);
+    let mut delay = CheckedDelay::new(&[50; 5].map(Wait::delay_ns));
+    let input = Pulse::new(wdi, delay.clone());
+    let mut dog = ExternalWatchdog::new(&TPS3813, input, NoGate).unwrap().arm().unwrap();
+    dog.feed_at(at(1_000)).unwrap();
+    assert_eq!(dog.feed_at(at(1_010)), Err(Error::TooEarly { earliest: at(1_011) }));
+    dog.feed_at(at(1_011)).unwrap();
+    let refused = dog.feed_at(at(1_012)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooEarly);
+    assert_eq!(refused.to_string(), "a feed before 1022 ms is a fault");
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn the_first_frame_is_windowed_where_the_chip_says_so() {
+    let (wdi, mut seen) = pin(&[high(), low(), high()]);
+    let mut delay = CheckedDelay::new(&[1_000; 3].map(Wait::delay_ns));
+    let input = Pulse::new(wdi, delay.clone());
+    let mut dog = ExternalWatchdog::new(&IN_FIRST_FRAME, input, NoGate).unwrap();
+    assert_eq!(dog.feed_early(at(12)), Err(Error::TooEarly { earliest: at(13) }));
+    dog.feed_early(at(13)).unwrap();
+    seen.done();
+    delay.done();
+}
+
+#[test]
+fn a_windowed_chip_is_fed_as_a_watchdog_only_with_a_clock() {
+    let (wdi, mut seen) = pin(&[low(), high(), low()]);
+    let (enable, mut gate) = pin(&[low(), high(), low()]);
+    let mut delay = CheckedDelay::new(&[50; 3].map(Wait::delay_ns));
+    let input = Pulse::new(wdi, delay.clone());
+    let dog = ExternalWatchdog::new(&TPS3813, input, Gate::active_high(enable)).unwrap();
+    let mut dog = dog.arm().unwrap();
+    assert_eq!(dog.feed(), Err(Error::NeedsTime));
+    let mut now = 0;
+    let mut dog = dog.clocked(|| {
+        now += 5;
+        at(now)
+    });
+    dog.feed().unwrap();
+    assert_eq!(dog.feed(), Err(Error::TooEarly { earliest: at(16) }));
+    let _stopped = dog.stop().unwrap();
+    seen.done();
+    gate.done();
+    delay.done();
+}
+
+#[test]
+fn early_feeding_is_bounded_in_number() {
+    let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
+    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate)
+        .unwrap()
+        .arm()
+        .unwrap();
+    let mut boot = EarlyFeeding::new(dog, 2, 10_000, at(0));
+    assert_eq!(boot.step(at(500)), Ok(()));
+    assert_eq!(boot.step(at(1_000)), Ok(()));
+    assert_eq!(boot.step(at(1_500)), Err(StepError::Spent));
+    seen.done();
+}
+
+#[test]
+fn early_feeding_is_bounded_in_time_and_does_not_begin_again() {
+    let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
+    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate)
+        .unwrap()
+        .arm()
+        .unwrap();
+    let mut boot = EarlyFeeding::new(dog, 100, 1_000, at(0));
+    assert_eq!(boot.step(at(1_000)), Ok(()));
+    assert_eq!(boot.step(at(1_001)), Err(StepError::Spent));
+    assert_eq!(boot.step(at(1_000)), Err(StepError::Spent));
+    boot.finish().feed().unwrap();
+    seen.done();
+}
+
+#[test]
+fn a_step_that_the_hardware_refused_does_not_count() {
+    let (wdi, mut seen) = pin(&[low(), high(), low().with_error(broken()), low(), high()]);
+    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate)
+        .unwrap()
+        .arm()
+        .unwrap();
+    let mut boot = EarlyFeeding::new(dog, 1, 1_000, at(0));
+    assert_eq!(boot.step(at(1)), Err(StepError::Feed(Error::Wdi(broken()))));
+    assert_eq!(boot.step(at(2)), Ok(()));
+    seen.done();
+}
+
+#[test]
+fn a_delayed_start_keeps_the_chip_quiet_and_arms_when_it_is_due() {
+    let (wdi, mut seen) = pin(&[low(), high(), low()]);
+    let (enable, mut gate) = pin(&[low(), high()]);
+    let dog =
+        ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), Gate::active_high(enable))
+            .unwrap();
+    let delayed = DelayedStart::new(dog, 5_000, at(1_000));
+    assert_eq!(delayed.due(), at(6_000));
+    let Ok(Delayed::Waiting(delayed)) = delayed.poll(at(5_999)) else { panic!("armed early") };
+    let Ok(Delayed::Started(_)) = delayed.poll(at(6_000)) else { panic!("not armed") };
+    seen.done();
+    gate.done();
+}
+
+#[test]
+fn a_boot_that_is_done_arms_before_it_is_due_again_and_again_until_the_gate_obeys() {
+    let (wdi, mut seen) = pin(&[low(), high(), low()]);
+    let (enable, mut gate) = pin(&[low(), high().with_error(broken()), high()]);
+    let dog =
+        ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), Gate::active_high(enable))
+            .unwrap();
+    let failed = DelayedStart::new(dog, 5_000, at(0)).arm().unwrap_err();
+    assert_eq!(failed.error, Error::Gate(broken()));
+    let _armed = failed.device.arm().unwrap();
+    seen.done();
+    gate.done();
+}

@@ -1,0 +1,294 @@
+//! A whole device in virtual time, 100,000 times: tasks, supervisor and guard, and a TPS3823 on a simulated board,
+//! each of whose time-outs is drawn anew from its data sheet. It never bites while the tasks are well, and always
+//! when one is not: it is not fed any more from one heartbeat after the deadline on.
+
+mod chip;
+
+use std::time::Duration;
+
+use chip::{Board, Part};
+use watchdog_core::chips::TPS3823_33;
+use watchdog_core::external::{ExternalWatchdog, NoGate, Toggle};
+use watchdog_core::hardware::Watchdog;
+use watchdog_core::{
+    Action, End, Fault, Guard, Instant, Plan, Refused, Rules, Supervisor, Task, TaskHandle,
+};
+
+const SCHEDULES: u64 = 100_000;
+
+#[test]
+fn in_100_000_schedules_the_chip_bites_sick_systems_and_no_healthy_one() {
+    let mut sick = 0;
+    for seed in 0..SCHEDULES {
+        sick += u64::from(schedule(seed));
+    }
+    assert!((SCHEDULES / 3..SCHEDULES).contains(&sick), "{sick} were sick");
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// From `low` to `high`, both included.
+    fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low + 1)
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.next() % n == 0
+    }
+}
+
+/// How a task falls ill after its last good report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Illness {
+    /// It never reports again.
+    Hangs,
+    /// It misses its deadline once, and goes on as if nothing had been.
+    ComesBackLate,
+    /// It reports before its window.
+    RunsAway,
+    /// It leaves a checkpoint out.
+    Skips,
+    /// It ends.
+    Ends,
+}
+
+impl Illness {
+    const fn fault(self) -> Fault {
+        match self {
+            Self::Hangs | Self::ComesBackLate => Fault::Starved,
+            Self::RunsAway => Fault::Early,
+            Self::Skips => Fault::OutOfOrder,
+            Self::Ends => Fault::Returned,
+        }
+    }
+}
+
+/// A task as its author meant it.
+struct Worker<'a> {
+    handle: TaskHandle<'a>,
+    rules: Rules,
+    step: u8,
+    paused: bool,
+    /// When it does something next.
+    due: u64,
+}
+
+impl Worker<'_> {
+    /// Reports once, whatever is the next report of its kind.
+    fn reports(&mut self, now: u64) -> Result<(), Refused> {
+        let at = Instant::from_millis(now);
+        if self.paused {
+            self.paused = false;
+            return self.handle.resume(at);
+        }
+        match self.rules.step_count() {
+            0 => self.handle.feed(at),
+            steps => {
+                let step = self.step;
+                self.step = (step + 1) % steps;
+                self.handle.step(step, at)
+            }
+        }
+    }
+
+    /// Reports, and decides when to do so again: at any time that is allowed.
+    fn works(&mut self, now: u64, random: &mut Random) {
+        self.reports(now).expect("it is well");
+        let at = Instant::from_millis(now);
+        let deadline = u64::from(self.rules.deadline_millis());
+        let mut longest = deadline;
+        if random.one_in(20) {
+            self.handle.pause(at).expect("it is well");
+            self.paused = true;
+            longest = 20 * deadline;
+        } else if random.one_in(4) && self.handle.grant(at).is_ok() {
+            longest = self.rules.longest_millis().into();
+        }
+        self.due = now + random.between(self.rules.not_before_millis().into(), longest).max(1);
+    }
+
+    /// One of those that this task can have.
+    fn illness(&self, random: &mut Random) -> Illness {
+        match random.between(0, 4) {
+            0 if self.rules.not_before_millis() > 0 => Illness::RunsAway,
+            1 if self.rules.step_count() > 2 => Illness::Skips,
+            2 => Illness::Ends,
+            3 => Illness::ComesBackLate,
+            _ => Illness::Hangs,
+        }
+    }
+}
+
+/// Rules as anybody may have.
+fn some_rules(random: &mut Random) -> Rules {
+    let deadline = random.between(20, 1_500) as u32;
+    let mut rules = Rules::deadline(deadline);
+    if random.one_in(3) {
+        rules = rules.not_before(random.between(1, u64::from(deadline) / 2) as u32);
+    }
+    if random.one_in(3) {
+        rules = rules.steps(random.between(2, 15) as u8);
+    }
+    if random.one_in(3) {
+        rules = rules.grants(random.between(1, 4) as u8, random.between(2, 6) as u8);
+    }
+    rules
+}
+
+/// The device, and the time on it.
+struct Device<'a, W> {
+    board: Board,
+    guard: Guard<'a, W>,
+    workers: Vec<Worker<'a>>,
+    now: u64,
+    poll_at: u64,
+    fed_at: u64,
+    heartbeat: u64,
+    late: u64,
+}
+
+impl<W: Watchdog> Device<'_, W> {
+    fn pass_to(&mut self, millis: u64) {
+        self.board.advance(Duration::from_millis(millis - self.now));
+        self.now = millis;
+    }
+
+    /// Polls, and settles when to do so again: late, now and then.
+    fn polls(&mut self, random: &mut Random) -> Action {
+        self.pass_to(self.poll_at);
+        let Ok(polled) = self.guard.poll(Instant::from_millis(self.now)) else {
+            panic!("pins of a board do not fail");
+        };
+        if polled.action == Action::Feed {
+            self.fed_at = self.now;
+            let next = polled.next.as_millis();
+            assert!(next > self.now && next <= self.now + self.heartbeat, "the grid");
+            self.poll_at = next + random.between(0, self.late);
+        }
+        polled.action
+    }
+
+    /// Goes on until `goal`, or until a poll brings something else than a feed.
+    fn runs_until(&mut self, goal: u64, random: &mut Random) -> Option<Action> {
+        loop {
+            let next = self.workers.iter_mut().min_by_key(|worker| worker.due);
+            let due = next.as_ref().map_or(u64::MAX, |worker| worker.due);
+            if goal <= due.min(self.poll_at) {
+                self.pass_to(goal);
+                return None;
+            }
+            // Of two at the same time either may be first.
+            match next {
+                Some(next) if due < self.poll_at || due == self.poll_at && random.one_in(2) => {
+                    self.board.advance(Duration::from_millis(due - self.now));
+                    self.now = due;
+                    next.works(due, random);
+                }
+                _ => match self.polls(random) {
+                    Action::Feed => {}
+                    action @ (Action::Wait | Action::Stage(..) | Action::Stopped(_)) => {
+                        return Some(action);
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Runs one device; tells whether a task fell ill.
+fn schedule(seed: u64) -> bool {
+    let random = &mut Random(seed);
+    let late = random.between(0, 40);
+    let heartbeat = random.between(40, 899 - 2 * late);
+    let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(&TPS3823_33);
+    let timing = plan.check().expect("the chip covers it");
+    let start = random.next() >> random.between(4, 60);
+
+    let rules: Vec<Rules> = (0..random.between(1, 4)).map(|_| some_rules(random)).collect();
+    let tasks: Vec<Task> =
+        rules.iter().map(|rules| Task::new(*rules).expect("they can be kept")).collect();
+    let workers = tasks.iter().zip(&rules).map(|(task, rules)| Worker {
+        handle: task.handle(),
+        rules: *rules,
+        step: 0,
+        paused: false,
+        due: start + random.between(0, rules.longest_millis().into()),
+    });
+    let workers = workers.collect();
+
+    let board = Board::new(&TPS3823_33, Part::Random(seed));
+    let input = Toggle::new(board.wdi(), board.delay());
+    let dog = ExternalWatchdog::new(&TPS3823_33, input, NoGate).expect("the input suits the chip");
+    let dog = dog.arm().expect("pins of a board do not fail");
+    let supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
+    let guard = Guard::new(dog, supervisor);
+    let (now, poll_at, fed_at) = (start, start, start);
+    let mut device = Device { board, guard, workers, now, poll_at, fed_at, heartbeat, late };
+
+    let healthy = start + random.between(2, 8) * 1_000;
+    assert_eq!(device.runs_until(healthy, random), None, "seed {seed}");
+    if random.one_in(4) {
+        assert_eq!(device.board.bites(), [], "seed {seed}: a healthy system");
+        return false;
+    }
+
+    // One falls ill after its next report, and the others go on.
+    let victim = random.between(0, device.workers.len() as u64 - 1) as usize;
+    let last = device.workers.get(victim).expect("it is one of them").due;
+    assert_eq!(device.runs_until(last, random), None, "seed {seed}");
+    assert_eq!(device.board.bites(), [], "seed {seed}: a healthy system");
+    let mut ill = device.workers.remove(victim);
+    ill.reports(last).expect("it is well, for the last time");
+    let deadline = last + u64::from(ill.rules.deadline_millis());
+    let illness = ill.illness(random);
+    let strikes_at = match illness {
+        Illness::Hangs => u64::MAX,
+        Illness::ComesBackLate => deadline + random.between(1, heartbeat),
+        Illness::RunsAway => last + random.between(1, ill.rules.not_before_millis().into()) - 1,
+        Illness::Skips | Illness::Ends => random.between(last, deadline),
+    };
+    let mut polled = device.runs_until(strikes_at, random);
+    if polled.is_none() {
+        let at = Instant::from_millis(device.now);
+        let counts = match illness {
+            Illness::Hangs => true,
+            Illness::Ends => {
+                ill.handle.abandon(End::Returned, at);
+                false
+            }
+            Illness::Skips => {
+                let after_next = (ill.step + 1) % ill.rules.step_count();
+                ill.handle.step(after_next, at).is_ok()
+            }
+            Illness::ComesBackLate | Illness::RunsAway => ill.reports(device.now).is_ok(),
+        };
+        assert!(!counts, "seed {seed}: {illness:?}");
+        polled = device.runs_until(u64::MAX, random);
+    }
+    let Some(Action::Stage(_, failure)) = polled else { panic!("seed {seed}: {polled:?}") };
+    let failed_at = strikes_at.min(deadline);
+    assert!(device.now >= failed_at, "seed {seed}: {illness:?} was found before it was there");
+    assert!(device.now <= failed_at + heartbeat + late, "seed {seed}: {illness:?} was found late");
+    assert_eq!((failure.fault, failure.task.index()), (illness.fault(), victim as u32), "{seed}");
+    assert_eq!(device.board.bites(), [], "seed {seed}: the stage comes first");
+
+    // Whatever the tasks and the supervisor's owner do now, the chip bites by the longest of its time-outs.
+    let end = device.fed_at + 2_500;
+    while device.now < end {
+        device.poll_at = (device.now + random.between(1, 300)).min(end);
+        assert_eq!(device.polls(random), Action::Stopped(failure), "seed {seed}");
+        let _rescues_nothing = ill.reports(device.now);
+    }
+    assert!(!device.board.bites().is_empty(), "seed {seed}: {illness:?}");
+    true
+}
