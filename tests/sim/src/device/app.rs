@@ -44,8 +44,6 @@ pub(crate) struct App {
     unrecorded: Vec<Receipt>,
     /// Messages in its store, where that is what it marks.
     output: u64,
-    /// Publishes that came back from the journal: their handles are not known.
-    restored: Vec<(u16, u32)>,
     /// A message that comes in pieces.
     stream: Option<Streaming>,
     /// Granted and kept by the client.
@@ -83,23 +81,22 @@ impl App {
             && self.asked.is_empty()
             && self.unacknowledged.is_empty()
             && self.recent.is_empty()
-            && self.restored.is_empty()
             && self.unrecorded.is_empty()
     }
 
     /// Requests that have not ended, and messages that wait to be published.
     pub(crate) fn left_to_do(&self) -> usize {
-        self.source.len() - self.place + self.asked.len() + self.restored.len()
+        self.source.len() - self.place + self.asked.len()
     }
 
     /// What is left to do, for a report.
     pub(crate) fn under_way(&self) -> String {
-        let Self { source, place, asked, unacknowledged, recent, restored, .. } = self;
+        let Self { source, place, asked, unacknowledged, recent, .. } = self;
         let (waiting, owed, unrecorded) =
             (source.len() - place, unacknowledged.len(), recent.len());
         let given = self.unrecorded.len();
         format!(
-            "{waiting} to publish, {asked:?} asked, {restored:?} restored, {owed} to acknowledge, {unrecorded} unrecorded, {given} in a record"
+            "{waiting} to publish, {asked:?} asked, {owed} to acknowledge, {unrecorded} unrecorded, {given} in a record"
         )
     }
 
@@ -253,15 +250,9 @@ impl App {
     /// A request has its event, the only one.
     fn end(&mut self, stage: &mut Stage<'_>, handle: Handle) -> Option<Asked> {
         let id = handle.packet_id().map_or(0, |id| id.get());
-        let asked = match self.asked.iter().position(|(known, _)| *known == handle) {
-            Some(at) => self.asked.remove(at).1,
-            None => {
-                let at = self.restored.iter().position(|(known, _)| *known == id)?;
-                Asked::Publish(self.restored.remove(at).1)
-            }
-        };
+        let at = self.asked.iter().position(|(known, _)| *known == handle)?;
         stage.ledger.frees_id(self.device, id);
-        Some(asked)
+        Some(self.asked.remove(at).1)
     }
 
     /// The connection is gone: what is not acknowledged comes again, and says so.

@@ -1,6 +1,6 @@
 //! What survives a power cut, and how the application goes on from there.
 
-use mqtt_core::{BoxedClient, QoS};
+use mqtt_core::{BoxedClient, Publish, QoS};
 
 use super::{App, Asked};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     ledger::{Sent, Status},
     setup::DeviceSetup,
     stage::Stage,
+    topics,
 };
 
 /// What a journal has of an application, and of its requests.
@@ -28,7 +29,7 @@ impl App {
         });
         self.recording = Saved {
             mark: client.marked(),
-            in_flight: self.restored.iter().copied().chain(publishes).collect(),
+            in_flight: publishes.collect(),
             subscriptions: self.subscriptions.clone(),
         };
         self.unrecorded.append(&mut self.recent);
@@ -49,7 +50,6 @@ impl App {
         self.unacknowledged.clear();
         self.recent.clear();
         self.unrecorded.clear();
-        self.restored.clear();
         self.subscriptions.clear();
         stage.ledger.frees_all_ids(self.device);
         for (_, asked) in self.asked.drain(..) {
@@ -76,9 +76,9 @@ impl App {
     ) {
         let device = self.device;
         let Saved { mark, in_flight, subscriptions } = self.recorded.clone();
-        let found = (client.marked(), client.in_flight());
-        if found != (mark, in_flight.len()) {
+        if (client.marked(), client.in_flight()) != (mark, in_flight.len()) {
             stage.fail(Invariant::Journal, device, || {
+                let found = (client.marked(), client.in_flight());
                 format!("(mark, in flight): {found:?} was restored, not {mark}, {in_flight:?}")
             });
         }
@@ -89,7 +89,22 @@ impl App {
         } else {
             self.goes_back(stage, mark as usize);
         }
-        for (id, number) in in_flight {
+        for (handle, publish) in client.publishes() {
+            let id = handle.packet_id().map_or(0, |id| id.get());
+            let known = in_flight.iter().find(|(known, _)| *known == id);
+            let Some(number) = known.map(|(_, number)| *number) else {
+                stage.fail(Invariant::Journal, device, || {
+                    format!("{handle:?} was restored, the journal had {in_flight:?}")
+                });
+                return;
+            };
+            // Without the message, where the broker has it.
+            let same = publish.is_none_or(|publish| self.is_message(stage, number, &publish));
+            if !same {
+                stage.fail(Invariant::Journal, device, || {
+                    format!("{publish:?} was restored for message #{number}")
+                });
+            }
             stage.ledger.takes_id(device, id, number);
             let message = stage.ledger.message_mut(number);
             message.status = Status::Accepted;
@@ -97,8 +112,16 @@ impl App {
                 // Nobody can tell, so it may be sent as if it had been.
                 message.sent = Sent::Perhaps;
             }
-            self.restored.push((id, number));
+            self.asked.push((handle, Asked::Publish(number)));
         }
+    }
+
+    /// Whether `publish` is message `number`, unchanged.
+    fn is_message(&mut self, stage: &Stage<'_>, number: u32, publish: &Publish<'_>) -> bool {
+        stage.ledger.write_payload(number, &mut self.payload);
+        let message = stage.ledger.message(number);
+        (publish.topic, publish.payload, publish.qos, publish.retain)
+            == (topics::topic(message.topic), self.payload.as_slice(), message.qos, message.retain)
     }
 
     /// What was accepted behind `mark` is published anew: none of it may have been sent.
