@@ -2,7 +2,7 @@
 //!
 //! With `Options::journal` a client gives [`Record`]s, [`Action::Persist`](crate::Action::Persist), that its driver
 //! appends to a [`Journal`]; after a restart [`replay`] rebuilds the session from them. `file::FileJournal` keeps them in
-//! a file (feature `journal-file`, on Unix).
+//! a file (feature `journal-file`, on Unix), `flash::FlashJournal` in flash memory (feature `journal-flash`).
 //!
 //! ```
 //! use mqtt_core::{Action, Instant, Options, Publish, QoS, StaticClient, driver::journal::{Journal, replay}, topic};
@@ -53,6 +53,8 @@
 
 #[cfg(all(feature = "journal-file", unix))]
 pub mod file;
+#[cfg(feature = "journal-flash")]
+pub mod flash;
 
 use thiserror::Error;
 
