@@ -234,7 +234,7 @@ impl Core<'_> {
         machine.purge.begin();
         let doubt = core::mem::take(&mut machine.doubt) || !told;
         if doubt && session == SessionStatus::Resumed {
-            machine.inbound.doubt();
+            machine.inbound.doubt(self.slots);
         }
         if session != SessionStatus::Resumed || doubt || machine.subscriptions.is_due() {
             machine.subscriptions.renew(&machine.outbox, self.bytes);
@@ -271,12 +271,7 @@ impl Core<'_> {
 
     /// Whether the message `id` was taken before.
     fn is_repeated(&mut self, id: PacketId, dup: bool) -> bool {
-        let inbound = &mut self.machine.inbound;
-        let repeated = inbound.is_repeated(self.slots, id, dup);
-        if repeated {
-            inbound.confirm();
-        }
-        repeated
+        self.machine.inbound.is_repeated(self.slots, id, dup)
     }
 
     /// Whether the message `id` can be taken now, and how; `None` where there is no room.
@@ -296,7 +291,7 @@ impl Core<'_> {
             if self.machine.purge.is_on() {
                 return Ok(None);
             }
-            if !self.machine.inbound.clear_stale(self.slots) {
+            if !self.machine.inbound.drop_stale(self.slots) {
                 return Err(Fatal::InboundFull { slots: self.slots.len() });
             }
             self.machine.journal.need_snapshot();

@@ -15,15 +15,46 @@ use crate::{
 };
 
 /// One entry of the ring of messages that the application still has to acknowledge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub(super) enum Owed {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owed {
     Nothing,
     AtLeastOnce,
     ExactlyOnce,
     /// Acknowledged by the application; the answer waits for its turn.
     AtLeastOnceTaken,
     ExactlyOnceTaken,
+}
+
+/// What a slot says of the entries of ring and table that lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    pub(super) const NONE: Self = Self(0);
+    /// The id in the table may be of a session that the broker has lost.
+    const STALE: u8 = 0x80;
+
+    const fn owed(self) -> Owed {
+        match self.0 & !Self::STALE {
+            1 => Owed::AtLeastOnce,
+            2 => Owed::ExactlyOnce,
+            3 => Owed::AtLeastOnceTaken,
+            4 => Owed::ExactlyOnceTaken,
+            _ => Owed::Nothing,
+        }
+    }
+
+    const fn set_owed(&mut self, owed: Owed) {
+        self.0 = self.0 & Self::STALE | owed as u8;
+    }
+
+    const fn is_stale(self) -> bool {
+        self.0 & Self::STALE != 0
+    }
+
+    const fn set_stale(&mut self, stale: bool) {
+        self.0 = self.0 & !Self::STALE | if stale { Self::STALE } else { 0 };
+    }
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -33,11 +64,8 @@ pub(crate) struct Inbound {
     owed: u32,
     /// The number of the ring's first entry.
     sequence: u32,
-    /// Ids of the table may be of a session that the broker has lost: a message without DUP is new, for one that is sent
-    /// again has it [MQTT-3.3.1-1].
-    doubtful: bool,
-    /// The broker has named an id of the table on this connection.
-    current: bool,
+    /// Ids that may be of a session that the broker has lost, and that it has not named on this connection.
+    stale: u32,
 }
 
 impl Inbound {
@@ -46,36 +74,46 @@ impl Inbound {
         self.seen != 0 && find(slots, id.get()).is_some()
     }
 
-    /// Whether a message under `id` was taken before.
-    pub(crate) fn is_repeated(&self, slots: &[Slot], id: PacketId, dup: bool) -> bool {
-        self.has_seen(slots, id) && (dup || !self.doubtful)
-    }
-
-    /// The broker has named an id of the table.
-    pub(crate) const fn confirm(&mut self) {
-        self.current = true;
+    /// Whether the message under `id` was taken before.
+    ///
+    /// Where the id may be stale, one without DUP was not: what is sent again has it [MQTT-3.3.1-1].
+    pub(crate) fn is_repeated(&mut self, slots: &mut [Slot], id: PacketId, dup: bool) -> bool {
+        if self.seen == 0 {
+            return false;
+        }
+        let found = find(slots, id.get()).and_then(|at| slots.get_mut(at));
+        let Some(slot) = found.filter(|slot| dup || !slot.marks.is_stale()) else { return false };
+        self.stale = self.stale.saturating_sub(u32::from(slot.marks.is_stale()));
+        slot.marks.set_stale(false);
+        true
     }
 
     /// Nobody can tell whether the broker's session is still the one of the table.
-    pub(crate) const fn doubt(&mut self) {
-        self.doubtful = true;
+    pub(crate) fn doubt(&mut self, slots: &mut [Slot]) {
+        self.stale = self.seen;
+        for slot in slots.iter_mut() {
+            slot.marks.set_stale(slot.seen != 0);
+        }
     }
 
-    /// A broker that keeps a session begins by sending again what it has under way. Where it named none of these ids and
-    /// goes on to others, they are of a session that is lost; clears them then.
-    pub(crate) fn clear_stale(&mut self, slots: &mut [Slot]) -> bool {
-        let stale = self.doubtful && !self.current && self.owed == 0;
-        if stale {
-            self.clear(slots);
-            self.doubtful = true;
+    /// Forgets the ids that may be stale, where there are some: a broker that keeps a session begins by sending again what
+    /// it has under way [MQTT-4.4.0-1], so when it goes on to other ids, those are of a session that is lost.
+    pub(crate) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
+        let some = self.stale != 0;
+        while self.stale != 0 {
+            let stale = slots.iter().find(|slot| slot.marks.is_stale());
+            match stale.and_then(|slot| PacketId::new(slot.seen)) {
+                Some(id) => self.forget(slots, id),
+                None => self.stale = 0,
+            }
         }
-        stale
+        some
     }
 
     /// The id in the table at `slot`, one of `slots`, unless the application has still to acknowledge it.
     pub(super) fn taken(slot: &Slot, slots: &[Slot]) -> Option<PacketId> {
         let id = PacketId::new(slot.seen)?;
-        let owed = |slot: &Slot| slot.owed == Owed::ExactlyOnce && slot.owed_id == id.get();
+        let owed = |slot: &Slot| slot.marks.owed() == Owed::ExactlyOnce && slot.owed_id == id.get();
         (!slots.iter().any(owed)).then_some(id)
     }
 
@@ -91,8 +129,9 @@ impl Inbound {
 
     /// Keeps `id` until its PUBREL; the caller has asked [`Inbound::has_room`].
     pub(crate) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
-        self.current = true;
-        if self.has_seen(slots, id) {
+        if let Some(slot) = find(slots, id.get()).and_then(|at| slots.get_mut(at)) {
+            self.stale = self.stale.saturating_sub(u32::from(slot.marks.is_stale()));
+            slot.marks.set_stale(false);
             return;
         }
         let count = slots.len();
@@ -114,24 +153,26 @@ impl Inbound {
             return;
         }
         let Some(mut hole) = find(slots, id.get()) else { return };
-        self.current = true;
         self.seen -= 1;
+        let stale = slots.get(hole).is_some_and(|slot| slot.marks.is_stale());
+        self.stale = self.stale.saturating_sub(u32::from(stale));
         let count = slots.len();
         let mut at = hole;
         for _ in 1..count {
             at = after(at, count);
-            let candidate = slots.get(at).map_or(0, |slot| slot.seen);
+            let (candidate, stale) =
+                slots.get(at).map_or((0, false), |slot| (slot.seen, slot.marks.is_stale()));
             if candidate == 0 {
                 break;
             }
             // It may move back only where it does not come before its home.
             let from_home = distance(home(candidate, count), at, count);
             if from_home >= distance(hole, at, count) {
-                set_seen(slots, hole, candidate);
+                set_seen(slots, hole, candidate, stale);
                 hole = at;
             }
         }
-        set_seen(slots, hole, 0);
+        set_seen(slots, hole, 0, false);
     }
 
     /// Whether the application may be handed another message to acknowledge.
@@ -144,10 +185,10 @@ impl Inbound {
         let sequence = self.sequence.wrapping_add(self.owed);
         if let Some(slot) = self.ring(slots, self.owed) {
             slot.owed_id = id.get();
-            slot.owed = match qos {
+            slot.marks.set_owed(match qos {
                 QoS::AtMostOnce | QoS::AtLeastOnce => Owed::AtLeastOnce,
                 QoS::ExactlyOnce => Owed::ExactlyOnce,
-            };
+            });
             self.owed += 1;
         }
         Delivery::new(id.get(), sequence)
@@ -166,12 +207,12 @@ impl Inbound {
             return None;
         }
         let slot = self.ring(slots, position).filter(|slot| slot.owed_id == delivery.id())?;
-        let (owed, qos) = match slot.owed {
+        let (owed, qos) = match slot.marks.owed() {
             Owed::AtLeastOnce => (Owed::AtLeastOnceTaken, QoS::AtLeastOnce),
             Owed::ExactlyOnce => (Owed::ExactlyOnceTaken, QoS::ExactlyOnce),
             Owed::Nothing | Owed::AtLeastOnceTaken | Owed::ExactlyOnceTaken => return None,
         };
-        slot.owed = owed;
+        slot.marks.set_owed(owed);
         Some(qos)
     }
 
@@ -181,7 +222,7 @@ impl Inbound {
             return None;
         }
         let slot = slots.get(self.first_owed as usize)?;
-        let qos = match slot.owed {
+        let qos = match slot.marks.owed() {
             Owed::AtLeastOnceTaken => QoS::AtLeastOnce,
             Owed::ExactlyOnceTaken => QoS::ExactlyOnce,
             Owed::Nothing | Owed::AtLeastOnce | Owed::ExactlyOnce => return None,
@@ -193,7 +234,7 @@ impl Inbound {
     pub(crate) fn settle(&mut self, slots: &mut [Slot]) {
         let count = slots.len();
         if let Some(slot) = self.ring(slots, 0) {
-            slot.owed = Owed::Nothing;
+            slot.marks.set_owed(Owed::Nothing);
         }
         self.owed = self.owed.saturating_sub(1);
         self.sequence = self.sequence.wrapping_add(1);
@@ -203,23 +244,24 @@ impl Inbound {
     /// The connection ended: what the application has not acknowledged comes again, as if never seen.
     pub(crate) fn disown(&mut self, slots: &mut [Slot]) {
         while self.owed != 0 {
-            let oldest = self.ring(slots, 0).map(|slot| (slot.owed, PacketId::new(slot.owed_id)));
+            let oldest =
+                self.ring(slots, 0).map(|slot| (slot.marks.owed(), PacketId::new(slot.owed_id)));
             if let Some((Owed::ExactlyOnce, Some(id))) = oldest {
                 self.forget(slots, id);
             }
             self.settle(slots);
         }
-        self.current = false;
     }
 
     /// The session is lost: every id is new.
     pub(crate) fn clear(&mut self, slots: &mut [Slot]) {
         self.disown(slots);
-        self.doubtful = false;
         for slot in slots.iter_mut() {
             slot.seen = 0;
+            slot.marks.set_stale(false);
         }
         self.seen = 0;
+        self.stale = 0;
     }
 
     fn ring<'s>(&self, slots: &'s mut [Slot], position: u32) -> Option<&'s mut Slot> {
@@ -241,9 +283,10 @@ fn distance(from: usize, to: usize, count: usize) -> usize {
     if to >= from { to - from } else { to + count - from }
 }
 
-fn set_seen(slots: &mut [Slot], at: usize, id: u16) {
+fn set_seen(slots: &mut [Slot], at: usize, id: u16, stale: bool) {
     if let Some(slot) = slots.get_mut(at) {
         slot.seen = id;
+        slot.marks.set_stale(stale);
     }
 }
 

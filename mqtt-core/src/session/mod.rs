@@ -28,7 +28,7 @@ use crate::{
     event::Handle,
     mutation::{self, Mutation},
 };
-use inbound::Owed;
+use inbound::Marks;
 use qos::Awaits;
 use queue::Queued;
 
@@ -59,7 +59,7 @@ pub struct Slot {
     id: u16,
     state: State,
     /// These two are about incoming messages, see [`inbound`], and have nothing to do with the request.
-    owed: Owed,
+    marks: Marks,
     owed_id: u16,
     seen: u16,
 }
@@ -73,7 +73,7 @@ impl Slot {
         place: NIL,
         id: 0,
         state: State::Free,
-        owed: Owed::Nothing,
+        marks: Marks::NONE,
         owed_id: 0,
         seen: 0,
     };
@@ -83,7 +83,7 @@ impl Slot {
 impl Hash for Slot {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let generation = if self.state == State::Free { 0 } else { self.generation };
-        (generation, self.place, self.id, self.state, self.owed, self.owed_id, self.seen)
+        (generation, self.place, self.id, self.state, self.marks, self.owed_id, self.seen)
             .hash(hasher);
     }
 }
