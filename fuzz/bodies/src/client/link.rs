@@ -244,7 +244,9 @@ impl Link {
         }
         if let Packet::Publish(publish @ Publish { qos, id: Some(_), .. }) = packet {
             let new = *qos == QoS::ExactlyOnce && !session.has_seen(publish);
-            if new && session.seen() == self.purge.slots() {
+            // Once one was passed over all are, or those behind it would come before it.
+            let behind = self.purge.has_passed_over();
+            if behind || new && session.seen() == self.purge.slots() {
                 return false;
             }
             if self.manual {
