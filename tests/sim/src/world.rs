@@ -287,7 +287,8 @@ impl<'t> World<'t> {
             let linked = session.link().is_some_and(|link| device.link() == Some(link));
             !device.is_idle() || !session.is_idle() || !linked
         };
-        let undone = devices.iter().find(waits);
+        // One that is offline is to blame ahead of one that is busy with its wills.
+        let undone = devices.iter().filter(waits).min_by_key(|device| device.is_up());
         // Twice in a row: something may just be about to begin.
         if undone.is_none() && std::mem::replace(&mut self.done, true) {
             return false;

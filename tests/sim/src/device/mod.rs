@@ -108,6 +108,11 @@ impl Device {
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
     }
 
+    /// The client says that it is connected.
+    pub(crate) fn is_up(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.state() == ConnectionState::Up)
+    }
+
     /// Requests that have not ended, and messages that wait to be published.
     pub(crate) fn left_to_do(&self) -> usize {
         self.app.left_to_do()
