@@ -6,7 +6,7 @@ use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::steps::{self, Context, Report, Step};
 use crate::workspace::Workspace;
-use crate::{footprint, fuzz, no_std, setup, shell};
+use crate::{footprint, fuzz, no_std, setup, shell, sim};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -80,6 +80,12 @@ const STEPS: &[Step] = &[
         run: rust_version,
     },
     Step {
+        name: "simulator",
+        about: "20,000 simulated worlds, and every bug on purpose is caught",
+        slow: true,
+        run: simulator,
+    },
+    Step {
         name: "fuzz",
         about: "a few seconds of each fuzz target",
         slow: true,
@@ -98,6 +104,9 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("mqtt-core", &["", "alloc", "std", "journal-file", "journal-flash", "bytes", "mqttbytes"]),
     ("watchdog-core", &["", "std", "linux-ioctl"]),
 ];
+
+/// Seeds for the simulator.
+const SIMULATOR_SEEDS: u64 = 20_000;
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 10;
@@ -317,6 +326,10 @@ fn toolchain_of<'a>(list: &'a str, version: &str) -> Option<&'a str> {
     list.lines()
         .filter_map(|line| line.split_whitespace().next())
         .find(|name| name.strip_prefix(version).is_some_and(|rest| rest.starts_with(['.', '-'])))
+}
+
+fn simulator(context: &Context<'_>) -> Result<Report, String> {
+    sim::check(context, SIMULATOR_SEEDS).map(Report::Done)
 }
 
 fn fuzz_briefly(context: &Context<'_>) -> Result<Report, String> {

@@ -21,7 +21,7 @@ Flags:
   --threads N      threads to run them on (default: one a core); changes no result
   --tell N         how many failures are told one by one, each with a chart (default: 5)
   --charts DIR     where charts of failing seeds go (default: target/sim)
-  --mutation NAME  switches on a bug that has to be found; needs a build with
+  --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs a build with
                    RUSTFLAGS='--cfg mqtt_core_mutations'
   --help           prints this
 
@@ -87,8 +87,8 @@ fn main() -> ExitCode {
     };
     match &args.mutation {
         None => simulate(&args),
-        Some(name) => match mutation::switch_on(name) {
-            Ok(()) => hunt(&args, name),
+        Some(name) => match mutation::called(name) {
+            Ok(names) => hunt(&args, &names),
             Err(why) => {
                 eprintln!("error: {}", UsageError::Mutation(why));
                 ExitCode::from(2)
@@ -145,20 +145,25 @@ fn simulate(args: &Args) -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A bug is switched on: it has to be found, by a seed that passes without it.
-fn hunt(args: &Args, name: &str) -> ExitCode {
+/// Each bug is switched on in turn, and has to be found by a seed that passes without it.
+fn hunt(args: &Args, names: &[String]) -> ExitCode {
     let Args { from, seeds, threads, .. } = *args;
-    let (totals, failures) = Campaign { from, seeds, threads, stop_at_first: true }.run();
-    mutation::switch_off();
-    let is_clean = |failure: &&Failure| simulation::run(failure.seed).violation.is_none();
-    if let Some(failure) = failures.iter().find(is_clean) {
-        println!("  seed {}: {}", failure.seed, failure.violation);
-        println!("{name}: caught after {} seeds", totals.seeds);
-        ExitCode::SUCCESS
-    } else {
-        println!("{name}: not caught in {} seeds", totals.seeds);
-        ExitCode::FAILURE
+    let mut caught = 0;
+    for name in names {
+        mutation::switch(Some(name));
+        let (totals, failures) = Campaign { from, seeds, threads, stop_at_first: true }.run();
+        mutation::switch(None);
+        let is_clean = |failure: &&Failure| simulation::run(failure.seed).violation.is_none();
+        if let Some(failure) = failures.iter().find(is_clean) {
+            caught += 1;
+            println!("  {name}: caught after {} seeds", totals.seeds);
+            println!("    seed {}: {}", failure.seed, failure.violation);
+        } else {
+            println!("  {name}: not caught in {} seeds", totals.seeds);
+        }
     }
+    println!("{caught} of {} bugs on purpose caught", names.len());
+    if caught == names.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell(failure: &Failure, charts: &Path) {
@@ -182,33 +187,33 @@ fn write_chart(seed: u64, charts: &Path) -> io::Result<PathBuf> {
 mod mutation {
     use mqtt_core::mutation::{self, Mutation};
 
-    /// Switches on the bug called `name`, for good.
-    pub(crate) fn switch_on(name: &str) -> Result<(), String> {
-        let known = Mutation::ALL;
-        let Some(found) = known.iter().find(|mutation| format!("{mutation:?}") == name) else {
-            let names: Vec<String> = known.iter().map(|known| format!("{known:?}")).collect();
-            return Err(format!("no '{name}'; there are {}", names.join(", ")));
-        };
-        mutation::set(Some(*found));
-        Ok(())
+    /// The bugs that `name` stands for.
+    pub(crate) fn called(name: &str) -> Result<Vec<String>, String> {
+        let known = Mutation::ALL.map(|mutation| format!("{mutation:?}"));
+        match name {
+            "all" => Ok(known.into()),
+            name if known.iter().any(|known| known == name) => Ok(vec![name.to_owned()]),
+            name => Err(format!("no '{name}'; there are {}, all", known.join(", "))),
+        }
     }
 
-    /// Switches it off.
-    pub(crate) fn switch_off() {
-        mutation::set(None);
+    /// Switches the bug called `name` on, and all others off.
+    pub(crate) fn switch(name: Option<&str>) {
+        let called = |name| Mutation::ALL.into_iter().find(|known| format!("{known:?}") == name);
+        mutation::set(name.and_then(called));
     }
 }
 
 #[cfg(not(mqtt_core_mutations))]
 mod mutation {
     /// There are none in this build.
-    pub(crate) fn switch_on(_: &str) -> Result<(), String> {
+    pub(crate) fn called(_: &str) -> Result<Vec<String>, String> {
         Err("this build has no bugs to switch on; build with RUSTFLAGS='--cfg mqtt_core_mutations'"
             .to_owned())
     }
 
     /// Nothing is on.
-    pub(crate) const fn switch_off() {}
+    pub(crate) const fn switch(_: Option<&str>) {}
 }
 
 #[cfg(test)]
