@@ -79,10 +79,8 @@ pub(super) struct Session {
     releases: u64,
     /// Ids of QoS 2 messages handed over and not released.
     seen: BTreeSet<PacketId>,
-    /// They may be of a session that the broker has lost: a message without DUP is new.
-    doubtful: bool,
-    /// The broker has named one of them on this connection.
-    named: bool,
+    /// Those that may be of a session that the broker has lost: a message without DUP is new.
+    stale: BTreeSet<PacketId>,
     expected: Option<(Incoming, Option<PacketId>)>,
     stream: Option<(Incoming, usize)>,
     /// What the next event is about, if it is the beginning or a piece of a message, was passed over: no end follows.
@@ -225,24 +223,26 @@ impl Session {
 
     /// Whether the message is one that the application has.
     pub(super) fn has_seen(&mut self, publish: &Publish<'_>) -> bool {
-        let seen = publish.qos == QoS::ExactlyOnce
-            && publish.id.is_some_and(|id| self.seen.contains(&id))
-            && (publish.dup || !self.doubtful);
-        self.named |= seen;
+        let Some(id) = publish.id.filter(|_| publish.qos == QoS::ExactlyOnce) else { return false };
+        let seen = self.seen.contains(&id) && (publish.dup || !self.stale.contains(&id));
+        if seen {
+            self.stale.remove(&id);
+        }
         seen
     }
 
     /// The client has taken another message; where that had no room, the ids of a lost session gave way.
     fn make_room(&mut self, slots: usize) {
         if self.seen.len() == slots {
-            assert!(self.doubtful && !self.named, "more messages under way than slots");
-            self.seen.clear();
+            assert!(!self.stale.is_empty(), "more messages under way than slots");
+            let stale = std::mem::take(&mut self.stale);
+            self.seen.retain(|id| !stale.contains(id));
         }
     }
 
     /// Nobody can tell whether the broker has still the same session.
     pub(super) fn doubt(&mut self) {
-        self.doubtful = true;
+        self.stale.clone_from(&self.seen);
         self.lacking.clone_from(&self.subscriptions);
     }
 
@@ -270,7 +270,8 @@ impl Session {
 
     /// From now on the id stands for a new message.
     pub(super) fn forget(&mut self, id: PacketId) {
-        self.named |= self.seen.remove(&id);
+        self.seen.remove(&id);
+        self.stale.remove(&id);
     }
 
     /// The client has taken this message, so the application gets it.
@@ -288,7 +289,7 @@ impl Session {
     /// The broker has made a new session.
     pub(super) fn begins_anew(&mut self) {
         self.seen.clear();
-        self.doubtful = false;
+        self.stale.clear();
         self.lacking.clone_from(&self.subscriptions);
         for request in &mut self.requests {
             let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
@@ -304,7 +305,6 @@ impl Session {
         self.expected = None;
         self.stream = None;
         self.void = false;
-        self.named = false;
         self.renewed.clear();
         for request in &mut self.requests {
             request.recently = false;
@@ -430,8 +430,8 @@ impl Session {
         let Some(id) = id else { return assert_eq!(delivery, None) };
         if incoming.qos == QoS::ExactlyOnce {
             self.make_room(link.purge.slots());
-            assert!(self.seen.insert(id) || self.doubtful, "delivered twice");
-            self.named = true;
+            let stale = self.stale.remove(&id);
+            assert!(self.seen.insert(id) || stale, "delivered twice");
         }
         link.owe(incoming.qos, id, delivery);
         self.deliveries.extend(delivery);
