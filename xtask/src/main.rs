@@ -10,6 +10,7 @@ mod cli;
 mod elf;
 mod footprint;
 mod fuzz;
+mod kill;
 mod no_std;
 mod setup;
 mod shell;
@@ -21,8 +22,14 @@ mod workspace;
 
 use std::process::ExitCode;
 
-const COMMANDS: &[cli::Command] =
-    &[test::COMMAND, footprint::COMMAND, bench::COMMAND, fuzz::COMMAND, sim::COMMAND];
+const COMMANDS: &[cli::Command] = &[
+    test::COMMAND,
+    footprint::COMMAND,
+    bench::COMMAND,
+    fuzz::COMMAND,
+    kill::COMMAND,
+    sim::COMMAND,
+];
 
 fn main() -> ExitCode {
     match cli::parse(COMMANDS, std::env::args_os().skip(1)) {

@@ -6,14 +6,15 @@ use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::steps::{self, Context, Report, Step};
 use crate::workspace::Workspace;
-use crate::{footprint, fuzz, no_std, setup, shell, sim};
+use crate::{footprint, fuzz, kill, no_std, setup, shell, sim};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "test",
     about: "Everything that a change must pass",
     details: "\
-Formatting, lints, builds without features and for a bare target, tests, docs, a short fuzz run, code size.
+Formatting, lints, builds without features and for a bare target, tests, docs, clients that are killed, a short
+fuzz run, code size.
 A missing Mosquitto is installed through the system's package manager where that needs no password;
 otherwise the step fails and says the command. A step that cannot run here (no nightly compiler, say)
 tells so and is no failure. Each step's output is kept in target/xtask/logs.
@@ -84,6 +85,12 @@ const STEPS: &[Step] = &[
         about: "20,000 simulated worlds, and every bug on purpose is caught",
         slow: true,
         run: simulator,
+    },
+    Step {
+        name: "kill",
+        about: "nothing is lost or doubled by clients that are killed 50 times",
+        slow: true,
+        run: kill_briefly,
     },
     Step {
         name: "fuzz",
@@ -347,6 +354,12 @@ fn fuzz_briefly(context: &Context<'_>) -> Result<Report, String> {
             Ok(Report::Done(format!("{} targets, {FUZZ_SECONDS} s each", targets.len())))
         }
     }
+}
+
+fn kill_briefly(context: &Context<'_>) -> Result<Report, String> {
+    let Context { workspace, log, may_install, .. } = context;
+    setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
+    kill::run_briefly(workspace, log).map(Report::Done)
 }
 
 fn footprint(context: &Context<'_>) -> Result<Report, String> {

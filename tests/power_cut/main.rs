@@ -1,0 +1,172 @@
+//! Nothing lost, nothing doubled, though every process is killed at any moment: a publisher, a subscriber, and the broker.
+//!
+//! The publisher numbers its messages, QoS 1 and 2 in turn, and marks in its journal which number comes next; the
+//! subscriber writes what arrives to a file and marks how long that is. Both are killed (SIGKILL) over and over and
+//! started again from their journals, with a real Mosquitto between them. Then all is counted: at QoS 2 each message must
+//! have arrived exactly once and in order, at QoS 1 at least once.
+//!
+//! In a second part Mosquitto is killed as well. What it has acknowledged and not yet saved is lost then, which no
+//! client can mend: its own log tells such messages from those that a client would have lost or doubled.
+
+mod evidence;
+mod message;
+mod publisher;
+mod run;
+mod subscriber;
+mod verdict;
+mod victim;
+
+use std::{process::ExitCode, time::Duration};
+
+use mqtt_core::{RequestError, driver::blocking, driver::journal::file::FileError};
+use mqtt_examples::{
+    arguments::{Arguments, UsageError},
+    print,
+};
+use thiserror::Error;
+
+const HELP: &str = "\
+Kills a publisher, a subscriber and a Mosquitto at random moments, and counts what arrived.
+
+usage: power_cut [options]
+
+  --times N          kills of the publisher (50); others are killed beside it
+  --broker-times N   kills of Mosquitto, in a second part (a fifth of --times)
+  --seed N           chooses who is killed and when (made up)
+  --help             tells this
+
+It takes a Mosquitto that is installed. Exit status: 0 nothing was lost, doubled or out of order but by Mosquitto; 1 something
+was, or the run failed; 2 the options are wrong.";
+
+/// How long anything may take that is not being killed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The status of wrong options.
+const USAGE: u8 = 2;
+
+#[derive(Debug, Error)]
+enum Error {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error("{0}")]
+    File(String),
+    #[error(transparent)]
+    Journal(#[from] FileError),
+    #[error(transparent)]
+    Client(#[from] blocking::Error),
+    #[error("{what}: {error}")]
+    Request { what: &'static str, error: RequestError },
+    #[error("{0}")]
+    Run(String),
+}
+
+/// What the command line asks for.
+enum Order {
+    Help,
+    Run(run::Settings),
+    /// To be one of those that are killed.
+    Publisher(Role),
+    Subscriber(Role),
+}
+
+/// What a process that is to be killed has to know.
+struct Role {
+    broker: String,
+    folder: String,
+    /// Nobody kills it any more: the last messages, then the end.
+    last: bool,
+}
+
+fn main() -> ExitCode {
+    let done = read_arguments(Arguments::of_process()).and_then(|order| match order {
+        Order::Help => {
+            print::line(HELP);
+            Ok(true)
+        }
+        Order::Run(settings) => run::run(&settings),
+        Order::Publisher(role) => publisher::run(&role).map(|()| true),
+        Order::Subscriber(role) => subscriber::run(&role).map(|()| true),
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            print::error(&format!("power_cut: {error}"));
+            let wrong = matches!(error, Error::Usage(_));
+            if wrong { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
+    let (mut times, mut broker_times, mut seed) = (50, None, None);
+    let (mut role, mut broker, mut folder, mut last) = (None, None, None, false);
+    while let Some(option) = arguments.option()? {
+        match option.as_str() {
+            "--help" => return Ok(Order::Help),
+            "--times" => times = arguments.number("a number")?,
+            "--broker-times" => broker_times = Some(arguments.number("a number")?),
+            "--seed" => seed = Some(arguments.number("a number")?),
+            // How the run starts its victims.
+            "--role" => role = Some(arguments.text()?),
+            "--broker" => broker = Some(arguments.text()?),
+            "--folder" => folder = Some(arguments.text()?),
+            "--last" => last = true,
+            _ => return Err(arguments.unknown().into()),
+        }
+    }
+    let Some(role) = role else {
+        if times == 0 {
+            return Err(UsageError::Together("--times: at least one kill").into());
+        }
+        let broker_times = broker_times.unwrap_or_else(|| (times / 5).max(1));
+        let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+        return Ok(Order::Run(run::Settings { times, broker_times, seed }));
+    };
+    let (Some(broker), Some(folder)) = (broker, folder) else {
+        return Err(UsageError::Together("--role needs --broker and --folder").into());
+    };
+    let settings = Role { broker, folder, last };
+    match role.as_str() {
+        "publisher" => Ok(Order::Publisher(settings)),
+        "subscriber" => Ok(Order::Subscriber(settings)),
+        _ => Err(UsageError::Together("--role is publisher or subscriber").into()),
+    }
+}
+
+/// Ends this process when the one that started it is gone, and so its end of our standard input.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _gone = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(1);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(arguments: &[&str]) -> String {
+        match read_arguments(Arguments::new(arguments)) {
+            Err(error @ Error::Usage(_)) => error.to_string(),
+            _ => panic!("{arguments:?} are wrong"),
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        assert_eq!(error(&["--times", "many"]), "option --times: \"many\" is not a number");
+        assert_eq!(error(&["--times", "0"]), "--times: at least one kill");
+        assert_eq!(error(&["--seed"]), "option --seed: a value is missing");
+        assert_eq!(error(&["--kill"]), "unknown option --kill");
+        assert_eq!(error(&["50"]), "unexpected argument \"50\"");
+        assert_eq!(error(&["--role", "publisher"]), "--role needs --broker and --folder");
+    }
+
+    #[test]
+    fn mosquitto_is_killed_a_fifth_as_often() {
+        let Ok(Order::Run(settings)) = read_arguments(Arguments::new(["--times", "500"])) else {
+            panic!("they are right")
+        };
+        assert_eq!((settings.times, settings.broker_times), (500, 100));
+    }
+}

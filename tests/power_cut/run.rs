@@ -1,0 +1,327 @@
+//! Starts the three, kills them, and counts.
+
+use std::{
+    cell::Cell,
+    fs,
+    io::IsTerminal,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mqtt_examples::print;
+use system_tests::{Config, Mosquitto, SOON};
+use tempfile::TempDir;
+
+use crate::{
+    Error,
+    evidence::Evidence,
+    subscriber::OUTPUT,
+    verdict::{Kind, Verdict},
+    victim::Victim,
+};
+
+/// How often, and when.
+pub(crate) struct Settings {
+    pub(crate) times: u64,
+    pub(crate) broker_times: u64,
+    pub(crate) seed: u64,
+}
+
+/// Kills in one round, with a broker and a folder of its own; its log is kept in RAM.
+const ROUND: u64 = 500;
+/// Anomalies that are shown in full.
+const SHOWN: usize = 6;
+
+/// Who was killed how often.
+#[derive(Clone, Copy, Default)]
+struct Kills {
+    publisher: u64,
+    subscriber: u64,
+    broker: u64,
+}
+
+/// A row of the table.
+struct Part {
+    name: &'static str,
+    kills: Kills,
+    verdict: Verdict,
+    took: Duration,
+}
+
+/// Runs both parts; whether all is as it should be.
+pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
+    let Settings { times, broker_times, seed } = *settings;
+    print::line(&format!(
+        "seed {seed}: {times} kills of the publisher, {broker_times} of Mosquitto"
+    ));
+    let mut random = fastrand::Rng::with_seed(seed);
+    let progress = Progress::new(times + broker_times);
+    let mut parts = Vec::new();
+    for (name, kills, with_broker) in
+        [("clients", times, false), ("Mosquitto too", broker_times, true)]
+    {
+        let start = Instant::now();
+        let (mut verdict, mut done, mut left) = (Verdict::default(), Kills::default(), kills);
+        while left > 0 {
+            let now = left.min(ROUND);
+            verdict.merge(round(&mut random, now, with_broker, &mut done, &progress)?);
+            left -= now;
+        }
+        parts.push(Part { name, kills: done, verdict, took: start.elapsed() });
+    }
+    progress.done();
+    Ok(report(&parts))
+}
+
+/// Kills the publisher `kills` times, or the broker, and others beside; then lets them finish.
+fn round(
+    random: &mut fastrand::Rng,
+    kills: u64,
+    with_broker: bool,
+    done: &mut Kills,
+    progress: &Progress,
+) -> Result<Verdict, Error> {
+    let folder = TempDir::with_prefix("power-cut-")
+        .map_err(|error| Error::File(format!("no temporary folder: {error}")))?;
+    let mut world = World::start(folder.path())?;
+    let mut left = kills;
+    while left > 0 {
+        thread::sleep(moment(random));
+        let counts = match (random.u8(..4), with_broker) {
+            (0, _) => {
+                world.kill_subscriber(!with_broker)?;
+                done.subscriber += 1;
+                false
+            }
+            (1, true) => {
+                world.kill_publisher()?;
+                done.publisher += 1;
+                false
+            }
+            (_, true) => {
+                world.kill_broker();
+                done.broker += 1;
+                true
+            }
+            (_, false) => {
+                world.kill_publisher()?;
+                done.publisher += 1;
+                true
+            }
+        };
+        if counts {
+            left -= 1;
+            progress.one();
+        }
+    }
+    let ended = world.finish();
+    let verdict =
+        ended.map(|(accepted, received, evidence)| Verdict::new(accepted, &received, &evidence));
+    let blameless =
+        |verdict: &Verdict| verdict.anomalies.iter().all(|what| what.is_excused(with_broker));
+    if !verdict.as_ref().is_ok_and(blameless) {
+        print::error(&format!("what is left of this round: {}", folder.keep().display()));
+    }
+    verdict
+}
+
+/// When the next one is killed: from at once to a fifth of a second, as often between 1 and 2 ms as between 100 and 200.
+fn moment(random: &mut fastrand::Rng) -> Duration {
+    Duration::from_secs_f64(0.2 * 0.005_f64.powf(random.f64()))
+}
+
+/// The three, and what is known of them.
+struct World<'f> {
+    folder: &'f Path,
+    broker: Mosquitto,
+    publisher: Victim,
+    subscriber: Victim,
+    evidence: Evidence,
+    lives: usize,
+}
+
+impl<'f> World<'f> {
+    fn start(folder: &'f Path) -> Result<Self, Error> {
+        // The most that Mosquitto can do: it saves after each change, and yet after it has acknowledged it.
+        let broker = Config::new()
+            .persistence()
+            .line("autosave_on_changes true")
+            .line("autosave_interval 1")
+            .line("max_queued_messages 0")
+            // With a limit it keeps a queue, and sends what comes in ahead of what is in there.
+            .line("max_inflight_messages 0")
+            .line("set_tcp_nodelay true")
+            .start();
+        let start = |role| Victim::start(role, broker.address(), folder, false);
+        // Both sessions are saved before anybody is killed: what a broker knows of no client is not about delivery.
+        let subscriber = start("subscriber")?;
+        let _ = subscriber.line("resumed", || false)?;
+        let publisher = start("publisher")?;
+        let _ = publisher.line("up", || false)?;
+        broker.save();
+        let evidence = Evidence::default();
+        Ok(Self { folder, broker, publisher, subscriber, evidence, lives: 0 })
+    }
+
+    fn victim(&self, role: &'static str, last: bool) -> Result<Victim, Error> {
+        Victim::start(role, self.broker.address(), self.folder, last)
+    }
+
+    fn kill_publisher(&mut self) -> Result<(), Error> {
+        self.publisher.kill()?;
+        self.publisher = self.victim("publisher", false)?;
+        Ok(())
+    }
+
+    /// Kills the subscriber; the next one may be let resume its session first.
+    fn kill_subscriber(&mut self, resumes: bool) -> Result<(), Error> {
+        self.subscriber.kill()?;
+        self.subscriber = self.victim("subscriber", false)?;
+        if resumes {
+            let _ = self.subscriber.line("resumed", || false)?;
+        }
+        Ok(())
+    }
+
+    fn kill_broker(&mut self) {
+        self.broker.kill();
+        self.keep_log();
+        self.broker.start_again();
+    }
+
+    fn keep_log(&mut self) {
+        let lines = self.broker.log().to_the_end(0, SOON);
+        self.evidence.add_life(lines.iter().map(String::as_str));
+        // For whoever has to look closer.
+        let name = format!("mosquitto-{}.log", self.lives);
+        let _nowhere_to = fs::write(self.folder.join(name), lines.join("\n"));
+        self.lives += 1;
+    }
+}
+
+impl World<'_> {
+    /// Nobody is killed any more: lets everything arrive. Gives how many messages were published, and what the
+    /// subscriber has.
+    fn finish(mut self) -> Result<(u64, String, Evidence), Error> {
+        let output = self.folder.join(OUTPUT);
+        let mut seen = 0;
+        let mut goes_on = || {
+            let len = fs::metadata(&output).map_or(0, |file| file.len());
+            std::mem::replace(&mut seen, len) != len
+        };
+        self.publisher.kill()?;
+        self.publisher = self.victim("publisher", true)?;
+        let accepted = self.publisher.line("accepted", &mut goes_on)?;
+        self.publisher.finish(&mut goes_on)?;
+        self.subscriber.finish(&mut goes_on)?;
+        self.broker.stop();
+        self.keep_log();
+        let accepted = accepted
+            .parse()
+            .map_err(|_| Error::Run(format!("the publisher accepted {accepted:?}")))?;
+        let received = fs::read_to_string(&output)
+            .map_err(|error| Error::File(format!("{}: {error}", output.display())))?;
+        Ok((accepted, received, self.evidence))
+    }
+}
+
+/// Prints what came of it; whether all is as it should be.
+fn report(parts: &[Part]) -> bool {
+    print::line(&format!(
+        "\n{:<14} {:>9} {:>10} {:>9} {:>8} {:>8} {:>5} {:>7} {:>9} {:>8} {:>11} {:>6}",
+        "killed",
+        "publisher",
+        "subscriber",
+        "Mosquitto",
+        "QoS 1",
+        "QoS 2",
+        "lost",
+        "doubled",
+        "disorder",
+        "foreign",
+        "QoS 1 again",
+        "time"
+    ));
+    let (mut sum, mut kills, mut explained, mut blamed) = (Verdict::default(), 0, 0, 0);
+    for Part { name, kills: killed, verdict, took } in parts {
+        let [qos_1, qos_2] = verdict.published;
+        print::line(&format!(
+            "{name:<14} {:>9} {:>10} {:>9} {qos_1:>8} {qos_2:>8} {:>5} {:>7} {:>9} {:>8} {:>11} {:>4} s",
+            killed.publisher,
+            killed.subscriber,
+            killed.broker,
+            verdict.count(Kind::Lost),
+            verdict.count(Kind::Doubled),
+            verdict.count(Kind::Disorder),
+            verdict.count(Kind::Foreign),
+            verdict.repeated,
+            took.as_secs()
+        ));
+        let (by_broker, by_clients): (Vec<_>, Vec<_>) =
+            verdict.anomalies.iter().partition(|anomaly| anomaly.is_excused(killed.broker > 0));
+        for anomaly in by_broker.iter().take(SHOWN) {
+            let why = anomaly.by_broker.as_deref().unwrap_or_default();
+            print::line(&format!("  Mosquitto's: {}: {why}", anomaly.what));
+        }
+        if by_broker.len() > SHOWN {
+            print::line(&format!("  and {} more, each with its evidence", by_broker.len() - SHOWN));
+        }
+        for anomaly in by_clients.iter().take(SHOWN) {
+            let hint = anomaly.by_broker.as_deref().unwrap_or("Mosquitto's log does not tell why");
+            print::line(&format!("  FAILED: {}: {hint}", anomaly.what));
+        }
+        kills += killed.publisher + killed.subscriber + killed.broker;
+        explained += by_broker.len();
+        blamed += by_clients.len();
+        sum.merge(verdict.clone());
+    }
+    let [qos_1, qos_2] = sum.published;
+    print::line(&format!(
+        "\n{kills} kills, {} messages: {blamed} lost, doubled or out of order by a client; {explained} by Mosquitto, with evidence",
+        qos_1 + qos_2
+    ));
+    blamed == 0
+}
+
+/// How far the run is: a bar on a terminal, else a line now and then.
+struct Progress {
+    bar: Option<ProgressBar>,
+    all: u64,
+    done: Cell<u64>,
+}
+
+impl Progress {
+    fn new(all: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(all);
+            // A template of ours; were it wrong, the plain bar would do.
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:40} {pos}/{len} kills, {eta} left")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, all, done: Cell::new(0) }
+    }
+
+    fn one(&self) {
+        let done = self.done.get() + 1;
+        self.done.set(done);
+        match &self.bar {
+            Some(bar) => bar.inc(1),
+            None if done % self.all.div_ceil(10) == 0 => {
+                print::error(&format!("{done} of {} kills", self.all));
+            }
+            None => {}
+        }
+    }
+
+    fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
