@@ -13,7 +13,8 @@ use mqtt_examples::{
 };
 use thiserror::Error;
 use watchdog_core::{
-    Action, Guard, Instant, Plan, Refused, Rules, Stage, Supervisor, Task, TaskHandle, Timing,
+    Action, Guard, Instant, NotStopped, Plan, Refused, Rules, Stage, Supervisor, Task, TaskHandle,
+    Timing,
     chips::{Profile, TPS3823_33},
     external::{Armed, Disarmed, ErrorOf, ExternalWatchdog, Gate, Toggle},
     plan, task,
@@ -69,6 +70,8 @@ enum Error {
     Usage(#[from] UsageError),
     #[error("the watchdog: {0}")]
     Watchdog(#[from] ErrorOf<Input, Enable>),
+    #[error("the watchdog is not disarmed: {0}")]
+    NotDisarmed(#[from] NotStopped<ErrorOf<Input, Enable>>),
     #[error("a report of a task: {0}")]
     Report(#[from] Refused),
     #[error("the supervisor did not let the chip be fed at {} ms", .0.as_millis())]

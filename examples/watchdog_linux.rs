@@ -46,7 +46,7 @@ mod on_linux {
     };
     use thiserror::Error;
     use watchdog_core::{
-        Action, Guard, Instant, Plan, PlanError, Refused, Rules, Supervisor, Task,
+        Action, Guard, Instant, NotStopped, Plan, PlanError, Refused, Rules, Supervisor, Task,
         hardware::Start,
         host::{
             clock::{Clock, Monotonic},
@@ -242,7 +242,10 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
                 print::line(&format!("{device} is stopped"));
                 Ok(())
             }
-            Err(failed) => Err(running(failed.error, failed.watchdog.hardware())),
+            Err(failed) => match failed.error {
+                NotStopped::Hardware(error) => Err(running(error, failed.watchdog.hardware())),
+                why => Err(Error::Starved(device, why.to_string())),
+            },
         }
     }
 

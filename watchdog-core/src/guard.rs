@@ -24,16 +24,36 @@
 //! # Ok::<(), Infallible>(())
 //! ```
 //!
+//! There is no other way to the hardware:
+//!
 //! ```compile_fail,E0596
 //! # use watchdog_core::{Guard, hardware::Watchdog};
-//! // There is no other way to the hardware.
 //! fn feed_it_anyway<W: Watchdog>(guard: &mut Guard<'_, W>) {
 //!     let _ = guard.hardware().feed();
 //! }
 //! ```
+//!
+//! Nor does a supervisor that has found a failure make way for one that has not:
+//!
+//! ```compile_fail,E0594
+//! # use watchdog_core::{Guard, Supervisor, hardware::Watchdog};
+//! fn forget_it<'a, W: Watchdog>(guard: &mut Guard<'a, W>, innocent: Supervisor<'a>) {
+//!     *guard.supervisor() = innocent;
+//! }
+//! ```
+//!
+//! A guard over a `&mut` lets go of the hardware where it is dropped: give it the hardware itself.
+//!
+//! Invariants: from the first failure on the hardware is neither fed nor given back, unless a restarted task is taken
+//! back first.
 
+use thiserror::Error;
+
+use crate::bite::{Failure, TaskId};
 use crate::hardware::{Stop, StopError, Watchdog};
-use crate::supervisor::{Action, Poll, Supervisor};
+use crate::rules::Rules;
+use crate::supervisor::{Action, NotRescued, Poll, Supervisor, WatchError};
+use crate::task::TaskHandle;
 use crate::time::Instant;
 
 /// A running hardware watchdog that is fed by a supervisor's verdict, and by nothing else.
@@ -66,15 +86,32 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         Ok(polled)
     }
 
-    /// The supervisor.
+    /// Watches another task; see [`Supervisor::watch`].
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`]: there is no place, or the rules cannot be kept. Nothing has changed.
+    pub fn watch(
+        &mut self,
+        rules: Rules,
+        now: Instant,
+    ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
+        self.supervisor.watch(rules, now)
+    }
+
+    /// Takes back the task that failed, which has been restarted; see [`Supervisor::restarted`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotRescued`]: the bite goes on.
+    pub fn restarted(&mut self, id: TaskId, now: Instant) -> Result<TaskHandle<'a>, NotRescued> {
+        self.supervisor.restarted(id, now)
+    }
+
+    /// The supervisor, to look at.
     #[must_use]
     pub const fn supervisor(&self) -> &Supervisor<'a> {
         &self.supervisor
-    }
-
-    /// The supervisor: to watch more tasks, and to take back restarted ones. To poll it here feeds nothing.
-    pub const fn supervisor_mut(&mut self) -> &mut Supervisor<'a> {
-        &mut self.supervisor
     }
 
     /// The hardware, to look at.
@@ -93,18 +130,34 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     ///
     /// # Errors
     ///
-    /// It runs on, and here is the guard to feed it.
+    /// It runs on, and here is the guard. [`NotStopped::Failed`]: a task has failed, and no bug gets away from that by
+    /// stopping. [`NotStopped::Hardware`]: it does not stop; the guard has to feed it.
     #[expect(clippy::result_large_err, reason = "the guard comes back, and there is no heap")]
-    pub fn stop(self) -> Result<W::Stopped, StopError<Self, W::Error>>
+    pub fn stop(self) -> Result<W::Stopped, StopError<Self, NotStopped<W::Error>>>
     where
         W: Stop,
     {
+        if let Some(failure) = self.supervisor.failure() {
+            return Err(StopError { error: NotStopped::Failed(failure), watchdog: self });
+        }
         let Self { hardware, supervisor } = self;
         hardware.stop().map_err(|StopError { error, watchdog }| StopError {
-            error,
+            error: NotStopped::Hardware(error),
             watchdog: Self { hardware: watchdog, supervisor },
         })
     }
+}
+
+/// Why a guard's hardware was not stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotStopped<E> {
+    /// A task has failed, and the bite goes on.
+    #[error("{0}")]
+    Failed(Failure),
+    /// The hardware does not stop.
+    #[error("the hardware does not stop: {0:?}")]
+    Hardware(E),
 }
 
 #[cfg(all(test, not(loom)))]
@@ -173,7 +226,6 @@ mod tests {
         for millis in 1_002..9_000 {
             assert!(tasks.iter().all(|task| task.handle().feed(at(millis)).is_err()));
             assert!(matches!(guard.poll(at(millis)).unwrap().action, Action::Stopped(_)));
-            let _fed_nothing = guard.supervisor_mut().poll(at(millis));
         }
         assert_eq!(guard.hardware().feeds, 3);
     }
@@ -197,9 +249,34 @@ mod tests {
     }
 
     #[test]
+    fn after_a_failure_hardware_that_could_be_stopped_is_not() {
+        let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+        let mut guard = guard(&tasks, 0, true);
+        let _bites = guard.poll(at(1_001)).unwrap();
+        let failure = guard.supervisor().failure().unwrap();
+        let mut failed = guard.stop().unwrap_err();
+        assert_eq!(failed.error, NotStopped::Failed(failure));
+        assert_eq!(failed.watchdog.poll(at(1_002)).unwrap().action, Action::Stopped(failure));
+    }
+
+    #[test]
+    fn a_restarted_task_is_taken_back_and_another_one_watched_behind_the_guard() {
+        let tasks = [Task::new(Rules::deadline(1_000)).unwrap(), Task::vacant()];
+        let stages = [(Stage::Restart, 0), (Stage::Reset, 100)];
+        let timing = Plan::heartbeat(500).stages(&stages).rescues(1).check().unwrap();
+        let hardware = Hardware { feeds: 0, failures: 0, stops: false };
+        let mut guard = Guard::new(hardware, Supervisor::new(&tasks, timing, at(0)));
+        let _restart = guard.poll(at(1_500)).unwrap();
+        let (id, _other) = guard.watch(Rules::deadline(2_000), at(1_510)).unwrap();
+        assert_eq!(guard.restarted(id, at(1_520)).err(), Some(NotRescued::NotFailed));
+        guard.restarted(TaskId::new(0), at(1_520)).unwrap().feed(at(1_530)).unwrap();
+        assert_eq!(guard.poll(at(1_540)).unwrap().action, Action::Feed);
+    }
+
+    #[test]
     fn hardware_that_does_not_stop_is_guarded_on() {
         let mut failed = guard(&[], 0, false).stop().unwrap_err();
-        assert_eq!(failed.error, ErrorKind::InvalidState);
+        assert_eq!(failed.error, NotStopped::Hardware(ErrorKind::InvalidState));
         assert_eq!(failed.watchdog.poll(at(0)).unwrap().action, Action::Feed);
         assert_eq!(guard(&[], 0, true).stop().map_err(|failed| failed.error), Ok(0));
     }

@@ -32,7 +32,7 @@ mod word;
 pub use bite::{Failure, Fault, Stage, TaskId};
 pub use clock::SharedClock;
 pub use countdown::{Beat, Countdown};
-pub use guard::Guard;
+pub use guard::{Guard, NotStopped};
 pub use plan::{Plan, PlanError, Timing};
 pub use record::{CrashRecord, RecordError};
 pub use rules::{Rules, RulesError};

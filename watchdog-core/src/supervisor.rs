@@ -170,7 +170,9 @@ impl<'a> Supervisor<'a> {
         }
         let left = self.rescues.checked_sub(1).ok_or(NotRescued::NoneLeft)?;
         let index = usize::try_from(id.index()).ok();
-        let task = index.and_then(|index| self.tasks.get(index)).ok_or(NotRescued::NotFailed)?;
+        // By a clock that is behind it may have retired since: nobody would be awaited there.
+        let task = index.and_then(|index| self.tasks.get(index)).filter(|task| !task.is_vacant());
+        let task = task.ok_or(NotRescued::Retired)?;
         self.rescues = left;
         self.bite = None;
         task.revive(now.max(self.looked));
@@ -329,6 +331,9 @@ pub enum NotRescued {
     /// [`Plan::rescues`](crate::Plan::rescues) of them are used up.
     #[error("no rescue is left")]
     NoneLeft,
+    /// It retired before its failure was found; nobody is watched in its place.
+    #[error("it has retired, and nobody is watched in its place")]
+    Retired,
 }
 
 #[cfg(test)]

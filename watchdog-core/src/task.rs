@@ -308,9 +308,14 @@ impl TaskHandle<'_> {
     ///
     /// # Errors
     ///
-    /// [`Refused`]: one that is late cannot get away by a pause.
+    /// [`Refused::NoProgress`]: a grant, also that for the start, ends with a report and not with a pause. Else as for
+    /// a feed: one that is late cannot get away by a pause.
     pub fn pause(&self, now: Instant) -> Result<(), Refused> {
         let last = self.task.awaited(now)?;
+        // Resuming would stand for the progress that the next grant asks for.
+        if last.kind() != Kind::Fed && self.task.times.load(Ordering::Relaxed) != 0 {
+            return Err(Refused::NoProgress);
+        }
         self.task.write(Word::new(Kind::Paused, last.mark(), now));
         Ok(())
     }
@@ -375,7 +380,7 @@ pub enum Refused {
     /// No grant is left, or it never had any.
     #[error("the task has no grant left")]
     NoGrant,
-    /// A grant is renewed by progress only.
+    /// A grant is renewed, or left for a pause, by progress only.
     #[error("the task has not progressed since its last grant")]
     NoProgress,
     /// It has checkpoints, and this was a feed without one: it does not count.

@@ -409,8 +409,7 @@ impl<H> Run<H> {
             let next = match guard.poll(now) {
                 Ok(polled) => {
                     if let Action::Stage(stage, failure) = polled.action {
-                        let rescue =
-                            &mut |id, now| guard.supervisor_mut().restarted(id, now).map(drop);
+                        let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
                         handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
                     }
                     // Once a thread has been replaced, the hardware is due at once.

@@ -263,6 +263,19 @@ fn a_restarted_task_is_taken_back_while_there_is_a_rescue_left_and_no_last_word(
 }
 
 #[test]
+fn a_failed_task_that_retired_by_a_clock_behind_is_not_taken_back() {
+    let tasks = [task(Rules::deadline(150))];
+    let timing = plan!(Plan::heartbeat(100).stages(HELP).rescues(1));
+    let mut supervisor = Supervisor::new(&tasks, timing, at(0));
+    tasks.first().unwrap().handle().feed(at(0)).unwrap();
+    let (_warn, _restart) = (supervisor.poll(at(200)), supervisor.poll(at(250)));
+    tasks.first().unwrap().handle().retire(at(150)).unwrap();
+    let restarted = supervisor.restarted(TaskId::new(0), at(250)).err();
+    assert_eq!(restarted, Some(NotRescued::Retired), "nobody would be awaited");
+    assert!(supervisor.failure().is_some());
+}
+
+#[test]
 fn a_fault_that_was_made_during_an_absence_of_hours_is_dated_by_the_last_look() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));

@@ -111,6 +111,22 @@ fn a_grant_is_used_up_by_progress_and_not_renewed_without() {
 }
 
 #[test]
+fn a_pause_is_no_way_from_one_grant_to_the_next() {
+    let task = fed(Rules::deadline(100).grants(3, 5));
+    let handle = task.handle();
+    handle.grant(at(0)).unwrap();
+    assert_eq!(handle.pause(at(100)), Err(Refused::NoProgress));
+    assert_eq!(handle.grant(at(100)), Err(Refused::NoProgress));
+    handle.feed(at(200)).unwrap();
+    assert_eq!(handle.pause(at(200)), Ok(()));
+
+    let starting = Task::new(Rules::deadline(100).grants(3, 5)).unwrap();
+    assert_eq!(starting.handle().pause(at(100)), Err(Refused::NoProgress), "nor from the start");
+    let plain = Task::new(Rules::deadline(100)).unwrap();
+    assert_eq!(plain.handle().pause(at(100)), Ok(()));
+}
+
+#[test]
 fn the_end_of_a_grant_is_a_deadline() {
     let task = fed(Rules::deadline(100).grants(2, 5));
     task.handle().grant(at(0)).unwrap();

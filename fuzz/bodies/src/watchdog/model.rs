@@ -287,6 +287,10 @@ impl Watched {
 
     fn pause(&mut self, now: u64) -> Result<(), Refused> {
         self.awaited(now)?;
+        let in_grant = matches!(self.state, State::Ready | State::Granted { .. });
+        if self.has_grants && in_grant {
+            return Err(Refused::NoProgress);
+        }
         self.state = State::Paused;
         Ok(())
     }
@@ -440,17 +444,16 @@ impl Model<'_> {
         if !bite.may_rescue {
             return Err(NotRescued::TooSoon);
         }
-        self.rescues = self.rescues.checked_sub(1).ok_or(NotRescued::NoneLeft)?;
+        let rescues = self.rescues.checked_sub(1).ok_or(NotRescued::NoneLeft)?;
+        let Some(Some(watched)) = self.tasks.get_mut(usize::from(task)) else {
+            return Err(NotRescued::Retired);
+        };
+        self.rescues = rescues;
         self.bite = None;
         let now = now.max(self.looked);
-        if let Some(Some(watched)) = self.tasks.get_mut(usize::from(task)) {
-            watched.step = None;
-            watched.state = if watched.has_grants {
-                State::Granted { at: now }
-            } else {
-                State::Fed { at: now }
-            };
-        }
+        watched.step = None;
+        watched.state =
+            if watched.has_grants { State::Granted { at: now } } else { State::Fed { at: now } };
         Ok(())
     }
 }
