@@ -1,0 +1,318 @@
+//! A broker that keeps to sections 4.3, 4.4 and 4.6 of MQTT 3.1.1, with one client and, behind it, one application that
+//! takes what the client publishes and one that publishes what the client takes.
+//!
+//! It handles a packet the moment it arrives and answers at once; how long an answer then takes is the link's affair.
+
+use mqtt_core::{
+    PacketId, Protocol, Publish, QoS,
+    codec::{ConnAck, Packet, SubAck},
+    topic,
+};
+
+use crate::rules::{Broken, Rule, Set, Verdict, hand_over};
+
+/// How many messages it sends before it waits for an answer.
+pub(crate) const WINDOW: usize = 2;
+
+/// When a QoS 2 message goes on to those who subscribed to it: figure 4.3 of the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Stores the message with its PUBLISH, and hands it on with its PUBREL.
+    A,
+    /// Hands it on with its PUBLISH, and keeps its id until its PUBREL.
+    B,
+}
+
+/// A packet for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Down {
+    ConnAck { session_present: bool },
+    Publish { id: u16, message: u8, qos: QoS, dup: bool },
+    PubAck(u16),
+    PubRec(u16),
+    PubRel(u16),
+    PubComp(u16),
+    SubAck(u16),
+}
+
+impl Down {
+    /// The type of packet, as a number.
+    pub(crate) fn kind(self) -> u8 {
+        self.encode(1).first().map_or(0, |first| first >> 4)
+    }
+
+    /// Its bytes, of a message with a payload of so many.
+    pub(crate) fn encode(self, payload: usize) -> Vec<u8> {
+        let id = |id| PacketId::new(id).unwrap_or(FIRST_ID);
+        let content;
+        let packet = match self {
+            Self::ConnAck { session_present } => {
+                Packet::ConnAck(ConnAck { session_present, result: Ok(()) })
+            }
+            Self::Publish { id: number, message, qos, dup } => {
+                content = vec![message; payload];
+                let publish = Publish::new(topic!("i"), &content).qos(qos);
+                Packet::Publish(Publish { id: Some(id(number)), dup, ..publish })
+            }
+            Self::PubAck(number) => Packet::PubAck(id(number)),
+            Self::PubRec(number) => Packet::PubRec(id(number)),
+            Self::PubRel(number) => Packet::PubRel { id: id(number), dup: false },
+            Self::PubComp(number) => Packet::PubComp(id(number)),
+            Self::SubAck(number) => Packet::SubAck(SubAck { id: id(number), granted: granted() }),
+        };
+        let mut bytes = vec![0; packet.encoded_len().unwrap_or_default()];
+        let len = packet.encode(&mut bytes, Protocol::V311).unwrap_or_default();
+        bytes.truncate(len);
+        bytes
+    }
+}
+
+const FIRST_ID: PacketId = match PacketId::new(1) {
+    Some(id) => id,
+    None => unreachable!(),
+};
+
+/// QoS 2, for the one filter that there is.
+const fn granted() -> mqtt_core::Granted<'static> {
+    match mqtt_core::Granted::from_bytes(&[2], Protocol::V311) {
+        Ok(granted) => granted,
+        Err(_) => unreachable!(),
+    }
+}
+
+/// A message on its way to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sending {
+    id: u16,
+    message: u8,
+    /// Its PUBREC came.
+    released: bool,
+}
+
+/// The broker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Broker {
+    method: Method,
+    /// A session is kept for the client.
+    session: bool,
+    subscribed: bool,
+    connected: bool,
+    /// Ids of QoS 2 between PUBLISH and PUBREL, with their messages.
+    taken: Vec<(u16, u8)>,
+    /// What went on to the application behind it.
+    delivered: Set,
+    sending: Vec<Sending>,
+    /// The next message for the client.
+    next: u8,
+}
+
+impl Broker {
+    /// A broker that knows nobody.
+    pub(crate) const fn new(method: Method) -> Self {
+        Self {
+            method,
+            session: false,
+            subscribed: false,
+            connected: false,
+            taken: Vec::new(),
+            delivered: Set::EMPTY,
+            sending: Vec::new(),
+            next: 0,
+        }
+    }
+
+    /// What it handed on.
+    pub(crate) const fn delivered(&self) -> Set {
+        self.delivered
+    }
+
+    /// The connection is over.
+    pub(crate) fn disconnected(&mut self) {
+        self.connected = false;
+    }
+
+    /// The session is lost, with all that was under way; the connection is over.
+    pub(crate) fn lose_session(&mut self) {
+        self.connected = false;
+        self.session = false;
+        self.subscribed = false;
+        self.taken.clear();
+        self.sending.clear();
+    }
+
+    /// Whether it has done all that it can for messages of `inbound`.
+    pub(crate) fn is_idle(&self, inbound: &[QoS]) -> bool {
+        self.connected
+            && self.taken.is_empty()
+            && self.sending.is_empty()
+            && usize::from(self.next) == inbound.len()
+    }
+
+    /// Whether there is a session for the client.
+    pub(crate) const fn has_session(&self) -> bool {
+        self.session
+    }
+
+    /// Whether it may send the next message.
+    pub(crate) fn can_send(&self, inbound: &[QoS]) -> bool {
+        self.connected
+            && self.subscribed
+            && self.sending.len() < WINDOW
+            && usize::from(self.next) < inbound.len()
+    }
+
+    /// Sends the next message, where it may.
+    pub(crate) fn send(&mut self, inbound: &[QoS]) -> Option<Down> {
+        if !self.can_send(inbound) {
+            return None;
+        }
+        let message = self.next;
+        let qos = *inbound.get(usize::from(message))?;
+        // The lowest that is free: an id comes again as soon as it may.
+        let id = (1..).find(|id| self.sending.iter().all(|sending| sending.id != *id))?;
+        self.next += 1;
+        self.sending.push(Sending { id, message, released: false });
+        Some(Down::Publish { id, message, qos, dup: false })
+    }
+
+    /// Takes a packet from the client, publishing messages of `outbound`, and answers.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the packet breaks.
+    pub(crate) fn take(
+        &mut self,
+        packet: &Packet<'_>,
+        outbound: &[QoS],
+        inbound: &[QoS],
+        answers: &mut Vec<Down>,
+    ) -> Verdict {
+        if let Packet::Connect(connect) = packet {
+            return self.connect(connect.clean_session, inbound, answers);
+        }
+        if !self.connected {
+            return Err(refused("MQTT-3.1.0-1: a packet ahead of the CONNECT"));
+        }
+        match packet {
+            Packet::Publish(publish) => self.publish(publish, outbound, answers),
+            Packet::PubRel { id, .. } => self.release(id.get(), outbound, answers),
+            Packet::PubAck(id) => self.acknowledged(id.get(), QoS::AtLeastOnce, inbound),
+            Packet::PubRec(id) => {
+                let sending = self.sending_mut(id.get(), QoS::ExactlyOnce, inbound)?;
+                // [MQTT-4.3.3-1]
+                sending.released = true;
+                answers.push(Down::PubRel(id.get()));
+                Ok(())
+            }
+            Packet::PubComp(id) => self.acknowledged(id.get(), QoS::ExactlyOnce, inbound),
+            Packet::Subscribe(subscribe) => {
+                self.subscribed = true;
+                answers.push(Down::SubAck(subscribe.id.get()));
+                Ok(())
+            }
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingReq
+            | Packet::PingResp
+            | Packet::Disconnect => Err(refused("a packet that this client has no reason for")),
+        }
+    }
+
+    fn connect(&mut self, clean: bool, inbound: &[QoS], answers: &mut Vec<Down>) -> Verdict {
+        if clean || self.connected {
+            return Err(refused("a CONNECT that this client has no reason for"));
+        }
+        answers.push(Down::ConnAck { session_present: self.session });
+        self.connected = true;
+        self.session = true;
+        // [MQTT-4.4.0-1]: all that is unanswered, in its order.
+        for Sending { id, message, released } in &self.sending {
+            answers.push(match inbound.get(usize::from(*message)) {
+                Some(qos) if !released => {
+                    Down::Publish { id: *id, message: *message, qos: *qos, dup: true }
+                }
+                _ => Down::PubRel(*id),
+            });
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        publish: &Publish<'_>,
+        outbound: &[QoS],
+        answers: &mut Vec<Down>,
+    ) -> Verdict {
+        let (Some(id), Some(message)) = (publish.id, publish.payload.first()) else {
+            return Err(refused("a PUBLISH that the application did not ask for"));
+        };
+        if outbound.get(usize::from(*message)) != Some(&publish.qos) {
+            return Err(refused("a PUBLISH that the application did not ask for"));
+        }
+        if publish.qos != QoS::ExactlyOnce {
+            self.hand_on(*message, outbound)?;
+            answers.push(Down::PubAck(id.get()));
+            return Ok(());
+        }
+        // Between PUBLISH and PUBREL the id is all that counts [MQTT-4.3.3-2].
+        if !self.taken.iter().any(|(taken, _)| *taken == id.get()) {
+            self.taken.push((id.get(), *message));
+            if self.method == Method::B {
+                self.hand_on(*message, outbound)?;
+            }
+        }
+        answers.push(Down::PubRec(id.get()));
+        Ok(())
+    }
+
+    fn release(&mut self, id: u16, outbound: &[QoS], answers: &mut Vec<Down>) -> Verdict {
+        if let Some(at) = self.taken.iter().position(|(taken, _)| *taken == id) {
+            let (_, message) = self.taken.remove(at);
+            if self.method == Method::A {
+                self.hand_on(message, outbound)?;
+            }
+        }
+        // [MQTT-4.3.3-2]: PUBCOMP also to an id that is unknown.
+        answers.push(Down::PubComp(id));
+        Ok(())
+    }
+
+    fn hand_on(&mut self, message: u8, outbound: &[QoS]) -> Verdict {
+        hand_over(self.delivered, message, outbound, self.method == Method::A)?;
+        self.delivered = self.delivered.with(message);
+        Ok(())
+    }
+
+    /// The message under `id` of that QoS whose first answer is due.
+    fn sending_mut(&mut self, id: u16, qos: QoS, inbound: &[QoS]) -> Result<&mut Sending, Broken> {
+        self.sending
+            .iter_mut()
+            .find(|sending| sending.id == id && !sending.released)
+            .filter(|sending| inbound.get(usize::from(sending.message)) == Some(&qos))
+            .ok_or(refused("an answer to a PUBLISH that was not sent"))
+    }
+
+    /// PUBACK or PUBCOMP: the id is free.
+    fn acknowledged(&mut self, id: u16, qos: QoS, inbound: &[QoS]) -> Verdict {
+        let at = self.sending.iter().position(|sending| {
+            sending.id == id
+                && sending.released == (qos == QoS::ExactlyOnce)
+                && inbound.get(usize::from(sending.message)) == Some(&qos)
+        });
+        let Some(at) = at else {
+            return Err(refused("an answer to a packet that was not sent"));
+        };
+        self.sending.remove(at);
+        Ok(())
+    }
+}
+
+const fn refused(how: &'static str) -> Broken {
+    Broken::new(Rule::Protocol, how)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The broker against scripted packets.
+
+use mqtt_core::{
+    Filter, PacketId, Publish, QoS,
+    codec::{Connect, Packet, Subscribe},
+    filter, topic,
+};
+
+use super::{Broker, Down, Method};
+use crate::rules::{Rule, Set};
+
+const ONE: QoS = QoS::AtLeastOnce;
+const TWO: QoS = QoS::ExactlyOnce;
+const OUTBOUND: &[QoS] = &[ONE, TWO];
+const INBOUND: &[QoS] = &[TWO, ONE, TWO];
+
+const NEW: Down = Down::ConnAck { session_present: false };
+const PRESENT: Down = Down::ConnAck { session_present: true };
+
+struct Script(Broker);
+
+impl Script {
+    fn new(method: Method) -> Self {
+        Self(Broker::new(method))
+    }
+
+    /// A broker with a client that is connected and subscribed.
+    fn up(method: Method) -> Self {
+        let mut script = Self::new(method);
+        assert_eq!(script.connect(), [NEW]);
+        let wanted: [(Filter<'_>, QoS); 1] = [(filter!("i"), TWO)];
+        assert_eq!(
+            script.take(&Packet::Subscribe(Subscribe::new(id(9), &wanted))),
+            Ok(vec![Down::SubAck(9)])
+        );
+        script
+    }
+
+    fn take(&mut self, packet: &Packet<'_>) -> Result<Vec<Down>, Rule> {
+        let mut answers = Vec::new();
+        let verdict = self.0.take(packet, OUTBOUND, INBOUND, &mut answers);
+        verdict.map(|()| answers).map_err(|broken| broken.rule)
+    }
+
+    fn connect(&mut self) -> Vec<Down> {
+        self.take(&connect(false)).expect("a CONNECT")
+    }
+
+    fn send(&mut self) -> Option<Down> {
+        self.0.send(INBOUND)
+    }
+}
+
+fn id(id: u16) -> PacketId {
+    PacketId::new(id).expect("not 0")
+}
+
+fn connect(clean_session: bool) -> Packet<'static> {
+    Packet::Connect(Connect {
+        protocol: mqtt_core::Protocol::V311,
+        client_id: "c",
+        clean_session,
+        keep_alive: 0,
+        will: None,
+        login: None,
+    })
+}
+
+fn publish(number: u16, payload: &[u8], qos: QoS, dup: bool) -> Packet<'_> {
+    let publish = Publish::new(topic!("o"), payload).qos(qos);
+    Packet::Publish(Publish { id: Some(id(number)), dup, ..publish })
+}
+
+fn pubrel(number: u16) -> Packet<'static> {
+    Packet::PubRel { id: id(number), dup: false }
+}
+
+#[test]
+fn a_session_is_kept_from_the_first_connect_on() {
+    let mut script = Script::new(Method::B);
+    assert_eq!(script.connect(), [NEW]);
+    script.0.disconnected();
+    assert_eq!(script.connect(), [PRESENT]);
+    script.0.lose_session();
+    assert_eq!(script.connect(), [NEW]);
+}
+
+#[test]
+fn a_qos_1_message_is_handed_on_and_acknowledged_every_time() {
+    let mut script = Script::up(Method::B);
+    assert_eq!(script.take(&publish(1, &[0], ONE, false)), Ok(vec![Down::PubAck(1)]));
+    assert_eq!(script.0.delivered(), Set::first(1));
+    assert_eq!(script.take(&publish(1, &[0], ONE, true)), Ok(vec![Down::PubAck(1)]));
+}
+
+#[test]
+fn method_b_hands_on_with_the_publish_and_once() {
+    let mut script = Script::up(Method::B);
+    for dup in [false, true] {
+        assert_eq!(script.take(&publish(2, &[1], TWO, dup)), Ok(vec![Down::PubRec(2)]));
+        assert!(script.0.delivered().has(1));
+    }
+    assert_eq!(script.take(&pubrel(2)), Ok(vec![Down::PubComp(2)]));
+    assert_eq!(
+        script.take(&publish(2, &[1], TWO, true)),
+        Err(Rule::ExactlyOnce),
+        "behind its PUBREL it is a new message"
+    );
+}
+
+#[test]
+fn method_a_hands_on_with_the_pubrel_and_once() {
+    let mut script = Script::up(Method::A);
+    assert_eq!(script.take(&publish(2, &[1], TWO, false)), Ok(vec![Down::PubRec(2)]));
+    assert_eq!(script.0.delivered(), Set::EMPTY);
+    for _ in 0..2 {
+        assert_eq!(script.take(&pubrel(2)), Ok(vec![Down::PubComp(2)]));
+        assert!(script.0.delivered().has(1));
+    }
+}
+
+/// [MQTT-4.3.3-2]
+#[test]
+fn a_pubrel_for_an_unknown_id_is_answered() {
+    assert_eq!(Script::up(Method::A).take(&pubrel(7)), Ok(vec![Down::PubComp(7)]));
+}
+
+#[test]
+fn messages_go_out_two_at_a_time_under_the_lowest_ids() {
+    let mut script = Script::up(Method::B);
+    let first = Down::Publish { id: 1, message: 0, qos: TWO, dup: false };
+    let second = Down::Publish { id: 2, message: 1, qos: ONE, dup: false };
+    assert_eq!([script.send(), script.send(), script.send()], [Some(first), Some(second), None]);
+    assert_eq!(script.take(&Packet::PubAck(id(2))), Ok(vec![]));
+    let third = Down::Publish { id: 2, message: 2, qos: TWO, dup: false };
+    assert_eq!([script.send(), script.send()], [Some(third), None]);
+}
+
+/// [MQTT-4.4.0-1]
+#[test]
+fn what_is_unanswered_is_sent_again_in_its_order() {
+    let mut script = Script::up(Method::B);
+    let _ = (script.send(), script.send());
+    assert_eq!(script.take(&Packet::PubRec(id(1))), Ok(vec![Down::PubRel(1)]));
+    script.0.disconnected();
+    let again = Down::Publish { id: 2, message: 1, qos: ONE, dup: true };
+    assert_eq!(script.connect(), [PRESENT, Down::PubRel(1), again]);
+    assert_eq!(script.take(&Packet::PubComp(id(1))), Ok(vec![]));
+    assert_eq!(script.take(&Packet::PubAck(id(2))), Ok(vec![]));
+    script.0.disconnected();
+    assert_eq!(script.connect(), [PRESENT]);
+}
+
+#[test]
+fn a_lost_session_takes_the_subscription_and_all_that_was_under_way() {
+    let mut script = Script::up(Method::B);
+    let _ = script.send();
+    script.0.lose_session();
+    assert_eq!(script.connect(), [NEW]);
+    assert_eq!(script.send(), None, "nobody has subscribed");
+}
+
+#[test]
+fn nothing_is_sent_without_a_connection() {
+    let mut script = Script::up(Method::B);
+    script.0.disconnected();
+    assert_eq!(script.send(), None);
+}
+
+#[test]
+fn what_no_client_may_send_is_refused() {
+    let mut script = Script::new(Method::B);
+    assert_eq!(script.take(&pubrel(1)), Err(Rule::Protocol), "ahead of the CONNECT");
+    assert_eq!(script.take(&connect(true)), Err(Rule::Protocol), "another session than asked for");
+    let mut script = Script::up(Method::B);
+    let _ = (script.send(), script.send());
+    for packet in [
+        connect(false),
+        Packet::PubAck(id(1)),
+        Packet::PubComp(id(1)),
+        Packet::PubRec(id(2)),
+        Packet::PubAck(id(3)),
+        Packet::PubRec(id(3)),
+        Packet::Disconnect,
+        publish(1, &[0], TWO, false),
+        publish(1, &[7], ONE, false),
+        publish(1, &[], ONE, false),
+    ] {
+        assert_eq!(script.take(&packet), Err(Rule::Protocol), "{packet:?}");
+    }
+    assert_eq!(script.take(&Packet::PubRec(id(1))), Ok(vec![Down::PubRel(1)]));
+    assert_eq!(script.take(&Packet::PubRec(id(1))), Err(Rule::Protocol), "a second time");
+}
+
+#[test]
+fn its_packets_are_packets() {
+    for (down, bytes) in [
+        (NEW, &[0x20, 2, 0, 0][..]),
+        (PRESENT, &[0x20, 2, 1, 0]),
+        (Down::PubAck(1), &[0x40, 2, 0, 1]),
+        (Down::PubRec(2), &[0x50, 2, 0, 2]),
+        (Down::PubRel(1), &[0x62, 2, 0, 1]),
+        (Down::PubComp(2), &[0x70, 2, 0, 2]),
+        (Down::SubAck(9), &[0x90, 3, 0, 9, 2]),
+        (
+            Down::Publish { id: 2, message: 1, qos: TWO, dup: true },
+            &[0x3C, 7, 0, 1, b'i', 0, 2, 1, 1],
+        ),
+    ] {
+        assert_eq!(down.encode(2), bytes, "{down:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The client under test, with storage that makes copying a state cheap, and the few instants that there are.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::quality::FixedState;
+use mqtt_core::{Client, Instant, Options, Reconnect, Slot};
+
+use crate::{
+    config::Config,
+    rules::{Broken, Rule, Verdict},
+};
+
+/// Requests in flight.
+pub(crate) const WINDOW: usize = 2;
+/// The largest outbox that a configuration may have.
+pub(crate) const LARGEST_OUTBOX: usize = 128;
+
+/// Time stands still here.
+pub(crate) const NOW: Instant = Instant::from_millis(0);
+/// But for one call when the time to connect again has come.
+pub(crate) const RECONNECT: Instant = Instant::from_millis(1);
+/// Or when what can be recorded later has waited long enough.
+pub(crate) const RECORD: Instant = Instant::from_millis(2);
+
+/// Storage without a heap, of a length that the configuration gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outbox {
+    bytes: [u8; LARGEST_OUTBOX],
+    len: usize,
+}
+
+impl AsRef<[u8]> for Outbox {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl AsMut<[u8]> for Outbox {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+/// The real client; hashed and compared by its digest.
+#[derive(Clone, Debug)]
+pub(crate) struct Device(pub(crate) Client<Outbox, [Slot; WINDOW]>);
+
+impl Device {
+    /// A client that was never used.
+    pub(crate) fn new(config: &Config) -> Self {
+        // Deadlines that only end a connection never come: a cut does the same.
+        let options = Options::new("c")
+            .clean_session(false)
+            .keep_alive(0)
+            .connect_timeout(u32::MAX)
+            .reconnect(Reconnect::after(1).at_most(1).stable_after(0))
+            .journal(config.power_cuts != 0)
+            .record_delay(2);
+        let outbox = Outbox { bytes: [0; LARGEST_OUTBOX], len: config.outbox };
+        match Client::new(&options, outbox, [Slot::EMPTY; WINDOW]) {
+            Ok(client) => Self(client),
+            Err(error) => panic!("world {}: {error}", config.name),
+        }
+    }
+
+    /// Gives it a record of its own, before it is used.
+    pub(crate) fn restore(&mut self, record: &[u8]) -> Verdict {
+        self.0
+            .restore(record)
+            .map_err(|_| Broken::new(Rule::AtLeastOnce, "a record of the client's own is refused"))
+    }
+}
+
+impl Hash for Device {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.digest(hasher);
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        let state = FixedState::default();
+        state.hash_one(self) == state.hash_one(other)
+    }
+}

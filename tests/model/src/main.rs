@@ -1,0 +1,293 @@
+//! `model`: explores the worlds of the model checker and reports. `cargo xtask model` builds and starts it.
+
+use std::{fmt, io::Write as _, process::ExitCode};
+
+use model_check::{ALL, Config, End, Outcome, Violation, check};
+
+const HELP: &str = "\
+Explores small closed worlds around the real client, each to its end
+
+Usage: model [flags]
+
+Flags:
+  --large          also the worlds that take minutes each
+  --world NAME     only this world (may be repeated)
+  --list           prints the worlds, explores none
+  --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs a build with
+                   RUSTFLAGS='--cfg mqtt_core_mutations'
+  --help           prints this
+
+The last line holds the totals. Exit status: 0 when every world was explored to its end and no rule is broken
+(with --mutation: when the bug was found), 1 when not, 2 when the command line was not understood.
+";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Args {
+    worlds: Vec<&'static Config>,
+    list: bool,
+    mutation: Option<String>,
+}
+
+/// Why a command line was not understood.
+#[derive(Debug)]
+enum UsageError {
+    Lexopt(lexopt::Error),
+    World(String),
+    Mutation(String),
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lexopt(error) => write!(f, "{error}"),
+            Self::World(name) => {
+                let names: Vec<&str> = ALL.iter().map(|config| config.name).collect();
+                write!(f, "--world: no '{name}'; there are {}", names.join(", "))
+            }
+            Self::Mutation(why) => write!(f, "--mutation: {why}"),
+        }
+    }
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Lexopt(error)
+    }
+}
+
+fn main() -> ExitCode {
+    let args = match parse(lexopt::Parser::from_env()) {
+        Ok(Some(args)) => args,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return usage(&error),
+    };
+    if args.list {
+        for config in &args.worlds {
+            println!("  {:<16} {}", config.name, config.describe());
+        }
+        println!("{} worlds", args.worlds.len());
+        return ExitCode::SUCCESS;
+    }
+    match &args.mutation {
+        None => explore(&args.worlds),
+        Some(name) => match mutation::called(name) {
+            Ok(names) => hunt(&args.worlds, &names),
+            Err(why) => usage(&UsageError::Mutation(why)),
+        },
+    }
+}
+
+fn usage(error: &UsageError) -> ExitCode {
+    eprintln!("error: {error}; see --help");
+    ExitCode::from(2)
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
+    let (mut large, mut list, mut mutation) = (false, false, None);
+    let mut worlds = Vec::new();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            lexopt::Arg::Long("large") => large = true,
+            lexopt::Arg::Long("list") => list = true,
+            lexopt::Arg::Long("world") => {
+                let name = parser.value()?.to_string_lossy().into_owned();
+                let found = ALL.iter().find(|config| config.name == name);
+                worlds.push(found.ok_or(UsageError::World(name))?);
+            }
+            lexopt::Arg::Long("mutation") => {
+                mutation = Some(parser.value()?.to_string_lossy().into_owned());
+            }
+            lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(None),
+            lexopt::Arg::Long(_) | lexopt::Arg::Short(_) | lexopt::Arg::Value(_) => {
+                return Err(arg.unexpected().into());
+            }
+        }
+    }
+    if worlds.is_empty() {
+        worlds = ALL.iter().filter(|config| large || list || !config.large).collect();
+    }
+    Ok(Some(Args { worlds, list, mutation }))
+}
+
+/// Explores `worlds` and tells of each.
+fn explore(worlds: &[&Config]) -> ExitCode {
+    let (mut states, mut most, mut violations, mut incomplete) = (0, 0, 0, 0);
+    for config in worlds {
+        print!("  {:<16} ", config.name);
+        let _ = std::io::stdout().flush();
+        let Outcome { states: found, steps, time, end } = check(config);
+        states += found;
+        let seconds = time.as_secs_f32();
+        let counts =
+            format!("{:>11} states {:>11} steps {seconds:7.1} s", grouped(found), grouped(steps));
+        match end {
+            End::Complete { longest, calm } => {
+                most = most.max(longest);
+                println!("{counts}   longest way {longest}, calm {calm}");
+            }
+            End::Violated(violation) => {
+                violations += 1;
+                println!("{counts}   VIOLATED");
+                tell(config, &violation);
+            }
+            End::Incomplete(why) => {
+                incomplete += 1;
+                println!("{counts}   INCOMPLETE: {why}");
+            }
+        }
+    }
+    let unfinished =
+        if incomplete == 0 { String::new() } else { format!(", {incomplete} incomplete") };
+    println!(
+        "{} worlds, {} states, longest way {most}, {violations} violations{unfinished}",
+        worlds.len(),
+        grouped(states),
+    );
+    if violations + incomplete == 0 && states > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Each bug is switched on in turn, and one of `worlds` has to show it.
+fn hunt(worlds: &[&Config], names: &[String]) -> ExitCode {
+    let mut caught = 0;
+    for name in names {
+        mutation::switch_on(name);
+        let mut states = 0;
+        let found = worlds.iter().find_map(|config| {
+            let outcome = check(config);
+            states += outcome.states;
+            match outcome.end {
+                End::Violated(violation) => Some((config, violation)),
+                End::Complete { .. } | End::Incomplete(_) => None,
+            }
+        });
+        match found {
+            Some((config, violation)) => {
+                caught += 1;
+                println!(
+                    "  {name}: caught after {} states by '{}' in world {}",
+                    grouped(states),
+                    violation.property,
+                    config.name,
+                );
+                tell(config, &violation);
+            }
+            None => println!("  {name}: not caught in {} states", grouped(states)),
+        }
+    }
+    println!("{caught} of {} bugs on purpose caught", names.len());
+    if caught == names.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell(config: &Config, violation: &Violation) {
+    println!(
+        "    '{}' does not hold in world {}, {}:",
+        violation.property,
+        config.name,
+        config.describe()
+    );
+    for line in &violation.way {
+        println!("    {line}");
+    }
+}
+
+/// With a comma after each thousand.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bugs on purpose.
+#[cfg(mqtt_core_mutations)]
+mod mutation {
+    use mqtt_core::mutation::{self, Mutation};
+
+    /// The bugs that `name` stands for.
+    pub(crate) fn called(name: &str) -> Result<Vec<String>, String> {
+        let known = Mutation::ALL.map(|mutation| format!("{mutation:?}"));
+        match name {
+            "all" => Ok(known.into()),
+            name if known.iter().any(|known| known == name) => Ok(vec![name.to_owned()]),
+            name => Err(format!("no '{name}'; there are {}, all", known.join(", "))),
+        }
+    }
+
+    /// Switches the bug called `name` on, and all others off.
+    pub(crate) fn switch_on(name: &str) {
+        mutation::set(Mutation::ALL.into_iter().find(|known| format!("{known:?}") == name));
+    }
+}
+
+#[cfg(not(mqtt_core_mutations))]
+mod mutation {
+    /// There are none in this build.
+    pub(crate) fn called(_: &str) -> Result<Vec<String>, String> {
+        Err("this build has no bugs to switch on; build with RUSTFLAGS='--cfg mqtt_core_mutations'"
+            .to_owned())
+    }
+
+    /// Nothing is on.
+    pub(crate) const fn switch_on(_: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, Args, grouped, parse};
+
+    fn read(line: &str) -> Result<Option<Args>, String> {
+        parse(lexopt::Parser::from_args(line.split_whitespace())).map_err(|error| error.to_string())
+    }
+
+    fn worlds(line: &str) -> Vec<&'static str> {
+        let Ok(Some(args)) = read(line) else { panic!("{line}: refused") };
+        args.worlds.into_iter().map(|config| config.name).collect()
+    }
+
+    #[test]
+    fn large_worlds_are_left_out_unless_asked_for() {
+        assert_eq!(worlds("--large").len(), ALL.len());
+        assert_eq!(worlds("--list").len(), ALL.len());
+        let small = ALL.iter().filter(|config| !config.large).count();
+        assert_eq!(worlds("").len(), small);
+        assert!(small < ALL.len());
+    }
+
+    #[test]
+    fn worlds_are_chosen_by_name() {
+        assert_eq!(worlds("--world both --world smallest"), ["both", "smallest"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, words) in [
+            ("--world moon", "no 'moon'; there are smallest, "),
+            ("--world", "--world"),
+            ("--larg", "--larg"),
+            ("--mutation", "--mutation"),
+            ("12", "12"),
+        ] {
+            let error = read(line).expect_err(line);
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn help_explores_nothing() {
+        assert_eq!(read("--large --help"), Ok(None));
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! What must hold, as small ledgers that are told what happens and say which rule it breaks. They know nothing of the
+//! client: they see requests, events, packets on the wire and messages handed over.
+
+mod order;
+mod requests;
+
+use mqtt_core::QoS;
+
+pub(crate) use order::Order;
+pub(crate) use requests::Requests;
+
+/// A rule of delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Rule {
+    /// A message of QoS 2 reaches its application once, never twice.
+    ExactlyOnce,
+    /// Whoever lets things run finds every message delivered and nothing left to do.
+    AtLeastOnce,
+    /// Messages arrive, and packets are sent, in their order [MQTT-4.6.0-1] to [MQTT-4.6.0-4].
+    Order,
+    /// No packet id is in flight twice [MQTT-2.3.1-2], [MQTT-2.3.1-4].
+    PacketIds,
+    /// Every accepted request ends in exactly one event, and `Published` is true.
+    OneEvent,
+    /// Neither side refuses what the other one sends, and DUP is set [MQTT-3.3.1-1].
+    Protocol,
+    /// No call panics.
+    NoPanic,
+}
+
+impl Rule {
+    /// The name of its property.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::ExactlyOnce => "exactly once",
+            Self::AtLeastOnce => "at least once",
+            Self::Order => "order",
+            Self::PacketIds => "packet ids",
+            Self::OneEvent => "one event a request",
+            Self::Protocol => "protocol",
+            Self::NoPanic => "no panic",
+        }
+    }
+}
+
+/// A rule that was broken, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Broken {
+    /// Which rule.
+    pub(crate) rule: Rule,
+    /// What happened.
+    pub(crate) how: &'static str,
+}
+
+impl Broken {
+    pub(crate) const fn new(rule: Rule, how: &'static str) -> Self {
+        Self { rule, how }
+    }
+}
+
+/// What a ledger says of one happening.
+pub(crate) type Verdict = Result<(), Broken>;
+
+/// A set of messages; they are numbered from 0 in the order in which they were published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Set(u8);
+
+impl Set {
+    /// The most messages that a set can hold.
+    const MOST: usize = 8;
+
+    /// No message.
+    pub(crate) const EMPTY: Self = Self(0);
+
+    /// The messages 0 to `count`, that one not included.
+    pub(crate) fn first(count: usize) -> Self {
+        (0..count as u8).fold(Self::EMPTY, Self::with)
+    }
+
+    /// Whether `message` is in it.
+    pub(crate) const fn has(self, message: u8) -> bool {
+        self.0 & (1 << message) != 0
+    }
+
+    /// The set and `message`.
+    pub(crate) const fn with(self, message: u8) -> Self {
+        Self(self.0 | 1 << message)
+    }
+
+    /// Both sets.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Its messages, in order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
+        (0..Self::MOST as u8).filter(move |message| self.has(*message))
+    }
+}
+
+/// Whether `message` may be handed over where those in `before` were: each QoS 2 message once, each message for the
+/// first time only after all that were published earlier and came at all. Where a QoS 1 message may overtake one of
+/// QoS 2 (method A hands the latter over at its PUBREL), each QoS has an order of its own.
+///
+/// # Errors
+///
+/// The rule broken.
+pub(crate) fn hand_over(before: Set, message: u8, qoses: &[QoS], overtakes: bool) -> Verdict {
+    let qos = |message: u8| qoses.get(usize::from(message)).copied();
+    if before.has(message) {
+        return match qos(message) {
+            Some(QoS::ExactlyOnce) => {
+                Err(Broken::new(Rule::ExactlyOnce, "a QoS 2 message was handed over twice"))
+            }
+            _ => Ok(()),
+        };
+    }
+    let late = before
+        .iter()
+        .any(|earlier| earlier > message && (!overtakes || qos(earlier) == qos(message)));
+    if late {
+        return Err(Broken::new(Rule::Order, "a message was handed over behind a later one"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

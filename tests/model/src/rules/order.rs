@@ -1,0 +1,153 @@
+//! In which order packets may go to the broker.
+
+use mqtt_core::QoS;
+
+use super::{Broken, Rule, Verdict};
+
+/// The order of packets on the way to the broker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Order {
+    /// The message of the last PUBLISH on this connection.
+    last: Option<u8>,
+    /// Ids whose PUBACK, or PUBREC, is due on this connection, oldest first.
+    pubacks: Vec<u16>,
+    pubrecs: Vec<u16>,
+    /// Ids between PUBREC and PUBCOMP in the order of their PUBRECs, over all connections.
+    released: Vec<Released>,
+    /// A session was found that this client knew nothing of: it clears ids away that it never released, until the broker
+    /// has answered.
+    pub(crate) clears: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Released {
+    id: u16,
+    /// The PUBREL was sent on this connection.
+    sent: bool,
+    /// It was sent on any.
+    begun: bool,
+    /// The PUBCOMP came.
+    done: bool,
+    /// Power failed since, so that the client may have forgotten the PUBREC, or the PUBCOMP.
+    unsure: bool,
+}
+
+impl Order {
+    /// A new connection, or none.
+    pub(crate) fn disconnected(&mut self) {
+        self.last = None;
+        self.pubacks.clear();
+        self.pubrecs.clear();
+        for released in &mut self.released {
+            released.sent = false;
+        }
+    }
+
+    /// Nothing that was released matters any longer.
+    pub(crate) fn session_lost(&mut self) {
+        self.released.clear();
+    }
+
+    /// The client took a PUBLISH from the broker.
+    pub(crate) fn message_came(&mut self, id: u16, qos: QoS) {
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.pubacks.push(id),
+            QoS::ExactlyOnce => self.pubrecs.push(id),
+        }
+    }
+
+    /// The client took a PUBREC.
+    pub(crate) fn pubrec_came(&mut self, id: u16) {
+        self.released.retain(|released| released.id != id);
+        let new = Released { id, sent: false, begun: false, done: false, unsure: false };
+        self.released.push(new);
+    }
+
+    /// The client took a PUBCOMP. Should power fail, which it `may`, it may have to ask again.
+    pub(crate) fn pubcomp_came(&mut self, id: u16, may: bool) {
+        if may {
+            for released in self.released.iter_mut().filter(|released| released.id == id) {
+                released.done = true;
+            }
+        } else {
+            self.released.retain(|released| released.id != id);
+        }
+    }
+
+    /// Power failed.
+    pub(crate) fn restarted(&mut self) {
+        for released in &mut self.released {
+            released.unsure = true;
+        }
+    }
+
+    /// The PUBLISH of `message` arrived, under `id` [MQTT-4.6.0-1].
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::Order`]; [`Rule::Protocol`] behind its own PUBREL.
+    pub(crate) fn publish(&mut self, message: u8, id: u16) -> Verdict {
+        let over = |released: &Released| released.id == id && released.begun && !released.done;
+        if self.released.iter().any(over) {
+            let how = "MQTT-4.3.3-1: a PUBLISH again behind its PUBREL";
+            return Err(Broken::new(Rule::Protocol, how));
+        }
+        if self.last.is_some_and(|last| last >= message) {
+            return Err(Broken::new(Rule::Order, "MQTT-4.6.0-1: a PUBLISH behind a later one"));
+        }
+        self.last = Some(message);
+        Ok(())
+    }
+
+    /// A PUBACK arrived [MQTT-4.6.0-2].
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::Order`].
+    pub(crate) fn puback(&mut self, id: u16) -> Verdict {
+        in_turn(&mut self.pubacks, id, "MQTT-4.6.0-2: a PUBACK out of turn")
+    }
+
+    /// A PUBREC arrived [MQTT-4.6.0-3].
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::Order`].
+    pub(crate) fn pubrec(&mut self, id: u16) -> Verdict {
+        in_turn(&mut self.pubrecs, id, "MQTT-4.6.0-3: a PUBREC out of turn")
+    }
+
+    /// A PUBREL arrived [MQTT-4.6.0-4].
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::Order`]; [`Rule::Protocol`] where there was no PUBREC.
+    pub(crate) fn pubrel(&mut self, id: u16) -> Verdict {
+        let asks = |released: &Released| released.id == id && (!released.done || released.unsure);
+        let Some(at) = self.released.iter().position(asks) else {
+            return if self.clears {
+                Ok(())
+            } else {
+                Err(Broken::new(Rule::Protocol, "MQTT-4.3.3-1: a PUBREL without a PUBREC"))
+            };
+        };
+        let waits = |released: &Released| !(released.sent || released.done || released.unsure);
+        let (before, from) = self.released.split_at_mut(at);
+        if before.iter().any(waits) || from.iter().any(|released| released.sent) {
+            return Err(Broken::new(Rule::Order, "MQTT-4.6.0-4: a PUBREL out of turn"));
+        }
+        if let Some(released) = from.first_mut() {
+            *released = Released { id, sent: true, begun: true, done: false, unsure: false };
+        }
+        Ok(())
+    }
+}
+
+fn in_turn(due: &mut Vec<u16>, id: u16, how: &'static str) -> Verdict {
+    if due.first() != Some(&id) {
+        return Err(Broken::new(Rule::Order, how));
+    }
+    due.remove(0);
+    Ok(())
+}

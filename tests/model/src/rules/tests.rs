@@ -1,0 +1,183 @@
+//! Each rule is broken by hand, and the ledgers say so.
+
+use mqtt_core::{Client, Handle, Options, Publish, QoS, Slot, topic};
+
+use super::{Order, Requests, Rule, Set, Verdict, hand_over};
+
+const ONE: QoS = QoS::AtLeastOnce;
+const TWO: QoS = QoS::ExactlyOnce;
+
+fn rule(verdict: Verdict) -> Option<Rule> {
+    verdict.err().map(|broken| broken.rule)
+}
+
+/// Handles as a client gives them, with the ids 1 to 4.
+fn handles() -> [Handle; 4] {
+    let mut client =
+        Client::new(&Options::new("c"), vec![0; 256], vec![Slot::EMPTY; 4]).expect("it fits");
+    let publish = Publish::new(topic!("t"), b"").qos(ONE);
+    [0; 4].map(|_| client.publish(&publish).expect("there is room"))
+}
+
+#[test]
+fn a_qos_2_message_is_handed_over_once() {
+    assert_eq!(hand_over(Set::EMPTY, 0, &[TWO], false), Ok(()));
+    assert_eq!(rule(hand_over(Set::first(1), 0, &[TWO], false)), Some(Rule::ExactlyOnce));
+    assert_eq!(hand_over(Set::first(1), 0, &[ONE], false), Ok(()), "QoS 1 may come again");
+}
+
+#[test]
+fn no_message_is_handed_over_behind_a_later_one() {
+    let later = Set::EMPTY.with(1);
+    assert_eq!(rule(hand_over(later, 0, &[TWO, TWO], true)), Some(Rule::Order));
+    assert_eq!(rule(hand_over(later, 0, &[TWO, ONE], false)), Some(Rule::Order));
+    assert_eq!(hand_over(later, 0, &[TWO, ONE], true), Ok(()), "method A: another QoS may");
+    let both = Set::first(2);
+    assert_eq!(hand_over(both, 0, &[ONE, TWO], false), Ok(()), "again, after it came in turn");
+}
+
+#[test]
+fn an_id_in_flight_is_not_given_out() {
+    let [first, ..] = handles();
+    let mut requests = Requests::of(2);
+    assert_eq!(requests.accepted(0, first), Ok(()));
+    assert_eq!(rule(requests.accepted(1, first)), Some(Rule::PacketIds));
+    assert_eq!(requests.done(first), Ok(0));
+    assert_eq!(requests.accepted(1, first), Ok(()), "once it is free");
+}
+
+#[test]
+fn two_messages_are_not_sent_under_one_id() {
+    let [first, second, ..] = handles();
+    let mut requests = Requests::of(2);
+    requests.accepted(0, first).expect("a new id");
+    requests.accepted(1, second).expect("a new id");
+    assert_eq!(requests.published(0, 1, false), Ok(()));
+    assert_eq!(rule(requests.published(1, 1, false)), Some(Rule::PacketIds));
+    assert_eq!(rule(requests.published(1, 3, false)), Some(Rule::PacketIds), "not its own");
+    assert_eq!(requests.published(1, 2, false), Ok(()));
+}
+
+#[test]
+fn what_is_sent_again_has_dup() {
+    let [first, ..] = handles();
+    let mut requests = Requests::of(1);
+    requests.accepted(0, first).expect("a new id");
+    assert_eq!(requests.published(0, 1, false), Ok(()));
+    assert_eq!(rule(requests.clone().published(0, 1, false)), Some(Rule::Protocol));
+    assert_eq!(requests.published(0, 1, true), Ok(()));
+    requests.session_lost();
+    assert_eq!(requests.published(0, 1, false), Ok(()), "anew in a new session");
+}
+
+#[test]
+fn a_request_ends_in_one_event() {
+    let [first, second, ..] = handles();
+    let mut requests = Requests::of(1);
+    requests.accepted(0, first).expect("a new id");
+    assert!(requests.is_open());
+    assert_eq!(requests.done(first), Ok(0));
+    assert!(!requests.is_open());
+    for verdict in [requests.done(first), requests.lost(first), requests.done(second)] {
+        assert_eq!(rule(verdict.map(|_| ())), Some(Rule::OneEvent));
+    }
+}
+
+#[test]
+fn a_restored_request_ends_in_one_event_of_an_unknown_handle() {
+    let [first, second, ..] = handles();
+    let mut requests = Requests::of(2);
+    requests.accepted(0, first).expect("a new id");
+    requests.accepted(1, second).expect("a new id");
+    requests.restarted(1, 1);
+    assert!(requests.is_open());
+    assert_eq!(rule(requests.clone().done(second).map(|_| ())), Some(Rule::OneEvent), "forgotten");
+    assert_eq!(requests.lost(first), Ok(0));
+    assert!(requests.is_lost(0) && !requests.is_open());
+    assert_eq!(rule(requests.done(first).map(|_| ())), Some(Rule::OneEvent));
+}
+
+/// [MQTT-4.6.0-1]
+#[test]
+fn publishes_are_sent_in_their_order_on_each_connection() {
+    let mut order = Order::default();
+    assert_eq!(order.publish(0, 1), Ok(()));
+    assert_eq!(order.publish(1, 2), Ok(()));
+    assert_eq!(rule(order.clone().publish(0, 1)), Some(Rule::Order));
+    assert_eq!(rule(order.clone().publish(1, 2)), Some(Rule::Order));
+    order.disconnected();
+    assert_eq!(order.publish(0, 1), Ok(()));
+}
+
+/// [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+#[test]
+fn messages_are_acknowledged_in_their_order() {
+    let mut order = Order::default();
+    for (id, qos) in [(1, ONE), (2, TWO), (3, ONE), (4, TWO)] {
+        order.message_came(id, qos);
+    }
+    assert_eq!(rule(order.clone().puback(3)), Some(Rule::Order));
+    assert_eq!(rule(order.clone().pubrec(4)), Some(Rule::Order));
+    assert_eq!(rule(order.clone().puback(2)), Some(Rule::Order), "it is of QoS 2");
+    assert_eq!(order.pubrec(2), Ok(()));
+    assert_eq!(order.puback(1), Ok(()));
+    assert_eq!(rule(order.clone().puback(1)), Some(Rule::Order), "twice");
+    order.disconnected();
+    assert_eq!(rule(order.puback(3)), Some(Rule::Order), "it was not taken on this connection");
+}
+
+/// [MQTT-4.6.0-4]
+#[test]
+fn pubrels_are_sent_in_the_order_of_their_pubrecs() {
+    let mut order = Order::default();
+    order.pubrec_came(1);
+    order.pubrec_came(2);
+    assert_eq!(rule(order.clone().pubrel(2)), Some(Rule::Order));
+    assert_eq!(order.pubrel(1), Ok(()));
+    assert_eq!(rule(order.clone().pubrel(1)), Some(Rule::Order), "twice");
+    assert_eq!(order.pubrel(2), Ok(()));
+    order.disconnected();
+    assert_eq!(rule(order.clone().pubrel(2)), Some(Rule::Order), "nor on the next connection");
+    order.pubcomp_came(1, false);
+    assert_eq!(order.pubrel(2), Ok(()));
+}
+
+#[test]
+fn a_pubrel_needs_a_pubrec() {
+    let mut order = Order::default();
+    assert_eq!(rule(order.pubrel(1)), Some(Rule::Protocol));
+    order.pubrec_came(1);
+    order.pubcomp_came(1, true);
+    assert_eq!(rule(order.pubrel(1)), Some(Rule::Protocol), "it is done");
+    order.restarted();
+    assert_eq!(order.pubrel(1), Ok(()), "nobody may remember that");
+}
+
+#[test]
+fn no_publish_follows_its_pubrel() {
+    let mut order = Order::default();
+    order.pubrec_came(1);
+    order.disconnected();
+    assert_eq!(order.clone().publish(0, 1), Ok(()), "the PUBREC may be forgotten");
+    assert_eq!(order.pubrel(1), Ok(()));
+    order.disconnected();
+    assert_eq!(rule(order.clone().publish(0, 1)), Some(Rule::Protocol));
+    order.pubcomp_came(1, true);
+    assert_eq!(order.publish(1, 1), Ok(()), "the id stands for another message");
+}
+
+#[test]
+fn a_power_cut_leaves_open_which_pubrecs_are_known() {
+    let mut order = Order::default();
+    order.pubrec_came(1);
+    order.pubrec_came(2);
+    order.disconnected();
+    order.restarted();
+    let mut forgotten = order.clone();
+    // The client knows of neither, and hears of the first again.
+    forgotten.pubrec_came(1);
+    assert_eq!(forgotten.pubrel(1), Ok(()));
+    // It knows of both: then in their order.
+    assert_eq!(order.pubrel(2), Ok(()), "of the second alone");
+    assert_eq!(rule(order.pubrel(1)), Some(Rule::Order));
+}

@@ -1,0 +1,313 @@
+//! The state of a world and what can happen in it: the client with its application and its driver, the link, the
+//! journal, the broker. [`steps`] carries out what happens.
+
+mod steps;
+
+use std::sync::Arc;
+
+use mqtt_core::{
+    Action as Told, ConnectionState, Protocol, QoS, codec::Decoded, codec::Packet, filter,
+};
+
+use crate::{
+    broker::{Broker, Down},
+    config::{Config, Partial},
+    device::{Device, NOW, RECORD},
+    rules::{Broken, Order, Requests, Set},
+    trace::Trace,
+};
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    /// The application publishes its next message, and marks how far it has come.
+    Publish,
+    /// The time to connect again has come; the driver begins to open a transport.
+    Connect,
+    /// The transport is open.
+    Connected,
+    /// The transport takes a part of a packet.
+    TransmitPart,
+    /// The transport takes so many whole packets; of the first it may have a part.
+    Transmit(u8),
+    /// The broker gets the next packet.
+    Arrive,
+    /// The broker sends its next message.
+    Send,
+    /// The client takes a packet from the broker, the one of this number.
+    Deliver(u8),
+    /// The driver begins to append a record.
+    Persist,
+    /// The same, of what need not be recorded at once but has waited long enough.
+    PersistAtLast,
+    /// The record is durable.
+    Persisted,
+    /// The medium says that it could not append the record, which may be there all the same.
+    PersistFailed {
+        /// It is there.
+        whole: bool,
+    },
+    /// The application asks for a snapshot.
+    Compact,
+    /// The link breaks, or a transport could not be opened. What is under way is lost.
+    Cut {
+        /// The broker loses the session as well.
+        lose_session: bool,
+    },
+    /// Power fails and comes back; the client is restored from its journal.
+    PowerCut {
+        /// The record that was being written is there. Torn, it is as if it were not.
+        whole: bool,
+    },
+}
+
+/// How far the news has come that the broker lost the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Loss {
+    /// There is none, or it is told and recorded.
+    Settled,
+    /// The client does not know.
+    Untold,
+    /// The client knows, and would forget with power.
+    Unrecorded,
+    /// The record that tells it is being written.
+    Recording,
+}
+
+/// A state of a world.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(crate) struct State {
+    pub(crate) client: Device,
+    /// What the journal would restore: a client that was given every durable record. `None` once power will not fail
+    /// any more.
+    restored: Option<Arc<Device>>,
+    /// The record that is being written; empty once power will not fail any more.
+    writing: Option<Vec<u8>>,
+    /// The transport is open.
+    open: bool,
+    /// Bytes on their way to the broker; the last packet may be there in part.
+    up: Vec<u8>,
+    /// Packets on their way to the client.
+    down: Vec<Down>,
+    broker: Broker,
+    /// The next message of the application's source.
+    next: u8,
+    /// Messages that the application was handed: those in its durable store, those that get there with the record that
+    /// is being written, and those since.
+    stored: Set,
+    storing: Set,
+    held: Set,
+    requests: Requests,
+    order: Order,
+    loss: Loss,
+    cuts: u8,
+    power_cuts: u8,
+    lost_sessions: u8,
+    snapshots: u8,
+    failed_records: u8,
+    /// The rule that was broken last; nothing follows.
+    pub(crate) broken: Option<Broken>,
+}
+
+impl State {
+    /// Where a world begins: nothing has happened, or, where the broker has messages, the client is connected and has
+    /// subscribed.
+    pub(crate) fn new(config: &Config) -> Self {
+        let client = Device::new(config);
+        let mut state = Self {
+            restored: (config.power_cuts != 0).then(|| Arc::new(client.clone())),
+            client,
+            writing: None,
+            open: false,
+            up: Vec::new(),
+            down: Vec::new(),
+            broker: Broker::new(config.method),
+            next: 0,
+            stored: Set::EMPTY,
+            storing: Set::EMPTY,
+            held: Set::EMPTY,
+            requests: Requests::of(config.outbound.len()),
+            order: Order::default(),
+            loss: Loss::Settled,
+            cuts: config.cuts,
+            power_cuts: config.power_cuts,
+            lost_sessions: config.lost_sessions,
+            snapshots: config.snapshots,
+            failed_records: config.failed_records,
+            broken: None,
+        };
+        if !config.inbound.is_empty() {
+            state.settle(config);
+            if let Err(error) = state.client.0.subscribe(&[(filter!("i"), QoS::ExactlyOnce)]) {
+                panic!("world {}: {error}", config.name);
+            }
+            state.settle(config);
+        }
+        state
+    }
+
+    /// Lets things run until the application or the broker has to begin something.
+    fn settle(&mut self, config: &Config) {
+        let mut actions = Vec::new();
+        loop {
+            self.progress(config, &mut actions);
+            let begins = |action: &Action| {
+                matches!(action, Action::Publish | Action::Send | Action::TransmitPart)
+            };
+            let Some(action) = actions.drain(..).find(|action| !begins(action)) else { return };
+            let done = self.carry_out(config, action, &mut Trace::Off);
+            assert!(done && self.broken.is_none(), "{action:?}: {:?}", self.broken);
+        }
+    }
+
+    /// What can happen while all goes well: application, driver, link, journal and broker do their part, each at any
+    /// time. A packet that the client leaves alone for now, or a request that finds no room, turns out to be
+    /// impossible only when it is carried out.
+    pub(crate) fn progress(&self, config: &Config, actions: &mut Vec<Action>) {
+        if usize::from(self.next) < config.outbound.len() {
+            actions.push(Action::Publish);
+        }
+        if packet_len(&self.up).is_some() {
+            actions.push(Action::Arrive);
+        }
+        if self.broker.can_send(config.inbound) {
+            actions.push(Action::Send);
+        }
+        self.deliveries(config, actions);
+        self.driving(config, actions);
+    }
+
+    /// What the broker sent comes in its order. Where the configuration says so, its answers of different types may have
+    /// been sent in any order, for they belong to exchanges that nothing orders.
+    fn deliveries(&self, config: &Config, actions: &mut Vec<Action>) {
+        for (number, down) in (0..).zip(&self.down) {
+            let mut before = self.down.iter().take(usize::from(number));
+            let overtakes = config.shuffled
+                && !before.any(|earlier| {
+                    matches!(earlier, Down::ConnAck { .. }) || earlier.kind() == down.kind()
+                });
+            if number == 0 || overtakes {
+                actions.push(Action::Deliver(number));
+            }
+        }
+    }
+
+    /// What the driver can do next.
+    fn driving(&self, config: &Config, actions: &mut Vec<Action>) {
+        let state = self.client.0.state();
+        if state == ConnectionState::Connecting && !self.open {
+            actions.push(Action::Connected);
+        }
+        if self.writing.is_some() {
+            actions.push(Action::Persisted);
+            return;
+        }
+        let mut client = self.client.0.clone();
+        match client.poll(NOW) {
+            Told::Persist(_) => {
+                actions.push(Action::Persist);
+                return;
+            }
+            Told::Transmit(bytes) => self.transmissions(config, bytes, actions),
+            // Neither belongs into these worlds, and to carry out 'connect' says so.
+            Told::Close(_) | Told::Connect { .. } => actions.push(Action::Connect),
+            Told::Wait(_) => {}
+        }
+        if state == ConnectionState::Waiting {
+            actions.push(Action::Connect);
+        } else if matches!(client.poll(RECORD), Told::Persist(_)) {
+            actions.push(Action::PersistAtLast);
+        }
+    }
+
+    /// How much of `bytes` the transport may take.
+    fn transmissions(&self, config: &Config, bytes: &[u8], actions: &mut Vec<Action>) {
+        let (_, part) = packets(&self.up);
+        if part.is_empty() && config.partial != Partial::Never {
+            actions.push(Action::TransmitPart);
+        }
+        actions.push(Action::Transmit(1));
+        let (whole, _) = packets(&[part, bytes].concat());
+        if whole > 1 {
+            actions.push(Action::Transmit(whole));
+        }
+    }
+
+    /// What can go wrong, or is not needed for things to end. Each of these happens a limited number of times.
+    pub(crate) fn disturbances(&self, config: &Config, actions: &mut Vec<Action>) {
+        // A session that was made anew and never told of looks like the old one: see the docs of the crate.
+        let held = self.loss != Loss::Settled && !config.loss_unheard;
+        let told = !held || self.loss != Loss::Untold || !self.broker.has_session();
+        if self.cuts > 0 && told && self.client.0.state() != ConnectionState::Waiting {
+            actions.push(Action::Cut { lose_session: false });
+            if self.lost_sessions > 0 {
+                actions.push(Action::Cut { lose_session: true });
+            }
+        }
+        let recorded = !held || self.loss == Loss::Untold;
+        if self.power_cuts > 0 && told && recorded {
+            actions.push(Action::PowerCut { whole: false });
+            if self.writing.is_some() {
+                actions.push(Action::PowerCut { whole: true });
+            }
+        }
+        if self.failed_records > 0 && self.writing.is_some() {
+            actions.push(Action::PersistFailed { whole: false });
+            actions.push(Action::PersistFailed { whole: true });
+        }
+        if self.snapshots > 0 {
+            actions.push(Action::Compact);
+        }
+    }
+
+    /// Whether everything is done that was asked for.
+    pub(crate) fn is_finished(&self, config: &Config) -> bool {
+        let lost = self.lost_sessions < config.lost_sessions;
+        let delivered = (0..config.outbound.len() as u8)
+            .all(|message| self.broker.delivered().has(message) || self.requests.is_lost(message));
+        delivered
+            && usize::from(self.next) == config.outbound.len()
+            // What was under way to the client went with the session.
+            && (lost || self.handed() == Set::first(config.inbound.len()))
+            && self.client.0.state() == ConnectionState::Up
+            && self.client.0.in_flight() == 0
+            && !self.requests.is_open()
+            && self.broker.is_idle(config.inbound)
+            && self.up.is_empty()
+            && self.down.is_empty()
+            && self.writing.is_none()
+    }
+
+    /// As if the broker had handed on nothing.
+    #[cfg(test)]
+    pub(crate) fn forget_what_was_delivered(&mut self, config: &Config) {
+        self.broker = Broker::new(config.method);
+    }
+
+    /// Messages that the application has.
+    fn handed(&self) -> Set {
+        self.stored.and(self.storing).and(self.held)
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<(Packet<'_>, usize)> {
+    match Packet::decode(bytes, Protocol::V311) {
+        Ok(Decoded::Packet { packet, len }) => Some((packet, len)),
+        Ok(Decoded::NeedMore(_)) | Err(_) => None,
+    }
+}
+
+/// Bytes of the packet that `bytes` start with.
+fn packet_len(bytes: &[u8]) -> Option<usize> {
+    decode(bytes).map(|(_, len)| len)
+}
+
+/// How many packets `bytes` are, and the part of one behind them.
+fn packets(bytes: &[u8]) -> (u8, &[u8]) {
+    let (mut whole, mut rest) = (0, bytes);
+    while let Some((_, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {
+        rest = behind;
+        whole += 1;
+    }
+    (whole, rest)
+}
