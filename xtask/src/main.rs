@@ -6,11 +6,14 @@
 
 mod bare;
 mod bench;
+mod checkers;
 mod cli;
 mod elf;
 mod footprint;
 mod fuzz;
 mod kill;
+mod model;
+mod mutations;
 mod no_std;
 mod setup;
 mod shell;
@@ -29,6 +32,8 @@ const COMMANDS: &[cli::Command] = &[
     fuzz::COMMAND,
     kill::COMMAND,
     sim::COMMAND,
+    model::COMMAND,
+    mutations::COMMAND,
 ];
 
 fn main() -> ExitCode {

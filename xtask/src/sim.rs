@@ -1,14 +1,15 @@
 //! `cargo xtask sim`: clients, a broker and every fault in virtual time, from seeds.
 //!
-//! Builds `tests/sim` with optimisation and overflow checks, and lets it run; its last line is the closing line here.
+//! Builds `tests/sim` and lets it run; its last line is the closing line here.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command as Program, Stdio};
-
-use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
+use crate::checkers::{self, Checker};
+use crate::cli::{Args, Command, Error, Flag, Outcome};
 use crate::shell::Log;
 use crate::steps::Context;
 use crate::workspace::Workspace;
+
+/// The simulator.
+pub(crate) const SIMULATOR: Checker = Checker { package: "simulation", program: "sim" };
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -36,7 +37,7 @@ fn run(args: &Args) -> Outcome {
     let mutation = args.values("mutation").last();
     let numbers = numbers(args)?;
     let log = Log::create(&workspace, "sim", false)?;
-    let program = build(&workspace, &log, mutation.is_some())?;
+    let program = checkers::build(&workspace, &log, SIMULATOR, mutation.is_some())?;
     let mut program = workspace.program(program);
     program.arg("--charts").arg(workspace.target.join("sim"));
     for (flag, number) in numbers {
@@ -45,7 +46,7 @@ fn run(args: &Args) -> Outcome {
     if let Some(name) = mutation {
         program.arg(format!("--mutation={name}"));
     }
-    follow(&mut program)
+    checkers::follow(&mut program)
 }
 
 /// The flags that take a number, where they are given.
@@ -63,49 +64,12 @@ fn numbers(args: &Args) -> Result<Vec<(&'static str, u64)>, Error> {
     Ok(numbers)
 }
 
-/// For `cargo xtask test`: `seeds` seeds keep every promise, and every bug on purpose is caught.
+/// For `cargo xtask test`: `seeds` seeds keep every promise.
 pub(crate) fn check(context: &Context<'_>, seeds: u64) -> Result<String, String> {
     let Context { workspace, log, .. } = context;
-    let charts = workspace.target.join("sim");
-    let mut notes = Vec::new();
-    for args in [vec![format!("--seeds={seeds}")], vec!["--mutation=all".to_owned()]] {
-        let program = build(workspace, log, args.iter().any(|arg| arg.contains("mutation")))?;
-        let mut program = workspace.program(program);
-        let text = context.run(program.args(args).arg("--charts").arg(&charts))?;
-        notes.push(text.lines().last().unwrap_or_default().to_owned());
-    }
-    Ok(notes.join("; "))
-}
-
-/// Builds the simulator; gives where it is. With bugs to switch on it is another program, in another folder.
-fn build(workspace: &Workspace, log: &Log, mutations: bool) -> Result<std::path::PathBuf, String> {
-    let target = if mutations { workspace.scratch("mutations")? } else { workspace.target.clone() };
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--profile", "sim", "-p", "simulation", "--bin", "sim"]);
-    cargo.env("CARGO_TARGET_DIR", &target);
-    if mutations {
-        cargo.env("RUSTFLAGS", "--cfg mqtt_core_mutations");
-    }
-    log.run(&mut cargo)?.require().inspect_err(|_| print!("{}", log.tail(60)))?;
-    Ok(target.join("sim").join(format!("sim{}", std::env::consts::EXE_SUFFIX)))
-}
-
-/// Runs the simulator and passes on what it prints; its last line is the closing line.
-fn follow(program: &mut Program) -> Outcome {
-    let failed = |error: std::io::Error| Error::Failed(format!("sim: {error}"));
-    let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
-    let mut last: Option<String> = None;
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            if let Some(before) = last.replace(line.map_err(failed)?) {
-                println!("{before}");
-            }
-        }
-    }
-    let status = child.wait().map_err(failed)?;
-    match (last, status.code()) {
-        (Some(line), Some(0 | 1)) => Ok(Closing { line, ok: status.success() }),
-        (_, Some(2)) => Err(Error::Usage("the simulator did not understand that".to_owned())),
-        (_, _) => Err(Error::Failed(format!("the simulator ended with {status}"))),
-    }
+    let program = checkers::build(workspace, log, SIMULATOR, false)?;
+    let mut program = workspace.program(program);
+    program.arg(format!("--seeds={seeds}")).arg("--charts").arg(workspace.target.join("sim"));
+    let text = context.run(&mut program)?;
+    Ok(text.lines().last().unwrap_or_default().to_owned())
 }

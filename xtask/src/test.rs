@@ -6,7 +6,7 @@ use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::steps::{self, Context, Report, Step};
 use crate::workspace::Workspace;
-use crate::{footprint, fuzz, kill, no_std, setup, shell, sim};
+use crate::{footprint, fuzz, kill, model, mutations, no_std, setup, shell, sim};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -82,7 +82,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "simulator",
-        about: "20,000 simulated worlds, and every bug on purpose is caught",
+        about: "20,000 simulated worlds keep every promise",
         slow: true,
         run: simulator,
     },
@@ -91,6 +91,18 @@ const STEPS: &[Step] = &[
         about: "nothing is lost or doubled by clients that are killed 50 times",
         slow: true,
         run: kill_briefly,
+    },
+    Step {
+        name: "model",
+        about: "every order of events in small worlds",
+        slow: true,
+        run: model_check,
+    },
+    Step {
+        name: "mutations",
+        about: "simulator and model checker find bugs on purpose",
+        slow: true,
+        run: find_mutations,
     },
     Step {
         name: "fuzz",
@@ -337,6 +349,14 @@ fn toolchain_of<'a>(list: &'a str, version: &str) -> Option<&'a str> {
 
 fn simulator(context: &Context<'_>) -> Result<Report, String> {
     sim::check(context, SIMULATOR_SEEDS).map(Report::Done)
+}
+
+fn model_check(context: &Context<'_>) -> Result<Report, String> {
+    model::check(context).map(Report::Done)
+}
+
+fn find_mutations(context: &Context<'_>) -> Result<Report, String> {
+    mutations::all_caught(context.workspace, &context.log).map(Report::Done)
 }
 
 fn fuzz_briefly(context: &Context<'_>) -> Result<Report, String> {
