@@ -11,6 +11,7 @@
 mod evidence;
 mod message;
 mod publisher;
+mod report;
 mod run;
 mod subscriber;
 mod verdict;

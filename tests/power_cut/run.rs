@@ -1,15 +1,12 @@
 //! Starts the three, kills them, and counts.
 
 use std::{
-    cell::Cell,
     fs,
-    io::IsTerminal,
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use mqtt_examples::print;
 use system_tests::{Config, Mosquitto, SOON};
 use tempfile::TempDir;
@@ -17,8 +14,9 @@ use tempfile::TempDir;
 use crate::{
     Error,
     evidence::Evidence,
+    report::{self, Kills, Part, Progress},
     subscriber::OUTPUT,
-    verdict::{Kind, Verdict},
+    verdict::Verdict,
     victim::Victim,
 };
 
@@ -31,25 +29,6 @@ pub(crate) struct Settings {
 
 /// Kills in one round, with a broker and a folder of its own; its log is kept in RAM.
 const ROUND: u64 = 500;
-/// Anomalies that are shown in full.
-const SHOWN: usize = 6;
-
-/// Who was killed how often.
-#[derive(Clone, Copy, Default)]
-struct Kills {
-    publisher: u64,
-    subscriber: u64,
-    broker: u64,
-}
-
-/// A row of the table.
-struct Part {
-    name: &'static str,
-    kills: Kills,
-    verdict: Verdict,
-    took: Duration,
-}
-
 /// Runs both parts; whether all is as it should be.
 pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
     let Settings { times, broker_times, seed } = *settings;
@@ -72,7 +51,7 @@ pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
         parts.push(Part { name, kills: done, verdict, took: start.elapsed() });
     }
     progress.done();
-    Ok(report(&parts))
+    Ok(report::print(&parts))
 }
 
 /// Kills the publisher `kills` times, or the broker, and others beside; then lets them finish.
@@ -86,6 +65,26 @@ fn round(
     let folder = TempDir::with_prefix("power-cut-")
         .map_err(|error| Error::File(format!("no temporary folder: {error}")))?;
     let mut world = World::start(folder.path())?;
+    let killed = kill(&mut world, random, kills, with_broker, done, progress);
+    let ended = killed.and_then(|()| world.finish());
+    let verdict =
+        ended.map(|(accepted, received, evidence)| Verdict::new(accepted, &received, &evidence));
+    let blameless =
+        |verdict: &Verdict| verdict.anomalies.iter().all(|what| what.is_excused(with_broker));
+    if !verdict.as_ref().is_ok_and(blameless) {
+        print::error(&format!("what is left of this round: {}", folder.keep().display()));
+    }
+    verdict
+}
+
+fn kill(
+    world: &mut World<'_>,
+    random: &mut fastrand::Rng,
+    kills: u64,
+    with_broker: bool,
+    done: &mut Kills,
+    progress: &Progress,
+) -> Result<(), Error> {
     let mut left = kills;
     while left > 0 {
         thread::sleep(moment(random));
@@ -116,15 +115,7 @@ fn round(
             progress.one();
         }
     }
-    let ended = world.finish();
-    let verdict =
-        ended.map(|(accepted, received, evidence)| Verdict::new(accepted, &received, &evidence));
-    let blameless =
-        |verdict: &Verdict| verdict.anomalies.iter().all(|what| what.is_excused(with_broker));
-    if !verdict.as_ref().is_ok_and(blameless) {
-        print::error(&format!("what is left of this round: {}", folder.keep().display()));
-    }
-    verdict
+    Ok(())
 }
 
 /// When the next one is killed: from at once to a fifth of a second, as often between 1 and 2 ms as between 100 and 200.
@@ -175,7 +166,8 @@ impl<'f> World<'f> {
         Ok(())
     }
 
-    /// Kills the subscriber; the next one may be let resume its session first.
+    /// Kills the subscriber; the next one may be let resume its session first. Where the connection breaks before that,
+    /// Mosquitto forgets which messages it has sent a PUBREL for: see `evidence`.
     fn kill_subscriber(&mut self, resumes: bool) -> Result<(), Error> {
         self.subscriber.kill()?;
         self.subscriber = self.victim("subscriber", false)?;
@@ -191,17 +183,6 @@ impl<'f> World<'f> {
         self.broker.start_again();
     }
 
-    fn keep_log(&mut self) {
-        let lines = self.broker.log().to_the_end(0, SOON);
-        self.evidence.add_life(lines.iter().map(String::as_str));
-        // For whoever has to look closer.
-        let name = format!("mosquitto-{}.log", self.lives);
-        let _nowhere_to = fs::write(self.folder.join(name), lines.join("\n"));
-        self.lives += 1;
-    }
-}
-
-impl World<'_> {
     /// Nobody is killed any more: lets everything arrive. Gives how many messages were published, and what the
     /// subscriber has.
     fn finish(mut self) -> Result<(u64, String, Evidence), Error> {
@@ -225,103 +206,13 @@ impl World<'_> {
             .map_err(|error| Error::File(format!("{}: {error}", output.display())))?;
         Ok((accepted, received, self.evidence))
     }
-}
 
-/// Prints what came of it; whether all is as it should be.
-fn report(parts: &[Part]) -> bool {
-    print::line(&format!(
-        "\n{:<14} {:>9} {:>10} {:>9} {:>8} {:>8} {:>5} {:>7} {:>9} {:>8} {:>11} {:>6}",
-        "killed",
-        "publisher",
-        "subscriber",
-        "Mosquitto",
-        "QoS 1",
-        "QoS 2",
-        "lost",
-        "doubled",
-        "disorder",
-        "foreign",
-        "QoS 1 again",
-        "time"
-    ));
-    let (mut sum, mut kills, mut explained, mut blamed) = (Verdict::default(), 0, 0, 0);
-    for Part { name, kills: killed, verdict, took } in parts {
-        let [qos_1, qos_2] = verdict.published;
-        print::line(&format!(
-            "{name:<14} {:>9} {:>10} {:>9} {qos_1:>8} {qos_2:>8} {:>5} {:>7} {:>9} {:>8} {:>11} {:>4} s",
-            killed.publisher,
-            killed.subscriber,
-            killed.broker,
-            verdict.count(Kind::Lost),
-            verdict.count(Kind::Doubled),
-            verdict.count(Kind::Disorder),
-            verdict.count(Kind::Foreign),
-            verdict.repeated,
-            took.as_secs()
-        ));
-        let (by_broker, by_clients): (Vec<_>, Vec<_>) =
-            verdict.anomalies.iter().partition(|anomaly| anomaly.is_excused(killed.broker > 0));
-        for anomaly in by_broker.iter().take(SHOWN) {
-            let why = anomaly.by_broker.as_deref().unwrap_or_default();
-            print::line(&format!("  Mosquitto's: {}: {why}", anomaly.what));
-        }
-        if by_broker.len() > SHOWN {
-            print::line(&format!("  and {} more, each with its evidence", by_broker.len() - SHOWN));
-        }
-        for anomaly in by_clients.iter().take(SHOWN) {
-            let hint = anomaly.by_broker.as_deref().unwrap_or("Mosquitto's log does not tell why");
-            print::line(&format!("  FAILED: {}: {hint}", anomaly.what));
-        }
-        kills += killed.publisher + killed.subscriber + killed.broker;
-        explained += by_broker.len();
-        blamed += by_clients.len();
-        sum.merge(verdict.clone());
-    }
-    let [qos_1, qos_2] = sum.published;
-    print::line(&format!(
-        "\n{kills} kills, {} messages: {blamed} lost, doubled or out of order by a client; {explained} by Mosquitto, with evidence",
-        qos_1 + qos_2
-    ));
-    blamed == 0
-}
-
-/// How far the run is: a bar on a terminal, else a line now and then.
-struct Progress {
-    bar: Option<ProgressBar>,
-    all: u64,
-    done: Cell<u64>,
-}
-
-impl Progress {
-    fn new(all: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(all);
-            // A template of ours; were it wrong, the plain bar would do.
-            if let Ok(style) =
-                ProgressStyle::with_template("{bar:40} {pos}/{len} kills, {eta} left")
-            {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, all, done: Cell::new(0) }
-    }
-
-    fn one(&self) {
-        let done = self.done.get() + 1;
-        self.done.set(done);
-        match &self.bar {
-            Some(bar) => bar.inc(1),
-            None if done % self.all.div_ceil(10) == 0 => {
-                print::error(&format!("{done} of {} kills", self.all));
-            }
-            None => {}
-        }
-    }
-
-    fn done(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+    fn keep_log(&mut self) {
+        let lines = self.broker.log().to_the_end(0, SOON);
+        self.evidence.add_life(lines.iter().map(String::as_str));
+        // For whoever has to look closer.
+        let name = format!("mosquitto-{}.log", self.lives);
+        let _nowhere_to = fs::write(self.folder.join(name), lines.join("\n"));
+        self.lives += 1;
     }
 }
