@@ -34,8 +34,8 @@ pub(crate) struct World<'t> {
     /// The least that was left to do, and until when it has to be less.
     least_left: usize,
     deadline: u64,
-    /// All was done at the last look.
-    done: bool,
+    /// All was done at the last look, when there had been so many links.
+    done: Option<usize>,
 }
 
 impl<'t> World<'t> {
@@ -70,7 +70,7 @@ impl<'t> World<'t> {
             tick_gap,
             least_left: usize::MAX,
             deadline: u64::MAX,
-            done: false,
+            done: None,
         }
     }
 
@@ -275,7 +275,7 @@ impl<'t> World<'t> {
 
     /// Whether something is left to do.
     fn look(&mut self) -> bool {
-        let Self { stage, devices, broker, .. } = self;
+        let Self { stage, devices, broker, links, .. } = self;
         let left: usize = devices.iter().map(|device| device.left_to_do()).sum();
         let left = left + broker.left_to_do();
         if left < self.least_left {
@@ -289,11 +289,12 @@ impl<'t> World<'t> {
         };
         // One that is offline is to blame ahead of one that is busy with its wills.
         let undone = devices.iter().filter(waits).min_by_key(|device| device.is_up());
-        // Twice in a row: something may just be about to begin.
-        if undone.is_none() && std::mem::replace(&mut self.done, true) {
+        // Twice in a row, on the same connections: something may just be about to begin.
+        let done = undone.is_none().then_some(links.len());
+        let before = std::mem::replace(&mut self.done, done);
+        if done.is_some() && before == done {
             return false;
         }
-        self.done = undone.is_none();
         if let Some(device) = undone.filter(|_| stage.now > self.deadline) {
             let index = device.index();
             let under_way = broker.session(index).under_way();

@@ -98,8 +98,13 @@ impl Tap {
         if first >> 4 != PacketType::Publish as u8 {
             return;
         }
-        // Where too little of it was sent: without DUP it can only have been the oldest of those never sent.
-        let unsent = |number: &u32| stage.ledger.message(*number).sent == Sent::Nothing;
+        // Where too little of it was sent: without DUP it can only have been the oldest of those that the broker's session
+        // has not seen.
+        let epoch = Some(stage.ledger.epoch(device));
+        let unsent = |number: &u32| {
+            let message = stage.ledger.message(*number);
+            message.sent != Sent::Whole || message.sent_in != epoch
+        };
         let fresh = first & 0b0110 != 0 && first & 0b1000 == 0;
         let oldest = || stage.ledger.in_flight(device).filter(unsent).min().filter(|_| fresh);
         let number = begun(&buffer).or_else(oldest).filter(|number| *number < stage.ledger.len());
