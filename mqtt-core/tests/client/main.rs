@@ -20,6 +20,7 @@ mod publishing;
 mod queue;
 mod receiving;
 mod resending;
+mod restoring;
 mod script;
 mod storage;
 mod subscribing;
