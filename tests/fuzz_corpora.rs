@@ -14,6 +14,11 @@ fn decode_holds_over_its_corpus() {
 }
 
 #[test]
+fn journal_holds_over_its_corpus() {
+    assert!(over_corpus("journal", fuzz_bodies::journal) >= 17);
+}
+
+#[test]
 fn topic_holds_over_its_corpus() {
     assert!(over_corpus("topic", fuzz_bodies::topic) >= 30);
 }

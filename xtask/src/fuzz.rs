@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
-    about: "Fuzzes the decoder, the client, the topics, the watchdog",
+    about: "Fuzzes the decoder, the client, its journal, the topics, the watchdog",
     details: "\
 Runs each target of fuzz/ with cargo-fuzz and a nightly compiler. The checked-in corpora start it off and
 are not changed. A crash is kept in fuzz/artifacts, and the log tells how to run it again.",

@@ -5,7 +5,6 @@
 //! every request to its event ([`Run::settle`]). A driver that breaks every rule goes first ([`careless`]).
 
 mod careless;
-mod input;
 mod link;
 mod packets;
 mod purge;
@@ -15,7 +14,7 @@ mod settings;
 
 use mqtt_core::{Action, Client, ConnectionState, Event, Fatal, Instant, QoS, Reason, Slot};
 
-use input::Input;
+use crate::input::{self, Input};
 use link::{Link, Transport};
 use session::Session;
 use settings::{PING_TIMEOUT, Settings};

@@ -7,10 +7,13 @@
 
 mod client;
 mod decode;
+mod input;
+mod journal;
 mod topic;
 mod watchdog;
 
 pub use client::client;
 pub use decode::decode;
+pub use journal::journal;
 pub use topic::topic;
 pub use watchdog::{model as watchdog_model, watchdog};

@@ -3,6 +3,8 @@
 //! The packets are put together by hand, so that the codec under test has no part in them. What the fuzzer found
 //! and is kept as a regression stands beside the seeds and is left alone.
 
+mod journal;
+
 use std::{fs, io, path::Path};
 
 type Seeds = Vec<(&'static str, Vec<u8>)>;
@@ -13,6 +15,7 @@ fn main() -> io::Result<()> {
     for (target, seeds) in [
         ("client", client_seeds()),
         ("decode", decode_seeds()),
+        ("journal", journal::seeds()),
         ("topic", topic_seeds()),
         ("watchdog", watchdog_seeds()),
     ] {

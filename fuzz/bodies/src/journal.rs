@@ -1,0 +1,237 @@
+//! `restore`, given records of every kind.
+//!
+//! A client lives with a broker and leaves records ([`Life`]). Another one, in storage of another size, is given some of
+//! them: as they are, cut, swapped, spliced, changed with the checksum made right, and bytes that never were records.
+//! What it refuses leaves it as it was; and whatever it took, it goes on: ids in flight are unique, and with an honest
+//! broker every restored request ends in one event.
+
+mod life;
+
+use mqtt_core::{
+    Options, Protocol, RestoreError, Slot,
+    codec::{Decoded, Packet},
+};
+
+use crate::input::Input;
+use life::{HeapClient, Life};
+
+/// Takes settings, the first life, settings, what is made of the records, the second life.
+pub fn journal(data: &[u8]) {
+    let mut input = Input::new(data);
+    let Some(client) = Storage::read(&mut input).client() else { return };
+    let len = usize::from(input.byte());
+    let mut first = Life::new(client);
+    first.live(&mut Input::new(input.take(len)));
+    let records = first.records;
+
+    let storage = Storage::read(&mut input);
+    let Some(mut client) = storage.client() else { return };
+    let count = input.byte() % 32;
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        for record in made_of(&records, &mut input) {
+            if restore(&mut client, &record) {
+                taken.push(record);
+            }
+        }
+    }
+    let mut second = Life::new(client);
+    let snapshot = second.snapshot();
+    storage.check(&snapshot, &taken, &second);
+    second.expect(requests_in(&snapshot));
+    second.live(&mut input);
+    second.settle();
+}
+
+/// Options and sizes.
+struct Storage {
+    options: Options<'static>,
+    outbox: usize,
+    window: usize,
+}
+
+impl Storage {
+    /// Takes three bytes.
+    fn read(input: &mut Input<'_>) -> Self {
+        let (flags, outbox, window) = (input.byte(), input.byte(), input.byte());
+        let options = Options::new("fuzz")
+            .clean_session(flags & 1 != 0)
+            .journal(true)
+            .manual_acknowledge(flags & 2 != 0)
+            .renew_subscriptions(flags & 4 == 0)
+            .record_delay(u32::from(flags >> 6) * 500)
+            .receive_capacity(16 + usize::from(flags >> 3 & 7) * 8);
+        Self { options, outbox: 60 + usize::from(outbox) * 3, window: 1 + usize::from(window % 8) }
+    }
+
+    fn client(&self) -> Option<HeapClient> {
+        let (outbox, slots) = (vec![0xA5; self.outbox], vec![Slot::EMPTY; self.window]);
+        HeapClient::new(&self.options, outbox, slots).ok()
+    }
+
+    /// What was refused has left no trace, and what the client says of itself can be restored.
+    fn check(&self, snapshot: &[u8], taken: &[Vec<u8>], client: &Life) {
+        assert!(snapshot.len() <= self.outbox + 3 * self.window + 19, "{}", snapshot.len());
+        let mut twin = self.client().expect("as before");
+        for record in taken {
+            assert_eq!(twin.restore(record), Ok(()));
+        }
+        let mut twin = Life::new(twin);
+        assert_eq!(twin.snapshot(), snapshot, "a refused record has left something");
+        twin.expect(requests_in(snapshot));
+        twin.fill();
+        twin.settle();
+        let mut heir = self.client().expect("as before");
+        assert_eq!(heir.restore(snapshot), Ok(()), "a snapshot of its own");
+        assert_eq!(heir.in_flight(), client.client.in_flight());
+        assert_eq!(heir.marked(), client.client.marked());
+        assert!(heir.subscriptions().eq(client.client.subscriptions()));
+    }
+}
+
+/// Whether the record was taken.
+fn restore(client: &mut HeapClient, record: &[u8]) -> bool {
+    let before = seen_from_outside(client);
+    let outcome = client.restore(record);
+    assert!(client.outbox_free() <= before.free.max(client.outbox_free()));
+    let Err(error) = outcome else { return true };
+    assert_eq!(seen_from_outside(client), before, "{error}");
+    match error {
+        RestoreError::Torn => assert!(!is_whole(record)),
+        RestoreError::Version { found } => assert!(found != 1 && record.first() == Some(&found)),
+        RestoreError::Malformed => assert!(is_whole(record)),
+        RestoreError::OutboxTooSmall { needed, capacity }
+        | RestoreError::TooManySubscriptions { needed, capacity } => assert!(needed > capacity),
+        RestoreError::Window { needed, slots } => assert!(needed > slots),
+        RestoreError::InUse | RestoreError::NoJournal | _ => panic!("no reason for {error}"),
+    }
+    false
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    in_flight: usize,
+    free: usize,
+    marked: u64,
+    protocol: Protocol,
+    subscriptions: Vec<String>,
+}
+
+fn seen_from_outside(client: &HeapClient) -> Seen {
+    Seen {
+        in_flight: client.in_flight(),
+        free: client.outbox_free(),
+        marked: client.marked(),
+        protocol: client.protocol(),
+        subscriptions: client.subscriptions().map(|kept| format!("{kept:?}")).collect(),
+    }
+}
+
+/// Records, whole or not, by what the input says.
+fn made_of(records: &[Vec<u8>], input: &mut Input<'_>) -> Vec<Vec<u8>> {
+    let any = |input: &mut Input<'_>| {
+        let nth = usize::from(input.byte()).checked_rem(records.len());
+        nth.and_then(|nth| records.get(nth)).cloned().unwrap_or_default()
+    };
+    let made = match input.byte() % 8 {
+        0 => return records.to_vec(),
+        1 => any(input),
+        2 => {
+            let (record, len) = (any(input), usize::from(input.byte()));
+            record.get(..len.min(record.len())).unwrap_or_default().to_vec()
+        }
+        3 => {
+            let mut record = any(input);
+            change(&mut record, input);
+            return vec![record];
+        }
+        4 => {
+            let mut record = any(input);
+            change(&mut record, input);
+            resealed(record)
+        }
+        5 => {
+            // The front of one and the back of another one.
+            let (front, back) = (any(input), any(input));
+            let (cut, from) = (usize::from(input.byte()), usize::from(input.byte()));
+            let front = front.get(..cut.min(front.len())).unwrap_or_default();
+            let back = back.get(from.min(back.len())..).unwrap_or_default();
+            resealed([front, back].concat())
+        }
+        6 => {
+            let len = usize::from(input.byte());
+            resealed([&[1], input.take(len), &[0; 4]].concat())
+        }
+        _ => {
+            let len = usize::from(input.byte() % 64);
+            input.take(len).to_vec()
+        }
+    };
+    vec![made]
+}
+
+fn change(record: &mut [u8], input: &mut Input<'_>) {
+    for _ in 0..=input.byte() % 4 {
+        let at = usize::from(input.word()).checked_rem(record.len());
+        if let Some(byte) = at.and_then(|at| record.get_mut(at)) {
+            *byte = input.byte();
+        }
+    }
+}
+
+/// With the checksum that belongs to it.
+fn resealed(mut record: Vec<u8>) -> Vec<u8> {
+    record.truncate(record.len().saturating_sub(4));
+    let crc = crc32(&record);
+    record.extend(crc.to_be_bytes());
+    record
+}
+
+fn is_whole(record: &[u8]) -> bool {
+    record.split_last_chunk().is_some_and(|(body, crc)| {
+        // The checksum of nothing is 0, and nothing is no record.
+        !body.is_empty() && crc32(body).to_be_bytes() == *crc
+    })
+}
+
+/// The textbook's, a bit at a time.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(crc & 1));
+        }
+    }
+    !crc
+}
+
+/// The ids of the requests that a snapshot names: those released, and those of its PUBLISH packets.
+fn requests_in(snapshot: &[u8]) -> Vec<u16> {
+    let mut ids = Vec::new();
+    let (header, body) = snapshot.split_at(10);
+    let mut rest = body.get(..body.len() - 4).expect("a checksum");
+    while let Some((&[fate, high, low], behind)) = rest.split_first_chunk() {
+        if fate == 0 {
+            break;
+        } else if fate == 2 {
+            ids.push(u16::from_be_bytes([high, low]));
+        }
+        rest = behind;
+    }
+    rest = rest.get(1..).expect("an end of the notes");
+    if header.get(1).is_some_and(|flags| flags & 2 != 0) {
+        let (len, behind) = rest.split_first_chunk().expect("a length");
+        rest = behind.get(u32::from_be_bytes(*len) as usize..).expect("subscriptions");
+    }
+    while !rest.is_empty() {
+        match Packet::decode(rest, Protocol::V311) {
+            Ok(Decoded::Packet { packet: Packet::Publish(publish), len }) => {
+                ids.push(publish.id.expect("of QoS 1 or 2").get());
+                rest = rest.get(len..).unwrap_or_default();
+            }
+            other => panic!("{other:?} in a snapshot"),
+        }
+    }
+    ids
+}
