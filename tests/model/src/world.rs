@@ -74,6 +74,14 @@ enum Loss {
     Recording,
 }
 
+/// A record that is being written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Writing {
+    /// Empty once power will not fail any more.
+    record: Vec<u8>,
+    is_snapshot: bool,
+}
+
 /// A state of a world.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct State {
@@ -81,8 +89,7 @@ pub(crate) struct State {
     /// What the journal would restore: a client that was given every durable record. `None` once power will not fail
     /// any more.
     restored: Option<Arc<Device>>,
-    /// The record that is being written; empty once power will not fail any more.
-    writing: Option<Vec<u8>>,
+    writing: Option<Writing>,
     /// The transport is open.
     open: bool,
     /// Bytes on their way to the broker; the last packet may be there in part.

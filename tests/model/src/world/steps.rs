@@ -6,7 +6,7 @@ use mqtt_core::{
     Action as Told, Event, Instant, Publish, QoS, Record, SessionStatus, codec::Packet, topic,
 };
 
-use super::{Action, Loss, State, decode, packet_len, packets};
+use super::{Action, Loss, State, Writing, decode, packet_len, packets};
 use crate::{
     broker::Down,
     config::{Config, Partial},
@@ -40,8 +40,8 @@ impl State {
             Action::Deliver(number) => self.deliver(config, number, trace),
             Action::Persist => Some(self.persist(NOW, trace)),
             Action::PersistAtLast => Some(self.persist(RECORD, trace)),
-            Action::Persisted => Some(self.persisted()),
-            Action::PersistFailed { whole } => Some(self.persist_failed(whole)),
+            Action::Persisted => Some(self.persisted(config)),
+            Action::PersistFailed { whole } => Some(self.persist_failed(config, whole)),
             Action::Compact => {
                 self.snapshots -= 1;
                 self.client.0.compact();
@@ -198,7 +198,9 @@ impl State {
         let Told::Persist(record) = self.client.0.poll(now) else { return Err(withdrawn()) };
         trace.say(|| trace::record(&record));
         // What is in it matters as long as power may fail.
-        self.writing = Some(if self.power_cuts > 0 { bytes_of(&record) } else { Vec::new() });
+        let is_snapshot = record.is_snapshot();
+        let record = if self.power_cuts > 0 { bytes_of(&record) } else { Vec::new() };
+        self.writing = Some(Writing { record, is_snapshot });
         self.storing = self.storing.and(std::mem::take(&mut self.held));
         if self.loss == Loss::Unrecorded {
             self.loss = Loss::Recording;
@@ -206,18 +208,18 @@ impl State {
         Ok(())
     }
 
-    fn persisted(&mut self) -> Verdict {
+    fn persisted(&mut self, config: &Config) -> Verdict {
         self.client.0.persisted();
         if self.loss == Loss::Recording {
             self.loss = Loss::Settled;
         }
-        self.keep()
+        self.keep(config)
     }
 
-    fn persist_failed(&mut self, whole: bool) -> Verdict {
+    fn persist_failed(&mut self, config: &Config, whole: bool) -> Verdict {
         self.failed_records -= 1;
         if whole {
-            return self.keep();
+            return self.keep(config);
         }
         self.writing = None;
         if self.loss == Loss::Recording {
@@ -228,10 +230,22 @@ impl State {
     }
 
     /// The record that is being written stays, and with it what the application did meanwhile.
-    fn keep(&mut self) -> Verdict {
-        let record = self.writing.take().unwrap_or_default();
+    ///
+    /// Those before a snapshot may stay as well, or go: what is restored is the same.
+    fn keep(&mut self, config: &Config) -> Verdict {
+        let Writing { record, is_snapshot } = self.writing.take().unwrap_or_default();
         self.stored = self.stored.and(std::mem::take(&mut self.storing));
-        self.restored.as_mut().map_or(Ok(()), |restored| Arc::make_mut(restored).restore(&record))
+        let Some(restored) = &mut self.restored else { return Ok(()) };
+        Arc::make_mut(restored).restore(&record)?;
+        if is_snapshot {
+            let mut alone = Device::new(config);
+            alone.restore(&record)?;
+            if alone != **restored {
+                let how = "a snapshot restores something else without the records before it";
+                return Err(Broken::new(Rule::AtLeastOnce, how));
+            }
+        }
+        Ok(())
     }
 
     fn cut(&mut self, lose_session: bool) {
@@ -260,7 +274,7 @@ impl State {
         self.power_cuts -= 1;
         self.disconnect();
         if whole {
-            self.keep()?;
+            self.keep(config)?;
         }
         self.writing = None;
         self.storing = Set::EMPTY;
