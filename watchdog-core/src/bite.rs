@@ -68,7 +68,8 @@ pub enum Fault {
     Returned,
     /// It panicked.
     Panicked,
-    /// It feeds with a time so far ahead of the supervisor's that they must be of two clocks.
+    /// It feeds with a time so far ahead of the supervisor's that they must be of two clocks: by more than its deadline
+    /// and a heartbeat.
     Clock,
 }
 

@@ -246,7 +246,11 @@ impl<'a> Supervisor<'a> {
                 let silent = match word.age(now) {
                     _ if !dated => away,
                     Age::Past(millis) => u64::from(millis),
-                    Age::Ahead(millis) if u64::from(millis) > limit => {
+                    // One that fed while this was interrupted, after it had been told the time, is no further ahead.
+                    Age::Ahead(millis)
+                        if u64::from(millis)
+                            > limit.saturating_add(self.timing.heartbeat.into()) =>
+                    {
                         return Some(Found {
                             fault: Fault::Clock,
                             step: word.step(),

@@ -130,9 +130,24 @@ fn stamps_a_little_ahead_are_those_of_a_feeder_that_came_between_and_far_ahead_o
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     handle.feed(at(250)).unwrap();
     assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
-    handle.feed(at(351)).unwrap();
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    tasks.first().unwrap().handle().feed(at(451)).unwrap();
     let failure = first_bite(&mut supervisor, [200]);
     assert_eq!((failure.fault, failure.since), (Fault::Clock, at(200)));
+}
+
+#[test]
+fn a_poll_that_is_interrupted_for_longer_than_a_deadline_takes_nobody_for_one_of_another_clock() {
+    let tasks = [task(Rules::deadline(5))];
+    let handle = tasks.first().unwrap().handle();
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    handle.feed(at(0)).unwrap();
+    // The poll was told that it is 5; until it looks, the task has fed on.
+    for millis in (5..=100).step_by(5) {
+        handle.feed(at(millis)).unwrap();
+    }
+    assert_eq!(supervisor.poll(at(5)).action, Action::Feed);
 }
 
 #[test]

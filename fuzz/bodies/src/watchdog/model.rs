@@ -411,7 +411,7 @@ impl Model<'_> {
             State::Ready | State::Fed { .. } | State::Granted { .. } => last,
             State::Paused | State::Failed { .. } => return None,
         };
-        if last.saturating_sub(now) > limit {
+        if last.saturating_sub(now) > limit + self.heartbeat {
             return Some((Fault::Clock, now, now));
         }
         (now.saturating_sub(last) > limit).then(|| (Fault::Starved, last, last + limit))
