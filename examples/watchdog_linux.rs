@@ -134,7 +134,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
                 Argument::Other(path) => return Err(unexpected(&path)),
             };
             match option.as_str() {
-                "--help" => return Ok(None),
+                "--help" | "-h" => return Ok(None),
                 "--status" => order.status = true,
                 "--timeout" => order.timeout = Some(seconds(&mut arguments)?),
                 "--pretimeout" => order.pretimeout = Some(seconds(&mut arguments)?),
@@ -242,10 +242,14 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
                 print::line(&format!("{device} is stopped"));
                 Ok(())
             }
-            Err(failed) => match failed.error {
-                NotStopped::Hardware(error) => Err(running(error, failed.watchdog.hardware())),
-                why => Err(Error::Starved(device, why.to_string())),
-            },
+            Err(failed) => {
+                let why = failed.error.to_string();
+                if let NotStopped::Hardware(error) = failed.error {
+                    Err(running(error, failed.watchdog.hardware()))
+                } else {
+                    Err(Error::Starved(device, why))
+                }
+            }
         }
     }
 
