@@ -158,7 +158,8 @@ fn renewed(device: &mut Device, codes: &[Option<QoS>]) {
 
 /// Accepted means in the session: what is published between the loss of the broker and its return is delivered.
 ///
-/// Twenty at a time: Mosquitto 2.0.11 drops QoS 2 messages beyond as many in flight, and acknowledges them.
+/// Nineteen at a time, as many as are accepted at QoS 2: Mosquitto 2.0.11 takes 20 above QoS 0 at once, acknowledges
+/// more, and drops them.
 #[test]
 fn what_was_accepted_offline_is_delivered_once_and_in_order() {
     for (version, protocol) in BOTH_VERSIONS {
@@ -175,7 +176,7 @@ fn what_was_accepted_offline_is_delivered_once_and_in_order() {
             assert_eq!(device.down(), Reason::TransportClosed);
             let mut expected = vec![String::from("online")];
             let mut last = None;
-            for n in 0..20 {
+            for n in 0..19 {
                 let payload = format!("offline {n}");
                 last = Some(device.client().publish("n", payload.as_bytes(), qos, false));
                 expected.push(payload);
