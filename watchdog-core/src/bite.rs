@@ -29,6 +29,7 @@ use crate::time::Instant;
 
 /// What is to be done at one stage of a bite. What it means is the program's own affair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stage {
     /// Tell somebody.
     Warn,
@@ -44,6 +45,19 @@ pub enum Stage {
     Reset,
 }
 
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Warn => f.write_str("warn"),
+            Self::Restart => f.write_str("restart the task"),
+            Self::ResetLink => f.write_str("reset the link"),
+            Self::Other(number) => write!(f, "stage {number} of the program's"),
+            Self::LastWords => f.write_str("last words"),
+            Self::Reset => f.write_str("reset"),
+        }
+    }
+}
+
 impl Stage {
     /// Whether the task may be taken back after this stage.
     const fn may_rescue(self) -> bool {
@@ -56,6 +70,7 @@ impl Stage {
 
 /// What a task did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
     /// It did not feed within its deadline, or its grant: it blocks, or spins without reaching its checkpoints.
@@ -88,6 +103,7 @@ impl fmt::Display for Fault {
 
 /// Which task: its place among the supervisor's tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TaskId(u32);
 
 impl TaskId {
@@ -112,6 +128,7 @@ impl fmt::Display for TaskId {
 
 /// Who failed, how, and what was last heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Failure {
     /// Who.
     pub task: TaskId,

@@ -42,6 +42,7 @@ const _: () = assert!(size_of::<Countdown>() <= 16);
 
 /// What a heartbeat came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Beat {
     /// Heartbeats left until the bite, this one taken off.

@@ -77,6 +77,7 @@ use core::time::Duration;
 
 use crate::chips::Profile;
 use crate::hardware::{self, ErrorKind, Start, StartError, Started, Stop, StopError, Watchdog};
+use crate::tell::tell;
 use crate::time::Instant;
 
 pub use self::clocked::Clocked;
@@ -256,7 +257,10 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     fn connect<S>(mut self) -> Arming<I, G, S> {
         let fed = if self.chip.window().is_none() { self.edge() } else { Ok(()) };
         match fed.and_then(|()| self.gate.set(true).map_err(Error::Gate)) {
-            Ok(()) => Ok(self.in_state()),
+            Ok(()) => {
+                tell!(info, "watchdog: {} is armed", self.chip.name());
+                Ok(self.in_state())
+            }
             Err(error) => Err(StartError { error, device: self }),
         }
     }
@@ -273,7 +277,10 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
     /// [`Error::Gate`]; the watchdog is given back, and has to be fed.
     pub fn disarm(mut self) -> Disarming<I, G> {
         match self.gate.set(false) {
-            Ok(()) => Ok(self.in_state()),
+            Ok(()) => {
+                tell!(warn, "watchdog: {} is disarmed, its bite goes nowhere", self.chip.name());
+                Ok(self.in_state())
+            }
             Err(error) => Err(StopError { error: Error::Gate(error), watchdog: self }),
         }
     }

@@ -50,10 +50,11 @@
 use thiserror::Error;
 
 use crate::bite::{Failure, TaskId};
-use crate::hardware::{Stop, StopError, Watchdog};
+use crate::hardware::{Error as _, Stop, StopError, Watchdog};
 use crate::rules::Rules;
 use crate::supervisor::{Action, NotRescued, Poll, Supervisor, WatchError};
 use crate::task::TaskHandle;
+use crate::tell::tell;
 use crate::time::Instant;
 
 /// A running hardware watchdog that is fed by a supervisor's verdict, and by nothing else.
@@ -81,7 +82,10 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
         let polled = self.supervisor.poll(now);
         if polled.action == Action::Feed {
-            self.hardware.feed().inspect_err(|_| self.supervisor.not_fed())?;
+            self.hardware.feed().inspect_err(|error| {
+                tell!(error, "watchdog: the hardware is not fed: {}", error.kind());
+                self.supervisor.not_fed();
+            })?;
         }
         Ok(polled)
     }
@@ -141,10 +145,14 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             return Err(StopError { error: NotStopped::Failed(failure), watchdog: self });
         }
         let Self { hardware, supervisor } = self;
-        hardware.stop().map_err(|StopError { error, watchdog }| StopError {
+        let stopped = hardware.stop().map_err(|StopError { error, watchdog }| StopError {
             error: NotStopped::Hardware(error),
             watchdog: Self { hardware: watchdog, supervisor },
-        })
+        });
+        if stopped.is_ok() {
+            tell!(warn, "watchdog: it is stopped, and nobody is watched");
+        }
+        stopped
     }
 }
 

@@ -140,6 +140,7 @@ pub trait Error: Debug {
 
 /// What went wrong, whatever the hardware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The hardware has no such time-out; [`Start::timeout_range`] tells which it has.
@@ -285,6 +286,7 @@ impl<W, E: Debug> Debug for StopError<W, E> {
 
 /// Why the device was reset last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResetCause {
     /// Power came on.

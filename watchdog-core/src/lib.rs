@@ -26,6 +26,7 @@ pub mod rules;
 pub mod supervisor;
 mod sync;
 pub mod task;
+mod tell;
 mod time;
 mod word;
 

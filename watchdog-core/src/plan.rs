@@ -278,6 +278,7 @@ macro_rules! plan {
 
 /// The rule that a [`Plan`] breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("{}", self.message())]
 #[non_exhaustive]
 pub enum PlanError {

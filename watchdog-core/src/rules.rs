@@ -14,6 +14,7 @@ use crate::word::{MOST_MILLIS, MOST_STEPS};
 
 /// What is asked of one task: 12 bytes, all of which can be a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Rules {
     pub(crate) deadline: u32,
@@ -131,6 +132,7 @@ impl Rules {
 
 /// Rules that cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("{}", self.message())]
 #[non_exhaustive]
 pub enum RulesError {

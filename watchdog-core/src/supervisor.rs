@@ -34,11 +34,13 @@ use crate::bite::{Bite, Failure, Fault, Stage, TaskId};
 use crate::plan::Timing;
 use crate::rules::{Rules, RulesError};
 use crate::task::{Look, Task, TaskHandle};
+use crate::tell::tell;
 use crate::time::Instant;
 use crate::word::{Age, Kind, MOST_AWAY};
 
 /// What [`Supervisor::poll`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Poll {
     /// What is to be done.
@@ -50,6 +52,7 @@ pub struct Poll {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Action {
     /// All is well, and a heartbeat is due: feed the hardware.
     Feed,
@@ -100,19 +103,28 @@ impl<'a> Supervisor<'a> {
         if self.bite.is_none() {
             match self.first_failure(now) {
                 None => self.well = now,
-                Some(failure) => self.bite = Some(Bite::new(failure, self.timing.stages)),
+                Some(failure) => {
+                    tell!(error, "watchdog: {}", failure);
+                    self.bite = Some(Bite::new(failure, self.timing.stages));
+                }
             }
         }
         let Some(bite) = &mut self.bite else {
             let due = now >= self.beat;
             if due {
+                if self.beat == self.started {
+                    tell!(info, "watchdog: it begins, with room for {} tasks", self.tasks.len());
+                }
                 self.beat = self.next_beat(now);
             }
             return Poll { action: if due { Action::Feed } else { Action::Wait }, next: self.beat };
         };
         let over = bite.is_over();
         let action = match bite.poll(now) {
-            Some(stage) => Action::Stage(stage, bite.failure),
+            Some(stage) => {
+                tell!(warn, "watchdog: stage: {}", stage);
+                Action::Stage(stage, bite.failure)
+            }
             None if over => Action::Stopped(bite.failure),
             None => Action::Wait,
         };
@@ -173,6 +185,7 @@ impl<'a> Supervisor<'a> {
         // By a clock that is behind it may have retired since: nobody would be awaited there.
         let task = index.and_then(|index| self.tasks.get(index)).filter(|task| !task.is_vacant());
         let task = task.ok_or(NotRescued::Retired)?;
+        tell!(warn, "watchdog: {} has been restarted", id);
         self.rescues = left;
         self.bite = None;
         task.revive(now.max(self.looked));
@@ -304,6 +317,7 @@ struct Found {
 
 /// Why a task is not watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WatchError {
     /// Every place is taken.
@@ -316,11 +330,13 @@ pub enum WatchError {
 
 /// Nobody is watched under this id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("{0} is not watched")]
 pub struct UnknownTask(pub TaskId);
 
 /// Why a restarted task is not taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NotRescued {
     /// It is not the task that failed.

@@ -30,6 +30,7 @@ use thiserror::Error;
 
 use crate::rules::{Rules, RulesError};
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn};
+use crate::tell::tell;
 use crate::time::Instant;
 use crate::word::{Kind, MOST_STEPS, Word};
 
@@ -189,6 +190,7 @@ impl Task {
             Kind::Ready | Kind::Paused => Ok(word),
             Kind::Fed | Kind::Granted => {
                 if word.age(now).millis() > self.limit(word.kind(), deadline) {
+                    tell!(debug, "watchdog: a report is refused: {}", Refused::Late);
                     return Err(Refused::Late);
                 }
                 Ok(word)
@@ -210,6 +212,7 @@ impl Task {
             && last.age(now).millis() < self.earliest.load(Ordering::Relaxed);
         if early {
             self.write(Word::new(Kind::Early, last.mark(), now));
+            tell!(warn, "watchdog: a report is refused: {}", Refused::Early);
             return Err(Refused::Early);
         }
         self.write(Word::new(Kind::Fed, mark, now));
@@ -275,6 +278,7 @@ impl TaskHandle<'_> {
             // No mark stands for those that there cannot be.
             let mark = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
             self.task.write(Word::new(Kind::OutOfOrder, mark, now));
+            tell!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
             return Err(Refused::OutOfOrder);
         }
         self.task.report(step.saturating_add(1), last, now)
@@ -301,6 +305,7 @@ impl TaskHandle<'_> {
         // First: one that is interrupted here has lost a grant, not gained one.
         self.task.grants.store(left, Ordering::Relaxed);
         self.task.write(Word::new(Kind::Granted, last.mark(), now));
+        tell!(info, "watchdog: a grant is taken, {} are left", left);
         Ok(())
     }
 
@@ -360,6 +365,7 @@ impl TaskHandle<'_> {
 
 /// How a task ended that should not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum End {
     /// Its function returned, and it had not retired.
     Returned,
@@ -369,6 +375,7 @@ pub enum End {
 
 /// Why a report does not count. But for the first four the supervisor will know of a failure at its next look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refused {
     /// It is paused; it has to resume first.

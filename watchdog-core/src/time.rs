@@ -16,6 +16,7 @@
 /// 64 bits last 584 million years, so arithmetic saturates and nothing handles a wrap. Whoever has a 32-bit tick
 /// counter extends it before the calls that take an instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {

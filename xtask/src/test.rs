@@ -121,7 +121,7 @@ const STEPS: &[Step] = &[
 /// Sets of features that users of a library have.
 const FEATURES: &[(&str, &[&str])] = &[
     ("mqtt-core", &["", "alloc", "std", "journal-file", "journal-flash", "bytes", "mqttbytes"]),
-    ("watchdog-core", &["", "std", "linux-ioctl"]),
+    ("watchdog-core", &["", "std", "linux-ioctl", "log", "defmt"]),
 ];
 
 /// Seeds for the simulator.
@@ -237,6 +237,7 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         ("watchdog-core", ""),
         ("mqtt-core", "bytes"),
         ("mqtt-core", "journal-flash"),
+        ("watchdog-core", "log,defmt"),
     ] {
         let mut cargo = toolchain.cargo(workspace, "build", "bare");
         cargo.args(["-p", library, "--no-default-features", "--features", features]);

@@ -8,7 +8,6 @@ use crate::time::Instant;
 
 /// A watchdog that keeps to the chip's window by a clock of its own; made by
 /// [`ExternalWatchdog::clocked`].
-#[derive(Clone, Copy)]
 pub struct Clocked<D, C> {
     dog: D,
     clock: C,

@@ -23,7 +23,7 @@ pub trait Enable {
 }
 
 /// An output pin that connects the chip to RESET, through a transistor or a gate of logic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Gate<P> {
     pin: P,
     on: PinState,

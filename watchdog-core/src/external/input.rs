@@ -1,5 +1,6 @@
 //! What moves the WDI pin: [`Toggle`] or [`Pulse`]. They remember what they made of it, since a plain output pin cannot
-//! be asked.
+//! be asked. Nor can they be cloned: a second one would not know what the first has done, and would feed behind the
+//! supervisor's back.
 //!
 //! Invariant: an `edge` that gives `Ok` was one that the chip counts, whatever failed before and however soon it comes
 //! after another: each level lasts at least the chip's shortest pulse.
@@ -37,7 +38,7 @@ pub trait Input {
 /// Feeds by a change of level, for chips that take [either edge](Edge::Either).
 ///
 /// The pin is high half of the time: through a 1 kΩ resistor to ground 3.3 mA flow then, which [`Pulse`] saves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Toggle<P, D> {
     pin: P,
     delay: D,
@@ -97,7 +98,7 @@ impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
 ///
 /// The pin rests at the level from which the counted edge starts: low, or high for chips that count
 /// [falling edges](Edge::Falling).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Pulse<P, D> {
     pin: P,
     delay: D,

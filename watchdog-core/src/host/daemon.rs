@@ -63,6 +63,7 @@ use crate::plan::Timing;
 use crate::rules::Rules;
 use crate::supervisor::{Action, NotRescued, Supervisor, WatchError, watch_in};
 use crate::task::{End, Refused, Task, TaskHandle};
+use crate::tell::tell;
 use crate::time::Instant;
 
 /// In place of a hardware watchdog, where there is none: the stages are all that happens.
@@ -425,6 +426,7 @@ impl<H> Run<H> {
             let mut stop = lock(&shared.stop);
             if *stop == Stop::Asked {
                 let Some(failure) = guard.supervisor().failure() else {
+                    tell!(warn, "watchdog: the daemon is stopped, and nobody is watched");
                     return guard.into_hardware();
                 };
                 *stop = Stop::Refused(failure);

@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::hardware::{Error, ErrorKind, ErrorType, Stop, StopError, Watchdog};
+use crate::tell::tell;
 
 #[cfg(feature = "linux-ioctl")]
 pub use self::device::{Device, Support};
@@ -142,7 +143,10 @@ impl LinuxWatchdog {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, LinuxError> {
         let path = path.into();
         match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(file) => {
+                tell!(info, "watchdog: {} is started", path.display());
+                Ok(Self { path, file })
+            }
             Err(error) => Err(LinuxError { path, problem: Problem::Open(error) }),
         }
     }
@@ -176,7 +180,10 @@ impl LinuxWatchdog {
             Problem::NoWayOut
         } else {
             match self.file.write_all(b"V") {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    tell!(warn, "watchdog: {} is stopped", self.path.display());
+                    return Ok(());
+                }
                 Err(error) => Problem::Close(error),
             }
         };
