@@ -104,7 +104,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Option<Part>, UsageError> 
     let mut part = Part::Random(1);
     while let Some(option) = arguments.option()? {
         part = match option.as_str() {
-            "--help" => return Ok(None),
+            "--help" | "-h" => return Ok(None),
             "--part" => {
                 let text = arguments.text()?;
                 match (text.as_str(), text.parse()) {

@@ -90,9 +90,11 @@ fn external_watchdog_names_what_it_does_not_know() {
 
 #[test]
 fn watchdog_examples_tell_how_to_be_used() {
-    for name in ["watchdog_external", "watchdog_linux"] {
-        let help = Example::new(name).args(&["--help"]).run().text();
-        assert!(help.contains(&format!("usage: {name}")) && help.contains("Exit status: 0"));
+    for name in ["watchdog_external", "watchdog_linux", "watchdog_threads"] {
+        for wish in ["--help", "-h"] {
+            let help = Example::new(name).args(&[wish]).run().text();
+            assert!(help.contains(&format!("usage: {name}")) && help.contains("Exit status: 0"));
+        }
     }
 }
 
