@@ -85,17 +85,17 @@ const OPERATIONS: &[Operation] = &[
     plain("receive QoS 0, 64 B", |times| receiving(times, QoS::AtMostOnce)),
     plain("receive and acknowledge QoS 1, 64 B", |times| receiving(times, QoS::AtLeastOnce)),
     plain("receive and acknowledge QoS 2, 64 B", |times| receiving(times, QoS::ExactlyOnce)),
-    ours("watchdog: feed", 70, |times| {
+    ours("watchdog: feed", 50, |times| {
         let task = watched(Rules::deadline(1_000));
         let mut time = clock();
         repeat(times, || consume(&feed(black_box(&task), time())));
     }),
-    ours("watchdog: feed in a window", 70, |times| {
+    ours("watchdog: feed in a window", 50, |times| {
         let task = watched(Rules::deadline(1_000).not_before(1));
         let mut time = clock();
         repeat(times, || consume(&feed(black_box(&task), time())));
     }),
-    ours("watchdog: checkpoint", 85, |times| {
+    ours("watchdog: checkpoint", 70, |times| {
         let task = watched(Rules::deadline(1_000).steps(4));
         let (mut time, mut step) = (clock(), 0);
         repeat(times, || {
