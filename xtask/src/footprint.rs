@@ -45,7 +45,7 @@ const GOAL: u64 = 8 * 1024;
 
 /// The only place where limits are set. Lower one when the code has become smaller.
 const PROGRAMS: &[Program] = &[
-    Program { name: "client", about: "the full client", limit: Some(19_300) },
+    Program { name: "client", about: "the full client", limit: Some(19_400) },
     Program {
         name: "publisher",
         about: "connects and publishes at QoS 0, nothing else",
