@@ -246,18 +246,18 @@ where
     }
 
     /// Sets a number of the application's that is kept with the next record: what is accepted, acknowledged or taken
-    /// before the next [`poll`](Self::poll) and the mark become durable together.
+    /// before the next [`poll`](Self::poll) and the position become durable together.
     ///
     /// An application that publishes from a source sets the position behind what it has published; one that stores
-    /// what it receives sets the length of its store. After a power cut it goes on from [`marked`](Self::marked): it
+    /// what it receives sets the length of its store. After a power cut it goes on from [`position`](Self::position): it
     /// publishes from there, or cuts its store back to there, and nothing is lost or doubled.
-    pub fn mark(&mut self, mark: u64) {
-        self.core().mark(mark);
+    pub fn set_position(&mut self, position: u64) {
+        self.core().set_position(position);
     }
 
-    /// The last mark set or restored; 0 at first.
-    pub const fn marked(&self) -> u64 {
-        self.machine.marked()
+    /// The last position set or restored; 0 at first.
+    pub const fn position(&self) -> u64 {
+        self.machine.position()
     }
 
     /// Feeds to `hasher` all that decides about what the client does from now on: two clients with the same digest

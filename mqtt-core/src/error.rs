@@ -399,9 +399,6 @@ pub enum EncodeError {
     /// A SUBSCRIBE or UNSUBSCRIBE without a filter [MQTT-3.8.3-3], [MQTT-3.10.3-2].
     #[error("no filter")]
     NoFilter,
-    /// Session present in a CONNACK that refuses the connection [MQTT-3.2.2-4].
-    #[error("session present in a refusing CONNACK")]
-    SessionPresent,
     /// A SUBACK code 0x80, which 3.1 does not have, or session present, which it does not have either.
     #[error("3.1 has no form for this")]
     NotInV31,

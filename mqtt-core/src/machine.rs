@@ -183,8 +183,8 @@ impl Machine {
         self.protocol
     }
 
-    pub(crate) const fn marked(&self) -> u64 {
-        self.journal.mark()
+    pub(crate) const fn position(&self) -> u64 {
+        self.journal.position()
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -256,7 +256,7 @@ impl<'a> Options<'a> {
     /// survive; QoS 0 messages, and SUBSCRIBE and UNSUBSCRIBE under way, do not.
     ///
     /// What the application did with a message has to become durable as well: at QoS 2 before or together with the record
-    /// that follows, at QoS 1 before the next `poll`, which may acknowledge it; or, at both, it sets `Client::mark`. It takes
+    /// that follows, at QoS 1 before the next `poll`, which may acknowledge it; or, at both, it sets `Client::set_position`. It takes
     /// [`clean_session(false)`](Self::clean_session) for exactly-once delivery, as over a broken connection.
     pub const fn journal(mut self, on: bool) -> Self {
         self.journal = if on { Some(&Hooks::ALL) } else { None };

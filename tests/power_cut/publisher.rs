@@ -37,7 +37,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
     let config = Config::new(&options(ID)).window(WINDOW).journal(journal.long_at(LONG));
     let (client, mut events) = config.start(&[&role.broker])?;
     // What was accepted before the last kill ends here; the source goes on behind it.
-    let next = client.marked();
+    let next = client.position();
     let publishing = {
         let (client, last) = (client.clone(), role.last);
         thread::spawn(move || if last { finish(&client) } else { publish(&client, next) })
@@ -56,7 +56,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
         return Err(Error::Run(format!("publisher: {error}")));
     }
     publishing.join().map_err(|_| Error::Run("the publishing thread panicked".into()))??;
-    print::line(&format!("accepted {}", client.marked()));
+    print::line(&format!("accepted {}", client.position()));
     Ok(())
 }
 
@@ -73,19 +73,25 @@ fn publish(client: &Client, mut next: u64) -> Result<(), Error> {
 /// Publishes the last message of each QoS.
 fn finish(client: &Client) -> Result<(), Error> {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        send(client, &message::last_topic(qos), b"", qos, client.marked())?;
+        send(client, &message::last_topic(qos), b"", qos, client.position())?;
     }
     Ok(())
 }
 
 /// Publishes one message, when there is room for it.
-fn send(client: &Client, topic: &str, payload: &[u8], qos: QoS, mark: u64) -> Result<(), Error> {
+fn send(
+    client: &Client,
+    topic: &str,
+    payload: &[u8],
+    qos: QoS,
+    position: u64,
+) -> Result<(), Error> {
     let request = |error| Error::Request { what: "publish", error };
     let topic = Topic::new(topic).map_err(|error| request(error.into()))?;
     let publish = Publish::new(topic, payload).qos(qos);
     let mut waited = Duration::ZERO;
     loop {
-        match client.send_and_mark_within(&publish, mark, LOOK_AGAIN) {
+        match client.publish_at_within(&publish, position, LOOK_AGAIN) {
             Ok(_) => return Ok(()),
             Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })
                 if waited < PATIENCE =>

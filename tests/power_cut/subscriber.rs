@@ -40,7 +40,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
         .window(WINDOW)
         .journal(journal.long_at(LONG))
         .start(&[&role.broker])?;
-    let mut output = Output::open(&folder.join(OUTPUT), client.marked())?;
+    let mut output = Output::open(&folder.join(OUTPUT), client.position())?;
     let (mut at_least_once_ended, mut exactly_once_ended) = (false, false);
     while let Some(event) = events.next() {
         if let Event::Up { .. } = event {
@@ -73,16 +73,18 @@ struct Output {
 }
 
 impl Output {
-    fn open(path: &Path, marked: u64) -> Result<Self, Error> {
+    fn open(path: &Path, recorded_position: u64) -> Result<Self, Error> {
         let failed = |error| Error::File(format!("{}: {error}", path.display()));
         let file = OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
         let found = file.metadata().map_err(failed)?.len();
-        if found < marked {
-            return Err(Error::File(format!("{found} bytes received, {marked} marked")));
+        if found < recorded_position {
+            return Err(Error::File(format!(
+                "{found} bytes received, {recorded_position} recorded_position"
+            )));
         }
-        // Messages behind the mark were not acknowledged, and come again.
-        file.set_len(marked).map_err(failed)?;
-        Ok(Self { file, len: marked })
+        // Messages behind the position were not acknowledged, and come again.
+        file.set_len(recorded_position).map_err(failed)?;
+        Ok(Self { file, len: recorded_position })
     }
 
     /// Writes `message` down, then acknowledges it together with the new length.
@@ -104,7 +106,7 @@ impl Output {
     fn write(&mut self, line: &str, delivery: Delivery, client: &Client) -> io::Result<()> {
         self.file.write_all(line.as_bytes())?;
         let len = self.len + line.len() as u64;
-        match client.acknowledge_and_mark(delivery, len) {
+        match client.acknowledge_at(delivery, len) {
             Ok(()) => self.len = len,
             // The connection is gone: the message comes again.
             Err(RequestError::StaleDelivery) => self.file.set_len(self.len)?,

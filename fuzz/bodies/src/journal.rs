@@ -84,7 +84,7 @@ impl Storage {
         let mut heir = self.client().expect("as before");
         assert_eq!(heir.restore(snapshot), Ok(()), "a snapshot of its own");
         assert_eq!(heir.in_flight(), client.client.in_flight());
-        assert_eq!(heir.marked(), client.client.marked());
+        assert_eq!(heir.position(), client.client.position());
         assert!(heir.subscriptions().eq(client.client.subscriptions()));
     }
 }
@@ -112,7 +112,7 @@ fn restore(client: &mut HeapClient, record: &[u8]) -> bool {
 struct Seen {
     in_flight: usize,
     free: usize,
-    marked: u64,
+    position: u64,
     protocol: Protocol,
     subscriptions: Vec<String>,
 }
@@ -121,7 +121,7 @@ fn seen_from_outside(client: &HeapClient) -> Seen {
     Seen {
         in_flight: client.in_flight(),
         free: client.outbox_free(),
-        marked: client.marked(),
+        position: client.position(),
         protocol: client.protocol(),
         subscriptions: client.subscriptions().map(|kept| format!("{kept:?}")).collect(),
     }

@@ -226,8 +226,8 @@ impl State {
     fn settle(&mut self, now: Instant) {
         let settled = matches!(self.flush(now), Flushed::Until(Instant::FAR_FUTURE));
         if !settled && !self.halted {
-            // A mark is due at once.
-            self.client.mark(self.client.marked());
+            // A position is due at once.
+            self.client.set_position(self.client.position());
             let _settled = self.flush(now);
         }
     }

@@ -58,7 +58,7 @@ pub(super) struct Journal {
     given: u8,
     /// Bytes of notes in that record.
     given_notes: usize,
-    mark: u64,
+    position: u64,
     delay: u32,
 }
 
@@ -71,7 +71,7 @@ impl Journal {
             pending: 0,
             given: 0,
             given_notes: 0,
-            mark: 0,
+            position: 0,
             delay,
         }
     }
@@ -85,8 +85,8 @@ impl Journal {
         self.pending | self.given != 0
     }
 
-    pub(super) const fn mark(&self) -> u64 {
-        self.mark
+    pub(super) const fn position(&self) -> u64 {
+        self.position
     }
 
     /// A record is due before anything is sent.
@@ -178,7 +178,7 @@ impl<'a> Core<'a> {
         ] {
             flags |= if set { flag } else { 0 };
         }
-        Record::new(flags, journal.mark, bytes, slots, &machine.outbox, &machine.subscriptions)
+        Record::new(flags, journal.position, bytes, slots, &machine.outbox, &machine.subscriptions)
     }
 
     pub(crate) fn persisted(&mut self) {
@@ -196,8 +196,8 @@ impl<'a> Core<'a> {
         self.machine.journal.need_snapshot();
     }
 
-    pub(crate) fn mark(&mut self, mark: u64) {
-        self.machine.journal.mark = mark;
+    pub(crate) fn set_position(&mut self, position: u64) {
+        self.machine.journal.position = position;
         self.machine.journal.need();
     }
 
@@ -230,7 +230,7 @@ impl<'a> Core<'a> {
         if parsed.flags & PURGE_DUE != 0 {
             machine.purge.need(self.slots.len() as u16);
         }
-        machine.journal.mark = parsed.mark;
+        machine.journal.position = parsed.position;
         machine.journal.connected |= parsed.flags & CONNECTED != 0;
         if machine.journal.connected {
             machine.outbox.suspect_sent(self.bytes);

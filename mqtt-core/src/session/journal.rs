@@ -3,7 +3,7 @@
 //! A record states everything that changed since the one before, and is valid as a whole or not at all:
 //!
 //! ```text
-//! version 1 | flags | mark (8) | notes (3 each) | 0 | [length (4) subscriptions] | PUBLISH packets | CRC-32 (4)
+//! version 1 | flags | position (8) | notes (3 each) | 0 | [length (4) subscriptions] | PUBLISH packets | CRC-32 (4)
 //! ```
 //!
 //! Numbers are big-endian, as on the wire. A *note* says what became of a packet id; the packets are those of QoS 1 and
@@ -22,7 +22,7 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-/// Version, flags, mark.
+/// Version, flags, position.
 const HEADER_LEN: usize = 10;
 const CRC_LEN: usize = 4;
 pub(crate) const NOTE_LEN: usize = 3;
@@ -140,13 +140,13 @@ impl AsRef<[u8]> for Chunk<'_> {
 impl<'a> Record<'a> {
     pub(crate) fn new(
         flags: u8,
-        mark: u64,
+        position: u64,
         bytes: &'a [u8],
         slots: &'a [Slot],
         outbox: &Outbox,
         subscriptions: &Subscriptions,
     ) -> Self {
-        let [a, b, c, d, e, f, g, h] = mark.to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = position.to_be_bytes();
         let snapshot = flags & SNAPSHOT != 0;
         let kept = flags & SUBSCRIPTIONS != 0;
         Self {
@@ -231,7 +231,7 @@ fn is_recorded(packet: &&[u8]) -> bool {
 #[derive(Clone, Copy)]
 pub(crate) struct Parsed<'r> {
     pub(crate) flags: u8,
-    pub(crate) mark: u64,
+    pub(crate) position: u64,
     notes: &'r [u8],
     pub(crate) subscriptions: Option<&'r [u8]>,
     packets: &'r [u8],
@@ -263,7 +263,7 @@ impl<'r> Parsed<'r> {
     }
 
     fn body(checked: &'r [u8]) -> Option<Self> {
-        let (&[_, flags, ref mark @ ..], body) = checked.split_first_chunk::<HEADER_LEN>()?;
+        let (&[_, flags, ref position @ ..], body) = checked.split_first_chunk::<HEADER_LEN>()?;
         if flags & !ALL_FLAGS != 0 {
             return None;
         }
@@ -286,7 +286,8 @@ impl<'r> Parsed<'r> {
             subscriptions = Some(kept);
             packets = behind;
         }
-        let parsed = Self { flags, mark: u64::from_be_bytes(*mark), notes, subscriptions, packets };
+        let parsed =
+            Self { flags, position: u64::from_be_bytes(*position), notes, subscriptions, packets };
         let len: usize = parsed.packets().map(|accepted| accepted.packet.len()).sum();
         (len == packets.len()).then_some(parsed)
     }

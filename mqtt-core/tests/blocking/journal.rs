@@ -138,13 +138,13 @@ fn message(payload: &[u8]) -> Publish<'_> {
     Publish::new(topic!("t"), payload).qos(QoS::AtLeastOnce)
 }
 
-/// What these records tell: how many messages wait, and the mark.
+/// What these records tell: how many messages wait, and the position.
 fn told(records: &[Vec<u8>]) -> (usize, u64) {
     let mut client = BoxedClient::new_boxed(&options().journal(true), 1 << 16, 1024).unwrap();
     for record in records {
         client.restore(record).unwrap();
     }
-    (client.in_flight(), client.marked())
+    (client.in_flight(), client.position())
 }
 
 /// Nobody calls `Events::next`, and no broker is there.
@@ -153,12 +153,12 @@ fn what_is_accepted_offline_is_in_the_journal_when_the_call_returns() {
     let notebook = Notebook::default();
     let (client, _events) = start(&notebook, "127.0.0.1:1");
     for count in 1..=3 {
-        let _ = client.send_and_mark(&message(b"x"), count).unwrap();
+        let _ = client.publish_at(&message(b"x"), count).unwrap();
         assert_eq!(told(&notebook.records()), (count as usize, count));
     }
     drop(client);
     let (client, _events) = start(&notebook, "127.0.0.1:1");
-    assert_eq!((client.in_flight(), client.marked()), (3, 3));
+    assert_eq!((client.in_flight(), client.position()), (3, 3));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_journal_that_fails_stops_the_client_and_reconnect_tries_again() {
     await_up(&mut events);
     let (mut peer, listener) = peer.join().unwrap();
     notebook.set_fails(true);
-    let handle = client.send_and_mark(&message(b"kept"), 9).unwrap();
+    let handle = client.publish_at(&message(b"kept"), 9).unwrap();
     assert_eq!(events.next(), Some(Event::Down(Reason::TransportClosed)));
     for _ in 0..2 {
         assert_eq!(events.next(), None);
@@ -248,7 +248,7 @@ fn a_journal_that_fails_offline_stops_the_client_as_well() {
     assert!(matches!(events.last_error(), Some(Error::Journal(_))));
     notebook.set_fails(false);
     client.reconnect();
-    client.mark(1);
+    client.set_position(1);
     assert_eq!(told(&notebook.records()), (1, 1));
 }
 
@@ -283,14 +283,14 @@ fn a_long_journal_begins_anew_with_a_snapshot() {
     notebook.0.lock().unwrap().long = Some(5);
     let (client, _events) = start(&notebook, "127.0.0.1:1");
     for count in 1..=20 {
-        let _ = client.send_and_mark(&message(b"x"), count).unwrap();
+        let _ = client.publish_at(&message(b"x"), count).unwrap();
         let records = notebook.records();
         assert!(records.len() < 5);
         assert_eq!(told(&records), (count as usize, count));
     }
 }
 
-/// Each record, in the order in which they were written, holds a message and its mark, or neither.
+/// Each record, in the order in which they were written, holds a message and its position, or neither.
 #[test]
 fn a_message_and_its_mark_are_in_one_record_whatever_other_threads_do() {
     const COUNT: u64 = 100;
@@ -307,14 +307,14 @@ fn a_message_and_its_mark_are_in_one_record_whatever_other_threads_do() {
         })
     };
     for count in 1..=COUNT {
-        let _ = client.send_and_mark(&message(b"x"), count).unwrap();
+        let _ = client.publish_at(&message(b"x"), count).unwrap();
     }
     drop(stop);
     other.join().unwrap();
     let records = notebook.records();
     for count in 0..=records.len() {
-        let (in_flight, mark) = told(records.get(..count).unwrap());
-        assert_eq!(in_flight as u64, mark, "{count} records");
+        let (in_flight, position) = told(records.get(..count).unwrap());
+        assert_eq!(in_flight as u64, position, "{count} records");
     }
     assert_eq!(told(&records).1, COUNT);
 }
@@ -348,15 +348,15 @@ fn a_message_that_was_acknowledged_with_a_mark_does_not_come_again() {
     let (client, mut events) = config();
     await_up(&mut events);
     let Some(Event::Message(first)) = events.next() else { panic!() };
-    client.acknowledge_and_mark(first.delivery.unwrap(), 1).unwrap();
+    client.acknowledge_at(first.delivery.unwrap(), 1).unwrap();
     assert!(matches!(events.next(), Some(Event::Message(_))), "stored by nobody");
     drop((client, events));
 
     let (client, mut events) = config();
-    assert_eq!(client.marked(), 1);
+    assert_eq!(client.position(), 1);
     assert_eq!(await_up(&mut events), SessionStatus::Resumed);
     let Some(Event::Message(second)) = events.next() else { panic!() };
-    client.acknowledge_and_mark(second.delivery.unwrap(), 2).unwrap();
+    client.acknowledge_at(second.delivery.unwrap(), 2).unwrap();
     assert_eq!(told(&notebook.records()).1, 2);
     peer.join().unwrap();
 }
@@ -382,7 +382,7 @@ fn any_error_type_will_do() {
     }
     let (client, mut events) =
         Config::new(&options()).journal(Broken).start(&["127.0.0.1:1"]).unwrap();
-    client.mark(1);
+    client.set_position(1);
     while events.next().is_some() {}
     let Some(Error::Journal(error)) = events.last_error() else { panic!() };
     let error = error.downcast_ref::<io::Error>().unwrap();

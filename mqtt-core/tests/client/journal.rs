@@ -51,7 +51,7 @@ fn sent_after(script: &mut Script, connack: &[u8]) -> Vec<String> {
 fn without_the_option_there_are_no_records() {
     let mut script = Script::up(&Options::new("c").clean_session(false));
     publish(&mut script, b"1", QoS::ExactlyOnce);
-    script.client.mark(1);
+    script.client.set_position(1);
     script.run();
     script.hear(&ack(PUBREC, 1));
     script.hear(&ack(PUBCOMP, 1));
@@ -187,21 +187,21 @@ fn what_came_about_while_a_record_was_written_is_in_the_next_one() {
 fn a_mark_is_in_the_record_of_what_went_before_it() {
     let mut script = Script::up(&options());
     publish(&mut script, b"1", QoS::ExactlyOnce);
-    script.client.mark(41);
+    script.client.set_position(41);
     script.run();
     let records = script.records.clone();
     let again = power_cut(&script);
-    assert_eq!((again.client.marked(), again.client.in_flight()), (41, 1));
+    assert_eq!((again.client.position(), again.client.in_flight()), (41, 1));
     let before = restored(&records[..records.len() - 1], 1024, 8);
-    assert_eq!((before.client.marked(), before.client.in_flight()), (0, 0));
+    assert_eq!((before.client.position(), before.client.in_flight()), (0, 0));
 }
 
 #[test]
 fn a_mark_alone_is_recorded() {
     let mut script = Script::up(&options());
-    script.client.mark(7);
+    script.client.set_position(7);
     script.run();
-    assert_eq!(power_cut(&script).client.marked(), 7);
+    assert_eq!(power_cut(&script).client.position(), 7);
 }
 
 /// Any part of the last record may be there.
@@ -211,13 +211,13 @@ fn every_part_of_a_record_is_torn_and_changes_nothing() {
     publish(&mut script, b"1", QoS::ExactlyOnce);
     script.run();
     publish(&mut script, b"2", QoS::ExactlyOnce);
-    script.client.mark(2);
+    script.client.set_position(2);
     script.run();
     let last = script.records.pop().unwrap();
     for len in 0..last.len() {
         let mut again = power_cut(&script);
         assert_eq!(again.client.restore(&last[..len]), Err(RestoreError::Torn), "{len}");
-        assert_eq!(again.client.marked(), 0);
+        assert_eq!(again.client.position(), 0);
         let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
         assert_eq!(sent, ["PUBLISH t 1 q2 1 dup"]);
     }
@@ -235,12 +235,12 @@ fn a_snapshot_replaces_what_came_before() {
     script.hear(&ack(PUBCOMP, 2));
     let message = incoming(77);
     script.hear_packet(Packet::Publish(message));
-    script.client.mark(5);
+    script.client.set_position(5);
     script.client.compact();
     script.run();
     let snapshot = script.records.pop().unwrap();
     let mut again = restored(&[snapshot], 1024, 8);
-    assert_eq!(again.client.marked(), 5);
+    assert_eq!(again.client.position(), 5);
     let sent = sent_after(&mut again, ACCEPTED_SESSION_PRESENT);
     assert_eq!(sent, ["PUBREL 1", "PUBLISH t 3 q2 3 dup"]);
     again.told();
@@ -335,7 +335,7 @@ fn a_client_in_use_is_not_restored() {
 #[test]
 fn a_record_of_a_later_version_is_named() {
     let mut script = Script::up(&options());
-    script.client.mark(1);
+    script.client.set_position(1);
     script.run();
     let mut record = script.records.pop().unwrap();
     record[0] = 2;
@@ -392,7 +392,7 @@ fn an_acknowledgement_by_the_application_is_recorded_though_it_waits_for_its_tur
     }
     script.run();
     script.client.acknowledge(deliveries[1]).unwrap();
-    script.client.mark(1);
+    script.client.set_position(1);
     script.run();
     assert!(script.sent().is_empty(), "the first one's PUBREC goes first");
     let mut again = power_cut(&script);
@@ -401,7 +401,7 @@ fn an_acknowledgement_by_the_application_is_recorded_though_it_waits_for_its_tur
         again.hear_packet(Packet::Publish(Publish { dup: true, ..incoming(id) }));
     }
     assert_eq!(again.told(), ["message t m q2 dup"], "the one that was not acknowledged");
-    assert_eq!(again.client.marked(), 1);
+    assert_eq!(again.client.position(), 1);
     assert_eq!(script.client.acknowledge(deliveries[1]), Err(RequestError::StaleDelivery));
 }
 

@@ -187,7 +187,7 @@ impl World {
             Step::Later(millis) => self.now += u64::from(millis),
             Step::Mark => {
                 self.marks += 1;
-                self.client.mark(self.marks);
+                self.client.set_position(self.marks);
             }
             Step::Compact => self.client.compact(),
             Step::Run => self.run(),

@@ -37,7 +37,7 @@ fn conversation<const READ: usize, const WORD: usize, const PAGE: usize>(
         for round in 0..rounds {
             device.publish(&vec![round; 20 + salt % 13], QoS::AtLeastOnce).unwrap();
             device.publish(&vec![round; 9 + salt % 7], QoS::ExactlyOnce).unwrap();
-            device.client.mark(round.into());
+            device.client.set_position(round.into());
             device.try_drive()?;
             device.millis += 2_000;
             device.try_drive()?;
@@ -103,12 +103,12 @@ fn goes_on<const READ: usize, const WORD: usize, const PAGE: usize>(
     let mut device = self::device(device.journal.into_parts().0.restarted());
     device.replay().unwrap();
     device.present = true;
-    device.client.mark(1_000 + at);
+    device.client.set_position(1_000 + at);
     device.drive();
     records.append(&mut device.records);
     let mut again = self::device(device.journal.into_parts().0);
     again.replay().unwrap();
-    assert_eq!(again.client.marked(), 1_000 + at);
+    assert_eq!(again.client.position(), 1_000 + at);
     assert_eq!(snapshot(&mut again.client), session(&records, OUTBOX, WINDOW));
 }
 

@@ -61,13 +61,13 @@ fn a_record_longer_than_a_page_comes_back_as_it_was() {
     let mut device = device(Nor::new(PAGES));
     device.publish(&[b'x'; 900], QoS::ExactlyOnce).unwrap();
     append(&mut device).unwrap();
-    device.client.mark(1);
+    device.client.set_position(1);
     append(&mut device).unwrap();
     let records = device.records.clone();
     assert!(records[0].len() > 900);
     let mut again = restarted(device);
     assert_eq!(again.replay().unwrap(), records);
-    assert_eq!((again.client.in_flight(), again.client.marked()), (1, 1));
+    assert_eq!((again.client.in_flight(), again.client.position()), (1, 1));
 }
 
 /// There and back many times: the session is what all records tell.
@@ -79,7 +79,7 @@ fn a_long_journal_is_what_its_last_records_tell() {
         device.publish(&[b'x'; 30], QoS::ExactlyOnce).unwrap();
         device.publish(&[b'y'; 3], QoS::AtLeastOnce).unwrap();
         device.hear(round + 1, b"z");
-        device.client.mark(round.into());
+        device.client.set_position(round.into());
         device.drive();
         if round % 7 == 0 {
             let expected = session(&device.records, OUTBOX, WINDOW);
@@ -108,7 +108,7 @@ fn a_restart_does_not_change_how_much_fits() {
             if round % 13 == 0 && window_is_free {
                 device.publish(&vec![b'x'; 100 + 11 * round as usize], QoS::AtLeastOnce).unwrap();
             }
-            device.client.mark(round);
+            device.client.set_position(round);
             if let Err(error) = append(&mut device) {
                 assert_eq!(error, FlashError::Full);
                 return (round, device.records);
@@ -128,7 +128,7 @@ fn a_journal_that_was_not_compacted_in_time_is_full_until_it_is() {
     let mut device = device(Nor::new(PAGES));
     let mut long_at = None;
     let full_at = (0..1_000).find(|round| {
-        device.client.mark(*round);
+        device.client.set_position(*round);
         if device.journal.is_long() {
             long_at.get_or_insert(*round);
         }
@@ -140,7 +140,7 @@ fn a_journal_that_was_not_compacted_in_time_is_full_until_it_is() {
     assert!(!device.journal.is_long());
     let mut again = restarted(device);
     assert_eq!(again.replay().unwrap().len(), 1);
-    assert_eq!(again.client.marked(), full_at.unwrap());
+    assert_eq!(again.client.position(), full_at.unwrap());
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn a_snapshot_finds_room_however_often_power_fails_while_it_is_written() {
     let mut device = device(Nor::new(PAGES));
     device.publish(&[b'x'; 900], QoS::ExactlyOnce).unwrap();
     append(&mut device).unwrap();
-    for mark in 0.. {
-        device.client.mark(mark);
+    for position in 0.. {
+        device.client.set_position(position);
         append(&mut device).unwrap();
         if device.journal.is_long() {
             break;
@@ -216,8 +216,8 @@ fn a_dropped_future_is_a_power_cut() {
 fn damage_is_named_and_not_passed_on() {
     let mut device = device(Nor::new(PAGES));
     device.publish(&[b'x'; 300], QoS::AtLeastOnce).unwrap();
-    for mark in 0..30 {
-        device.client.mark(mark);
+    for position in 0..30 {
+        device.client.set_position(position);
         append(&mut device).unwrap();
     }
     let records = device.records.clone();
@@ -244,8 +244,8 @@ fn damage_is_named_and_not_passed_on() {
 #[test]
 fn a_damaged_journal_can_be_begun_anew() {
     let mut device = device(Nor::new(PAGES));
-    for mark in 0..3 {
-        device.client.mark(mark);
+    for position in 0..3 {
+        device.client.set_position(position);
         append(&mut device).unwrap();
     }
     let mut flash = device.journal.into_parts().0;
@@ -262,7 +262,7 @@ fn a_damaged_journal_can_be_begun_anew() {
 #[test]
 fn a_record_that_the_client_refuses_is_numbered() {
     let mut device = device(Nor::new(PAGES));
-    device.client.mark(1);
+    device.client.set_position(1);
     append(&mut device).unwrap();
     for _ in 0..3 {
         device.publish(b"x", QoS::AtLeastOnce).unwrap();

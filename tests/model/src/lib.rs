@@ -14,7 +14,7 @@
 //! Every interleaving of
 //!
 //! - the application publishing its next message, at any time, also offline, up to a window of 2, each with
-//!   [`Client::mark`](mqtt_core::Client::mark) set behind it; and taking what it is handed;
+//!   [`Client::set_position`](mqtt_core::Client::set_position) set behind it; and taking what it is handed;
 //! - the driver carrying out what [`Client::poll`](mqtt_core::Client::poll) says, one action at a time, with
 //!   everything else happening between any two of them: connecting, the transport being open, writing one packet, all
 //!   packets, or a part of one, a record begun, the record durable (or failed), a deadline passed;
@@ -26,7 +26,7 @@
 //! - one power cut, at any moment: a new client is restored from every durable record, and from the one that is being
 //!   written in two ways, whole or not at all. Nothing lies in between: a record that is torn is refused as a whole by
 //!   its checksum, which `mqtt-core/tests/client/journal.rs` shows for every length. The application goes on from its
-//!   mark, and has lost the messages that it was handed since the last durable record. A snapshot restores the same with
+//!   position, and has lost the messages that it was handed since the last durable record. A snapshot restores the same with
 //!   the records before it and without;
 //! - in some worlds the loss of the session, a snapshot at any moment, a record that the medium says it could not write
 //!   (whether it did or not), and answers of different types in any order, as a broker with a task for each exchange

@@ -84,8 +84,8 @@ fn line(text: &mut String, note: &Note) {
             let kind = if snapshot { "snapshot" } else { "record" };
             writeln!(text, "    Note over C{d}: {kind} of {len} bytes is durable")
         }
-        What::Restored { records, mark } => {
-            writeln!(text, "    Note over C{d}: {records} records restored, mark {mark}")
+        What::Restored { records, position } => {
+            writeln!(text, "    Note over C{d}: {records} records restored, position {position}")
         }
         What::Fault(fault) => writeln!(text, "    Note over C{d}: fault: {}", fault.words()),
         What::BrokerUp => writeln!(text, "    Note over B: up again"),

@@ -69,7 +69,7 @@ pub(crate) enum What {
     /// So many records came out of the journal.
     Restored {
         records: u32,
-        mark: u64,
+        position: u64,
     },
     Fault(Fault),
     BrokerUp,

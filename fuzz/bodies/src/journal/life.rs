@@ -117,7 +117,7 @@ impl Life {
                 }
                 13 => match input.byte() {
                     0..=63 => self.client.compact(),
-                    mark => self.client.mark(mark.into()),
+                    position => self.client.set_position(position.into()),
                 },
                 14 => self.now += u64::from(input.byte()) * 16,
                 _ => {

@@ -65,17 +65,17 @@ impl Client {
         self.request(|state| state.client.publish(publish))
     }
 
-    /// Publishes a message made beforehand, and sets the mark: both are kept in the same record.
+    /// Publishes a message made beforehand, and sets the position: both are kept in the same record.
     ///
-    /// With [`Config::journal`], where messages come from a source that can be read again: the mark is the position
-    /// behind this one. After a restart the application goes on from [`marked`](Self::marked), and none is lost or
+    /// With [`Config::journal`], where messages come from a source that can be read again: the position is the place
+    /// behind this one. After a restart the application goes on from [`position`](Self::position), and none is lost or
     /// published twice.
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`]; the mark is what it was.
-    pub fn send_and_mark(&self, publish: &Publish<'_>, mark: u64) -> Result<Handle, RequestError> {
-        self.request(|state| publish_and_mark(state, publish, Some(mark)))
+    /// As [`Client::publish`]; the position is what it was.
+    pub fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, RequestError> {
+        self.request(|state| publish_at(state, publish, Some(position)))
     }
 
     /// Asks for the messages that match `filter`.
@@ -123,37 +123,37 @@ impl Client {
         self.request(|state| state.client.acknowledge(delivery))
     }
 
-    /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the mark: both are kept in the same record.
+    /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the position: both are kept in the same record.
     ///
-    /// With [`Config::journal`], where messages are stored: the mark is the length of the store with this one in it.
-    /// After a restart the application cuts its store to [`marked`](Self::marked); a message behind that was not
+    /// With [`Config::journal`], where messages are stored: the position is the length of the store with this one in it.
+    /// After a restart the application cuts its store to [`position`](Self::position); a message behind that was not
     /// acknowledged and comes again, so each of QoS 2 is in the store once.
     ///
     /// It takes manual acknowledgement: a message that is acknowledged by itself may be in a record, by any thread's
-    /// doing, before the application has stored it and set the mark.
+    /// doing, before the application has stored it and set the position.
     ///
     /// # Errors
     ///
-    /// As [`Client::acknowledge`]; the mark is what it was.
-    pub fn acknowledge_and_mark(&self, delivery: Delivery, mark: u64) -> Result<(), RequestError> {
+    /// As [`Client::acknowledge`]; the position is what it was.
+    pub fn acknowledge_at(&self, delivery: Delivery, position: u64) -> Result<(), RequestError> {
         self.request(|state| {
             state.client.acknowledge(delivery)?;
-            state.client.mark(mark);
+            state.client.set_position(position);
             Ok(())
         })
     }
 
-    /// Sets the mark, a number of the application's that [`Config::journal`] keeps.
-    pub fn mark(&self, mark: u64) {
+    /// Sets the position, a number of the application's that [`Config::journal`] keeps.
+    pub fn set_position(&self, position: u64) {
         let _set = self.request(|state| {
-            state.client.mark(mark);
+            state.client.set_position(position);
             Ok(())
         });
     }
 
-    /// The mark as last set or, after a restart, as kept; 0 at first.
-    pub fn marked(&self) -> u64 {
-        self.shared.lock().client.marked()
+    /// The position as last set or, after a restart, as kept; 0 at first.
+    pub fn position(&self) -> u64 {
+        self.shared.lock().client.position()
     }
 
     /// Sends what was accepted, then a DISCONNECT, and stays offline: [`Events::next`] ends. The will is not
@@ -212,30 +212,30 @@ impl Client {
         self.publish_within(publish, None, timeout)
     }
 
-    /// [`Client::send_and_mark`], waiting for room as [`Client::send_within`] does.
+    /// [`Client::publish_at`], waiting for room as [`Client::send_within`] does.
     ///
     /// # Errors
     ///
-    /// As [`Client::send_within`]; the mark is what it was.
-    pub fn send_and_mark_within(
+    /// As [`Client::send_within`]; the position is what it was.
+    pub fn publish_at_within(
         &self,
         publish: &Publish<'_>,
-        mark: u64,
+        position: u64,
         timeout: Duration,
     ) -> Result<Handle, RequestError> {
-        self.publish_within(publish, Some(mark), timeout)
+        self.publish_within(publish, Some(position), timeout)
     }
 
     fn publish_within(
         &self,
         publish: &Publish<'_>,
-        mark: Option<u64>,
+        position: Option<u64>,
         timeout: Duration,
     ) -> Result<Handle, RequestError> {
         let start = Instant::now();
         let mut state = self.shared.lock();
         loop {
-            let full = match publish_and_mark(&mut state, publish, mark) {
+            let full = match publish_at(&mut state, publish, position) {
                 Ok(handle) => {
                     self.flush(state);
                     return Ok(handle);
@@ -279,14 +279,14 @@ impl Client {
     }
 }
 
-fn publish_and_mark(
+fn publish_at(
     state: &mut State,
     publish: &Publish<'_>,
-    mark: Option<u64>,
+    position: Option<u64>,
 ) -> Result<Handle, RequestError> {
     let handle = state.client.publish(publish)?;
-    if let Some(mark) = mark {
-        state.client.mark(mark);
+    if let Some(position) = position {
+        state.client.set_position(position);
     }
     Ok(handle)
 }

@@ -67,7 +67,7 @@ impl State {
         let handle = self.client.0.publish(&publish).ok()?;
         trace.say(|| format!("message {message}, QoS {}, {}", qos as u8, trace::handle(handle)));
         self.next += 1;
-        self.client.0.mark(self.next.into());
+        self.client.0.set_position(self.next.into());
         Some(self.requests.accepted(message, handle))
     }
 
@@ -282,7 +282,7 @@ impl State {
         let restored = self.restored.take().unwrap_or_else(|| Arc::new(Device::new(config)));
         let client = (*restored).clone();
         self.restored = (self.power_cuts > 0).then_some(restored);
-        self.next = client.0.marked() as u8;
+        self.next = client.0.position() as u8;
         self.requests.restarted(client.0.in_flight(), self.next);
         self.order.restarted();
         self.client = client;
@@ -319,7 +319,7 @@ impl State {
                 hand_over(self.handed(), *number, config.inbound, false)?;
                 self.held = self.held.with(*number);
                 // What was done with the message is to be durable before the broker hears that it was taken.
-                self.client.0.mark(self.next.into());
+                self.client.0.set_position(self.next.into());
                 Ok(())
             }
             Event::Published(handle) => {

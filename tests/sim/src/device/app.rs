@@ -176,7 +176,7 @@ impl App {
             }
             self.place += 1;
             if setup.journal {
-                client.mark(self.place as u64);
+                client.set_position(self.place as u64);
             }
         }
         self.place != before

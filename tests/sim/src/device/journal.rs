@@ -86,6 +86,6 @@ impl Journal {
         }
         let records = self.ends.len() as u32;
         stage.totals.restores += u64::from(records != 0);
-        stage.note(device, What::Restored { records, mark: client.marked() });
+        stage.note(device, What::Restored { records, position: client.position() });
     }
 }

@@ -91,10 +91,10 @@ fn persist(journal: &mut FileJournal, client: &mut BoxedClient) -> Result<(), Fi
 fn publish(client: &mut BoxedClient, payload: &[u8]) {
     let publish = Publish::new(topic!("t"), payload).qos(QoS::AtLeastOnce);
     let _ = client.publish(&publish).unwrap();
-    client.mark(client.marked() + 1);
+    client.set_position(client.position() + 1);
 }
 
-/// A journal of `count` records after its first: each of a publish, with its number for a mark; and where each ends.
+/// A journal of `count` records after its first: each of a publish, with its number for a position; and where each ends.
 fn filled(journal: &mut FileJournal, count: usize) -> Vec<u64> {
     let mut client = restored(journal);
     let mut ends = vec![journal.size()];
@@ -106,10 +106,10 @@ fn filled(journal: &mut FileJournal, count: usize) -> Vec<u64> {
     ends
 }
 
-/// What `journal` tells: how many messages wait, and the mark.
+/// What `journal` tells: how many messages wait, and the position.
 fn told(journal: &mut FileJournal) -> (usize, u64) {
     let client = restored(journal);
-    (client.in_flight(), client.marked())
+    (client.in_flight(), client.position())
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn a_write_that_falls_short_is_cut_off_and_the_journal_goes_on() {
     }
     // The broker takes all but the last: the rest finds room.
     let mut small = restored(&mut journal);
-    small.mark(7);
+    small.set_position(7);
     persist(&mut journal, &mut small).unwrap();
     assert_eq!(told(&mut journal), (kept, 7));
     println!("fell short");

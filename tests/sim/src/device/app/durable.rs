@@ -14,7 +14,7 @@ use crate::{
 /// What a journal has of an application, and of its requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Saved {
-    mark: u64,
+    position: u64,
     /// Publishes in flight, by id.
     in_flight: Vec<(u16, u32)>,
     subscriptions: Vec<(usize, QoS)>,
@@ -28,7 +28,7 @@ impl App {
             Asked::Subscribe(_) | Asked::Unsubscribe(_) => None,
         });
         self.recording = Saved {
-            mark: client.marked(),
+            position: client.position(),
             in_flight: publishes.collect(),
             subscriptions: self.subscriptions.clone(),
         };
@@ -75,19 +75,21 @@ impl App {
         setup: &DeviceSetup,
     ) {
         let device = self.device;
-        let Saved { mark, in_flight, subscriptions } = self.recorded.clone();
-        if (client.marked(), client.in_flight()) != (mark, in_flight.len()) {
+        let Saved { position, in_flight, subscriptions } = self.recorded.clone();
+        if (client.position(), client.in_flight()) != (position, in_flight.len()) {
             stage.fail(Invariant::Journal, device, || {
-                let found = (client.marked(), client.in_flight());
-                format!("(mark, in flight): {found:?} was restored, not {mark}, {in_flight:?}")
+                let found = (client.position(), client.in_flight());
+                format!(
+                    "(position, in flight): {found:?} was restored, not {position}, {in_flight:?}"
+                )
             });
         }
         self.subscriptions = subscriptions;
         self.check_subscriptions(stage, client);
         if marks_output(setup) {
-            self.output = mark;
+            self.output = position;
         } else {
-            self.goes_back(stage, mark as usize);
+            self.goes_back(stage, position as usize);
         }
         for (handle, publish) in client.publishes() {
             let id = handle.packet_id().map_or(0, |id| id.get());
@@ -124,9 +126,9 @@ impl App {
             == (topics::topic(message.topic), self.payload.as_slice(), message.qos, message.retain)
     }
 
-    /// What was accepted behind `mark` is published anew: none of it may have been sent.
-    fn goes_back(&mut self, stage: &mut Stage<'_>, mark: usize) {
-        for number in self.source.iter().take(self.place).skip(mark).copied() {
+    /// What was accepted behind `position` is published anew: none of it may have been sent.
+    fn goes_back(&mut self, stage: &mut Stage<'_>, position: usize) {
+        for number in self.source.iter().take(self.place).skip(position).copied() {
             let message = stage.ledger.message_mut(number);
             message.status = Status::Waiting;
             if message.sent != Sent::Nothing {
@@ -135,7 +137,7 @@ impl App {
                 });
             }
         }
-        self.place = self.place.min(mark);
+        self.place = self.place.min(position);
     }
 }
 

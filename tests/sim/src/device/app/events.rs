@@ -210,10 +210,10 @@ impl App {
         setup: &DeviceSetup,
     ) {
         if marks_output(setup) {
-            // Into its store at once; what the mark does not cover is cut off again.
+            // Into its store at once; what the position does not cover is cut off again.
             self.recent.push(receipt);
             self.output += 1;
-            client.mark(self.output);
+            client.set_position(self.output);
         } else if setup.journal && receipt.qos == QoS::ExactlyOnce {
             self.recent.push(receipt);
         } else {
