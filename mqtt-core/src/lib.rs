@@ -32,8 +32,10 @@ pub mod topic;
 #[cfg(feature = "alloc")]
 pub use client::BoxedClient;
 pub use client::{Client, StaticClient};
-pub use codec::{Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Will};
-pub use error::{ConfigError, EncodeError, Fatal, Reason, RequestError, RestoreError, Violation};
+pub use codec::{
+    EncodeError, Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Violation, Will,
+};
+pub use error::{ConfigError, Fatal, Reason, RequestError, RestoreError};
 pub use event::{
     Action, ConnectionState, Counters, Delivery, Event, Handle, Message, MessageStart,
     SessionStatus,

@@ -3,15 +3,12 @@
 use thiserror::Error;
 
 use super::{
-    PacketType, Protocol, QoS,
-    ack::no_flags,
-    cursor::{Reader, Writer, has_null},
-    header::frame_len,
-};
-use crate::{
+    cursor::{Reader, Writer, frame_len, has_null},
     error::{EncodeError, Violation},
-    topic::Topic,
+    first_byte::FirstByte,
+    types::{PacketType, Protocol, QoS},
 };
+use crate::topic::Topic;
 
 const CLEAN_SESSION: u8 = 0x02;
 const WILL: u8 = 0x04;
@@ -101,7 +98,7 @@ impl<'a> Connect<'a> {
     ///
     /// [`Violation`]: the rule broken.
     pub fn decode(first: u8, body: &'a [u8]) -> Result<Self, Violation> {
-        no_flags(first)?;
+        FirstByte::new(first).no_flags()?;
         let mut reader = Reader::new(body);
         let protocol = match reader.field()? {
             b"MQTT" => Protocol::V311,
@@ -143,7 +140,7 @@ impl<'a> Connect<'a> {
     ///
     /// As [`Connect::encoded_len`], and [`EncodeError::NoSpace`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let first = (PacketType::Connect as u8) << 4;
+        let first = FirstByte::of(PacketType::Connect);
         let (mut writer, len) = Writer::packet(out, first, self.remaining()?)?;
         writer.field(self.protocol.name().as_bytes());
         writer.u8(self.protocol.level());
@@ -302,7 +299,7 @@ impl ConnAck {
     ///
     /// [`Violation`]: the rule broken.
     pub const fn decode(first: u8, body: &[u8], protocol: Protocol) -> Result<Self, Violation> {
-        if let Err(violation) = no_flags(first) {
+        if let Err(violation) = FirstByte::new(first).no_flags() {
             return Err(violation);
         }
         let (flags, code) = match body {
@@ -344,7 +341,8 @@ impl ConnAck {
             Err(_) if self.session_present => return Err(EncodeError::SessionPresentRefused),
             Err(refusal) => refusal.code(),
         };
-        let (mut writer, len) = Writer::packet(out, (PacketType::ConnAck as u8) << 4, 2)?;
+        let first = FirstByte::of(PacketType::ConnAck);
+        let (mut writer, len) = Writer::packet(out, first, 2)?;
         writer.u8(self.session_present.into());
         writer.u8(code);
         Ok(len)

@@ -1,7 +1,13 @@
 //! Reading and writing fields: section 1.5 of the standard. Neither side panics, whatever the bytes.
 
-use super::{PacketId, header::frame_len};
-use crate::error::{EncodeError, Violation};
+use super::{
+    error::{EncodeError, Violation},
+    first_byte::FirstByte,
+    types::PacketId,
+};
+
+/// The largest remaining length.
+const MAX_REMAINING: usize = 268_435_455;
 
 /// What has not been read of a packet's body.
 #[derive(Clone, Copy)]
@@ -72,7 +78,7 @@ impl<'a> Writer<'a> {
     /// Starts a packet: writes the header; gives the room for the rest, and the length of the whole packet.
     pub(super) fn packet(
         out: &'a mut [u8],
-        first: u8,
+        first: FirstByte,
         remaining: usize,
     ) -> Result<(Self, usize), EncodeError> {
         let needed = frame_len(remaining)?;
@@ -81,7 +87,7 @@ impl<'a> Writer<'a> {
             return Err(EncodeError::NoSpace { needed, available });
         }
         let mut writer = Self(out);
-        writer.header(first, remaining);
+        writer.header(first.get(), remaining);
         Ok((writer, needed))
     }
 
@@ -121,4 +127,20 @@ impl<'a> Writer<'a> {
 /// A search of a few bytes for U+0000: that of `core` is fast, and large.
 pub(super) fn has_null(string: &[u8]) -> bool {
     !string.iter().all(|byte| *byte != 0)
+}
+
+/// Bytes of a packet with `remaining` bytes after its header.
+pub(super) const fn frame_len(remaining: usize) -> Result<usize, EncodeError> {
+    let header = if remaining <= 0x7F {
+        2
+    } else if remaining <= 0x3FFF {
+        3
+    } else if remaining <= 0x1F_FFFF {
+        4
+    } else if remaining <= MAX_REMAINING {
+        5
+    } else {
+        return Err(EncodeError::PacketTooLong);
+    };
+    Ok(header + remaining)
 }

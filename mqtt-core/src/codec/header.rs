@@ -1,10 +1,10 @@
 //! The fixed header: the first byte, and the remaining length in one to four bytes. Section 2.2 of the standard.
 
-use super::cursor::Writer;
-use crate::error::{EncodeError, Violation};
-
-/// The largest remaining length.
-pub(super) const MAX_REMAINING: usize = 268_435_455;
+use super::{
+    cursor::{Writer, frame_len},
+    error::{EncodeError, Violation},
+    first_byte::FirstByte,
+};
 
 /// The fixed header of a packet: 2 to 5 bytes.
 ///
@@ -25,6 +25,9 @@ pub struct Header {
 }
 
 impl Header {
+    /// The first byte, and a remaining length in four bytes.
+    pub(crate) const MAX_LEN: usize = 5;
+
     /// The header at the front of `bytes`; `None`: more bytes are needed.
     ///
     /// Type and flags are not looked at. A remaining length in more bytes than it takes (`0x82 0x00` for 2) is
@@ -52,7 +55,7 @@ impl Header {
             if *byte & 0x80 == 0 {
                 return Ok(Some(Self { first, header_len, remaining }));
             }
-            if header_len == 5 {
+            if header_len as usize == Self::MAX_LEN {
                 return Err(Violation::RemainingLength);
             }
             rest = tail;
@@ -82,6 +85,11 @@ impl Header {
         self.first
     }
 
+    #[expect(dead_code, reason = "the session has its own until it takes this")]
+    pub(crate) const fn first_byte(&self) -> FirstByte {
+        FirstByte::new(self.first)
+    }
+
     /// Bytes of the header.
     #[must_use]
     pub const fn header_len(&self) -> usize {
@@ -99,20 +107,4 @@ impl Header {
     pub const fn frame_len(&self) -> usize {
         self.header_len() + self.remaining()
     }
-}
-
-/// Bytes of a packet with `remaining` bytes after its header.
-pub(super) const fn frame_len(remaining: usize) -> Result<usize, EncodeError> {
-    let header = if remaining <= 0x7F {
-        2
-    } else if remaining <= 0x3FFF {
-        3
-    } else if remaining <= 0x1F_FFFF {
-        4
-    } else if remaining <= MAX_REMAINING {
-        5
-    } else {
-        return Err(EncodeError::PacketTooLong);
-    };
-    Ok(header + remaining)
 }

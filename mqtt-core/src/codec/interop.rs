@@ -22,10 +22,13 @@ use mqttbytes::v4;
 use thiserror::Error;
 
 use super::{
-    ConnAck, Connect, Filter, Granted, Login, Packet, PacketId, Protocol, Publish, QoS, Refusal,
-    SubAck, Subscribe, Topic, Unsubscribe, Will,
+    connect::{ConnAck, Connect, Login, Refusal, Will},
+    packet::Packet,
+    publish::Publish,
+    subscribe::{Granted, SubAck, Subscribe, Unsubscribe},
+    types::{PacketId, Protocol, QoS},
 };
-use crate::topic::TopicError;
+use crate::topic::{Filter, Topic, TopicError};
 
 /// Why a packet of one crate has no form in the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

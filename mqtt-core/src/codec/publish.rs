@@ -6,15 +6,13 @@
 //! `#[inline]` is on what a busy connection does, and nowhere else in the codec: at opt-level s it makes the compiler
 //! inline what is large, and costs a client 2 KiB on a Cortex-M3.
 
-use super::{PacketId, PacketType, QoS, cursor::Writer, header::frame_len};
-use crate::{
+use super::{
+    cursor::{Writer, frame_len},
     error::{EncodeError, Violation},
-    topic::Topic,
+    first_byte::FirstByte,
+    types::{PacketId, QoS},
 };
-
-const FIRST: u8 = (PacketType::Publish as u8) << 4;
-const DUP: u8 = 0b1000;
-const RETAIN: u8 = 0b0001;
+use crate::topic::Topic;
 
 /// A PUBLISH, and what a client is asked to publish.
 ///
@@ -118,9 +116,7 @@ impl<'a> Publish<'a> {
     /// As [`Publish::encoded_len`], and [`EncodeError::NoSpace`].
     #[inline]
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let dup = if self.dup { DUP } else { 0 };
-        let retain = if self.retain { RETAIN } else { 0 };
-        let first = FIRST | dup | (self.qos as u8) << 1 | retain;
+        let first = FirstByte::publish(self.qos, self.dup, self.retain);
         let (mut writer, len) = Writer::packet(out, first, self.remaining()?)?;
         writer.field(self.topic.as_bytes());
         if let Some(id) = self.id {
@@ -135,7 +131,7 @@ impl<'a> Publish<'a> {
             // [MQTT-3.3.1-2], [MQTT-2.3.1-5]
             (QoS::AtMostOnce, None) if !self.dup => 0,
             (QoS::AtMostOnce, _) => return Err(EncodeError::QoS0),
-            (QoS::AtLeastOnce | QoS::ExactlyOnce, Some(_)) => 2,
+            (QoS::AtLeastOnce | QoS::ExactlyOnce, Some(_)) => PacketId::LEN,
             // [MQTT-2.3.1-1]
             (QoS::AtLeastOnce | QoS::ExactlyOnce, None) => {
                 return Err(EncodeError::PacketIdMissing);
@@ -159,9 +155,10 @@ impl<'a> PublishHead<'a> {
         remaining: usize,
         body_so_far: &'a [u8],
     ) -> Result<Option<Self>, Violation> {
-        let (qos, dup) = flags(first)?;
+        let first = FirstByte::new(first);
+        let (qos, dup) = first.publish_flags()?;
         let body = body_so_far.get(..remaining).unwrap_or(body_so_far);
-        let id_len = if matches!(qos, QoS::AtMostOnce) { 0 } else { 2 };
+        let id_len = if matches!(qos, QoS::AtMostOnce) { 0 } else { PacketId::LEN };
         let Some((pair, rest)) = body.split_first_chunk() else {
             return need_more(remaining, 2 + id_len);
         };
@@ -179,7 +176,7 @@ impl<'a> PublishHead<'a> {
         };
         // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
         let topic = Topic::from_bytes(topic)?;
-        let retain = first & RETAIN != 0;
+        let retain = first.has_retain();
         let payload_len = remaining.saturating_sub(head_len);
         Ok(Some(Self { topic, qos, retain, dup, id, payload_len, head_len }))
     }
@@ -189,16 +186,4 @@ impl<'a> PublishHead<'a> {
 #[cold]
 fn need_more<T>(remaining: usize, at_least: usize) -> Result<Option<T>, Violation> {
     if at_least > remaining { Err(Violation::Truncated) } else { Ok(None) }
-}
-
-/// QoS and DUP.
-pub(super) const fn flags(first: u8) -> Result<(QoS, bool), Violation> {
-    let dup = first & DUP != 0;
-    match QoS::from_bits(first >> 1 & 0b11) {
-        // [MQTT-3.3.1-2]
-        Some(QoS::AtMostOnce) if dup => Err(Violation::DupQoS0),
-        Some(qos) => Ok((qos, dup)),
-        // [MQTT-3.3.1-4]
-        None => Err(Violation::PublishQoS),
-    }
 }

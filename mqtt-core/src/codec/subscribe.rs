@@ -6,15 +6,12 @@
 use core::fmt;
 
 use super::{
-    PacketId, PacketType, Protocol, QoS,
-    ack::{no_flags, request_first, request_flags},
-    cursor::{Reader, Writer},
-    header::frame_len,
-};
-use crate::{
+    cursor::{Reader, Writer, frame_len},
     error::{EncodeError, Violation},
-    topic::Filter,
+    first_byte::FirstByte,
+    types::{PacketId, PacketType, Protocol, QoS},
 };
+use crate::topic::Filter;
 
 /// The SUBACK code of a refused filter.
 const REFUSED: u8 = 0x80;
@@ -113,11 +110,11 @@ impl<'a> List<'a> {
     /// Bytes of a packet with this list behind its packet id.
     fn remaining(&self) -> Result<usize, EncodeError> {
         let around = match self {
-            Self::Wire { bytes, .. } => return Ok(2 + bytes.len()),
+            Self::Wire { bytes, .. } => return Ok(PacketId::LEN + bytes.len()),
             Self::WithQoS(_) => 3,
             Self::WithoutQoS(_) => 2,
         };
-        let (mut len, mut index) = (2_usize, 0);
+        let (mut len, mut index) = (PacketId::LEN, 0_usize);
         while let Some((filter, _)) = self.get(index) {
             // Filters in a slice may all be the same bytes, so their sum is not bounded by memory.
             len = len.saturating_add(around + filter.as_bytes().len());
@@ -127,7 +124,7 @@ impl<'a> List<'a> {
         if index == 0 { Err(EncodeError::NoFilter) } else { Ok(len) }
     }
 
-    fn encode(&self, first: u8, id: PacketId, out: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, first: FirstByte, id: PacketId, out: &mut [u8]) -> Result<usize, EncodeError> {
         let (mut writer, len) = Writer::packet(out, first, self.remaining()?)?;
         writer.u16(id.get());
         if let Self::Wire { bytes, .. } = self {
@@ -167,7 +164,7 @@ impl<'a> Subscribe<'a> {
     ///
     /// [`Violation`]: the rule broken.
     pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
-        let dup = request_flags(first, protocol)?;
+        let dup = FirstByte::new(first).request_flags(protocol)?;
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         // [MQTT-3.8.3-3]
@@ -194,7 +191,8 @@ impl<'a> Subscribe<'a> {
     ///
     /// As [`Subscribe::encoded_len`], and [`EncodeError::NoSpace`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.filters.encode(request_first(PacketType::Subscribe, self.dup), self.id, out)
+        let first = FirstByte::of(PacketType::Subscribe).dup_if(self.dup);
+        self.filters.encode(first, self.id, out)
     }
 }
 
@@ -212,7 +210,7 @@ impl<'a> Unsubscribe<'a> {
     ///
     /// [`Violation`]: the rule broken.
     pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
-        let dup = request_flags(first, protocol)?;
+        let dup = FirstByte::new(first).request_flags(protocol)?;
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         // [MQTT-3.10.3-2]
@@ -239,7 +237,8 @@ impl<'a> Unsubscribe<'a> {
     ///
     /// As [`Unsubscribe::encoded_len`], and [`EncodeError::NoSpace`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.filters.encode(request_first(PacketType::Unsubscribe, self.dup), self.id, out)
+        let first = FirstByte::of(PacketType::Unsubscribe).dup_if(self.dup);
+        self.filters.encode(first, self.id, out)
     }
 }
 
@@ -251,7 +250,7 @@ impl<'a> SubAck<'a> {
     ///
     /// [`Violation`]: the rule broken.
     pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
-        no_flags(first)?;
+        FirstByte::new(first).no_flags()?;
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         Ok(Self { id, granted: Granted::from_bytes(reader.rest(), protocol)? })
@@ -263,7 +262,7 @@ impl<'a> SubAck<'a> {
     ///
     /// [`EncodeError::PacketTooLong`].
     pub const fn encoded_len(&self) -> Result<usize, EncodeError> {
-        frame_len(2 + self.granted.len())
+        frame_len(PacketId::LEN + self.granted.len())
     }
 
     /// Writes it to the front of `out` and gives its length.
@@ -275,8 +274,8 @@ impl<'a> SubAck<'a> {
         if protocol == Protocol::V31 && self.granted.0.contains(&REFUSED) {
             return Err(EncodeError::NotInV31);
         }
-        let first = (PacketType::SubAck as u8) << 4;
-        let (mut writer, len) = Writer::packet(out, first, 2 + self.granted.len())?;
+        let first = FirstByte::of(PacketType::SubAck);
+        let (mut writer, len) = Writer::packet(out, first, PacketId::LEN + self.granted.len())?;
         writer.u16(self.id.get());
         writer.bytes(self.granted.0);
         Ok(len)

@@ -12,11 +12,11 @@ use std::{vec, vec::Vec};
 
 use proptest::{collection, prelude::*, sample};
 
-use super::{Decoded, Header, Packet, PacketType, Protocol, Publish, PublishHead, QoS};
-use crate::{
-    codec,
-    error::{EncodeError, Violation},
+use super::{
+    Decoded, EncodeError, Header, Packet, PacketType, Protocol, Publish, PublishHead, QoS,
+    Violation,
 };
+use crate::codec;
 use strategies::{Owned, packet_of};
 
 const VERSIONS: [Protocol; 2] = [Protocol::V31, Protocol::V311];

@@ -1,0 +1,219 @@
+//! The first byte of a packet: the packet type in the high four bits, the flags in the low ones. Section 2.2 of the
+//! standard.
+//!
+//! The bits of this byte are known in this file alone. All the functions are a shift, a mask or a compare.
+
+use super::{
+    error::Violation,
+    types::{PacketId, PacketType, Protocol, QoS},
+};
+
+const FLAGS: u8 = 0x0F;
+/// PUBLISH; in 3.1 PUBREL, SUBSCRIBE and UNSUBSCRIBE as well.
+const DUP: u8 = 0b1000;
+/// PUBLISH: two bits.
+const QOS_SHIFT: u8 = 1;
+/// PUBLISH.
+const RETAIN: u8 = 0b0001;
+/// The reserved flags of PUBREL, SUBSCRIBE and UNSUBSCRIBE.
+const REQUEST: u8 = 0b0010;
+const REQUEST_WITH_DUP: u8 = REQUEST | DUP;
+
+/// The first byte of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirstByte(u8);
+
+#[cfg_attr(not(test), expect(dead_code, reason = "the session has its own until it takes these"))]
+impl FirstByte {
+    /// No packet begins with this byte: type 0 is reserved.
+    pub(crate) const NO_PACKET: Self = Self(0);
+
+    pub(crate) const fn new(byte: u8) -> Self {
+        Self(byte)
+    }
+
+    /// The first byte of a packet of this type: with the reserved flags of the type, without DUP, QoS and retain.
+    pub(crate) const fn of(kind: PacketType) -> Self {
+        let flags = match kind {
+            PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => REQUEST,
+            PacketType::Connect
+            | PacketType::ConnAck
+            | PacketType::Publish
+            | PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubComp
+            | PacketType::SubAck
+            | PacketType::UnsubAck
+            | PacketType::PingReq
+            | PacketType::PingResp
+            | PacketType::Disconnect => 0,
+        };
+        Self((kind as u8) << 4 | flags)
+    }
+
+    /// The first byte of a PUBLISH.
+    pub(super) const fn publish(qos: QoS, dup: bool, retain: bool) -> Self {
+        let retain = if retain { RETAIN } else { 0 };
+        let first = Self(Self::of(PacketType::Publish).0 | (qos as u8) << QOS_SHIFT | retain);
+        first.dup_if(dup)
+    }
+
+    pub(crate) const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Whether a packet that begins with this byte is of type `kind`.
+    pub(crate) const fn is(self, kind: PacketType) -> bool {
+        self.0 >> 4 == kind as u8
+    }
+
+    /// Whether the packet is a PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE, of which only a PUBLISH of QoS 0 gets no
+    /// answer.
+    pub(crate) const fn is_request(self) -> bool {
+        self.is(PacketType::Publish)
+            || self.is(PacketType::PubRel)
+            || self.is(PacketType::Subscribe)
+            || self.is(PacketType::Unsubscribe)
+    }
+
+    /// The same with DUP. Only a PUBLISH has DUP; in 3.1 PUBREL, SUBSCRIBE and UNSUBSCRIBE have it as well.
+    pub(crate) const fn with_dup(self) -> Self {
+        Self(self.0 | DUP)
+    }
+
+    pub(crate) const fn without_dup(self) -> Self {
+        Self(self.0 & !DUP)
+    }
+
+    /// The same with DUP if `dup` says so.
+    pub(super) const fn dup_if(self, dup: bool) -> Self {
+        if dup { self.with_dup() } else { self }
+    }
+
+    pub(crate) const fn has_dup(self) -> bool {
+        self.0 & DUP != 0
+    }
+
+    /// The retain flag of a PUBLISH.
+    pub(super) const fn has_retain(self) -> bool {
+        self.0 & RETAIN != 0
+    }
+
+    /// The QoS of a PUBLISH; `None` for the reserved 3.
+    pub(crate) const fn publish_qos(self) -> Option<QoS> {
+        QoS::from_bits(self.0 >> QOS_SHIFT & 0b11)
+    }
+
+    /// QoS and DUP of a PUBLISH.
+    pub(super) const fn publish_flags(self) -> Result<(QoS, bool), Violation> {
+        match self.publish_qos() {
+            // [MQTT-3.3.1-2]
+            Some(QoS::AtMostOnce) if self.has_dup() => Err(Violation::DupQoS0),
+            Some(qos) => Ok((qos, self.has_dup())),
+            // [MQTT-3.3.1-4]
+            None => Err(Violation::PublishQoS),
+        }
+    }
+
+    /// DUP of a PUBREL, SUBSCRIBE or UNSUBSCRIBE: always false in 3.1.1 [MQTT-3.6.1-1], [MQTT-3.8.1-1],
+    /// [MQTT-3.10.1-1].
+    pub(super) const fn request_flags(self, protocol: Protocol) -> Result<bool, Violation> {
+        match (self.0 & FLAGS, protocol) {
+            (REQUEST, _) => Ok(false),
+            (REQUEST_WITH_DUP, Protocol::V31) => Ok(true),
+            _ => Err(Violation::Flags),
+        }
+    }
+
+    /// Every packet but PUBLISH, PUBREL, SUBSCRIBE and UNSUBSCRIBE has no flag set [MQTT-2.2.2-2].
+    pub(super) const fn no_flags(self) -> Result<(), Violation> {
+        if self.0 & FLAGS == 0 { Ok(()) } else { Err(Violation::Flags) }
+    }
+
+    /// The number of the packet id in `body`, all that follows the fixed header of a packet that has one; 0 if the
+    /// body ends before it.
+    ///
+    /// The id stands behind the topic of a PUBLISH and at the front of every other body.
+    pub(crate) fn packet_id(self, body: &[u8]) -> u16 {
+        let topic = if self.is(PacketType::Publish) { 2 + usize::from(u16_at(body, 0)) } else { 0 };
+        u16_at(body, topic)
+    }
+}
+
+fn u16_at(body: &[u8], at: usize) -> u16 {
+    match body.get(at..).and_then(|rest| rest.first_chunk::<{ PacketId::LEN }>()) {
+        Some(pair) => u16::from_be_bytes(*pair),
+        None => 0,
+    }
+}
+
+impl PacketType {
+    /// The type in this first byte, with flags that it may have: all that can be wrong with a packet of which only
+    /// one byte is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::PacketType`], [`Violation::Flags`], [`Violation::PublishQoS`], [`Violation::DupQoS0`].
+    pub fn check_first(first: u8, protocol: Protocol) -> Result<Self, Violation> {
+        let kind = Self::from_first(first)?;
+        let first = FirstByte::new(first);
+        match kind {
+            Self::Publish => {
+                first.publish_flags()?;
+            }
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => {
+                first.request_flags(protocol)?;
+            }
+            Self::Connect
+            | Self::ConnAck
+            | Self::PubAck
+            | Self::PubRec
+            | Self::PubComp
+            | Self::SubAck
+            | Self::UnsubAck
+            | Self::PingReq
+            | Self::PingResp
+            | Self::Disconnect => first.no_flags()?,
+        }
+        Ok(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FirstByte;
+    use crate::codec::{PacketType, QoS};
+
+    const PUBLISH: FirstByte = FirstByte::publish(QoS::ExactlyOnce, true, false);
+
+    const _: () = {
+        assert!(FirstByte::of(PacketType::Connect).get() == 0x10);
+        assert!(FirstByte::of(PacketType::PubRel).get() == 0x62);
+        assert!(FirstByte::of(PacketType::Subscribe).get() == 0x82);
+        assert!(FirstByte::of(PacketType::Unsubscribe).get() == 0xA2);
+        assert!(FirstByte::of(PacketType::Disconnect).get() == 0xE0);
+        assert!(FirstByte::publish(QoS::AtMostOnce, false, true).get() == 0x31);
+        assert!(PUBLISH.get() == 0x3C && PUBLISH.without_dup().get() == 0x34);
+        assert!(PUBLISH.is(PacketType::Publish) && PUBLISH.is_request() && PUBLISH.has_dup());
+        assert!(!FirstByte::of(PacketType::PubComp).is_request());
+        assert!(PacketType::from_first(FirstByte::NO_PACKET.get()).is_err());
+    };
+
+    #[test]
+    fn the_packet_id_of_a_publish_is_behind_its_topic() {
+        assert_eq!(PUBLISH.packet_id(b"\0\x03a/b\x01\x02payload"), 0x0102);
+        assert_eq!(PUBLISH.publish_qos(), Some(QoS::ExactlyOnce));
+    }
+
+    #[test]
+    fn the_packet_id_of_any_other_packet_comes_first() {
+        assert_eq!(FirstByte::of(PacketType::Subscribe).packet_id(b"\x01\x02\0\x01a\0"), 0x0102);
+    }
+
+    #[test]
+    fn a_body_that_is_too_short_has_packet_id_zero() {
+        assert_eq!(FirstByte::of(PacketType::PubRel).packet_id(b"\x01"), 0);
+        assert_eq!(PUBLISH.packet_id(b"\0\x03a/b\x01"), 0);
+        assert_eq!(PUBLISH.packet_id(b""), 0);
+    }
+}
