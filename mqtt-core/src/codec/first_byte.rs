@@ -34,20 +34,9 @@ impl FirstByte {
 
     /// The first byte of a packet of this type: with the reserved flags of the type, without DUP, QoS and retain.
     pub(crate) const fn of(kind: PacketType) -> Self {
-        let flags = match kind {
-            PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => REQUEST,
-            PacketType::Connect
-            | PacketType::ConnAck
-            | PacketType::Publish
-            | PacketType::PubAck
-            | PacketType::PubRec
-            | PacketType::PubComp
-            | PacketType::SubAck
-            | PacketType::UnsubAck
-            | PacketType::PingReq
-            | PacketType::PingResp
-            | PacketType::Disconnect => 0,
-        };
+        let request =
+            matches!(kind, PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe);
+        let flags = if request { REQUEST } else { 0 };
         Self((kind as u8) << 4 | flags)
     }
 

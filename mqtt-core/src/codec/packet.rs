@@ -175,7 +175,7 @@ impl<'a> Packet<'a> {
             Self::SubAck(suback) => suback.encode(out, protocol),
             Self::PubRel { id, dup } => {
                 check_dup(*dup, protocol)?;
-                ack::encode_id(first.dup_if(*dup), *id, out)
+                ack::encode_id(FirstByte::of(PacketType::PubRel).dup_if(*dup), *id, out)
             }
             Self::Subscribe(subscribe) => {
                 check_dup(subscribe.dup, protocol)?;
