@@ -18,8 +18,6 @@ mod error;
 mod event;
 pub mod framer;
 mod machine;
-#[doc(hidden)]
-pub mod mutation;
 mod options;
 mod reconnect;
 mod session;

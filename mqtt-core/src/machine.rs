@@ -9,7 +9,6 @@ mod answers;
 mod closing;
 mod digest;
 mod journal;
-mod mutated;
 mod purge;
 mod queue;
 mod receive;
@@ -19,7 +18,6 @@ use crate::{
     codec::Protocol,
     error::{ConfigError, Fatal, Reason},
     event::{Action, ConnectionState, Counters},
-    mutation::{self, Mutation},
     options::{Limits, Options, Version},
     reconnect::Reconnect,
     session::{
@@ -282,9 +280,7 @@ impl<'a> Core<'a> {
                 return action;
             }
             core.answer_settled();
-            let late = mutation::is_on(Mutation::RecordAfterTransmit)
-                && !core.machine.ready(core.bytes).is_empty();
-            if let Some(hooks) = core.record_is_due(now).filter(|_| !late) {
+            if let Some(hooks) = core.record_is_due(now) {
                 let core = Core { machine, bytes, slots, full: false };
                 return Action::Persist((hooks.record)(core));
             }

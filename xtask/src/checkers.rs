@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Program, Stdio};
 
 use crate::cli::{Closing, Error, Outcome};
+use crate::mutated::{self, Mutated};
 use crate::shell::Log;
 use crate::workspace::Workspace;
 
@@ -17,24 +18,47 @@ pub(crate) struct Checker {
     pub(crate) program: &'static str,
 }
 
-/// Builds `checker` with optimisation and overflow checks; gives where it is. With bugs to switch on it is another
-/// program, in another folder.
-pub(crate) fn build(
+/// Builds `checker` with optimisation and overflow checks; gives where it is.
+pub(crate) fn build(workspace: &Workspace, log: &Log, checker: Checker) -> Result<PathBuf, String> {
+    build_in(workspace.cargo(), &workspace.target, log, checker)
+}
+
+/// Builds `checker` with the bugs on purpose; gives where it is.
+pub(crate) fn build_mutated(
     workspace: &Workspace,
     log: &Log,
     checker: Checker,
-    mutations: bool,
+    mutated: &Mutated,
 ) -> Result<PathBuf, String> {
-    let Checker { package, program } = checker;
-    let target = if mutations { workspace.scratch("mutations")? } else { workspace.target.clone() };
     let mut cargo = workspace.cargo();
+    cargo.current_dir(&mutated.root).env("CARGO_TARGET_DIR", &mutated.target);
+    // A bug may leave code behind that is never reached: no lint of the workspace is to refuse that.
+    cargo.env("RUSTFLAGS", "--cfg mqtt_core_mutations --cap-lints=warn");
+    build_in(cargo, &mutated.target, log, checker)
+}
+
+fn build_in(
+    mut cargo: Program,
+    target: &Path,
+    log: &Log,
+    Checker { package, program }: Checker,
+) -> Result<PathBuf, String> {
     cargo.args(["build", "--profile", "sim", "-p", package, "--bin", program]);
-    cargo.env("CARGO_TARGET_DIR", &target);
-    if mutations {
-        cargo.env("RUSTFLAGS", "--cfg mqtt_core_mutations");
-    }
     log.run(&mut cargo)?.require().inspect_err(|_| print!("{}", log.tail(60)))?;
     Ok(target.join("sim").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds `checker` for a command, which may want the bugs on purpose.
+pub(crate) fn build_for(
+    workspace: &Workspace,
+    log: &Log,
+    checker: Checker,
+    mutation: Option<&str>,
+) -> Result<PathBuf, String> {
+    if mutation.is_none() {
+        return build(workspace, log, checker);
+    }
+    build_mutated(workspace, log, checker, &mutated::prepare(workspace, log)?)
 }
 
 /// Runs a checker and passes on what it prints; its last line is the closing line.

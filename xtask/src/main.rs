@@ -6,6 +6,7 @@
 
 mod bare;
 mod bench;
+mod bugs;
 mod checkers;
 mod cli;
 mod elf;
@@ -13,6 +14,7 @@ mod footprint;
 mod fuzz;
 mod kill;
 mod model;
+mod mutated;
 mod mutations;
 mod no_std;
 mod setup;

@@ -20,7 +20,7 @@ Each world has a few messages, a faithful broker and a limited number of faults:
 the session is lost. Every order of events is tried, and every state visited: exactly once, at least once,
 order, packet ids, no livelock. A rule that is broken is told with a shortest way to it.
 
---list tells the worlds. --mutation switches on a bug that has to be found (see mqtt_core::mutation). What
+--list tells the worlds. --mutation switches on a bug that has to be found (see xtask/mutations). What
 is explored, what is left out and why: the docs of tests/model.",
     flags: &[
         Flag { name: "large", value: None, about: "also the worlds that take minutes each" },
@@ -35,7 +35,7 @@ fn run(args: &Args) -> Outcome {
     let workspace = Workspace::find()?;
     let mutation = args.values("mutation").last();
     let log = Log::create(&workspace, "model", false)?;
-    let program = checkers::build(&workspace, &log, MODEL_CHECKER, mutation.is_some())?;
+    let program = checkers::build_for(&workspace, &log, MODEL_CHECKER, mutation)?;
     let mut program = workspace.program(program);
     for flag in ["large", "list"] {
         if args.has(flag) {
@@ -54,7 +54,7 @@ fn run(args: &Args) -> Outcome {
 /// For `cargo xtask test`: every world is explored to its end, and every rule holds.
 pub(crate) fn check(context: &Context<'_>) -> Result<String, String> {
     let Context { workspace, log, .. } = context;
-    let program = checkers::build(workspace, log, MODEL_CHECKER, false)?;
+    let program = checkers::build(workspace, log, MODEL_CHECKER)?;
     let text = context.run(&mut workspace.program(program))?;
     Ok(text.lines().last().unwrap_or_default().to_owned())
 }

@@ -1,33 +1,30 @@
 //! `cargo xtask mutations`: bugs on purpose, each of which simulator and model checker have to find.
-//!
-//! Both are built with `--cfg mqtt_core_mutations`, in a folder of their own; the library that users get has no trace of
-//! the bugs.
 
 use std::path::PathBuf;
 
-use crate::checkers;
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::model::MODEL_CHECKER;
 use crate::shell::Log;
 use crate::sim::SIMULATOR;
 use crate::workspace::Workspace;
+use crate::{bugs, checkers, mutated};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "mutations",
     about: "Bugs on purpose, to be found by simulator and model checker",
     details: "\
-Switches on one bug of mqtt_core::mutation after the other and has both look for it. A bug that one of them
-does not find makes the command fail: its checks would not see such a bug in the real code either.",
+Each patch in xtask/mutations is a bug. All of them are applied to one copy of the sources, simulator and model
+checker are built from that copy, and both look for one bug after the other. If one of them does not find a bug,
+the command fails: its checks would not see such a bug in the real code either.",
     flags: &[
         Flag { name: "mutation", value: Some("NAME"), about: "this one alone (may be repeated)" },
         Flag { name: "seeds", value: Some("N"), about: "for the simulator, at the most (default: 2000)" },
+        Flag { name: "check", value: None, about: "applies the patches, builds and runs nothing" },
     ],
     run,
 };
 
-/// Where the bugs are listed.
-const SOURCE: &str = "mqtt-core/src/mutation.rs";
 const SEEDS: u64 = 2_000;
 
 fn run(args: &Args) -> Outcome {
@@ -36,54 +33,55 @@ fn run(args: &Args) -> Outcome {
     if seeds == 0 {
         return Err(Error::Usage("--seeds: at least 1".to_owned()));
     }
-    let all = names(&workspace)?;
+    let mut all = bugs::all(&workspace)?;
     let chosen: Vec<&str> = args.values("mutation").collect();
-    if let Some(unknown) = chosen.iter().find(|name| all.iter().all(|known| known != *name)) {
-        return Err(Error::Usage(format!("no mutation '{unknown}'; there are {}", all.join(", "))));
+    if let Some(unknown) = chosen.iter().find(|name| all.iter().all(|bug| bug.name != **name)) {
+        let names: Vec<&str> = all.iter().map(|bug| bug.name.as_str()).collect();
+        return Err(Error::Usage(format!(
+            "no mutation '{unknown}'; there are {}",
+            names.join(", ")
+        )));
     }
     let log = Log::create(&workspace, "mutations", false)?;
+    if args.has("check") {
+        return check(&workspace, &log);
+    }
+    all.retain(|bug| chosen.is_empty() || chosen.contains(&bug.name.as_str()));
     let hunters = Hunters::build(&workspace, &log)?;
-    let (mut hunted, mut missed) = (0, 0);
-    for name in all.iter().filter(|name| chosen.is_empty() || chosen.contains(&name.as_str())) {
-        hunted += 1;
-        println!("  {name}");
-        for (hunter, found) in hunters.hunt(&workspace, &log, name, seeds)? {
+    let mut missed = 0;
+    for bug in &all {
+        println!("  {}: {}", bug.name, bug.about());
+        for (hunter, found) in hunters.hunt(&workspace, &log, &bug.name, seeds)? {
             missed += usize::from(found.is_none());
             println!("    {hunter:<14} {}", found.as_deref().unwrap_or("NOT CAUGHT"));
         }
     }
-    let line = format!("{hunted} mutations, {} catches, {missed} missed", 2 * hunted - missed);
-    Ok(Closing { line, ok: missed == 0 && hunted > 0 })
+    let catches = 2 * all.len() - missed;
+    let line = format!("{} mutations, {catches} catches, {missed} missed", all.len());
+    Ok(Closing { line, ok: missed == 0 && !all.is_empty() })
+}
+
+/// Applies the patches, and no more.
+fn check(workspace: &Workspace, log: &Log) -> Outcome {
+    let bugs = mutated::check(workspace, log)?;
+    for bug in &bugs {
+        println!("  {}: {}", bug.name, bug.about());
+    }
+    Ok(Closing { line: format!("{} patches apply", bugs.len()), ok: true })
 }
 
 /// Hunts every bug; gives the totals. For `cargo xtask test`.
 pub(crate) fn all_caught(workspace: &Workspace, log: &Log) -> Result<String, String> {
     let hunters = Hunters::build(workspace, log)?;
-    let names = names(workspace)?;
-    for name in &names {
-        for (hunter, found) in hunters.hunt(workspace, log, name, SEEDS)? {
+    let bugs = bugs::all(workspace)?;
+    for bug in &bugs {
+        for (hunter, found) in hunters.hunt(workspace, log, &bug.name, SEEDS)? {
             if found.is_none() {
-                return Err(format!("{name} not caught by the {hunter}"));
+                return Err(format!("{} not caught by the {hunter}", bug.name));
             }
         }
     }
-    Ok(format!("{} bugs caught by both", names.len()))
-}
-
-/// The names of all bugs.
-fn names(workspace: &Workspace) -> Result<Vec<String>, String> {
-    let path = workspace.root.join(SOURCE);
-    let source = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let names = names_in(&source);
-    if names.is_empty() { Err(format!("{SOURCE} lists no mutation")) } else { Ok(names) }
-}
-
-/// What `Mutation::ALL` lists.
-fn names_in(source: &str) -> Vec<String> {
-    let list = source.split_once("ALL:").and_then(|(_, behind)| behind.split_once("];"));
-    let entries =
-        list.map_or("", |(list, _)| list).split(|c: char| !c.is_alphanumeric() && c != ':');
-    entries.filter_map(|entry| entry.strip_prefix("Self::")).map(str::to_owned).collect()
+    Ok(format!("{} bugs caught by both", bugs.len()))
 }
 
 /// Simulator and model checker, with bugs to switch on.
@@ -94,13 +92,14 @@ struct Hunters {
 
 impl Hunters {
     fn build(workspace: &Workspace, log: &Log) -> Result<Self, String> {
+        let copy = mutated::prepare(workspace, log)?;
         Ok(Self {
-            simulator: checkers::build(workspace, log, SIMULATOR, true)?,
-            model_checker: checkers::build(workspace, log, MODEL_CHECKER, true)?,
+            simulator: checkers::build_mutated(workspace, log, SIMULATOR, &copy)?,
+            model_checker: checkers::build_mutated(workspace, log, MODEL_CHECKER, &copy)?,
         })
     }
 
-    /// How each of them catches `name`; `None` where it does not.
+    /// How each of them catches the bug called `name`; `None` if it does not.
     fn hunt(
         &self,
         workspace: &Workspace,
@@ -137,20 +136,6 @@ fn first_seed(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_list_of_mutations_is_read() {
-        let source = "pub enum Mutation { One = 1, Two }\nimpl Mutation {\n    /// All.\n    \
-                      pub const ALL: [Self; 2] = [\n        Self::One,\n        Self::Two,\n    ];\n}\n";
-        assert_eq!(names_in(source), ["One", "Two"]);
-        assert_eq!(names_in("pub enum Mutation {}"), [""; 0]);
-    }
-
-    #[test]
-    fn the_list_of_the_library_is_not_empty() {
-        let names = Workspace::find().and_then(|workspace| names(&workspace));
-        assert!(names.is_ok_and(|names| names.contains(&"EarlyIdReuse".to_owned())));
-    }
 
     #[test]
     fn what_caught_a_mutation_is_found() {

@@ -21,7 +21,7 @@ byte, brokers that restart, devices that lose power. It ends with a healing phas
 accepted has to be done. A run depends on its seed alone.
 
 A seed that breaks a promise is told with the line that plays it again, and drawn as a sequence chart in
-target/sim. --mutation switches on a bug that has to be found (see mqtt_core::mutation).",
+target/sim. --mutation switches on a bug that has to be found (see xtask/mutations).",
     flags: &[
         Flag { name: "seeds", value: Some("N"), about: "how many (default: 1000)" },
         Flag { name: "from", value: Some("SEED"), about: "the first one (default: 0)" },
@@ -37,7 +37,7 @@ fn run(args: &Args) -> Outcome {
     let mutation = args.values("mutation").last();
     let numbers = numbers(args)?;
     let log = Log::create(&workspace, "sim", false)?;
-    let program = checkers::build(&workspace, &log, SIMULATOR, mutation.is_some())?;
+    let program = checkers::build_for(&workspace, &log, SIMULATOR, mutation)?;
     let mut program = workspace.program(program);
     program.arg("--charts").arg(workspace.target.join("sim"));
     for (flag, number) in numbers {
@@ -67,7 +67,7 @@ fn numbers(args: &Args) -> Result<Vec<(&'static str, u64)>, Error> {
 /// For `cargo xtask test`: `seeds` seeds keep every promise.
 pub(crate) fn check(context: &Context<'_>, seeds: u64) -> Result<String, String> {
     let Context { workspace, log, .. } = context;
-    let program = checkers::build(workspace, log, SIMULATOR, false)?;
+    let program = checkers::build(workspace, log, SIMULATOR)?;
     let mut program = workspace.program(program);
     program.arg(format!("--seeds={seeds}")).arg("--charts").arg(workspace.target.join("sim"));
     let text = context.run(&mut program)?;

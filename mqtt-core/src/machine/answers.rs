@@ -8,7 +8,6 @@ use crate::{
     codec::{Granted, PacketId, Protocol},
     error::Violation,
     event::Event,
-    mutation::{self, Mutation},
     session::{
         Requests, filter_count,
         journal::Fate,
@@ -40,10 +39,6 @@ impl Core<'_> {
                 Ok(Some(Event::Published(found.handle)))
             }
             Progress::Release => {
-                if mutation::is_on(Mutation::PublishAfterRelease) {
-                    self.release_without_discarding(id, found.index, found.place);
-                    return Ok(None);
-                }
                 // The PUBREL takes less than the PUBLISH that it replaces, so there is room.
                 machine.outbox.release(self.bytes, found.place);
                 let roomy = self.make_room(ANSWER_LEN + self.note_len());
@@ -52,9 +47,6 @@ impl Core<'_> {
                 let start = self.machine.outbox.append(ANSWER_LEN, true);
                 self.write_answer(start, PUBREL, id);
                 Requests::advance(self.slots, found.index, Awaits::PubComp, start as u32);
-                if mutation::is_on(Mutation::PubrelOrderSwapped) {
-                    self.swap_with_pubrel_before(start);
-                }
                 Ok(None)
             }
             Progress::Wrong if lenient => Ok(None),

@@ -4,7 +4,6 @@ use super::{Core, Machine, Phase};
 use crate::{
     codec::{Protocol, Refusal},
     error::{Fatal, Reason},
-    mutation::{self, Mutation},
     time::Instant,
     timers::Timer,
 };
@@ -102,9 +101,6 @@ impl Core<'_> {
         let counter = &mut machine.counters.retransmissions;
         *counter = counter.wrapping_add(again);
         machine.inbound.disown(self.slots);
-        if mutation::is_on(Mutation::ForgetOnReconnect) {
-            machine.inbound.clear(self.slots);
-        }
         machine.subscriptions.disconnected();
     }
 }

@@ -23,11 +23,7 @@ pub(crate) use subscriptions::{SPARE as SUBSCRIPTIONS_SPARE, Subscriptions, filt
 
 use core::hash::{Hash, Hasher};
 
-use crate::{
-    codec::PacketId,
-    event::Handle,
-    mutation::{self, Mutation},
-};
+use crate::{codec::PacketId, event::Handle};
 use inbound::Marks;
 use qos::Awaits;
 use queue::Queued;
@@ -176,9 +172,6 @@ impl Requests {
     pub(crate) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
         let index = self.first_free;
         let slot = slots.get(index as usize)?;
-        if mutation::is_on(Mutation::EarlyIdReuse) && self.used != 0 {
-            return self.all(slots).next().map(|found| found.id);
-        }
         let id = self.id_after(slots, u32::from(slot.id))?;
         if self.misplaced { self.free_id_from(slots, id) } else { Some(id) }
     }

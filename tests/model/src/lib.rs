@@ -105,8 +105,8 @@
 //!
 //! # Bugs on purpose
 //!
-//! `cargo xtask mutations` builds this and the simulator with `--cfg mqtt_core_mutations` and switches on one bug after
-//! the other; each has to be found by both. Here:
+//! `cargo xtask mutations` builds this and the simulator from a copy of the sources with the bugs of `xtask/mutations`,
+//! and switches on one bug after the other. Each has to be found by both. Here:
 //!
 //! | bug | found after | by | actions to it |
 //! |---|---|---|---|

@@ -13,8 +13,8 @@ Flags:
   --large          also the worlds that take minutes each
   --world NAME     only this world (may be repeated)
   --list           prints the worlds, explores none
-  --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs a build with
-                   RUSTFLAGS='--cfg mqtt_core_mutations'
+  --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs the
+                   build that `cargo xtask model --mutation` makes
   --help           prints this
 
 The last line holds the totals. Exit status: 0 when every world was explored to its end and no rule is broken
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     match &args.mutation {
         None => explore(&args.worlds),
         Some(name) => match mutation::called(name) {
-            Ok(names) => hunt(&args.worlds, &names),
+            Ok(bugs) => hunt(&args.worlds, bugs),
             Err(why) => usage(&UsageError::Mutation(why)),
         },
     }
@@ -151,10 +151,11 @@ fn explore(worlds: &[&Config]) -> ExitCode {
 }
 
 /// Each bug is switched on in turn, and one of `worlds` has to show it.
-fn hunt(worlds: &[&Config], names: &[String]) -> ExitCode {
+fn hunt(worlds: &[&Config], bugs: &[mutation::Bug]) -> ExitCode {
     let mut caught = 0;
-    for name in names {
-        mutation::switch_on(name);
+    for bug in bugs {
+        let name = bug.name();
+        mutation::set(Some(*bug));
         let mut states = 0;
         let found = worlds.iter().find_map(|config| {
             let outcome = check(config);
@@ -178,8 +179,8 @@ fn hunt(worlds: &[&Config], names: &[String]) -> ExitCode {
             None => println!("  {name}: not caught in {} states", grouped(states)),
         }
     }
-    println!("{caught} of {} bugs on purpose caught", names.len());
-    if caught == names.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{caught} of {} bugs on purpose caught", bugs.len());
+    if caught == bugs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell(config: &Config, violation: &Violation) {
@@ -207,37 +208,39 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// Bugs on purpose.
+/// The bugs on purpose, which are only in the build of `cargo xtask mutations`.
 #[cfg(mqtt_core_mutations)]
 mod mutation {
-    use mqtt_core::mutation::{self, Mutation};
+    pub(crate) use mqtt_core::mutation::{Bug, set};
 
     /// The bugs that `name` stands for.
-    pub(crate) fn called(name: &str) -> Result<Vec<String>, String> {
-        let known = Mutation::ALL.map(|mutation| format!("{mutation:?}"));
-        match name {
-            "all" => Ok(known.into()),
-            name if known.iter().any(|known| known == name) => Ok(vec![name.to_owned()]),
-            name => Err(format!("no '{name}'; there are {}, all", known.join(", "))),
-        }
-    }
-
-    /// Switches the bug called `name` on, and all others off.
-    pub(crate) fn switch_on(name: &str) {
-        mutation::set(Mutation::ALL.into_iter().find(|known| format!("{known:?}") == name));
+    pub(crate) fn called(name: &str) -> Result<&'static [Bug], String> {
+        let known = || Bug::ALL.map(Bug::name).join(", ");
+        mqtt_core::mutation::called(name)
+            .ok_or_else(|| format!("no '{name}'; there are {}, all", known()))
     }
 }
 
 #[cfg(not(mqtt_core_mutations))]
 mod mutation {
-    /// There are none in this build.
-    pub(crate) fn called(_: &str) -> Result<Vec<String>, String> {
-        Err("this build has no bugs to switch on; build with RUSTFLAGS='--cfg mqtt_core_mutations'"
+    /// There is none in this build.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Bug {}
+
+    impl Bug {
+        pub(crate) const fn name(self) -> &'static str {
+            match self {}
+        }
+    }
+
+    /// There is none to find.
+    pub(crate) fn called(_: &str) -> Result<&'static [Bug], String> {
+        Err("this build has no bugs to switch on; `cargo xtask model --mutation` makes one that has"
             .to_owned())
     }
 
-    /// Nothing is on.
-    pub(crate) const fn switch_on(_: &str) {}
+    /// There is none to switch on.
+    pub(crate) const fn set(_: Option<Bug>) {}
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ Flags:
   --threads N      threads to run them on (default: one a core); changes no result
   --tell N         how many failures are told one by one, each with a chart (default: 5)
   --charts DIR     where charts of failing seeds go (default: target/sim)
-  --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs a build with
-                   RUSTFLAGS='--cfg mqtt_core_mutations'
+  --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs the
+                   build that `cargo xtask sim --mutation` makes
   --help           prints this
 
 The last line holds the totals. Exit status: 0 when no promise was broken (with --mutation: when the bug was
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     match &args.mutation {
         None => simulate(&args),
         Some(name) => match mutation::called(name) {
-            Ok(names) => hunt(&args, &names),
+            Ok(bugs) => hunt(&args, bugs),
             Err(why) => {
                 eprintln!("error: {}", UsageError::Mutation(why));
                 ExitCode::from(2)
@@ -146,13 +146,14 @@ fn simulate(args: &Args) -> ExitCode {
 }
 
 /// Each bug is switched on in turn, and has to be found by a seed that passes without it.
-fn hunt(args: &Args, names: &[String]) -> ExitCode {
+fn hunt(args: &Args, bugs: &[mutation::Bug]) -> ExitCode {
     let Args { from, seeds, threads, .. } = *args;
     let mut caught = 0;
-    for name in names {
-        mutation::switch(Some(name));
+    for bug in bugs {
+        let name = bug.name();
+        mutation::set(Some(*bug));
         let (totals, failures) = Campaign { from, seeds, threads, stop_at_first: true }.run();
-        mutation::switch(None);
+        mutation::set(None);
         let is_clean = |failure: &&Failure| simulation::run(failure.seed).violation.is_none();
         if let Some(failure) = failures.iter().find(is_clean) {
             caught += 1;
@@ -162,8 +163,8 @@ fn hunt(args: &Args, names: &[String]) -> ExitCode {
             println!("  {name}: not caught in {} seeds", totals.seeds);
         }
     }
-    println!("{caught} of {} bugs on purpose caught", names.len());
-    if caught == names.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{caught} of {} bugs on purpose caught", bugs.len());
+    if caught == bugs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell(failure: &Failure, charts: &Path) {
@@ -182,38 +183,39 @@ fn write_chart(seed: u64, charts: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Bugs on purpose.
+/// The bugs on purpose, which are only in the build of `cargo xtask mutations`.
 #[cfg(mqtt_core_mutations)]
 mod mutation {
-    use mqtt_core::mutation::{self, Mutation};
+    pub(crate) use mqtt_core::mutation::{Bug, set};
 
     /// The bugs that `name` stands for.
-    pub(crate) fn called(name: &str) -> Result<Vec<String>, String> {
-        let known = Mutation::ALL.map(|mutation| format!("{mutation:?}"));
-        match name {
-            "all" => Ok(known.into()),
-            name if known.iter().any(|known| known == name) => Ok(vec![name.to_owned()]),
-            name => Err(format!("no '{name}'; there are {}, all", known.join(", "))),
-        }
-    }
-
-    /// Switches the bug called `name` on, and all others off.
-    pub(crate) fn switch(name: Option<&str>) {
-        let called = |name| Mutation::ALL.into_iter().find(|known| format!("{known:?}") == name);
-        mutation::set(name.and_then(called));
+    pub(crate) fn called(name: &str) -> Result<&'static [Bug], String> {
+        let known = || Bug::ALL.map(Bug::name).join(", ");
+        mqtt_core::mutation::called(name)
+            .ok_or_else(|| format!("no '{name}'; there are {}, all", known()))
     }
 }
 
 #[cfg(not(mqtt_core_mutations))]
 mod mutation {
-    /// There are none in this build.
-    pub(crate) fn called(_: &str) -> Result<Vec<String>, String> {
-        Err("this build has no bugs to switch on; build with RUSTFLAGS='--cfg mqtt_core_mutations'"
+    /// There is none in this build.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Bug {}
+
+    impl Bug {
+        pub(crate) const fn name(self) -> &'static str {
+            match self {}
+        }
+    }
+
+    /// There is none to find.
+    pub(crate) fn called(_: &str) -> Result<&'static [Bug], String> {
+        Err("this build has no bugs to switch on; `cargo xtask sim --mutation` makes one that has"
             .to_owned())
     }
 
-    /// Nothing is on.
-    pub(crate) const fn switch(_: Option<&str>) {}
+    /// There is none to switch on.
+    pub(crate) const fn set(_: Option<Bug>) {}
 }
 
 #[cfg(test)]
