@@ -12,16 +12,16 @@ use super::{
 
 /// Bytes of a packet that is a packet id.
 pub(crate) const ACK_LEN: usize = 4;
-#[expect(dead_code, reason = "the machine has its own until it takes this")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the machine has its own until it takes this"))]
 pub(crate) const PINGREQ: [u8; 2] = [FirstByte::of(PacketType::PingReq).get(), 0];
-#[expect(dead_code, reason = "the machine has its own until it takes this")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the machine has its own until it takes this"))]
 pub(crate) const DISCONNECT: [u8; 2] = [FirstByte::of(PacketType::Disconnect).get(), 0];
 
-/// The PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK, as `kind` says, with this id.
-#[expect(dead_code, reason = "the machine has its own until it takes this")]
-pub(crate) const fn packet(kind: PacketType, id: PacketId) -> [u8; ACK_LEN] {
+/// The PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK, as `first` says, with this id.
+#[cfg_attr(not(test), expect(dead_code, reason = "the machine has its own until it takes this"))]
+pub(crate) const fn packet(first: FirstByte, id: PacketId) -> [u8; ACK_LEN] {
     let [high, low] = id.get().to_be_bytes();
-    [FirstByte::of(kind).get(), PacketId::LEN as u8, high, low]
+    [first.get(), PacketId::LEN as u8, high, low]
 }
 
 /// PUBACK, PUBREC, PUBCOMP and UNSUBACK.
@@ -72,4 +72,17 @@ pub(super) fn encode_id(
 
 pub(super) fn encode_empty(first: FirstByte, out: &mut [u8]) -> Result<usize, EncodeError> {
     Writer::packet(out, first, 0).map(|(_, len)| len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DISCONNECT, FirstByte, PINGREQ, PacketId, PacketType, packet};
+
+    const _: () = {
+        assert!(matches!(PINGREQ, [0xC0, 0]) && matches!(DISCONNECT, [0xE0, 0]));
+        if let Some(id) = PacketId::new(0x0102) {
+            assert!(matches!(packet(FirstByte::of(PacketType::PubAck), id), [0x40, 2, 1, 2]));
+            assert!(matches!(packet(FirstByte::of(PacketType::PubRel), id), [0x62, 2, 1, 2]));
+        }
+    };
 }

@@ -5,7 +5,7 @@
 
 use super::{
     error::Violation,
-    types::{PacketId, PacketType, Protocol, QoS},
+    types::{PacketType, Protocol, QoS},
 };
 
 const FLAGS: u8 = 0x0F;
@@ -59,10 +59,11 @@ impl FirstByte {
     /// Whether the packet is a PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE, of which only a PUBLISH of QoS 0 gets no
     /// answer.
     pub(crate) const fn is_request(self) -> bool {
-        self.is(PacketType::Publish)
-            || self.is(PacketType::PubRel)
-            || self.is(PacketType::Subscribe)
-            || self.is(PacketType::Unsubscribe)
+        const PUBLISH: u8 = PacketType::Publish as u8;
+        const PUBREL: u8 = PacketType::PubRel as u8;
+        const SUBSCRIBE: u8 = PacketType::Subscribe as u8;
+        const UNSUBSCRIBE: u8 = PacketType::Unsubscribe as u8;
+        matches!(self.0 >> 4, PUBLISH | PUBREL | SUBSCRIBE | UNSUBSCRIBE)
     }
 
     /// The same with DUP. Only a PUBLISH has DUP; in 3.1 PUBREL, SUBSCRIBE and UNSUBSCRIBE have it as well.
@@ -119,18 +120,21 @@ impl FirstByte {
         if self.0 & FLAGS == 0 { Ok(()) } else { Err(Violation::Flags) }
     }
 
-    /// The number of the packet id in `body`, all that follows the fixed header of a packet that has one; 0 if the
-    /// body ends before it.
+    /// The number of the packet id of a packet that has one and whose body, all that follows the fixed header,
+    /// begins at `body` of `bytes`; 0 if the bytes end before it.
     ///
     /// The id stands behind the topic of a PUBLISH and at the front of every other body.
-    pub(crate) fn packet_id(self, body: &[u8]) -> u16 {
-        let topic = if self.is(PacketType::Publish) { 2 + usize::from(u16_at(body, 0)) } else { 0 };
-        u16_at(body, topic)
+    pub(crate) fn packet_id(self, bytes: &[u8], body: usize) -> u16 {
+        let mut at = body;
+        if self.is(PacketType::Publish) {
+            at += 2 + usize::from(u16_at(bytes, at));
+        }
+        u16_at(bytes, at)
     }
 }
 
-fn u16_at(body: &[u8], at: usize) -> u16 {
-    match body.get(at..).and_then(|rest| rest.first_chunk::<{ PacketId::LEN }>()) {
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         Some(pair) => u16::from_be_bytes(*pair),
         None => 0,
     }
@@ -190,19 +194,19 @@ mod tests {
 
     #[test]
     fn the_packet_id_of_a_publish_is_behind_its_topic() {
-        assert_eq!(PUBLISH.packet_id(b"\0\x03a/b\x01\x02payload"), 0x0102);
+        assert_eq!(PUBLISH.packet_id(b"-\0\x03a/b\x01\x02payload", 1), 0x0102);
         assert_eq!(PUBLISH.publish_qos(), Some(QoS::ExactlyOnce));
     }
 
     #[test]
     fn the_packet_id_of_any_other_packet_comes_first() {
-        assert_eq!(FirstByte::of(PacketType::Subscribe).packet_id(b"\x01\x02\0\x01a\0"), 0x0102);
+        assert_eq!(FirstByte::of(PacketType::Subscribe).packet_id(b"\x01\x02\0\x01a\0", 0), 0x0102);
     }
 
     #[test]
     fn a_body_that_is_too_short_has_packet_id_zero() {
-        assert_eq!(FirstByte::of(PacketType::PubRel).packet_id(b"\x01"), 0);
-        assert_eq!(PUBLISH.packet_id(b"\0\x03a/b\x01"), 0);
-        assert_eq!(PUBLISH.packet_id(b""), 0);
+        assert_eq!(FirstByte::of(PacketType::PubRel).packet_id(b"\x01", 0), 0);
+        assert_eq!(PUBLISH.packet_id(b"\0\x03a/b\x01", 0), 0);
+        assert_eq!(PUBLISH.packet_id(b"", 2), 0);
     }
 }
