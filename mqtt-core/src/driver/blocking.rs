@@ -1,8 +1,8 @@
-//! A blocking client over TCP, or over whatever reads and writes bytes.
+//! A blocking client over TCP, or over any other byte stream.
 //!
-//! [`Client`] makes requests and can be cloned and shared by threads; [`Events`] receives, in one thread. Nothing runs
-//! in between: the thread that waits in [`Events::next`] does the work. No lock is held while it waits, so any thread,
-//! and the handler of a message itself, may publish meanwhile.
+//! [`Client`] makes requests and can be cloned and shared by threads; [`Events`] receives, in one thread. There is no
+//! background thread: the thread that waits in [`Events::next`] does the work. It holds no lock while it waits, so any
+//! thread, and also the handler of a message, can publish meanwhile.
 //!
 //! ```no_run
 //! use mqtt_core::{Event, Options, QoS, driver::blocking::Client};
@@ -18,16 +18,16 @@
 //! # Ok::<(), mqtt_core::driver::blocking::Error>(())
 //! ```
 //!
-//! When the broker does not read, writes give up at once and the rest waits in the outbox: receiving goes on, so that
-//! two full directions do not stop each other. Once the outbox is full, requests say so.
+//! If the broker does not read, writes give up at once and the rest waits in the outbox. Receiving goes on, so two
+//! full directions do not block each other. If the outbox is full, requests return an error.
 //!
-//! With [`Config::journal`] the session outlives the process, and power cuts.
+//! With [`Config::journal`] the session survives the end of the process and power cuts.
 
 mod config;
+mod dyn_journal;
+mod event_range;
 mod events;
-mod journal;
 mod link;
-mod located;
 mod requests;
 
 pub use config::Config;
@@ -51,7 +51,7 @@ use crate::{
     event::Action,
     time::Instant,
 };
-use journal::Keeper;
+use dyn_journal::DynJournal;
 
 /// Why a blocking call failed.
 #[derive(Debug, Error)]
@@ -60,41 +60,41 @@ pub enum Error {
     /// The options or sizes are not possible.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The request was not taken.
+    /// The request was refused.
     #[error("{0}")]
     Request(#[from] RequestError),
     /// The transport failed.
     #[error("{broker}: {error}")]
     Io {
-        /// Which broker.
+        /// The broker, as the connector names it.
         broker: String,
-        /// What happened.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The first connection was not accepted.
     #[error("not connected: {0}")]
     NotConnected(Reason),
-    /// `Options::journal` is on, and there is no journal: [`Config::journal`] takes one.
+    /// `Options::journal` is on, but no journal was given to [`Config::journal`].
     #[error("the options ask for a journal, and there is none")]
     NoJournal,
-    /// The journal failed; its own error is inside, to be downcast. While the client runs that stops it: see
+    /// The journal failed. Its own error is inside and can be downcast. A running client stops: see
     /// [`Config::journal`].
     #[error("journal: {0}")]
     Journal(#[source] Box<dyn core::error::Error + Send + Sync>),
-    /// The journal has a record that is not one of this client, or finds no room in it.
+    /// The journal has a record that does not belong to this client or does not fit in it.
     #[error("journal, record {number}: {error}")]
     Restore {
-        /// Which one, counted from 0.
+        /// Number of the record, counted from 0.
         number: usize,
-        /// Why.
+        /// Why it was refused.
         error: RestoreError,
     },
 }
 
-/// What the two halves of a client share.
+/// State that the two halves of a client share.
 struct Shared {
     state: Mutex<State>,
-    /// Something changed that somebody may wait for: room for requests, a connection, an order to end it.
+    /// Signals a change that another thread may wait for: room for requests, a connection, a request to disconnect.
     changed: Condvar,
     start: time::Instant,
 }
@@ -102,20 +102,20 @@ struct Shared {
 struct State {
     client: BoxedClient,
     writer: Option<Box<dyn WriteHalf>>,
-    keeper: Option<Box<dyn Keeper>>,
-    /// The journal failed: nothing more is done before somebody wants to try again.
+    journal: Option<Box<dyn DynJournal>>,
+    /// The journal failed: nothing is done until `Client::reconnect`.
     halted: bool,
-    /// How it failed, for `Events`.
+    /// The error of the journal, for `Events`.
     failure: Option<Error>,
-    /// The broker to connect to, which was said when another thread had a record to write.
+    /// The broker to connect to. Any thread that flushes may learn of it, but only `Events` opens a transport.
     connect: Option<u8>,
-    /// `Events` waits for bytes, so what cannot be written now has nobody else to write it.
+    /// `Events` waits for bytes and does not write, so a requesting thread has to write its own bytes.
     reading: bool,
-    /// When the transport last took nothing.
+    /// The last time at which the transport took nothing.
     congested: Option<time::Instant>,
 }
 
-/// How long a transport that takes nothing is left alone.
+/// The pause before the next write if the transport took nothing.
 const CONGESTED: Duration = Duration::from_millis(5);
 
 impl Shared {
@@ -123,30 +123,30 @@ impl Shared {
         Instant::from_millis(self.start.elapsed().as_millis() as u64)
     }
 
-    /// The state; a thread that panicked while it held it had called nothing that leaves it half changed.
+    /// The state. A thread that panicked with the lock held leaves it usable: no call leaves it half changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What stopped [`State::flush`].
+/// Why [`State::flush`] ended.
 enum Flushed {
-    /// Nothing more to write until then.
+    /// There is nothing more to write before this instant.
     Until(Instant),
-    /// The transport takes no more now.
+    /// The transport takes no more bytes now.
     Congested,
-    /// The transport is to be, or has been, closed.
+    /// The transport has been closed or has to be closed.
     Close,
 }
 
 impl State {
-    fn new(client: BoxedClient, keeper: Option<Box<dyn Keeper>>) -> Self {
+    fn new(client: BoxedClient, journal: Option<Box<dyn DynJournal>>) -> Self {
         let (writer, failure, connect, congested) = (None, None, None, None);
-        Self { client, writer, keeper, halted: false, failure, connect, reading: false, congested }
+        Self { client, writer, journal, halted: false, failure, connect, reading: false, congested }
     }
 
-    /// Records what has to be, and writes all that is ready, as far as the transport takes it now. Where there is none,
-    /// `connect` may be set.
+    /// Appends the records that are due and writes the ready bytes until the transport takes no more. If there is no
+    /// transport, it may set `connect`.
     fn flush(&mut self, now: Instant) -> Flushed {
         if self.halted {
             return Flushed::Close;
@@ -157,16 +157,17 @@ impl State {
         loop {
             let written = match (self.client.poll(now), &mut self.writer) {
                 (Action::Persist(record), _) => {
-                    // The lock stays: the record lies in the outbox, and whoever waits for the lock has a request that
-                    // returns when it is recorded, behind this one.
+                    // The lock is held: the record borrows the outbox. A thread that waits for the lock has a request
+                    // that goes into a later record anyway.
                     let snapshot = record.is_snapshot();
-                    let kept = self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.append(&record));
-                    if let Err(error) = kept {
+                    let appended =
+                        self.journal.as_mut().map_or(Ok(()), |journal| journal.append(&record));
+                    if let Err(error) = appended {
                         self.halt(error);
                         return Flushed::Close;
                     }
                     self.client.persisted();
-                    // A journal that a snapshot leaves long stays so.
+                    // If the journal is long after a snapshot, another snapshot does not help.
                     if !snapshot {
                         self.compact();
                     }
@@ -177,15 +178,15 @@ impl State {
                     self.connect = Some(endpoint);
                     continue;
                 }
-                // It was not begun, and its time is up.
+                // Opening has not begun, and its time is up.
                 (Action::Close(_), None) if self.connect.take().is_some() => {
                     self.client.closed(now);
                     continue;
                 }
                 (Action::Close(_) | Action::Transmit(_), None) => return Flushed::Close,
-                // While there is a transport, nobody is told to open one.
+                // The client asks for no second transport, but the compiler does not know that.
                 (Action::Connect { .. } | Action::Close(_), Some(writer)) => {
-                    // The reading half is told by the transport.
+                    // The reading half sees the end of the transport.
                     writer.close();
                     return Flushed::Close;
                 }
@@ -211,36 +212,36 @@ impl State {
         }
     }
 
-    /// The journal failed: what is not recorded must not be sent.
+    /// The journal failed: bytes that are not recorded must not be sent.
     fn halt(&mut self, error: Error) {
         self.halted = true;
         self.failure = Some(error);
         if let Some(writer) = &mut self.writer {
             writer.close();
         }
-        // It may want a snapshot before it takes anything else.
+        // The journal may take only a snapshot now.
         self.compact();
     }
 
-    /// The client is stopped, so nobody looks any more when the record is due of a publish that is done.
-    fn settle(&mut self, now: Instant) {
-        let settled = matches!(self.flush(now), Flushed::Until(Instant::FAR_FUTURE));
-        if !settled && !self.halted {
-            // A position is due at once.
+    /// Writes the last record without its delay: the client is stopped, so no later call would write it.
+    fn record_now(&mut self, now: Instant) {
+        let recorded = matches!(self.flush(now), Flushed::Until(Instant::FAR_FUTURE));
+        if !recorded && !self.halted {
+            // A record that holds a position is due at once.
             self.client.set_position(self.client.position());
-            let _settled = self.flush(now);
+            let _done = self.flush(now);
         }
     }
 
-    /// Asks for a snapshot where the journal is long.
+    /// Asks for a snapshot if the journal is long.
     fn compact(&mut self) {
-        if self.keeper.as_ref().is_some_and(|keeper| keeper.is_long()) {
+        if self.journal.as_ref().is_some_and(|journal| journal.is_long()) {
             self.client.compact();
         }
     }
 }
 
-/// An error that says 'not now'.
+/// Whether the error only means that the transport is not ready now.
 fn is_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,8 +1,9 @@
-//! Where records are kept over a power cut.
+//! Journals: they keep records over a power cut.
 //!
-//! With `Options::journal` a client gives [`Record`]s, [`Action::Persist`](crate::Action::Persist), that its driver
-//! appends to a [`Journal`]; after a restart [`replay`] rebuilds the session from them. `file::FileJournal` keeps them in
-//! a file (feature `journal-file`, on Unix), `flash::FlashJournal` in flash memory (feature `journal-flash`).
+//! With `Options::journal` a client hands out [`Record`]s ([`Action::Persist`](crate::Action::Persist)). Its driver
+//! appends them to a [`Journal`], and after a restart [`replay`] rebuilds the session from them. `file::FileJournal`
+//! keeps them in a file (feature `journal-file`, on Unix), `flash::FlashJournal` in flash memory (feature
+//! `journal-flash`).
 //!
 //! ```
 //! use mqtt_core::{Action, Instant, Options, Publish, QoS, StaticClient, driver::journal::{Journal, replay}, topic};
@@ -40,7 +41,7 @@
 //!     client.persisted();
 //! }
 //!
-//! // Power fails here. What was accepted is still there:
+//! // Power fails here. The accepted message is still there:
 //! let mut client = StaticClient::<512, 4>::new_static(&options)?;
 //! replay(&mut journal, &mut client).await?;
 //! assert_eq!(client.in_flight(), 1);
@@ -62,33 +63,34 @@ use crate::{Client, Record, RestoreError, Slot};
 
 /// A medium that keeps records over a power cut: a file, flash memory, a table of a database.
 ///
-/// A blocking medium implements the functions without ever awaiting anything.
+/// A blocking medium implements the functions without awaiting anything.
 pub trait Journal {
-    /// What can go wrong with the medium.
+    /// The error of the medium.
     type Error;
 
-    /// Appends `record`, and is done once it is durable. A snapshot replaces all records before it, which may be dropped
-    /// once the snapshot is durable, and not before.
+    /// Appends `record` and is ready once the record is durable. A snapshot replaces all records before it; they may be
+    /// dropped only after the snapshot is durable.
     ///
     /// # Errors
     ///
-    /// The record is not durable; part of it may be there. It is given again, with what came about since.
+    /// The record is not durable, but part of it may be in the medium. The client hands its content out again, together
+    /// with later changes.
     fn append(&mut self, record: &Record<'_>) -> impl Future<Output = Result<(), Self::Error>>;
 
-    /// Hands every record to `take`, oldest first, up to the end or to the first that it refuses.
+    /// Hands every record to `take`, oldest first, until the end or until `take` refuses one.
     ///
-    /// A last record that is [torn](RestoreError::Torn) is left out, and its remains give way to the next
-    /// [`append`](Journal::append).
+    /// If the last record is [torn](RestoreError::Torn), it is left out, and the next [`append`](Journal::append)
+    /// overwrites it.
     ///
     /// # Errors
     ///
-    /// The medium's, or which record was refused.
+    /// The error of the medium, or the number of the record that was refused.
     fn read(
         &mut self,
         take: impl FnMut(&[u8]) -> Result<(), RestoreError>,
     ) -> impl Future<Output = Result<(), ReplayError<Self::Error>>>;
 
-    /// Whether it is time for a snapshot: the driver calls `Client::compact` then.
+    /// Whether it is time for a snapshot. If so, the driver calls `Client::compact`.
     fn is_long(&self) -> bool;
 }
 
@@ -102,9 +104,9 @@ pub enum ReplayError<E> {
     /// A record was refused.
     #[error("journal, record {number}: {error}")]
     Record {
-        /// Which one, counted from 0.
+        /// Number of the record, counted from 0.
         number: usize,
-        /// Why.
+        /// Why it was refused.
         error: RestoreError,
     },
 }
@@ -113,7 +115,7 @@ pub enum ReplayError<E> {
 ///
 /// # Errors
 ///
-/// [`ReplayError`]. What was restored before the failure stays; whoever wants to go on without the rest may.
+/// [`ReplayError`]. The records that were restored before the failure count; the application may go on without the rest.
 pub async fn replay<J, B, S>(
     journal: &mut J,
     client: &mut Client<B, S>,

@@ -1,7 +1,8 @@
-//! Drivers: what moves the bytes for a [`Client`](crate::Client) and tells it the time.
+//! Drivers: they move the bytes for a [`Client`](crate::Client) and tell it the time.
 //!
-//! A driver carries out [`Action`](crate::Action)s; none of them knows the protocol. [`blocking`] is for threads and
-//! sockets. To write one for another transport, take its loop as the model: it is `Events::next`.
+//! A driver carries out [`Action`](crate::Action)s and knows nothing of the protocol. [`blocking`] is for threads and
+//! sockets. A driver for another transport can follow its loop, `Events::next`. [`journal`] keeps a session over power
+//! cuts.
 
 #[cfg(feature = "std")]
 pub mod blocking;

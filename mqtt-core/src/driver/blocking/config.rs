@@ -9,10 +9,10 @@ use std::{
     vec,
 };
 
-use super::{Client, Connector, Error, Events, Shared, State, journal::Keeper, link::Tcp};
+use super::{Client, Connector, Error, Events, Shared, State, dyn_journal::DynJournal, link::Tcp};
 use crate::{client::BoxedClient, driver::journal::Journal, framer::Framer, options::Options};
 
-/// Options and sizes of a blocking client. The defaults suit a program on a host: an outbox of 256 KiB, 1,024
+/// Options and sizes of a blocking client. The default sizes suit a program on a host: an outbox of 256 KiB, 1,024
 /// requests in flight, a read buffer of 64 KiB.
 ///
 /// ```no_run
@@ -30,7 +30,7 @@ pub struct Config<'a> {
     outbox: usize,
     window: usize,
     buffer: usize,
-    keeper: Option<Box<dyn Keeper>>,
+    journal: Option<Box<dyn DynJournal>>,
 }
 
 impl fmt::Debug for Config<'_> {
@@ -40,20 +40,20 @@ impl fmt::Debug for Config<'_> {
 }
 
 impl<'a> Config<'a> {
-    /// The default sizes.
+    /// A blocking client with these options and the default sizes.
     pub fn new(options: &Options<'a>) -> Self {
         let (outbox, window, buffer) = (256 << 10, 1024, 64 << 10);
-        Self { options: options.clone(), outbox, window, buffer, keeper: None }
+        Self { options: options.clone(), outbox, window, buffer, journal: None }
     }
 
-    /// Bytes for what waits for the broker or for its answer. The largest message has to fit in.
+    /// Bytes for packets that wait to be sent or are unanswered. The largest message has to fit in.
     pub const fn outbox(mut self, bytes: usize) -> Self {
         self.outbox = bytes;
         self
     }
 
-    /// How many requests may await an answer, and how many QoS 2 messages the broker may have under way: Mosquitto
-    /// sends hundreds at once, and more than fit end the connection.
+    /// How many requests may be in flight, and how many QoS 2 messages the broker may have in flight. Mosquitto can
+    /// send hundreds at once; more than this number end the connection.
     pub const fn window(mut self, requests: usize) -> Self {
         self.window = requests;
         self
@@ -65,40 +65,40 @@ impl<'a> Config<'a> {
         self
     }
 
-    /// Keeps the session in `journal`, and begins with what it holds; sets `Options::journal`.
+    /// Keeps the session in `journal`, starts with the session that it holds, and turns `Options::journal` on.
     ///
-    /// A request returns when `journal` has it (while the broker is connected or not), so a message is safe from power
-    /// cuts from then on. That takes the time of an `append`, during which other threads wait for their turn: each
-    /// record is one of all that was accepted before it, in that order. `journal` must not call the client.
+    /// A request returns once it is in `journal`, connected or not, so the message is safe from power cuts from then
+    /// on. It takes as long as an `append`, and other threads wait for that time: records are written in the order in
+    /// which requests are accepted. `journal` must not call the client.
     ///
-    /// Should it fail, the client stops: nothing is sent that is not recorded, [`Events::next`] ends, and
-    /// [`Events::last_error`] is [`Error::Journal`]. What was accepted is kept in RAM, and goes into the next record
-    /// when [`Client::reconnect`] has it try again; [`Events::next`] goes on then.
+    /// If `journal` fails, the client stops: nothing is sent that is not recorded, [`Events::next`] ends, and
+    /// [`Events::last_error`] is [`Error::Journal`]. Accepted requests stay in RAM. [`Client::reconnect`] makes the
+    /// client try again: they go into the next record, and [`Events::next`] goes on.
     ///
-    /// The first connection need not wait for the broker: see [`start`](Self::start).
+    /// The client can start without waiting for the broker: see [`start`](Self::start).
     pub fn journal<J>(mut self, journal: J) -> Self
     where
         J: Journal + Send + 'static,
         J::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        self.keeper = Some(Box::new(journal));
+        self.journal = Some(Box::new(journal));
         self
     }
 
-    /// Connects over TCP to the first of `brokers` (`host:port` each) and waits until it accepts. After a broken
-    /// connection the others follow in turn.
+    /// Connects over TCP to the first of `brokers` (`host:port` each) and waits until it accepts the connection. After
+    /// a broken connection the client tries the brokers in turn.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), or why the first connection could not be made.
+    /// As [`start`](Self::start), or the reason why the first connection could not be made.
     pub fn connect(self, brokers: &[&str]) -> Result<(Client, Events), Error> {
         let (client, mut events) = self.start(brokers)?;
         events.await_up()?;
         Ok((client, events))
     }
 
-    /// As [`connect`](Self::connect), but waits for nobody: it connects in [`Events::next`], and whatever is accepted
-    /// until a broker is there waits for it. For devices that start offline.
+    /// As [`connect`](Self::connect), but does not wait for the broker: the client connects in [`Events::next`], and
+    /// requests that are accepted before that are sent once it is connected. For devices that start offline.
     ///
     /// # Errors
     ///
@@ -116,17 +116,17 @@ impl<'a> Config<'a> {
     ///
     /// As [`start`](Self::start).
     pub fn over(self, connector: impl Connector + 'static) -> Result<(Client, Events), Error> {
-        if self.options.journal.is_some() && self.keeper.is_none() {
+        if self.options.journal.is_some() && self.journal.is_none() {
             return Err(Error::NoJournal);
         }
-        let options = self.options.receive_capacity(self.buffer).journal(self.keeper.is_some());
+        let options = self.options.receive_capacity(self.buffer).journal(self.journal.is_some());
         let timeout = Duration::from_millis(u64::from(options.limits.connect_timeout));
         let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
-        let mut keeper = self.keeper;
-        if let Some(keeper) = &mut keeper {
-            keeper.replay(&mut client)?;
+        let mut journal = self.journal;
+        if let Some(journal) = &mut journal {
+            journal.replay(&mut client)?;
         }
-        let mut state = State::new(client, keeper);
+        let mut state = State::new(client, journal);
         state.compact();
         let shared = Arc::new(Shared {
             state: Mutex::new(state),

@@ -1,4 +1,4 @@
-//! The receiving half, and the driver itself: connects, reads, keeps time.
+//! The receiving half. It is the driver as well: it connects, reads and keeps time.
 
 use std::{
     boxed::Box,
@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    CONGESTED, Connector, Error, Flushed, ReadHalf, Shared, State, is_pause, located::Located,
+    CONGESTED, Connector, Error, Flushed, ReadHalf, Shared, State, event_range::EventRange,
+    is_pause,
 };
 use crate::{
     error::Reason,
@@ -19,14 +20,14 @@ use crate::{
 
 /// The shortest wait for bytes that operating systems know.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// The longest wait for bytes. What another thread's request brings about (a QoS 0 message was sent) cannot end a read,
-/// so that is how late its event may come.
+/// The longest wait for bytes. A request of another thread can cause an event (a QoS 0 message was sent) but cannot end
+/// a read, so such an event comes at most this late.
 const LONGEST_READ: Duration = Duration::from_millis(250);
 /// The longest wait in one piece.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// What comes in, one event after the other. The thread that waits here keeps the connection alive, and connects
-/// again when it breaks.
+/// The events of a client, one after the other. The thread that waits here keeps the connection alive, and connects
+/// again after it breaks.
 pub struct Events {
     shared: Arc<Shared>,
     connector: Box<dyn Connector>,
@@ -34,10 +35,10 @@ pub struct Events {
     reader: Option<Box<dyn ReadHalf>>,
     read_timeout: Duration,
     buffer: Framer<Box<[u8]>>,
-    /// Bytes of the buffer that the last event lies in.
-    taken: usize,
-    /// An event that came while the first connection was awaited.
-    kept: Option<Event<'static>>,
+    /// Bytes at the front of the buffer that the last event borrowed. The next call consumes them.
+    event_len: usize,
+    /// The `Up` of the first connection, which `Config::connect` waited for: the next event given.
+    first_up: Option<Event<'static>>,
     last_error: Option<Error>,
     endpoint: u8,
 }
@@ -48,11 +49,11 @@ impl fmt::Debug for Events {
     }
 }
 
-/// What the loop of [`Events::advance`] came to.
+/// The result of [`Events::advance`].
 enum Outcome {
-    Event(Located),
+    Event(EventRange),
     TimedOut,
-    /// Stopped, and every event given.
+    /// The client is stopped and has no more events.
     Ended,
 }
 
@@ -70,15 +71,15 @@ impl Events {
             reader: None,
             read_timeout: Duration::ZERO,
             buffer,
-            taken: 0,
-            kept: None,
+            event_len: 0,
+            first_up: None,
             last_error: None,
             endpoint: 0,
         }
     }
 
-    /// The next event; waits for it. `None` once the client is stopped: after `disconnect`, after the connection ended
-    /// with `Reconnect::never`, or while the journal fails.
+    /// Waits for the next event. `None` if the client is stopped: after `disconnect`, after the connection ended with
+    /// `Reconnect::never`, or if the journal failed.
     #[expect(
         clippy::should_implement_trait,
         reason = "an event borrows the buffer, no iterator can"
@@ -90,7 +91,7 @@ impl Events {
         }
     }
 
-    /// The next event, should there be one within `timeout`; zero looks without waiting.
+    /// The next event, if there is one within `timeout`. Zero does not wait.
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Event<'_>> {
         match self.advance(Some(time::Instant::now() + timeout)) {
             Outcome::Event(event) => Some(event.resolve(self.buffer.input())),
@@ -98,21 +99,20 @@ impl Events {
         }
     }
 
-    /// Why the transport failed last, in the words of the operating system, or the journal, in its own; `None` once
-    /// another transport is open.
+    /// The last failure of the transport or of the journal; `None` once another transport is open.
     #[must_use]
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
 
-    /// Waits until the broker accepts the first connection; that event is the next one given.
+    /// Waits until the broker accepts the first connection. Its `Up` is the next event given.
     pub(super) fn await_up(&mut self) -> Result<(), Error> {
         let first = self.shared.lock().client.protocol();
         let mut tried_both = false;
         loop {
             match self.next() {
                 Some(Event::Up { session, protocol }) => {
-                    self.kept = Some(Event::Up { session, protocol });
+                    self.first_up = Some(Event::Up { session, protocol });
                     return Ok(());
                 }
                 Some(Event::Down(reason)) => {
@@ -133,9 +133,9 @@ impl Events {
     }
 
     fn advance(&mut self, until: Option<time::Instant>) -> Outcome {
-        self.buffer.consume(core::mem::take(&mut self.taken));
-        if let Some(event) = self.kept.take() {
-            return Outcome::Event(Located::new(event, &[]));
+        self.buffer.consume(core::mem::take(&mut self.event_len));
+        if let Some(event) = self.first_up.take() {
+            return Outcome::Event(EventRange::new(event, &[]));
         }
         let shared = Arc::clone(&self.shared);
         let mut looked = false;
@@ -147,15 +147,15 @@ impl Events {
             }
             let all = self.buffer.input();
             let mut input = all;
-            // A broken rule is said by `poll` as well, and by the event that follows.
+            // An error needs no handling here: `poll` says to close, and an event with the reason follows.
             let event = state.client.receive(&mut input, now).unwrap_or(None);
-            let taken = all.len() - input.len();
+            let taken_len = all.len() - input.len();
             if let Some(event) = event {
-                self.taken = taken;
+                self.event_len = taken_len;
                 shared.changed.notify_all();
-                return Outcome::Event(Located::new(event, all));
+                return Outcome::Event(EventRange::new(event, all));
             }
-            self.buffer.consume(taken);
+            self.buffer.consume(taken_len);
             let left = until
                 .map_or(LONGEST, |until| until.saturating_duration_since(time::Instant::now()));
             let give_up = looked && left.is_zero();
@@ -170,7 +170,7 @@ impl Events {
                         continue;
                     }
                 };
-                // What was sent may be an event, and made room for answers to what is already here.
+                // Sending can cause an event, and makes room for answers to packets that are in the buffer already.
                 if state.client.counters().bytes_out != before {
                     shared.changed.notify_all();
                     continue;
@@ -185,7 +185,7 @@ impl Events {
                 return Outcome::Ended;
             }
             if state.client.state() == ConnectionState::Stopped {
-                state.settle(now);
+                state.record_now(now);
                 if state.halted {
                     self.halt(&mut state, now);
                 }
@@ -210,7 +210,7 @@ impl Events {
         }
     }
 
-    /// Opens a transport; no lock is held meanwhile.
+    /// Opens a transport. No lock is held while it connects.
     fn open(&mut self, endpoint: u8) {
         self.endpoint = endpoint;
         let opened = self.connector.connect(endpoint, self.connect_timeout);
@@ -218,7 +218,7 @@ impl Events {
         let mut state = self.shared.lock();
         match opened {
             Ok(link) => {
-                // It was another connection's.
+                // It belongs to an earlier connection.
                 self.last_error = None;
                 state.writer = Some(link.writer);
                 state.congested = None;
@@ -234,7 +234,7 @@ impl Events {
         }
     }
 
-    /// The journal failed: ends the connection, so that nothing more comes in.
+    /// The journal failed: ends the connection, so that nothing more is received.
     fn halt(&mut self, state: &mut State, now: Instant) {
         if self.reader.is_some() {
             self.close(state, now);
@@ -254,17 +254,17 @@ impl Events {
         self.shared.changed.notify_all();
     }
 
-    /// Reads what comes within `wait`.
+    /// Waits at most `wait` for bytes and reads them.
     fn read(&mut self, mut state: MutexGuard<'_, State>, wait: Duration) {
         let space = self.buffer.space();
         let Some(reader) = self.reader.as_mut().filter(|_| !space.is_empty()) else {
-            // An answer finds no room: only the transport can change that.
+            // The buffer is full, because an answer finds no room in the outbox: only sending helps.
             let waited = self.shared.changed.wait_timeout(state, CONGESTED);
             return drop(waited.unwrap_or_else(PoisonError::into_inner));
         };
         state.reading = true;
         drop(state);
-        // A system call less: a time-out that is somewhat short does no harm.
+        // The time-out is set only if it is too long or far too short, which saves system calls.
         let mut read = Ok(());
         if wait < self.read_timeout || wait > self.read_timeout * 2 {
             self.read_timeout = wait.max(SHORTEST);

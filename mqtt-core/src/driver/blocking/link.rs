@@ -11,23 +11,23 @@ use std::{
     vec::Vec,
 };
 
-/// How long a write may hold up everything else: as short as operating systems know, for one that does not wait at
-/// all cannot be had beside a read that does.
+/// How long a write may block: the shortest time-out of operating systems. A socket whose reads wait cannot have writes
+/// that do not wait at all.
 const WRITE_PATIENCE: Duration = Duration::from_millis(1);
 
-/// The half that is read, by one thread, without a lock held.
+/// The half that is read. One thread reads it, with no lock held.
 pub trait ReadHalf: Read + Send {
-    /// Lets `read` wait for bytes this long at the most, then fail with `WouldBlock` or `TimedOut`. A transport that
-    /// always returns soon may ignore it.
+    /// Sets how long `read` waits for bytes at most before it fails with `WouldBlock` or `TimedOut`. A transport whose
+    /// `read` always returns soon may ignore it.
     ///
     /// # Errors
     ///
-    /// What the transport says; the connection is ended.
+    /// The error of the transport; the connection is ended.
     fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()>;
 }
 
-/// The half that is written. A write must not wait for long: it takes what the transport takes now, or fails with
-/// `WouldBlock` or `TimedOut`.
+/// The half that is written. A write must not wait for long: it writes the bytes that the transport takes now, or fails
+/// with `WouldBlock` or `TimedOut`.
 pub trait WriteHalf: Write + Send {
     /// Ends the connection in both directions, so that a waiting `read` returns.
     fn close(&mut self);
@@ -55,7 +55,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Where the socket cannot be cloned or set up.
+    /// The socket cannot be cloned or set up.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_PATIENCE))?;
@@ -64,9 +64,9 @@ impl Link {
 
     /// Any transport that reads and writes, such as a serial port or a TLS session.
     ///
-    /// It cannot be read and written at once, so its `read` must give up soon (a tenth of a second, say) with
-    /// `WouldBlock` or `TimedOut` when no bytes come: requests of other threads wait that long. Dropping it is
-    /// taken to close it.
+    /// It cannot be read and written at once, so its `read` must fail with `WouldBlock` or `TimedOut` soon (within a
+    /// tenth of a second, say) if no bytes come: requests of other threads wait that long. Dropping the transport has
+    /// to close it.
     pub fn of(transport: impl Read + Write + Send + 'static) -> Self {
         let shared = Arc::new(Mutex::new(Some(transport)));
         Self::new(Half(shared.clone()), Half(shared))
@@ -81,12 +81,12 @@ impl ReadHalf for TcpStream {
 
 impl WriteHalf for TcpStream {
     fn close(&mut self) {
-        // It fails only where the peer was first.
+        // It fails only if the peer has closed the connection already.
         let _gone = self.shutdown(Shutdown::Both);
     }
 }
 
-/// One of two halves of a transport that has none; `None` once it is closed.
+/// One of two handles of a transport that cannot be split; `None` once it is closed.
 struct Half<T>(Arc<Mutex<Option<T>>>);
 
 impl<T> Half<T> {
@@ -126,20 +126,20 @@ impl<T: Write + Send> WriteHalf for Half<T> {
     }
 }
 
-/// Opens transports: one call an attempt.
+/// Opens transports, one for each attempt to connect.
 pub trait Connector: Send {
-    /// Opens a transport to the broker of number `endpoint` within about `timeout`.
+    /// Opens a transport to the broker with the number `endpoint` within about `timeout`.
     ///
     /// # Errors
     ///
-    /// What the transport says; the next attempt follows by the options' `Reconnect`.
+    /// The error of the transport; the next attempt follows as the options' `Reconnect` says.
     fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link>;
 
-    /// What to call that broker in messages.
+    /// The name of that broker in error messages.
     fn name(&self, endpoint: u8) -> String;
 }
 
-/// TCP to one or several `host:port`, in turn.
+/// TCP to one or several brokers, `host:port` each.
 #[derive(Clone, Debug)]
 pub(super) struct Tcp {
     pub(super) brokers: Vec<String>,

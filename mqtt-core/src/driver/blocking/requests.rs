@@ -1,4 +1,4 @@
-//! The requesting half: cheap to clone, shared by threads.
+//! The requesting half. It is cheap to clone and can be shared by threads.
 
 use std::{
     fmt,
@@ -17,8 +17,8 @@ use crate::{
 
 /// Makes requests; clones share one connection.
 ///
-/// A request is accepted at once, also offline, and its outcome is an event. While another thread waits in
-/// [`Events::next`] a call returns only when the transport has taken what was ready, or is gone.
+/// A request is accepted at once, also offline, and its outcome is an event. If another thread waits in
+/// [`Events::next`], a call returns only once the transport has taken the ready bytes or is closed.
 #[derive(Clone)]
 pub struct Client {
     pub(super) shared: Arc<Shared>,
@@ -31,12 +31,12 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects over TCP to `broker`, `host:port`, with default sizes, and waits until it accepts; [`Config`] has
-    /// more to choose.
+    /// Connects over TCP to `broker`, `host:port`, with default sizes, and waits until it accepts the connection.
+    /// [`Config`] has more settings.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], or why the connection could not be made.
+    /// [`Error::Config`], or the reason why the connection could not be made.
     pub fn connect(broker: &str, options: &Options<'_>) -> Result<(Self, Events), Error> {
         Config::new(options).connect(&[broker])
     }
@@ -45,7 +45,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: nothing was accepted. [`Client::send_within`] waits for room.
+    /// [`RequestError`]: the message was not accepted. [`Client::send_within`] waits for room.
     pub fn publish(
         &self,
         topic: &str,
@@ -56,7 +56,7 @@ impl Client {
         self.send(&Publish::new(Topic::new(topic)?, payload).qos(qos).retain(retain))
     }
 
-    /// Publishes a message made beforehand.
+    /// Publishes this message.
     ///
     /// # Errors
     ///
@@ -65,11 +65,11 @@ impl Client {
         self.request(|state| state.client.publish(publish))
     }
 
-    /// Publishes a message made beforehand, and sets the position: both are kept in the same record.
+    /// Publishes this message and sets the position, both in the same record of the journal.
     ///
-    /// With [`Config::journal`], where messages come from a source that can be read again: the position is the place
-    /// behind this one. After a restart the application goes on from [`position`](Self::position), and none is lost or
-    /// published twice.
+    /// It is for messages that come from a source that can be read again, such as a file, with [`Config::journal`].
+    /// `position` is the place in the source behind this message. After a restart the application reads the source from
+    /// [`position`](Self::position) on, so no message is lost and none is published twice.
     ///
     /// # Errors
     ///
@@ -118,19 +118,21 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError::StaleDelivery`] where that was done before, or the message comes again.
+    /// [`RequestError::StaleDelivery`] if the message is acknowledged already, or will be sent again by the broker.
     pub fn acknowledge(&self, delivery: Delivery) -> Result<(), RequestError> {
         self.request(|state| state.client.acknowledge(delivery))
     }
 
-    /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the position: both are kept in the same record.
+    /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the position, both in the same record of
+    /// the journal.
     ///
-    /// With [`Config::journal`], where messages are stored: the position is the length of the store with this one in it.
-    /// After a restart the application cuts its store to [`position`](Self::position); a message behind that was not
-    /// acknowledged and comes again, so each of QoS 2 is in the store once.
+    /// It is for an application that stores the messages that it receives, with [`Config::journal`]. `position` is the
+    /// length of the store with this message in it. After a restart the application cuts its store to
+    /// [`position`](Self::position). A message behind that was not acknowledged, so the broker sends it again, and each
+    /// message of QoS 2 is in the store once.
     ///
-    /// It takes manual acknowledgement: a message that is acknowledged by itself may be in a record, by any thread's
-    /// doing, before the application has stored it and set the position.
+    /// This needs manual acknowledgement: the acknowledgement of the client itself may be recorded, by a request of any
+    /// thread, before the application has stored the message and set the position.
     ///
     /// # Errors
     ///
@@ -143,7 +145,7 @@ impl Client {
         })
     }
 
-    /// Sets the position, a number of the application's that [`Config::journal`] keeps.
+    /// Sets the position, a number of the application that [`Config::journal`] keeps with the session.
     pub fn set_position(&self, position: u64) {
         let _set = self.request(|state| {
             state.client.set_position(position);
@@ -151,13 +153,13 @@ impl Client {
         });
     }
 
-    /// The position as last set or, after a restart, as kept; 0 at first.
+    /// The position that was set last or, after a restart, the one in the journal; 0 if none was set.
     pub fn position(&self) -> u64 {
         self.shared.lock().client.position()
     }
 
-    /// Sends what was accepted, then a DISCONNECT, and stays offline: [`Events::next`] ends. The will is not
-    /// published.
+    /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`] ends. The broker does not
+    /// publish the will.
     pub fn disconnect(&self) {
         let _sent = self.request(|state| {
             state.client.disconnect();
@@ -165,8 +167,8 @@ impl Client {
         });
     }
 
-    /// Connects again after [`Client::disconnect`], or ahead of the back-off; after the journal failed, tries that
-    /// again as well.
+    /// Connects again: after [`Client::disconnect`], before the back-off ends, or after the journal failed, which is
+    /// then tried again.
     pub fn reconnect(&self) {
         let mut state = self.shared.lock();
         state.halted = false;
@@ -176,34 +178,34 @@ impl Client {
         self.shared.changed.notify_all();
     }
 
-    /// Where the connection stands.
+    /// The state of the connection.
     pub fn state(&self) -> ConnectionState {
         let state = self.shared.lock();
         if state.halted { ConnectionState::Stopped } else { state.client.state() }
     }
 
-    /// The protocol version in use; with `Version::Auto`, the one to be tried next or the one that worked.
+    /// The protocol version in use. With `Version::Auto` it is the version that worked or is tried next.
     pub fn protocol(&self) -> Protocol {
         self.shared.lock().client.protocol()
     }
 
-    /// Numbers since the client was made.
+    /// Counters since the client was made.
     pub fn counters(&self) -> Counters {
         *self.shared.lock().client.counters()
     }
 
-    /// Requests that await an answer.
+    /// Requests in flight.
     pub fn in_flight(&self) -> usize {
         self.shared.lock().client.in_flight()
     }
 
-    /// Publishes a message made beforehand; where it finds no room, waits for some, at most for `timeout`.
+    /// Publishes this message; if there is no room, waits for room, at most for `timeout`.
     ///
-    /// For threads other than the one that calls [`Events::next`]: that is the one that makes room.
+    /// It is not for the thread that calls [`Events::next`]: that thread makes the room, so it would wait in vain.
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`]: at once where it never fits, else after `timeout`.
+    /// As [`Client::publish`]: at once if the message can never fit, else after `timeout`.
     pub fn send_within(
         &self,
         publish: &Publish<'_>,
@@ -212,7 +214,7 @@ impl Client {
         self.publish_within(publish, None, timeout)
     }
 
-    /// [`Client::publish_at`], waiting for room as [`Client::send_within`] does.
+    /// As [`Client::publish_at`], but waits for room as [`Client::send_within`] does.
     ///
     /// # Errors
     ///
@@ -249,7 +251,7 @@ impl Client {
             if left.is_zero() {
                 return Err(full);
             }
-            // The lock is let go only while it waits, so no change is missed.
+            // The lock is released only while this thread waits, so no change is missed.
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -266,13 +268,14 @@ impl Client {
         Ok(made)
     }
 
-    /// Records what has to be, and writes what is ready; with nobody else to go on writing, all of it.
+    /// Appends the records that are due and writes the ready bytes: all of them if no other thread would go on
+    /// writing.
     fn flush(&self, mut state: MutexGuard<'_, State>) {
-        if state.writer.is_none() && state.keeper.is_none() {
+        if state.writer.is_none() && state.journal.is_none() {
             return;
         }
         while matches!(state.flush(self.shared.now()), Flushed::Congested) && state.reading {
-            // Also lets the receiving thread have the lock.
+            // The receiving thread gets the lock meanwhile.
             let waited = self.shared.changed.wait_timeout(state, CONGESTED);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -1,4 +1,4 @@
-//! A journal in a file: records survive a power cut, or the end of the process.
+//! A journal in a file: its records survive power cuts, or only the end of the process, as you choose.
 //!
 //! ```no_run
 //! use mqtt_core::{Options, QoS, driver::{blocking::Config, journal::file::FileJournal}};
@@ -11,13 +11,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Beside the file lie two more, `….lock`, which keeps a second process out and stays for good, and, for moments,
-//! `….new`. A snapshot is written to that one, made durable, and renamed; only then are the old records gone.
+//! There are two more files beside it: `….lock`, which keeps a second process out and is never removed, and `….new`,
+//! which exists only while a snapshot is written. A snapshot is written to `….new`, made durable and renamed; only then
+//! are the old records gone.
 //!
-//! Invariants: what lies in front of `end` is whole records, all of them confirmed; behind it lies nothing, or what a
-//! failed or interrupted [`append`](Journal::append) left. A file that may hold less than was written to it
-//! (a sync failed) is never appended to again, only replaced. How a torn record is told from a damaged one is in
-//! `file/frame.rs`.
+//! Invariants: before `end` there are only whole records, and all of them are confirmed; behind it there is nothing, or
+//! the remains of a failed or interrupted [`append`](Journal::append). If a sync failed, the file may hold less than was
+//! written to it: it is never appended to again, only replaced. `file/frame.rs` says how a torn record is told from a
+//! damaged one.
 
 mod frame;
 
@@ -38,42 +39,43 @@ use super::{Journal, ReplayError};
 use crate::{error::RestoreError, session::Record};
 use frame::{Front, Head, Next, Reader};
 
-/// Bytes from which on a journal is long, unless told otherwise.
+/// The default size in bytes at which a journal is long.
 const LONG: u64 = 1 << 20;
 
-/// What the records survive. How long a record takes is nearly all in this choice.
+/// What the records survive. This choice decides how long an append takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Survive {
-    /// Power cuts: a record counts when the medium has it (`fdatasync`), a new file when its directory says so as well.
-    /// As good as the medium's word: a disk that confirms what it only caches keeps no promise for us.
+    /// Power cuts: a record is durable once the medium has it (`fdatasync`), a new file once its directory is durable
+    /// as well. This depends on the medium: a disk that confirms data which is only in its cache breaks the promise.
     #[default]
     PowerCut,
-    /// The end of the process alone, by SIGKILL too: the operating system has the record, and writes it when it
-    /// likes. A power cut may then cost any of the last records, or leave a file that is [`FileError::Damaged`].
+    /// Only the end of the process, also by SIGKILL: the operating system has the record and writes it later. A power
+    /// cut may then lose any of the last records, or leave a file that is [`FileError::Damaged`].
     ProcessKill,
 }
 
-/// What went wrong with a journal in a file.
+/// Why a journal in a file failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The operating system says no. After a failed `append` the record is not durable; those before it are.
+    /// An operation of the operating system failed. After a failed `append` the record is not durable; the records
+    /// before it are.
     #[error("{}: {doing}: {error}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// Another journal, of this process or another one, has the file open.
+    /// The file is open as a journal already, in this process or another one.
     #[error("{}: in use by another process", file.display())]
     InUse {
         /// The file.
         file: PathBuf,
     },
-    /// The file is something else. It was not changed.
+    /// The file is not a journal. It was not changed.
     #[error("{}: not a journal", file.display())]
     NotAJournal {
         /// The file.
@@ -87,19 +89,19 @@ pub enum FileError {
         /// Its version.
         found: u8,
     },
-    /// A record in front of others is not what was written: the medium, or somebody, changed it. The file was not
-    /// changed. To begin anew, move it away; the broker may have more of the session.
+    /// A record that is followed by others is not as it was written: the medium or another program changed it. This
+    /// library did not change the file. To start without it, move it away; the broker may still have the session.
     #[error("{}: record {record}, at byte {offset}, is damaged, and others follow it", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Which record, counted from 0.
+        /// Number of the record, counted from 0.
         record: usize,
-        /// Where it begins.
+        /// The offset at which it begins.
         offset: u64,
     },
-    /// A sync failed before, and what the file holds since is anybody's guess. Only a snapshot is taken, for it goes
-    /// to a new file; [`is_long`](Journal::is_long) asks for one.
+    /// A sync failed before, so nobody knows the content of the file. Only a snapshot is accepted, because it goes to a
+    /// new file; [`is_long`](Journal::is_long) asks for one.
     #[error("{}: not trusted since a sync failed, a snapshot is due", file.display())]
     Distrusted {
         /// The file.
@@ -112,12 +114,12 @@ pub enum FileError {
 pub struct FileJournal {
     path: PathBuf,
     file: File,
-    /// Held open: the lock goes with it.
+    /// Kept open, because closing it releases the lock.
     _lock: File,
     head: Head,
-    /// Behind the last whole record.
+    /// The end of the last whole record.
     end: u64,
-    /// What `end` was behind the snapshot that the file begins with.
+    /// The end of the snapshot that the file begins with.
     base: u64,
     long: u64,
     survive: Survive,
@@ -126,15 +128,15 @@ pub struct FileJournal {
 }
 
 impl FileJournal {
-    /// Opens the journal at `path`, or begins one. A record at the end that is torn is cut off.
+    /// Opens the journal at `path`, or creates it. If the last record is torn, it is cut off.
     ///
     /// # Errors
     ///
-    /// [`FileError`], any but `Distrusted`.
+    /// Each [`FileError`] but `Distrusted`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = resolve(path.as_ref()).map_err(io_error(path.as_ref(), "resolve"))?;
         let lock = lock(&path)?;
-        // What a power cut left of a snapshot.
+        // A power cut may have left a part of a snapshot.
         match fs::remove_file(beside(&path, ".new")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(io_error(&path, "remove .new")(error));
@@ -177,23 +179,23 @@ impl FileJournal {
         Ok(journal)
     }
 
-    /// Chooses what the records survive; power cuts by default.
+    /// Sets what the records survive; power cuts by default.
     #[must_use]
     pub const fn survive(mut self, survive: Survive) -> Self {
         self.survive = survive;
         self
     }
 
-    /// Chooses the size in bytes from which on the journal [is long](Journal::is_long), 1 MiB by default: by then a
-    /// start reads that much. It also has to be twice the last snapshot, so at most half of what is written is
-    /// snapshots.
+    /// Sets the size in bytes at which the journal [is long](Journal::is_long), 1 MiB by default. A start reads up to
+    /// that many bytes. The journal also has to be at least twice as long as its last snapshot, so at most half of the
+    /// written bytes are snapshots.
     #[must_use]
     pub const fn long_at(mut self, bytes: u64) -> Self {
         self.long = bytes;
         self
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -205,7 +207,7 @@ impl FileJournal {
         self.end
     }
 
-    /// Goes through the records and cuts off what follows the last.
+    /// Goes through the records and cuts off the bytes behind the last one.
     fn find_end(&mut self) -> Result<(), FileError> {
         let len = self.file.metadata().map_err(self.io("size"))?.len();
         self.end = len;
@@ -224,14 +226,14 @@ impl FileJournal {
         self.cut().map_err(self.io("cut off a torn record"))
     }
 
-    /// Removes what follows the last whole record, for good.
+    /// Removes the bytes behind the last whole record and makes that durable.
     fn cut(&self) -> io::Result<()> {
         self.file.set_len(self.end)?;
-        // Or else, after a power cut, the remains might lie behind what is written over them.
+        // Otherwise, after a power cut, the old bytes might still be there behind a shorter new record.
         self.sync()
     }
 
-    /// Hands each whole record, and where it ends, to `take`, until one is refused.
+    /// Hands each whole record and its end to `take`, until one is refused.
     fn each<E: From<FileError>>(
         &self,
         mut take: impl FnMut(&[u8], u64) -> Result<(), E>,
@@ -266,7 +268,7 @@ impl FileJournal {
             self.trusted = self.cut().is_ok();
             return Err(self.io("append")(error));
         }
-        // What a failed sync leaves in the cache counts as clean and yet is nowhere else: no second try.
+        // After a failed sync the cache counts as clean though the medium does not have it, so a second sync proves nothing.
         self.trusted = false;
         self.sync().map_err(self.io("sync"))?;
         self.trusted = true;
@@ -280,7 +282,7 @@ impl FileJournal {
         self.buffer.extend(head.encode());
         head.frame(frame::FRONT_LEN, snapshot, &mut self.buffer).map_err(self.io("snapshot"))?;
         let replaced = replace(&self.path, &self.buffer, self.survive)?;
-        // The name means the new file from here on; should the directory not be durable, the old one after a power cut.
+        // From here on the name is the new file's. If the directory is not durable, a power cut brings the old one back.
         self.head = head;
         self.end = self.buffer.len() as u64;
         self.base = self.end;
@@ -331,8 +333,8 @@ fn io_error(file: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> FileE
     move |error| FileError::Io { file, doing, error }
 }
 
-/// The file that `path` leads to, whatever the working directory is later: a rename would replace a link, and two names
-/// of one file would have two locks.
+/// The absolute path of the file that `path` leads to. Without it a rename would replace a link, two names of one file
+/// would have two locks, and a change of the working directory would change the file.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -353,8 +355,8 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Keeps others out until the file is closed, by the operating system where the process is killed. It is not the
-/// journal itself, which a snapshot replaces.
+/// Locks the journal until the file is closed; if the process is killed, the operating system closes it. The lock is on a
+/// file of its own, because a snapshot replaces the journal.
 fn lock(path: &Path) -> Result<File, FileError> {
     let name = beside(path, ".lock");
     let opened = OpenOptions::new().write(true).create(true).truncate(false).open(name);
@@ -366,8 +368,8 @@ fn lock(path: &Path) -> Result<File, FileError> {
     }
 }
 
-/// Puts a file with `content` in the place of `path`, as a whole or not at all. The inner error: it is in place, and
-/// not known to be there after a power cut.
+/// Replaces the file at `path` by one with `content`, as a whole or not at all. The inner error says that it is replaced,
+/// but that a power cut may undo this.
 fn replace(path: &Path, content: &[u8], survive: Survive) -> Result<io::Result<File>, FileError> {
     let new = beside(path, ".new");
     let written = write_new(&new, content, survive).and_then(|file| {
@@ -375,7 +377,7 @@ fn replace(path: &Path, content: &[u8], survive: Survive) -> Result<io::Result<F
         Ok(file)
     });
     let file = written.map_err(|error| {
-        // Where it cannot be removed it is overwritten, or removed at the next start.
+        // If it cannot be removed, it is overwritten later, or removed at the next start.
         let _kept = fs::remove_file(&new);
         io_error(path, "write anew")(error)
     })?;

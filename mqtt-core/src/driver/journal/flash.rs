@@ -1,7 +1,7 @@
 //! A journal in flash memory, for devices without a file system: no std, no heap.
 //!
-//! [`FlashJournal`] keeps records in any [`NorFlash`], the chip's own or one beside it, as items of the queue of
-//! [`sequential_storage`], which looks after words, pages and checksums. A record longer than an item takes several.
+//! [`FlashJournal`] keeps records in any [`NorFlash`], internal or external, as items of the queue of
+//! [`sequential_storage`], which handles words, pages and checksums. A long record takes several items.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
@@ -33,26 +33,27 @@
 //!
 //! # Power cuts
 //!
-//! The range has two halves. One holds the journal, the other one is erased. When the first [is
-//! long](Journal::is_long) the next snapshot goes to the other half, whole, and only then the first is erased; a power
-//! cut in between leaves both, and the newer one counts if its snapshot is complete. So a snapshot always finds room,
-//! however often power fails while it is written. And nothing is written twice between two erasures, but for the zeros
-//! with which the queue marks a page, should power have failed while it did: flash with error correction, which takes
-//! nothing else twice, will do.
+//! The range has two halves. One holds the journal, the other one is erased. If the first [is
+//! long](Journal::is_long), the next snapshot goes to the other half, and only after it is whole the first half is erased.
+//! A power cut between the two leaves both halves, and the newer one counts if its snapshot is complete. So a snapshot
+//! always finds room, however often power fails while it is written. Nothing is written twice between two erasures, with
+//! one exception: if power failed while the queue marked a page with zeros, it writes the zeros again. Flash with error
+//! correction allows a second write of zeros and no other, so it can be used.
 //!
-//! Power may fail within any write and any erasure. A record whose items are not all there was not confirmed; the next
-//! one puts it aside. Items are numbered: where one in the middle is gone or does not match its checksum, a record that
-//! was confirmed is damaged, and that is [`FlashError::Damaged`], not a session with a hole. (Damage to the very last
-//! record looks as a power cut does.)
+//! Power may fail within any write and any erasure. A record with a missing item at its end was not confirmed, and the
+//! next record replaces it. Items are numbered: if one in the middle is missing or does not match its checksum, a
+//! confirmed record is damaged. That is [`FlashError::Damaged`]; the session is not restored with a gap. (Damage to the
+//! last record cannot be told from a power cut.)
 //!
-//! The futures may be dropped at any time: it is as if power had failed at that moment, and the next call looks at the
-//! flash anew.
+//! The futures may be dropped at any time. It is as if power had failed at that moment, and the next call reads the flash
+//! again.
 //!
 //! # Wear
 //!
-//! Erasures of pages for a million messages, and how many messages a day wear out 64 KiB of NOR flash in ten years, 16
-//! pages of 4 KiB that bear 100,000 erasures each. All pages are erased equally often. Topics have 11 bytes; messages go one
-//! at a time, ten in a second, which is the worst case: messages accepted together share a record.
+//! The table gives the erasures of pages for a million messages, and the number of messages a day that wear out 64 KiB of
+//! NOR flash in ten years: 16 pages of 4 KiB with 100,000 erasures each. All pages are erased equally often. Topics have
+//! 11 bytes. Messages go one at a time, ten in a second, which is the worst case: messages accepted together share a
+//! record.
 //!
 //! | message | payload | erasures, `record_delay(0)` | a day | erasures, `record_delay(1_000)` | a day |
 //! |---|---|---|---|---|---|
@@ -66,14 +67,14 @@
 //! | received, QoS 2 | 128 | 14,700 | 29,800 | 14,700 | 29,800 |
 //! | received, QoS 2 | 1024 | 14,700 | 29,800 | 14,700 | 29,800 |
 //!
-//! With a delay longer than the time between two messages, that one is done is in the record of the next. Messages of QoS
-//! 0, and those received at QoS 1, are not recorded. Measured on flash in RAM that counts: `cargo test -p mqtt-core
-//! --features journal-flash --test flash wear -- --ignored --nocapture` prints the table, and a test holds it to 5 %.
-//! Twice the flash bears twice as much.
+//! If the delay is longer than the time between two messages, the end of one message is recorded together with the next
+//! message. Messages of QoS 0 and messages received at QoS 1 are not recorded. The figures are measured on simulated flash
+//! in RAM: `cargo test -p mqtt-core --features journal-flash --test flash wear -- --ignored --nocapture` prints the table,
+//! and a test keeps it within 5 %. Twice as much flash lasts for twice as many messages.
 //!
 //! An append writes the record and 10 bytes for each of its items, in whole words; an item holds up to an eighth of a page
-//! (128 bytes to 4 KiB). The append of a snapshot that moves the journal erases half of the range as well, and takes as
-//! long as that takes.
+//! (128 bytes to 4 KiB). If a snapshot moves the journal, its append also erases half of the range and takes that much
+//! longer.
 
 mod error;
 mod layout;
@@ -94,21 +95,21 @@ use crate::{Record, RestoreError};
 
 type Queue<'f, F> = QueueStorage<&'f mut F, Cache<Uncached, Uncached, Uncached>>;
 
-/// Bytes of scratch with which a journal takes every record of a client with `outbox` bytes and `window` slots.
+/// Bytes of scratch that a journal needs for every record of a client with `outbox` bytes and `window` slots.
 #[must_use]
 pub const fn scratch_len(outbox: usize, window: usize) -> usize {
-    // Beside what is in the outbox: the ids of the broker's messages, the fields that every record has, and what a
-    // flash with the largest words needs.
+    // A record holds the content of the outbox, the packet ids of the broker's messages, and the fields that every
+    // record has. The rest is for flash with the largest words.
     (outbox + 3 * window + 64).next_multiple_of(32)
 }
 
-/// `N` bytes at an address that is a multiple of 4, as the DMA of some flash controllers wants it.
+/// `N` bytes at an address that is a multiple of 4, as the DMA of some flash controllers needs it.
 #[derive(Clone, Debug)]
 #[repr(align(4))]
 pub struct Scratch<const N: usize>([u8; N]);
 
 impl<const N: usize> Scratch<N> {
-    /// All zero.
+    /// `N` zeros.
     #[must_use]
     pub const fn new() -> Self {
         Self([0; N])
@@ -127,25 +128,26 @@ impl<const N: usize> AsMut<[u8]> for Scratch<N> {
     }
 }
 
-/// What is known of the half in use.
+/// The state of the half in use.
 #[derive(Clone, Copy, Debug)]
 struct Log {
     half: Half,
+    /// Moves of the journal from half to half; see [`Tag`].
     moves: u8,
-    /// Of the next item.
+    /// Number of the next item.
     number: u16,
-    /// Bytes.
+    /// Free bytes.
     free: u32,
 }
 
-/// What is in a half.
+/// The content of a half, as it was found.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found {
-    /// Records that are whole.
+    /// Whole records.
     records: usize,
-    /// Of the first item; `None` where there is none.
+    /// Moves in the tag of the first item; `None` if there is no item.
     moves: Option<u8>,
-    /// Of the next item.
+    /// Number of the next item.
     number: u16,
     /// An item is missing.
     damaged: bool,
@@ -157,7 +159,7 @@ pub struct FlashJournal<F, B> {
     flash: F,
     scratch: B,
     layout: Layout,
-    /// `None` until the flash was looked at, and where a write may not have ended well.
+    /// `None` before the flash was read, and after a write that may have failed.
     log: Option<Log>,
 }
 
@@ -167,24 +169,25 @@ where
     F::Error: Debug,
     B: AsMut<[u8]>,
 {
-    /// A journal in `range` of `flash`, whole pages that nothing else uses and that were erased before the first use.
+    /// A journal in `range` of `flash`. The range is whole pages that nothing else uses and that were erased before the
+    /// first use.
     ///
-    /// `scratch` is where records are put together, [`scratch_len`] bytes; its alignment is what the flash driver gets
-    /// to see. The flash is not touched yet.
+    /// Records are put together in `scratch`, [`scratch_len`] bytes, which is handed to the flash driver: its alignment
+    /// has to suit the driver. This call does not access the flash.
     ///
     /// # Errors
     ///
-    /// [`FlashConfigError`], by the sizes of `range` and `scratch` and those of a page and a word.
+    /// [`FlashConfigError`] if the sizes of `range`, `scratch`, page and word do not fit together.
     pub fn new(flash: F, range: Range<u32>, mut scratch: B) -> Result<Self, FlashConfigError> {
         let layout = Layout::new::<F>(range, scratch.as_mut().len())?;
         Ok(Self { flash, scratch, layout, log: None })
     }
 
-    /// Erases the journal: what it held is lost, the next record is the first.
+    /// Erases the journal: its records are lost, and the next record is the first.
     ///
     /// # Errors
     ///
-    /// The flash driver's.
+    /// The error of the flash driver.
     pub async fn clear(&mut self) -> Result<(), FlashError<F::Error>> {
         self.log = None;
         for half in [Half::Lower, Half::Upper] {
@@ -193,7 +196,7 @@ where
         Ok(())
     }
 
-    /// The flash, for reading and for its statistics.
+    /// The flash, to read it or to get its statistics.
     pub const fn flash(&self) -> &F {
         &self.flash
     }
@@ -203,7 +206,7 @@ where
         (self.flash, self.scratch)
     }
 
-    /// What is known of the half in use, where need be by looking; the other half is erased then.
+    /// The state of the half in use. If it is not known, the flash is read, and the other half is erased.
     async fn log(&mut self) -> Result<Log, FlashError<F::Error>> {
         if let Some(log) = self.log {
             return Ok(log);
@@ -215,7 +218,7 @@ where
             self.erase(half.other()).await?;
         }
         if found.records == 0 && !self.is_erased(half).await? {
-            // The very first record was cut short.
+            // A power cut interrupted the first record.
             self.erase(half).await?;
         }
         let free = self.queue(half)?.space_left().await.map_err(FlashError::new)?;
@@ -246,7 +249,7 @@ where
         let mut queue = queue(flash, layout.range(half))?;
         let mut items = queue.iter().await.map_err(FlashError::new)?;
         let mut found = Found::default();
-        // Bytes of the record under way.
+        // Bytes of the current record so far.
         let mut joined = 0;
         loop {
             let space = scratch.get_mut(joined..).unwrap_or_default();
@@ -254,7 +257,7 @@ where
             let mut item =
                 items.next(space).await.map(|item| item.map(|item| item.into_buf().len()));
             if matches!(item, Err(Error::BufferTooSmall(_))) && joined != 0 {
-                // It may be the first of another record.
+                // It may be the first item of another record.
                 at = 0;
                 let whole = &mut *scratch;
                 item = items.next(whole).await.map(|item| item.map(|item| item.into_buf().len()));
@@ -281,7 +284,7 @@ where
             }
             found.number = number_after(tag.number);
             if tag.first {
-                // What there was of another one was cut short.
+                // A power cut interrupted the record before it.
                 scratch.copy_within(at..at + piece, 0);
                 joined = 0;
             } else if at != joined {
@@ -300,7 +303,7 @@ where
         }
     }
 
-    /// Writes a record behind what is in `log.half`; gives what is known then.
+    /// Writes a record at the end of the journal in `log.half`, which then has `free` bytes; returns the new state.
     async fn write(
         &mut self,
         record: &Record<'_>,
@@ -316,7 +319,7 @@ where
             let end = needed.min(at + layout.piece());
             let (first, last) = (at == 0, end == needed);
             let tag = Tag { first, last, moves: log.moves, number: log.number };
-            // The tag lies for a while where the next piece begins.
+            // The tag is put where the next piece begins; those bytes are put back after the write.
             let behind = scratch.get_mut(end..).and_then(|rest| rest.first_chunk_mut());
             let Some(behind) = behind else {
                 return Err(FlashError::RecordTooLong { needed, capacity });
@@ -342,11 +345,11 @@ where
         self.flash.erase(start, end).await.map_err(FlashError::Flash)
     }
 
-    /// Whether all of `half` reads as erased.
+    /// Whether every byte of `half` is erased.
     async fn is_erased(&mut self, half: Half) -> Result<bool, FlashError<F::Error>> {
         let Range { mut start, end } = self.layout.range(half);
         let scratch = self.scratch.as_mut();
-        // A piece is whole words, and shorter than the scratch is where that holds records.
+        // A piece is whole words, and shorter than a scratch that has room for records.
         let most = self.layout.piece().min(scratch.len() / F::READ_SIZE.max(1) * F::READ_SIZE);
         while start < end {
             let len = most.min((end - start) as usize);
@@ -363,7 +366,7 @@ where
     }
 }
 
-/// Which half holds the journal; `None` where that cannot be told, or what it held is damaged.
+/// The half that holds the journal; `None` if that is unclear, or if the journal is damaged.
 fn in_use(lower: Found, upper: Found) -> Option<(Half, Found)> {
     let (lower, upper) = ((Half::Lower, lower), (Half::Upper, upper));
     let (newer, older) = match (lower.1.moves, upper.1.moves) {
@@ -375,9 +378,9 @@ fn in_use(lower: Found, upper: Found) -> Option<(Half, Found)> {
         (Some(_), Some(_)) => return None,
     };
     let chosen = match older {
-        // Its snapshot was cut short.
+        // A power cut interrupted the snapshot in the newer half.
         Some(older) if newer.1.records == 0 && !newer.1.damaged => older,
-        // What is not there any more of the older one was erased.
+        // Items that are missing in the older half were erased.
         _ => newer,
     };
     (!chosen.1.damaged).then_some(chosen)
@@ -387,7 +390,7 @@ fn queue<F: NorFlash>(
     flash: &mut F,
     range: Range<u32>,
 ) -> Result<Queue<'_, F>, FlashError<F::Error>> {
-    // What it checks was checked by the layout.
+    // The layout has checked the same things.
     let config = QueueConfig::try_new(range).map_err(|_| FlashError::Damaged)?;
     Ok(QueueStorage::new(flash, config, Cache::new_uncached()))
 }
@@ -437,8 +440,8 @@ where
         self.walk(log.half, numbered).await.map_err(ReplayError::Medium)?.map(|_| ())
     }
 
-    /// While it is false, the next record fits, whatever its length; once it is true, only a snapshot is sure to. False
-    /// before the first [`append`](Journal::append) or [`read`](Journal::read), which look at the flash.
+    /// If it is false, the next record fits, whatever its length; if it is true, only a snapshot is sure to fit. It is
+    /// false before the first [`append`](Journal::append) or [`read`](Journal::read), which read the flash.
     fn is_long(&self) -> bool {
         self.log.is_some_and(|log| self.layout.is_long(log.free))
     }

@@ -1,21 +1,22 @@
-//! What the file looks like, and how its end is found.
+//! The format of the file, and how its end is found.
 //!
 //! ```text
 //! file   "mqttjrn" | version 1 | id (4) | complement of id (4) | frames
 //! frame  length (4) | its complement (4) | id + offset of the frame (4) | record, which ends in a CRC-32 of itself
 //! ```
 //!
-//! Numbers are big-endian. A record is appended in one write at the end, so power that fails may leave any part of that
-//! one write: the file shorter, or as long and with zeros or old bytes in it. The length has a check of its own because
-//! a wrong one, believed, would hide all that follows. A frame that is not right is therefore
+//! Numbers are big-endian. A record is appended in one write at the end, so a power cut may leave any part of that one
+//! write: the file is too short, or it has the full length with zeros or old bytes in it. The length has a check of its
+//! own, because a wrong length would hide all later frames. A frame that is not right is
 //!
-//! - torn, where the file ends within it, or nothing but zeros follow it;
-//! - damaged, where anything else follows it, for then it had been confirmed before that was written;
-//! - and where its length is wrong, so that nobody knows where it ends: damaged if there is the front of a frame further
-//!   on, else torn.
+//! - torn if the file ends within it, or if only zeros follow it;
+//! - damaged if anything else follows it: it was confirmed before the bytes behind it were written;
+//! - if its length is wrong, so that nobody knows where it ends: damaged if the front of a frame follows anywhere, else
+//!   torn.
 //!
-//! The front of a frame tells its file and its offset, so bytes of an earlier file that a disk gives back, or a message
-//! that carries a journal, are never taken for one. What cannot be told from a torn record is damage to the last one.
+//! The front of a frame identifies its file and its offset. So bytes of an earlier file that a disk gives back, or a
+//! message that carries a journal, are never mistaken for a frame. Damage to the last record cannot be told from a torn
+//! record.
 
 use std::{
     fs::File,
@@ -29,13 +30,13 @@ use crate::{
     session::{Record, journal::Parsed},
 };
 
-/// Bytes in front of the frames.
+/// Bytes before the first frame.
 pub(super) const FRONT_LEN: u64 = 16;
 const MAGIC: [u8; 7] = *b"mqttjrn";
 const VERSION: u8 = 1;
 const HEAD_LEN: usize = 12;
 
-/// What makes the frames of one file its own.
+/// The id that ties the frames to their file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     id: u32,
@@ -52,7 +53,7 @@ impl Head {
         [a, b, c, d, e, f, g, VERSION, h, i, j, k, l, m, n, o]
     }
 
-    /// Adds the frame of `record`, which is to lie at `offset`, to `space`.
+    /// Appends the frame of `record`, which will be at `offset` of the file, to `space`.
     pub(super) fn frame(
         self,
         offset: u64,
@@ -74,7 +75,7 @@ impl Head {
         self.id.wrapping_add(offset as u32)
     }
 
-    /// The length of the record, where `front` is that of a frame at `offset`.
+    /// The length of the record, if `front` is the front of a frame at `offset`.
     fn length(self, front: [u8; HEAD_LEN], offset: u64) -> Option<u32> {
         let [a, b, c, d, e, f, g, h, i, j, k, l] = front;
         let len = u32::from_be_bytes([a, b, c, d]);
@@ -84,10 +85,10 @@ impl Head {
     }
 }
 
-/// What a file begins with.
+/// The beginning of a file.
 pub(super) enum Front {
     Head(Head),
-    /// Nothing yet, or what power that failed left of less.
+    /// Nothing, or the part that a power cut left of a head.
     Nothing,
     Version(u8),
     Other,
@@ -130,15 +131,15 @@ pub(super) struct Reader<'f> {
     record: Vec<u8>,
 }
 
-/// What comes next.
+/// The next frame of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'r> {
     Record {
         record: &'r [u8],
-        /// Where its frame ends.
+        /// The end of its frame.
         end: u64,
     },
-    /// Nothing, or something torn.
+    /// No frame, or a torn one.
     End,
     Damaged {
         record: usize,
@@ -167,7 +168,7 @@ impl<'f> Reader<'f> {
         if u64::from(len) > left - HEAD_LEN as u64 {
             return Ok(Next::End);
         }
-        // No more than the file has, however long it claims to be.
+        // The length was compared with the file, so no more is reserved than the file has.
         self.record.clear();
         self.record.try_reserve(len as usize).map_err(|_| io::ErrorKind::OutOfMemory)?;
         self.file.by_ref().take(len.into()).read_to_end(&mut self.record)?;
@@ -184,7 +185,7 @@ impl<'f> Reader<'f> {
         Next::Damaged { record: self.number, offset: self.at }
     }
 
-    /// Whether the front of a frame lies somewhere behind `front`, which lies at `at` and is none.
+    /// Whether the front of a frame follows anywhere. `front` is the bytes at `at`, which are not one.
     fn follows(&mut self, front: [u8; HEAD_LEN]) -> io::Result<bool> {
         let (mut window, mut offset) = (front, self.at);
         for byte in self.file.by_ref().take(self.len - self.at - HEAD_LEN as u64).bytes() {

@@ -1,4 +1,4 @@
-//! What can go wrong with a journal in flash: at its construction, and later.
+//! Errors of a journal in flash: at its construction, and later.
 
 use thiserror::Error;
 
@@ -6,13 +6,13 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FlashConfigError {
-    /// The range does not begin and end between two pages.
+    /// The range does not begin and end at the border of a page.
     #[error("the flash range is not one of whole pages of {page} bytes")]
     Range {
         /// Bytes that are erased together.
         page: u32,
     },
-    /// Each half of the range has to take two records that fill the scratch: give more flash, or less scratch.
+    /// Each half of the range needs room for two records that fill the scratch. Use more flash, or less scratch.
     #[error("the journal needs {needed} bytes of flash, the range has {bytes}")]
     RangeTooSmall {
         /// Bytes that the range needs to have.
@@ -20,13 +20,13 @@ pub enum FlashConfigError {
         /// Bytes that it has.
         bytes: u32,
     },
-    /// No item fits into a page, or pages are beyond all measure.
+    /// No item fits into a page, or the size of a page exceeds 32 bits.
     #[error("flash with pages of {bytes} bytes")]
     PageTooSmall {
         /// Bytes that are erased together.
         bytes: usize,
     },
-    /// Words have to be powers of two, and not too large.
+    /// The size of a word is not a power of two, or too large.
     #[error("flash with words of {bytes} bytes, {most} is the most")]
     Word {
         /// Bytes that are written, or read, together.
@@ -36,26 +36,27 @@ pub enum FlashConfigError {
     },
 }
 
-/// What can go wrong with a journal in flash whose own errors are `E`.
+/// Why a journal in flash failed; `E` is the error of the flash driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FlashError<E> {
     /// The flash driver failed.
     #[error("flash: {0:?}")]
     Flash(E),
-    /// The record, one to append or one that is in flash, is longer than the scratch allows. See [`scratch_len`](super::scratch_len).
+    /// A record to append, or one in flash, is longer than the scratch allows. See [`scratch_len`](super::scratch_len).
     #[error("record of {needed} bytes, the scratch has room for {capacity}")]
     RecordTooLong {
-        /// Bytes of the record, or of as much of it as was read.
+        /// Bytes of the record, or of the part of it that was read.
         needed: usize,
         /// Bytes of the longest record.
         capacity: usize,
     },
-    /// The journal was not compacted in time. `Client::compact` has the next record be a snapshot, which fits.
+    /// The journal was not compacted in time. After `Client::compact` the next record is a snapshot, which fits.
     #[error("the journal is full, a snapshot is due")]
     Full,
-    /// What was written is not there any more: the flash is worn, or something else wrote to it. What can still be read
-    /// is lost with [`FlashJournal::clear`](super::FlashJournal::clear).
+    /// Confirmed records are missing or changed: the flash is worn, or something else wrote to it.
+    /// [`FlashJournal::clear`](super::FlashJournal::clear) makes the range usable again and drops the records that can
+    /// still be read.
     #[error("the journal is damaged")]
     Damaged,
 }

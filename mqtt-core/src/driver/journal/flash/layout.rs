@@ -1,7 +1,7 @@
-//! Where a record goes: halves, pages, items. Arithmetic alone, in bytes.
+//! The place of a record: halves, pages, items. It is arithmetic in bytes, without access to the flash.
 //!
-//! An item carries a *piece* of a record and a [`Tag`] behind it. Pieces are short against a page, for the end of a page
-//! that an item does not fit into is lost: at most an eighth where pages are large enough.
+//! An item holds a *piece* of a record and a [`Tag`] behind it. Pieces are short, because an item that does not fit at the
+//! end of a page goes to the next page, and the rest of the page is lost: at most an eighth if pages are large enough.
 
 use core::ops::Range;
 
@@ -9,17 +9,17 @@ use embedded_storage_async::nor_flash::NorFlash;
 
 use super::FlashConfigError;
 
-/// Of the queue: length and checksums, in front of each item.
+/// Bytes that the queue puts before each item: length and checksums.
 const ITEM_HEADER: usize = 8;
-/// Of the queue: what a page has besides items, in words.
+/// Words that the queue needs in each page.
 const PAGE_WORDS: usize = 2;
-/// The largest word that the queue knows.
+/// Bytes of the largest word that the queue supports.
 const LARGEST_WORD: usize = 32;
-/// Bytes of an item that are aimed at where pages are very small or very large.
+/// The smallest and the largest size that an item should have, in bytes.
 const ITEM_BYTES: (usize, usize) = (128, 4096);
 pub(super) const TAG_LEN: usize = 2;
 
-/// One half holds the journal; the other one is erased, or gets the snapshot with which the journal moves there.
+/// One half holds the journal. The other one is erased until a snapshot moves the journal there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Half {
     Lower,
@@ -42,9 +42,9 @@ pub(super) struct Layout {
     /// Bytes of a half.
     half: u32,
     word: usize,
-    /// Bytes of a page that items may take.
+    /// Bytes for items in a page.
     page: u32,
-    /// Bytes of the halves' pages that items may take.
+    /// Bytes for items in a half.
     room: u32,
     /// Bytes of a record in each of its items but the last; a multiple of the word and of 4.
     piece: usize,
@@ -78,7 +78,7 @@ impl Layout {
         if !whole || range.end < range.start {
             return Err(FlashConfigError::Range { page: page_bytes });
         }
-        // A last item is read in whole words.
+        // The last item of a record is read in whole words.
         let capacity = scratch.saturating_sub(TAG_LEN + word - 1);
         let half = (range.end - range.start) / page_bytes / 2 * page_bytes;
         let layout = Self {
@@ -98,7 +98,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Pages in which a half has room for two records of the greatest length: a snapshot and what comes behind it.
+    /// Pages of a range whose halves have room for two records of the greatest length each: a snapshot and the next
+    /// record.
     fn pages_needed(&self) -> u32 {
         let items = 2 * self.capacity.div_ceil(self.piece).max(1);
         let a_page = self.page as usize / self.item(self.piece) as usize;
@@ -121,21 +122,21 @@ impl Layout {
         self.piece
     }
 
-    /// What is free in a half that is erased.
+    /// Free bytes of an erased half.
     pub(super) const fn room(&self) -> u32 {
         self.room
     }
 
-    /// What an item takes with `len` bytes of a record.
+    /// Bytes of flash that an item with `len` bytes of a record takes.
     const fn item(&self, len: usize) -> u32 {
         let bytes =
             ITEM_HEADER.next_multiple_of(self.word) + (len + TAG_LEN).next_multiple_of(self.word);
         bytes as u32
     }
 
-    /// What is free of `free` once a record of `len` bytes is there too; `None` where it does not fit.
+    /// The part of `free` that is left after a record of `len` bytes; `None` if the record does not fit.
     ///
-    /// As the queue has it: an item that does not fit into the page goes to the next one.
+    /// As in the queue, an item that does not fit into the page goes to the next one.
     pub(super) fn free_after(&self, free: u32, len: usize) -> Option<u32> {
         let (mut free, mut rest) = (free, len);
         loop {
@@ -153,24 +154,28 @@ impl Layout {
         }
     }
 
-    /// Whether a record of the greatest length might not fit.
+    /// Whether a record of the greatest length does not fit.
     pub(super) fn is_long(&self, free: u32) -> bool {
         self.free_after(free, self.capacity).is_none()
     }
 }
 
-/// Two bytes behind a piece: whether the record begins with it, whether it ends with it, which move from half to half
-/// the half was written after (modulo 4), and which item of the half it is (modulo 4,096).
+/// The two bytes behind a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
+    /// The piece is the first of its record.
     pub(super) first: bool,
+    /// The piece is the last of its record.
     pub(super) last: bool,
+    /// Moves of the journal from half to half before this half was written, modulo 4.
     pub(super) moves: u8,
+    /// Number of the item in its half, modulo 4,096.
     pub(super) number: u16,
 }
 
 impl Tag {
     pub(super) const fn encode(self) -> [u8; TAG_LEN] {
+        debug_assert!(self.moves <= 3 && self.number <= 0xFFF, "both are counted modulo");
         let flags = (self.first as u16) << 15 | (self.last as u16) << 14;
         (flags | (self.moves as u16 & 3) << 12 | self.number & 0xFFF).to_be_bytes()
     }
@@ -186,12 +191,12 @@ impl Tag {
     }
 }
 
-/// The number that follows.
+/// The number of the next item.
 pub(super) const fn number_after(number: u16) -> u16 {
     (number + 1) & 0xFFF
 }
 
-/// The count of moves that follows.
+/// The count of moves after one more move.
 pub(super) const fn moves_after(moves: u8) -> u8 {
     (moves + 1) & 3
 }
@@ -209,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_begin_again() {
+    fn numbers_and_moves_wrap() {
         assert_eq!((number_after(0xFFE), number_after(0xFFF)), (0xFFF, 0));
         assert_eq!((moves_after(2), moves_after(3)), (3, 0));
     }
 
     #[test]
-    fn an_item_goes_to_the_next_page_where_it_does_not_fit() {
+    fn an_item_that_does_not_fit_into_a_page_goes_to_the_next_page() {
         let layout =
             Layout { start: 0, half: 256, word: 4, page: 120, room: 240, piece: 40, capacity: 80 };
         // 8 + 20 + 2, in words.
@@ -225,7 +230,7 @@ mod tests {
         assert_eq!(layout.free_after(120 + 51, 40), Some(120 - 52));
         assert_eq!(layout.free_after(52, 40), Some(0));
         assert_eq!(layout.free_after(51, 40), None);
-        // 104 bytes are free, in two pages that have room for one item each.
+        // 104 bytes are free, in two pages with room for one item each.
         assert!(!layout.is_long(104));
         assert!(layout.is_long(103));
     }

@@ -1,4 +1,4 @@
-//! The journal of a blocking client: any [`Journal`], behind one type, with its futures waited for.
+//! Any [`Journal`] behind one type, so that a blocking client is not generic. Its futures are run to their end.
 
 use std::{
     boxed::Box,
@@ -15,14 +15,14 @@ use crate::{
     session::Record,
 };
 
-/// A [`Journal`] whose type is forgotten.
-pub(super) trait Keeper: Send {
+/// A [`Journal`] as a trait object.
+pub(super) trait DynJournal: Send {
     fn replay(&mut self, client: &mut BoxedClient) -> Result<(), Error>;
     fn append(&mut self, record: &Record<'_>) -> Result<(), Error>;
     fn is_long(&self) -> bool;
 }
 
-impl<J> Keeper for J
+impl<J> DynJournal for J
 where
     J: Journal + Send,
     J::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
@@ -43,7 +43,7 @@ where
     }
 }
 
-/// Waits for `future`; the thread sleeps until it is woken.
+/// Runs `future` to its end. The thread sleeps while the future is pending.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {

@@ -1,7 +1,8 @@
-//! An event as places in the read buffer.
+//! An event that holds ranges of the read buffer instead of references to it.
 //!
-//! A loop that returns what it borrowed on one path and reads into the same buffer on another is more than today's
-//! borrow checker follows, so [`Events`](super::Events) leaves its loop with places and borrows once, at the end.
+//! The loop of [`Events`](super::Events) returns a borrowed event on one path and reads into the same buffer on
+//! another. The borrow checker does not accept that, so the loop returns ranges, and the buffer is borrowed once, at
+//! the end.
 
 use core::ops::Range;
 
@@ -11,49 +12,61 @@ use crate::{
     topic::Topic,
 };
 
-pub(super) struct Located {
+/// An event and the ranges of the buffer that it was borrowed from.
+pub(super) struct EventRange {
+    /// The event with placeholders for everything that lies in the buffer.
     event: Event<'static>,
-    /// Topic, payload, piece or codes; which, the event says.
+    /// The range of the topic, the piece or the codes.
     first: Range<usize>,
+    /// The range of the payload of a whole message.
     second: Range<usize>,
 }
 
-/// Where `part` lies in `whole`.
-fn place(part: &[u8], whole: &[u8]) -> Range<usize> {
+/// The range of `part`, a part of `whole`. An empty part may lie anywhere.
+fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
+    if part.is_empty() {
+        return NOWHERE;
+    }
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    start..start.saturating_add(part.len())
+    let end = start.saturating_add(part.len());
+    debug_assert!(end <= whole.len(), "an event lies in the input that it was received from");
+    start..end
 }
 
 const NOWHERE: Range<usize> = 0..0;
-/// Stand-ins for what is in the buffer.
+/// Placeholders.
 const SOME_TOPIC: Topic<'static> = crate::topic!("-");
 const SOME_CODES: Granted<'static> = match Granted::from_bytes(&[0], Protocol::V311) {
     Ok(codes) => codes,
     Err(_) => unreachable!(),
 };
 
-impl Located {
+impl EventRange {
     pub(super) fn new(event: Event<'_>, buffer: &[u8]) -> Self {
         let (event, first, second) = match event {
             Event::Message(message) => (
                 Event::Message(Message { topic: SOME_TOPIC, payload: &[], ..message }),
-                place(message.topic.as_bytes(), buffer),
-                place(message.payload, buffer),
+                range_of(message.topic.as_bytes(), buffer),
+                range_of(message.payload, buffer),
             ),
             Event::MessageStart(start) => (
                 Event::MessageStart(MessageStart { topic: SOME_TOPIC, ..start }),
-                place(start.topic.as_bytes(), buffer),
+                range_of(start.topic.as_bytes(), buffer),
                 NOWHERE,
             ),
-            Event::MessageChunk(piece) => (Event::MessageChunk(&[]), place(piece, buffer), NOWHERE),
+            Event::MessageChunk(piece) => {
+                (Event::MessageChunk(&[]), range_of(piece, buffer), NOWHERE)
+            }
             Event::Subscribed { handle, granted } => (
                 Event::Subscribed { handle, granted: SOME_CODES },
-                place(granted.as_bytes(), buffer),
+                range_of(granted.as_bytes(), buffer),
                 NOWHERE,
             ),
-            Event::Renewed { granted } => {
-                (Event::Renewed { granted: SOME_CODES }, place(granted.as_bytes(), buffer), NOWHERE)
-            }
+            Event::Renewed { granted } => (
+                Event::Renewed { granted: SOME_CODES },
+                range_of(granted.as_bytes(), buffer),
+                NOWHERE,
+            ),
             Event::Connecting { endpoint } => (Event::Connecting { endpoint }, NOWHERE, NOWHERE),
             Event::Up { session, protocol } => (Event::Up { session, protocol }, NOWHERE, NOWHERE),
             Event::Down(reason) => (Event::Down(reason), NOWHERE, NOWHERE),
@@ -66,12 +79,23 @@ impl Located {
         Self { event, first, second }
     }
 
-    /// The event again, borrowed from the buffer that it was located in.
+    /// The event again, borrowed from the buffer that it came from, whose content has not changed.
     pub(super) fn resolve<'b>(self, buffer: &'b [u8]) -> Event<'b> {
-        let part = |range: Range<usize>| buffer.get(range).unwrap_or_default();
-        // Each was validated when it came; the fallbacks are for the compiler.
-        let topic = |range| Topic::from_bytes(part(range)).unwrap_or(SOME_TOPIC);
-        let codes = |range| Granted::from_bytes(part(range), Protocol::V311).unwrap_or(SOME_CODES);
+        let part = |range: Range<usize>| {
+            debug_assert!(range.end <= buffer.len(), "the buffer still holds the event");
+            buffer.get(range).unwrap_or_default()
+        };
+        // They were checked when they were received, so the fallbacks are never used.
+        let topic = |range| {
+            let topic = Topic::from_bytes(part(range));
+            debug_assert!(topic.is_ok(), "the topic was checked when it was received");
+            topic.unwrap_or(SOME_TOPIC)
+        };
+        let codes = |range| {
+            let codes = Granted::from_bytes(part(range), Protocol::V311);
+            debug_assert!(codes.is_ok(), "the codes were checked when they were received");
+            codes.unwrap_or(SOME_CODES)
+        };
         match self.event {
             Event::Message(message) => Event::Message(Message {
                 topic: topic(self.first),
