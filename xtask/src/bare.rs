@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::setup;
 use crate::shell::{self, Log};
 use crate::workspace::{Workspace, without_toolchain};
+use crate::{path, setup};
 
 /// The bare target.
 pub(crate) const TARGET: &str = "thumbv7m-none-eabi";
@@ -60,7 +60,7 @@ impl Bare {
         let complete = sources.is_dir()
             && recent
             && Path::new("/usr/bin/cargo").is_file()
-            && setup::find("ld.lld").is_some();
+            && path::find("ld.lld").is_some();
         complete.then_some(Self::System)
     }
 
@@ -93,7 +93,7 @@ impl Bare {
                 let mut command = workspace.program("/usr/bin/cargo");
                 without_toolchain(&mut command);
                 rustflags.push_str(" -C linker=ld.lld");
-                let path = std::iter::once(PathBuf::from("/usr/bin")).chain(setup::search_path());
+                let path = std::iter::once(PathBuf::from("/usr/bin")).chain(path::search_path());
                 if let Ok(path) = std::env::join_paths(path) {
                     command.env("PATH", path);
                 }

@@ -17,6 +17,7 @@ mod model;
 mod mutated;
 mod mutations;
 mod no_std;
+mod path;
 mod setup;
 mod shell;
 mod sim;

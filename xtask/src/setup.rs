@@ -1,10 +1,9 @@
 //! Tools that the commands need beside Rust: found, or installed through the system's package manager where that
 //! is allowed, or else the exact command that installs them.
 
-use std::env;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::path::find;
 use crate::shell::{self, Log};
 use crate::workspace::Workspace;
 
@@ -78,23 +77,6 @@ const MANAGERS: &[Manager] = &[
     },
     Manager { program: "brew", update: None, install: &["install"], as_root: false },
 ];
-
-/// Where programs are looked for: the path, then where administrators' tools lie.
-pub(crate) fn search_path() -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
-    for dir in ["/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/sbin"] {
-        if !dirs.iter().any(|known| known == Path::new(dir)) {
-            dirs.push(PathBuf::from(dir));
-        }
-    }
-    dirs
-}
-
-/// The program's full path.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    search_path().into_iter().map(|dir| dir.join(program)).find(|path| path.is_file())
-}
 
 /// Programs of the tool that are not there.
 pub(crate) fn missing(tool: &Tool) -> Vec<&'static str> {

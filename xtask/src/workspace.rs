@@ -75,12 +75,11 @@ impl Workspace {
         command
     }
 
-    /// A program, in the root folder, with the tools of the system's administrator in its path: Debian keeps
-    /// `mosquitto` in `/usr/sbin`, which a user's path lacks.
+    /// A program, in the root folder, with the tools of the system's administrator in its path.
     pub(crate) fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("CARGO_TERM_COLOR", "never");
-        if let Ok(path) = env::join_paths(crate::setup::search_path()) {
+        if let Ok(path) = env::join_paths(crate::path::search_path()) {
             command.env("PATH", path);
         }
         for (name, _) in env::vars_os() {
