@@ -6,7 +6,7 @@ use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::steps::{self, Context, Report, Step};
 use crate::workspace::Workspace;
-use crate::{footprint, fuzz, kill, model, mutations, no_std, setup, shell, sim};
+use crate::{footprint, fuzz, kill, layers, model, mutations, no_std, setup, shell, sim};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -34,6 +34,7 @@ failing test counts as one failure. --list prints the steps.",
 const STEPS: &[Step] = &[
     Step { name: "tools", about: "Mosquitto is there, or is installed", slow: false, run: tools },
     Step { name: "format", about: "rustfmt changes nothing", slow: false, run: format },
+    Step { name: "layers", about: "imports point down", slow: false, run: imports_point_down },
     Step {
         name: "clippy",
         about: "no warning, in any useful set of features",
@@ -200,6 +201,10 @@ fn format(context: &Context<'_>) -> Result<Report, String> {
         context.cargo(&[&["fmt", "--manifest-path", &manifest], &plain[..]].concat())?;
     }
     done()
+}
+
+fn imports_point_down(context: &Context<'_>) -> Result<Report, String> {
+    layers::check(context.workspace).map(Report::Done)
 }
 
 fn clippy(context: &Context<'_>) -> Result<Report, String> {
