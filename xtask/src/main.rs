@@ -1,8 +1,8 @@
 //! The developer's commands: `cargo xtask <command>`.
 //!
 //! A command is a file of its own that ends in a `COMMAND`; the table below is the only place that names it.
-//! Every command has `--help`, and its last line holds its totals. Exit status: 0 when all is well, 1 when
-//! something failed, 2 when the command line was not understood.
+//! Every command has `--help`, and its last line holds its totals. Exit status: 0 if all is well, 1 if something
+//! failed, 2 if the command line was not understood.
 
 mod bare;
 mod bench;
@@ -14,6 +14,7 @@ mod footprint;
 mod fuzz;
 mod imports;
 mod kill;
+mod last;
 mod layers;
 mod model;
 mod mutated;

@@ -13,11 +13,11 @@ pub(crate) const COMMAND: Command = Command {
     name: "test",
     about: "Everything that a change must pass",
     details: "\
-Formatting, lints, builds without features and for a bare target, tests, docs, clients that are killed, a short
-fuzz run, code size.
-A missing Mosquitto is installed through the system's package manager where that needs no password;
-otherwise the step fails and says the command. A step that cannot run here (no nightly compiler, say)
-tells so and is no failure. Each step's output is kept in target/xtask/logs.
+Formatting, the direction of imports, lints, builds without features and for a bare target, tests, docs, clients
+that are killed, a short fuzz run, code size.
+A missing Mosquitto is installed by the system's package manager if that needs no password; otherwise the step
+fails and says the command. If a step cannot run here (for example without a nightly compiler), it says so and
+does not fail. The output of each step is kept in target/xtask/logs.
 
 The last line holds the totals of all test runners: 'N passed, N failed'. A step that fails without a
 failing test counts as one failure. --list prints the steps.",
@@ -113,7 +113,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "footprint",
-        about: "code size on a Cortex-M3 is below its limit",
+        about: "code size on a Cortex-M3 has hardly grown",
         slow: true,
         run: footprint,
     },
@@ -181,7 +181,7 @@ fn tools(context: &Context<'_>) -> Result<Report, String> {
     let Context { workspace, log, may_install, .. } = context;
     setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
     setup::ensure(workspace, log, &setup::PEERS, *may_install)?;
-    // It tells its version in its help, and exits with a status of its own then.
+    // It prints its version in its help, and then does not exit with 0.
     let help = log.run(workspace.program("mosquitto").arg("-h"))?.text;
     Ok(Report::Done(help.lines().next().unwrap_or_default().to_owned()))
 }
@@ -249,7 +249,7 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         context.run(&mut cargo)?;
     }
     let mut targets = bare::TARGET.to_owned();
-    // The handles of tasks are fed from interrupts also where there is no compare-and-swap.
+    // Tasks are also fed from interrupts on cores without compare-and-swap.
     if toolchain.has(workspace, bare::WITHOUT_CAS) {
         let mut cargo = toolchain.cargo_for(bare::WITHOUT_CAS, workspace, "check", "bare");
         context.run(cargo.args(["-p", "watchdog-core", "--no-default-features"]))?;
@@ -270,17 +270,17 @@ fn featureless(context: &Context<'_>) -> Result<Report, String> {
     test_run(context, &["-p", "mqtt-core", "-p", "watchdog-core", "--no-default-features"])
 }
 
-fn test_run(context: &Context<'_>, what: &[&str]) -> Result<Report, String> {
+fn test_run(context: &Context<'_>, packages: &[&str]) -> Result<Report, String> {
     let workspace = context.workspace;
     let mut cargo = workspace.cargo();
     let nextest = shell::ask(workspace.cargo().args(["nextest", "--version"])).is_some();
     if nextest {
-        // What failed is told last, where the end of the log is shown.
+        // Failed tests are printed last, because the end of the log is shown.
         cargo.args(["nextest", "run", "--no-fail-fast", "--failure-output", "final"]);
     } else {
         cargo.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
     }
-    let tally = context.tests(cargo.args(what))?;
+    let tally = context.tests(cargo.args(packages))?;
     let runner = if nextest { "cargo nextest" } else { "cargo test" };
     Ok(Report::Done(format!("{} passed by {runner}", tally.passed)))
 }
@@ -367,7 +367,7 @@ fn find_mutations(context: &Context<'_>) -> Result<Report, String> {
 
 fn fuzz_briefly(context: &Context<'_>) -> Result<Report, String> {
     let Context { workspace, log, .. } = context;
-    // Continuous integration fuzzes for real; on a developer's machine that is asked for.
+    // On a developer's machine, cargo-fuzz is installed only if the developer asks for it.
     if context.may_install && std::env::var_os("CI").is_some() {
         fuzz::install(workspace, log)?;
     }
