@@ -1,5 +1,5 @@
-//! A toolchain for a Cortex-M3, `thumbv7m-none-eabi`: the target of this toolchain where rustup (or the system)
-//! has it, else a Rust of the system's that comes with the sources of `core`, which is then built along.
+//! A toolchain for a Cortex-M3, `thumbv7m-none-eabi`. It is the present toolchain if that has the target installed.
+//! Otherwise it is the system's own Rust if that has the sources of `core`, which is then built as well.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::{path, setup};
 /// The bare target.
 pub(crate) const TARGET: &str = "thumbv7m-none-eabi";
 
-/// A bare target whose core has no compare-and-swap: what needs it does not compile.
+/// A bare target without compare-and-swap: code that needs it does not compile.
 pub(crate) const WITHOUT_CAS: &str = "thumbv6m-none-eabi";
 
 /// Debian's Rust for building web browsers: recent, with sources.
@@ -20,14 +20,14 @@ const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld"];
 /// A toolchain that builds for the bare target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bare {
-    /// The one that runs us, with the target installed.
+    /// The one that runs this program, with the target installed.
     Installed,
     /// `/usr/bin/cargo`, with `core` built from its sources.
     System,
 }
 
 impl Bare {
-    /// A toolchain at hand, or installed where that is allowed. An error tells what would help.
+    /// A toolchain that is here, or is installed if that is allowed. An error says how to get one.
     pub(crate) fn reach(
         workspace: &Workspace,
         log: &Log,
@@ -72,8 +72,8 @@ impl Bare {
         }
     }
 
-    /// `cargo <verb> --target thumbv7m-none-eabi`, built in `target/xtask/<name>` and linked by the script of
-    /// `cortex-m-rt` where a program is built.
+    /// `cargo <verb> --target thumbv7m-none-eabi`, which builds in `target/xtask/<name>`. Programs are linked by the
+    /// script of `cortex-m-rt`.
     pub(crate) fn cargo(self, workspace: &Workspace, verb: &str, name: &str) -> Command {
         self.cargo_for(TARGET, workspace, verb, name)
     }
@@ -97,7 +97,7 @@ impl Bare {
                 if let Ok(path) = std::env::join_paths(path) {
                     command.env("PATH", path);
                 }
-                // -Zbuild-std is for nightly compilers, of which this one plays the part.
+                // `-Zbuild-std` is for nightly compilers. With this variable any compiler takes it.
                 command.env("RUSTC_BOOTSTRAP", "1");
                 command
             }
@@ -128,14 +128,14 @@ impl Bare {
     }
 }
 
-/// Whether the toolchain that runs us has the target.
+/// Whether the toolchain that runs this program has the target.
 fn is_installed(workspace: &Workspace, target: &str) -> bool {
     let mut ask = workspace.program("rustc");
     let libraries = shell::ask(ask.args(["--print", "target-libdir", "--target", target]));
     libraries.is_some_and(|dir| Path::new(&dir).is_dir())
 }
 
-/// Whether `rustc --version` tells of 1.85 or later, the first with edition 2024.
+/// Whether `rustc --version` says 1.85 or later, the first with edition 2024.
 fn is_recent(version: &str) -> bool {
     version
         .strip_prefix("rustc 1.")

@@ -14,13 +14,13 @@ const BREAKS: &str = "Breaks ";
 /// A bug on purpose.
 #[derive(Debug)]
 pub(crate) struct Bug {
-    /// The file's name in other spelling: `EarlyIdReuse` for `early-id-reuse.patch`.
+    /// `EarlyIdReuse` if the file is `early-id-reuse.patch`.
     pub(crate) name: String,
     /// The file's name.
     pub(crate) file: String,
     /// The file.
     pub(crate) path: PathBuf,
-    /// What stands in front of the first difference.
+    /// The text in front of the first difference.
     pub(crate) head: String,
     /// The whole file.
     pub(crate) patch: String,

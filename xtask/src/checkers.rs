@@ -1,4 +1,4 @@
-//! Simulator and model checker: programs of the workspace that print what they find and end with their totals.
+//! Simulator and model checker: programs of the workspace that print their findings and end with their totals.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub(crate) fn build_for(
     build_mutated(workspace, log, checker, &mutated::prepare(workspace, log)?)
 }
 
-/// Runs a checker and passes on what it prints; its last line is the closing line.
+/// Runs a checker and prints its lines as they come. Its last line becomes the closing line.
 pub(crate) fn follow(program: &mut Program) -> Outcome {
     let name = Path::new(program.get_program()).file_stem().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
@@ -78,7 +78,7 @@ pub(crate) fn follow(program: &mut Program) -> Outcome {
     let status = child.wait().map_err(failed)?;
     match (last, status.code()) {
         (Some(line), Some(0 | 1)) => Ok(Closing { line, ok: status.success() }),
-        // It has said on standard error what is wrong.
+        // The reason is on standard error.
         (_, Some(2)) => Err(Error::Usage(format!("{name} did not understand that"))),
         (_, _) => Err(Error::Failed(format!("{name} ended with {status}"))),
     }

@@ -1,4 +1,4 @@
-//! The command line: commands and flags are tables, so that `--help` cannot disagree with what is parsed.
+//! The command line: commands and flags are tables, so that `--help` cannot disagree with the parser.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,11 +9,11 @@ pub(crate) struct Command {
     pub(crate) name: &'static str,
     /// One line for the list of commands.
     pub(crate) about: &'static str,
-    /// What `--help` says beyond that.
+    /// More lines for `--help`.
     pub(crate) details: &'static str,
     /// Flags besides `--help`.
     pub(crate) flags: &'static [Flag],
-    /// Does the work.
+    /// Runs it.
     pub(crate) run: fn(&Args) -> Outcome,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Command {
 pub(crate) struct Flag {
     /// Without the dashes.
     pub(crate) name: &'static str,
-    /// What the help calls the value, where there is one.
+    /// The name of its value in the help, if it takes one.
     pub(crate) value: Option<&'static str>,
     /// One line of help.
     pub(crate) about: &'static str,
@@ -52,7 +52,7 @@ impl From<String> for Error {
     }
 }
 
-/// What the command line asks for.
+/// The request of a command line.
 pub(crate) enum Request<'a> {
     /// To print this.
     Help(String),
@@ -132,7 +132,7 @@ fn overview(commands: &[Command]) -> String {
     for command in commands {
         let _ = writeln!(text, "  {:<12} {}", command.name, command.about);
     }
-    text.push_str("\ncargo xtask <command> --help tells more about one of them.\n");
+    text.push_str("\ncargo xtask <command> --help says more about one of them.\n");
     text
 }
 
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_named() {
+    fn an_unknown_command_flag_or_argument_is_named() {
         assert!(error("draw").contains("unknown command 'draw'"));
         assert!(error("paint --wet").contains("unknown flag '--wet'"));
         assert!(error("paint -w").contains("unknown flag '-w'"));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_a_usage_error() {
+    fn a_value_that_is_no_number_is_a_usage_error() {
         let given = args("paint --coats many");
         let Err(Error::Usage(message)) = given.number("coats", 1) else { panic!("accepted") };
         assert!(message.contains("'many'"), "{message}");

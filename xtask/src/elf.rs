@@ -12,12 +12,12 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// Code and constants, the figure that is limited.
+    /// Code and constants: the figure that may hardly grow.
     pub(crate) fn flash(self) -> u64 {
         self.text + self.rodata
     }
 
-    /// What this program has beyond `baseline`.
+    /// The sizes without those of `baseline`.
     pub(crate) fn less(self, baseline: Self) -> Self {
         Self {
             text: self.text.saturating_sub(baseline.text),
@@ -28,7 +28,7 @@ impl Sizes {
 
 /// A function or a constant.
 pub(crate) struct Symbol {
-    /// Its path as in the source, as far as the compiler kept it.
+    /// Its path in the source, if the compiler kept it.
     pub(crate) name: String,
     /// The section it lies in.
     pub(crate) section: String,
@@ -72,19 +72,19 @@ pub(crate) fn symbols(file: &[u8]) -> Result<Vec<Symbol>, String> {
     Ok(symbols)
 }
 
-/// Whether anything in the program can panic: the compiler has dropped what nothing calls.
+/// Whether anything in the program can panic. Code that nothing calls is not in the program.
 pub(crate) fn can_panic(symbols: &[Symbol]) -> bool {
     symbols.iter().any(|symbol| symbol.name.starts_with("core::panicking::"))
 }
 
-/// Bytes by crate, the biggest first; what is in no crate is under its own name.
+/// Bytes by crate, the biggest first. Symbols of no crate count as constants or others.
 pub(crate) fn by_crate(symbols: &[Symbol]) -> Vec<(String, u64)> {
     let mut sums: Vec<(String, u64)> = Vec::new();
     for symbol in symbols {
         let path = symbol.name.trim_start_matches(['<', '&', '[']);
         let krate = path.split("::").next().filter(|first| first.len() < path.len());
         let name = match krate {
-            // A method of a slice, say.
+            // For example a method of a slice.
             Some(primitive) if primitive.ends_with(['>', ']']) => "core",
             Some(krate) => krate,
             None if symbol.section == ".rodata" => "constants",
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_elf_file_is_an_error() {
+    fn a_file_of_another_kind_is_an_error() {
         assert!(sizes(b"#!/bin/sh").is_err());
     }
 }

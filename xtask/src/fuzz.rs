@@ -1,7 +1,6 @@
 //! `cargo xtask fuzz`: runs the targets of `fuzz/` for a while.
 //!
-//! The checked-in corpora are read and left as they are; what the fuzzer finds beyond them goes to the build
-//! directory.
+//! The checked-in corpora are read and not changed. New inputs go to the build directory.
 
 use std::io::Write as _;
 
@@ -14,12 +13,12 @@ pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
     about: "Fuzzes the decoder, the client, its journal, the topics, the watchdog",
     details: "\
-Runs each target of fuzz/ with cargo-fuzz and a nightly compiler. The checked-in corpora start it off and
-are not changed. A crash is kept in fuzz/artifacts, and the log tells how to run it again.",
+Runs each target of fuzz/ with cargo-fuzz and a nightly compiler. They start from the
+checked-in corpora and do not change them. A crash is kept in fuzz/artifacts, and the log says how to replay it.",
     flags: &[
         Flag { name: "seconds", value: Some("N"), about: "for each target (default: 30)" },
         Flag { name: "target", value: Some("NAME"), about: "this target alone (may be repeated)" },
-        Flag { name: "install", value: None, about: "installs cargo-fuzz where it is missing" },
+        Flag { name: "install", value: None, about: "installs cargo-fuzz if it is missing" },
         Flag { name: "verbose", value: None, about: "shows all output as it comes" },
     ],
     run,
@@ -61,7 +60,7 @@ fn run(args: &Args) -> Outcome {
     Ok(Closing { line, ok: crashed == 0 })
 }
 
-/// Installs cargo-fuzz where it is missing, and a nightly compiler is there to use it.
+/// Installs cargo-fuzz if it is missing and there is a nightly compiler to use it.
 pub(crate) fn install(workspace: &Workspace, log: &Log) -> Result<(), String> {
     if has_nightly(workspace) && !has_cargo_fuzz(workspace) {
         println!("  installing cargo-fuzz ...");
@@ -75,7 +74,7 @@ fn has_nightly(workspace: &Workspace) -> bool {
     toolchains.is_some_and(|list| list.lines().any(|line| line.starts_with("nightly")))
 }
 
-/// The targets, where all that fuzzing needs is there; else what is missing.
+/// The targets. An error says which tool is missing.
 pub(crate) fn ready(workspace: &Workspace) -> Result<Vec<String>, String> {
     if !has_nightly(workspace) {
         return Err("no nightly compiler (rustup toolchain install nightly)".to_owned());
@@ -93,14 +92,14 @@ fn has_cargo_fuzz(workspace: &Workspace) -> bool {
     shell::ask(workspace.cargo().args(["fuzz", "--version"])).is_some()
 }
 
-/// Fuzzes one target and tells how many inputs were tried.
+/// Fuzzes one target; gives how many inputs were tried.
 pub(crate) fn run_target(
     workspace: &Workspace,
     log: &Log,
     target: &str,
     seconds: u64,
 ) -> Result<String, String> {
-    // New inputs go to the first folder; those that follow are only read.
+    // New inputs go to the first folder; the folders after it are only read.
     let found = workspace.scratch(&format!("fuzz-corpus/{target}"))?;
     let mut cargo = workspace.rustup("nightly");
     cargo.env("CARGO_TARGET_DIR", workspace.scratch("fuzz")?);

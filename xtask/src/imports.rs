@@ -77,7 +77,7 @@ impl Reader {
         }
     }
 
-    /// Takes what `word` starts; gives what is left of the tokens behind it.
+    /// Takes the item or path that starts with `word`. Gives the tokens behind it.
     fn word<'t>(
         &mut self,
         word: &str,

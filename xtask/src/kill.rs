@@ -17,8 +17,8 @@ pub(crate) const COMMAND: Command = Command {
     details: "\
 Starts a publisher and a subscriber that keep journals, and a Mosquitto between them. First the clients are
 killed (SIGKILL), over and over: every message must arrive, those of QoS 2 once and in order. Then Mosquitto
-as well: what goes wrong must be shown by its log to be its own doing. Exit status 1 when a client has lost,
-doubled or disordered anything. A missing Mosquitto is installed, as by cargo xtask test.",
+as well: if a message then goes wrong, its log must show that Mosquitto was at fault. Exit status 1 if a client
+has lost, doubled or disordered anything. A missing Mosquitto is installed, as by cargo xtask test.",
     flags: &[
         Flag { name: "times", value: Some("N"), about: "kills of the publisher (default: 50); a fifth of it of Mosquitto" },
         Flag { name: "seed", value: Some("N"), about: "chooses who is killed and when (default: made up)" },
@@ -28,7 +28,7 @@ doubled or disordered anything. A missing Mosquitto is installed, as by cargo xt
     run,
 };
 
-/// Kills of the publisher unless told otherwise.
+/// Kills of the publisher by default.
 const TIMES: u64 = 50;
 
 fn run(args: &Args) -> Outcome {
@@ -72,7 +72,8 @@ fn order(workspace: &Workspace, program: &PathBuf, times: u64) -> Process {
     command
 }
 
-/// Runs the program before the user's eyes; gives its last line, which is not shown yet, and whether it succeeded.
+/// Runs the program and prints its lines as they come. Gives the last one, which is not printed, and whether the
+/// program succeeded.
 fn watch(command: &mut Process) -> std::io::Result<(String, bool)> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut last: Option<String> = None;

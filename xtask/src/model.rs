@@ -1,6 +1,6 @@
 //! `cargo xtask model`: small closed worlds around the real client, each explored to its end.
 //!
-//! Builds `tests/model` and lets it run; its last line is the closing line here.
+//! Builds and runs `tests/model`. Its last line is the closing line here.
 
 use crate::checkers::{self, Checker};
 use crate::cli::{Args, Command, Flag, Outcome};
@@ -18,10 +18,10 @@ pub(crate) const COMMAND: Command = Command {
     details: "\
 Each world has a few messages, a faithful broker and a limited number of faults: the link breaks, power fails,
 the session is lost. Every order of events is tried, and every state visited: exactly once, at least once,
-order, packet ids, no livelock. A rule that is broken is told with a shortest way to it.
+order, packet ids, no livelock. If a rule is broken, a shortest way to it is printed.
 
---list tells the worlds. --mutation switches on a bug that has to be found (see xtask/mutations). What
-is explored, what is left out and why: the docs of tests/model.",
+--list prints the worlds. --mutation switches on a bug that has to be found (see xtask/mutations). The docs of
+tests/model say what is explored, what is left out, and why.",
     flags: &[
         Flag { name: "large", value: None, about: "also the worlds that take minutes each" },
         Flag { name: "world", value: Some("NAME"), about: "only this world (may be repeated)" },

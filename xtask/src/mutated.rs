@@ -87,15 +87,15 @@ fn apply(
     root: &Path,
 ) -> Result<Option<String>, String> {
     let mut git = workspace.program("git");
-    // Not as a part of the repository around it: git would pass over paths that it ignores there.
+    // The copy is in a folder that the repository ignores: git must not see it as part of the repository.
     git.current_dir(root).env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root));
-    // Two equal lines on each side will do, at any place in the file.
+    // Two equal lines on each side are enough, at any place in the file.
     git.args(["apply", "--verbose", "--recount", "-C2"]).arg(&bug.path);
     let ran = log.run(&mut git)?;
     Ok(if ran.ok { None } else { Some(refusal(bug, &ran.text)) })
 }
 
-/// Why git did not apply the patch, from what it printed.
+/// Why git did not apply the patch, from its output.
 fn refusal(bug: &Bug, output: &str) -> String {
     let file = &bug.file;
     let place = output.lines().find_map(|line| line.strip_prefix("error: patch failed: "));
@@ -118,7 +118,7 @@ fn add_chooser(bugs: &[Bug], root: &Path) -> std::io::Result<()> {
     fs::write(library.join("lib.rs"), format!("{lib}\n#[doc(hidden)]\npub mod mutation;\n"))
 }
 
-/// Makes `to` the same as `from`, and leaves files alone that are: cargo builds what has a new date.
+/// Makes `to` the same as `from`. Equal files keep their dates: cargo builds files with new ones.
 fn update(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {

@@ -127,7 +127,7 @@ fn caught_after(text: &str, name: &str) -> Option<String> {
     lines.find_map(|rest| rest.strip_prefix(": caught ").map(str::to_owned))
 }
 
-/// The simulator's 'seed N: what is broken'.
+/// The simulator's 'seed N: WHY'.
 fn first_seed(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| line.starts_with("seed "))?;
     Some(format!("at {line}"))
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_caught_a_mutation_is_found() {
+    fn the_line_that_tells_a_catch_is_found() {
         let text =
             "    1. connect\n  One: caught after 1,234 states by 'order' in world out-1221\n";
         let found = caught_after(text, "One");

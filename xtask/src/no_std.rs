@@ -1,8 +1,9 @@
 //! The proof that `mqtt-core` needs neither std nor alloc: a program without either, and without an allocator,
-//! holds a whole conversation. It is in `xtask/no-std-check`, a workspace of its own, because everything in one
-//! workspace shares its features.
+//! holds a whole conversation. It is in `xtask/no-std-check`, a workspace of its own, because the crates of one
+//! workspace share the features of their dependencies.
 //!
-//! That it builds is the first half: without std a program that links alloc needs an allocator, and it has none.
+//! The build alone is half of the proof: without std, a program that links alloc needs an allocator, and this one has
+//! none.
 
 use crate::elf;
 use crate::steps::Context;
@@ -15,7 +16,7 @@ pub(crate) fn check(context: &Context<'_>) -> Result<String, String> {
     cargo.args(["build", "--release", "--manifest-path", "xtask/no-std-check/Cargo.toml"]);
     context.run(cargo.env("CARGO_TARGET_DIR", &target))?;
     let program = target.join("release/no-std-check");
-    // Its exit status tells which byte of the conversation was wrong.
+    // Its exit status says which check of the conversation was wrong.
     context.run(&mut workspace.program(&program))?;
     if !cfg!(target_os = "linux") {
         return Ok("the conversation went well; its symbols are looked at on Linux only".to_owned());

@@ -1,5 +1,5 @@
-//! Tools that the commands need beside Rust: found, or installed through the system's package manager where that
-//! is allowed, or else the exact command that installs them.
+//! Tools that the commands need beside Rust. A missing one is installed by the system's package manager if that is
+//! allowed. Otherwise the error says the command that installs it.
 
 use std::process::Command;
 
@@ -27,8 +27,8 @@ pub(crate) const MOSQUITTO: Tool = Tool {
     ],
 };
 
-/// What the system tests need beside the broker: a certificate is made by openssl, and the second independent client,
-/// paho, is installed by pip into an environment of its own.
+/// More tools for the system tests: openssl makes a certificate, and pip installs a second independent client, paho,
+/// into an environment of its own.
 pub(crate) const PEERS: Tool = Tool {
     programs: &["openssl", "python3"],
     packages: &[
@@ -53,7 +53,7 @@ pub(crate) const VALGRIND: Tool = Tool {
 
 struct Manager {
     program: &'static str,
-    /// Fetches the lists of packages, where that is a command of its own.
+    /// Fetches the lists of packages, if that is a command of its own.
     update: Option<&'static [&'static str]>,
     install: &'static [&'static str],
     as_root: bool,
@@ -63,7 +63,7 @@ const MANAGERS: &[Manager] = &[
     Manager {
         program: "apt-get",
         update: Some(&["update"]),
-        // Never at the price of a package that somebody uses.
+        // It must not remove a package that somebody uses.
         install: &["install", "-y", "--no-install-recommends", "--no-remove"],
         as_root: true,
     },
@@ -111,7 +111,7 @@ fn packages_here(tool: &Tool) -> Option<(&'static Manager, &'static [&'static st
     })
 }
 
-/// Installs packages of Debian's, by `apt-get`.
+/// Installs Debian packages by `apt-get`.
 pub(crate) fn install_debian(
     workspace: &Workspace,
     log: &Log,
@@ -149,7 +149,7 @@ fn install(
         command
     };
     if let Some(update) = manager.update {
-        // Old lists may still name the packages: the verdict is the installation's.
+        // This may fail: the lists that are there may name the packages. Only the installation decides.
         log.run(&mut command(update))?;
     }
     log.run(&mut command(&[manager.install, packages].concat()))?
@@ -165,7 +165,7 @@ fn by_hand(manager: &Manager, packages: &[&str]) -> String {
     if let Some(update) = manager.update {
         line = format!("{sudo}{} {} && ", manager.program, update.join(" "));
     }
-    // What keeps an unattended run safe is not needed where somebody reads the question.
+    // The options for an unattended run are not needed if somebody reads the questions.
     let install: Vec<&str> =
         manager.install.iter().copied().filter(|word| !word.starts_with("--no")).collect();
     line + &format!("{sudo}{} {} {}", manager.program, install.join(" "), packages.join(" "))

@@ -1,5 +1,5 @@
-//! Running programs calmly: what they print goes to a log, and to the console only when it is asked for or when
-//! the program fails.
+//! Runs programs. Their output goes to a log. It goes to the console only if the user asks for that or the program
+//! fails.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::workspace::Workspace;
 
-/// Collects what the programs of one step print.
+/// Collects the output of the programs of one step.
 pub(crate) struct Log {
     path: PathBuf,
     echo: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The text, or the reason where the program failed.
+    /// The text, or the reason if the program failed.
     pub(crate) fn require(self) -> Result<String, String> {
         if self.ok { Ok(self.text) } else { Err(self.how) }
     }
@@ -82,7 +82,7 @@ impl Log {
         Ok(Ran { ok: status.success(), text, how: format!("`{line}` failed: {status}") })
     }
 
-    /// The last lines of the log, indented, for the console; nothing where they have been there already.
+    /// The last lines of the log, indented, for the console. Nothing if the console has shown them already.
     pub(crate) fn tail(&self, lines: usize) -> String {
         if self.echo {
             return String::new();
@@ -115,7 +115,7 @@ fn line_of(command: &Command) -> String {
     std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// What a program prints on standard output, where it runs and succeeds; for short questions.
+/// The standard output of a program, if it runs and succeeds. For short questions.
 pub(crate) fn ask(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

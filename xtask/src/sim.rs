@@ -1,6 +1,6 @@
 //! `cargo xtask sim`: clients, a broker and every fault in virtual time, from seeds.
 //!
-//! Builds `tests/sim` and lets it run; its last line is the closing line here.
+//! Builds and runs `tests/sim`. Its last line is the closing line here.
 
 use crate::checkers::{self, Checker};
 use crate::cli::{Args, Command, Error, Flag, Outcome};
@@ -17,16 +17,16 @@ pub(crate) const COMMAND: Command = Command {
     about: "Simulates clients, a broker and every fault, from seeds",
     details: "\
 Each seed is a small world in virtual time: real clients, a strict model broker, links that break at any
-byte, brokers that restart, devices that lose power. It ends with a healing phase, after which all that was
-accepted has to be done. A run depends on its seed alone.
+byte, brokers that restart, devices that lose power. It ends with a healing phase: after that, everything that was
+accepted must be done. A run depends on its seed alone.
 
-A seed that breaks a promise is told with the line that plays it again, and drawn as a sequence chart in
-target/sim. --mutation switches on a bug that has to be found (see xtask/mutations).",
+If a seed breaks a promise, one line says how to replay it, and target/sim has a sequence chart of it. --mutation
+switches on a bug that has to be found (see xtask/mutations).",
     flags: &[
         Flag { name: "seeds", value: Some("N"), about: "how many (default: 1000)" },
         Flag { name: "from", value: Some("SEED"), about: "the first one (default: 0)" },
         Flag { name: "threads", value: Some("N"), about: "changes no result (default: one a core)" },
-        Flag { name: "tell", value: Some("N"), about: "failures told one by one (default: 5)" },
+        Flag { name: "tell", value: Some("N"), about: "failures printed one by one (default: 5)" },
         Flag { name: "mutation", value: Some("NAME"), about: "a bug that has to be found, or all" },
     ],
     run,
@@ -49,7 +49,7 @@ fn run(args: &Args) -> Outcome {
     checkers::follow(&mut program)
 }
 
-/// The flags that take a number, where they are given.
+/// The flags that take a number, if they are given.
 fn numbers(args: &Args) -> Result<Vec<(&'static str, u64)>, Error> {
     let mut numbers = Vec::new();
     for flag in ["seeds", "from", "threads", "tell"] {

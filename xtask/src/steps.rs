@@ -1,5 +1,4 @@
-//! A list of steps, run one after the other, each told in one line. A step that fails does not keep the others
-//! from running.
+//! Runs a list of steps, one after the other, with one line for each. If a step fails, the others run nevertheless.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -17,27 +16,27 @@ const TAIL: usize = 100;
 pub(crate) struct Step {
     /// A short name, also that of its log.
     pub(crate) name: &'static str,
-    /// What it does, for `--help`.
+    /// Its purpose, for `--list`.
     pub(crate) about: &'static str,
     /// Whether a fast run leaves it out.
     pub(crate) slow: bool,
-    /// Does it. An error is the step's failure.
+    /// Runs it. An error means that the step failed.
     pub(crate) run: fn(&Context<'_>) -> Result<Report, String>,
 }
 
 /// How a step ended that did not fail.
 pub(crate) enum Report {
-    /// All well; something to remark, or nothing.
+    /// All is well; a remark, which may be empty.
     Done(String),
-    /// It could not run here, and why.
+    /// It could not run here, for this reason.
     NotRun(String),
 }
 
-/// What a step works with.
+/// Everything that a step needs.
 pub(crate) struct Context<'a> {
-    /// Where it all is.
+    /// The repository.
     pub(crate) workspace: &'a Workspace,
-    /// Where output goes.
+    /// The log of the step.
     pub(crate) log: Log,
     /// Whether missing tools may be installed.
     pub(crate) may_install: bool,
@@ -56,7 +55,7 @@ impl Context<'_> {
         self.run(self.workspace.cargo().args(args))
     }
 
-    /// Runs a test runner; what it counts goes into the totals whether it succeeds or not.
+    /// Runs a test runner. Its counts go into the totals, also if it fails.
     pub(crate) fn tests(&self, command: &mut Command) -> Result<Tally, String> {
         let ran = self.log.run(command)?;
         let counted = tally::read(&ran.text);
@@ -77,10 +76,10 @@ impl Context<'_> {
     }
 }
 
-/// What all steps came to.
+/// The result of all steps.
 #[derive(Default)]
 pub(crate) struct Summary {
-    /// Steps that ran and were all right.
+    /// Steps that passed.
     pub(crate) passed: Vec<&'static str>,
     /// Steps that failed.
     pub(crate) failed: Vec<&'static str>,

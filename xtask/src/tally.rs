@@ -1,4 +1,4 @@
-//! How many tests passed and failed: read from the summaries that the runners print.
+//! Counts the tests that passed and failed, from the summaries that the runners print.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -23,7 +23,7 @@ impl AddAssign for Tally {
 }
 
 impl fmt::Display for Tally {
-    /// The plain form of the closing line; what was skipped is told elsewhere.
+    /// As in the closing line. Skipped tests are printed elsewhere.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
@@ -73,10 +73,10 @@ fn is_summary(line: &str) -> bool {
 fn sum<'a>(counts: impl Iterator<Item = &'a str>) -> Tally {
     let mut tally = Tally::default();
     for count in counts {
-        let Some((number, what)) = count.trim().split_once(' ') else { continue };
+        let Some((number, result)) = count.trim().split_once(' ') else { continue };
         let Ok(number) = number.parse::<u64>() else { continue };
-        let what = what.split(" (").next().unwrap_or(what);
-        match what {
+        let result = result.split(" (").next().unwrap_or(result);
+        match result {
             "passed" => tally.passed += number,
             "failed" | "timed out" | "exec failed" => tally.failed += number,
             "skipped" | "ignored" => tally.skipped += number,
@@ -117,7 +117,7 @@ test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn what_a_failed_test_printed_is_not_counted_again() {
+    fn the_output_of_a_failed_test_is_not_counted() {
         let output = "  test result: FAILED. 0 passed; 1 failed; 0 ignored\n\
                       \x20    Summary [   0.1s] 2 tests run: 1 passed, 1 failed, 0 skipped\n";
         assert_eq!(read(output), Tally { passed: 1, failed: 1, skipped: 0 });

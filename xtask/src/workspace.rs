@@ -4,9 +4,9 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What `cargo run` sets for this program and no child should see: a build script that reads one of these would
-/// otherwise run again, and another toolchain would be given this one's compiler.
-const OURS: &[&str] = &[
+/// Variables that `cargo run` sets for this program. Its children do not get them: a build script that reads one would
+/// run again, and another toolchain would use this one's compiler.
+const SET_BY_CARGO: &[&str] = &[
     "CARGO",
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
@@ -16,7 +16,7 @@ const OURS: &[&str] = &[
     "OUT_DIR",
 ];
 
-/// What would lead another toolchain astray.
+/// Variables that select a toolchain or give it flags.
 const TOOLCHAIN: &[&str] = &[
     "CARGO_BUILD_RUSTC",
     "CARGO_BUILD_RUSTFLAGS",
@@ -44,7 +44,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// The workspace that this program belongs to.
     pub(crate) fn find() -> Result<Self, String> {
-        // Set by `cargo run`; where the program is started by hand, the place it was compiled in.
+        // `cargo run` sets it. If the program is started by hand, the folder of its sources counts.
         let manifest = env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = manifest
@@ -59,7 +59,7 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
-    /// The cargo that runs us, in the root folder.
+    /// The cargo that started this program, in the root folder.
     pub(crate) fn cargo(&self) -> Command {
         let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = self.program(program);
@@ -84,14 +84,14 @@ impl Workspace {
         }
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("CARGO_PKG_") || OURS.contains(&&*text) {
+            if text.starts_with("CARGO_PKG_") || SET_BY_CARGO.contains(&&*text) {
                 command.env_remove(&name);
             }
         }
         command
     }
 
-    /// A folder in the build directory for what the commands themselves write.
+    /// A folder in the build directory for the files of these commands.
     pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf, String> {
         let dir = self.target.join("xtask").join(name);
         std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;

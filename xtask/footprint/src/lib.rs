@@ -1,5 +1,5 @@
-//! What the programs here share: a panic handler that stops, and a transport and a clock of which the compiler
-//! knows nothing, so that it can drop nothing of a client that uses them.
+//! The parts that all programs here share: a panic handler that stops, a transport and a clock. The compiler knows
+//! nothing of the transport and the clock, so it keeps every part of a client that uses them.
 #![no_std]
 
 use core::hint::black_box;
@@ -12,7 +12,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// What was read and not yet taken.
+/// Bytes that were read and not yet taken.
 pub struct Held<const CAPACITY: usize> {
     bytes: [u8; CAPACITY],
     len: usize,

@@ -22,7 +22,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     abort()
 }
 
-/// What the C start-up code calls.
+/// The function that the C start-up code calls.
 // SAFETY: nothing else in this program is called `main`, and its signature is the one that C allows without
 // arguments.
 #[unsafe(no_mangle)]
@@ -162,7 +162,7 @@ fn transmits(client: &mut Client, now: Instant, mut expected: &[u8]) -> bool {
     true
 }
 
-/// Whether the client takes all of `input` and makes of it one event, which is right.
+/// Whether the client takes all of `input` and gives one event for it that is right.
 fn gives(
     client: &mut Client,
     now: Instant,

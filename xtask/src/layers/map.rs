@@ -13,7 +13,7 @@ pub(super) struct Import<'a> {
 }
 
 impl Import<'_> {
-    /// The line that tells it.
+    /// The line for the reader.
     pub(super) fn line(&self, why: &str) -> String {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         // The folder of the sources need not be said twice.

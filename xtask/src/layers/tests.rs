@@ -4,7 +4,7 @@ use super::*;
 
 const LIBRARY: Library = Library { sources: "x/src", rooms: &["codec", "event", "session"] };
 
-/// What is wrong in a library of these files, on top of empty ones for rooms that are not among them.
+/// The errors in a library of these files. Rooms that are not among them get an empty file.
 fn wrong(files: &[(&str, &str)]) -> Vec<String> {
     let empty = LIBRARY.rooms.iter().map(|room| (*room, ""));
     let file = |(name, source): (&str, &str)| (format!("x/src/{name}.rs"), source.to_owned());

@@ -1,4 +1,4 @@
-//! Start-up code and nothing else: what the other programs are measured against.
+//! Start-up code and nothing else: the other programs are measured against it.
 #![no_std]
 #![no_main]
 

@@ -76,7 +76,7 @@ fn handle(client: &mut Client, event: Event<'_>) {
     }
 }
 
-/// What an application asks for, as its user wills.
+/// The requests of an application.
 fn request(client: &mut Client) {
     match black_box(0_u8) {
         0 => {

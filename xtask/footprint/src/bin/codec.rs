@@ -1,4 +1,4 @@
-//! The codec alone: decodes whatever comes, and encodes it again.
+//! The codec alone: decodes every packet and encodes it again.
 #![no_std]
 #![no_main]
 
