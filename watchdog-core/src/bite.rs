@@ -24,7 +24,6 @@
 
 use core::fmt;
 
-use crate::plan::PlanError;
 use crate::time::Instant;
 
 /// What is to be done at one stage of a bite. What it means is the program's own affair.
@@ -160,25 +159,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Milliseconds of all delays of the stages, if they are in an order that makes sense.
-pub(crate) const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
-    let mut rest = stages;
-    let mut sum: u32 = 0;
-    let mut last_words = false;
-    while let [(stage, delay), tail @ ..] = rest {
-        sum = sum.saturating_add(*delay);
-        match (*stage, tail.is_empty()) {
-            (Stage::Reset, true) => return Ok(sum),
-            (Stage::Reset, false) => return Err(PlanError::ResetNotLast),
-            _ if last_words => return Err(PlanError::LastWordsNotLast),
-            (Stage::LastWords, _) => last_words = true,
-            (Stage::Warn | Stage::Restart | Stage::ResetLink | Stage::Other(_), _) => {}
-        }
-        rest = tail;
-    }
-    Err(PlanError::NoReset)
-}
-
 /// The first failure, and how far its stages have come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bite<'a> {
@@ -277,23 +257,6 @@ mod tests {
             seen,
             [(false, false), (false, false), (true, false), (false, true), (false, true)]
         );
-    }
-
-    #[test]
-    fn stages_end_with_the_one_reset_and_last_words_are_the_last() {
-        use Stage::{LastWords, Reset, Restart, Warn};
-        for (stages, result) in [
-            (&[(Reset, 7)][..], Ok(7)),
-            (&[(Warn, 1), (Restart, 2), (LastWords, 3), (Reset, 4)], Ok(10)),
-            (&[(Warn, u32::MAX), (Reset, 4)], Ok(u32::MAX)),
-            (&[], Err(PlanError::NoReset)),
-            (&[(Warn, 0), (LastWords, 0)], Err(PlanError::NoReset)),
-            (&[(Reset, 0), (Warn, 0), (Reset, 0)], Err(PlanError::ResetNotLast)),
-            (&[(LastWords, 0), (Warn, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
-            (&[(LastWords, 0), (LastWords, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
-        ] {
-            assert_eq!(check_stages(stages), result, "{stages:?}");
-        }
     }
 
     #[test]

@@ -76,7 +76,7 @@
 
 use thiserror::Error;
 
-use crate::bite::{Stage, check_stages};
+use crate::bite::Stage;
 use crate::chips::Profile;
 use crate::rules::{Rules, RulesError};
 
@@ -244,6 +244,25 @@ const fn coincide(heartbeat: u32, period: u32) -> bool {
     }
 }
 
+/// The sum of all delays in milliseconds, if the stages are in a valid order.
+const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
+    let mut rest = stages;
+    let mut sum: u32 = 0;
+    let mut last_words = false;
+    while let [(stage, delay), tail @ ..] = rest {
+        sum = sum.saturating_add(*delay);
+        match (*stage, tail.is_empty()) {
+            (Stage::Reset, true) => return Ok(sum),
+            (Stage::Reset, false) => return Err(PlanError::ResetNotLast),
+            _ if last_words => return Err(PlanError::LastWordsNotLast),
+            (Stage::LastWords, _) => last_words = true,
+            (Stage::Warn | Stage::Restart | Stage::ResetLink | Stage::Other(_), _) => {}
+        }
+        rest = tail;
+    }
+    Err(PlanError::NoReset)
+}
+
 /// A [`Plan`] that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -369,6 +388,23 @@ mod tests {
             (beat.stages(&[]), PlanError::NoReset),
         ] {
             assert_eq!(plan.check(), Err(error), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn stages_end_with_the_one_reset_and_last_words_are_the_last() {
+        use Stage::{LastWords, Reset, Restart, Warn};
+        for (stages, result) in [
+            (&[(Reset, 7)][..], Ok(7)),
+            (&[(Warn, 1), (Restart, 2), (LastWords, 3), (Reset, 4)], Ok(10)),
+            (&[(Warn, u32::MAX), (Reset, 4)], Ok(u32::MAX)),
+            (&[], Err(PlanError::NoReset)),
+            (&[(Warn, 0), (LastWords, 0)], Err(PlanError::NoReset)),
+            (&[(Reset, 0), (Warn, 0), (Reset, 0)], Err(PlanError::ResetNotLast)),
+            (&[(LastWords, 0), (Warn, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
+            (&[(LastWords, 0), (LastWords, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
+        ] {
+            assert_eq!(check_stages(stages), result, "{stages:?}");
         }
     }
 
