@@ -168,12 +168,12 @@ pub(crate) struct Bite<'a> {
     /// Since when the next one is awaited.
     from: Instant,
     may_rescue: bool,
-    doomed: bool,
+    past_rescue: bool,
 }
 
 impl<'a> Bite<'a> {
     pub(crate) const fn new(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
-        Self { failure, stages, from: failure.at, may_rescue: false, doomed: false }
+        Self { failure, stages, from: failure.at, may_rescue: false, past_rescue: false }
     }
 
     /// The next stage, if it is due.
@@ -185,7 +185,7 @@ impl<'a> Bite<'a> {
         self.stages = tail;
         self.from = now;
         self.may_rescue = stage.may_rescue();
-        self.doomed |= matches!(stage, Stage::LastWords | Stage::Reset);
+        self.past_rescue |= matches!(stage, Stage::LastWords | Stage::Reset);
         Some(*stage)
     }
 
@@ -203,8 +203,8 @@ impl<'a> Bite<'a> {
     }
 
     /// Whether the last words, or the reset, have been handed out.
-    pub(crate) const fn is_doomed(&self) -> bool {
-        self.doomed
+    pub(crate) const fn is_past_rescue(&self) -> bool {
+        self.past_rescue
     }
 
     /// Whether the stage handed out last was one that may help.
@@ -250,7 +250,7 @@ mod tests {
         let mut bite = Bite::new(FAILURE, &stages);
         let mut seen = [(false, false); 5];
         for state in &mut seen {
-            *state = (bite.may_rescue(), bite.is_doomed());
+            *state = (bite.may_rescue(), bite.is_past_rescue());
             bite.poll(at(20));
         }
         assert_eq!(

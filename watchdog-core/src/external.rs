@@ -77,7 +77,7 @@ use core::time::Duration;
 
 use crate::chips::Profile;
 use crate::hardware::{self, ErrorKind, Start, StartError, Started, Stop, StopError, Watchdog};
-use crate::tell::tell;
+use crate::log::log;
 use crate::time::Instant;
 
 pub use self::clocked::Clocked;
@@ -108,7 +108,7 @@ pub struct ExternalWatchdog<I, G, S> {
     input: I,
     gate: G,
     /// When it was fed last, where anybody said.
-    fed: Option<Instant>,
+    last_feed: Option<Instant>,
     state: PhantomData<S>,
 }
 
@@ -117,7 +117,7 @@ impl<I, G, S> Debug for ExternalWatchdog<I, G, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExternalWatchdog")
             .field("chip", &self.chip.name())
-            .field("fed", &self.fed)
+            .field("last_feed", &self.last_feed)
             .finish_non_exhaustive()
     }
 }
@@ -213,7 +213,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
             Err(Error::Unsuitable)
         };
         match ready {
-            Ok(()) => Ok(Self { chip, input, gate, fed: None, state: PhantomData }),
+            Ok(()) => Ok(Self { chip, input, gate, last_feed: None, state: PhantomData }),
             Err(error) => Err(NewError { error, input, gate }),
         }
     }
@@ -258,7 +258,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         let fed = if self.chip.window().is_none() { self.edge() } else { Ok(()) };
         match fed.and_then(|()| self.gate.set(true).map_err(Error::Gate)) {
             Ok(()) => {
-                tell!(info, "watchdog: {} is armed", self.chip.name());
+                log!(info, "watchdog: {} is armed", self.chip.name());
                 Ok(self.in_state())
             }
             Err(error) => Err(StartError { error, device: self }),
@@ -278,7 +278,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
     pub fn disarm(mut self) -> Disarming<I, G> {
         match self.gate.set(false) {
             Ok(()) => {
-                tell!(warn, "watchdog: {} is disarmed, its bite goes nowhere", self.chip.name());
+                log!(warn, "watchdog: {} is disarmed, its bite goes nowhere", self.chip.name());
                 Ok(self.in_state())
             }
             Err(error) => Err(StopError { error: Error::Gate(error), watchdog: self }),
@@ -322,14 +322,14 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
             }
         }
         // Also where the pin fails: the chip may have seen it, and a second feed in its window would be a fault.
-        self.fed = Some(now);
+        self.last_feed = Some(now);
         self.edge()
     }
 
     /// From when on a feed is no fault; `None`: at any time.
     fn earliest_feed(&self) -> Option<Instant> {
         self.chip.window()?;
-        let since = match self.fed {
+        let since = match self.last_feed {
             Some(fed) => fed,
             None if self.chip.has_window_in_first_frame() => Instant::from_millis(0),
             None => return None,
@@ -342,8 +342,8 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
     }
 
     fn in_state<T>(self) -> ExternalWatchdog<I, G, T> {
-        let Self { chip, input, gate, fed, state: _ } = self;
-        ExternalWatchdog { chip, input, gate, fed, state: PhantomData }
+        let Self { chip, input, gate, last_feed, state: _ } = self;
+        ExternalWatchdog { chip, input, gate, last_feed, state: PhantomData }
     }
 }
 

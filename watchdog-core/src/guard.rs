@@ -51,10 +51,10 @@ use thiserror::Error;
 
 use crate::bite::{Failure, TaskId};
 use crate::hardware::{Error as _, Stop, StopError, Watchdog};
+use crate::log::log;
 use crate::rules::Rules;
 use crate::supervisor::{Action, NotRescued, Poll, Supervisor, WatchError};
 use crate::task::TaskHandle;
-use crate::tell::tell;
 use crate::time::Instant;
 
 /// A running hardware watchdog that is fed by a supervisor's verdict, and by nothing else.
@@ -83,7 +83,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         let polled = self.supervisor.poll(now);
         if polled.action == Action::Feed {
             self.hardware.feed().inspect_err(|error| {
-                tell!(error, "watchdog: the hardware is not fed: {}", error.kind());
+                log!(error, "watchdog: the hardware is not fed: {}", error.kind());
                 self.supervisor.not_fed();
             })?;
         }
@@ -150,7 +150,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             watchdog: Self { hardware: watchdog, supervisor },
         });
         if stopped.is_ok() {
-            tell!(warn, "watchdog: it is stopped, and nobody is watched");
+            log!(warn, "watchdog: it is stopped, and nobody is watched");
         }
         stopped
     }

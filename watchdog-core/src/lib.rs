@@ -20,15 +20,15 @@ pub mod guard;
 pub mod hardware;
 #[cfg(feature = "std")]
 pub mod host;
+mod log;
 pub mod plan;
 pub mod record;
+mod report;
 pub mod rules;
 pub mod supervisor;
 mod sync;
 pub mod task;
-mod tell;
 mod time;
-mod word;
 
 pub use bite::{Failure, Fault, Stage, TaskId};
 pub use clock::SharedClock;

@@ -94,7 +94,7 @@ pub struct Plan<'a> {
     /// The longest deadline of the tasks.
     deadline: u32,
     /// The first that was wrong with a task.
-    wrong: Option<PlanError>,
+    task_error: Option<PlanError>,
 }
 
 /// Nothing but the reset.
@@ -112,7 +112,7 @@ impl<'a> Plan<'a> {
             stages: RESET,
             rescues: 0,
             deadline: 0,
-            wrong: None,
+            task_error: None,
         }
     }
 
@@ -129,8 +129,8 @@ impl<'a> Plan<'a> {
         if rules.deadline > self.deadline {
             self.deadline = rules.deadline;
         }
-        if self.wrong.is_none() {
-            self.wrong = self.wrong_with(&rules, period, run);
+        if self.task_error.is_none() {
+            self.task_error = self.check_task(&rules, period, run);
         }
         self
     }
@@ -173,7 +173,7 @@ impl<'a> Plan<'a> {
         self
     }
 
-    const fn wrong_with(&self, rules: &Rules, period: u32, run: u32) -> Option<PlanError> {
+    const fn check_task(&self, rules: &Rules, period: u32, run: u32) -> Option<PlanError> {
         if let Err(error) = rules.check() {
             Some(PlanError::Rules(error))
         } else if rules.deadline <= run {
@@ -199,7 +199,7 @@ impl<'a> Plan<'a> {
         if self.heartbeat > Rules::MOST_MILLIS / 2 {
             return Err(PlanError::HeartbeatTooLong);
         }
-        if let Some(error) = self.wrong {
+        if let Some(error) = self.task_error {
             return Err(error);
         }
         let delays = match check_stages(self.stages) {

@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-use crate::word::{MOST_MILLIS, MOST_STEPS};
+use crate::report::{MOST_MILLIS, MOST_STEPS};
 
 /// What is asked of one task: 12 bytes, all of which can be a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

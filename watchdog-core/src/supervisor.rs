@@ -31,12 +31,12 @@
 use thiserror::Error;
 
 use crate::bite::{Bite, Failure, Fault, Stage, TaskId};
+use crate::log::log;
 use crate::plan::Timing;
+use crate::report::{Age, Kind, MOST_BETWEEN_POLLS};
 use crate::rules::{Rules, RulesError};
-use crate::task::{Look, Task, TaskHandle};
-use crate::tell::tell;
+use crate::task::{Snapshot, Task, TaskHandle};
 use crate::time::Instant;
-use crate::word::{Age, Kind, MOST_AWAY};
 
 /// What [`Supervisor::poll`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +71,11 @@ pub struct Supervisor<'a> {
     timing: Timing<'a>,
     started: Instant,
     /// The latest time that it was told.
-    looked: Instant,
+    latest: Instant,
     /// When all tasks were last found to be well.
-    well: Instant,
+    last_good: Instant,
     /// When the hardware is due.
-    beat: Instant,
+    next_feed: Instant,
     bite: Option<Bite<'a>>,
     rescues: u8,
 }
@@ -91,38 +91,50 @@ impl<'a> Supervisor<'a> {
     /// they share their wake-ups.
     pub const fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
         let rescues = timing.rescues;
-        Self { tasks, timing, started: now, looked: now, well: now, beat: now, bite: None, rescues }
+        Self {
+            tasks,
+            timing,
+            started: now,
+            latest: now,
+            last_good: now,
+            next_feed: now,
+            bite: None,
+            rescues,
+        }
     }
 
     /// Looks at the tasks, and says what is to be done at `now`.
     ///
     /// Takes time in proportion to the number of tasks, waits for nothing, never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
-        let now = now.max(self.looked);
-        self.looked = now;
+        let now = now.max(self.latest);
+        self.latest = now;
         if self.bite.is_none() {
             match self.first_failure(now) {
-                None => self.well = now,
+                None => self.last_good = now,
                 Some(failure) => {
-                    tell!(error, "watchdog: {}", failure);
+                    log!(error, "watchdog: {}", failure);
                     self.bite = Some(Bite::new(failure, self.timing.stages));
                 }
             }
         }
         let Some(bite) = &mut self.bite else {
-            let due = now >= self.beat;
+            let due = now >= self.next_feed;
             if due {
-                if self.beat == self.started {
-                    tell!(info, "watchdog: it begins, with room for {} tasks", self.tasks.len());
+                if self.next_feed == self.started {
+                    log!(info, "watchdog: it begins, with room for {} tasks", self.tasks.len());
                 }
-                self.beat = self.next_beat(now);
+                self.next_feed = self.heartbeat_after(now);
             }
-            return Poll { action: if due { Action::Feed } else { Action::Wait }, next: self.beat };
+            return Poll {
+                action: if due { Action::Feed } else { Action::Wait },
+                next: self.next_feed,
+            };
         };
         let over = bite.is_over();
         let action = match bite.poll(now) {
             Some(stage) => {
-                tell!(warn, "watchdog: stage: {}", stage);
+                log!(warn, "watchdog: stage: {}", stage);
                 Action::Stage(stage, bite.failure)
             }
             None if over => Action::Stopped(bite.failure),
@@ -133,7 +145,7 @@ impl<'a> Supervisor<'a> {
 
     /// The hardware could not be fed: it is due at once, not only at the next heartbeat.
     pub(crate) fn not_fed(&mut self) {
-        self.beat = self.looked;
+        self.next_feed = self.latest;
     }
 
     /// Watches another task, from `now` on, in the first place that is vacant. With grants it has the first one for
@@ -147,7 +159,7 @@ impl<'a> Supervisor<'a> {
         rules: Rules,
         now: Instant,
     ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
-        watch_in(self.tasks, rules, now.max(self.looked))
+        watch_in(self.tasks, rules, now.max(self.latest))
     }
 
     /// The handle of a task that is watched.
@@ -174,7 +186,7 @@ impl<'a> Supervisor<'a> {
     pub fn restarted(&mut self, id: TaskId, now: Instant) -> Result<TaskHandle<'a>, NotRescued> {
         let bite = self.bite.filter(|bite| bite.failure.task == id);
         let bite = bite.ok_or(NotRescued::NotFailed)?;
-        if bite.is_doomed() {
+        if bite.is_past_rescue() {
             return Err(NotRescued::TooLate);
         }
         if !bite.may_rescue() {
@@ -185,10 +197,10 @@ impl<'a> Supervisor<'a> {
         // By a clock that is behind it may have retired since: nobody would be awaited there.
         let task = index.and_then(|index| self.tasks.get(index)).filter(|task| !task.is_vacant());
         let task = task.ok_or(NotRescued::Retired)?;
-        tell!(warn, "watchdog: {} has been restarted", id);
+        log!(warn, "watchdog: {} has been restarted", id);
         self.rescues = left;
         self.bite = None;
-        task.revive(now.max(self.looked));
+        task.revive(now.max(self.latest));
         Ok(task.handle())
     }
 
@@ -202,8 +214,8 @@ impl<'a> Supervisor<'a> {
     /// supervisor is polled.
     #[must_use]
     pub fn awaited(&self) -> usize {
-        let awaited = |look: &Look| look.word.kind() != Kind::Paused;
-        self.tasks.iter().filter(|task| task.look().as_ref().is_some_and(awaited)).count()
+        let awaited = |snapshot: &Snapshot| snapshot.report.kind() != Kind::Paused;
+        self.tasks.iter().filter(|task| task.snapshot().as_ref().is_some_and(awaited)).count()
     }
 
     /// The timing by which it goes.
@@ -212,7 +224,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The first point of the grid after `now`.
-    fn next_beat(&self, now: Instant) -> Instant {
+    fn heartbeat_after(&self, now: Instant) -> Instant {
         let heartbeat = u64::from(self.timing.heartbeat);
         let past = now.millis_since(self.started);
         let into = past.checked_rem(heartbeat).unwrap_or(0);
@@ -223,7 +235,10 @@ impl<'a> Supervisor<'a> {
     fn first_failure(&self, now: Instant) -> Option<Failure> {
         let mut first: Option<(u64, Failure)> = None;
         for (index, task) in (0..).zip(self.tasks) {
-            let Some(found) = task.look().and_then(|look| self.judge(look, now)) else { continue };
+            let Some(found) = task.snapshot().and_then(|snapshot| self.fault_of(snapshot, now))
+            else {
+                continue;
+            };
             // How long ago it failed: for one that starved, since its deadline.
             let ago = found.ago;
             if first.is_none_or(|(longest, _)| ago > longest) {
@@ -237,17 +252,17 @@ impl<'a> Supervisor<'a> {
     }
 
     /// What is wrong with a task, if anything.
-    fn judge(&self, look: Look, now: Instant) -> Option<Found> {
-        let Look { word, limit } = look;
+    fn fault_of(&self, snapshot: Snapshot, now: Instant) -> Option<TaskFault> {
+        let Snapshot { report, limit } = snapshot;
         let limit = u64::from(limit);
-        let away = now.millis_since(self.well);
+        let since_good = now.millis_since(self.last_good);
         // Nobody looked for hours: stamps cannot be told apart any more, and no deadline is that long.
-        let dated = away <= u64::from(MOST_AWAY);
-        let fault = match word.kind() {
+        let stamps_hold = since_good <= u64::from(MOST_BETWEEN_POLLS);
+        let fault = match report.kind() {
             Kind::Paused => return None,
             Kind::Ready => {
                 let silent = now.millis_since(self.started);
-                let starved = Found {
+                let starved = TaskFault {
                     fault: Fault::Starved,
                     step: None,
                     since: self.started,
@@ -256,17 +271,17 @@ impl<'a> Supervisor<'a> {
                 return (silent > limit).then_some(starved);
             }
             Kind::Fed | Kind::Granted => {
-                let silent = match word.age(now) {
-                    _ if !dated => away,
+                let silent = match report.age(now) {
+                    _ if !stamps_hold => since_good,
                     Age::Past(millis) => u64::from(millis),
                     // One that fed while this was interrupted, after it had been told the time, is no further ahead.
                     Age::Ahead(millis)
                         if u64::from(millis)
                             > limit.saturating_add(self.timing.heartbeat.into()) =>
                     {
-                        return Some(Found {
+                        return Some(TaskFault {
                             fault: Fault::Clock,
-                            step: word.step(),
+                            step: report.step(),
                             since: now,
                             ago: 0,
                         });
@@ -274,9 +289,9 @@ impl<'a> Supervisor<'a> {
                     Age::Ahead(_) => 0,
                 };
                 let since = Instant::from_millis(now.as_millis().saturating_sub(silent));
-                let starved = Found {
+                let starved = TaskFault {
                     fault: Fault::Starved,
-                    step: word.step(),
+                    step: report.step(),
                     since,
                     ago: silent.saturating_sub(limit),
                 };
@@ -287,9 +302,9 @@ impl<'a> Supervisor<'a> {
             Kind::Returned => Fault::Returned,
             Kind::Panicked => Fault::Panicked,
         };
-        let ago = if dated { u64::from(word.age(now).millis()) } else { away };
+        let ago = if stamps_hold { u64::from(report.age(now).millis()) } else { since_good };
         let since = Instant::from_millis(now.as_millis().saturating_sub(ago));
-        Some(Found { fault, step: word.step(), since, ago })
+        Some(TaskFault { fault, step: report.step(), since, ago })
     }
 }
 
@@ -307,7 +322,7 @@ pub(crate) fn watch_in(
 }
 
 /// What is wrong with a task.
-struct Found {
+struct TaskFault {
     fault: Fault,
     step: Option<u8>,
     since: Instant,

@@ -21,23 +21,23 @@
 //! assert_eq!(SAMPLER.feed(Instant::from_millis(2_001)), Err(Refused::Late), "and it starves");
 //! ```
 //!
-//! Invariants: only what the task reports writes its word, and with at most one store; a word that tells a fault
+//! Invariants: only what the task reports writes its report, and with at most one store; a report that tells a fault
 //! stays as it is; a deadline of 0 says that nobody is awaited here. Nothing but loads and stores is used, so it runs
 //! on cores without compare-and-swap. Several may feed one task; where it has a window, checkpoints or grants it
 //! should be one, or what they report mixes.
 
 use thiserror::Error;
 
+use crate::log::log;
+use crate::report::{Kind, MOST_STEPS, Report};
 use crate::rules::{Rules, RulesError};
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn};
-use crate::tell::tell;
 use crate::time::Instant;
-use crate::word::{Kind, MOST_STEPS, Word};
 
 /// Room for a watched task: 16 bytes.
 #[derive(Debug)]
 pub struct Task {
-    word: AtomicU32,
+    report: AtomicU32,
     /// 0: nobody is awaited.
     deadline: AtomicU32,
     earliest: AtomicU32,
@@ -88,7 +88,7 @@ impl Task {
         pub fn new(rules: Rules) -> Result<Self, RulesError> {
             match rules.check() {
                 Ok(()) => Ok(Self {
-                    word: AtomicU32::new(first_word(&rules).bits()),
+                    report: AtomicU32::new(first_report(&rules).bits()),
                     deadline: AtomicU32::new(rules.deadline),
                     earliest: AtomicU32::new(rules.earliest),
                     steps: AtomicU8::new(rules.steps),
@@ -103,7 +103,7 @@ impl Task {
         #[must_use]
         pub fn vacant() -> Self {
             Self {
-                word: AtomicU32::new(0),
+                report: AtomicU32::new(0),
                 deadline: AtomicU32::new(0),
                 earliest: AtomicU32::new(0),
                 steps: AtomicU8::new(0),
@@ -133,7 +133,7 @@ impl Task {
             (false, 0) => Kind::Fed,
             (false, _) => Kind::Granted,
         };
-        self.write(Word::new(kind, 0, now));
+        self.write(Report::new(kind, 0, now));
         // Last: from here on it is awaited.
         self.deadline.store(rules.deadline, Ordering::Release);
     }
@@ -141,26 +141,26 @@ impl Task {
     /// Watches a restarted task by the same rules. Only for the supervisor.
     pub(crate) fn revive(&self, now: Instant) {
         let kind = if self.times.load(Ordering::Relaxed) == 0 { Kind::Fed } else { Kind::Granted };
-        self.write(Word::new(kind, 0, now));
+        self.write(Report::new(kind, 0, now));
     }
 
     /// What the supervisor looks at; `None` where nobody is awaited.
-    pub(crate) fn look(&self) -> Option<Look> {
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let deadline = self.deadline.load(Ordering::Acquire);
         if deadline == 0 {
             return None;
         }
-        let word = self.read();
-        Some(Look { word, limit: self.limit(word.kind(), deadline) })
+        let report = self.read();
+        Some(Snapshot { report, limit: self.limit(report.kind(), deadline) })
     }
 
-    fn read(&self) -> Word {
-        Word::from_bits(self.word.load(Ordering::Acquire))
+    fn read(&self) -> Report {
+        Report::from_bits(self.report.load(Ordering::Acquire))
     }
 
     /// All that a task reports goes through this store. Release: what it did before, the supervisor's owner can see.
-    fn write(&self, word: Word) {
-        self.word.store(word.bits(), Ordering::Release);
+    fn write(&self, report: Report) {
+        self.report.store(report.bits(), Ordering::Release);
     }
 
     /// How long the task may be silent after a report of this kind.
@@ -180,20 +180,20 @@ impl Task {
     }
 
     /// The last report, if the task may report at all, and has not been silent for too long.
-    fn in_time(&self, now: Instant) -> Result<Word, Refused> {
+    fn in_time(&self, now: Instant) -> Result<Report, Refused> {
         let deadline = self.deadline.load(Ordering::Relaxed);
         if deadline == 0 {
             return Err(Refused::NotWatched);
         }
-        let word = self.read();
-        match word.kind() {
-            Kind::Ready | Kind::Paused => Ok(word),
+        let report = self.read();
+        match report.kind() {
+            Kind::Ready | Kind::Paused => Ok(report),
             Kind::Fed | Kind::Granted => {
-                if word.age(now).millis() > self.limit(word.kind(), deadline) {
-                    tell!(debug, "watchdog: a report is refused: {}", Refused::Late);
+                if report.age(now).millis() > self.limit(report.kind(), deadline) {
+                    log!(debug, "watchdog: a report is refused: {}", Refused::Late);
                     return Err(Refused::Late);
                 }
-                Ok(word)
+                Ok(report)
             }
             Kind::Early | Kind::OutOfOrder | Kind::Returned | Kind::Panicked => {
                 Err(Refused::Failed)
@@ -202,33 +202,33 @@ impl Task {
     }
 
     /// The same, of a task that is awaited.
-    fn awaited(&self, now: Instant) -> Result<Word, Refused> {
-        let (deadline, word) = (self.deadline.load(Ordering::Relaxed), self.read());
+    fn awaited(&self, now: Instant) -> Result<Report, Refused> {
+        let (deadline, report) = (self.deadline.load(Ordering::Relaxed), self.read());
         // Nearly always; the rest tells what else there is.
-        let is_usual = deadline != 0 && word.kind() == Kind::Fed;
-        if is_usual && word.age(now).millis() <= deadline {
-            return Ok(word);
+        let is_usual = deadline != 0 && report.kind() == Kind::Fed;
+        if is_usual && report.age(now).millis() <= deadline {
+            return Ok(report);
         }
-        let word = self.in_time(now)?;
-        if word.kind() == Kind::Paused { Err(Refused::Paused) } else { Ok(word) }
+        let report = self.in_time(now)?;
+        if report.kind() == Kind::Paused { Err(Refused::Paused) } else { Ok(report) }
     }
 
-    fn report(&self, mark: u8, last: Word, now: Instant) -> Result<(), Refused> {
+    fn progress(&self, number: u8, last: Report, now: Instant) -> Result<(), Refused> {
         let early = last.kind() == Kind::Fed
             && last.age(now).millis() < self.earliest.load(Ordering::Relaxed);
         if early {
-            self.write(Word::new(Kind::Early, last.mark(), now));
-            tell!(warn, "watchdog: a report is refused: {}", Refused::Early);
+            self.write(Report::new(Kind::Early, last.number(), now));
+            log!(warn, "watchdog: a report is refused: {}", Refused::Early);
             return Err(Refused::Early);
         }
-        self.write(Word::new(Kind::Fed, mark, now));
+        self.write(Report::new(Kind::Fed, number, now));
         Ok(())
     }
 }
 
 /// The report of a task that has not begun.
-const fn first_word(rules: &Rules) -> Word {
-    if rules.paused { Word::PAUSED } else { Word::READY }
+const fn first_report(rules: &Rules) -> Report {
+    if rules.paused { Report::PAUSED } else { Report::READY }
 }
 
 /// The first grant is taken for the start, but by a task that begins when it resumes.
@@ -238,8 +238,8 @@ const fn grants_left(rules: &Rules) -> u8 {
 
 /// What the supervisor sees of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
-    pub(crate) word: Word,
+pub(crate) struct Snapshot {
+    pub(crate) report: Report,
     /// How long it may be silent, in milliseconds.
     pub(crate) limit: u32,
 }
@@ -265,7 +265,7 @@ impl TaskHandle<'_> {
         if self.task.steps.load(Ordering::Relaxed) != 0 {
             return Err(Refused::NeedsStep);
         }
-        self.task.report(0, last, now)
+        self.task.progress(0, last, now)
     }
 
     /// The checkpoint `step` is passed, at `now`. See [`Rules::steps`].
@@ -279,15 +279,15 @@ impl TaskHandle<'_> {
         if steps == 0 {
             return Err(Refused::NoSteps);
         }
-        let next = if last.mark() >= steps { 0 } else { last.mark() };
+        let next = if last.number() >= steps { 0 } else { last.number() };
         if step != next {
-            // No mark stands for those that there cannot be.
-            let mark = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
-            self.task.write(Word::new(Kind::OutOfOrder, mark, now));
-            tell!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
+            // No number stands for those that there cannot be.
+            let number = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
+            self.task.write(Report::new(Kind::OutOfOrder, number, now));
+            log!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
             return Err(Refused::OutOfOrder);
         }
-        self.task.report(step.saturating_add(1), last, now)
+        self.task.progress(step.saturating_add(1), last, now)
     }
 
     /// Takes a grant: the next feed or checkpoint may take as long as [`Rules::grants`] says, from `now`. It ends with
@@ -310,8 +310,8 @@ impl TaskHandle<'_> {
         };
         // First: one that is interrupted here has lost a grant, not gained one.
         self.task.grants.store(left, Ordering::Relaxed);
-        self.task.write(Word::new(Kind::Granted, last.mark(), now));
-        tell!(info, "watchdog: a grant is taken, {} are left", left);
+        self.task.write(Report::new(Kind::Granted, last.number(), now));
+        log!(info, "watchdog: a grant is taken, {} are left", left);
         Ok(())
     }
 
@@ -327,7 +327,7 @@ impl TaskHandle<'_> {
         if last.kind() != Kind::Fed && self.task.times.load(Ordering::Relaxed) != 0 {
             return Err(Refused::NoProgress);
         }
-        self.task.write(Word::new(Kind::Paused, last.mark(), now));
+        self.task.write(Report::new(Kind::Paused, last.number(), now));
         Ok(())
     }
 
@@ -341,7 +341,7 @@ impl TaskHandle<'_> {
         if last.kind() != Kind::Paused {
             return Err(Refused::NotPaused);
         }
-        self.task.write(Word::new(Kind::Fed, last.mark(), now));
+        self.task.write(Report::new(Kind::Fed, last.number(), now));
         Ok(())
     }
 
@@ -364,7 +364,7 @@ impl TaskHandle<'_> {
                 End::Returned => Kind::Returned,
                 End::Panicked => Kind::Panicked,
             };
-            self.task.write(Word::new(kind, last.mark(), now));
+            self.task.write(Report::new(kind, last.number(), now));
         }
     }
 }

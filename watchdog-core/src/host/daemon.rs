@@ -59,11 +59,11 @@ use crate::bite::{Failure, Stage, TaskId};
 use crate::guard::Guard;
 use crate::hardware::{ErrorType, Watchdog};
 use crate::host::clock::{Clock, Monotonic};
+use crate::log::log;
 use crate::plan::Timing;
 use crate::rules::Rules;
 use crate::supervisor::{Action, NotRescued, Supervisor, WatchError, watch_in};
 use crate::task::{End, Refused, Task, TaskHandle};
-use crate::tell::tell;
 use crate::time::Instant;
 
 /// In place of a hardware watchdog, where there is none: the stages are all that happens.
@@ -137,10 +137,10 @@ where
             stopped: Condvar::new(),
             clock: Box::new(clock),
         });
-        let run = Run { shared: Arc::clone(&shared), handler };
+        let runner = Runner { shared: Arc::clone(&shared), handler };
         let thread = thread::Builder::new()
             .name("watchdog".into())
-            .spawn(move || run.until_stopped(hardware, timing))?;
+            .spawn(move || runner.until_stopped(hardware, timing))?;
         Ok(Self { shared, thread })
     }
 
@@ -387,24 +387,24 @@ enum Stop {
 }
 
 /// The daemon's thread.
-struct Run<H> {
+struct Runner<H> {
     shared: Arc<Shared>,
     handler: H,
 }
 
-impl<H> Run<H> {
+impl<H> Runner<H> {
     fn until_stopped<W>(self, hardware: W, timing: Timing<'static>) -> W
     where
         W: Watchdog,
         H: FnMut(Event<'_, W::Error>),
     {
         let Self { shared, mut handler } = self;
-        let _told = TellsEnd(&shared);
+        let _signals_end = SignalsEnd(&shared);
         let clock = &shared.clock;
         let supervisor = Supervisor::new(&shared.tasks, timing, clock.now());
         let mut guard = Guard::new(hardware, supervisor);
         // Several attempts before the hardware's time-out, which covers a heartbeat.
-        let again = u64::from(timing.heartbeat_millis() / 8).max(1);
+        let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
         loop {
             let now = clock.now();
             let next = match guard.poll(now) {
@@ -420,13 +420,13 @@ impl<H> Run<H> {
                 }
                 Err(error) => {
                     handler(Event::NotFed(error));
-                    now.plus_millis(again)
+                    now.plus_millis(retry_after)
                 }
             };
             let mut stop = lock(&shared.stop);
             if *stop == Stop::Asked {
                 let Some(failure) = guard.supervisor().failure() else {
-                    tell!(warn, "watchdog: the daemon is stopped, and nobody is watched");
+                    log!(warn, "watchdog: the daemon is stopped, and nobody is watched");
                     return guard.into_hardware();
                 };
                 *stop = Stop::Refused(failure);
@@ -439,9 +439,9 @@ impl<H> Run<H> {
 }
 
 /// Tells who waits for the end of the thread, also where that panics.
-struct TellsEnd<'a>(&'a Shared);
+struct SignalsEnd<'a>(&'a Shared);
 
-impl Drop for TellsEnd<'_> {
+impl Drop for SignalsEnd<'_> {
     fn drop(&mut self) {
         *lock(&self.0.stop) = Stop::Done;
         self.0.stopped.notify_all();

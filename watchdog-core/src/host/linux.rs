@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::hardware::{Error, ErrorKind, ErrorType, Stop, StopError, Watchdog};
-use crate::tell::tell;
+use crate::log::log;
 
 #[cfg(feature = "linux-ioctl")]
 pub use self::device::{Device, Support};
@@ -144,7 +144,7 @@ impl LinuxWatchdog {
         let path = path.into();
         match OpenOptions::new().write(true).open(&path) {
             Ok(file) => {
-                tell!(info, "watchdog: {} is started", path.display());
+                log!(info, "watchdog: {} is started", path.display());
                 Ok(Self { path, file })
             }
             Err(error) => Err(LinuxError { path, problem: Problem::Open(error) }),
@@ -181,7 +181,7 @@ impl LinuxWatchdog {
         } else {
             match self.file.write_all(b"V") {
                 Ok(()) => {
-                    tell!(warn, "watchdog: {} is stopped", self.path.display());
+                    log!(warn, "watchdog: {} is stopped", self.path.display());
                     return Ok(());
                 }
                 Err(error) => Problem::Close(error),

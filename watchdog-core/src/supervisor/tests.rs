@@ -169,7 +169,9 @@ fn paused_and_retired_tasks_are_not_awaited() {
 #[test]
 fn a_supervisor_that_slept_for_hours_trusts_no_stamp() {
     // The stamp is where it was, 9.3 hours later.
-    for asleep in [u64::from(MOST_AWAY) + 1, 1 << 25, (1 << 25) - 1, (1 << 32) + 1, 1 << 50] {
+    for asleep in
+        [u64::from(MOST_BETWEEN_POLLS) + 1, 1 << 25, (1 << 25) - 1, (1 << 32) + 1, 1 << 50]
+    {
         let tasks = [task(Rules::deadline(Rules::MOST_MILLIS))];
         tasks.first().unwrap().handle().feed(at(0)).unwrap();
         let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
@@ -188,7 +190,7 @@ fn a_stamp_of_just_in_time_is_found_after_the_longest_absence_allowed() {
     for now in [Rules::MOST_MILLIS / 2, Rules::MOST_MILLIS] {
         assert_eq!(supervisor.poll(at(now.into())).action, Action::Feed);
     }
-    let failure = first_bite(&mut supervisor, [u64::from(Rules::MOST_MILLIS + MOST_AWAY)]);
+    let failure = first_bite(&mut supervisor, [u64::from(Rules::MOST_MILLIS + MOST_BETWEEN_POLLS)]);
     assert_eq!(failure.since, at(0));
 }
 

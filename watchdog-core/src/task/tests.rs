@@ -30,10 +30,10 @@ fn a_feed_at_the_deadline_is_in_time_and_one_after_it_is_not_stored() {
     let task = fed(Rules::deadline(100));
     let handle = task.handle();
     assert_eq!(handle.feed(at(100)), Ok(()));
-    let word = task.read();
+    let report = task.read();
     assert_eq!(handle.feed(at(201)), Err(Refused::Late));
     assert_eq!(handle.feed(at(202)), Err(Refused::Late), "nothing rescues it");
-    assert_eq!(task.read(), word, "since when is still known");
+    assert_eq!(task.read(), report, "since when is still known");
 }
 
 #[test]
@@ -45,7 +45,10 @@ fn nothing_lets_a_late_task_get_away() {
     assert_eq!(handle.grant(at(101)), Err(Refused::Late));
     handle.abandon(End::Returned, at(101));
     assert_eq!(handle.retire(at(101)), Err(Refused::Late));
-    assert_eq!(task.look().map(|look| look.word), Some(Word::new(Kind::Fed, 0, at(0))));
+    assert_eq!(
+        task.snapshot().map(|snapshot| snapshot.report),
+        Some(Report::new(Kind::Fed, 0, at(0)))
+    );
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn a_feed_before_the_window_is_a_fault_for_good() {
     assert_eq!(handle.feed(at(40)), Ok(()));
     assert_eq!(handle.feed(at(79)), Err(Refused::Early));
     assert_eq!(handle.feed(at(120)), Err(Refused::Failed));
-    assert_eq!(task.read(), Word::new(Kind::Early, 0, at(79)));
+    assert_eq!(task.read(), Report::new(Kind::Early, 0, at(79)));
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn checkpoints_come_in_order_and_round_again() {
     }
     assert_eq!(handle.step(0, at(70)), Err(Refused::OutOfOrder), "it spins");
     assert_eq!(handle.step(1, at(80)), Err(Refused::Failed));
-    assert_eq!(task.read(), Word::new(Kind::OutOfOrder, 1, at(70)));
+    assert_eq!(task.read(), Report::new(Kind::OutOfOrder, 1, at(70)));
     assert_eq!(task.read().step(), Some(0));
 }
 
@@ -136,10 +139,10 @@ fn the_end_of_a_grant_is_a_deadline() {
 #[test]
 fn the_start_of_a_task_with_grants_is_its_first_one() {
     let task = Task::new(Rules::deadline(100).grants(1, 5)).unwrap();
-    assert_eq!(task.look(), Some(Look { word: Word::READY, limit: 500 }));
+    assert_eq!(task.snapshot(), Some(Snapshot { report: Report::READY, limit: 500 }));
     assert_eq!(task.handle().grant(at(0)), Err(Refused::NoProgress));
     assert_eq!(task.handle().feed(at(400)), Ok(()));
-    assert_eq!(task.look().map(|look| look.limit), Some(100));
+    assert_eq!(task.snapshot().map(|snapshot| snapshot.limit), Some(100));
     assert_eq!(task.handle().grant(at(450)), Err(Refused::NoGrant));
 }
 
@@ -167,7 +170,7 @@ fn a_pause_keeps_the_checkpoint_and_resuming_counts_for_the_window() {
 #[test]
 fn a_task_may_begin_paused() {
     let task = Task::new(Rules::deadline(100).paused()).unwrap();
-    assert_eq!(task.look().map(|look| look.word.kind()), Some(Kind::Paused));
+    assert_eq!(task.snapshot().map(|snapshot| snapshot.report.kind()), Some(Kind::Paused));
     assert_eq!(task.handle().feed(at(1)), Err(Refused::Paused));
     assert_eq!(task.handle().resume(at(5_000)), Ok(()));
 }
@@ -185,7 +188,7 @@ fn a_task_that_begins_paused_has_all_its_grants_later() {
 fn who_retired_is_not_awaited_and_cannot_feed() {
     let task = fed(Rules::deadline(100));
     assert_eq!(task.handle().retire(at(100)), Ok(()));
-    assert_eq!((task.look(), task.is_vacant()), (None, true));
+    assert_eq!((task.snapshot(), task.is_vacant()), (None, true));
     assert_eq!(task.handle().feed(at(101)), Err(Refused::NotWatched));
     assert_eq!(task.handle().retire(at(101)), Err(Refused::NotWatched));
     assert_eq!(Task::vacant().handle().step(0, at(0)), Err(Refused::NotWatched));
@@ -197,7 +200,7 @@ fn an_end_without_purpose_is_told_at_once_and_for_good() {
         let task = fed(Rules::deadline(100).steps(2));
         task.handle().abandon(end, at(30));
         task.handle().abandon(End::Returned, at(40));
-        assert_eq!(task.read(), Word::new(kind, 1, at(30)));
+        assert_eq!(task.read(), Report::new(kind, 1, at(30)));
         assert_eq!(task.handle().step(1, at(50)), Err(Refused::Failed));
         assert_eq!(task.handle().retire(at(50)), Err(Refused::Failed));
     }

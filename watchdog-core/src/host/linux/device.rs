@@ -33,7 +33,7 @@ impl LinuxWatchdog {
     ///
     /// [`Problem::Ask`].
     pub fn support(&self) -> Result<Support, LinuxError> {
-        let info = self.asked("identity", ioctl::support(&self.file))?;
+        let info = self.answer("identity", ioctl::support(&self.file))?;
         let name = info.identity.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(Support {
             options: Options::from_bits(info.options),
@@ -48,7 +48,7 @@ impl LinuxWatchdog {
     ///
     /// [`Problem::Ask`].
     pub fn status(&self) -> Result<Options, LinuxError> {
-        self.asked("status", ioctl::status(&self.file)).map(bits)
+        self.answer("status", ioctl::status(&self.file)).map(bits)
     }
 
     /// What it found at boot; [`Options::CARD_RESET`] where it had reset the machine.
@@ -57,7 +57,7 @@ impl LinuxWatchdog {
     ///
     /// [`Problem::Ask`].
     pub fn boot_status(&self) -> Result<Options, LinuxError> {
-        self.asked("boot status", ioctl::boot_status(&self.file)).map(bits)
+        self.answer("boot status", ioctl::boot_status(&self.file)).map(bits)
     }
 
     /// From a feed to the bite.
@@ -66,7 +66,7 @@ impl LinuxWatchdog {
     ///
     /// [`Problem::Ask`].
     pub fn timeout(&self) -> Result<Duration, LinuxError> {
-        self.asked("time-out", ioctl::timeout(&self.file).and_then(seconds))
+        self.answer("time-out", ioctl::timeout(&self.file).and_then(seconds))
     }
 
     /// How long before the bite it warns; zero: it does not.
@@ -75,7 +75,7 @@ impl LinuxWatchdog {
     ///
     /// [`Problem::Ask`].
     pub fn pretimeout(&self) -> Result<Duration, LinuxError> {
-        self.asked("pretimeout", ioctl::pretimeout(&self.file).and_then(seconds))
+        self.answer("pretimeout", ioctl::pretimeout(&self.file).and_then(seconds))
     }
 
     /// What is left until the bite.
@@ -84,7 +84,7 @@ impl LinuxWatchdog {
     ///
     /// [`Problem::Ask`].
     pub fn time_left(&self) -> Result<Duration, LinuxError> {
-        self.asked("time left", ioctl::time_left(&self.file).and_then(seconds))
+        self.answer("time left", ioctl::time_left(&self.file).and_then(seconds))
     }
 
     /// Sets the time-out, and feeds. Takes whole seconds, so parts are rounded up; gives what the driver made of it,
@@ -97,7 +97,7 @@ impl LinuxWatchdog {
         let set = whole_seconds(timeout)
             .and_then(|seconds| ioctl::set_timeout(&self.file, seconds))
             .and_then(seconds);
-        set.map_err(|error| self.not_taken("time-out", timeout, error))
+        set.map_err(|error| self.timeout_error("time-out", timeout, error))
     }
 
     /// Sets how long before the bite it warns (by a panic, say, that leaves a dump); zero: not at all. Rounded as
@@ -110,14 +110,14 @@ impl LinuxWatchdog {
         let set = whole_seconds(pretimeout)
             .and_then(|seconds| ioctl::set_pretimeout(&self.file, seconds))
             .and_then(seconds);
-        set.map_err(|error| self.not_taken("pretimeout", pretimeout, error))
+        set.map_err(|error| self.timeout_error("pretimeout", pretimeout, error))
     }
 
-    fn asked<T>(&self, what: &'static str, answer: io::Result<T>) -> Result<T, LinuxError> {
-        answer.map_err(|error| LinuxError::new(&self.path, Problem::Ask { what, error }))
+    fn answer<T>(&self, what: &'static str, result: io::Result<T>) -> Result<T, LinuxError> {
+        result.map_err(|error| LinuxError::new(&self.path, Problem::Ask { what, error }))
     }
 
-    fn not_taken(&self, what: &'static str, time: Duration, error: io::Error) -> LinuxError {
+    fn timeout_error(&self, what: &'static str, time: Duration, error: io::Error) -> LinuxError {
         LinuxError::new(&self.path, Problem::Timeout { what, time, error })
     }
 }
@@ -179,8 +179,9 @@ impl Start for Device {
         let status = Status::of(&self.path).unwrap_or_default();
         let longest = Duration::from_secs(i32::MAX.unsigned_abs().into());
         // Zero means 'not limited' there.
-        let told = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
-        told(status.min_timeout).unwrap_or(SECOND)..=told(status.max_timeout).unwrap_or(longest)
+        let limited = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
+        limited(status.min_timeout).unwrap_or(SECOND)
+            ..=limited(status.max_timeout).unwrap_or(longest)
     }
 
     /// Opens it, and sets the time-out, in whole seconds rounded up. One outside the range opens nothing.
@@ -206,7 +207,7 @@ impl Start for Device {
                     Err(error) => error,
                     Ok(actual) => {
                         let error = io::Error::other(std::format!("it has at most {actual:?}"));
-                        watchdog.not_taken("time-out", timeout, error)
+                        watchdog.timeout_error("time-out", timeout, error)
                     }
                 };
                 let _running_on = watchdog.close();

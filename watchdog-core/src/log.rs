@@ -7,7 +7,7 @@
 //! Invariant: without the features nothing is left of it, and with them nothing else is done.
 
 /// Tells at a level (`error`, `warn`, `info`, `debug`); each argument by `{}`, so it has `Display` and `defmt::Format`.
-macro_rules! tell {
+macro_rules! log {
     ($level:ident, $text:literal $(, $value:expr)*) => {{
         #[cfg(feature = "log")]
         ::log::$level!($text $(, $value)*);
@@ -20,4 +20,4 @@ macro_rules! tell {
         }
     }};
 }
-pub(crate) use tell;
+pub(crate) use log;

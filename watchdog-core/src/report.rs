@@ -1,4 +1,4 @@
-//! A task's last report in one word, so that a feed is one store and a read is never torn.
+//! A task's last report in one 32-bit word, so that a feed is one store and a read is never torn.
 //!
 //! From the top: 3 bits say what kind of report it was, 4 which checkpoint, 25 when (milliseconds, wrapping after
 //! 9.3 hours). Ages up to 8.1 hours come out right, and so do stamps up to 1.2 hours ahead of the reader's clock,
@@ -8,10 +8,10 @@ use crate::time::Instant;
 
 const STAMP_BITS: u32 = 25;
 const SPAN: u32 = 1 << STAMP_BITS;
-const STAMP: u32 = SPAN - 1;
-const MARK_BITS: u32 = 4;
-const MARK: u32 = (1 << MARK_BITS) - 1;
-const KIND_SHIFT: u32 = STAMP_BITS + MARK_BITS;
+const STAMP_MASK: u32 = SPAN - 1;
+const NUMBER_BITS: u32 = 4;
+const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
+const KIND_SHIFT: u32 = STAMP_BITS + NUMBER_BITS;
 
 /// Stamps this far ahead of the reader's clock are told from old ones, in milliseconds.
 pub(crate) const MOST_AHEAD: u32 = 1 << 22;
@@ -19,9 +19,9 @@ pub(crate) const MOST_AHEAD: u32 = 1 << 22;
 pub(crate) const MOST_MILLIS: u32 = 4 * 60 * 60 * 1_000;
 /// Between two looks no more than this may pass, in milliseconds (4.2 hours): what was just in time at the first must
 /// not look ahead of the clock at the second.
-pub(crate) const MOST_AWAY: u32 = SPAN - MOST_AHEAD - MOST_MILLIS - 1;
-/// Checkpoints that a word can tell.
-pub(crate) const MOST_STEPS: u8 = MARK as u8;
+pub(crate) const MOST_BETWEEN_POLLS: u32 = SPAN - MOST_AHEAD - MOST_MILLIS - 1;
+/// Checkpoints that a report can tell.
+pub(crate) const MOST_STEPS: u8 = NUMBER_MASK as u8;
 
 /// What kind of report it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +65,9 @@ impl Age {
 
 /// A task's last report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(u32);
+pub(crate) struct Report(u32);
 
-impl Word {
+impl Report {
     /// No report yet.
     pub(crate) const READY: Self = Self(0);
     /// Not awaited until resumed.
@@ -81,10 +81,10 @@ impl Word {
         self.0
     }
 
-    /// A report at `now`. The mark is the checkpoint reported last, counted from 1; 0 for none.
-    pub(crate) const fn new(kind: Kind, mark: u8, now: Instant) -> Self {
-        let stamp = (now.as_millis() & STAMP as u64) as u32;
-        Self((kind as u32) << KIND_SHIFT | (mark as u32 & MARK) << STAMP_BITS | stamp)
+    /// A report at `now`. The number is the checkpoint reported last, counted from 1; 0 for none.
+    pub(crate) const fn new(kind: Kind, number: u8, now: Instant) -> Self {
+        let stamp = (now.as_millis() & STAMP_MASK as u64) as u32;
+        Self((kind as u32) << KIND_SHIFT | (number as u32 & NUMBER_MASK) << STAMP_BITS | stamp)
     }
 
     pub(crate) const fn kind(self) -> Kind {
@@ -101,18 +101,18 @@ impl Word {
     }
 
     /// The checkpoint reported last, counted from 1; 0 for none.
-    pub(crate) const fn mark(self) -> u8 {
-        (self.0 >> STAMP_BITS & MARK) as u8
+    pub(crate) const fn number(self) -> u8 {
+        (self.0 >> STAMP_BITS & NUMBER_MASK) as u8
     }
 
     /// The checkpoint reported last, counted from 0.
     pub(crate) const fn step(self) -> Option<u8> {
-        self.mark().checked_sub(1)
+        self.number().checked_sub(1)
     }
 
     /// How long before `now` the report was made.
     pub(crate) const fn age(self, now: Instant) -> Age {
-        let age = (now.as_millis() as u32).wrapping_sub(self.0) & STAMP;
+        let age = (now.as_millis() as u32).wrapping_sub(self.0) & STAMP_MASK;
         if age >= SPAN - MOST_AHEAD { Age::Ahead(SPAN - age) } else { Age::Past(age) }
     }
 }
@@ -129,24 +129,25 @@ mod tests {
     fn a_word_gives_back_what_went_in() {
         use Kind::{Early, Fed, Granted, OutOfOrder, Panicked, Paused, Ready, Returned};
         for kind in [Ready, Fed, Granted, Paused, Early, OutOfOrder, Returned, Panicked] {
-            for mark in 0..=MOST_STEPS {
-                let word = Word::new(kind, mark, at(0xFFFF_FFFF_FFFF));
-                assert_eq!((word.kind(), word.mark()), (kind, mark));
-                assert_eq!(word.age(at(0xFFFF_FFFF_FFFF)), Age::Past(0));
-                assert_eq!(Word::from_bits(word.bits()), word);
+            for number in 0..=MOST_STEPS {
+                let report = Report::new(kind, number, at(0xFFFF_FFFF_FFFF));
+                assert_eq!((report.kind(), report.number()), (kind, number));
+                assert_eq!(report.age(at(0xFFFF_FFFF_FFFF)), Age::Past(0));
+                assert_eq!(Report::from_bits(report.bits()), report);
             }
         }
-        assert_eq!(Word::READY, Word::new(Ready, 0, at(0)));
-        assert_eq!(Word::PAUSED, Word::new(Paused, 0, at(0)));
+        assert_eq!(Report::READY, Report::new(Ready, 0, at(0)));
+        assert_eq!(Report::PAUSED, Report::new(Paused, 0, at(0)));
     }
 
     #[test]
     fn ages_are_right_wherever_the_stamp_wraps() {
         let longest = SPAN - MOST_AHEAD - 1;
-        for start in [0, 1, u64::from(STAMP), u64::from(u32::MAX), 1 << 40, (1 << 40) + 12_345] {
-            let word = Word::new(Kind::Fed, 0, at(start));
-            for age in [0, 1, 1_000, MOST_MILLIS, MOST_MILLIS + MOST_AWAY, longest] {
-                assert_eq!(word.age(at(start + u64::from(age))), Age::Past(age), "{start}");
+        for start in [0, 1, u64::from(STAMP_MASK), u64::from(u32::MAX), 1 << 40, (1 << 40) + 12_345]
+        {
+            let report = Report::new(Kind::Fed, 0, at(start));
+            for age in [0, 1, 1_000, MOST_MILLIS, MOST_MILLIS + MOST_BETWEEN_POLLS, longest] {
+                assert_eq!(report.age(at(start + u64::from(age))), Age::Past(age), "{start}");
             }
         }
     }
@@ -155,16 +156,16 @@ mod tests {
     fn a_stamp_ahead_of_the_clock_is_told_from_an_old_one() {
         for now in [10_000_000, u64::from(u32::MAX) + 7, 1 << 41] {
             for ahead in [1, 1_000, MOST_AHEAD] {
-                let word = Word::new(Kind::Fed, 0, at(now + u64::from(ahead)));
-                assert_eq!(word.age(at(now)), Age::Ahead(ahead));
-                assert_eq!(word.age(at(now)).millis(), 0);
+                let report = Report::new(Kind::Fed, 0, at(now + u64::from(ahead)));
+                assert_eq!(report.age(at(now)), Age::Ahead(ahead));
+                assert_eq!(report.age(at(now)).millis(), 0);
             }
         }
     }
 
     #[test]
     fn the_longest_deadline_and_the_longest_absence_fit_in_a_span() {
-        const { assert!(MOST_MILLIS + MOST_AWAY < SPAN - MOST_AHEAD) }
-        const { assert!(MOST_AWAY >= MOST_MILLIS) }
+        const { assert!(MOST_MILLIS + MOST_BETWEEN_POLLS < SPAN - MOST_AHEAD) }
+        const { assert!(MOST_BETWEEN_POLLS >= MOST_MILLIS) }
     }
 }
