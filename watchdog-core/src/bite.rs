@@ -173,11 +173,13 @@ pub(crate) struct Bite<'a> {
 
 impl<'a> Bite<'a> {
     pub(crate) const fn new(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
+        debug_assert!(matches!(stages, [.., (Stage::Reset, _)]), "the stages end with the reset");
         Self { failure, stages, from: failure.at, may_rescue: false, past_rescue: false }
     }
 
     /// The next stage, if it is due.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Stage> {
+        debug_assert!(now >= self.from, "time does not go back between two stages");
         let [(stage, delay), tail @ ..] = self.stages else { return None };
         if now.millis_since(self.from) < u64::from(*delay) {
             return None;

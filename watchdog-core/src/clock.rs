@@ -1,4 +1,4 @@
-//! [`SharedClock`]: the time for those who cannot read a clock, such as an interrupt that has none or another core.
+//! [`SharedClock`]: the time for code that cannot read a clock, such as an interrupt or another core.
 //!
 //! ```
 //! use watchdog_core::{Instant, Rules, SharedClock, Task, task};
@@ -7,7 +7,7 @@
 //! // Fed each 300 ms, by a clock that is set each 500 ms.
 //! static UART: Task = task!(Rules::deadline(300 + 500));
 //!
-//! // Where the supervisor is polled, or in the timer's interrupt:
+//! // In the loop that polls the supervisor, or in the timer's interrupt:
 //! CLOCK.set(Instant::from_millis(61_500));
 //!
 //! // In the UART's interrupt, one load and one store:
@@ -15,34 +15,34 @@
 //! # Ok::<(), watchdog_core::Refused>(())
 //! ```
 //!
-//! Invariants: one sets it, any number read it; each is one atomic access.
+//! Invariants: one place sets the time, any number of places read it; each does one atomic access.
 
 use crate::sync::{AtomicU32, Ordering, const_fn};
 use crate::time::Instant;
 
-/// The time when somebody last set it. 4 bytes, for a `static`.
+/// The time at the last call of [`set`](Self::set). 4 bytes, for a `static`.
 ///
-/// It is behind by up to the interval at which it is set; a task that feeds by it needs a deadline that is longer by
-/// so much, and cannot have a window.
+/// The time is late by up to the interval between two calls of `set`. A task that feeds by this clock needs a deadline
+/// that is longer by this interval, and cannot have a window.
 #[derive(Debug)]
 pub struct SharedClock(AtomicU32);
 
 impl SharedClock {
     const_fn! {
-        /// At 0, until it is set.
+        /// A clock that stands at 0 until it is set.
         #[must_use]
         pub fn new() -> Self {
             Self(AtomicU32::new(0))
         }
     }
 
-    /// It is `now`. To be called from one place.
+    /// Sets the time to `now`. Call it from one place only.
     pub fn set(&self, now: Instant) {
         self.0.store(low(now), Ordering::Release);
     }
 
-    /// The time as it was set last, without what is above 32 bits: for reports of tasks, which need no more. The
-    /// supervisor wants the whole time.
+    /// The low 32 bits of the time that was set last. This is enough for the reports of tasks; the supervisor needs
+    /// the whole time.
     #[must_use]
     pub fn now(&self) -> Instant {
         Instant::from_millis(self.0.load(Ordering::Acquire).into())
@@ -68,7 +68,7 @@ mod tests {
     use crate::{Action, Plan, Rules, Supervisor, Task, plan};
 
     #[test]
-    fn tasks_that_feed_by_it_are_well_after_its_wrap() {
+    fn tasks_that_feed_by_a_shared_clock_stay_healthy_when_it_wraps() {
         let at = |millis: u64| Instant::from_millis(0xFFFF_FFFF - 120 + millis);
         let (clock, tasks) = (SharedClock::new(), [Task::new(Rules::deadline(150)).unwrap()]);
         let mut supervisor = Supervisor::new(&tasks, plan!(Plan::heartbeat(50)), at(0));

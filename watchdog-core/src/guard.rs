@@ -82,6 +82,10 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
         let polled = self.supervisor.poll(now);
         if polled.action == Action::Feed {
+            debug_assert!(
+                self.supervisor.failure().is_none(),
+                "the hardware is never fed after a failure"
+            );
             self.hardware.feed().inspect_err(|error| {
                 log!(error, "watchdog: the hardware is not fed: {}", error.kind());
                 self.supervisor.not_fed();

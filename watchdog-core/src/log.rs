@@ -1,20 +1,21 @@
-//! What happened, for whoever reads a log: features `log` and `defmt`.
+//! The events that go to a logger: features `log` and `defmt`.
 //!
-//! Told is what seldom comes: that watching begins and ends, a failure and its stages, a grant, a report or a feed
-//! that does not count. Never a feed that does, and a fault of a loop that spins once. Reports are told where they are
-//! made, in an interrupt as well: the logger has to bear that.
+//! Only rare events are logged: start, stop, failures, stages, grants, rejected reports and feeds that the hardware
+//! did not take. A successful feed is never logged. A loop that spins logs its fault once. A rejected report is logged
+//! by the code that makes the report, possibly in an interrupt: the logger has to allow that.
 //!
-//! Invariant: without the features nothing is left of it, and with them nothing else is done.
+//! Invariant: without the features the macro compiles to nothing; with them it only logs.
 
-/// Tells at a level (`error`, `warn`, `info`, `debug`); each argument by `{}`, so it has `Display` and `defmt::Format`.
+/// Logs at a level (`error`, `warn`, `info`, `debug`). Each argument is formatted with `{}`, so it needs `Display` and
+/// `defmt::Format`.
 macro_rules! log {
     ($level:ident, $text:literal $(, $value:expr)*) => {{
         #[cfg(feature = "log")]
         ::log::$level!($text $(, $value)*);
-        // Hosts have no global logger of defmt to link.
+        // A host has no global defmt logger to link.
         #[cfg(all(feature = "defmt", target_os = "none"))]
         ::defmt::$level!($text $(, $value)*);
-        // Used, also where nobody is told.
+        // Uses the arguments also if no logger is built in.
         if false {
             $(let _ = &$value;)*
         }

@@ -46,11 +46,13 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use thiserror::Error;
 
 use crate::bite::{Failure, Fault, TaskId};
+use crate::report::MOST_STEPS;
 use crate::time::Instant;
 
 const MAGIC: [u8; 4] = *b"WDcr";
 const VERSION: u8 = 1;
 const NO_STEP: u8 = 255;
+const _: () = assert!(MOST_STEPS < NO_STEP, "no checkpoint is written as 'none'");
 /// Bit by bit: slow, and 1 KiB smaller.
 const CHECKSUM: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
@@ -113,6 +115,10 @@ impl CrashRecord {
             .chain(since.as_millis().to_le_bytes())
             .chain(at.as_millis().to_le_bytes())
             .chain(self.note);
+        debug_assert!(
+            fields.clone().count() == Self::SUMMED,
+            "the fields fill the record up to its checksum"
+        );
         let mut bytes = [0; Self::LEN];
         for (byte, field) in bytes.iter_mut().zip(fields) {
             *byte = field;
@@ -176,7 +182,10 @@ struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let Some((field, rest)) = self.0.split_first_chunk() else { return [0; N] };
+        let Some((field, rest)) = self.0.split_first_chunk() else {
+            debug_assert!(false, "every field lies within the record");
+            return [0; N];
+        };
         self.0 = rest;
         *field
     }

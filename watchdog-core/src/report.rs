@@ -1,8 +1,8 @@
 //! A task's last report in one 32-bit word, so that a feed is one store and a read is never torn.
 //!
-//! From the top: 3 bits say what kind of report it was, 4 which checkpoint, 25 when (milliseconds, wrapping after
-//! 9.3 hours). Ages up to 8.1 hours come out right, and so do stamps up to 1.2 hours ahead of the reader's clock,
-//! which are those of a feeder that interrupted the reader.
+//! From the top: 3 bits hold the kind of report, 4 bits the checkpoint, 25 bits the time stamp (milliseconds, wrapping
+//! after 9.3 hours). An age of up to 8.1 hours is computed correctly. So is a stamp up to 1.2 hours ahead of the
+//! reader's clock: a feeder that interrupts the reader makes such a stamp.
 
 use crate::time::Instant;
 
@@ -13,48 +13,54 @@ const NUMBER_BITS: u32 = 4;
 const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
 const KIND_SHIFT: u32 = STAMP_BITS + NUMBER_BITS;
 
-/// Stamps this far ahead of the reader's clock are told from old ones, in milliseconds.
+/// A stamp up to this far ahead of the reader's clock is not mistaken for an old one, in milliseconds.
 pub(crate) const MOST_AHEAD: u32 = 1 << 22;
 /// The longest deadline or grant, in milliseconds: 4 hours.
 pub(crate) const MOST_MILLIS: u32 = 4 * 60 * 60 * 1_000;
-/// Between two looks no more than this may pass, in milliseconds (4.2 hours): what was just in time at the first must
-/// not look ahead of the clock at the second.
+/// The longest time between two polls at which stamps are still valid, in milliseconds (4.2 hours).
 pub(crate) const MOST_BETWEEN_POLLS: u32 = SPAN - MOST_AHEAD - MOST_MILLIS - 1;
-/// Checkpoints that a report can tell.
+/// The most checkpoints that a report can distinguish.
 pub(crate) const MOST_STEPS: u8 = NUMBER_MASK as u8;
 
-/// What kind of report it was.
+// The three fields fill the word: `Report::kind` has no bit pattern without a meaning.
+const _: () = assert!(u32::BITS - KIND_SHIFT == 3 && Kind::Panicked as u32 == 7);
+// A report that is just in time at one poll still looks old, and not ahead of the clock, at the next poll.
+const _: () = assert!(MOST_MILLIS + MOST_BETWEEN_POLLS < SPAN - MOST_AHEAD);
+// At least four hours may pass between two polls.
+const _: () = assert!(MOST_BETWEEN_POLLS >= MOST_MILLIS);
+
+/// The kind of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// None yet; awaited since the supervisor started.
+    /// No report yet. The task is awaited from the supervisor's start on.
     Ready = 0,
-    /// It fed.
+    /// The task fed.
     Fed = 1,
-    /// It took a grant.
+    /// The task took a grant.
     Granted = 2,
-    /// It is not awaited for a while.
+    /// The task is not awaited until it resumes.
     Paused = 3,
-    /// It fed before its window opened. This kind and those that follow are final.
+    /// The task fed before its window opened. This kind and the kinds below are final.
     Early = 4,
-    /// It reported a checkpoint that was not the next one.
+    /// The task reported a checkpoint that was not the next one.
     OutOfOrder = 5,
-    /// It ended without having said that it would.
+    /// The task ended without retiring first.
     Returned = 6,
-    /// It panicked.
+    /// The task panicked.
     Panicked = 7,
 }
 
-/// When a stamp was made, seen from another instant.
+/// The time from a stamp to another instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// So many milliseconds before.
+    /// The stamp is this many milliseconds before the instant.
     Past(u32),
-    /// So many milliseconds after.
+    /// The stamp is this many milliseconds after the instant.
     Ahead(u32),
 }
 
 impl Age {
-    /// Milliseconds before; 0 for a stamp that is ahead.
+    /// The age in milliseconds; 0 for a stamp that is ahead.
     pub(crate) const fn millis(self) -> u32 {
         match self {
             Self::Past(millis) => millis,
@@ -70,7 +76,7 @@ pub(crate) struct Report(u32);
 impl Report {
     /// No report yet.
     pub(crate) const READY: Self = Self(0);
-    /// Not awaited until resumed.
+    /// The task is not awaited until it resumes.
     pub(crate) const PAUSED: Self = Self((Kind::Paused as u32) << KIND_SHIFT);
 
     pub(crate) const fn from_bits(bits: u32) -> Self {
@@ -81,8 +87,9 @@ impl Report {
         self.0
     }
 
-    /// A report at `now`. The number is the checkpoint reported last, counted from 1; 0 for none.
+    /// A report at `now`. `number` is the checkpoint reported last, counted from 1; 0 means none.
     pub(crate) const fn new(kind: Kind, number: u8, now: Instant) -> Self {
+        debug_assert!(number <= MOST_STEPS, "the number of a checkpoint fits its four bits");
         let stamp = (now.as_millis() & STAMP_MASK as u64) as u32;
         Self((kind as u32) << KIND_SHIFT | (number as u32 & NUMBER_MASK) << STAMP_BITS | stamp)
     }
@@ -100,7 +107,7 @@ impl Report {
         }
     }
 
-    /// The checkpoint reported last, counted from 1; 0 for none.
+    /// The checkpoint reported last, counted from 1; 0 means none.
     pub(crate) const fn number(self) -> u8 {
         (self.0 >> STAMP_BITS & NUMBER_MASK) as u8
     }
@@ -110,7 +117,7 @@ impl Report {
         self.number().checked_sub(1)
     }
 
-    /// How long before `now` the report was made.
+    /// The time from the report to `now`.
     pub(crate) const fn age(self, now: Instant) -> Age {
         let age = (now.as_millis() as u32).wrapping_sub(self.0) & STAMP_MASK;
         if age >= SPAN - MOST_AHEAD { Age::Ahead(SPAN - age) } else { Age::Past(age) }
@@ -141,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_right_wherever_the_stamp_wraps() {
+    fn ages_are_right_at_every_wrap_of_the_stamp() {
         let longest = SPAN - MOST_AHEAD - 1;
         for start in [0, 1, u64::from(STAMP_MASK), u64::from(u32::MAX), 1 << 40, (1 << 40) + 12_345]
         {
@@ -153,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_ahead_of_the_clock_is_told_from_an_old_one() {
+    fn a_stamp_ahead_of_the_clock_is_not_mistaken_for_an_old_one() {
         for now in [10_000_000, u64::from(u32::MAX) + 7, 1 << 41] {
             for ahead in [1, 1_000, MOST_AHEAD] {
                 let report = Report::new(Kind::Fed, 0, at(now + u64::from(ahead)));
@@ -161,11 +168,5 @@ mod tests {
                 assert_eq!(report.age(at(now)).millis(), 0);
             }
         }
-    }
-
-    #[test]
-    fn the_longest_deadline_and_the_longest_absence_fit_in_a_span() {
-        const { assert!(MOST_MILLIS + MOST_BETWEEN_POLLS < SPAN - MOST_AHEAD) }
-        const { assert!(MOST_BETWEEN_POLLS >= MOST_MILLIS) }
     }
 }

@@ -1,10 +1,10 @@
-//! What is asked of one task: [`Rules`], and why some cannot be kept: [`RulesError`].
+//! The rules that one task has to keep ([`Rules`]), and the reasons to reject them ([`RulesError`]).
 //!
 //! ```
 //! use watchdog_core::{Rules, Task, task};
 //!
-//! // A sampler: every second at the latest, never twice within 100 ms, four checkpoints in each round, and up to
-//! // three times ten seconds for itself, the first of which it has for its start.
+//! // A sampler: it reports at least once a second, never twice within 100 ms, and has four checkpoints in each round.
+//! // It may take ten seconds up to three times; the first time is for its start.
 //! static SAMPLER: Task = task!(Rules::deadline(1_000).not_before(100).steps(4).grants(3, 10));
 //! ```
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::report::{MOST_MILLIS, MOST_STEPS};
 
-/// What is asked of one task: 12 bytes, all of which can be a constant.
+/// The rules that one task has to keep. 12 bytes; they can be a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
@@ -31,29 +31,29 @@ impl Rules {
     /// The most checkpoints that a round can have.
     pub const MOST_STEPS: u8 = MOST_STEPS;
 
-    /// The task feeds at intervals of at most `millis` milliseconds. One that came exactly then was in time.
+    /// The task feeds at intervals of at most `millis` milliseconds. A feed exactly at the deadline is in time.
     pub const fn deadline(millis: u32) -> Self {
         Self { deadline: millis, earliest: 0, steps: 0, grants: 0, times: 0, paused: false }
     }
 
-    /// A feed sooner than `millis` milliseconds after the one before is a fault as well: a loop that runs away feeds
-    /// in time, but too often. Nothing is too early after the start or a grant.
+    /// A feed sooner than `millis` milliseconds after the previous one is a fault. This finds a loop that runs away: it
+    /// feeds in time, but too often. After the start or a grant, no feed is too early.
     pub const fn not_before(mut self, millis: u32) -> Self {
         self.earliest = millis;
         self
     }
 
-    /// The task reports the checkpoints 0, 1, … `count - 1` and then 0 again, each within the deadline of the one
-    /// before. A plain feed does not count, and a checkpoint out of order is a fault: a loop that spins without its
-    /// work cannot feed by accident.
+    /// The task reports the checkpoints 0, 1, … `count - 1` and then 0 again, each within the deadline after the
+    /// previous one. A plain feed does not count, and a checkpoint out of order is a fault. So a loop that spins
+    /// without doing its work cannot feed by accident.
     pub const fn steps(mut self, count: u8) -> Self {
         self.steps = count;
         self
     }
 
-    /// The task has `count` grants for long work, each of `times` deadlines. The first one is for its start: so long
-    /// may its first feed take. (One that begins paused has them all later.) In sum it never has more than `count`
-    /// times `times` deadlines.
+    /// The task has `count` grants for long work; each grant is `times` deadlines long. The first grant is for the
+    /// start: the first feed may take this long. (A task that begins paused has all its grants for later.) All grants
+    /// together are never longer than `count` times `times` deadlines.
     pub const fn grants(mut self, count: u8, times: u8) -> Self {
         self.grants = count;
         self.times = if count == 0 { 0 } else { times };
@@ -72,19 +72,19 @@ impl Rules {
         self.deadline
     }
 
-    /// The time before which a feed is a fault, in milliseconds; 0 for none.
+    /// A feed sooner than this after the previous one is a fault, in milliseconds; 0 if there is no window.
     #[must_use]
     pub const fn not_before_millis(&self) -> u32 {
         self.earliest
     }
 
-    /// The checkpoints of a round; 0 for none.
+    /// The number of checkpoints in a round; 0 if there are none.
     #[must_use]
     pub const fn step_count(&self) -> u8 {
         self.steps
     }
 
-    /// The grants, the one for the start included.
+    /// The number of grants, including the grant for the start.
     #[must_use]
     pub const fn grant_count(&self) -> u8 {
         self.grants
@@ -96,7 +96,7 @@ impl Rules {
         self.paused
     }
 
-    /// The longest that the task may be silent, in milliseconds: a grant, or the deadline where it has none.
+    /// The longest time that the task may be silent, in milliseconds: a grant, or the deadline if it has no grants.
     #[must_use]
     pub const fn longest_millis(&self) -> u32 {
         if self.grants == 0 {
@@ -110,7 +110,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`RulesError`]: the first that is wrong.
+    /// [`RulesError`]: the first rule that cannot be kept.
     pub const fn check(&self) -> Result<(), RulesError> {
         if self.deadline == 0 {
             Err(RulesError::NoDeadline)
@@ -140,9 +140,9 @@ pub enum RulesError {
     NoDeadline,
     /// A deadline above [`Rules::MOST_MILLIS`].
     DeadlineTooLong,
-    /// The window opens when the deadline has come, or later.
+    /// The window opens at the deadline or later.
     WindowEmpty,
-    /// One checkpoint, which has no order, or more than [`Rules::MOST_STEPS`].
+    /// A single checkpoint, which has no order, or more than [`Rules::MOST_STEPS`] checkpoints.
     Steps,
     /// A grant that is no longer than the deadline.
     GrantTooShort,
@@ -151,13 +151,13 @@ pub enum RulesError {
 }
 
 impl RulesError {
-    /// What is wrong, also where nothing can be formatted: in constants.
+    /// The text of the error as a constant, for `const` code that cannot format.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
             Self::NoDeadline => "a task needs a deadline above 0 ms",
             Self::DeadlineTooLong => "the deadline is longer than 14400000 ms",
-            Self::WindowEmpty => "the window opens no sooner than the deadline comes",
+            Self::WindowEmpty => "the window does not open before the deadline",
             Self::Steps => "a round has 2 to 15 checkpoints, or none",
             Self::GrantTooShort => "a grant needs to be at least two deadlines long",
             Self::GrantTooLong => "a grant is longer than 14400000 ms",

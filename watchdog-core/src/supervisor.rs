@@ -145,6 +145,7 @@ impl<'a> Supervisor<'a> {
 
     /// The hardware could not be fed: it is due at once, not only at the next heartbeat.
     pub(crate) fn not_fed(&mut self) {
+        debug_assert!(self.bite.is_none(), "no feed is due after a failure");
         self.next_feed = self.latest;
     }
 
@@ -194,6 +195,10 @@ impl<'a> Supervisor<'a> {
         }
         let left = self.rescues.checked_sub(1).ok_or(NotRescued::NoneLeft)?;
         let index = usize::try_from(id.index()).ok();
+        debug_assert!(
+            index.is_some_and(|index| index < self.tasks.len()),
+            "the failed task is one of the supervisor's"
+        );
         // By a clock that is behind it may have retired since: nobody would be awaited there.
         let task = index.and_then(|index| self.tasks.get(index)).filter(|task| !task.is_vacant());
         let task = task.ok_or(NotRescued::Retired)?;
@@ -226,6 +231,8 @@ impl<'a> Supervisor<'a> {
     /// The first point of the grid after `now`.
     fn heartbeat_after(&self, now: Instant) -> Instant {
         let heartbeat = u64::from(self.timing.heartbeat);
+        debug_assert!(heartbeat > 0, "a checked plan has a heartbeat");
+        debug_assert!(now >= self.started, "time does not go back before the start");
         let past = now.millis_since(self.started);
         let into = past.checked_rem(heartbeat).unwrap_or(0);
         now.plus_millis(heartbeat.saturating_sub(into))

@@ -1,13 +1,13 @@
-//! The atomics: those of `portable-atomic`, or of loom while it tries all interleavings.
+//! The atomics: from `portable-atomic`, or from loom when it tries all interleavings.
 //!
-//! Only loads and stores are used, which every core has, also those without compare-and-swap.
+//! The library uses loads and stores only. Every core has these, also a core without compare-and-swap.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 #[cfg(not(loom))]
 pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
-/// Functions that are `const` but under loom, whose atomics cannot be made at build time.
+/// Functions that are `const`, except under loom: its atomics cannot be made at build time.
 macro_rules! const_fn {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty $body:block)+) => {
         $(

@@ -124,6 +124,7 @@ impl Task {
 
     /// Watches anew. Only for the supervisor, and only while nobody else reports here.
     pub(crate) fn occupy(&self, rules: &Rules, now: Instant) {
+        debug_assert!(rules.check().is_ok(), "rules are checked before a task is watched by them");
         self.earliest.store(rules.earliest, Ordering::Relaxed);
         self.steps.store(rules.steps, Ordering::Relaxed);
         self.grants.store(grants_left(rules), Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Time as the watchdog sees it: milliseconds on the caller's monotonic clock.
 //!
-//! Nothing here reads a clock. Every call that depends on time takes an [`Instant`], and every answer that depends
-//! on time is one. Zero is wherever the caller's clock starts; only differences count.
+//! Nothing here reads a clock. Every call that depends on time takes an [`Instant`], and a time in an answer is an
+//! [`Instant`] too. Zero is the start of the caller's clock; only differences count.
 //!
 //! ```
 //! use watchdog_core::Instant;
@@ -13,14 +13,14 @@
 
 /// A point on the caller's monotonic clock, in milliseconds.
 ///
-/// 64 bits last 584 million years, so arithmetic saturates and nothing handles a wrap. Whoever has a 32-bit tick
-/// counter extends it before the calls that take an instant.
+/// 64 bits last 584 million years, so arithmetic saturates and nothing handles a wrap. A program with a 32-bit tick
+/// counter extends it to 64 bits before it calls the library.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The latest instant there is; as a deadline it means 'never'.
+    /// The latest possible instant. As a deadline it means 'never'.
     pub const FAR_FUTURE: Self = Self(u64::MAX);
 
     /// The instant `millis` milliseconds after the clock's zero.
@@ -41,7 +41,7 @@ impl Instant {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this instant; 0 where `earlier` is the later one.
+    /// Milliseconds from `earlier` to this instant; 0 if `earlier` is later than this instant.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -153,5 +153,10 @@ fn resting_level(chip: &Profile) -> PinState {
 
 /// So long that the chip sees the level; a profile has no longer pulse than 32 bits of nanoseconds.
 fn wait(delay: &mut impl DelayNs, chip: &Profile) {
-    delay.delay_ns(u32::try_from(chip.min_pulse().as_nanos()).unwrap_or(u32::MAX));
+    let nanos = u32::try_from(chip.min_pulse().as_nanos());
+    debug_assert!(
+        nanos.is_ok(),
+        "a checked profile has no longer pulse than 32 bits of nanoseconds"
+    );
+    delay.delay_ns(nanos.unwrap_or(u32::MAX));
 }

@@ -152,7 +152,7 @@ where
     pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
         let mut names = lock(&self.shared.names);
         let (id, _handle) = watch_in(&self.shared.tasks, rules, self.shared.clock.now())?;
-        if let Some(place) = names.get_mut(index(id)) {
+        if let Some(place) = names.get_mut(self.shared.index(id)) {
             *place = Arc::from(name);
         }
         Ok(Watched::next_instance(&self.shared, id))
@@ -209,17 +209,18 @@ pub struct Watched {
 impl Watched {
     /// Shuts out who had the place before.
     fn next_instance(shared: &Arc<Shared>, id: TaskId) -> Self {
-        let counter = shared.instances.get(index(id));
+        let counter = shared.instances.get(shared.index(id));
         let before = counter.map_or(0, |counter| counter.fetch_add(1, Ordering::AcqRel));
         Self { shared: Arc::clone(shared), id, instance: before.wrapping_add(1), ended: false }
     }
 
     fn handle(&self) -> Result<(TaskHandle<'_>, Instant), Refused> {
-        let counter = self.shared.instances.get(index(self.id));
+        let index = self.shared.index(self.id);
+        let counter = self.shared.instances.get(index);
         if counter.is_none_or(|counter| counter.load(Ordering::Acquire) != self.instance) {
             return Err(Refused::NotWatched);
         }
-        let task = self.shared.tasks.get(index(self.id)).ok_or(Refused::NotWatched)?;
+        let task = self.shared.tasks.get(index).ok_or(Refused::NotWatched)?;
         Ok((task.handle(), self.shared.clock.now()))
     }
 
@@ -333,7 +334,7 @@ impl Bite<'_> {
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         let names = lock(&self.shared.names);
-        names.get(index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
+        names.get(self.shared.index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
     }
 
     /// A new thread takes the place of the one that failed, by the same rules. The old one cannot be ended, but
@@ -368,6 +369,15 @@ struct Shared {
     stop: Mutex<Stop>,
     stopped: Condvar,
     clock: Box<dyn Clock>,
+}
+
+impl Shared {
+    /// The index of a task's place in the three lists.
+    fn index(&self, id: TaskId) -> usize {
+        let index = usize::try_from(id.index()).unwrap_or(usize::MAX);
+        debug_assert!(index < self.tasks.len(), "an id is one of the daemon's places");
+        index
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -446,10 +456,6 @@ impl Drop for SignalsEnd<'_> {
         *lock(&self.0.stop) = Stop::Done;
         self.0.stopped.notify_all();
     }
-}
-
-fn index(id: TaskId) -> usize {
-    usize::try_from(id.index()).unwrap_or(usize::MAX)
 }
 
 /// What is behind the locks here is whole whenever somebody panics.
