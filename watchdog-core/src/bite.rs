@@ -1,9 +1,10 @@
-//! What happens once a task has failed: [`Stage`] after stage, each handed out once, up to the reset.
+//! The bite: after a task has failed, the supervisor hands out each [`Stage`] once, up to the reset.
 //!
-//! A failure names the task, what it did, since when, and its last checkpoint. From then on the hardware is not fed.
-//! The stages before [`Stage::LastWords`] are for those who can still do something: a task that was *restarted* may
-//! be taken back ([`Supervisor::restarted`](crate::Supervisor::restarted)), so many times in all as the
-//! [`Plan`](crate::Plan) allows. A task that merely comes back late is not. With the last words nothing leads back.
+//! A [`Failure`] names the task, its fault, the time of its last sign of life, and its last checkpoint. From the failure
+//! on the hardware is not fed. The stages before [`Stage::LastWords`] can still help: a task that was *restarted* may
+//! be taken back ([`Supervisor::restarted`](crate::Supervisor::restarted)), as often in all as the
+//! [`Plan`](crate::Plan) allows. A task that only comes back late is not taken back. After the last words, only the
+//! reset follows.
 //!
 //! ```
 //! use watchdog_core::{Action, Fault, Instant, Plan, Rules, Stage, Supervisor, Task, Timing, plan, task};
@@ -26,21 +27,21 @@ use core::fmt;
 
 use crate::time::Instant;
 
-/// What is to be done at one stage of a bite. What it means is the program's own affair.
+/// A stage of a bite: an action for the program. The program decides how it carries the action out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stage {
-    /// Tell somebody.
+    /// Warn somebody.
     Warn,
-    /// Restart the task, and say [`Supervisor::restarted`](crate::Supervisor::restarted) if that went well.
+    /// Restart the task, and call [`Supervisor::restarted`](crate::Supervisor::restarted) if the restart worked.
     Restart,
-    /// Reset the link that the task waits for; then as for `Restart`.
+    /// Reset the link that the task waits for; then do as for `Restart`.
     ResetLink,
-    /// Something else that may help; then as for `Restart`. The number is the program's.
+    /// Do something else that may help; then do as for `Restart`. The program chooses the number.
     Other(u8),
     /// Write the [`CrashRecord`](crate::CrashRecord). Only the reset follows.
     LastWords,
-    /// Reset.
+    /// Reset the device.
     Reset,
 }
 
@@ -58,7 +59,7 @@ impl fmt::Display for Stage {
 }
 
 impl Stage {
-    /// Whether the task may be taken back after this stage.
+    /// Whether a restarted task may be taken back after this stage.
     const fn may_rescue(self) -> bool {
         match self {
             Self::Restart | Self::ResetLink | Self::Other(_) => true,
@@ -67,23 +68,23 @@ impl Stage {
     }
 }
 
-/// What a task did.
+/// The fault of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
-    /// It did not feed within its deadline, or its grant: it blocks, or spins without reaching its checkpoints.
+    /// The task did not feed within its deadline or its grant: it blocks, or spins without reaching its checkpoints.
     Starved,
-    /// It fed before its window opened.
+    /// The task fed before its window opened.
     Early,
-    /// It reported a checkpoint that was not the next one.
+    /// The task reported a checkpoint that was not the next one.
     OutOfOrder,
-    /// It ended without having retired.
+    /// The task ended without retiring first.
     Returned,
-    /// It panicked.
+    /// The task panicked.
     Panicked,
-    /// It feeds with a time so far ahead of the supervisor's that they must be of two clocks: by more than its deadline
-    /// and a heartbeat.
+    /// The task feeds by another clock than the supervisor's: its time is ahead by more than its deadline plus a
+    /// heartbeat.
     Clock,
 }
 
@@ -100,19 +101,19 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Which task: its place among the supervisor's tasks.
+/// The id of a task: its index among the supervisor's tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TaskId(u32);
 
 impl TaskId {
-    /// The task at `index`, if there is one; a supervisor tells.
+    /// The id of the task at `index`. The supervisor rejects an id without a task.
     #[must_use]
     pub const fn new(index: u32) -> Self {
         Self(index)
     }
 
-    /// Its place, from 0.
+    /// The index, from 0.
     #[must_use]
     pub const fn index(self) -> u32 {
         self.0
@@ -125,20 +126,20 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Who failed, how, and what was last heard.
+/// A failure: the task, its fault, and its last report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Failure {
-    /// Who.
+    /// The task that failed.
     pub task: TaskId,
-    /// How.
+    /// Its fault.
     pub fault: Fault,
-    /// The checkpoint reported last, from 0; for [`Fault::OutOfOrder`] the wrong one, `None` where the task has none
-    /// such.
+    /// The checkpoint reported last, from 0. For [`Fault::OutOfOrder`] it is the wrong checkpoint. `None` if the task has
+    /// reported no checkpoint, or one above the highest possible number.
     pub step: Option<u8>,
-    /// When the task was last heard of: for [`Fault::Starved`] its last feed that counted, else the fault itself.
+    /// The last sign of life: for [`Fault::Starved`] the last feed that counted, for other faults the fault itself.
     pub since: Instant,
-    /// When it was found.
+    /// The time at which the supervisor found the failure.
     pub at: Instant,
 }
 
@@ -159,13 +160,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The first failure, and how far its stages have come.
+/// The first failure, and the stages that are still to come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bite<'a> {
     pub(crate) failure: Failure,
-    /// Those to come.
+    /// The stages to come.
     stages: &'a [(Stage, u32)],
-    /// Since when the next one is awaited.
+    /// The delay of the next stage counts from here.
     from: Instant,
     may_rescue: bool,
     past_rescue: bool,
@@ -204,7 +205,7 @@ impl<'a> Bite<'a> {
         self.stages.is_empty()
     }
 
-    /// Whether the last words, or the reset, have been handed out.
+    /// Whether the last words or the reset have been handed out: no rescue is possible then.
     pub(crate) const fn is_past_rescue(&self) -> bool {
         self.past_rescue
     }
@@ -239,14 +240,18 @@ mod tests {
         let mut bite = Bite::new(FAILURE, &stages);
         assert_eq!((bite.poll(at(20)), bite.next()), (Some(Stage::Warn), at(120)));
         assert_eq!(bite.poll(at(119)), None);
-        assert_eq!(bite.poll(at(200)), Some(Stage::Other(7)), "looked late");
-        assert_eq!((bite.poll(at(249)), bite.next()), (None, at(250)), "its time is its own");
+        assert_eq!(bite.poll(at(200)), Some(Stage::Other(7)), "polled late");
+        assert_eq!(
+            (bite.poll(at(249)), bite.next()),
+            (None, at(250)),
+            "its delay counts from the stage before"
+        );
         assert_eq!((bite.poll(at(250)), bite.is_over()), (Some(Stage::Reset), true));
         assert_eq!((bite.poll(Instant::FAR_FUTURE), bite.next()), (None, Instant::FAR_FUTURE));
     }
 
     #[test]
-    fn only_a_stage_that_may_help_leads_back_and_none_from_the_last_words_on() {
+    fn a_rescue_is_possible_only_after_a_stage_that_may_help_and_never_after_the_last_words() {
         let stages =
             [(Stage::Warn, 0), (Stage::ResetLink, 0), (Stage::LastWords, 0), (Stage::Reset, 0)];
         let mut bite = Bite::new(FAILURE, &stages);
@@ -262,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_tells_who_how_and_since_when() {
+    fn a_failure_prints_the_task_the_fault_and_the_time() {
         assert_eq!(FAILURE.to_string(), "task 3 starved, nothing heard since 10 ms, checkpoint 1");
         let failure = Failure { fault: Fault::OutOfOrder, step: None, ..FAILURE };
         assert_eq!(failure.to_string(), "task 3 reported a checkpoint out of order at 10 ms");

@@ -1,12 +1,12 @@
-//! External watchdog chips: what each wants of its WDI pin, with the document that says so.
+//! External watchdog chips: the requirements of each at its WDI pin, with their source document.
 //!
-//! A [`Profile`] carries what bites users, not only times: which edge counts, from when on a feed may come, what the
-//! chip does while its input floats, and what an edge does to it while it holds RESET. The feeder in
-//! [`external`](crate::external) follows it, and a plan of intervals is checked against it.
+//! A [`Profile`] holds more than times, because other properties cause trouble too: which edge counts, how early a feed
+//! may come, the behaviour while the input floats, and the effect of an edge while the chip holds RESET. The feeder in
+//! [`external`](crate::external) follows the profile, and a plan of intervals is checked against it.
 //!
-//! Times of such chips vary by tens of percent over temperature and from part to part. [`Profile::feed_before`] is
-//! the shortest time-out that the data sheet allows a part to have: the one to plan with. The typical one is only
-//! what happens on the desk.
+//! The times of such chips vary by tens of percent over temperature and from part to part. [`Profile::feed_before`] is
+//! the shortest time-out that the data sheet allows: plan with it. The typical time-out is only what a part on the desk
+//! shows.
 //!
 //! ```
 //! use core::time::Duration;
@@ -15,25 +15,25 @@
 //!
 //! assert_eq!(TPS3823_33.feed_before(), Duration::from_millis(900), "1.6 s is only typical");
 //!
-//! // A plan for it, checked as well.
+//! // A plan for this chip, checked at compile time, too.
 //! const CHIP: Profile = TPS3823_33;
 //! const TIMING: Timing<'static> = watchdog_core::plan!(
 //!     Plan::heartbeat(500).chip(CHIP.shortest_millis(), CHIP.longest_millis()).window(CHIP.window_millis())
 //! );
 //!
-//! // A chip of one's own: checked when this is compiled.
-//! const OURS: Profile = watchdog_core::profile!(
+//! // A profile for another chip, checked at compile time.
+//! const OWN: Profile = watchdog_core::profile!(
 //!     ProfileBuilder::new("STM8 as a watchdog", Edge::Rising, Spread::percent(Duration::from_secs(4), 5))
 //!         .source("its firmware")
 //!         .window(Spread::percent(Duration::from_millis(500), 5))
 //!         .min_pulse(Duration::from_micros(20))
 //! );
-//! assert_eq!(OURS.feed_from(), Duration::from_millis(525));
-//! assert_eq!(OURS.feed_before(), Duration::from_millis(3_800));
+//! assert_eq!(OWN.feed_from(), Duration::from_millis(525));
+//! assert_eq!(OWN.feed_before(), Duration::from_millis(3_800));
 //! # let _ = TIMING;
 //! ```
 //!
-//! Numbers that cannot be fail the build:
+//! Impossible numbers fail the build:
 //!
 //! ```compile_fail,E0080
 //! use core::time::Duration;
@@ -60,13 +60,13 @@ pub use self::profile::{
 /// TPS3823-33 (and the other thresholds of TPS3823, TPS3824, TPS3828): 0.9 / 1.6 / 2.5 s, either edge, RESET for
 /// 120 / 200 / 300 ms, low at TPS3823 and TPS3828.
 ///
-/// - While WDI is high-impedance the chip makes WDI pulses of its own: **a pin that is still an input after reset
-///   switches the watchdog off**, and so does a broken track. 1 kΩ from WDI to ground prevents that.
-/// - **An edge at WDI while RESET is asserted latches RESET.** Neither a boot loader nor an interrupt may move the pin
-///   while RESET is held, unless a FET decouples it. The A version, [`TPS3823A_33`], does not do that.
+/// - While WDI is high-impedance, the chip generates WDI pulses itself: **a pin that is still an input after reset
+///   switches the watchdog off**, and so does a broken track. 1 kΩ from WDI to ground prevents this.
+/// - **An edge at WDI while RESET is asserted latches RESET.** Neither a boot loader nor an interrupt may change the pin
+///   while RESET is held, unless a FET decouples it. The A version, [`TPS3823A_33`], does not latch.
 ///
-/// Times: SLVS165N, 7.8 Switching Characteristics. Behaviour: SLVS165N, 8.3.4 Watchdog Timer. The width of a pulse
-/// (1 µs) is a choice on the safe side, not the data sheet's.
+/// Times: SLVS165N, 7.8 Switching Characteristics. Behaviour: SLVS165N, 8.3.4 Watchdog Timer. The pulse
+/// width (1 µs) is not from the data sheet; it is a choice on the safe side.
 pub const TPS3823_33: Profile = profile!(
     tps382x("TPS3823-33", Spread::millis(900, 1_600, 2_500))
         .reset_pulse(Spread::millis(120, 200, 300))
@@ -98,8 +98,9 @@ const fn tps382x(name: &'static str, timeout: Spread) -> ProfileBuilder {
 /// TPS3813 with WDT and WDR at ground: a window. Rising edges only, after 9.46 ms at worst and before 0.2 s at worst;
 /// RESET for 20 / 25 / 30 ms.
 ///
-/// - **A feed within the first 6.27 to 9.46 ms after a feed is a fault**, as a late one is: a loop that spins bites.
-/// - The window opens with the first rising edge: the first frame after reset has no lower bound.
+/// - **A feed within the first 6.27 to 9.46 ms after a feed is a fault**, like a late feed: the chip bites if a loop
+///   spins.
+/// - The first rising edge starts the window: the first frame after reset has no lower bound.
 ///
 /// Window: SLVS331G, table 'Implemented window-watchdog settings' and 'Timing rules of window-watchdog'. Pulse of
 /// 50 ns: its Recommended Operating Conditions. RESET: SPRS288H, 6.7 Switching Characteristics.
@@ -111,7 +112,7 @@ pub const TPS3813: Profile = profile!(tps3813(
 
 /// TPS3813 with WDT at ground and WDR at VDD: after 2.43 ms at worst and before 0.2 s at worst.
 ///
-/// As [`TPS3813`]; the same table.
+/// Otherwise as [`TPS3813`]; from the same table.
 pub const TPS3813_WDR_HIGH: Profile = profile!(tps3813(
     "TPS3813, WDT = 0, WDR = 1",
     Spread::millis(200, 250, 300),
@@ -120,7 +121,7 @@ pub const TPS3813_WDR_HIGH: Profile = profile!(tps3813(
 
 /// TPS3813 with WDT at VDD and WDR at ground: after 93.8 ms at worst and before 2 s at worst.
 ///
-/// As [`TPS3813`]; the same table.
+/// Otherwise as [`TPS3813`]; from the same table.
 pub const TPS3813_WDT_HIGH: Profile = profile!(tps3813(
     "TPS3813, WDT = 1, WDR = 0",
     Spread::millis(2_000, 2_500, 3_000),
@@ -129,7 +130,7 @@ pub const TPS3813_WDT_HIGH: Profile = profile!(tps3813(
 
 /// TPS3813 with WDT and WDR at VDD: after 23.5 ms at worst and before 2 s at worst.
 ///
-/// As [`TPS3813`]; the same table.
+/// Otherwise as [`TPS3813`]; from the same table.
 pub const TPS3813_BOTH_HIGH: Profile = profile!(tps3813(
     "TPS3813, WDT = WDR = 1",
     Spread::millis(2_000, 2_500, 3_000),
@@ -147,18 +148,18 @@ const fn tps3813(name: &'static str, timeout: Spread, window: Spread) -> Profile
 
 /// TPS3851, standard timing, 100 nF at CWD: 292.7 / 323.4 / 354.1 ms, **falling edges only**.
 ///
-/// - Toggled once per interval it is fed at every second one only: give it pulses.
-/// - Edges while RESET is asserted are ignored. WDI is to be driven high or low at all times.
-/// - The capacitor's own tolerance comes on top; the table is for an ideal one.
+/// - If the pin toggles once per interval, only every second toggle feeds the chip. So give it pulses.
+/// - Edges while RESET is asserted are ignored. WDI has to be driven high or low at all times.
+/// - The tolerance of the capacitor comes on top: the table assumes an ideal capacitor.
 ///
 /// Times: SBVS300 (TPS3851), Adjustable Capacitor Timing, table of tWD for common capacitors (8-3 in the edition of
-/// 2021 for the -Q1). Edges: there, Watchdog Input WDI. Pulse of 50 ns: as in Zephyr's driver `wdt_ti_tps3851.c`.
+/// 2021 for the -Q1). Edges: the same document, Watchdog Input WDI. Pulse of 50 ns: as in Zephyr's driver `wdt_ti_tps3851.c`.
 pub const TPS3851_100NF: Profile =
     profile!(tps3851("TPS3851, 100 nF", Spread::micros(292_700, 323_400, 354_100)));
 
-/// TPS3851, extended timing (E version), 1 µF at CWD: 70.1 / 77.5 / 84.8 s, the long one of this list.
+/// TPS3851, extended timing (E version), 1 µF at CWD: 70.1 / 77.5 / 84.8 s, the longest time-out of this list.
 ///
-/// As [`TPS3851_100NF`]; the same table. At such times a hang in boot costs more than a minute.
+/// Otherwise as [`TPS3851_100NF`]; from the same table. With this time-out a hang in boot lasts more than a minute.
 pub const TPS3851E_1UF: Profile =
     profile!(tps3851("TPS3851E, 1 µF", Spread::millis(70_096, 77_455, 84_814)));
 
@@ -168,15 +169,16 @@ const fn tps3851(name: &'static str, timeout: Spread) -> ProfileBuilder {
         .min_pulse(Duration::from_nanos(50))
 }
 
-/// TPS3435 with a fixed time-out and start-up delay, which the letters of its order code tell: falling edges only, and
-/// **no counting during the start-up delay**, which the first falling edge ends.
+/// TPS3435 with a fixed time-out and start-up delay, which are given by the letters of its order code. Falling edges
+/// only. **The chip does not count during the start-up delay**; the first falling edge ends the delay.
 ///
 /// - A time-out of 1 ms to 100 s, ±10 % from 10 ms on and ±20 % below.
-/// - Pinouts without WD-EN and SET pins take a floating WDI for 'off'; drive it high, then low, to switch it on.
+/// - On pinouts without WD-EN and SET pins, a floating WDI switches the watchdog off; drive WDI high, then low, to switch
+///   it on.
 ///
-/// SNVSCF7 (TPS3435), Device Comparison and 'tSD Watchdog Start Up Delay'. The tolerance is that of the fixed options
-/// of the same timer in TPS35 (its 7.3.2.1), here used for the delay as well. The width of a pulse (1 µs) is a
-/// choice on the safe side, not the data sheet's.
+/// SNVSCF7 (TPS3435), Device Comparison and 'tSD Watchdog Start Up Delay'. The tolerance is from the fixed options
+/// of the same timer in TPS35 (its 7.3.2.1), and is used for the delay, too. The pulse width (1 µs) is not from the data
+/// sheet; it is a choice on the safe side.
 ///
 /// ```
 /// use core::time::Duration;
@@ -192,15 +194,16 @@ pub const fn tps3435(timeout: Duration, start_up: Duration) -> ProfileBuilder {
     if start_up.is_zero() { chip } else { chip.start_up(fixed_option(start_up)) }
 }
 
-/// TPS36 (and TPS3436, the same without the voltage supervisor): a closed window, then an open one, which the letters
-/// of its order code tell. Falling edges only.
+/// TPS36 (and TPS3436, the same without the voltage supervisor): a closed window, then an open window, both given by the
+/// letters of its order code. Falling edges only.
 ///
-/// - **It reports both faults**: early, a falling edge in the closed window; late, none by the end of the open one.
-/// - The first frame after reset has a closed window too, unless a start-up delay comes first
-///   ([`start_up`](ProfileBuilder::start_up)), which the first edge ends.
+/// - **It reports both faults**: early (a falling edge in the closed window) and late (no falling edge until the end of
+///   the open window).
+/// - The first frame after reset has a closed window, too, unless there is a start-up delay
+///   ([`start_up`](ProfileBuilder::start_up)). The first edge ends this delay.
 ///
-/// SLVSGE9A (TPS36-Q1), 8.3.2 Window Watchdog Timer. The tolerance is that of the fixed options of the same timer in
-/// TPS35 (7.3.2.1). The width of a pulse (1 µs) is a choice on the safe side, not the data sheet's.
+/// SLVSGE9A (TPS36-Q1), 8.3.2 Window Watchdog Timer. The tolerance is from the fixed options of the same timer in
+/// TPS35 (7.3.2.1). The pulse width (1 µs) is not from the data sheet; it is a choice on the safe side.
 ///
 /// ```
 /// use core::time::Duration;
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_feed_may_wait_for_the_start_up_delay() {
+    fn the_start_up_delay_comes_before_the_first_time_out() {
         assert_eq!(TPS3823_33.first_feed_before(), Duration::from_millis(900));
         assert_eq!(
             profile!(tps3435(SECOND, SECOND)).first_feed_before(),
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn short_options_are_less_exact() {
+    fn short_fixed_options_have_a_larger_tolerance() {
         assert_eq!(fixed_option(Duration::from_millis(10)).min, Duration::from_millis(9));
         assert_eq!(fixed_option(Duration::from_millis(9)).min, Duration::from_micros(7_200));
     }

@@ -1,9 +1,9 @@
 //! [`Countdown`]: the classic software watchdog, one counter checked at each heartbeat.
 //!
-//! For a program with one loop, or as the last resort behind a supervisor: a timer calls
-//! [`heartbeat`](Countdown::heartbeat), the work calls [`feed`](Countdown::feed), and when so many heartbeats have
-//! passed without a feed it bites, for good. Several tasks, windows or checkpoints are what the
-//! [`Supervisor`](crate::Supervisor) is for.
+//! For a program with one loop, or as the last resort behind a supervisor. A timer calls
+//! [`heartbeat`](Countdown::heartbeat), and the work calls [`feed`](Countdown::feed). After a given number of heartbeats
+//! without a feed the countdown bites, and stays bitten. For several tasks, windows or checkpoints use the
+//! [`Supervisor`](crate::Supervisor).
 //!
 //! ```
 //! use watchdog_core::{Beat, Countdown};
@@ -16,23 +16,23 @@
 //! assert_eq!(COUNTDOWN.heartbeat(), Beat::Left(1));
 //! assert_eq!(COUNTDOWN.heartbeat(), Beat::Bite);
 //! COUNTDOWN.feed();
-//! assert_eq!(COUNTDOWN.heartbeat(), Beat::Bitten, "a late feed rescues nothing");
+//! assert_eq!(COUNTDOWN.heartbeat(), Beat::Bitten, "a late feed changes nothing");
 //! ```
 //!
-//! Feeding stores the number of the current heartbeat instead of the counter itself: a counter would be decremented
-//! by one side and reloaded by the other, and where the two meet a reload is lost. Invariants: only `heartbeat`
-//! writes `beat` and `bitten`, only `feed` writes `fed`; each store is a single one.
+//! A feed stores the number of the current heartbeat; it does not reload a counter. If one side decremented a counter
+//! and the other side reloaded it, a reload could be lost when the two meet. Invariants: only `heartbeat` writes `beat`
+//! and `bitten`, only `feed` writes `fed`; each write is a single store.
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering, const_fn};
 
-/// A counter that bites after so many heartbeats without a feed. Shared by reference: interrupts and other cores may
-/// feed.
+/// A counter that bites after a given number of heartbeats without a feed. It is shared by reference: interrupts and
+/// other cores may feed it.
 #[derive(Debug)]
 pub struct Countdown {
     reload: u32,
-    /// Heartbeats so far, wrapping.
+    /// The number of heartbeats so far, wrapping.
     beat: AtomicU32,
-    /// The heartbeat of the last feed.
+    /// The number of the heartbeat at the last feed.
     fed: AtomicU32,
     bitten: AtomicBool,
 }
@@ -40,22 +40,22 @@ pub struct Countdown {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Countdown>() <= 16);
 
-/// What a heartbeat came to.
+/// The result of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Beat {
-    /// Heartbeats left until the bite, this one taken off.
+    /// The number of heartbeats left until the bite, after this one.
     Left(u32),
-    /// None is left: now. Told once.
+    /// No heartbeat is left: bite now. Returned once.
     Bite,
-    /// It has bitten before.
+    /// The countdown has bitten before.
     Bitten,
 }
 
 impl Countdown {
     const_fn! {
-        /// Bites at the heartbeat number `reload` after a feed, or after the start. 0 is taken for 1.
+        /// Bites at the `reload`-th heartbeat after a feed or after the start. 0 counts as 1.
         #[must_use]
         pub fn new(reload: u32) -> Self {
             Self {
@@ -67,13 +67,13 @@ impl Countdown {
         }
     }
 
-    /// Work has progressed: reloads the counter. One atomic load and one store; a feed that meets a heartbeat counts
-    /// as one just before it.
+    /// Reports that work has progressed, which reloads the countdown. One atomic load and one store. A feed during a
+    /// heartbeat counts as a feed just before it.
     pub fn feed(&self) {
         self.fed.store(self.beat.load(Ordering::Acquire), Ordering::Release);
     }
 
-    /// A heartbeat has passed. To be called from one place.
+    /// Counts a heartbeat. Call it from one place only.
     pub fn heartbeat(&self) -> Beat {
         if self.bitten.load(Ordering::Relaxed) {
             return Beat::Bitten;
@@ -90,7 +90,7 @@ impl Countdown {
         }
     }
 
-    /// Whether it has bitten. Then nothing may feed the hardware any more.
+    /// Whether the countdown has bitten. If so, do not feed the hardware any more.
     #[must_use]
     pub fn has_bitten(&self) -> bool {
         self.bitten.load(Ordering::Acquire)
@@ -102,13 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_can_be_shared_by_interrupts_and_cores() {
+    fn a_countdown_can_be_shared_by_interrupts_and_cores() {
         fn shared<T: Send + Sync>(_: &T) {}
         shared(&Countdown::new(1));
     }
 
     #[test]
-    fn it_bites_at_the_last_heartbeat_and_tells_so_once() {
+    fn a_countdown_bites_at_the_last_heartbeat_and_returns_the_bite_once() {
         for reload in [1, 2, 10] {
             let countdown = Countdown::new(reload);
             for left in (1..reload).rev() {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn feeding_in_time_keeps_it_from_biting_through_the_wrap() {
+    fn feeds_in_time_prevent_the_bite_also_when_the_numbers_wrap() {
         let countdown = Countdown::new(2);
         let start = u32::MAX - 3;
         countdown.beat.store(start, Ordering::Relaxed);

@@ -1,13 +1,13 @@
-//! External watchdog chips: fed at their WDI pin, connected to RESET by an enable gate where the board has one.
+//! External watchdog chips: fed at their WDI pin, and connected to RESET by an enable gate if the board has one.
 //!
-//! An [`ExternalWatchdog`] follows the chip's [`Profile`]: which edge feeds it, how long a level has to last, from when
-//! on a feed may come. Its type tells what can be done with it:
+//! An [`ExternalWatchdog`] follows the chip's [`Profile`]: the edge that feeds the chip, the shortest level, the window.
+//! The type of the watchdog holds its state, and the state determines the possible calls:
 //!
 //! | state | the gate | feeding | `disarm` |
 //! |---|---|---|---|
-//! | [`Disarmed`] | off: bites go nowhere | [`feed_early`](ExternalWatchdog::feed_early) | |
+//! | [`Disarmed`] | off: a bite does not reach the board | [`feed_early`](ExternalWatchdog::feed_early) | |
 //! | [`Armed`] | on | [`Watchdog::feed`], [`feed_at`](ExternalWatchdog::feed_at) | yes |
-//! | [`Permanent`] | on, or there is none | the same | does not exist |
+//! | [`Permanent`] | on, or there is no gate | as `Armed` | does not exist |
 //!
 //! ```
 //! # use embedded_hal::digital::{ErrorType, OutputPin};
@@ -26,7 +26,7 @@
 //! // The chip counts from power-on; its RESET reaches the microcontroller through a transistor.
 //! let gate = Gate::active_high(enable);
 //! let mut dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, delay), gate).map_err(|e| e.error)?;
-//! dog.feed_early(now())?; // boot: before 0.9 s have passed, and again
+//! dog.feed_early(now())?; // during boot, at least every 0.9 s
 //! let mut dog = dog.arm().map_err(|e| e.error)?;
 //! dog.feed()?; // by the supervisor's verdict
 //! let mut dog = dog.disarm().map_err(|e| e.error)?; // before an update that reports no progress
@@ -36,7 +36,7 @@
 //! # Ok::<(), watchdog_core::external::Error<core::convert::Infallible, core::convert::Infallible>>(())
 //! ```
 //!
-//! What is armed for good stays so; what has no gate cannot be disarmed either:
+//! A watchdog that is armed for good cannot be disarmed, and neither can a watchdog without a gate:
 //!
 //! ```compile_fail,E0599
 //! # use embedded_hal::digital::{ErrorType, OutputPin};
@@ -53,17 +53,17 @@
 //! let _ = dog.disarm(); // no method named `disarm`
 //! ```
 //!
-//! # What bites
+//! # Pitfalls
 //!
-//! - The chip counts also while the gate is off, and holds its own RESET when it bites into the void. A TPS3823 that
-//!   is fed at that moment latches RESET, and arming it then resets the board for ever. So feed from the start with
-//!   [`feed_early`](ExternalWatchdog::feed_early), or leave WDI an input until arming, where the chip is off meanwhile
-//!   ([`HighImpedance`](crate::chips::HighImpedance)).
-//! - A chip with a window takes an early feed for a fault. It is fed with the time, by
-//!   [`feed_at`](ExternalWatchdog::feed_at) or through [`Clocked`]; [`Watchdog::feed`] without a time refuses.
-//! - A pin expander may follow an order and fail to say so. After an error the level counts as unknown, and the next
-//!   feed makes sure of an edge all the same.
-//! - A boot that is longer than the time-out has the means of [`boot`].
+//! - The chip counts also while the gate is off. If it bites then, it holds its own RESET although the board does not
+//!   see it. A TPS3823 that is fed at that moment latches RESET, and arming it then resets the board for ever. So feed
+//!   it from the start with [`feed_early`](ExternalWatchdog::feed_early). Or leave WDI an input until arming, if the chip
+//!   is off while WDI floats ([`HighImpedance`](crate::chips::HighImpedance)).
+//! - For a chip with a window, an early feed is a fault. Feed it with the time, by
+//!   [`feed_at`](ExternalWatchdog::feed_at) or through [`Clocked`]; [`Watchdog::feed`] has no time and returns an error.
+//! - A pin expander may carry out an order and still return an error. After an error the level counts as unknown, and
+//!   the next feed makes a certain edge from any level.
+//! - For a boot that is longer than the time-out, see [`boot`].
 
 pub mod boot;
 mod clocked;
@@ -84,7 +84,7 @@ pub use self::clocked::Clocked;
 pub use self::gate::{Enable, Gate, NoGate};
 pub use self::input::{Input, Pulse, Toggle};
 
-/// State: the gate is off, or nobody has fed yet where there is no gate.
+/// State: the gate is off. Without a gate: the chip has not been armed yet.
 #[derive(Clone, Copy, Debug)]
 pub enum Disarmed {}
 
@@ -92,7 +92,7 @@ pub enum Disarmed {}
 #[derive(Clone, Copy, Debug)]
 pub enum Armed {}
 
-/// State: the chip is connected, and stays so.
+/// State: the chip is connected, and stays connected.
 #[derive(Clone, Copy, Debug)]
 pub enum Permanent {}
 
@@ -107,12 +107,12 @@ pub struct ExternalWatchdog<I, G, S> {
     chip: &'static Profile,
     input: I,
     gate: G,
-    /// When it was fed last, where anybody said.
+    /// The time of the last feed that had a time.
     last_feed: Option<Instant>,
     state: PhantomData<S>,
 }
 
-/// Tells the chip and its last feed; pins seldom have a `Debug`.
+/// Shows the chip and its last feed only, because pins seldom implement `Debug`.
 impl<I, G, S> Debug for ExternalWatchdog<I, G, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExternalWatchdog")
@@ -122,30 +122,30 @@ impl<I, G, S> Debug for ExternalWatchdog<I, G, S> {
     }
 }
 
-/// What went wrong at which pin; `W` is the error of the WDI pin, `G` that of the gate's.
+/// An error of the feeder. `W` is the error type of the WDI pin, `G` the error type of the gate's pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error<W, G> {
-    /// The WDI pin. The chip may have been fed, or not.
+    /// The WDI pin failed. The chip may have been fed or not.
     #[error("pin WDI: {0:?}")]
     Wdi(W),
-    /// The pin of the enable gate. The gate may be on or off.
+    /// The pin of the enable gate failed. The gate may be on or off.
     #[error("pin of the enable gate: {0:?}")]
     Gate(G),
-    /// The feed would have come before the window is surely open, and was not made.
+    /// The window may not be open yet, so the chip was not fed.
     #[error("a feed before {} ms is a fault", earliest.as_millis())]
     TooEarly {
-        /// From when on it may come.
+        /// The earliest time for the next feed.
         earliest: Instant,
     },
-    /// The chip has a window, so a feed needs to know the time: `feed_at`, `Clocked`.
+    /// The chip has a window, so a feed needs the time: use `feed_at` or `Clocked`.
     #[error("the chip has a window: it is fed with the time")]
     NeedsTime,
-    /// The chip cannot be fed that way: toggling gives an edge of the wrong kind every second time, a pulse gives two
-    /// edges where a window allows one.
+    /// The chip cannot be fed by this input. Toggling gives every second time an edge that does not count; a pulse gives
+    /// two edges, and the window allows one.
     #[error("the chip cannot be fed by that kind of input")]
     Unsuitable,
-    /// The time-out asked for is not the chip's.
+    /// The time-out is not the fixed time-out of the chip.
     #[error("the time-out of the chip is fixed")]
     FixedTimeout,
 }
@@ -161,11 +161,11 @@ impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
     }
 }
 
-/// It could not be put together; here are the parts.
+/// The watchdog could not be created; the error gives the parts back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the watchdog chip cannot be used: {error:?}")]
 pub struct NewError<I, G, E> {
-    /// Why.
+    /// The reason.
     pub error: E,
     /// The input.
     pub input: I,
@@ -179,29 +179,30 @@ impl<I, G, E: Debug> Debug for NewError<I, G, E> {
     }
 }
 
-/// What arming gives.
+/// The result of arming.
 pub type Arming<I, G, S> =
     Result<ExternalWatchdog<I, G, S>, StartError<ExternalWatchdog<I, G, Disarmed>, ErrorOf<I, G>>>;
 
-/// What disarming gives.
+/// The result of disarming.
 pub type Disarming<I, G> = Result<
     ExternalWatchdog<I, G, Disarmed>,
     StopError<ExternalWatchdog<I, G, Armed>, ErrorOf<I, G>>,
 >;
 
-/// The errors of a feeder of `I` with a gate of `G`.
+/// The error of a watchdog with input `I` and gate `G`.
 pub type ErrorOf<I, G> = Error<<I as Input>::Error, <G as Enable>::Error>;
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
-    /// Switches the gate off and brings WDI to rest, by a change that does not feed the chip where it has one edge only.
+    /// Switches the gate off and brings WDI to its resting level. If only one kind of edge counts for the chip, this change
+    /// does not feed it.
     ///
-    /// Without a gate nothing keeps the chip from counting: feed or arm it before
-    /// [`first_feed_before`](Profile::first_feed_before) has passed since reset.
+    /// Without a gate the chip counts from reset on: feed or arm it within
+    /// [`first_feed_before`](Profile::first_feed_before) after reset.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsuitable`]: toggling for a chip that takes one kind of edge; pulses for one with a window that takes
-    /// both. [`Error::Gate`], [`Error::Wdi`]: a pin failed.
+    /// [`Error::Unsuitable`]: toggling for a chip that counts one kind of edge, or pulses for a chip with a window that
+    /// counts both. [`Error::Gate`], [`Error::Wdi`]: a pin failed.
     pub fn new(
         chip: &'static Profile,
         mut input: I,
@@ -218,29 +219,29 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         }
     }
 
-    /// Feeds the chip although its bite would go nowhere, so that it does not hold RESET when it is armed. It says
-    /// nothing about the program; during boot and long work a timer may do it.
+    /// Feeds the disarmed chip, so that it does not hold RESET when it is armed. Such a feed says nothing about the
+    /// program; during boot and long work a timer may call this.
     ///
-    /// A chip with a [start-up delay](Profile::start_up) is quiet by itself so long, and counts from the first feed.
+    /// A chip with a [start-up delay](Profile::start_up) does not bite during the delay, and counts from the first feed.
     ///
     /// # Errors
     ///
-    /// [`Error::TooEarly`]: nothing was fed. [`Error::Wdi`].
+    /// [`Error::TooEarly`]: the chip was not fed. [`Error::Wdi`]: the pin failed.
     pub fn feed_early(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
         self.feed_within_window(now)
     }
 
-    /// Feeds once, so that a whole time-out lies ahead (not where there is a window, which needs the time), and switches
-    /// the gate on. Without a gate it is armed for good.
+    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. A chip with a window is not fed, because
+    /// that needs the time. Without a gate the watchdog is armed for good.
     ///
     /// # Errors
     ///
-    /// [`Error::Wdi`], [`Error::Gate`]; the device is given back.
+    /// [`Error::Wdi`], [`Error::Gate`]: a pin failed. The error gives the device back.
     pub fn arm(self) -> Arming<I, G, G::Armed> {
         self.connect()
     }
 
-    /// The same, and there is no way back.
+    /// Arms like [`arm`](Self::arm), and the watchdog cannot be disarmed any more.
     ///
     /// # Errors
     ///
@@ -249,7 +250,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         self.connect()
     }
 
-    /// The parts, as they are: WDI at rest or wherever the last feed left it, the gate off.
+    /// The parts in their current state: WDI at its resting level or at the level of the last feed, the gate off.
     pub fn release(self) -> (I, G) {
         (self.input, self.gate)
     }
@@ -267,42 +268,46 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
 }
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
-    /// Switches the gate off: from here on nothing resets a program that hangs. For work that cannot feed and cannot
-    /// report progress, no longer than that.
+    /// Switches the gate off: from now on nothing resets a program that hangs. Use it only for work that can neither feed
+    /// nor report progress, and only for the time of this work.
     ///
-    /// The chip goes on counting; feed it with [`feed_early`](ExternalWatchdog::feed_early), at the latest before arming.
+    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early), at the latest before arming.
     ///
     /// # Errors
     ///
-    /// [`Error::Gate`]; the watchdog is given back, and has to be fed.
+    /// [`Error::Gate`]: the pin failed. The error gives the watchdog back; it has to be fed.
     pub fn disarm(mut self) -> Disarming<I, G> {
         match self.gate.set(false) {
             Ok(()) => {
-                log!(warn, "watchdog: {} is disarmed, its bite goes nowhere", self.chip.name());
+                log!(
+                    warn,
+                    "watchdog: {} is disarmed, its bite does not reach the board",
+                    self.chip.name()
+                );
                 Ok(self.in_state())
             }
             Err(error) => Err(StopError { error: Error::Gate(error), watchdog: self }),
         }
     }
 
-    /// From now on it stays armed.
+    /// Makes it permanent: it cannot be disarmed any more.
     pub fn for_good(self) -> ExternalWatchdog<I, G, Permanent> {
         self.in_state()
     }
 }
 
 impl<I: Input, G: Enable, S: Connected> ExternalWatchdog<I, G, S> {
-    /// Feeds the chip, unless that would be too early for it. `now` is on a clock that does not run ahead of the chip's
-    /// reset; a millisecond is added to the window, since `now` is a whole one.
+    /// Feeds the chip, if its window is open. The clock of `now` must not have started before the chip's reset. The window
+    /// counts as one millisecond longer, because `now` is in whole milliseconds.
     ///
     /// # Errors
     ///
-    /// [`Error::TooEarly`]: nothing was fed, try again from the instant on that it tells. [`Error::Wdi`].
+    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::Wdi`]: the pin failed.
     pub fn feed_at(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
         self.feed_within_window(now)
     }
 
-    /// The same watchdog as a [`Watchdog`] that asks a clock at each feed: what a chip with a window needs.
+    /// Adds a clock, which is read at each feed. A chip with a window needs it to be fed through [`Watchdog`].
     pub fn clocked<C: FnMut() -> Instant>(self, clock: C) -> Clocked<Self, C> {
         Clocked::new(self, clock)
     }
@@ -321,12 +326,12 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
                 return Err(Error::TooEarly { earliest });
             }
         }
-        // Also where the pin fails: the chip may have seen it, and a second feed in its window would be a fault.
+        // Stored also if the pin fails: the chip may have seen the edge, and a second feed in its window is a fault.
         self.last_feed = Some(now);
         self.edge()
     }
 
-    /// From when on a feed is no fault; `None`: at any time.
+    /// The earliest time at which a feed is no fault; `None`: any time.
     fn earliest_feed(&self) -> Option<Instant> {
         self.chip.window()?;
         let since = match self.last_feed {
@@ -356,7 +361,7 @@ impl<I: Input, G: Enable, S: Connected> Watchdog for ExternalWatchdog<I, G, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::NeedsTime`] where the chip has a window; nothing was fed. [`Error::Wdi`].
+    /// [`Error::NeedsTime`]: the chip has a window, and was not fed. [`Error::Wdi`]: the pin failed.
     fn feed(&mut self) -> Result<(), Self::Error> {
         if self.chip.window().is_some() {
             return Err(Error::NeedsTime);
@@ -365,7 +370,7 @@ impl<I: Input, G: Enable, S: Connected> Watchdog for ExternalWatchdog<I, G, S> {
     }
 }
 
-/// Arms it, with the one time-out that the chip has: its shortest.
+/// Arms the chip. The only time-out is the chip's shortest one.
 impl<I: Input, G: Enable> Start for ExternalWatchdog<I, G, Disarmed> {
     type Running = ExternalWatchdog<I, G, G::Armed>;
 

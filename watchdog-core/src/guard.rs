@@ -1,11 +1,11 @@
-//! [`Guard`]: the hardware watchdog behind the supervisor's verdict, where nothing else reaches it.
+//! [`Guard`]: owns the hardware watchdog, and feeds it by the supervisor's verdict only.
 //!
 //! ```
 //! use core::convert::Infallible;
 //! use watchdog_core::{Action, Guard, Instant, Plan, Rules, Supervisor, Task, plan, task};
 //! use watchdog_core::hardware::{ErrorType, Watchdog};
 //!
-//! // In place of a HAL's watchdog, or of an `ExternalWatchdog`.
+//! // Stands for a HAL's watchdog, or for an `ExternalWatchdog`.
 //! struct Chip { feeds: u32 }
 //! impl ErrorType for Chip { type Error = Infallible; }
 //! impl Watchdog for Chip {
@@ -24,7 +24,7 @@
 //! # Ok::<(), Infallible>(())
 //! ```
 //!
-//! There is no other way to the hardware:
+//! There is no other way to feed the hardware:
 //!
 //! ```compile_fail,E0596
 //! # use watchdog_core::{Guard, hardware::Watchdog};
@@ -33,7 +33,7 @@
 //! }
 //! ```
 //!
-//! Nor does a supervisor that has found a failure make way for one that has not:
+//! A supervisor that has found a failure cannot be replaced by one that has not:
 //!
 //! ```compile_fail,E0594
 //! # use watchdog_core::{Guard, Supervisor, hardware::Watchdog};
@@ -42,10 +42,11 @@
 //! }
 //! ```
 //!
-//! A guard over a `&mut` lets go of the hardware where it is dropped: give it the hardware itself.
+//! If a guard owns only a `&mut` of the hardware, dropping the guard makes the hardware accessible again. So give it the
+//! hardware itself.
 //!
-//! Invariants: from the first failure on the hardware is neither fed nor given back, unless a restarted task is taken
-//! back first.
+//! Invariants: from the first failure on the hardware is neither fed nor given back, until a restarted task is taken
+//! back.
 
 use thiserror::Error;
 
@@ -66,19 +67,19 @@ pub struct Guard<'a, W> {
 }
 
 impl<'a, W: Watchdog> Guard<'a, W> {
-    /// Puts the hardware behind the supervisor.
+    /// Takes the hardware and its supervisor.
     pub const fn new(hardware: W, supervisor: Supervisor<'a>) -> Self {
         Self { hardware, supervisor }
     }
 
-    /// Polls the supervisor, and feeds the hardware where it says so: [`Action::Feed`] tells that it was fed.
+    /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
     ///
-    /// Belongs at the place of the lowest priority, so that whatever runs away above it is noticed; not in a timer
-    /// interrupt, which goes on when nothing else does.
+    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call it
+    /// in a timer interrupt: that goes on when nothing else does.
     ///
     /// # Errors
     ///
-    /// The hardware could not be fed. The next call tries again, if all is well still.
+    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy.
     pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
         let polled = self.supervisor.poll(now);
         if polled.action == Action::Feed {
@@ -98,7 +99,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: there is no place, or the rules cannot be kept. Nothing has changed.
+    /// [`WatchError`]: there is no vacant place, or the rules cannot be kept. Nothing has changed.
     pub fn watch(
         &mut self,
         rules: Rules,
@@ -107,7 +108,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         self.supervisor.watch(rules, now)
     }
 
-    /// Takes back the task that failed, which has been restarted; see [`Supervisor::restarted`].
+    /// Takes back the failed task after it has been restarted; see [`Supervisor::restarted`].
     ///
     /// # Errors
     ///
@@ -116,30 +117,31 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         self.supervisor.restarted(id, now)
     }
 
-    /// The supervisor, to look at.
+    /// The supervisor, for reading only.
     #[must_use]
     pub const fn supervisor(&self) -> &Supervisor<'a> {
         &self.supervisor
     }
 
-    /// The hardware, to look at.
+    /// The hardware, for reading only.
     #[must_use]
     pub const fn hardware(&self) -> &W {
         &self.hardware
     }
 
-    /// Ends the supervision; the hardware runs on.
+    /// Ends the supervision; the hardware goes on running.
     #[cfg(feature = "std")]
     pub(crate) fn into_hardware(self) -> W {
         self.hardware
     }
 
-    /// Stops the hardware, where it can be stopped, and ends the supervision.
+    /// Stops the hardware and ends the supervision. Only for hardware that can be stopped.
     ///
     /// # Errors
     ///
-    /// It runs on, and here is the guard. [`NotStopped::Failed`]: a task has failed, and no bug gets away from that by
-    /// stopping. [`NotStopped::Hardware`]: it does not stop; the guard has to feed it.
+    /// The hardware goes on running, and the error gives the guard back. [`NotStopped::Failed`]: a task has failed; a
+    /// failure cannot be escaped by stopping. [`NotStopped::Hardware`]: the hardware did not stop, so the guard has to
+    /// feed it.
     #[expect(clippy::result_large_err, reason = "the guard comes back, and there is no heap")]
     pub fn stop(self) -> Result<W::Stopped, StopError<Self, NotStopped<W::Error>>>
     where
@@ -154,7 +156,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             watchdog: Self { hardware: watchdog, supervisor },
         });
         if stopped.is_ok() {
-            log!(warn, "watchdog: it is stopped, and nobody is watched");
+            log!(warn, "watchdog: stopped, no task is watched any more");
         }
         stopped
     }
@@ -167,7 +169,7 @@ pub enum NotStopped<E> {
     /// A task has failed, and the bite goes on.
     #[error("{0}")]
     Failed(Failure),
-    /// The hardware does not stop.
+    /// The hardware did not stop.
     #[error("the hardware does not stop: {0:?}")]
     Hardware(E),
 }
@@ -181,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts feeds; fails as often as told.
+    /// Counts feeds, and fails the first `failures` of them.
     struct Hardware {
         feeds: u32,
         failures: u32,
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_task_is_not_fed_for_even_when_feeding_failed_before() {
+    fn after_a_failed_feed_a_failed_task_still_stops_the_feeding() {
         let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
         let mut guard = guard(&tasks, 1, false);
         assert_eq!(guard.poll(at(1_000)), Err(ErrorKind::Connection));
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_hardware_that_could_be_stopped_is_not() {
+    fn after_a_failure_the_hardware_is_not_stopped_even_if_it_could_be() {
         let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
         let mut guard = guard(&tasks, 0, true);
         let _bites = guard.poll(at(1_001)).unwrap();
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_task_is_taken_back_and_another_one_watched_behind_the_guard() {
+    fn a_guard_takes_back_a_restarted_task_and_watches_another_one() {
         let tasks = [Task::new(Rules::deadline(1_000)).unwrap(), Task::vacant()];
         let stages = [(Stage::Restart, 0), (Stage::Reset, 100)];
         let timing = Plan::heartbeat(500).stages(&stages).rescues(1).check().unwrap();
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn hardware_that_does_not_stop_is_guarded_on() {
+    fn hardware_that_does_not_stop_stays_under_its_guard() {
         let mut failed = guard(&[], 0, false).stop().unwrap_err();
         assert_eq!(failed.error, NotStopped::Hardware(ErrorKind::InvalidState));
         assert_eq!(failed.watchdog.poll(at(0)).unwrap().action, Action::Feed);

@@ -1,25 +1,26 @@
 //! Traits for hardware watchdogs: small, fallible, and without a time type of their own.
 //!
-//! `embedded-hal` 1.0 has no watchdog traits. Those of 0.2 were taken out because nothing generic could be written
-//! over them ([324], [357], [360]): each HAL chose its own `Time` type, so code that starts a watchdog had to know
-//! which HAL it ran on. Nothing could fail either, so HALs panicked or clamped where a time-out was out of range, and
-//! a watchdog could be fed that nobody had started ([98]). Here
+//! `embedded-hal` 1.0 has no watchdog traits. The traits of 0.2 were removed because no generic code could use them
+//! ([324], [357], [360]): each HAL chose its own `Time` type, so code that starts a watchdog had to know its HAL. No
+//! method could fail, so HALs panicked or clamped a time-out that was out of range; and a program could feed a watchdog
+//! that had not been started ([98]). The traits here avoid this:
 //!
-//! - a [`Watchdog`] is a running one: holding it proves that it was started, and all it can do is be fed;
-//! - [`Start`] takes the device by move and a [`Duration`]; it tells which time-outs there are beforehand, which one
-//!   was set afterwards, and gives the device back where it fails;
-//! - [`Stop`] is apart, since most watchdogs cannot be stopped, and those that can should not be without a reason;
+//! - a [`Watchdog`] is running: its owner knows that it was started, and can only feed it;
+//! - [`Start`] takes the device by move and a [`Duration`]; it gives the possible time-outs before the start and the
+//!   actual time-out after it, and an error gives the device back;
+//! - [`Stop`] is a trait of its own, because most watchdogs cannot be stopped, and the others should not be stopped
+//!   without a reason;
 //! - [`ReadResetCause`] tells after a reset whether a watchdog was the cause;
-//! - errors are the implementation's own, with an [`ErrorKind`] that generic code can look at, as in `embedded-hal` 1.0.
+//! - errors are the implementation's own types, with an [`ErrorKind`] for generic code, as in `embedded-hal` 1.0.
 //!
-//! Time does not appear in [`Watchdog`] at all. When to feed is for a [`Supervisor`](crate::Supervisor) to say, and a
-//! [`Guard`](crate::Guard) keeps everything else away from it.
+//! [`Watchdog`] does not use time at all. A [`Supervisor`](crate::Supervisor) decides when to feed, and a
+//! [`Guard`](crate::Guard) prevents all other feeds.
 //!
 //! # An adapter for a HAL
 //!
-//! `rp2040-hal` 0.12 has `Watchdog::start`, which panics above 8.388607 s, `feed` and `disable`, on one type for the
-//! running and the stopped watchdog. Two newtypes make of it what the traits say; a HAL that implements them itself
-//! needs none.
+//! `rp2040-hal` 0.12 has one type for the running and the stopped watchdog, with `Watchdog::start` (which panics above
+//! 8.388607 s), `feed` and `disable`. Two newtypes implement the traits for it. A HAL that implements the traits itself
+//! needs no newtypes.
 //!
 //! ```
 //! # mod rp2040_hal { pub mod watchdog {
@@ -51,7 +52,7 @@
 //!
 //! /// The watchdog of the RP2040, stopped.
 //! pub struct Idle(HalWatchdog);
-//! /// The same, running.
+//! /// The watchdog of the RP2040, running.
 //! pub struct Running(HalWatchdog);
 //!
 //! #[derive(Debug, PartialEq)]
@@ -79,7 +80,7 @@
 //!         if !self.timeout_range().contains(&timeout) {
 //!             return Err(StartError { error: OutOfRange(timeout), device: self });
 //!         }
-//!         // Up to the next whole microsecond: it may bite later than asked for, never sooner.
+//!         // Rounded up to a whole microsecond: the bite may come later than asked for, but never sooner.
 //!         let micros = timeout.as_nanos().div_ceil(1_000) as u32;
 //!         self.0.start(MicrosDurationU32::micros(micros));
 //!         let timeout = Duration::from_micros(u64::from(micros));
@@ -107,7 +108,7 @@
 //!     }
 //! }
 //!
-//! // Generic code asks for what it wants within what there is, and goes by what it got.
+//! // Generic code limits its wish to the possible range, and uses the actual time-out.
 //! fn start_within<S: Start>(device: S, wanted: Duration) -> Result<Started<S::Running>, S::Error> {
 //!     let range = device.timeout_range();
 //!     let timeout = wanted.clamp(*range.start(), *range.end());
@@ -134,28 +135,28 @@ use core::time::Duration;
 
 /// An error of a watchdog.
 pub trait Error: Debug {
-    /// What went wrong, as far as generic code can tell; the implementation's own type may say more.
+    /// The kind of the error, for generic code. The implementation's own type may hold more details.
     fn kind(&self) -> ErrorKind;
 }
 
-/// What went wrong, whatever the hardware.
+/// The kind of an error, independent of the hardware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The hardware has no such time-out; [`Start::timeout_range`] tells which it has.
+    /// The hardware does not support this time-out; [`Start::timeout_range`] gives the supported ones.
     #[error("the watchdog has no such time-out")]
     UnsupportedTimeout,
-    /// The feed came before the window of a windowed watchdog was open. Nothing was fed.
+    /// The feed came before the window of a windowed watchdog was open. The watchdog was not fed.
     #[error("the watchdog was to be fed before its window")]
     TooEarly,
-    /// The state of the device does not allow it: locked, not to be stopped, already latched.
+    /// The device does not allow the action in its current state: it is locked, cannot be stopped, or is latched.
     #[error("the watchdog does not allow that in its state")]
     InvalidState,
-    /// What leads to the watchdog failed: a pin, a bus, a file.
+    /// The connection to the watchdog failed: a pin, a bus, a file.
     #[error("the watchdog cannot be reached")]
     Connection,
-    /// None of the above; the implementation's own error says more.
+    /// None of the above; see the implementation's own error.
     #[error("the watchdog failed")]
     Other,
 }
@@ -172,7 +173,7 @@ impl Error for Infallible {
     }
 }
 
-/// The error that the methods of a device give.
+/// The error type of the methods of a device.
 pub trait ErrorType {
     /// The error.
     type Error: Error;
@@ -182,16 +183,16 @@ impl<T: ErrorType + ?Sized> ErrorType for &mut T {
     type Error = T::Error;
 }
 
-/// A running watchdog. Whoever holds one can feed it, and that is all.
+/// A running watchdog. Its owner can feed it, and nothing else.
 pub trait Watchdog: ErrorType {
-    /// Puts the bite off by one time-out.
+    /// Delays the bite by one time-out.
     ///
-    /// A feed says that work progressed, never that a timer fired; so it belongs behind a supervisor's verdict. It
-    /// returns when the hardware was told, and takes microseconds where that is a register or a pin.
+    /// A feed means that work has progressed, never that a timer has fired; so only a supervisor's verdict should feed.
+    /// The call returns when the hardware has been fed. This takes microseconds if it is a register or a pin.
     ///
     /// # Errors
     ///
-    /// The hardware was not told, as far as the implementation knows. It goes on counting.
+    /// The implementation could not feed the hardware, or does not know whether it did. The hardware goes on counting.
     fn feed(&mut self) -> Result<(), Self::Error>;
 }
 
@@ -201,133 +202,133 @@ impl<T: Watchdog + ?Sized> Watchdog for &mut T {
     }
 }
 
-/// A watchdog that does not run yet.
+/// A watchdog that is not running yet.
 pub trait Start: ErrorType + Sized {
     /// The same watchdog, running.
     type Running: Watchdog;
 
-    /// The time-outs that [`start`](Self::start) takes, both ends included. Where the hardware has one only, both
-    /// ends are it.
+    /// The time-outs that [`start`](Self::start) accepts, both ends included. If the hardware has a single time-out, both
+    /// ends are equal to it.
     fn timeout_range(&self) -> RangeInclusive<Duration>;
 
-    /// Starts it. The hardware is set to the shortest time-out it has that is not below `timeout`, and that one is
-    /// reported: who feeds at intervals of `timeout` as the device's clock runs is safe. How far that clock may be
-    /// off is for its data sheet to say, and for the plan of intervals to allow for.
+    /// Starts the watchdog. The hardware is set to its shortest time-out that is not below `timeout`, and this time-out is
+    /// returned. Feeding at intervals of `timeout`, measured by the device's clock, is therefore safe. The data sheet
+    /// gives the tolerance of that clock, and the plan of intervals has to allow for it.
     ///
     /// # Errors
     ///
-    /// [`StartError`] with the device, which does not run. A time-out outside the range is
-    /// [`ErrorKind::UnsupportedTimeout`]; nothing is clamped in silence.
+    /// [`StartError`] with the device, which is not running. A time-out outside the range is
+    /// [`ErrorKind::UnsupportedTimeout`]; a time-out is never clamped silently.
     fn start(
         self,
         timeout: Duration,
     ) -> Result<Started<Self::Running>, StartError<Self, Self::Error>>;
 }
 
-/// What [`Start::start`] gives: the running watchdog, and the time-out that it has in fact.
+/// The result of [`Start::start`]: the running watchdog, and its actual time-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a running watchdog that nobody feeds bites"]
+#[must_use = "a running watchdog bites if it is not fed"]
 pub struct Started<W> {
-    /// It runs.
+    /// The running watchdog.
     pub watchdog: W,
-    /// From a feed to the bite, by the device's clock: what was asked for, or the next longer one that there is.
+    /// The time from a feed to the bite, by the device's clock: the time-out asked for, or the next longer one.
     pub timeout: Duration,
 }
 
-/// The watchdog did not start; here it is.
+/// The watchdog did not start; the error gives it back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the watchdog did not start: {error:?}")]
 pub struct StartError<D, E> {
-    /// Why.
+    /// The reason.
     pub error: E,
-    /// The device, which does not run.
+    /// The device, which is not running.
     pub device: D,
 }
 
-/// Tells the error; devices seldom have a `Debug`.
+/// Shows the error only, because devices seldom implement `Debug`.
 impl<D, E: Debug> Debug for StartError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StartError").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
-/// A running watchdog that can be stopped. Most cannot.
+/// A running watchdog that can be stopped. Most watchdogs cannot.
 ///
-/// Where nothing watches any more nothing rescues either: stop one for what cannot be fed through, such as a boot
-/// loader that writes flash with interrupts off, and start it again.
+/// A stopped watchdog cannot reset a program that hangs. Stop it only for work during which feeding is impossible, such
+/// as a boot loader that writes flash with interrupts off, and start it again afterwards.
 pub trait Stop: Watchdog + Sized {
-    /// The same watchdog, stopped; it usually implements [`Start`].
+    /// The same watchdog, stopped. It usually implements [`Start`].
     type Stopped;
 
-    /// Stops it.
+    /// Stops the watchdog.
     ///
     /// # Errors
     ///
-    /// [`StopError`] with the watchdog, which still runs and has to be fed.
+    /// [`StopError`] with the watchdog, which is still running and has to be fed.
     fn stop(self) -> Result<Self::Stopped, StopError<Self, Self::Error>>;
 }
 
-/// The watchdog did not stop; here it is.
+/// The watchdog did not stop; the error gives it back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the watchdog did not stop: {error:?}")]
 pub struct StopError<W, E> {
-    /// Why.
+    /// The reason.
     pub error: E,
-    /// The watchdog, which still runs.
+    /// The watchdog, which is still running.
     pub watchdog: W,
 }
 
-/// Tells the error; devices seldom have a `Debug`.
+/// Shows the error only, because devices seldom implement `Debug`.
 impl<W, E: Debug> Debug for StopError<W, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StopError").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
-/// Why the device was reset last.
+/// The cause of the last reset of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResetCause {
-    /// Power came on.
+    /// The power was switched on.
     PowerOn,
     /// The supply fell too low and recovered.
     BrownOut,
-    /// The reset pin, and nothing else that would explain it. An external watchdog's bite looks like this.
+    /// The reset pin, and no other cause. The bite of an external watchdog looks like this.
     ExternalPin,
-    /// A built-in watchdog: nobody fed it in time.
+    /// A built-in watchdog: it was not fed in time.
     Watchdog,
     /// A built-in window watchdog: it was fed too early or too late.
     WindowWatchdog,
-    /// The program asked for it.
+    /// The program requested the reset.
     Software,
     /// The core was locked up, by a fault within a fault handler.
     Lockup,
-    /// Woken from a sleep that goes through reset.
+    /// A wake-up from a sleep mode that ends with a reset.
     WakeUp,
-    /// The hardware does not tell, or has causes that are not in this list.
+    /// The hardware does not report the cause, or the cause is not in this list.
     Unknown,
 }
 
 impl ResetCause {
-    /// Whether a built-in watchdog was it.
+    /// Whether a built-in watchdog was the cause.
     #[must_use]
     pub const fn is_watchdog(self) -> bool {
         matches!(self, Self::Watchdog | Self::WindowWatchdog)
     }
 }
 
-/// A device that tells why it was reset last.
+/// A device that reports the cause of its last reset.
 ///
-/// Several flags are often set at once, since a reset from within pulls the reset pin as well: an implementation tells
-/// the innermost cause, a watchdog rather than the pin. Flags tend to add up until they are cleared: it sees to it that
-/// a cause is not told again after the next reset, and that it is told as often as asked until then.
+/// Often several flags are set, because an internal reset pulls the reset pin, too. An implementation returns the
+/// innermost cause: a watchdog rather than the pin. Flags usually stay set until they are cleared. An implementation
+/// makes sure that a cause does not appear again after the next reset, and that each call until then returns it.
 pub trait ReadResetCause: ErrorType {
     /// The cause of the last reset.
     ///
     /// # Errors
     ///
-    /// What holds the cause could not be read.
+    /// The cause could not be read.
     fn reset_cause(&mut self) -> Result<ResetCause, Self::Error>;
 }
 
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_borrowed_watchdog_is_one_too_also_behind_a_trait_object() {
+    fn a_borrowed_watchdog_is_a_watchdog_also_as_a_trait_object() {
         let mut counter = Counter::default();
         assert_eq!(feed_by_value(&mut counter), Ok(()));
         let object: &mut dyn Watchdog<Error = ErrorKind> = &mut counter;
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_borrowed_device_tells_its_reset_cause() {
+    fn a_borrowed_device_reports_its_reset_cause() {
         fn cause<R: ReadResetCause>(mut device: R) -> Result<ResetCause, R::Error> {
             device.reset_cause()
         }
@@ -385,13 +386,13 @@ mod tests {
     }
 
     #[test]
-    fn only_built_in_watchdogs_are_surely_watchdogs() {
+    fn only_causes_of_built_in_watchdogs_count_as_watchdog() {
         assert!(ResetCause::Watchdog.is_watchdog() && ResetCause::WindowWatchdog.is_watchdog());
         assert!(!ResetCause::ExternalPin.is_watchdog() && !ResetCause::Unknown.is_watchdog());
     }
 
     #[test]
-    fn errors_are_errors_of_core_as_well() {
+    fn errors_implement_the_error_trait_of_core() {
         let error = StartError { error: ErrorKind::UnsupportedTimeout, device: () };
         assert!(error.source().is_none());
         assert_eq!(error.error.kind(), ErrorKind::UnsupportedTimeout);

@@ -1,8 +1,8 @@
-//! The intervals, checked against each other before anything runs: [`Plan`] says what is wanted, [`Timing`] is one
-//! that holds.
+//! The intervals, checked against each other before anything runs: a [`Plan`] holds the intervals that are wanted, a
+//! [`Timing`] is a plan that passed the check.
 //!
 //! A [`Supervisor`](crate::Supervisor) takes a `Timing` only. The macro [`plan!`](crate::plan!) makes one from
-//! constants and fails the build where they are wrong; [`Plan::check`] is for numbers that come at run time.
+//! constants and fails the build if they are wrong; [`Plan::check`] is for numbers that are known at run time only.
 //!
 //! ```
 //! use watchdog_core::chips::TPS3823_33;
@@ -11,17 +11,17 @@
 //! const SAMPLER: Rules = Rules::deadline(1_200);
 //! const STAGES: &[(Stage, u32)] = &[(Stage::LastWords, 0), (Stage::Reset, 100)];
 //! const TIMING: Timing<'static> = plan!(
-//!     Plan::heartbeat(500)          // tasks are looked at, and the chip is fed, each 500 ms
+//!     Plan::heartbeat(500)          // the tasks are checked and the chip is fed each 500 ms
 //!         .late(20)                 // or up to 20 ms later
-//!         .task(SAMPLER, 250, 180)  // it works each 250 ms, for up to 180
+//!         .task(SAMPLER, 250, 180)  // it works each 250 ms, for up to 180 ms
 //!         .profile(&TPS3823_33)     // it bites between 0.9 and 2.5 s after a feed
 //!         .stages(STAGES)
-//!         .recovery(4_000)          // the device is to be reset within 4 s
+//!         .recovery(4_000)          // the device has to be reset within 4 s
 //! );
 //! assert_eq!(TIMING.heartbeat_millis(), 500);
 //! ```
 //!
-//! # What does not build
+//! # Plans that do not build
 //!
 //! The deadline is not longer than a run of the work:
 //!
@@ -37,21 +37,21 @@
 //! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).task(Rules::deadline(1_000), 1_000, 10));
 //! ```
 //!
-//! The heartbeat is no multiple of the work's own, so the device wakes up twice where once would do:
+//! The heartbeat is no multiple of the work's own heartbeat, so the device wakes up twice instead of once:
 //!
 //! ```compile_fail,E0080
 //! # use watchdog_core::{Plan, Rules, Timing, plan};
 //! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).task(Rules::deadline(1_000), 200, 10));
 //! ```
 //!
-//! The chip's typical time-out covers the heartbeat, its minimum does not:
+//! The chip's typical time-out is longer than the heartbeat, but its minimum time-out is not:
 //!
 //! ```compile_fail,E0080
 //! # use watchdog_core::{Plan, Timing, plan};
 //! const TIMING: Timing<'static> = plan!(Plan::heartbeat(1_000).chip(900, 2_500));
 //! ```
 //!
-//! The chip's window is not open yet:
+//! The heartbeat comes before the chip's window opens:
 //!
 //! ```compile_fail,E0080
 //! # use watchdog_core::{Plan, Timing, plan};
@@ -93,15 +93,15 @@ pub struct Plan<'a> {
     rescues: u8,
     /// The longest deadline of the tasks.
     deadline: u32,
-    /// The first that was wrong with a task.
+    /// The first error of a task.
     task_error: Option<PlanError>,
 }
 
-/// Nothing but the reset.
+/// The reset as the only stage.
 const RESET: &[(Stage, u32)] = &[(Stage::Reset, 0)];
 
 impl<'a> Plan<'a> {
-    /// The tasks are looked at, and the hardware is fed, each `millis` milliseconds.
+    /// The supervisor checks the tasks, and the hardware is fed, each `millis` milliseconds.
     pub const fn heartbeat(millis: u32) -> Self {
         Self {
             heartbeat: millis,
@@ -116,15 +116,15 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// So much later than at a heartbeat the supervisor may be polled, or a stage be run: by timers that are not
-    /// exact, by what goes first, by the clock's tolerance over a heartbeat.
+    /// A poll or a stage may run up to `millis` milliseconds late: timer jitter, higher-priority work, and the clock's
+    /// tolerance over a heartbeat.
     pub const fn late(mut self, millis: u32) -> Self {
         self.late = millis;
         self
     }
 
-    /// One of the tasks; may be repeated. It works each `period` milliseconds (0: whenever something happens), and for
-    /// `run` at most.
+    /// Adds a task; call it once for each task. The task works each `period` milliseconds (0: it has no period and works
+    /// on events), and one run of its work takes at most `run` milliseconds.
     pub const fn task(mut self, rules: Rules, period: u32, run: u32) -> Self {
         if rules.deadline > self.deadline {
             self.deadline = rules.deadline;
@@ -135,39 +135,39 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// The hardware bites `min` milliseconds after a feed at the soonest, and `max` at the latest: the data sheet's
-    /// limits, not its typical value.
+    /// The hardware bites between `min` and `max` milliseconds after a feed: the limits of the data sheet, not its
+    /// typical value.
     pub const fn chip(mut self, min: u32, max: u32) -> Self {
         self.chip = Some((min, max));
         self
     }
 
-    /// The hardware is this chip: its time-out and its window, to the millisecond that leaves less room.
+    /// The hardware is this chip. Its time-out and its window are rounded to whole milliseconds on the safe side.
     pub const fn profile(self, chip: &Profile) -> Self {
         self.chip(chip.shortest_millis(), chip.longest_millis()).window(chip.window_millis())
     }
 
-    /// The hardware takes a feed for a fault when it comes less than `millis` milliseconds after the one before.
+    /// The hardware bites if a feed comes less than `millis` milliseconds after the previous one.
     pub const fn window(mut self, millis: u32) -> Self {
         self.window = millis;
         self
     }
 
-    /// What is done when a task has failed, each so many milliseconds after the one before; see
-    /// [`bite`](crate::bite). Without it there is the reset alone.
+    /// The stages after a task has failed, each with its delay in milliseconds after the previous stage; see
+    /// [`bite`](crate::bite). By default the reset is the only stage.
     pub const fn stages(mut self, stages: &'a [(Stage, u32)]) -> Self {
         self.stages = stages;
         self
     }
 
-    /// Restarted tasks are taken back `count` times in all; by default never.
+    /// Restarted tasks are taken back up to `count` times in all; the default is 0.
     pub const fn rescues(mut self, count: u8) -> Self {
         self.rescues = count;
         self
     }
 
-    /// From the last sign of life of a task to the reset no more than `millis` milliseconds are to pass. Grants come
-    /// on top.
+    /// At most `millis` milliseconds may pass from the last sign of life of a task to the reset. Grants are not
+    /// included; they come on top.
     pub const fn recovery(mut self, millis: u32) -> Self {
         self.recovery = Some(millis);
         self
@@ -187,11 +187,11 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The timing, if the plan holds.
+    /// Checks the plan, and gives its timing.
     ///
     /// # Errors
     ///
-    /// [`PlanError`]: the first rule that it breaks.
+    /// [`PlanError`]: the first rule that the plan breaks.
     pub const fn check(&self) -> Result<Timing<'a>, PlanError> {
         if self.heartbeat == 0 {
             return Err(PlanError::NoHeartbeat);
@@ -206,7 +206,7 @@ impl<'a> Plan<'a> {
             Ok(delays) => delays,
             Err(error) => return Err(error),
         };
-        // Of the stages each may be run so late.
+        // Each stage may run late.
         let staged = delays as u64 + self.late as u64 * self.stages.len() as u64;
         let looked = self.heartbeat as u64 + self.late as u64;
         let reset = match self.chip {
@@ -221,7 +221,7 @@ impl<'a> Plan<'a> {
                 if looked + staged >= min as u64 {
                     return Err(PlanError::StagesTooLong);
                 }
-                // Whatever the stages do, and that they are done at all: the last feed was within the deadline.
+                // The chip resets the device even if no stage runs: its last feed was within the deadline.
                 max as u64 + self.late as u64
             }
         };
@@ -236,7 +236,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Whether every wake-up of the rarer of the two is one of the other, too. A period of 0 is none.
+/// Whether the longer interval is a multiple of the shorter one, so that they share their wake-ups. A period of 0 has
+/// no wake-ups.
 const fn coincide(heartbeat: u32, period: u32) -> bool {
     match (heartbeat.checked_rem(period), period.checked_rem(heartbeat)) {
         (Some(0) | None, _) | (_, Some(0)) => true,
@@ -244,7 +245,8 @@ const fn coincide(heartbeat: u32, period: u32) -> bool {
     }
 }
 
-/// The sum of all delays in milliseconds, if the stages are in a valid order.
+/// The sum of all delays in milliseconds, if the stages are in a valid order. It saturates: no chip and no recovery time
+/// allows a sum of `u32::MAX`.
 const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
     let mut rest = stages;
     let mut sum: u32 = 0;
@@ -263,7 +265,7 @@ const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
     Err(PlanError::NoReset)
 }
 
-/// A [`Plan`] that holds.
+/// A [`Plan`] that passed [`Plan::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Timing<'a> {
@@ -273,16 +275,16 @@ pub struct Timing<'a> {
 }
 
 impl Timing<'_> {
-    /// The interval at which the tasks are looked at and the hardware is fed, in milliseconds.
+    /// The interval at which the tasks are checked and the hardware is fed, in milliseconds.
     #[must_use]
     pub const fn heartbeat_millis(&self) -> u32 {
         self.heartbeat
     }
 }
 
-/// A [`Timing`] from a constant [`Plan`]; one that does not hold does not build.
+/// Makes a [`Timing`] from a constant [`Plan`]. A plan that breaks a rule does not build.
 ///
-/// See the [module](mod@crate::plan) for what that looks like.
+/// See the [module](mod@crate::plan) for examples.
 #[macro_export]
 macro_rules! plan {
     ($plan:expr) => {
@@ -301,36 +303,36 @@ macro_rules! plan {
 #[error("{}", self.message())]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A heartbeat of 0.
+    /// The heartbeat is 0.
     NoHeartbeat,
-    /// A heartbeat above half of [`Rules::MOST_MILLIS`].
+    /// The heartbeat is longer than half of [`Rules::MOST_MILLIS`].
     HeartbeatTooLong,
     /// The rules of a task cannot be kept.
     Rules(RulesError),
     /// A task's deadline is not longer than one run of its work.
     DeadlineWithinRun,
-    /// A task's deadline is not longer than the heartbeat of its work.
+    /// A task's deadline is not longer than the heartbeat (the period) of its work.
     DeadlineWithinPeriod,
-    /// The heartbeat is no integer multiple of a task's own, nor that one of it.
+    /// Neither the heartbeat nor a task's own period is an integer multiple of the other.
     NoMultiple,
-    /// The chip's minimum time-out does not cover a heartbeat that comes late.
+    /// The chip's minimum time-out is not longer than a late heartbeat, or it is longer than the maximum.
     ChipBitesFirst,
-    /// A heartbeat after a late one comes before the chip's window is open.
+    /// A heartbeat that follows a late one may come before the chip's window opens.
     ChipTooEarly,
-    /// The chip's minimum time-out does not cover the stages.
+    /// The chip's minimum time-out is not longer than a late heartbeat and all stages together.
     StagesTooLong,
-    /// A reset takes longer than the recovery time wanted.
+    /// A reset takes longer than the recovery time that is wanted.
     RecoveryTooSlow,
     /// The stages do not end with the reset.
     NoReset,
-    /// Something follows the reset.
+    /// A stage follows the reset.
     ResetNotLast,
-    /// Something else than the reset follows the last words.
+    /// Another stage than the reset follows the last words.
     LastWordsNotLast,
 }
 
 impl PlanError {
-    /// What is wrong, also where nothing can be formatted: in constants.
+    /// The text of the error as a constant, for `const` code that cannot format.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -349,8 +351,8 @@ impl PlanError {
             Self::StagesTooLong => "the chip's minimum time-out does not cover the stages",
             Self::RecoveryTooSlow => "a reset takes longer than the recovery time wanted",
             Self::NoReset => "the stages do not end with the reset",
-            Self::ResetNotLast => "something follows the reset",
-            Self::LastWordsNotLast => "something else than the reset follows the last words",
+            Self::ResetNotLast => "a stage follows the reset",
+            Self::LastWordsNotLast => "another stage than the reset follows the last words",
         }
     }
 }
@@ -362,7 +364,7 @@ mod tests {
     const TASK: Rules = Rules::deadline(1_000);
 
     #[test]
-    fn each_rule_is_named_when_it_is_broken() {
+    fn each_broken_rule_has_its_error() {
         let beat = Plan::heartbeat(500);
         for (plan, error) in [
             (Plan::heartbeat(0), PlanError::NoHeartbeat),
@@ -392,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_end_with_the_one_reset_and_last_words_are_the_last() {
+    fn the_reset_is_the_last_stage_and_only_the_reset_follows_the_last_words() {
         use Stage::{LastWords, Reset, Restart, Warn};
         for (stages, result) in [
             (&[(Reset, 7)][..], Ok(7)),
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_themselves_hold() {
+    fn a_plan_at_a_limit_passes() {
         let beat = Plan::heartbeat(500);
         for plan in [
             Plan::heartbeat(1),
@@ -427,11 +429,11 @@ mod tests {
     }
 
     #[test]
-    fn a_chip_is_planned_for_by_its_limits_rounded_to_the_strict_side() {
+    fn a_plan_takes_the_limits_of_a_chip_rounded_to_the_strict_side() {
         use crate::chips::{TPS3813, TPS3823_33};
         let beat = Plan::heartbeat(500);
         assert_eq!(beat.profile(&TPS3823_33), beat.chip(900, 2_500));
-        // Not before 9.46 ms, which a clock of whole milliseconds tells as 11, and before 0.2 s.
+        // The window opens at 9.46 ms, which is 11 on a clock of whole milliseconds; the time-out is 0.2 s.
         assert_eq!(Plan::heartbeat(11).profile(&TPS3813).window, 11);
         assert_eq!(Plan::heartbeat(11).profile(&TPS3813).check().map(drop), Ok(()));
         assert_eq!(Plan::heartbeat(10).profile(&TPS3813).check(), Err(PlanError::ChipTooEarly));
@@ -439,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_numbers_are_refused_not_wrapped() {
+    fn the_largest_numbers_are_rejected_and_do_not_wrap() {
         let plan = Plan::heartbeat(1).late(u32::MAX).chip(u32::MAX, u32::MAX);
         assert_eq!(plan.check(), Err(PlanError::ChipBitesFirst));
         let stages = [(Stage::Warn, u32::MAX), (Stage::Reset, u32::MAX)];

@@ -1,8 +1,8 @@
-//! [`CrashRecord`]: who failed and since when, in bytes that survive the reset.
+//! [`CrashRecord`]: the failure before a reset, in bytes that survive the reset.
 //!
-//! RAM keeps its content over a warm reset; what the start-up code must not do is clear it, so the record lies in a
-//! section of its own. The bytes may be anything after a power cut, and reading them is total: a checksum and a magic
-//! number tell a record from noise.
+//! RAM keeps its content over a warm reset, if the start-up code does not clear it. So the record lies in a section of
+//! its own. After a power cut the bytes may have any value, and reading accepts them all: a magic number and a checksum
+//! distinguish a record from noise.
 //!
 //! ```
 //! use watchdog_core::{CrashRecord, Failure, Fault, Instant, RecordError, TaskId};
@@ -17,7 +17,7 @@
 //! let failure = Failure { task: TaskId::new(2), fault: Fault::Starved, step: Some(1), since, at };
 //! survives_reset = CrashRecord::new(failure).note(*b"pc=0x0800'1234\0\0").to_bytes();
 //!
-//! // At the next boot: told once.
+//! // At the next boot; the record can be taken once.
 //! let record = CrashRecord::take(&mut survives_reset)?;
 //! assert_eq!(record.failure, failure);
 //! assert_eq!(CrashRecord::take(&mut survives_reset), Err(RecordError::Absent));
@@ -26,21 +26,21 @@
 //!
 //! # Layout
 //!
-//! 52 bytes, little-endian; other versions have another number in byte 4.
+//! 52 bytes, little-endian. Another version of the layout has another number in byte 4.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 0..4 | magic: `WDcr` |
 //! | 4 | version: 1 |
 //! | 5 | fault: 1 starved, 2 early, 3 out of order, 4 returned, 5 panicked, 6 clock |
-//! | 6 | checkpoint reported last; 255 for none |
-//! | 7 | bites in a row, this one included |
+//! | 6 | checkpoint reported last; 255: none |
+//! | 7 | bites in a row, including this one |
 //! | 8..12 | task |
 //! | 12..16 | 0 |
-//! | 16..24 | last heard of, in ms |
-//! | 24..32 | found, in ms |
-//! | 32..48 | a note of the program's |
-//! | 48..52 | CRC-32 (that of Ethernet and zip) of bytes 0..48 |
+//! | 16..24 | time of the last sign of life, in ms |
+//! | 24..32 | time at which the failure was found, in ms |
+//! | 32..48 | a note by the program |
+//! | 48..52 | CRC-32 (as in Ethernet and zip) of bytes 0..48 |
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use thiserror::Error;
@@ -53,24 +53,24 @@ const MAGIC: [u8; 4] = *b"WDcr";
 const VERSION: u8 = 1;
 const NO_STEP: u8 = 255;
 const _: () = assert!(MOST_STEPS < NO_STEP, "no checkpoint is written as 'none'");
-/// Bit by bit: slow, and 1 KiB smaller.
+/// Computed bit by bit: slower than with a table, and 1 KiB smaller.
 const CHECKSUM: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
-/// What is known of a failure, for the next boot.
+/// A failure, recorded for the next boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct CrashRecord {
-    /// Who failed, how, since when.
+    /// The failure.
     pub failure: Failure,
-    /// Bites in a row, this one included: a device that only bites should do something else.
+    /// Bites in a row, including this one. A device that bites again and again should change its behaviour.
     pub in_a_row: u8,
-    /// Whatever the program wants to know: a program counter, a block number.
+    /// A note by the program, such as a program counter or a block number.
     pub note: [u8; 16],
 }
 
 impl CrashRecord {
-    /// Bytes of a record.
+    /// The length of a record in bytes.
     pub const LEN: usize = 52;
     const SUMMED: usize = Self::LEN - 4;
 
@@ -79,13 +79,13 @@ impl CrashRecord {
         Self { failure, in_a_row: 1, note: [0; 16] }
     }
 
-    /// With a note.
+    /// Adds a note.
     pub const fn note(mut self, note: [u8; 16]) -> Self {
         self.note = note;
         self
     }
 
-    /// The bite after `previous`, which was read at boot: counts them.
+    /// Counts the bites in a row: this bite follows `previous`, the record that was read at boot.
     pub const fn after(mut self, previous: Option<&Self>) -> Self {
         self.in_a_row = match previous {
             Some(previous) => previous.in_a_row.saturating_add(1),
@@ -94,7 +94,7 @@ impl CrashRecord {
         self
     }
 
-    /// The record as it is kept.
+    /// The record as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let Failure { task, fault, step, since, at } = self.failure;
@@ -129,11 +129,11 @@ impl CrashRecord {
         bytes
     }
 
-    /// The record in these bytes, whatever they are.
+    /// Reads a record from these bytes, which may have any value.
     ///
     /// # Errors
     ///
-    /// [`RecordError`]: there is none, or it is damaged.
+    /// [`RecordError`]: there is no record, or it is damaged.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, RecordError> {
         let mut rest = Reader(bytes);
         if rest.take::<4>() != MAGIC {
@@ -165,11 +165,11 @@ impl CrashRecord {
         Ok(Self { failure: Failure { task, fault, step, since, at }, in_a_row, note })
     }
 
-    /// The record in these bytes, which are cleared: at the next boot it is not there any more.
+    /// Reads a record from these bytes and clears them, so that the next boot does not find it again.
     ///
     /// # Errors
     ///
-    /// [`RecordError`]: there is none, or it is damaged. The bytes are cleared as well.
+    /// [`RecordError`]: there is no record, or it is damaged. The bytes are cleared in this case, too.
     pub fn take(bytes: &mut [u8; Self::LEN]) -> Result<Self, RecordError> {
         let record = Self::from_bytes(bytes);
         *bytes = [0; Self::LEN];
@@ -177,7 +177,7 @@ impl CrashRecord {
     }
 }
 
-/// Fields one after the other; zeros past the end, where no field is.
+/// Reads the fields one after the other.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -196,13 +196,13 @@ impl Reader<'_> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RecordError {
-    /// No record was written, or the power was off since.
+    /// No record was written, or the power has been off since.
     #[error("there is no crash record")]
     Absent,
-    /// A record is there, and its checksum or a field is wrong.
+    /// There is a record, but its checksum or a field is wrong.
     #[error("the crash record is damaged")]
     Damaged,
-    /// A record is there, of another version of the layout.
+    /// There is a record of another version of the layout.
     #[error("the crash record is of version {0}")]
     Version(u8),
 }
@@ -234,13 +234,13 @@ mod tests {
         assert_eq!(bytes[..16], *b"WDcr\x01\x03\x07\x01\x01\x02\x03\x04\0\0\0\0");
         assert_eq!(bytes[16..32], *b"\x88\x77\x66\x55\x44\x33\x22\x11\x09\0\0\0\0\0\0\0");
         assert_eq!(bytes[32..48], *b"0123456789abcdef");
-        // As zlib's crc32() has it for the bytes before.
+        // The check value of this CRC-32; zlib's crc32() gives the same.
         assert_eq!(CHECKSUM.checksum(b"123456789"), 0xCBF4_3926);
         assert_eq!(sealed(bytes), bytes);
     }
 
     #[test]
-    fn every_fault_comes_back_as_it_went() {
+    fn every_fault_survives_writing_and_reading() {
         use Fault::{Clock, Early, OutOfOrder, Panicked, Returned, Starved};
         for fault in [Starved, Early, OutOfOrder, Returned, Panicked, Clock] {
             for step in [None, Some(0), Some(14)] {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_taken_once() {
+    fn a_record_can_be_taken_once() {
         let mut bytes = RECORD.to_bytes();
         assert_eq!(CrashRecord::take(&mut bytes), Ok(RECORD));
         assert_eq!(CrashRecord::take(&mut bytes), Err(RecordError::Absent));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_version_or_with_a_strange_fault_is_told() {
+    fn a_record_of_another_version_or_with_an_unknown_fault_is_an_error() {
         let mut bytes = RECORD.to_bytes();
         bytes[4] = 2;
         assert_eq!(CrashRecord::from_bytes(&sealed(bytes)), Err(RecordError::Version(2)));

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_gives_back_what_went_in() {
+    fn a_report_returns_its_kind_number_and_time() {
         use Kind::{Early, Fed, Granted, OutOfOrder, Panicked, Paused, Ready, Returned};
         for kind in [Ready, Fed, Granted, Paused, Early, OutOfOrder, Returned, Panicked] {
             for number in 0..=MOST_STEPS {

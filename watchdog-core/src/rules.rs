@@ -172,7 +172,7 @@ mod tests {
     use super::{Rules, RulesError};
 
     #[test]
-    fn rules_that_cannot_be_kept_are_named() {
+    fn each_rule_that_cannot_be_kept_has_its_error() {
         let good = Rules::deadline(1_000);
         for (rules, error) in [
             (Rules::deadline(0), RulesError::NoDeadline),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_tell_the_limits_that_there_are() {
+    fn messages_contain_the_actual_limits() {
         let most = Rules::MOST_MILLIS.to_string();
         assert!(RulesError::DeadlineTooLong.message().contains(&most));
         assert!(RulesError::GrantTooLong.message().contains(&most));

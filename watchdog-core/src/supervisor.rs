@@ -1,8 +1,8 @@
 //! One verdict over many tasks: [`Supervisor`].
 //!
-//! It holds no task and does nothing itself: [`Supervisor::poll`] looks at the tasks, says what is to be done, and
-//! when it wants to be asked again. That is on a grid of heartbeats from the start on, so that a device whose tasks
-//! work at the same beat wakes up once for all of them.
+//! A supervisor borrows the tasks and takes no action itself: [`Supervisor::poll`] checks the tasks, and returns the next
+//! action and the time of the next poll. These times lie on a grid of heartbeats that begins at the start. So a device
+//! whose tasks work at the same heartbeat wakes up once for all of them.
 //!
 //! ```
 //! use watchdog_core::{Action, Instant, Plan, Rules, Supervisor, Task, plan, task};
@@ -19,14 +19,14 @@
 //!
 //! valve.feed(at(900))?;
 //! assert_eq!(supervisor.poll(at(1_000)).action, Action::Feed);
-//! // The pump has been silent for 1,100 ms. The valve's feeding cannot hide that.
+//! // The pump has been silent for 1,100 ms. The valve's feeds cannot hide that.
 //! assert!(matches!(supervisor.poll(at(1_500)).action, Action::Stage(_, failure) if failure.task.index() == 0));
 //! # Ok::<(), watchdog_core::Refused>(())
 //! ```
 //!
-//! Invariants: the hardware is to be fed only where every task that is awaited was in time; the first failure stays
-//! the first, whatever the tasks do later; a task that fails is found at the next heartbeat after its deadline, and
-//! at the latest one heartbeat later; a clock that goes back is taken to stand still.
+//! Invariants: the action is [`Action::Feed`] only if every awaited task was in time; the first failure stays the first,
+//! whatever the tasks do later; a failed task is found at the first heartbeat after its deadline, so at most one
+//! heartbeat later; a clock that goes back counts as a clock that stands still.
 
 use thiserror::Error;
 
@@ -38,43 +38,42 @@ use crate::rules::{Rules, RulesError};
 use crate::task::{Snapshot, Task, TaskHandle};
 use crate::time::Instant;
 
-/// What [`Supervisor::poll`] says.
+/// The answer of [`Supervisor::poll`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Poll {
-    /// What is to be done.
+    /// The action to take now.
     pub action: Action,
-    /// When to poll again; sooner does no harm. Not later than the action was polled for where more is to be done at
-    /// once.
+    /// When to poll again; polling sooner does no harm. If more has to be done at once, this is not after `now`.
     pub next: Instant,
 }
 
-/// What is to be done.
+/// An action for the owner of the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Action {
-    /// All is well, and a heartbeat is due: feed the hardware.
+    /// All tasks are healthy, and a heartbeat is due: feed the hardware.
     Feed,
-    /// Nothing yet. The hardware is not to be fed.
+    /// Do nothing yet. Do not feed the hardware.
     Wait,
-    /// A task has failed: do this, once.
+    /// A task has failed: do this stage, once.
     Stage(Stage, Failure),
-    /// All stages are done. Nothing feeds the hardware any more, and nothing leads back.
+    /// All stages have been handed out. The hardware is never fed again, and no rescue is possible.
     Stopped(Failure),
 }
 
-/// One verdict over many tasks, which are the caller's.
+/// One verdict over many tasks. The caller keeps the tasks.
 #[derive(Debug)]
 pub struct Supervisor<'a> {
     tasks: &'a [Task],
     timing: Timing<'a>,
     started: Instant,
-    /// The latest time that it was told.
+    /// The latest time of a poll.
     latest: Instant,
-    /// When all tasks were last found to be well.
+    /// The last poll that found all tasks healthy.
     last_good: Instant,
-    /// When the hardware is due.
+    /// When the next feed of the hardware is due.
     next_feed: Instant,
     bite: Option<Bite<'a>>,
     rescues: u8,
@@ -85,10 +84,10 @@ const _: () =
     assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 136 } else { 112 });
 
 impl<'a> Supervisor<'a> {
-    /// Watches `tasks` from `now` on. Each has to report within its deadline (or its first grant) from now.
+    /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`.
     ///
-    /// `now` is also where the grid of heartbeats begins: choose the instant at which the tasks' own beat begins, and
-    /// they share their wake-ups.
+    /// The grid of heartbeats begins at `now`. If the tasks' own heartbeats begin at the same instant, all share their
+    /// wake-ups.
     pub const fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
         let rescues = timing.rescues;
         Self {
@@ -103,9 +102,9 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Looks at the tasks, and says what is to be done at `now`.
+    /// Checks the tasks, and returns the action to take at `now`.
     ///
-    /// Takes time in proportion to the number of tasks, waits for nothing, never panics.
+    /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
         let now = now.max(self.latest);
         self.latest = now;
@@ -122,7 +121,7 @@ impl<'a> Supervisor<'a> {
             let due = now >= self.next_feed;
             if due {
                 if self.next_feed == self.started {
-                    log!(info, "watchdog: it begins, with room for {} tasks", self.tasks.len());
+                    log!(info, "watchdog: started, with room for {} tasks", self.tasks.len());
                 }
                 self.next_feed = self.heartbeat_after(now);
             }
@@ -143,18 +142,18 @@ impl<'a> Supervisor<'a> {
         Poll { action, next: bite.next() }
     }
 
-    /// The hardware could not be fed: it is due at once, not only at the next heartbeat.
+    /// The hardware could not be fed: the feed is due again at once, not only at the next heartbeat.
     pub(crate) fn not_fed(&mut self) {
         debug_assert!(self.bite.is_none(), "no feed is due after a failure");
         self.next_feed = self.latest;
     }
 
-    /// Watches another task, from `now` on, in the first place that is vacant. With grants it has the first one for
-    /// its start.
+    /// Watches another task from `now` on, in the first vacant place. If the task has grants, its start uses the first
+    /// one.
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: there is no place, or the rules cannot be kept. Nothing has changed.
+    /// [`WatchError`]: there is no vacant place, or the rules cannot be kept. Nothing has changed.
     pub fn watch(
         &mut self,
         rules: Rules,
@@ -163,11 +162,11 @@ impl<'a> Supervisor<'a> {
         watch_in(self.tasks, rules, now.max(self.latest))
     }
 
-    /// The handle of a task that is watched.
+    /// The handle of a watched task.
     ///
     /// # Errors
     ///
-    /// [`UnknownTask`]: there is no such place, or nobody is watched there.
+    /// [`UnknownTask`]: there is no such place, or the place is vacant.
     pub fn task(&self, id: TaskId) -> Result<TaskHandle<'a>, UnknownTask> {
         let task = usize::try_from(id.index()).ok().and_then(|index| self.tasks.get(index));
         match task.filter(|task| !task.is_vacant()) {
@@ -176,10 +175,11 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// The task that failed has been restarted: it is watched anew, by the same rules, and the verdict is good again.
+    /// Takes back the failed task after it has been restarted: it is watched anew, by the same rules, and the hardware is
+    /// fed again.
     ///
-    /// That is the only way back, for what is done about a failure, not for a task that comes back by itself. Its old
-    /// instance must be dead, else that one could feed for the new one.
+    /// This is the only way back. It is for a failure that the program has repaired, not for a task that comes back by
+    /// itself. The old instance of the task must be dead: otherwise it could feed for the new one.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl<'a> Supervisor<'a> {
             index.is_some_and(|index| index < self.tasks.len()),
             "the failed task is one of the supervisor's"
         );
-        // By a clock that is behind it may have retired since: nobody would be awaited there.
+        // The task may have retired in the meantime, by a clock that is behind. Then the place is vacant.
         let task = index.and_then(|index| self.tasks.get(index)).filter(|task| !task.is_vacant());
         let task = task.ok_or(NotRescued::Retired)?;
         log!(warn, "watchdog: {} has been restarted", id);
@@ -209,26 +209,26 @@ impl<'a> Supervisor<'a> {
         Ok(task.handle())
     }
 
-    /// The first failure, once there is one.
+    /// The first failure, if there is one.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.bite.map(|bite| bite.failure)
     }
 
-    /// How many tasks are awaited: neither vacant nor paused. While it is 0, feeding says nothing but that the
-    /// supervisor is polled.
+    /// The number of awaited tasks: all places that are neither vacant nor paused. While it is 0, a feed of the hardware
+    /// shows only that the supervisor is polled.
     #[must_use]
     pub fn awaited(&self) -> usize {
         let awaited = |snapshot: &Snapshot| snapshot.report.kind() != Kind::Paused;
         self.tasks.iter().filter(|task| task.snapshot().as_ref().is_some_and(awaited)).count()
     }
 
-    /// The timing by which it goes.
+    /// The timing of this supervisor.
     pub const fn timing(&self) -> Timing<'a> {
         self.timing
     }
 
-    /// The first point of the grid after `now`.
+    /// The first heartbeat of the grid after `now`.
     fn heartbeat_after(&self, now: Instant) -> Instant {
         let heartbeat = u64::from(self.timing.heartbeat);
         debug_assert!(heartbeat > 0, "a checked plan has a heartbeat");
@@ -238,7 +238,7 @@ impl<'a> Supervisor<'a> {
         now.plus_millis(heartbeat.saturating_sub(into))
     }
 
-    /// Of the tasks that have failed the one that did so first.
+    /// The task that failed first, of all tasks that have failed.
     fn first_failure(&self, now: Instant) -> Option<Failure> {
         let mut first: Option<(u64, Failure)> = None;
         for (index, task) in (0..).zip(self.tasks) {
@@ -246,7 +246,7 @@ impl<'a> Supervisor<'a> {
             else {
                 continue;
             };
-            // How long ago it failed: for one that starved, since its deadline.
+            // The time since the failure; for a starved task, the time since its deadline.
             let ago = found.ago;
             if first.is_none_or(|(longest, _)| ago > longest) {
                 let (id, step) = (TaskId::new(index), found.step);
@@ -258,12 +258,13 @@ impl<'a> Supervisor<'a> {
         first.map(|(_, failure)| failure)
     }
 
-    /// What is wrong with a task, if anything.
+    /// The fault of a task, if it has one.
     fn fault_of(&self, snapshot: Snapshot, now: Instant) -> Option<TaskFault> {
         let Snapshot { report, limit } = snapshot;
         let limit = u64::from(limit);
         let since_good = now.millis_since(self.last_good);
-        // Nobody looked for hours: stamps cannot be told apart any more, and no deadline is that long.
+        // After hours without a good poll the stamps are ambiguous. No deadline is that long, so every awaited task has
+        // failed then.
         let stamps_hold = since_good <= u64::from(MOST_BETWEEN_POLLS);
         let fault = match report.kind() {
             Kind::Paused => return None,
@@ -281,7 +282,7 @@ impl<'a> Supervisor<'a> {
                 let silent = match report.age(now) {
                     _ if !stamps_hold => since_good,
                     Age::Past(millis) => u64::from(millis),
-                    // One that fed while this was interrupted, after it had been told the time, is no further ahead.
+                    // A task that fed while this poll was interrupted is ahead too, but not by so much.
                     Age::Ahead(millis)
                         if u64::from(millis)
                             > limit.saturating_add(self.timing.heartbeat.into()) =>
@@ -315,7 +316,7 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// [`Supervisor::watch`] beside the one who polls. Only one at a time.
+/// [`Supervisor::watch`] while another thread polls. Only one thread at a time may call it.
 pub(crate) fn watch_in(
     tasks: &[Task],
     rules: Rules,
@@ -328,12 +329,12 @@ pub(crate) fn watch_in(
     Ok((TaskId::new(index), task.handle()))
 }
 
-/// What is wrong with a task.
+/// The fault of a task, and its times.
 struct TaskFault {
     fault: Fault,
     step: Option<u8>,
     since: Instant,
-    /// How long ago it failed, in milliseconds.
+    /// The time since the failure, in milliseconds.
     ago: u64,
 }
 
@@ -342,7 +343,7 @@ struct TaskFault {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WatchError {
-    /// Every place is taken.
+    /// No place is vacant.
     #[error("every place for a task is taken")]
     NoVacancy,
     /// The rules cannot be kept.
@@ -350,7 +351,7 @@ pub enum WatchError {
     Rules(#[from] RulesError),
 }
 
-/// Nobody is watched under this id.
+/// No task is watched under this id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("{0} is not watched")]
@@ -361,20 +362,20 @@ pub struct UnknownTask(pub TaskId);
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NotRescued {
-    /// It is not the task that failed.
-    #[error("it is not the task that failed")]
+    /// This is not the task that failed.
+    #[error("this is not the task that failed")]
     NotFailed,
-    /// The stage that may help has not come yet.
+    /// No stage that may help has been handed out yet.
     #[error("no stage that may help has been handed out")]
     TooSoon,
     /// The last words have been handed out.
     #[error("the last words have been handed out")]
     TooLate,
-    /// [`Plan::rescues`](crate::Plan::rescues) of them are used up.
+    /// All rescues that [`Plan::rescues`](crate::Plan::rescues) allows are used up.
     #[error("no rescue is left")]
     NoneLeft,
-    /// It retired before its failure was found; nobody is watched in its place.
-    #[error("it has retired, and nobody is watched in its place")]
+    /// The task has retired, and its place is vacant.
+    #[error("the task has retired, and its place is vacant")]
     Retired,
 }
 

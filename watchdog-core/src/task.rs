@@ -1,9 +1,9 @@
-//! One watched task: what is asked of it, and its last report, in 16 bytes that anyone may share.
+//! One watched task: its rules and its last report, in 16 bytes that interrupts and cores may share.
 //!
-//! A [`Task`] is storage, usually an element of a `static` array; a [`TaskHandle`] is what the task itself holds.
-//! Each report is judged where it is made, against the one before, so a verdict does not depend on when the
-//! supervisor looks: one that comes too late is not stored at all, and the task starves; one that comes too early or
-//! out of order is stored as what it is, for good.
+//! A [`Task`] is storage, usually an element of a `static` array; the task itself holds a [`TaskHandle`]. Each report
+//! is checked when it is made, against the previous one. So the verdict does not depend on the time of the poll. A
+//! report that is too late is not stored, and the task starves. A report that is too early or out of order is stored
+//! as a fault, and stays.
 //!
 //! ```
 //! use watchdog_core::{Instant, Refused, Rules, Task, TaskHandle, task};
@@ -21,10 +21,10 @@
 //! assert_eq!(SAMPLER.feed(Instant::from_millis(2_001)), Err(Refused::Late), "and it starves");
 //! ```
 //!
-//! Invariants: only what the task reports writes its report, and with at most one store; a report that tells a fault
-//! stays as it is; a deadline of 0 says that nobody is awaited here. Nothing but loads and stores is used, so it runs
-//! on cores without compare-and-swap. Several may feed one task; where it has a window, checkpoints or grants it
-//! should be one, or what they report mixes.
+//! Invariants: each report is at most one store to `report`; a fault stays stored until the supervisor watches the task
+//! anew; a deadline of 0 means that the place is vacant. Only loads and stores are used, so this runs on cores without
+//! compare-and-swap. Several feeders may feed one task. A task with a window, checkpoints or grants should have one
+//! feeder only, because the reports of several feeders would mix.
 
 use thiserror::Error;
 
@@ -34,24 +34,24 @@ use crate::rules::{Rules, RulesError};
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn};
 use crate::time::Instant;
 
-/// Room for a watched task: 16 bytes.
+/// The storage of a watched task: 16 bytes.
 #[derive(Debug)]
 pub struct Task {
     report: AtomicU32,
-    /// 0: nobody is awaited.
+    /// 0: the place is vacant.
     deadline: AtomicU32,
     earliest: AtomicU32,
     steps: AtomicU8,
-    /// Grants that are left.
+    /// The number of grants that are left.
     grants: AtomicU8,
-    /// Deadlines in a grant.
+    /// The length of a grant in deadlines; 0: the task has no grants.
     times: AtomicU8,
 }
 
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Task>() == 16);
 
-/// A [`Task`] from [`Rules`]; rules that cannot be kept do not build.
+/// Makes a [`Task`] from constant [`Rules`]. Rules that cannot be kept do not build.
 ///
 /// ```
 /// use watchdog_core::{Rules, Task, task};
@@ -62,7 +62,7 @@ const _: () = assert!(size_of::<Task>() == 16);
 /// ```compile_fail,E0080
 /// use watchdog_core::{Rules, Task, task};
 ///
-/// // The window opens no sooner than the deadline comes.
+/// // The window does not open before the deadline.
 /// static TASK: Task = task!(Rules::deadline(1_000).not_before(1_000));
 /// ```
 #[macro_export]
@@ -99,7 +99,7 @@ impl Task {
             }
         }
 
-        /// Room for a task that comes later: see [`Supervisor::watch`](crate::Supervisor::watch).
+        /// A vacant place for a task that comes later: see [`Supervisor::watch`](crate::Supervisor::watch).
         #[must_use]
         pub fn vacant() -> Self {
             Self {
@@ -113,7 +113,7 @@ impl Task {
         }
     }
 
-    /// The handle by which the task reports.
+    /// The handle that the task reports with.
     pub const fn handle(&self) -> TaskHandle<'_> {
         TaskHandle { task: self }
     }
@@ -122,7 +122,7 @@ impl Task {
         self.deadline.load(Ordering::Relaxed) == 0
     }
 
-    /// Watches anew. Only for the supervisor, and only while nobody else reports here.
+    /// Watches a new task in this place. Only the supervisor calls it, and only while nobody else reports here.
     pub(crate) fn occupy(&self, rules: &Rules, now: Instant) {
         debug_assert!(rules.check().is_ok(), "rules are checked before a task is watched by them");
         self.earliest.store(rules.earliest, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl Task {
             (false, _) => Kind::Granted,
         };
         self.write(Report::new(kind, 0, now));
-        // Last: from here on it is awaited.
+        // Stored last: from here on the task is awaited.
         self.deadline.store(rules.deadline, Ordering::Release);
     }
 
@@ -145,7 +145,7 @@ impl Task {
         self.write(Report::new(kind, 0, now));
     }
 
-    /// What the supervisor looks at; `None` where nobody is awaited.
+    /// The state of the task for the supervisor; `None` if the place is vacant.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let deadline = self.deadline.load(Ordering::Acquire);
         if deadline == 0 {
@@ -159,12 +159,12 @@ impl Task {
         Report::from_bits(self.report.load(Ordering::Acquire))
     }
 
-    /// All that a task reports goes through this store. Release: what it did before, the supervisor's owner can see.
+    /// Every report is stored here. Release: the owner of the supervisor sees all that the task did before its report.
     fn write(&self, report: Report) {
         self.report.store(report.bits(), Ordering::Release);
     }
 
-    /// How long the task may be silent after a report of this kind.
+    /// How long the task may be silent after a report of this kind, in milliseconds.
     fn limit(&self, kind: Kind, deadline: u32) -> u32 {
         match kind {
             Kind::Ready | Kind::Granted => match self.times.load(Ordering::Relaxed) {
@@ -180,7 +180,7 @@ impl Task {
         }
     }
 
-    /// The last report, if the task may report at all, and has not been silent for too long.
+    /// The last report, if the task may report and is not late.
     fn in_time(&self, now: Instant) -> Result<Report, Refused> {
         let deadline = self.deadline.load(Ordering::Relaxed);
         if deadline == 0 {
@@ -202,10 +202,10 @@ impl Task {
         }
     }
 
-    /// The same, of a task that is awaited.
+    /// The last report, if the task is awaited and not late.
     fn awaited(&self, now: Instant) -> Result<Report, Refused> {
         let (deadline, report) = (self.deadline.load(Ordering::Relaxed), self.read());
-        // Nearly always; the rest tells what else there is.
+        // The usual case; the code below distinguishes the others.
         let is_usual = deadline != 0 && report.kind() == Kind::Fed;
         if is_usual && report.age(now).millis() <= deadline {
             return Ok(report);
@@ -214,6 +214,7 @@ impl Task {
         if report.kind() == Kind::Paused { Err(Refused::Paused) } else { Ok(report) }
     }
 
+    /// Stores a feed or a checkpoint (`number`, counted from 1), or the fault that it is too early.
     fn progress(&self, number: u8, last: Report, now: Instant) -> Result<(), Refused> {
         let early = last.kind() == Kind::Fed
             && last.age(now).millis() < self.earliest.load(Ordering::Relaxed);
@@ -227,28 +228,29 @@ impl Task {
     }
 }
 
-/// The report of a task that has not begun.
+/// The stored report before the task has made one.
 const fn first_report(rules: &Rules) -> Report {
     if rules.paused { Report::PAUSED } else { Report::READY }
 }
 
-/// The first grant is taken for the start, but by a task that begins when it resumes.
+/// The start uses the first grant, except if the task begins paused: its start is the first `resume`.
 const fn grants_left(rules: &Rules) -> u8 {
     if rules.paused { rules.grants } else { rules.grants.saturating_sub(1) }
 }
 
-/// What the supervisor sees of a task.
+/// The state of a task for the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     pub(crate) report: Report,
-    /// How long it may be silent, in milliseconds.
+    /// How long the task may be silent, in milliseconds.
     pub(crate) limit: u32,
 }
 
-/// What a task holds to report. Every report is one atomic store at most, and may be made from anywhere.
+/// The handle that a task reports with. A report is at most one atomic store, and may come from a thread, an interrupt
+/// or another core.
 ///
-/// Dropping a handle says nothing: the task is awaited on, and starves. Who ends on purpose says so with
-/// [`TaskHandle::retire`]; destructors also run when a thread panics, so they are no proof of purpose.
+/// Dropping a handle reports nothing: the task stays awaited, and starves. A task that ends on purpose calls
+/// [`TaskHandle::retire`]. A destructor also runs when a thread panics, so it does not show that the end was on purpose.
 #[derive(Debug)]
 #[must_use = "a task that never reports starves"]
 pub struct TaskHandle<'a> {
@@ -256,11 +258,11 @@ pub struct TaskHandle<'a> {
 }
 
 impl TaskHandle<'_> {
-    /// Work has progressed, at `now`.
+    /// Reports that work has progressed, at `now`.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: the feed does not count, and for most of the reasons a bite is near.
+    /// [`Refused`]: the feed does not count. For most of the reasons the task has failed, or will fail soon.
     pub fn feed(&self, now: Instant) -> Result<(), Refused> {
         let last = self.task.awaited(now)?;
         if self.task.steps.load(Ordering::Relaxed) != 0 {
@@ -269,7 +271,7 @@ impl TaskHandle<'_> {
         self.task.progress(0, last, now)
     }
 
-    /// The checkpoint `step` is passed, at `now`. See [`Rules::steps`].
+    /// Reports that the checkpoint `step` is passed, at `now`. See [`Rules::steps`].
     ///
     /// # Errors
     ///
@@ -282,7 +284,7 @@ impl TaskHandle<'_> {
         }
         let next = if last.number() >= steps { 0 } else { last.number() };
         if step != next {
-            // No number stands for those that there cannot be.
+            // A checkpoint above the highest possible one is stored as none.
             let number = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
             self.task.write(Report::new(Kind::OutOfOrder, number, now));
             log!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
@@ -291,13 +293,13 @@ impl TaskHandle<'_> {
         self.task.progress(step.saturating_add(1), last, now)
     }
 
-    /// Takes a grant: the next feed or checkpoint may take as long as [`Rules::grants`] says, from `now`. It ends with
-    /// that report; there is no other one before.
+    /// Takes a grant: from `now` on, the next feed or checkpoint may take as long as [`Rules::grants`] says. The grant
+    /// ends with that report; before it, the task cannot take another grant.
     ///
     /// # Errors
     ///
-    /// [`Refused::NoProgress`] while the last grant (or the start) has not been followed by a report,
-    /// [`Refused::NoGrant`] when all are used up, or as for a feed.
+    /// [`Refused::NoProgress`]: there was no report after the last grant, or after the start. [`Refused::NoGrant`]: all
+    /// grants are used up. Otherwise as for a feed.
     pub fn grant(&self, now: Instant) -> Result<(), Refused> {
         let last = self.task.awaited(now)?;
         if self.task.times.load(Ordering::Relaxed) == 0 {
@@ -309,22 +311,23 @@ impl TaskHandle<'_> {
         let Some(left) = self.task.grants.load(Ordering::Relaxed).checked_sub(1) else {
             return Err(Refused::NoGrant);
         };
-        // First: one that is interrupted here has lost a grant, not gained one.
+        // Stored first: a task that is interrupted here loses a grant; it does not gain one.
         self.task.grants.store(left, Ordering::Relaxed);
         self.task.write(Report::new(Kind::Granted, last.number(), now));
         log!(info, "watchdog: a grant is taken, {} are left", left);
         Ok(())
     }
 
-    /// The task is not awaited until it resumes: it waits for something that may never come, or the device sleeps.
+    /// Pauses: the task is not awaited until it resumes. For a task that waits for something that may never come, or
+    /// for a device that sleeps.
     ///
     /// # Errors
     ///
-    /// [`Refused::NoProgress`]: a grant, also that for the start, ends with a report and not with a pause. Else as for
-    /// a feed: one that is late cannot get away by a pause.
+    /// [`Refused::NoProgress`]: a grant, also the grant for the start, ends with a report and not with a pause. Otherwise
+    /// as for a feed: a late task cannot escape by a pause.
     pub fn pause(&self, now: Instant) -> Result<(), Refused> {
         let last = self.task.awaited(now)?;
-        // Resuming would stand for the progress that the next grant asks for.
+        // After a pause, `resume` would count as the progress that the next grant needs.
         if last.kind() != Kind::Fed && self.task.times.load(Ordering::Relaxed) != 0 {
             return Err(Refused::NoProgress);
         }
@@ -332,11 +335,12 @@ impl TaskHandle<'_> {
         Ok(())
     }
 
-    /// The task is awaited again, as if it had fed at `now`.
+    /// Resumes: the task is awaited again, as if it had fed at `now`.
     ///
     /// # Errors
     ///
-    /// [`Refused::NotPaused`]: it was awaited all the time, and this is no feed.
+    /// [`Refused::NotPaused`]: the task is not paused, and resuming does not feed. [`Refused::Late`],
+    /// [`Refused::Failed`], [`Refused::NotWatched`]: as for a feed.
     pub fn resume(&self, now: Instant) -> Result<(), Refused> {
         let last = self.task.in_time(now)?;
         if last.kind() != Kind::Paused {
@@ -346,19 +350,20 @@ impl TaskHandle<'_> {
         Ok(())
     }
 
-    /// The task has ended on purpose and is awaited no more. A paused one may.
+    /// Reports that the task ends on purpose; it is not awaited any more. A paused task may retire, too.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: one that is late cannot get away by ending.
+    /// [`Refused`]: a late or failed task cannot escape by retiring.
     pub fn retire(self, now: Instant) -> Result<(), Refused> {
         self.task.in_time(now)?;
         self.task.deadline.store(0, Ordering::Release);
         Ok(())
     }
 
-    /// The task has ended without purpose; nobody has to wait for its deadline to know. For panic handlers, and for
-    /// what starts tasks and sees them end. Nothing happens where the task has failed or retired already.
+    /// Reports that the task ended unexpectedly, so that the supervisor does not wait for its deadline. For panic
+    /// handlers, and for code that starts tasks and sees them end. Does nothing if the task is late, has failed or has
+    /// retired.
     pub fn abandon(&self, how: End, now: Instant) {
         if let Ok(last) = self.task.in_time(now) {
             let kind = match how {
@@ -370,49 +375,53 @@ impl TaskHandle<'_> {
     }
 }
 
-/// How a task ended that should not have.
+/// How a task ended unexpectedly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum End {
-    /// Its function returned, and it had not retired.
+    /// Its function returned, and the task had not retired.
     Returned,
-    /// It panicked.
+    /// The task panicked.
     Panicked,
 }
 
-/// Why a report does not count. But for the first four the supervisor will know of a failure at its next look.
+/// Why a report does not count.
+///
+/// After [`Late`](Self::Late), [`Early`](Self::Early), [`OutOfOrder`](Self::OutOfOrder) and [`Failed`](Self::Failed) the
+/// next poll finds a failure. A task that gets [`NeedsStep`](Self::NeedsStep) or [`NoSteps`](Self::NoSteps) only, starves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refused {
-    /// It is paused; it has to resume first.
+    /// The task is paused; it has to resume first.
     #[error("the task is paused")]
     Paused,
-    /// It is not paused; to resume is not to feed.
+    /// The task is not paused; resuming does not feed.
     #[error("the task is not paused")]
     NotPaused,
-    /// No grant is left, or it never had any.
+    /// The task has no grant left, or never had one.
     #[error("the task has no grant left")]
     NoGrant,
-    /// A grant is renewed, or left for a pause, by progress only.
+    /// The task has made no progress since its last grant or its start. It needs progress before the next grant or a
+    /// pause.
     #[error("the task has not progressed since its last grant")]
     NoProgress,
-    /// It has checkpoints, and this was a feed without one: it does not count.
+    /// The task has checkpoints, so a plain feed does not count.
     #[error("the task has checkpoints, a plain feed does not count")]
     NeedsStep,
-    /// It has no checkpoints, and this was one: it does not count.
+    /// The task has no checkpoints, so a checkpoint does not count.
     #[error("the task has no checkpoints")]
     NoSteps,
-    /// Nobody is awaited here: the task was never watched, or has retired.
+    /// The place is vacant: the task was never watched, or has retired.
     #[error("the task is not watched")]
     NotWatched,
-    /// The deadline, or the grant, is over. The task starves, whatever it does now.
+    /// The deadline or the grant is over. The task starves, whatever it does now.
     #[error("the task is too late")]
     Late,
     /// The window is not open yet.
     #[error("the task is too early")]
     Early,
-    /// It was not the next checkpoint.
+    /// The checkpoint was not the next one.
     #[error("the checkpoint is not the next one")]
     OutOfOrder,
     /// The task failed before.

@@ -78,7 +78,7 @@ fn a_failure_is_told_with_its_stages_and_its_rescue_and_feeds_are_not() {
     for now in [0, 500, 1_000] {
         let _fed = guard.poll(at(now)).unwrap();
     }
-    assert_eq!(told(), ["INFO watchdog: it begins, with room for 1 tasks"]);
+    assert_eq!(told(), ["INFO watchdog: started, with room for 1 tasks"]);
     let _restart = guard.poll(at(1_500)).unwrap();
     let _handle = guard.restarted(TaskId::new(0), at(1_510)).unwrap();
     assert_eq!(
@@ -114,9 +114,9 @@ fn hardware_that_is_not_fed_or_is_stopped_is_told() {
     assert_eq!(
         told(),
         [
-            "INFO watchdog: it begins, with room for 0 tasks",
+            "INFO watchdog: started, with room for 0 tasks",
             "ERROR watchdog: the hardware is not fed: the watchdog cannot be reached",
-            "WARN watchdog: it is stopped, and nobody is watched",
+            "WARN watchdog: stopped, no task is watched any more",
         ]
     );
 }
@@ -134,7 +134,7 @@ fn a_chip_that_is_armed_or_disarmed_is_told() {
         told(),
         [
             "INFO watchdog: TPS3823-33 is armed",
-            "WARN watchdog: TPS3823-33 is disarmed, its bite goes nowhere",
+            "WARN watchdog: TPS3823-33 is disarmed, its bite does not reach the board",
         ]
     );
     wdi.done();

@@ -1,52 +1,52 @@
-//! What a chip can be like, and the check that one of that kind can be fed at all.
+//! The properties of a watchdog chip, and the check that a chip with these properties can be fed.
 //!
-//! Invariants of a [`Profile`]: its spreads are in order, its window opens before it can bite, and two pulses fit
-//! between two feeds. There is no way around [`ProfileBuilder::build`].
+//! Invariants of a [`Profile`]: its spreads are in order, its window opens before the chip can bite, and two pulses fit
+//! between two feeds. Only [`ProfileBuilder::build`] makes a profile.
 
 use core::time::Duration;
 
-/// Which changes of level at WDI feed the chip.
+/// The edges at WDI that feed the chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edge {
     /// From low to high.
     Rising,
-    /// From high to low. Who toggles the pin once per interval feeds such a chip at every second one only.
+    /// From high to low. If the pin toggles once per interval, only every second toggle feeds such a chip.
     Falling,
-    /// Any.
+    /// Both.
     Either,
 }
 
-/// What the chip does while its WDI pin floats, as it does from reset until a program drives it.
+/// The behaviour of the chip while its WDI pin floats. The pin floats from reset until a program drives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HighImpedance {
-    /// It feeds itself: a pin that is still an input, or a broken track, switches the watchdog off.
+    /// The chip feeds itself: a pin that is still an input, or a broken track, switches the watchdog off.
     FeedsItself,
-    /// It counts on, or nothing is said: the pin is to be driven, or held by a resistor.
+    /// The chip goes on counting, or the data sheet says nothing: drive the pin, or hold it by a resistor.
     MustBeDriven,
 }
 
-/// What an edge at WDI does while the chip holds RESET.
+/// The effect of an edge at WDI while the chip holds RESET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DuringReset {
-    /// Nothing.
+    /// The edge has no effect.
     Ignored,
-    /// RESET stays asserted for good. The pin must not move until RESET is released.
+    /// RESET stays asserted for ever. The pin must not change until RESET is released.
     LatchesReset,
 }
 
-/// The shortest, the usual and the longest that a time may be, over parts and temperature.
+/// The minimum, the typical and the maximum value of a time, over parts and temperature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Spread {
-    /// No part has a shorter one.
+    /// The minimum: no part has a shorter time.
     pub min: Duration,
-    /// What to expect on the desk.
+    /// The typical value, as on the desk.
     pub typical: Duration,
-    /// No part has a longer one.
+    /// The maximum: no part has a longer time.
     pub max: Duration,
 }
 
 impl Spread {
-    /// These, in milliseconds.
+    /// A spread from milliseconds.
     #[must_use]
     pub const fn millis(min: u64, typical: u64, max: u64) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Spread {
         }
     }
 
-    /// These, in microseconds.
+    /// A spread from microseconds.
     #[must_use]
     pub const fn micros(min: u64, typical: u64, max: u64) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Spread {
         }
     }
 
-    /// `typical` and up to `percent` of it either way; more than 100 is 100 downwards.
+    /// A spread of `typical` ± `percent`; more than 100 percent counts as 100 for the minimum.
     #[must_use]
     pub const fn percent(typical: Duration, percent: u32) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Spread {
         }
     }
 
-    /// `min <= typical <= max`.
+    /// Whether `min <= typical <= max`.
     const fn is_ordered(&self) -> bool {
         self.min.as_nanos() <= self.typical.as_nanos()
             && self.typical.as_nanos() <= self.max.as_nanos()
@@ -90,7 +90,8 @@ const fn hundredths(of: Duration, count: u32) -> Duration {
     }
 }
 
-/// What a chip wants of its feeder. The constants of [`chips`](crate::chips) are some; [`ProfileBuilder`] makes others.
+/// The requirements of a chip for its feeder. [`chips`](crate::chips) has profiles as constants; a [`ProfileBuilder`]
+/// makes others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
     name: &'static str,
@@ -107,44 +108,44 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// What the chip is called.
+    /// The name of the chip.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Where the numbers are from; empty where nobody said.
+    /// The source of the numbers; empty if none was given.
     #[must_use]
     pub const fn source(&self) -> &'static str {
         self.source
     }
 
-    /// Which edges feed it.
+    /// The edges that feed the chip.
     #[must_use]
     pub const fn edge(&self) -> Edge {
         self.edge
     }
 
-    /// From a feed to the bite.
+    /// The time from a feed to the bite.
     #[must_use]
     pub const fn timeout(&self) -> Spread {
         self.timeout
     }
 
-    /// The next feed has to come before this has passed since the last one: the shortest time-out there is.
+    /// The next feed has to come within this time after the last one: the shortest time-out of all parts.
     #[must_use]
     pub const fn feed_before(&self) -> Duration {
         self.timeout.min
     }
 
-    /// From a feed to when the next one may come; `None`: at once. A feed within it is a fault as late as one.
+    /// The closed window: the time after a feed in which the next feed is a fault. `None`: there is no window.
     #[must_use]
     pub const fn window(&self) -> Option<Spread> {
         self.window
     }
 
-    /// The next feed must not come before this has passed since the last one: the latest opening of the window; zero
-    /// where there is none.
+    /// The next feed must not come within this time after the last one: the latest opening of the window over all parts.
+    /// Zero if there is no window.
     #[must_use]
     pub const fn feed_from(&self) -> Duration {
         match self.window {
@@ -153,7 +154,7 @@ impl Profile {
         }
     }
 
-    /// Whether the first feed after a reset may be too early as well.
+    /// Whether the first feed after a reset can be too early, too.
     #[must_use]
     pub const fn has_window_in_first_frame(&self) -> bool {
         self.window.is_some() && self.window_in_first_frame
@@ -172,9 +173,9 @@ impl Profile {
         saturated(self.timeout.max.as_nanos().div_ceil(NANOS_PER_MILLI))
     }
 
-    /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window): rounded up, and
-    /// one more, since up to one less than the difference of two [`Instant`](crate::Instant)s has passed. Zero where
-    /// there is no window.
+    /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window). It is rounded up,
+    /// and one is added: the real time between two [`Instant`](crate::Instant)s can be up to one millisecond less than
+    /// their difference. Zero if there is no window.
     #[must_use]
     pub const fn window_millis(&self) -> u32 {
         match self.window {
@@ -185,14 +186,14 @@ impl Profile {
         }
     }
 
-    /// How long after reset the chip does not count yet. The first edge ends it early: who cannot go on feeding from
-    /// there leaves the pin alone.
+    /// The start-up delay: the chip does not count for this time after reset. The first edge ends the delay. So do not
+    /// change the pin before the program can go on feeding.
     #[must_use]
     pub const fn start_up(&self) -> Option<Spread> {
         self.start_up
     }
 
-    /// The first feed has to come before this has passed since RESET was released.
+    /// The first feed has to come within this time after RESET is released.
     #[must_use]
     pub const fn first_feed_before(&self) -> Duration {
         match self.start_up {
@@ -201,25 +202,25 @@ impl Profile {
         }
     }
 
-    /// The shortest time at a level that the chip is sure to see; below about 4.29 s.
+    /// The shortest time at a level that the chip detects with certainty; at most about 4.29 s.
     #[must_use]
     pub const fn min_pulse(&self) -> Duration {
         self.min_pulse
     }
 
-    /// What it does while WDI floats.
+    /// The behaviour while WDI floats.
     #[must_use]
     pub const fn high_impedance(&self) -> HighImpedance {
         self.high_impedance
     }
 
-    /// What an edge does while it holds RESET.
+    /// The effect of an edge while the chip holds RESET.
     #[must_use]
     pub const fn during_reset(&self) -> DuringReset {
         self.during_reset
     }
 
-    /// How long it holds RESET when it bites, where that is known.
+    /// How long the chip holds RESET when it bites, if this is known.
     #[must_use]
     pub const fn reset_pulse(&self) -> Option<Spread> {
         self.reset_pulse
@@ -232,14 +233,14 @@ const fn saturated(count: u128) -> u32 {
     if count > u32::MAX as u128 { u32::MAX } else { count as u32 }
 }
 
-/// Makes a [`Profile`]: by [`build`](Self::build) at run time, by [`profile!`](crate::profile) at compile time.
+/// Builds a [`Profile`]: with [`build`](Self::build) at run time, with [`profile!`](crate::profile) at compile time.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct ProfileBuilder(Profile);
 
 impl ProfileBuilder {
-    /// A chip without a window or a start-up delay, whose pin must be driven, which ignores edges during RESET, and
-    /// which sees a microsecond at a level.
+    /// A chip without a window and without a start-up delay. Its pin must be driven, it ignores edges during RESET, and it
+    /// detects a level of one microsecond.
     pub const fn new(name: &'static str, edge: Edge, timeout: Spread) -> Self {
         Self(Profile {
             name,
@@ -256,13 +257,13 @@ impl ProfileBuilder {
         })
     }
 
-    /// Where the numbers are from: document, revision, table.
+    /// Sets the source of the numbers: document, revision, table.
     pub const fn source(mut self, source: &'static str) -> Self {
         self.0.source = source;
         self
     }
 
-    /// A feed before this has passed since the last one is a fault.
+    /// Sets the closed window: a feed within this time after the last one is a fault.
     pub const fn window(mut self, window: Spread) -> Self {
         self.0.window = Some(window);
         self
@@ -274,41 +275,41 @@ impl ProfileBuilder {
         self
     }
 
-    /// It does not count before this has passed since RESET was released, or the first edge.
+    /// Sets the start-up delay: the chip does not count for this time after RESET is released, or until the first edge.
     pub const fn start_up(mut self, delay: Spread) -> Self {
         self.0.start_up = Some(delay);
         self
     }
 
-    /// The shortest time at a level that it sees.
+    /// Sets the shortest time at a level that the chip detects.
     pub const fn min_pulse(mut self, width: Duration) -> Self {
         self.0.min_pulse = width;
         self
     }
 
-    /// What it does while WDI floats.
+    /// The behaviour while WDI floats.
     pub const fn high_impedance(mut self, behaviour: HighImpedance) -> Self {
         self.0.high_impedance = behaviour;
         self
     }
 
-    /// What an edge does while it holds RESET.
+    /// The effect of an edge while the chip holds RESET.
     pub const fn during_reset(mut self, behaviour: DuringReset) -> Self {
         self.0.during_reset = behaviour;
         self
     }
 
-    /// How long it holds RESET.
+    /// Sets how long the chip holds RESET.
     pub const fn reset_pulse(mut self, width: Spread) -> Self {
         self.0.reset_pulse = Some(width);
         self
     }
 
-    /// The profile.
+    /// Checks the properties, and gives the profile.
     ///
     /// # Errors
     ///
-    /// [`ProfileError`]: no chip can be like that.
+    /// [`ProfileError`]: no chip can have these properties.
     pub const fn build(self) -> Result<Profile, ProfileError> {
         let Profile { timeout, window, start_up, reset_pulse, min_pulse, .. } = self.0;
         if timeout.min.is_zero() {
@@ -343,36 +344,38 @@ const fn is_ordered(spread: Option<Spread>) -> bool {
     }
 }
 
-/// Why there can be no such chip.
+/// Why the properties of a chip are impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{}", self.message())]
 #[non_exhaustive]
 pub enum ProfileError {
-    /// The shortest time-out is zero: it bites at once.
+    /// The shortest time-out is zero: the chip would bite at once.
     NoTimeout,
-    /// A minimum above its typical value, or that above its maximum.
+    /// A minimum is above its typical value, or a typical value is above its maximum.
     OutOfOrder,
-    /// The window of one part may open only when another part has bitten: no feed is safe.
+    /// The window of one part may open after another part has bitten: no feed is safe.
     NeverOpen,
-    /// Two pulses do not fit into the shortest time-out, or a pulse lasts 4.29 s or more.
+    /// Two pulses do not fit into the shortest time-out, or a pulse is longer than about 4.29 s.
     PulseTooLong,
 }
 
 impl ProfileError {
-    /// The same in words, also where a `Display` is of no use, as in a `const`.
+    /// The text of the error as a constant, for `const` code that cannot format.
     #[must_use]
     pub const fn message(&self) -> &'static str {
         match self {
             Self::NoTimeout => "the shortest time-out is zero",
-            Self::OutOfOrder => "a minimum is above its typical value, or that above its maximum",
+            Self::OutOfOrder => {
+                "a minimum is above its typical value, or a typical value is above its maximum"
+            }
             Self::NeverOpen => "the window may open after the shortest time-out",
             Self::PulseTooLong => "two pulses do not fit into the shortest time-out",
         }
     }
 }
 
-/// The [`Profile`](crate::chips::Profile) of a [`ProfileBuilder`](crate::chips::ProfileBuilder), checked when this is
-/// compiled; [`chips`](crate::chips) shows it.
+/// Makes a [`Profile`](crate::chips::Profile) from a [`ProfileBuilder`](crate::chips::ProfileBuilder), checked at compile
+/// time. See [`chips`](crate::chips) for an example.
 #[macro_export]
 macro_rules! profile {
     ($builder:expr) => {
@@ -421,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tolerance_is_taken_either_way() {
+    fn a_tolerance_applies_in_both_directions() {
         let spread = Spread::percent(SECOND, 10);
         assert_eq!(spread, Spread::millis(900, 1_000, 1_100));
         assert_eq!(Spread::percent(SECOND, 150).min, Duration::ZERO);

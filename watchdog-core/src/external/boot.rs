@@ -1,12 +1,12 @@
-//! Boots that are longer than the time-out, so that they do not bite and a hang in them still does.
+//! Boots that are longer than the time-out: a healthy boot is not reset, and a hang in the boot still is.
 //!
 //! | | while booting | a hang in boot | needs |
 //! |---|---|---|---|
-//! | [`EarlyFeeding`] | each step of the boot feeds, so many times and so long at most | bites | any running watchdog |
-//! | [`DelayedStart`] | the gate is off until the boot is done, or has had its time | bites later, if a timer still runs | a gate |
+//! | [`EarlyFeeding`] | each step of the boot feeds; number and time are limited | bites | any running watchdog |
+//! | [`DelayedStart`] | the gate is off until the boot is done or its time is over | bites later, if a timer still runs | a gate |
 //!
-//! Where there is a choice, take the first: it depends on nothing that a hang can take along. A chip with a start-up
-//! delay ([`Profile::start_up`](crate::chips::Profile::start_up)) needs neither for that long.
+//! Prefer [`EarlyFeeding`]: it depends on nothing that can hang together with the boot. A chip with a start-up delay
+//! ([`Profile::start_up`](crate::chips::Profile::start_up)) needs neither during this delay.
 //!
 //! ```
 //! use watchdog_core::Instant;
@@ -18,7 +18,7 @@
 //! # let (dog, now) = (Dog, || Instant::from_millis(0));
 //! # fn check_flash() {}
 //! # fn mount() {}
-//! // Three steps, ten seconds together.
+//! // At most three feeds within ten seconds.
 //! let mut boot = EarlyFeeding::new(dog, 3, 10_000, now());
 //! check_flash();
 //! boot.step(now())?;
@@ -32,7 +32,7 @@ use super::{Armed, Disarmed, Enable, Error, ErrorOf, ExternalWatchdog, Input};
 use crate::hardware::{StartError, Watchdog};
 use crate::time::Instant;
 
-/// Feeds a watchdog at each step of a boot: a bounded number of times, for a bounded time.
+/// Feeds a watchdog at each step of a boot: a limited number of times, for a limited time.
 #[derive(Debug)]
 pub struct EarlyFeeding<D> {
     dog: D,
@@ -40,10 +40,10 @@ pub struct EarlyFeeding<D> {
     end: Instant,
 }
 
-/// A step was not fed.
+/// Why a step did not feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum StepError<E> {
-    /// The boot had more steps, or more time, than it was given. It is not fed any more.
+    /// The boot has used more steps or more time than allowed. It does not feed any more.
     #[error("the boot took longer than it may")]
     Spent,
     /// The watchdog could not be fed.
@@ -52,17 +52,17 @@ pub enum StepError<E> {
 }
 
 impl<D: Watchdog> EarlyFeeding<D> {
-    /// For a boot that begins now, of at most `steps` feeds and `millis` milliseconds.
+    /// For a boot that begins at `now`, with at most `steps` feeds within `millis` milliseconds.
     pub fn new(dog: D, steps: u32, millis: u64, now: Instant) -> Self {
         Self { dog, steps_left: steps, end: now.plus_millis(millis) }
     }
 
-    /// A step of the boot is done: feeds.
+    /// Feeds, because a step of the boot is done.
     ///
     /// # Errors
     ///
-    /// [`StepError::Spent`]: it was not fed, nor will it be; the watchdog bites unless the boot comes to its end first.
-    /// [`StepError::Feed`]: the hardware's error; the step does not count.
+    /// [`StepError::Spent`]: this step and all later ones do not feed; the watchdog bites unless the boot ends first.
+    /// [`StepError::Feed`]: the error of the hardware; the step does not count.
     pub fn step(&mut self, now: Instant) -> Result<(), StepError<D::Error>> {
         if now > self.end {
             self.steps_left = 0;
@@ -73,52 +73,53 @@ impl<D: Watchdog> EarlyFeeding<D> {
         Ok(())
     }
 
-    /// The boot is done; here is the watchdog, for the supervisor.
+    /// Ends the boot, and gives the watchdog back, for the supervisor.
     pub fn finish(self) -> D {
         self.dog
     }
 }
 
-/// Arms a chip when the boot is done, or when it has had its time.
+/// Arms a chip when the boot is done, or when the time for the boot is over.
 ///
-/// [`poll`](Self::poll) it from a timer during the boot. Arming from a timer is right, since it needs no proof of
-/// progress; feeding from one never is, once armed. A hang that takes the timer along is not noticed.
+/// Call [`poll`](Self::poll) from a timer during the boot. A timer may arm the chip, because arming needs no proof of
+/// progress. A timer must never feed an armed chip. A hang that stops the timer, too, is not noticed.
 #[derive(Debug)]
 pub struct DelayedStart<I, G> {
     dog: ExternalWatchdog<I, G, Disarmed>,
     due: Instant,
 }
 
-/// Whether a delayed start came.
+/// The result of polling a delayed start.
 #[derive(Debug)]
 #[must_use = "it holds the watchdog"]
 pub enum Delayed<I, G, S = Armed> {
-    /// Not yet. The chip was fed where its window allowed that, so that it stays quiet.
+    /// The chip is not armed yet. It was fed if its window was open, so that it does not bite.
     Waiting(DelayedStart<I, G>),
-    /// It is armed: from here on only the supervisor feeds.
+    /// The chip is armed: from now on only the supervisor feeds it.
     Started(ExternalWatchdog<I, G, S>),
 }
 
-/// What a delayed start gives: `T`, or itself with an error.
+/// The result of a call of a delayed start: `T`, or an error that gives the delayed start back.
 pub type Delaying<I, G, T> = Result<T, StartError<DelayedStart<I, G>, ErrorOf<I, G>>>;
 
 impl<I: Input, G: Enable> DelayedStart<I, G> {
-    /// For a boot that begins now, and is to be done in `millis` milliseconds.
+    /// For a boot that begins at `now`, and has to be done within `millis` milliseconds.
     pub fn new(dog: ExternalWatchdog<I, G, Disarmed>, millis: u64, now: Instant) -> Self {
         Self { dog, due: now.plus_millis(millis) }
     }
 
-    /// When [`poll`](Self::poll) arms it.
+    /// The time from which on [`poll`](Self::poll) arms the chip.
     #[must_use]
     pub fn due(&self) -> Instant {
         self.due
     }
 
-    /// Arms it if it is due, else keeps the chip quiet. To be called more often than the chip's shortest time-out.
+    /// Arms the chip if the time for the boot is over; otherwise feeds it, so that it does not bite. Call it more often
+    /// than the chip's shortest time-out.
     ///
     /// # Errors
     ///
-    /// A pin failed; the delayed start is given back, to be polled again.
+    /// A pin failed. The error gives the delayed start back; poll it again.
     pub fn poll(mut self, now: Instant) -> Delaying<I, G, Delayed<I, G, G::Armed>> {
         if now >= self.due {
             return self.arm().map(Delayed::Started);
@@ -129,11 +130,11 @@ impl<I: Input, G: Enable> DelayedStart<I, G> {
         }
     }
 
-    /// The boot is done: arms it.
+    /// Arms the chip, because the boot is done.
     ///
     /// # Errors
     ///
-    /// A pin failed; the delayed start is given back, to be armed again.
+    /// A pin failed. The error gives the delayed start back; arm it again.
     pub fn arm(self) -> Delaying<I, G, ExternalWatchdog<I, G, G::Armed>> {
         let Self { dog, due } = self;
         dog.arm().map_err(|StartError { error, device }| StartError {

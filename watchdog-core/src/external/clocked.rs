@@ -1,4 +1,4 @@
-//! A windowed chip as a [`Watchdog`]: that trait knows no time, so this asks a clock.
+//! A chip with a window as a [`Watchdog`]: the trait has no time, so [`Clocked`] reads a clock.
 
 use core::fmt;
 
@@ -6,8 +6,7 @@ use super::{Connected, Enable, ErrorOf, ExternalWatchdog, Input};
 use crate::hardware::{ErrorType, Stop, StopError, Watchdog};
 use crate::time::Instant;
 
-/// A watchdog that keeps to the chip's window by a clock of its own; made by
-/// [`ExternalWatchdog::clocked`].
+/// A watchdog that keeps to the chip's window with its own clock. [`ExternalWatchdog::clocked`] makes it.
 pub struct Clocked<D, C> {
     dog: D,
     clock: C,
@@ -45,7 +44,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::TooEarly`](super::Error::TooEarly): nothing was fed. [`Error::Wdi`](super::Error::Wdi).
+    /// [`Error::TooEarly`](super::Error::TooEarly): the chip was not fed. [`Error::Wdi`](super::Error::Wdi): the pin
+    /// failed.
     fn feed(&mut self) -> Result<(), ErrorOf<I, G>> {
         self.dog.feed_at((self.clock)())
     }

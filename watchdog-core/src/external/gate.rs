@@ -1,4 +1,4 @@
-//! The enable circuit: a pin that lets the chip's RESET through to the board, or none.
+//! The enable circuit: a pin that connects the chip's RESET to the board, or no such pin.
 
 use core::convert::Infallible;
 use core::fmt::Debug;
@@ -7,22 +7,22 @@ use embedded_hal::digital::{OutputPin, PinState};
 
 use super::{Armed, Connected, Permanent};
 
-/// What connects the chip to the board: a [`Gate`], or [`NoGate`].
+/// The connection of the chip to the board: a [`Gate`], or [`NoGate`].
 pub trait Enable {
-    /// The error of its pin.
+    /// The error of the pin.
     type Error: Debug;
     /// The state after arming.
     type Armed: Connected;
 
-    /// Switches it on or off.
+    /// Switches the connection on or off.
     ///
     /// # Errors
     ///
-    /// The pin's; it may be on or off then.
+    /// The error of the pin. The connection may be on or off then.
     fn set(&mut self, on: bool) -> Result<(), Self::Error>;
 }
 
-/// An output pin that connects the chip to RESET, through a transistor or a gate of logic.
+/// An output pin that connects the chip to RESET, through a transistor or a logic gate.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gate<P> {
     pin: P,
@@ -40,7 +40,7 @@ impl<P> Gate<P> {
         Self { pin, on: PinState::Low }
     }
 
-    /// The pin, as it is.
+    /// The pin, in its current state.
     pub fn release(self) -> P {
         self.pin
     }

@@ -1,9 +1,8 @@
-//! What moves the WDI pin: [`Toggle`] or [`Pulse`]. They remember what they made of it, since a plain output pin cannot
-//! be asked. Nor can they be cloned: a second one would not know what the first has done, and would feed behind the
-//! supervisor's back.
+//! The inputs that drive the WDI pin: [`Toggle`] or [`Pulse`]. They store the level of the pin, because a plain output
+//! pin cannot be read. They cannot be cloned: a clone would not know the level, and could feed without the supervisor.
 //!
-//! Invariant: an `edge` that gives `Ok` was one that the chip counts, whatever failed before and however soon it comes
-//! after another: each level lasts at least the chip's shortest pulse.
+//! Invariant: if `edge` returns `Ok`, the chip has counted an edge, whatever failed before and however short the time
+//! since the last edge is: each level lasts at least the chip's shortest pulse.
 
 use core::fmt::Debug;
 
@@ -17,43 +16,43 @@ pub trait Input {
     /// The error of the pin.
     type Error: Debug;
 
-    /// Whether each feed is one to the chip.
+    /// Whether the chip counts each feed of this input as exactly one feed.
     fn suits(&self, chip: &Profile) -> bool;
 
-    /// Brings the pin to the level from which the first feed starts.
+    /// Brings the pin to its resting level, from which the first feed starts.
     ///
     /// # Errors
     ///
-    /// The pin's.
+    /// The error of the pin.
     fn rest(&mut self, chip: &Profile) -> Result<(), Self::Error>;
 
     /// Makes one edge that the chip counts.
     ///
     /// # Errors
     ///
-    /// The pin's; the chip may have seen the edge, or not.
+    /// The error of the pin. The chip may have seen the edge or not.
     fn edge(&mut self, chip: &Profile) -> Result<(), Self::Error>;
 }
 
-/// Feeds by a change of level, for chips that take [either edge](Edge::Either).
+/// Feeds by a change of level, for chips that count [either edge](Edge::Either).
 ///
-/// The pin is high half of the time: through a 1 kΩ resistor to ground 3.3 mA flow then, which [`Pulse`] saves.
+/// The pin is high half of the time. With a 1 kΩ resistor to ground, 3.3 mA flow then; [`Pulse`] saves this current.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Toggle<P, D> {
     pin: P,
     delay: D,
-    /// `None`: unknown.
+    /// `None`: the level is unknown.
     level: Option<PinState>,
 }
 
 impl<P, D> Toggle<P, D> {
-    /// Through this pin. The delay keeps two changes in a row from becoming a pulse too short for the chip, which would
-    /// see neither.
+    /// Toggles this pin. The delay after each change makes sure that two changes in a row are not a pulse that is too
+    /// short for the chip.
     pub fn new(wdi: P, delay: D) -> Self {
         Self { pin: wdi, delay, level: None }
     }
 
-    /// The pin and the delay, as they are.
+    /// The pin and the delay, in their current state.
     pub fn release(self) -> (P, D) {
         (self.pin, self.delay)
     }
@@ -61,7 +60,7 @@ impl<P, D> Toggle<P, D> {
 
 impl<P: OutputPin, D: DelayNs> Toggle<P, D> {
     fn set(&mut self, level: PinState, chip: &Profile) -> Result<(), P::Error> {
-        // Should it fail, nobody knows which level the pin has.
+        // If the pin fails, its level is unknown.
         self.level = None;
         self.pin.set_state(level)?;
         wait(&mut self.delay, chip);
@@ -84,7 +83,7 @@ impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
     fn edge(&mut self, chip: &Profile) -> Result<(), P::Error> {
         let from = match self.level {
             Some(level) => level,
-            // One of the two is an edge.
+            // From any level, one of the two changes is an edge.
             None => {
                 self.set(PinState::Low, chip)?;
                 PinState::Low
@@ -94,7 +93,8 @@ impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
     }
 }
 
-/// Feeds by a pulse as long as the chip's shortest, for any chip without a window and for those with one edge.
+/// Feeds by a pulse of the chip's shortest length. For every chip without a window, and for chips that count one kind of
+/// edge.
 ///
 /// The pin rests at the level from which the counted edge starts: low, or high for chips that count
 /// [falling edges](Edge::Falling).
@@ -107,12 +107,12 @@ pub struct Pulse<P, D> {
 }
 
 impl<P, D> Pulse<P, D> {
-    /// Through this pin, waiting with this delay.
+    /// Makes pulses at this pin, and waits with this delay.
     pub fn new(wdi: P, delay: D) -> Self {
         Self { pin: wdi, delay, at_rest: false }
     }
 
-    /// The pin and the delay, as they are.
+    /// The pin and the delay, in their current state.
     pub fn release(self) -> (P, D) {
         (self.pin, self.delay)
     }
@@ -151,7 +151,7 @@ fn resting_level(chip: &Profile) -> PinState {
     }
 }
 
-/// So long that the chip sees the level; a profile has no longer pulse than 32 bits of nanoseconds.
+/// Waits until the chip has detected the level.
 fn wait(delay: &mut impl DelayNs, chip: &Profile) {
     let nanos = u32::try_from(chip.min_pulse().as_nanos());
     debug_assert!(

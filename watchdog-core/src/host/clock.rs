@@ -1,4 +1,4 @@
-//! What a daemon's thread knows of time: the operating system's clock, or one that a test moves.
+//! The clock of a daemon's thread: the operating system's clock, or a clock that a test moves.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time;
@@ -7,19 +7,19 @@ use core::time::Duration;
 
 use crate::time::Instant;
 
-/// Of one call to the operating system: the end of time is too far for some.
+/// The longest wait in one call to the operating system: some systems cannot wait until the latest instant.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// Tells the time to all threads, and lets one of them wait.
+/// The time for all threads, and a wait for one of them.
 pub trait Clock: Send + Sync + 'static {
     /// The time, which never goes back.
     fn now(&self) -> Instant;
 
-    /// Waits until `until`, or until somebody wakes the one who waits; that may also have happened since the last
-    /// wait. Only the daemon's thread calls it.
+    /// Waits until `until`, or until [`wake`](Self::wake) is called. A call of `wake` since the last wait counts, too. Only
+    /// the daemon's thread calls this.
     fn wait(&self, until: Instant);
 
-    /// Ends the wait, or the next one.
+    /// Ends the current wait; if there is none, the next one.
     fn wake(&self);
 }
 
@@ -38,7 +38,7 @@ impl Default for Monotonic {
 }
 
 impl Monotonic {
-    /// It is 0 now.
+    /// A clock that starts at 0.
     #[must_use]
     pub fn new() -> Self {
         Self { start: time::Instant::now(), woken: Mutex::new(false), changed: Condvar::new() }
@@ -53,7 +53,7 @@ impl Clock for Monotonic {
     fn wait(&self, until: Instant) {
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         while !*woken {
-            // Up to the instant itself, not into the last millisecond before it.
+            // The wait ends at the instant itself, not within the last millisecond before it.
             let left =
                 Duration::from_millis(until.as_millis()).saturating_sub(self.start.elapsed());
             if left.is_zero() {

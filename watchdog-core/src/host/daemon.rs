@@ -1,4 +1,4 @@
-//! [`Daemon`]: a thread that watches threads, and feeds a hardware watchdog by its verdict.
+//! [`Daemon`]: a thread that watches other threads, and feeds a hardware watchdog while they are healthy.
 //!
 //! ```
 //! use watchdog_core::host::daemon::{Daemon, Event, NoHardware};
@@ -27,21 +27,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What is told apart
+//! # Faults of a thread
 //!
-//! | the thread | is found as | when |
+//! | the thread | fault | found |
 //! |---|---|---|
-//! | panics | [`Fault::Panicked`](crate::Fault::Panicked) | at once, as the panic drops its [`Watched`] |
-//! | returns, or drops its `Watched` otherwise, without [`Watched::retire`] | [`Fault::Returned`](crate::Fault::Returned) | at once |
-//! | blocks, or spins without reaching a feed | [`Fault::Starved`](crate::Fault::Starved) | a heartbeat after its deadline |
+//! | panics | [`Fault::Panicked`](crate::Fault::Panicked) | at once: the panic drops its [`Watched`] |
+//! | returns without [`Watched::retire`], or drops its `Watched` | [`Fault::Returned`](crate::Fault::Returned) | at once |
+//! | blocks, or spins without reaching a feed | [`Fault::Starved`](crate::Fault::Starved) | at the heartbeat after its deadline |
 //! | spins around one checkpoint | [`Fault::OutOfOrder`](crate::Fault::OutOfOrder) | at the next heartbeat |
 //! | spins around a feed, with [`Rules::not_before`](crate::Rules::not_before) | [`Fault::Early`](crate::Fault::Early) | at the next heartbeat |
 //!
-//! A panic drops the `Watched` after its hook: where that prints a backtrace for longer than the deadline, the thread
-//! is found as one that starved. A thread that spins around a feed, in its window and without checkpoints, cannot be told from one that works. With
-//! `panic = "abort"` the first panic ends the process, daemon and all; the hardware is what remains then.
+//! A panic drops the `Watched` after the panic hook. If the hook prints a backtrace for longer than the deadline, the
+//! thread is found as starved. A thread that spins around a feed, within its window and without checkpoints, looks like
+//! a thread that works. With `panic = "abort"` the first panic ends the process with its daemon; then only the hardware
+//! can bite.
 //!
-//! Where the daemon itself ends (its handler panics), the hardware is not fed any more, and bites.
+//! If the handler panics, the daemon ends. The hardware is not fed any more, and bites.
 
 use std::boxed::Box;
 use std::io;
@@ -66,7 +67,7 @@ use crate::supervisor::{Action, NotRescued, Supervisor, WatchError, watch_in};
 use crate::task::{End, Refused, Task, TaskHandle};
 use crate::time::Instant;
 
-/// In place of a hardware watchdog, where there is none: the stages are all that happens.
+/// Stands for the hardware if there is no hardware watchdog: a bite consists of the stages only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoHardware;
 
@@ -80,10 +81,10 @@ impl Watchdog for NoHardware {
     }
 }
 
-/// What the daemon tells its handler, on its own thread: while that runs, nothing is fed.
+/// An event for the handler. The handler runs on the daemon's thread: while it runs, the hardware is not fed.
 #[derive(Debug)]
 pub enum Event<'e, E> {
-    /// A thread has failed, and a stage of the bite has come.
+    /// A thread has failed, and a stage of the bite is due.
     Stage(Bite<'e>),
     /// The hardware could not be fed; the daemon tries again several times a heartbeat.
     NotFed(E),
@@ -91,9 +92,9 @@ pub enum Event<'e, E> {
 
 /// The handle of a running daemon.
 ///
-/// Dropping it changes nothing: it watches on. Only [`Daemon::stop`] ends it.
+/// Dropping the handle changes nothing: the daemon goes on watching. Only [`Daemon::stop`] ends it.
 #[derive(Debug)]
-#[must_use = "nobody can be watched without it"]
+#[must_use = "no thread can be watched without it"]
 pub struct Daemon<W> {
     shared: Arc<Shared>,
     thread: JoinHandle<W>,
@@ -103,11 +104,11 @@ impl<W> Daemon<W>
 where
     W: Watchdog + Send + 'static,
 {
-    /// Starts a daemon with room for so many threads, on the clock of the operating system.
+    /// Starts a daemon with room for `places` threads, on the clock of the operating system.
     ///
     /// # Errors
     ///
-    /// No thread could be started.
+    /// The daemon's thread could not be started.
     pub fn start(
         hardware: W,
         places: usize,
@@ -117,11 +118,11 @@ where
         Self::start_with(Monotonic::new(), hardware, places, timing, handler)
     }
 
-    /// The same with another clock, such as one that a test moves.
+    /// Starts a daemon with another clock, such as a clock that a test moves.
     ///
     /// # Errors
     ///
-    /// No thread could be started.
+    /// The daemon's thread could not be started.
     pub fn start_with(
         clock: impl Clock,
         hardware: W,
@@ -144,11 +145,11 @@ where
         Ok(Self { shared, thread })
     }
 
-    /// Watches another thread from now on, which is to own what comes back.
+    /// Watches another thread from now on. The thread has to own the returned [`Watched`].
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: there is no place left, or the rules cannot be kept.
+    /// [`WatchError`]: no place is vacant, or the rules cannot be kept.
     pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
         let mut names = lock(&self.shared.names);
         let (id, _handle) = watch_in(&self.shared.tasks, rules, self.shared.clock.now())?;
@@ -158,11 +159,11 @@ where
         Ok(Watched::next_instance(&self.shared, id))
     }
 
-    /// Ends the supervision, and gives back the hardware, which runs on.
+    /// Ends the supervision, and gives the hardware back. The hardware goes on running.
     ///
     /// # Errors
     ///
-    /// [`StopError`]: a thread has failed, and the bite goes on; or the daemon has panicked.
+    /// [`StopError`]: a thread has failed, so the bite goes on; or the daemon has panicked.
     pub fn stop(self) -> Result<W, StopError> {
         let mut stop = lock(&self.shared.stop);
         if *stop == Stop::No {
@@ -184,30 +185,30 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StopError {
-    /// A thread has failed. The daemon goes on with the stages, and nothing is fed any more.
+    /// A thread has failed. The daemon goes on with the stages, and does not feed any more.
     #[error("{0}")]
     Failed(Failure),
-    /// The daemon's handler panicked. Nothing is fed any more.
+    /// The daemon's handler has panicked. The hardware is not fed any more.
     #[error("the daemon has panicked")]
     Panicked,
 }
 
-/// What a watched thread owns, and reports with. See [`TaskHandle`] for what the reports mean.
+/// The handle that a watched thread owns and reports with. See [`TaskHandle`] for the meaning of the reports.
 ///
-/// Dropped by a panic or by the end of the thread it says so, and the daemon bites; [`Watched::retire`] ends on
-/// purpose.
+/// If a panic or the end of the thread drops it, it reports the fault, and the daemon bites. [`Watched::retire`] ends the
+/// watching on purpose.
 #[derive(Debug)]
-#[must_use = "dropping it bites"]
+#[must_use = "dropping it makes the daemon bite"]
 pub struct Watched {
     shared: Arc<Shared>,
     id: TaskId,
-    /// Of those that had this place, which one this is.
+    /// The number of this instance, of all threads that have had this place.
     instance: u32,
     ended: bool,
 }
 
 impl Watched {
-    /// Shuts out who had the place before.
+    /// Makes a new instance for a place. Reports of earlier instances do not count from now on.
     fn next_instance(shared: &Arc<Shared>, id: TaskId) -> Self {
         let counter = shared.instances.get(shared.index(id));
         let before = counter.map_or(0, |counter| counter.fetch_add(1, Ordering::AcqRel));
@@ -224,27 +225,27 @@ impl Watched {
         Ok((task.handle(), self.shared.clock.now()))
     }
 
-    /// Its place among the daemon's threads.
+    /// The thread's place among the daemon's threads.
     #[must_use]
     pub const fn id(&self) -> TaskId {
         self.id
     }
 
-    /// Work has progressed.
+    /// Reports that work has progressed.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: it does not count. [`Refused::NotWatched`] tells a thread that came back too late that another
-    /// one has its place.
+    /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: another thread has taken this place; this happens to
+    /// a thread that comes back too late.
     pub fn feed(&self) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.feed(now))
     }
 
-    /// A checkpoint is passed.
+    /// Reports that the checkpoint `step` is passed.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: it does not count.
+    /// [`Refused`]: the checkpoint does not count.
     pub fn step(&self, step: u8) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.step(step, now))
     }
@@ -253,34 +254,34 @@ impl Watched {
     ///
     /// # Errors
     ///
-    /// [`Refused`]: there is none, or not yet.
+    /// [`Refused`]: no grant is left, or none is allowed yet.
     pub fn grant(&self) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.grant(now))
     }
 
-    /// Is not awaited for a while.
+    /// Pauses: the thread is not awaited until it resumes.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: it is too late for that.
+    /// [`Refused`]: the thread is late or has failed, or it has to make progress first.
     pub fn pause(&self) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.pause(now))
     }
 
-    /// Is awaited again.
+    /// Resumes: the thread is awaited again.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: it was all the time.
+    /// [`Refused`]: the thread was not paused.
     pub fn resume(&self) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.resume(now))
     }
 
-    /// Ends on purpose.
+    /// Reports that the thread ends on purpose.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: it is too late for that.
+    /// [`Refused`]: the thread is late or has failed.
     pub fn retire(mut self) -> Result<(), Refused> {
         self.ended = true;
         self.handle().and_then(|(handle, now)| handle.retire(now))
@@ -299,7 +300,7 @@ impl Drop for Watched {
     }
 }
 
-/// A stage of a bite, in the handler.
+/// A stage of a bite, for the handler.
 pub struct Bite<'e> {
     stage: Stage,
     failure: Failure,
@@ -318,13 +319,13 @@ impl fmt::Debug for Bite<'_> {
 }
 
 impl Bite<'_> {
-    /// What is to be done.
+    /// The stage.
     #[must_use]
     pub const fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// Who failed, how, since when.
+    /// The failure.
     #[must_use]
     pub const fn failure(&self) -> Failure {
         self.failure
@@ -337,20 +338,20 @@ impl Bite<'_> {
         names.get(self.shared.index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
     }
 
-    /// A new thread takes the place of the one that failed, by the same rules. The old one cannot be ended, but
-    /// should it come back nothing that it reports counts.
+    /// Watches a new thread in the place of the failed one, by the same rules. The old thread cannot be ended; if it comes
+    /// back, its reports do not count.
     ///
     /// # Errors
     ///
     /// [`NotRescued`]: the bite goes on.
     pub fn restarted(&mut self) -> Result<Watched, NotRescued> {
         let id = self.failure.task;
-        // First, so that nothing of the old one counts for the new.
+        // The new instance comes first, so that no report of the old thread counts for the new one.
         let watched = Watched::next_instance(self.shared, id);
         match (self.rescue)(id, self.shared.clock.now()) {
             Ok(()) => Ok(watched),
             Err(error) => {
-                // Nobody has had it yet.
+                // No thread has owned it yet, so dropping it must not report an end.
                 let mut watched = watched;
                 watched.ended = true;
                 Err(error)
@@ -362,9 +363,9 @@ impl Bite<'_> {
 /// What the daemon, its handle and the watched threads share.
 struct Shared {
     tasks: Box<[Task]>,
-    /// For each task, how many threads have had its place.
+    /// For each task, the number of threads that have had its place.
     instances: Box<[AtomicU32]>,
-    /// Also what keeps two from taking one place. Feeding takes no lock.
+    /// This lock also prevents two threads from taking the same place. A feed takes no lock.
     names: Mutex<Vec<Arc<str>>>,
     stop: Mutex<Stop>,
     stopped: Condvar,
@@ -386,13 +387,13 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// How far stopping has come.
+/// The progress of stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     No,
     Asked,
     Refused(Failure),
-    /// The thread ends, or has panicked.
+    /// The daemon's thread ends, or has panicked.
     Done,
 }
 
@@ -413,7 +414,7 @@ impl<H> Runner<H> {
         let clock = &shared.clock;
         let supervisor = Supervisor::new(&shared.tasks, timing, clock.now());
         let mut guard = Guard::new(hardware, supervisor);
-        // Several attempts before the hardware's time-out, which covers a heartbeat.
+        // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
         loop {
             let now = clock.now();
@@ -423,7 +424,7 @@ impl<H> Runner<H> {
                         let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
                         handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
                     }
-                    // Once a thread has been replaced, the hardware is due at once.
+                    // After a thread has been replaced, the hardware is fed at once.
                     let rescued = matches!(polled.action, Action::Stage(..))
                         && guard.supervisor().failure().is_none();
                     if rescued { now } else { polled.next }
@@ -436,7 +437,7 @@ impl<H> Runner<H> {
             let mut stop = lock(&shared.stop);
             if *stop == Stop::Asked {
                 let Some(failure) = guard.supervisor().failure() else {
-                    log!(warn, "watchdog: the daemon is stopped, and nobody is watched");
+                    log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
                     return guard.into_hardware();
                 };
                 *stop = Stop::Refused(failure);
@@ -448,7 +449,7 @@ impl<H> Runner<H> {
     }
 }
 
-/// Tells who waits for the end of the thread, also where that panics.
+/// Wakes `Daemon::stop` when the thread ends, also if it panics.
 struct SignalsEnd<'a>(&'a Shared);
 
 impl Drop for SignalsEnd<'_> {
@@ -458,7 +459,7 @@ impl Drop for SignalsEnd<'_> {
     }
 }
 
-/// What is behind the locks here is whole whenever somebody panics.
+/// Locks also a poisoned mutex: the data behind these locks is consistent at every point where a thread may panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

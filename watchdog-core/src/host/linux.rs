@@ -1,13 +1,13 @@
-//! Linux watchdog devices, `/dev/watchdog0` and its like: opening starts, writing feeds, closing bites.
+//! Linux watchdog devices such as `/dev/watchdog0`: opening starts one, writing feeds it, and after a plain close it bites.
 //!
-//! | to | do |
+//! | to | use |
 //! |---|---|
 //! | start it | [`LinuxWatchdog::open`]; with feature `linux-ioctl` also [`Device`], which sets a time-out |
 //! | feed it | [`Watchdog::feed`]: one byte |
 //! | stop it | [`LinuxWatchdog::close`]: the magic close, a `V` |
-//! | leave it | drop it: a watchdog that is closed without the `V` goes on, and resets the machine |
-//! | look at one that does not run | [`sysfs::Status`]: opening it would start it |
-//! | set time-outs, ask it while it runs | the methods of feature `linux-ioctl` |
+//! | leave it running | drop it: a watchdog that is closed without the `V` goes on, and resets the machine |
+//! | read its state before it runs | [`sysfs::Status`]; opening the device would start it |
+//! | set time-outs, read its state while it runs | the methods of feature `linux-ioctl` |
 //!
 //! ```no_run
 //! use watchdog_core::hardware::Watchdog;
@@ -19,8 +19,9 @@
 //! # Ok::<(), watchdog_core::host::linux::LinuxError>(())
 //! ```
 //!
-//! A driver built or loaded with *no way out* cannot be stopped: `close` notices, gives the watchdog back, and it has
-//! to be fed on. A program that dies does not write the `V`, so its machine is reset, as it should be.
+//! A driver that is built or loaded with *no way out* cannot be stopped: `close` detects this and gives the watchdog
+//! back, and the program has to go on feeding. A program that dies does not write the `V`, so its machine is reset, as
+//! intended.
 //!
 //! Sources: Documentation/watchdog/watchdog-api.rst, Documentation/ABI/testing/sysfs-class-watchdog and
 //! include/uapi/linux/watchdog.h of the kernel.
@@ -45,7 +46,7 @@ pub use self::device::{Device, Support};
 pub use self::options::Options;
 use self::sysfs::Status;
 
-/// What went wrong with which device.
+/// An error of a device.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct LinuxError {
@@ -53,46 +54,46 @@ pub struct LinuxError {
     problem: Problem,
 }
 
-/// What went wrong.
+/// The problem with a device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It could not be opened; the error tells `EBUSY` where another program has it.
+    /// The device could not be opened; the error is `EBUSY` if another program has it open.
     #[error("it cannot be opened: {0}")]
     Open(#[source] io::Error),
-    /// It could not be written to.
+    /// The device could not be written to.
     #[error("it cannot be fed: {0}")]
     Feed(#[source] io::Error),
-    /// It could not be told that it is closed on purpose.
+    /// The magic close could not be written.
     #[error("it does not take the magic close: {0}")]
     Close(#[source] io::Error),
-    /// Its driver lets nobody stop it (*no way out*), or knows no magic close.
+    /// The device cannot be stopped: its driver has *no way out*, or does not support the magic close.
     #[error("it cannot be stopped: its driver knows no way out")]
     NoWayOut,
-    /// It does not take that time-out, or that pretimeout.
+    /// The device does not accept this time-out or pretimeout.
     #[error("it does not take {time:?} as its {what}: {error}")]
     Timeout {
-        /// Which of its times.
+        /// The kind of time.
         what: &'static str,
-        /// What it was asked for.
+        /// The time that was requested.
         time: Duration,
-        /// What it answered.
+        /// The error of the device.
         error: io::Error,
     },
-    /// It could not be asked. Many drivers answer few questions: the error tells `ENOTTY` or `EOPNOTSUPP` then.
+    /// The device did not answer a question. Many drivers answer only a few: the error is `ENOTTY` or `EOPNOTSUPP` then.
     #[error("it does not tell its {what}: {error}")]
     Ask {
-        /// What.
+        /// The subject of the question.
         what: &'static str,
-        /// What it answered.
+        /// The error of the device.
         error: io::Error,
     },
-    /// sysfs has nothing of that name: another kind of file, or a kernel without `CONFIG_WATCHDOG_SYSFS`.
+    /// sysfs has no watchdog of this name: it is another kind of file, or the kernel lacks `CONFIG_WATCHDOG_SYSFS`.
     #[error("there is no {} of it: {error}", place.display())]
     NoStatus {
-        /// Where it was looked for.
+        /// The directory that was searched.
         place: PathBuf,
-        /// Why it could not be read.
+        /// The error of reading it.
         error: io::Error,
     },
 }
@@ -102,13 +103,13 @@ impl LinuxError {
         Self { path: path.into(), problem }
     }
 
-    /// The device.
+    /// The path of the device.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What went wrong.
+    /// The problem.
     #[must_use]
     pub fn problem(&self) -> &Problem {
         &self.problem
@@ -126,20 +127,20 @@ impl Error for LinuxError {
     }
 }
 
-/// A watchdog device that runs. Dropping it leaves it running, unfed: the machine is reset.
+/// A running watchdog device. If it is dropped, it goes on running without feeds, and the machine is reset.
 #[derive(Debug)]
-#[must_use = "dropped it runs on, and resets the machine"]
+#[must_use = "if it is dropped, it goes on running and resets the machine"]
 pub struct LinuxWatchdog {
     path: PathBuf,
     file: File,
 }
 
 impl LinuxWatchdog {
-    /// Opens the device, which starts it, with whatever time-out its driver has.
+    /// Opens the device. This starts it, with the time-out of its driver.
     ///
     /// # Errors
     ///
-    /// [`Problem::Open`]: it was not started.
+    /// [`Problem::Open`]: the device was not started.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, LinuxError> {
         let path = path.into();
         match OpenOptions::new().write(true).open(&path) {
@@ -151,30 +152,30 @@ impl LinuxWatchdog {
         }
     }
 
-    /// Where it is.
+    /// The path of the device.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether its driver lets nobody stop it, as far as it tells: sysfs has it as `nowayout`, the device as the lack
-    /// of `WDIOF_MAGICCLOSE` (asked with feature `linux-ioctl`). `None`: neither tells.
+    /// Whether the device cannot be stopped. There are two sources: `nowayout` in sysfs, and the lack of
+    /// `WDIOF_MAGICCLOSE` in the answer of the device (read with feature `linux-ioctl`). `None`: it is unknown.
     #[must_use]
     pub fn has_no_way_out(&self) -> Option<bool> {
         #[cfg(feature = "linux-ioctl")]
         let options = self.support().ok().map(|support| support.options);
         #[cfg(not(feature = "linux-ioctl"))]
         let options = None;
-        let told = Status::of(&self.path).ok().and_then(|status| status.no_way_out);
-        no_way_out(told, options)
+        let reported = Status::of(&self.path).ok().and_then(|status| status.no_way_out);
+        no_way_out(reported, options)
     }
 
-    /// The magic close: the watchdog stops, and the machine goes on without. Where nothing tells whether there is a
-    /// way out, it is tried; a driver without one goes on counting then, and logs so.
+    /// Stops the watchdog by the magic close; the machine goes on without it. If it is unknown whether the driver has a
+    /// way out, the close is tried. A driver with no way out goes on counting then, and writes this to the kernel log.
     ///
     /// # Errors
     ///
-    /// The watchdog is given back; it runs and has to be fed. [`Problem::NoWayOut`], [`Problem::Close`].
+    /// [`Problem::NoWayOut`], [`Problem::Close`]. The error gives the watchdog back; it is running and has to be fed.
     pub fn close(mut self) -> Result<(), StopError<Self, LinuxError>> {
         let problem = if self.has_no_way_out() == Some(true) {
             Problem::NoWayOut
@@ -192,9 +193,10 @@ impl LinuxWatchdog {
     }
 }
 
-/// Either of the two is enough to know that there is none; both are needed to know that there is one.
-fn no_way_out(told: Option<bool>, options: Option<Options>) -> Option<bool> {
-    match (told, options.map(|options| options.contains(Options::MAGIC_CLOSE))) {
+/// `reported` is `nowayout` of sysfs, `options` the answer of the device. Either can show that there is no way out; only
+/// sysfs can show that there is one.
+fn no_way_out(reported: Option<bool>, options: Option<Options>) -> Option<bool> {
+    match (reported, options.map(|options| options.contains(Options::MAGIC_CLOSE))) {
         (Some(true), _) | (_, Some(false)) => Some(true),
         (Some(false), _) => Some(false),
         (None, _) => None,
@@ -206,7 +208,7 @@ impl ErrorType for LinuxWatchdog {
 }
 
 impl Watchdog for LinuxWatchdog {
-    /// Writes a zero byte: anything feeds, and a `V` would allow the close.
+    /// Writes a zero byte. Any byte feeds, but a `V` would also prepare the magic close.
     fn feed(&mut self) -> Result<(), LinuxError> {
         self.file.write_all(&[0]).map_err(|error| LinuxError::new(&self.path, Problem::Feed(error)))
     }
@@ -225,20 +227,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn either_source_can_tell_that_there_is_no_way_out() {
+    fn either_source_can_show_that_there_is_no_way_out() {
         let (closes, stays) = (Some(Options::MAGIC_CLOSE), Some(Options::SET_TIMEOUT));
-        for (told, options, expected) in [
+        for (reported, options, expected) in [
             (Some(true), closes, Some(true)),
             (Some(true), None, Some(true)),
             (Some(false), stays, Some(true)),
             (None, stays, Some(true)),
             (Some(false), closes, Some(false)),
             (Some(false), None, Some(false)),
-            // The driver could, and whether it may is not told.
+            // The driver supports the close, but sysfs does not say whether it is allowed.
             (None, closes, None),
             (None, None, None),
         ] {
-            assert_eq!(no_way_out(told, options), expected, "{told:?} {options:?}");
+            assert_eq!(no_way_out(reported, options), expected, "{reported:?} {options:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Host back-ends, for programs with an operating system below them.
+//! Host back-ends, for programs that run on an operating system.
 
 pub mod clock;
 pub mod daemon;

@@ -1,7 +1,8 @@
-//! systemd as the watchdog of a service: `WATCHDOG=1` within each `WatchdogSec=` of the unit, or it is restarted.
+//! systemd as the watchdog of a service: without `WATCHDOG=1` within `WatchdogSec=` of the unit, systemd restarts the
+//! service.
 //!
-//! A [`Service`] talks to the manager over the socket in `NOTIFY_SOCKET`, by the crate `sd-notify`. Its
-//! [`watchdog`](Service::watchdog) is a [`Watchdog`], so that a supervisor's verdict feeds it and nothing else.
+//! A [`Service`] talks to the manager over the socket in `NOTIFY_SOCKET`, with the crate `sd-notify`. Its
+//! [`watchdog`](Service::watchdog) is a [`Watchdog`], so a supervisor's verdict can feed it.
 //!
 //! ```no_run
 //! use watchdog_core::hardware::Watchdog;
@@ -21,8 +22,8 @@
 //! # Ok::<(), watchdog_core::host::systemd::SystemdError>(())
 //! ```
 //!
-//! The unit has `Type=notify`, `WatchdogSec=10`, `Restart=on-watchdog`; `NotifyAccess=main` is the default and
-//! enough. A socket in the abstract namespace (`@…`) is not served by `sd-notify`; the first message tells so.
+//! The unit has `Type=notify`, `WatchdogSec=10`, `Restart=on-watchdog`; `NotifyAccess=main` is the default and is
+//! enough. `sd-notify` does not support a socket in the abstract namespace (`@…`); the first message fails then.
 
 use std::env;
 use std::ffi::OsString;
@@ -34,28 +35,28 @@ use sd_notify::NotifyState;
 
 use crate::hardware::{Error, ErrorKind, ErrorType, Watchdog};
 
-/// Why the manager could not be told, or does not listen.
+/// Why the manager did not get a message, or does not listen.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SystemdError {
-    /// `NOTIFY_SOCKET` is not set: not a service of `Type=notify`, nor one with a watchdog.
+    /// `NOTIFY_SOCKET` is not set: this is neither a service of `Type=notify` nor a service with a watchdog.
     #[error("NOTIFY_SOCKET is not set: systemd did not start this program with Type=notify")]
     NotAService,
-    /// A variable is not what systemd sets.
+    /// A variable does not hold a value that systemd sets.
     #[error("the variable {name} is {value:?}, which is not a number")]
     Variable {
-        /// Its name.
+        /// The name of the variable.
         name: &'static str,
-        /// What it holds.
+        /// Its value.
         value: OsString,
     },
-    /// systemd takes at most 4294 seconds over this interface, and no zero.
+    /// The interface to systemd accepts at most 4294 seconds, and not zero.
     #[error("{0:?} is not a time-out that systemd can be asked for")]
     Timeout(Duration),
-    /// A status is one line.
+    /// The status has several lines; a status is one line.
     #[error("a status of several lines")]
     SeveralLines,
-    /// The socket.
+    /// The socket failed.
     #[error("the socket in NOTIFY_SOCKET: {0}")]
     Socket(#[source] io::Error),
 }
@@ -81,7 +82,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`SystemdError::NotAService`]: nobody would hear the messages.
+    /// [`SystemdError::NotAService`]: no manager would receive the messages.
     pub fn from_env() -> Result<Self, SystemdError> {
         match env::var_os("NOTIFY_SOCKET") {
             Some(socket) if !socket.is_empty() => Ok(Self(())),
@@ -89,7 +90,7 @@ impl Service {
         }
     }
 
-    /// The start is done: `READY=1`.
+    /// Reports that the start is done: `READY=1`.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl Service {
         notify(&NotifyState::Ready)
     }
 
-    /// The end has begun: `STOPPING=1`.
+    /// Reports that the service is ending: `STOPPING=1`.
     ///
     /// # Errors
     ///
@@ -107,11 +108,11 @@ impl Service {
         notify(&NotifyState::Stopping)
     }
 
-    /// A line for people, which `systemctl status` shows: `STATUS=…`.
+    /// Sets the line that `systemctl status` shows: `STATUS=…`.
     ///
     /// # Errors
     ///
-    /// [`SystemdError::SeveralLines`]: another line would be another message. [`SystemdError::Socket`].
+    /// [`SystemdError::SeveralLines`]: a second line would be another message. [`SystemdError::Socket`].
     pub fn status(&self, line: &str) -> Result<(), SystemdError> {
         if line.contains('\n') {
             return Err(SystemdError::SeveralLines);
@@ -119,7 +120,7 @@ impl Service {
         notify(&NotifyState::Status(line))
     }
 
-    /// Start or stop takes longer, by so much from now: `EXTEND_TIMEOUT_USEC=…`. To be repeated with progress.
+    /// Asks for more time to start or stop, counted from now: `EXTEND_TIMEOUT_USEC=…`. Repeat it while work progresses.
     ///
     /// # Errors
     ///
@@ -128,12 +129,12 @@ impl Service {
         notify(&NotifyState::ExtendTimeoutUsec(micros(by)?))
     }
 
-    /// The watchdog that the unit asks for; `None`: it asks for none, or it is meant for another process
+    /// The watchdog that the unit asks for. `None`: the unit asks for none, or the watchdog is for another process
     /// (`WATCHDOG_PID`), such as the parent.
     ///
     /// # Errors
     ///
-    /// [`SystemdError::Variable`]: `WATCHDOG_USEC` or `WATCHDOG_PID` is no number.
+    /// [`SystemdError::Variable`]: `WATCHDOG_USEC` or `WATCHDOG_PID` is not a number.
     pub fn watchdog(&self) -> Result<Option<ServiceWatchdog>, SystemdError> {
         let meant: Option<u32> = number("WATCHDOG_PID")?;
         let timeout: Option<u64> = number("WATCHDOG_USEC")?;
@@ -144,41 +145,41 @@ impl Service {
     }
 }
 
-/// The watchdog of the service, which systemd runs from `READY=1` on.
+/// The watchdog of the service. systemd runs it from `READY=1` on.
 #[derive(Debug)]
 pub struct ServiceWatchdog {
     timeout: Duration,
 }
 
 impl ServiceWatchdog {
-    /// The service is restarted when it does not feed for so long.
+    /// The time-out: if the service does not feed for this time, it is restarted.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// How often to feed, as sd_watchdog_enabled(3) recommends: half of the time-out.
+    /// The interval at which to feed: half of the time-out, as sd_watchdog_enabled(3) recommends.
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.timeout / 2
     }
 
-    /// Another time-out from now on: `WATCHDOG_USEC=…`.
+    /// Sets another time-out from now on: `WATCHDOG_USEC=…`.
     ///
     /// # Errors
     ///
-    /// [`SystemdError::Timeout`], [`SystemdError::Socket`]; the time-out is as before.
+    /// [`SystemdError::Timeout`], [`SystemdError::Socket`]: the time-out has not changed.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), SystemdError> {
         notify(&NotifyState::WatchdogUsec(micros(timeout)?))?;
         self.timeout = timeout;
         Ok(())
     }
 
-    /// The bite, now: `WATCHDOG=trigger`. For the last stage, when the last words are said.
+    /// Makes the watchdog bite now: `WATCHDOG=trigger`. For the last stage, after the last words.
     ///
     /// # Errors
     ///
-    /// [`SystemdError::Socket`]; without a feed it bites by itself.
+    /// [`SystemdError::Socket`]: the watchdog still bites by itself if it is not fed.
     pub fn trigger(self) -> Result<(), SystemdError> {
         notify(&NotifyState::WatchdogTrigger)
     }
@@ -196,7 +197,7 @@ impl Watchdog for ServiceWatchdog {
 }
 
 fn notify(state: &NotifyState<'_>) -> Result<(), SystemdError> {
-    // It keeps silent where the variable is gone.
+    // If the variable is gone, `sd_notify` returns no error.
     Service::from_env()?;
     sd_notify::notify(core::slice::from_ref(state)).map_err(SystemdError::Socket)
 }
@@ -221,14 +222,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_outs_that_the_interface_cannot_say_are_refused() {
+    fn time_outs_outside_the_interface_are_rejected() {
         assert!(matches!(micros(Duration::ZERO), Err(SystemdError::Timeout(_))));
         assert!(matches!(micros(Duration::from_secs(4_295)), Err(SystemdError::Timeout(_))));
         assert!(matches!(micros(Duration::from_secs(4_294)), Ok(4_294_000_000)));
     }
 
     #[test]
-    fn half_of_the_time_out_is_the_interval() {
+    fn the_feed_interval_is_half_of_the_time_out() {
         let dog = ServiceWatchdog { timeout: Duration::from_secs(3) };
         assert_eq!(dog.interval(), Duration::from_millis(1_500));
     }

@@ -1,3 +1,5 @@
+//! The supervisor, poll by poll, over tasks that report at given times.
+
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::vec::Vec;
@@ -17,14 +19,14 @@ fn task(rules: Rules) -> Task {
     Task::new(rules).unwrap()
 }
 
-/// Polled at these instants, with the reset as the only stage.
+/// The failure after polls at these instants, with the reset as the only stage.
 fn first_bite(supervisor: &mut Supervisor<'_>, polls: impl IntoIterator<Item = u64>) -> Failure {
     for millis in polls {
         if let Action::Stage(Stage::Reset, failure) = supervisor.poll(at(millis)).action {
             return failure;
         }
     }
-    panic!("it did not bite");
+    panic!("the supervisor did not bite");
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn a_task_that_never_feeds_is_found_at_the_first_heartbeat_after_its_deadline() 
 }
 
 #[test]
-fn the_deadline_itself_is_in_time() {
+fn a_report_at_the_deadline_is_in_time() {
     let tasks = [task(Rules::deadline(100))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
@@ -61,7 +63,7 @@ fn the_deadline_itself_is_in_time() {
 }
 
 #[test]
-fn one_task_that_starves_is_named_though_all_others_feed() {
+fn one_task_that_starves_is_named_even_if_all_others_feed() {
     let tasks = [(); 5].map(|()| task(Rules::deadline(150)));
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     for beat in 0..3 {
@@ -83,7 +85,7 @@ fn of_several_failures_the_first_in_time_is_named() {
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
     tasks.iter().for_each(|task| task.handle().feed(at(100)).unwrap());
-    // The deadline of the second is over at 210, the third one panicked before.
+    // The deadline of the second task is over at 210; the third task panicked before.
     tasks.iter().skip(2).for_each(|task| task.handle().abandon(End::Panicked, at(180)));
     let failure = first_bite(&mut supervisor, [300]);
     assert_eq!((failure.task.index(), failure.fault), (2, Fault::Panicked));
@@ -91,7 +93,7 @@ fn of_several_failures_the_first_in_time_is_named() {
 }
 
 #[test]
-fn a_late_feed_rescues_nothing_before_or_after_the_poll() {
+fn a_late_feed_does_not_prevent_the_bite_before_or_after_the_poll() {
     let tasks = [task(Rules::deadline(150))];
     let handle = tasks.first().unwrap().handle();
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
@@ -104,7 +106,7 @@ fn a_late_feed_rescues_nothing_before_or_after_the_poll() {
 }
 
 #[test]
-fn faults_that_a_task_reports_are_named_with_its_checkpoint() {
+fn each_fault_in_a_report_is_named_with_its_checkpoint() {
     type Report = fn(&TaskHandle<'_>);
     let reports: [(Report, Fault, Option<u8>); 4] = [
         (|task| assert!(task.step(1, at(115)).is_err()), Fault::Early, Some(0)),
@@ -124,7 +126,7 @@ fn faults_that_a_task_reports_are_named_with_its_checkpoint() {
 }
 
 #[test]
-fn stamps_a_little_ahead_are_those_of_a_feeder_that_came_between_and_far_ahead_of_another_clock() {
+fn a_stamp_a_little_ahead_is_accepted_and_a_stamp_far_ahead_is_a_clock_fault() {
     let tasks = [task(Rules::deadline(150))];
     let handle = tasks.first().unwrap().handle();
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
@@ -138,12 +140,12 @@ fn stamps_a_little_ahead_are_those_of_a_feeder_that_came_between_and_far_ahead_o
 }
 
 #[test]
-fn a_poll_that_is_interrupted_for_longer_than_a_deadline_takes_nobody_for_one_of_another_clock() {
+fn a_poll_that_is_interrupted_for_longer_than_a_deadline_finds_no_clock_fault() {
     let tasks = [task(Rules::deadline(5))];
     let handle = tasks.first().unwrap().handle();
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     handle.feed(at(0)).unwrap();
-    // The poll was told that it is 5; until it looks, the task has fed on.
+    // The poll is for the time 5. The task goes on feeding before the poll reads its report.
     for millis in (5..=100).step_by(5) {
         handle.feed(at(millis)).unwrap();
     }
@@ -167,23 +169,23 @@ fn paused_and_retired_tasks_are_not_awaited() {
 }
 
 #[test]
-fn a_supervisor_that_slept_for_hours_trusts_no_stamp() {
-    // The stamp is where it was, 9.3 hours later.
-    for asleep in
+fn after_hours_without_a_poll_no_stamp_is_trusted() {
+    // After 9.3 hours the stamp has wrapped to the same value.
+    for absence in
         [u64::from(MOST_BETWEEN_POLLS) + 1, 1 << 25, (1 << 25) - 1, (1 << 32) + 1, 1 << 50]
     {
         let tasks = [task(Rules::deadline(Rules::MOST_MILLIS))];
         tasks.first().unwrap().handle().feed(at(0)).unwrap();
         let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
         assert_eq!(supervisor.poll(at(5)).action, Action::Feed);
-        let bites = matches!(supervisor.poll(at(5 + asleep)).action, Action::Stage(..));
+        let bites = matches!(supervisor.poll(at(5 + absence)).action, Action::Stage(..));
         let failure = supervisor.failure().unwrap();
         assert_eq!((bites, failure.fault, failure.since), (true, Fault::Starved, at(5)));
     }
 }
 
 #[test]
-fn a_stamp_of_just_in_time_is_found_after_the_longest_absence_allowed() {
+fn a_failure_is_dated_correctly_after_the_longest_allowed_time_without_a_poll() {
     let tasks = [task(Rules::deadline(Rules::MOST_MILLIS))];
     tasks.first().unwrap().handle().feed(at(0)).unwrap();
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
@@ -234,7 +236,7 @@ const HELP: &[(Stage, u32)] =
     &[(Stage::Warn, 0), (Stage::Restart, 50), (Stage::LastWords, 50), (Stage::Reset, 50)];
 
 #[test]
-fn stages_pass_while_nothing_is_fed() {
+fn stages_follow_each_other_and_nothing_is_fed() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, plan!(Plan::heartbeat(100).stages(HELP)), at(0));
     let mut seen = Vec::new();
@@ -256,7 +258,7 @@ fn stages_pass_while_nothing_is_fed() {
 }
 
 #[test]
-fn a_restarted_task_is_taken_back_while_there_is_a_rescue_left_and_no_last_word() {
+fn a_restarted_task_is_taken_back_if_a_rescue_is_left_and_before_the_last_words() {
     let tasks = [task(Rules::deadline(150).steps(2)), task(Rules::deadline(10_000))];
     let timing = plan!(Plan::heartbeat(100).stages(HELP).rescues(1));
     let mut supervisor = Supervisor::new(&tasks, timing, at(0));
@@ -280,7 +282,7 @@ fn a_restarted_task_is_taken_back_while_there_is_a_rescue_left_and_no_last_word(
 }
 
 #[test]
-fn a_failed_task_that_retired_by_a_clock_behind_is_not_taken_back() {
+fn a_failed_task_that_retired_by_a_late_clock_is_not_taken_back() {
     let tasks = [task(Rules::deadline(150))];
     let timing = plan!(Plan::heartbeat(100).stages(HELP).rescues(1));
     let mut supervisor = Supervisor::new(&tasks, timing, at(0));
@@ -288,12 +290,12 @@ fn a_failed_task_that_retired_by_a_clock_behind_is_not_taken_back() {
     let (_warn, _restart) = (supervisor.poll(at(200)), supervisor.poll(at(250)));
     tasks.first().unwrap().handle().retire(at(150)).unwrap();
     let restarted = supervisor.restarted(TaskId::new(0), at(250)).err();
-    assert_eq!(restarted, Some(NotRescued::Retired), "nobody would be awaited");
+    assert_eq!(restarted, Some(NotRescued::Retired), "no task would be awaited");
     assert!(supervisor.failure().is_some());
 }
 
 #[test]
-fn a_fault_that_was_made_during_an_absence_of_hours_is_dated_by_the_last_look() {
+fn a_fault_during_hours_without_a_poll_is_dated_by_the_last_good_poll() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
@@ -303,7 +305,7 @@ fn a_fault_that_was_made_during_an_absence_of_hours_is_dated_by_the_last_look() 
 }
 
 #[test]
-fn the_end_of_time_is_reached_without_harm() {
+fn polls_work_up_to_the_latest_instant() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(u64::MAX - 100));
     let polled = supervisor.poll(at(u64::MAX - 10));

@@ -1,3 +1,5 @@
+//! Each report of a task, call by call: it counts, or it is rejected with its reason.
+
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::*;
@@ -26,18 +28,18 @@ fn a_handle_can_be_shared_by_interrupts_and_cores() {
 }
 
 #[test]
-fn a_feed_at_the_deadline_is_in_time_and_one_after_it_is_not_stored() {
+fn a_feed_at_the_deadline_is_in_time_and_a_later_one_is_not_stored() {
     let task = fed(Rules::deadline(100));
     let handle = task.handle();
     assert_eq!(handle.feed(at(100)), Ok(()));
     let report = task.read();
     assert_eq!(handle.feed(at(201)), Err(Refused::Late));
-    assert_eq!(handle.feed(at(202)), Err(Refused::Late), "nothing rescues it");
-    assert_eq!(task.read(), report, "since when is still known");
+    assert_eq!(handle.feed(at(202)), Err(Refused::Late), "a late task stays late");
+    assert_eq!(task.read(), report, "the last feed in time is still stored");
 }
 
 #[test]
-fn nothing_lets_a_late_task_get_away() {
+fn a_late_task_cannot_escape_by_any_report() {
     let task = fed(Rules::deadline(100).grants(9, 2));
     let handle = task.handle();
     assert_eq!(handle.pause(at(101)), Err(Refused::Late));
@@ -69,7 +71,7 @@ fn the_first_feed_is_never_too_early() {
 }
 
 #[test]
-fn checkpoints_come_in_order_and_round_again() {
+fn checkpoints_come_in_order_and_start_again_at_0() {
     let task = fed(Rules::deadline(100).steps(3));
     let handle = task.handle();
     for (time, step) in [(10, 1), (20, 2), (30, 0), (40, 1), (50, 2), (60, 0)] {
@@ -82,11 +84,11 @@ fn checkpoints_come_in_order_and_round_again() {
 }
 
 #[test]
-fn a_checkpoint_that_there_is_not_is_out_of_order() {
-    for (step, told) in [(3, Some(3)), (14, Some(14)), (15, None), (255, None)] {
+fn a_checkpoint_that_does_not_exist_is_out_of_order() {
+    for (step, stored) in [(3, Some(3)), (14, Some(14)), (15, None), (255, None)] {
         let task = fed(Rules::deadline(100).steps(3));
         assert_eq!(task.handle().step(step, at(1)), Err(Refused::OutOfOrder));
-        assert_eq!(task.read().step(), told);
+        assert_eq!(task.read().step(), stored);
     }
 }
 
@@ -101,7 +103,7 @@ fn a_plain_feed_does_not_count_for_a_task_with_checkpoints() {
 }
 
 #[test]
-fn a_grant_is_used_up_by_progress_and_not_renewed_without() {
+fn progress_ends_a_grant_and_only_progress_allows_the_next_one() {
     let task = fed(Rules::deadline(100).grants(3, 5));
     let handle = task.handle();
     assert_eq!(handle.grant(at(100)), Ok(()));
@@ -109,12 +111,12 @@ fn a_grant_is_used_up_by_progress_and_not_renewed_without() {
     assert_eq!(handle.feed(at(600)), Ok(()));
     assert_eq!(handle.grant(at(700)), Ok(()));
     assert_eq!(handle.feed(at(1_200)), Ok(()));
-    assert_eq!(handle.grant(at(1_300)), Err(Refused::NoGrant), "the first one was for the start");
+    assert_eq!(handle.grant(at(1_300)), Err(Refused::NoGrant), "the first grant was for the start");
     assert_eq!(handle.feed(at(1_301)), Err(Refused::Late));
 }
 
 #[test]
-fn a_pause_is_no_way_from_one_grant_to_the_next() {
+fn a_pause_does_not_lead_from_one_grant_to_the_next() {
     let task = fed(Rules::deadline(100).grants(3, 5));
     let handle = task.handle();
     handle.grant(at(0)).unwrap();
@@ -124,7 +126,7 @@ fn a_pause_is_no_way_from_one_grant_to_the_next() {
     assert_eq!(handle.pause(at(200)), Ok(()));
 
     let starting = Task::new(Rules::deadline(100).grants(3, 5)).unwrap();
-    assert_eq!(starting.handle().pause(at(100)), Err(Refused::NoProgress), "nor from the start");
+    assert_eq!(starting.handle().pause(at(100)), Err(Refused::NoProgress), "also not at the start");
     let plain = Task::new(Rules::deadline(100)).unwrap();
     assert_eq!(plain.handle().pause(at(100)), Ok(()));
 }
@@ -137,7 +139,7 @@ fn the_end_of_a_grant_is_a_deadline() {
 }
 
 #[test]
-fn the_start_of_a_task_with_grants_is_its_first_one() {
+fn the_start_of_a_task_with_grants_uses_the_first_grant() {
     let task = Task::new(Rules::deadline(100).grants(1, 5)).unwrap();
     assert_eq!(task.snapshot(), Some(Snapshot { report: Report::READY, limit: 500 }));
     assert_eq!(task.handle().grant(at(0)), Err(Refused::NoProgress));
@@ -176,7 +178,7 @@ fn a_task_may_begin_paused() {
 }
 
 #[test]
-fn a_task_that_begins_paused_has_all_its_grants_later() {
+fn a_task_that_begins_paused_keeps_all_its_grants_for_later() {
     let task = Task::new(Rules::deadline(100).grants(1, 5).paused()).unwrap();
     task.handle().resume(at(0)).unwrap();
     assert_eq!(task.handle().grant(at(100)), Ok(()));
@@ -185,7 +187,7 @@ fn a_task_that_begins_paused_has_all_its_grants_later() {
 }
 
 #[test]
-fn who_retired_is_not_awaited_and_cannot_feed() {
+fn a_retired_task_is_not_awaited_and_cannot_feed() {
     let task = fed(Rules::deadline(100));
     assert_eq!(task.handle().retire(at(100)), Ok(()));
     assert_eq!((task.snapshot(), task.is_vacant()), (None, true));
@@ -195,7 +197,7 @@ fn who_retired_is_not_awaited_and_cannot_feed() {
 }
 
 #[test]
-fn an_end_without_purpose_is_told_at_once_and_for_good() {
+fn an_unexpected_end_is_stored_at_once_and_stays() {
     for (end, kind) in [(End::Returned, Kind::Returned), (End::Panicked, Kind::Panicked)] {
         let task = fed(Rules::deadline(100).steps(2));
         task.handle().abandon(end, at(30));
@@ -218,7 +220,7 @@ fn feeds_go_on_through_the_wrap_of_the_stamp() {
 }
 
 #[test]
-fn a_clock_that_goes_back_starves_nobody_by_itself() {
+fn a_clock_that_goes_back_does_not_make_a_task_starve() {
     let task = fed(Rules::deadline(100));
     task.handle().feed(at(90)).unwrap();
     assert_eq!(task.handle().feed(at(80)), Ok(()), "another core's clock, a little behind");

@@ -1,5 +1,5 @@
-//! What a device tells and takes by ioctl: time-outs, pretimeout, status; and so a [`Device`] that can be started with a
-//! time-out.
+//! The ioctl calls of a device: time-outs, pretimeout, status. They make a [`Device`] possible, which can be started with
+//! a time-out.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -11,23 +11,23 @@ use super::sysfs::Status;
 use super::{LinuxError, LinuxWatchdog, Options, Problem, ioctl};
 use crate::hardware::{ErrorType, ReadResetCause, ResetCause, Start, StartError, Started};
 
-/// Whole seconds are all that the kernel takes.
+/// The kernel accepts whole seconds only.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What the driver says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Support {
-    /// What it can do.
+    /// The abilities of the driver.
     pub options: Options,
-    /// The version of the card's firmware; 0 where there is none.
+    /// The version of the card's firmware; 0 if there is none.
     pub firmware_version: u32,
-    /// Its name, cut off at 31 bytes.
+    /// The name of the driver, cut off at 31 bytes.
     pub identity: String,
 }
 
 impl LinuxWatchdog {
-    /// What the driver says of itself.
+    /// The description of the driver.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl LinuxWatchdog {
         })
     }
 
-    /// What it found since it started.
+    /// The events since the start of the watchdog.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl LinuxWatchdog {
         self.answer("status", ioctl::status(&self.file)).map(bits)
     }
 
-    /// What it found at boot; [`Options::CARD_RESET`] where it had reset the machine.
+    /// The events found at boot; [`Options::CARD_RESET`] if the watchdog has reset the machine.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl LinuxWatchdog {
         self.answer("boot status", ioctl::boot_status(&self.file)).map(bits)
     }
 
-    /// From a feed to the bite.
+    /// The time from a feed to the bite.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl LinuxWatchdog {
         self.answer("time-out", ioctl::timeout(&self.file).and_then(seconds))
     }
 
-    /// How long before the bite it warns; zero: it does not.
+    /// The time from the warning to the bite; zero: there is no warning.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl LinuxWatchdog {
         self.answer("pretimeout", ioctl::pretimeout(&self.file).and_then(seconds))
     }
 
-    /// What is left until the bite.
+    /// The time left until the bite.
     ///
     /// # Errors
     ///
@@ -87,12 +87,12 @@ impl LinuxWatchdog {
         self.answer("time left", ioctl::time_left(&self.file).and_then(seconds))
     }
 
-    /// Sets the time-out, and feeds. Takes whole seconds, so parts are rounded up; gives what the driver made of it,
-    /// which may be longer or shorter.
+    /// Sets the time-out, and feeds. The time-out is rounded up to whole seconds. Returns the actual time-out of the
+    /// driver, which may be longer or shorter.
     ///
     /// # Errors
     ///
-    /// [`Problem::Timeout`]; it is as before.
+    /// [`Problem::Timeout`]: the time-out has not changed.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<Duration, LinuxError> {
         let set = whole_seconds(timeout)
             .and_then(|seconds| ioctl::set_timeout(&self.file, seconds))
@@ -100,12 +100,12 @@ impl LinuxWatchdog {
         set.map_err(|error| self.timeout_error("time-out", timeout, error))
     }
 
-    /// Sets how long before the bite it warns (by a panic, say, that leaves a dump); zero: not at all. Rounded as
-    /// [`set_timeout`](Self::set_timeout) does; has to be less than the time-out.
+    /// Sets the time from the warning to the bite; zero: no warning. The warning is, for example, a kernel panic that
+    /// leaves a dump. The time is rounded as in [`set_timeout`](Self::set_timeout), and has to be less than the time-out.
     ///
     /// # Errors
     ///
-    /// [`Problem::Timeout`]; it is as before.
+    /// [`Problem::Timeout`]: the pretimeout has not changed.
     pub fn set_pretimeout(&mut self, pretimeout: Duration) -> Result<Duration, LinuxError> {
         let set = whole_seconds(pretimeout)
             .and_then(|seconds| ioctl::set_pretimeout(&self.file, seconds))
@@ -122,7 +122,8 @@ impl LinuxWatchdog {
     }
 }
 
-/// Power-on and anything else is [`ResetCause::Unknown`]: the kernel tells the watchdog's own resets only.
+/// The kernel reports a reset by the watchdog, and a supply that was too low. Every other cause, also power-on, is
+/// [`ResetCause::Unknown`].
 impl ReadResetCause for LinuxWatchdog {
     fn reset_cause(&mut self) -> Result<ResetCause, LinuxError> {
         let found = self.boot_status()?;
@@ -136,7 +137,7 @@ impl ReadResetCause for LinuxWatchdog {
     }
 }
 
-/// A watchdog device that is not open, and to be started with a time-out.
+/// A watchdog device that is not open yet, and can be started with a time-out.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -160,7 +161,7 @@ impl Device {
         Self { path: path.into() }
     }
 
-    /// Where it is.
+    /// The path of the device.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -174,19 +175,21 @@ impl ErrorType for Device {
 impl Start for Device {
     type Running = LinuxWatchdog;
 
-    /// What sysfs tells; from one second to as many as fit the interface where it tells nothing.
+    /// The range in sysfs. If sysfs has none: from one second to the longest time that fits the interface.
     fn timeout_range(&self) -> RangeInclusive<Duration> {
         let status = Status::of(&self.path).unwrap_or_default();
         let longest = Duration::from_secs(i32::MAX.unsigned_abs().into());
-        // Zero means 'not limited' there.
+        // In sysfs, zero means 'not limited'.
         let limited = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
         limited(status.min_timeout).unwrap_or(SECOND)
             ..=limited(status.max_timeout).unwrap_or(longest)
     }
 
-    /// Opens it, and sets the time-out, in whole seconds rounded up. One outside the range opens nothing.
+    /// Opens the device and sets the time-out, rounded up to whole seconds. If the time-out is outside the range, the
+    /// device is not opened.
     ///
-    /// A device whose time-out cannot be set is stopped again; one with no way out goes on, as opening had started it.
+    /// If the time-out cannot be set, the device is stopped again. A device with no way out goes on running then, because
+    /// opening has started it.
     fn start(
         self,
         timeout: Duration,

@@ -1,9 +1,9 @@
 //! The requests of include/uapi/linux/watchdog.h, by ioctl. The only file of this crate with unsafe code.
 //!
-//! Why it is sound: the kernel's header fixes the type behind each request, and the number of a request holds the
-//! size of that type. The tests compare each number, and the layout of `watchdog_info`, with what a C compiler makes
-//! of the header. A file that is no watchdog refuses the numbers (`ENOTTY`); MIDI devices, which use the letter `W` as
-//! well (`sound/asound.h`), take those of the same size only, and write no more than that.
+//! Why it is sound: the kernel's header fixes the type behind each request, and the number of a request contains the
+//! size of this type. The tests compare each number, and the layout of `watchdog_info`, with the result of a C compiler
+//! for the header. A file that is no watchdog rejects the numbers (`ENOTTY`). MIDI devices use the letter `W`, too
+//! (`sound/asound.h`); they accept only requests of the same size, and write no more than this size.
 #![expect(unsafe_code, reason = "the watchdog API of the kernel is made of ioctls; see above")]
 
 use std::fs::File;
@@ -20,7 +20,7 @@ const SET_PRETIMEOUT: Opcode = opcode::read_write::<i32>(b'W', 8);
 const GET_PRETIMEOUT: Opcode = opcode::read::<i32>(b'W', 9);
 const GET_TIME_LEFT: Opcode = opcode::read::<i32>(b'W', 10);
 
-/// `struct watchdog_info`: any bits are valid in it.
+/// `struct watchdog_info`. Every bit pattern is valid.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WatchdogInfo {
@@ -30,7 +30,7 @@ pub(super) struct WatchdogInfo {
 }
 
 pub(super) fn support(file: &File) -> io::Result<WatchdogInfo> {
-    // SAFETY: GET_SUPPORT writes a `struct watchdog_info`, whose layout `WatchdogInfo` has.
+    // SAFETY: GET_SUPPORT writes a `struct watchdog_info`, and `WatchdogInfo` has the same layout.
     Ok(unsafe { ioctl(file, Getter::<GET_SUPPORT, WatchdogInfo>::new()) }?)
 }
 
@@ -54,25 +54,25 @@ pub(super) fn time_left(file: &File) -> io::Result<i32> {
     get::<GET_TIME_LEFT>(file)
 }
 
-/// Gives the time-out that was set in fact.
+/// Returns the actual time-out.
 pub(super) fn set_timeout(file: &File, seconds: i32) -> io::Result<i32> {
     update::<SET_TIMEOUT>(file, seconds)
 }
 
-/// Gives the pretimeout that was set in fact.
+/// Returns the actual pretimeout.
 pub(super) fn set_pretimeout(file: &File, seconds: i32) -> io::Result<i32> {
     update::<SET_PRETIMEOUT>(file, seconds)
 }
 
-/// `REQUEST` is one of those above that write one `int`.
+/// `REQUEST` is one of the requests above that write one `int`.
 fn get<const REQUEST: Opcode>(file: &File) -> io::Result<i32> {
-    // SAFETY: the request writes one `int`, which `i32` is wherever Linux runs.
+    // SAFETY: the request writes one `int`, and an `int` is an `i32` on every Linux.
     Ok(unsafe { ioctl(file, Getter::<REQUEST, i32>::new()) }?)
 }
 
-/// `REQUEST` is one of those above that read one `int` and write it.
+/// `REQUEST` is one of the requests above that read one `int` and write it.
 fn update<const REQUEST: Opcode>(file: &File, mut value: i32) -> io::Result<i32> {
-    // SAFETY: the request reads and writes one `int`, and nobody else has `value` meanwhile.
+    // SAFETY: the request reads and writes one `int`, and nothing else accesses `value` during the call.
     unsafe { ioctl(file, Updater::<REQUEST, i32>::new(&mut value)) }?;
     Ok(value)
 }

@@ -1,12 +1,12 @@
-//! The bits that drivers tell what they can do and what happened: `WDIOF_…` of include/uapi/linux/watchdog.h.
+//! The bits for the abilities of a driver and for the events it found: `WDIOF_…` of include/uapi/linux/watchdog.h.
 
 use core::fmt;
 
-/// What a driver can do, or what it found: a set of `WDIOF_…` bits.
+/// The abilities of a driver, or the events it found: a set of `WDIOF_…` bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options(u32);
 
-/// Each bit with the name that it has in the header, in lower case and with dashes.
+/// Each bit with its name from the header, in lower case and with dashes.
 const NAMES: &[(Options, &str)] = &[
     (Options::OVERHEAT, "overheat"),
     (Options::FAN_FAULT, "fan-fault"),
@@ -23,7 +23,7 @@ const NAMES: &[(Options, &str)] = &[
 ];
 
 impl Options {
-    /// Reset due to overheat of the processor.
+    /// The last reset was due to overheat of the processor.
     pub const OVERHEAT: Self = Self(0x0001);
     /// A fan failed.
     pub const FAN_FAULT: Self = Self(0x0002);
@@ -33,22 +33,22 @@ impl Options {
     pub const EXTERN_2: Self = Self(0x0008);
     /// The supply is too low, or failed.
     pub const POWER_UNDER: Self = Self(0x0010);
-    /// The last reset was the watchdog's.
+    /// The watchdog caused the last reset.
     pub const CARD_RESET: Self = Self(0x0020);
     /// The supply is too high.
     pub const POWER_OVER: Self = Self(0x0040);
-    /// The time-out can be set; as a status: it was fed since the last look at some drivers.
+    /// The time-out can be set. As a status of some drivers: the watchdog was fed since the last query.
     pub const SET_TIMEOUT: Self = Self(0x0080);
-    /// It can be stopped by the magic close.
+    /// The magic close can stop the watchdog.
     pub const MAGIC_CLOSE: Self = Self(0x0100);
-    /// It has a pretimeout.
+    /// The watchdog has a pretimeout.
     pub const PRETIMEOUT: Self = Self(0x0200);
-    /// It raises an alarm and does not reset.
+    /// The watchdog raises an alarm and does not reset.
     pub const ALARM_ONLY: Self = Self(0x0400);
-    /// It can be fed; as a status: it was fed since the last look.
+    /// The watchdog can be fed. As a status: it was fed since the last query.
     pub const KEEPALIVE_PING: Self = Self(0x8000);
 
-    /// These bits, unknown ones included.
+    /// A set of these bits, including unknown bits.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
@@ -60,14 +60,14 @@ impl Options {
         self.0
     }
 
-    /// Whether all of `others` are among them.
+    /// Whether the set contains all of `others`.
     #[must_use]
     pub const fn contains(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }
 }
 
-/// The names, with spaces between; unknown bits as a number, `none` for none.
+/// The names, separated by spaces; unknown bits as a number; `none` for an empty set.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_told_by_name_and_unknown_ones_by_number() {
+    fn options_print_their_names_and_unknown_bits_as_a_number() {
         assert_eq!(
             Options::from_bits(0x8180).to_string(),
             "set-timeout magic-close keepalive-ping"

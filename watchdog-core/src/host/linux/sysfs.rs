@@ -1,4 +1,4 @@
-//! What `/sys/class/watchdog` tells of a watchdog, whether it runs or not; nothing here starts one.
+//! The state of a watchdog in `/sys/class/watchdog`, whether it runs or not. Reading it does not start the watchdog.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,41 +10,41 @@ use std::time::Duration;
 
 use super::{LinuxError, Options, Problem};
 
-/// Where the kernel lists its watchdogs.
+/// The directory where the kernel lists its watchdogs.
 const CLASS: &str = "/sys/class/watchdog";
 
-/// A watchdog as sysfs has it. What its driver or kernel does not tell is `None`.
+/// The state of a watchdog in sysfs. A value is `None` if its driver or kernel does not provide it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
     /// The name of the driver or the board.
     pub identity: Option<String>,
-    /// Whether it runs: `state` is `active`.
+    /// Whether the watchdog runs: `state` is `active`.
     pub is_active: Option<bool>,
-    /// From a feed to the bite.
+    /// The time from a feed to the bite.
     pub timeout: Option<Duration>,
     /// The shortest time-out that can be set.
     pub min_timeout: Option<Duration>,
     /// The longest time-out that can be set.
     pub max_timeout: Option<Duration>,
-    /// How long before the bite it warns; zero: it does not.
+    /// The time from the warning to the bite; zero: there is no warning.
     pub pretimeout: Option<Duration>,
-    /// What is left of the time-out.
+    /// The time left until the bite.
     pub time_left: Option<Duration>,
-    /// What it found since it started.
+    /// The events since the start of the watchdog.
     pub status: Option<Options>,
-    /// What it found at boot: [`Options::CARD_RESET`] where the last reset was its own.
+    /// The events found at boot: [`Options::CARD_RESET`] if the watchdog caused the last reset.
     pub boot_status: Option<Options>,
-    /// Whether it cannot be stopped.
+    /// Whether the watchdog cannot be stopped.
     pub no_way_out: Option<bool>,
 }
 
 impl Status {
-    /// That of a device by its path: `/dev/watchdog3` is `watchdog3`, and `/dev/watchdog` the first one.
+    /// The status of the device at a path: `/dev/watchdog3` is `watchdog3`, and `/dev/watchdog` is `watchdog0`.
     ///
     /// # Errors
     ///
-    /// [`Problem::NoStatus`]: sysfs does not know it.
+    /// [`Problem::NoStatus`]: sysfs does not list the device.
     pub fn of(device: &Path) -> Result<Self, LinuxError> {
         // The device may be a link, as /dev/watchdog is on some systems.
         let real = fs::canonicalize(device).unwrap_or_else(|_| device.into());
@@ -54,22 +54,22 @@ impl Status {
         };
         let place = Path::new(CLASS).join(name);
         let status = match fs::metadata(&real) {
-            // A file that has the name of a device only.
+            // A plain file with the name of a device.
             Ok(found) if !found.file_type().is_char_device() => {
                 let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no device");
                 Err(Problem::NoStatus { place, error })
             }
-            // One that cannot even be looked at may be listed all the same.
+            // A device without metadata may still be listed.
             Ok(_) | Err(_) => Self::read(&place),
         };
         status.map_err(|problem| LinuxError::new(device, problem))
     }
 
-    /// That in a directory with the files of one watchdog.
+    /// The status in a directory with the files of one watchdog.
     ///
     /// # Errors
     ///
-    /// [`Problem::NoStatus`]: there is no such directory, or not even an identity, a state or a time-out in it.
+    /// [`Problem::NoStatus`]: the directory does not exist, or contains no value of a status.
     pub fn read(dir: &Path) -> Result<Self, Problem> {
         let place = || PathBuf::from(dir);
         fs::read_dir(dir).map_err(|error| Problem::NoStatus { place: place(), error })?;
@@ -97,12 +97,13 @@ impl Status {
     }
 }
 
-/// The file without its line end; `None` where it is missing or cannot be read, which drivers use for 'unknown'.
+/// The text of a file without its line end. `None`: the file is missing or cannot be read; with this, drivers say
+/// 'unknown'.
 fn text(dir: &Path, name: &str) -> Option<String> {
     fs::read_to_string(dir.join(name)).ok().map(|text| text.trim_end().to_string())
 }
 
-/// Numbers are decimal, and status bits hexadecimal with `0x`.
+/// A number: decimal, or hexadecimal after `0x` as in status bits.
 fn number(dir: &Path, name: &str) -> Option<u64> {
     let text = text(dir, name)?;
     match text.strip_prefix("0x") {

@@ -1,4 +1,4 @@
-//! The numbers and the layout against the header of the kernel, as a C compiler has it.
+//! The numbers and the layout, compared with the kernel's header as a C compiler reads it.
 
 use std::format;
 use std::path::Path;
@@ -7,8 +7,8 @@ use std::string::String;
 
 use super::*;
 
-/// What `cc` says of each expression, an unsigned long, with the header of the kernel; `None`: no compiler or no
-/// header here.
+/// The value of each C expression as an unsigned long, computed by `cc` with the kernel's header. `None`: this machine has
+/// no compiler or no header.
 fn in_c(expressions: &[&str]) -> Option<std::vec::Vec<u64>> {
     let dir = tempfile::tempdir().expect("a directory");
     let source = dir.path().join("numbers.c");
@@ -38,7 +38,7 @@ fn in_c(expressions: &[&str]) -> Option<std::vec::Vec<u64>> {
 }
 
 #[test]
-fn requests_are_those_of_the_kernel() {
+fn request_numbers_are_equal_to_the_kernel_header() {
     let Some(numbers) = in_c(&[
         "WDIOC_GETSUPPORT",
         "WDIOC_GETSTATUS",
@@ -65,7 +65,7 @@ fn requests_are_those_of_the_kernel() {
 }
 
 #[test]
-fn watchdog_info_has_the_layout_of_the_kernel() {
+fn watchdog_info_has_the_layout_of_the_kernel_header() {
     let Some(numbers) = in_c(&[
         "sizeof(struct watchdog_info)",
         "_Alignof(struct watchdog_info)",
@@ -88,7 +88,7 @@ fn watchdog_info_has_the_layout_of_the_kernel() {
 }
 
 #[test]
-fn option_bits_are_those_of_the_kernel() {
+fn option_bits_are_equal_to_the_kernel_header() {
     use super::super::Options;
     let Some(numbers) = in_c(&[
         "WDIOF_OVERHEAT",
