@@ -1,5 +1,5 @@
-//! The watchdog's two calls: a feed, which tasks and interrupts make, and a poll, once a heartbeat, over a few tasks and
-//! over many. There is no peer to set beside them: the crates there are need a lock, an executor or a heap to feed.
+//! The two frequent calls of the watchdog: a feed by a task or an interrupt, and a poll at each heartbeat, over few and
+//! over many tasks. There is no comparison, because the other crates need a lock, an executor or a heap to feed.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use watchdog_core::{Countdown, Instant, Rules};
 
 criterion_group! {
     name = benches;
-    // Short: there is no noise but the machine's.
+    // Short, because only the machine itself adds noise.
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(100))
@@ -31,7 +31,7 @@ fn feed(c: &mut Criterion) {
             b.iter(|| {
                 now += 1;
                 let fed = black_box(&task).handle().feed(Instant::from_millis(now));
-                assert!(fed.is_ok(), "it was in time");
+                assert!(fed.is_ok(), "the feed was in time");
             });
         });
     }
@@ -47,7 +47,7 @@ fn poll(c: &mut Criterion) {
             let tasks = watch(count);
             let mut supervisor = supervise(&tasks);
             b.iter(|| black_box(supervisor.poll(black_box(Instant::from_millis(500)))));
-            assert!(supervisor.failure().is_none(), "all were well");
+            assert!(supervisor.failure().is_none(), "all tasks were healthy");
         });
     }
     group.finish();

@@ -1,7 +1,7 @@
-//! The WDI pin of a TPS3823 in time: boot, normal run, update, hang, drawn as text.
+//! Draws the WDI pin of a TPS3823 over time, as text: boot, normal run, update, hang.
 //!
-//! The board is the simulated one of the library's tests, so this runs anywhere and takes no time; the code between
-//! board and drawing is what a firmware has: a supervisor over three tasks behind the chip.
+//! The board is the simulated board of the library's tests, so the example runs anywhere and takes no time. The code
+//! between board and drawing is as in a firmware: a supervisor over three tasks feeds the chip.
 
 use std::{fmt::Write, process::ExitCode};
 
@@ -34,10 +34,10 @@ Exit status: 0 the chip reset the board after the hang, in time, and at no other
 
 const CHIP: &Profile = &TPS3823_33;
 
-// The heartbeat and all stages fit into the shortest time-out, 900 ms, or this does not build.
+// This builds only if the heartbeat and all stages fit into the shortest time-out, 900 ms.
 const PUMP: Rules = Rules::deadline(1_000);
 const VALVE: Rules = Rules::deadline(2_500);
-/// Chunk by chunk; twice three seconds for a step without chunks.
+/// The update reports chunk by chunk. For steps without chunks it has two grants of three seconds.
 const UPDATE: Rules = Rules::deadline(1_000).grants(2, 3).paused();
 const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::LastWords, 100), (Stage::Reset, 100)];
 const TIMING: Timing<'static> = plan!(
@@ -53,11 +53,11 @@ const TIMING: Timing<'static> = plan!(
 static TASKS: [Task; 3] = [task!(PUMP), task!(VALVE), task!(UPDATE)];
 const NAMES: [&str; 3] = ["pump", "valve", "update"];
 
-/// The board is looked at so often, in milliseconds.
+/// The interval of the simulation, in milliseconds.
 const TICK: u64 = 10;
-/// A column of the drawing, in milliseconds.
+/// The time of a column of the drawing, in milliseconds.
 const COLUMN: u64 = 100;
-/// Columns in a line of the drawing.
+/// The number of columns in a line of the drawing.
 const WIDTH: usize = 70;
 
 type Input = Toggle<WdiPin, Delay>;
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The part on the board; `None`: help is wanted.
+/// The part on the board; `None`: the user asked for help.
 fn read_arguments(mut arguments: Arguments) -> Result<Option<Part>, UsageError> {
     let mut part = Part::Random(1);
     while let Some(option) = arguments.option()? {
@@ -150,7 +150,7 @@ fn run(part: Part) -> Result<(), Error> {
     done
 }
 
-/// Three steps of 800 ms with the gate off: the chip is fed by each, so that it holds no RESET when it is armed.
+/// Three steps of 800 ms with the gate off. Each step feeds the chip, so that it does not hold RESET when it is armed.
 fn boot(bench: &mut Bench, mut dog: Dog<Disarmed>) -> Result<Dog<Armed>, Error> {
     bench.phase('b', "boot: the gate is off, each of three steps feeds the chip");
     for _ in 0..3 {
@@ -161,7 +161,7 @@ fn boot(bench: &mut Bench, mut dog: Dog<Disarmed>) -> Result<Dog<Armed>, Error> 
     Ok(dog.arm().map_err(|failed| failed.error)?)
 }
 
-/// The tasks work and the guard is polled; the pump alone, or the valve as well.
+/// The pump works, and the valve too if it is given; the guard is polled.
 fn work(
     bench: &mut Bench,
     guard: &mut Guard<'_, Dog<Armed>>,
@@ -180,7 +180,7 @@ fn work(
     Ok(())
 }
 
-/// A heartbeat at which all is to be well.
+/// A heartbeat at which all tasks have to be healthy.
 fn feed(bench: &mut Bench, guard: &mut Guard<'_, Dog<Armed>>) -> Result<(), Error> {
     match guard.poll(bench.now())?.action {
         Action::Feed => Ok(()),
@@ -188,7 +188,8 @@ fn feed(bench: &mut Bench, guard: &mut Guard<'_, Dog<Armed>>) -> Result<(), Erro
     }
 }
 
-/// An update: chunks report progress, checking them takes a grant, and erasing flash can report nothing at all.
+/// An update: each chunk reports progress, the check of the image takes a grant, and erasing flash cannot report at
+/// all.
 fn install<'a>(
     bench: &mut Bench,
     mut guard: Guard<'a, Dog<Armed>>,
@@ -223,7 +224,7 @@ fn install<'a>(
     Ok(guard)
 }
 
-/// The pump hangs. The valve goes on, which does not help it; the chip does the rest.
+/// The pump hangs. The valve goes on working, but that does not prevent the bite; the chip resets the board.
 fn hang(
     bench: &mut Bench,
     guard: &mut Guard<'_, Dog<Armed>>,
@@ -263,12 +264,12 @@ fn hang(
     Ok(())
 }
 
-/// What is seen in a column.
+/// The signals in a column.
 #[derive(Clone, Copy)]
 struct Column {
     phase: char,
     wdi: Option<PinState>,
-    /// Changes of WDI within the column: of two and more only the last is seen.
+    /// The number of changes of WDI within the column. The drawing cannot show more than one.
     edges: usize,
     armed: bool,
     reset: bool,
@@ -306,7 +307,7 @@ impl Bench {
         print::line(&format!("{:3}.{:03} s  {what}", millis / 1_000, millis % 1_000));
     }
 
-    /// Lets time pass, and looks at the pins at each new column.
+    /// Lets time pass, and reads the pins at each new column.
     fn pass(&mut self, millis: u64) {
         for _ in (0..millis).step_by(TICK as usize) {
             let due = self.columns.len() as u64 * COLUMN;
@@ -340,7 +341,7 @@ impl Bench {
             }
             let mut draw = |name: &str, sign: &dyn Fn(&Column) -> char| {
                 let signs: String = columns.iter().map(sign).collect();
-                // Writing to a string does not fail.
+                // Writing to a string never fails.
                 let _ = write!(drawing, "\n{name:>7}  {signs}");
             };
             draw("phase", &|column| column.phase);

@@ -1,6 +1,6 @@
-//! Feeds a Linux watchdog device by a supervisor's verdict, and tells its status.
+//! Feeds a Linux watchdog device by a supervisor's verdict, or prints its status.
 //!
-//! `modprobe softdog soft_noboot=1` gives a device to play with that resets nothing.
+//! `modprobe softdog soft_noboot=1` creates a device for trials that does not reset the machine.
 
 use std::process::ExitCode;
 
@@ -71,7 +71,7 @@ unless something else goes on to feed it; the same happens where this program is
 
 Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
 
-    /// Of the work between two feeds, which is to write a line.
+    /// The longest run of the work between two feeds: it writes one line.
     const RUN_MILLIS: u32 = 5;
 
     #[derive(Debug, Error)]
@@ -120,7 +120,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         if order.status { tell_status(&order) } else { run(&order) }
     }
 
-    /// The command line; `None`: help is wanted.
+    /// Reads the command line; `None`: the user asked for help.
     fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, UsageError> {
         let mut order = Order::default();
         let mut device = None;
@@ -192,7 +192,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
             let rules = Rules::deadline(every.saturating_mul(2));
             let task = Task::new(rules).map_err(|error| Error::Rules(every, error.to_string()))?;
             let mut plan = Plan::heartbeat(every).task(rules, every, RUN_MILLIS);
-            // Where the device does not tell when it bites, nothing can be said about that.
+            // If the device does not report its time-out, the plan cannot check it.
             let bites = timeout.map(millis);
             if let Some(bites) = bites {
                 plan = plan.late(RUN_MILLIS).chip(bites, bites);
@@ -205,7 +205,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         });
         let (task, timing, every) = match outcome {
             Ok(ready) => ready,
-            // It was started by opening, and nobody will feed it.
+            // Opening the device has started it, and nothing will feed it.
             Err(error) => return stop(dog).and(Err(error)),
         };
         let bites = timeout.map_or("after a time that it does not tell".into(), |timeout| {
@@ -253,7 +253,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         }
     }
 
-    /// Opens the device; with the time-out that it has then, where it tells.
+    /// Opens the device. Returns its time-out if one was set.
     fn start(order: &Order) -> Result<(LinuxWatchdog, Option<Duration>), Error> {
         match order.timeout {
             Some(timeout) => {
@@ -268,7 +268,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         }
     }
 
-    /// The rest of the settings; how often to feed, in milliseconds.
+    /// Applies the other settings. Returns the interval between two feeds, in milliseconds.
     fn set_up(
         order: &Order,
         dog: &mut LinuxWatchdog,

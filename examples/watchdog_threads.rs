@@ -1,7 +1,7 @@
-//! A daemon watches three threads, and one of them fails on request: who it was, stage by stage, up to the reset.
+//! A daemon watches three threads, and one of them fails on request. Each stage names the thread, up to the reset.
 //!
-//! The threads report checkpoints, so that one that spins without its work is found as well. What a device would
-//! leave in RAM for its next boot is printed, and the end of the program stands for the reset.
+//! The threads report checkpoints, so that a thread that spins without its work is found, too. The program prints the
+//! crash record that a device would leave in RAM for its next boot. The end of the program stands for the reset.
 
 use std::{
     convert::Infallible,
@@ -37,13 +37,13 @@ usage: watchdog_threads [options]
 
 Exit status: 0 all threads ended on purpose, 3 one failed and its last words are told, 1 otherwise.";
 
-/// A round takes so long at least.
+/// The shortest time of a round.
 const PERIOD: Duration = Duration::from_millis(50);
-/// A checkpoint within 300 ms of the one before, two in a round.
+/// Two checkpoints in a round, each within 300 ms after the previous one.
 const RULES: Rules = Rules::deadline(300).steps(2);
 const STAGES: &[(Stage, u32)] =
     &[(Stage::Warn, 0), (Stage::ResetLink, 50), (Stage::LastWords, 50), (Stage::Reset, 50)];
-/// Looked at each 100 ms, reset within a second of the last sign of life: or this does not build.
+/// The threads are checked each 100 ms. This builds only if a reset comes within a second after the last sign of life.
 const TIMING: Timing<'static> =
     plan!(Plan::heartbeat(100).late(50).task(RULES, 50, 60).stages(STAGES).recovery(1_000));
 
@@ -51,7 +51,7 @@ const NAMES: [&str; 3] = ["sampler", "logger", "sender"];
 const FAILING: &str = "logger";
 const ROUNDS_BEFORE: u32 = 3;
 
-/// What the program ends with where a device is reset.
+/// The exit status of the program if a device would be reset.
 const RESET: i32 = 3;
 
 #[derive(Debug, Error)]
@@ -68,7 +68,7 @@ enum Error {
     Stop(#[from] StopError),
 }
 
-/// What the logger does.
+/// The faults of the logger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Hang,
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `None`: help is wanted.
+/// Reads the command line; `None`: the user asked for help.
 fn read_arguments(mut arguments: Arguments) -> Result<Option<Wish>, UsageError> {
     let mut wish = Wish { inject: None, rounds: 10 };
     while let Some(option) = arguments.option()? {
@@ -127,8 +127,8 @@ fn read_arguments(mut arguments: Arguments) -> Result<Option<Wish>, UsageError> 
 
 fn run(wish: &Wish) -> Result<(), Error> {
     let account = Account::new("", print::line);
-    // A thread's handle is dropped once the hook is through, and a backtrace can take longer than the deadline: one
-    // that panicked would be found as one that starved.
+    // A panicking thread drops its handle after the panic hook. A backtrace in the hook can take longer than the
+    // deadline, and the thread would be found as starved. So this hook prints one line only.
     panic::set_hook(Box::new(|info| print::error(&format!("watchdog_threads: {info}"))));
     let teller = account.of("daemon");
     let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))?;
@@ -140,12 +140,12 @@ fn run(wish: &Wish) -> Result<(), Error> {
             watched: daemon.watch(name, RULES)?,
             account: account.of(name),
             inject: wish.inject.filter(|_| name == FAILING),
-            // Where one fails the others work on, until the reset.
+            // If one thread fails, the others go on working until the reset.
             rounds: if wish.inject.is_some() { u32::MAX } else { wish.rounds },
         };
         threads.push(thread::Builder::new().name(name.into()).spawn(move || worker.works())?);
     }
-    // A thread that panicked or hangs is the daemon's affair, which ends the process.
+    // If a thread panics or hangs, the daemon ends the process.
     for thread in threads {
         thread.join().unwrap_or(Ok(()))?;
     }
@@ -154,7 +154,7 @@ fn run(wish: &Wish) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the daemon tells, and the reset.
+/// Handles an event of the daemon, and ends the program at the reset.
 fn on(event: Event<'_, Infallible>, account: &Account) {
     let Event::Stage(bite) = event;
     match bite.stage() {
@@ -196,7 +196,7 @@ impl Worker {
                 return self.fails(fault);
             }
             self.watched.step(0).map_err(refused)?;
-            // In place of work.
+            // Stands for work.
             thread::sleep(PERIOD);
             self.watched.step(1).map_err(refused)?;
         }
@@ -214,7 +214,7 @@ impl Worker {
                 thread::yield_now();
             },
             Fault::Panic => panic!("as injected"),
-            // Here its handle is dropped, and it has not retired.
+            // The thread drops its handle here without retiring.
             Fault::Exit => Ok(()),
         }
     }

@@ -1,8 +1,8 @@
 //! The bite: after a task has failed, the supervisor hands out each [`Stage`] once, up to the reset.
 //!
-//! A [`Failure`] names the task, its fault, the time of its last sign of life, and its last checkpoint. From the failure
-//! on the hardware is not fed. The stages before [`Stage::LastWords`] can still help: a task that was *restarted* may
-//! be taken back ([`Supervisor::restarted`](crate::Supervisor::restarted)), as often in all as the
+//! A [`Failure`] names the task, its fault, the time of its last sign of life, and its last checkpoint. From the
+//! failure on the hardware is not fed. The stages before [`Stage::LastWords`] can still help: a task that was
+//! *restarted* may be taken back ([`Supervisor::restarted`](crate::Supervisor::restarted)), as often in all as the
 //! [`Plan`](crate::Plan) allows. A task that only comes back late is not taken back. After the last words, only the
 //! reset follows.
 //!
@@ -134,8 +134,8 @@ pub struct Failure {
     pub task: TaskId,
     /// Its fault.
     pub fault: Fault,
-    /// The checkpoint reported last, from 0. For [`Fault::OutOfOrder`] it is the wrong checkpoint. `None` if the task has
-    /// reported no checkpoint, or one above the highest possible number.
+    /// The checkpoint reported last, from 0. For [`Fault::OutOfOrder`] it is the wrong checkpoint. `None` if the task
+    /// has reported no checkpoint, or one above the highest possible number.
     pub step: Option<u8>,
     /// The last sign of life: for [`Fault::Starved`] the last feed that counted, for other faults the fault itself.
     pub since: Instant,

@@ -5,8 +5,8 @@
 //! [`external`](crate::external) follows the profile, and a plan of intervals is checked against it.
 //!
 //! The times of such chips vary by tens of percent over temperature and from part to part. [`Profile::feed_before`] is
-//! the shortest time-out that the data sheet allows: plan with it. The typical time-out is only what a part on the desk
-//! shows.
+//! the shortest time-out that the data sheet allows: plan with it. The typical time-out is only the behaviour of a part
+//! on the desk.
 //!
 //! ```
 //! use core::time::Duration;
@@ -62,8 +62,8 @@ pub use self::profile::{
 ///
 /// - While WDI is high-impedance, the chip generates WDI pulses itself: **a pin that is still an input after reset
 ///   switches the watchdog off**, and so does a broken track. 1 kΩ from WDI to ground prevents this.
-/// - **An edge at WDI while RESET is asserted latches RESET.** Neither a boot loader nor an interrupt may change the pin
-///   while RESET is held, unless a FET decouples it. The A version, [`TPS3823A_33`], does not latch.
+/// - **An edge at WDI while RESET is asserted latches RESET.** Neither a boot loader nor an interrupt may change the
+///   pin while RESET is held, unless a FET decouples it. The A version, [`TPS3823A_33`], does not latch.
 ///
 /// Times: SLVS165N, 7.8 Switching Characteristics. Behaviour: SLVS165N, 8.3.4 Watchdog Timer. The pulse
 /// width (1 µs) is not from the data sheet; it is a choice on the safe side.
@@ -153,7 +153,8 @@ const fn tps3813(name: &'static str, timeout: Spread, window: Spread) -> Profile
 /// - The tolerance of the capacitor comes on top: the table assumes an ideal capacitor.
 ///
 /// Times: SBVS300 (TPS3851), Adjustable Capacitor Timing, table of tWD for common capacitors (8-3 in the edition of
-/// 2021 for the -Q1). Edges: the same document, Watchdog Input WDI. Pulse of 50 ns: as in Zephyr's driver `wdt_ti_tps3851.c`.
+/// 2021 for the -Q1). Edges: the same document, Watchdog Input WDI. Pulse of 50 ns: as in Zephyr's driver
+/// `wdt_ti_tps3851.c`.
 pub const TPS3851_100NF: Profile =
     profile!(tps3851("TPS3851, 100 nF", Spread::micros(292_700, 323_400, 354_100)));
 
@@ -173,11 +174,11 @@ const fn tps3851(name: &'static str, timeout: Spread) -> ProfileBuilder {
 /// only. **The chip does not count during the start-up delay**; the first falling edge ends the delay.
 ///
 /// - A time-out of 1 ms to 100 s, ±10 % from 10 ms on and ±20 % below.
-/// - On pinouts without WD-EN and SET pins, a floating WDI switches the watchdog off; drive WDI high, then low, to switch
-///   it on.
+/// - On pinouts without WD-EN and SET pins, a floating WDI switches the watchdog off; drive WDI high, then low, to
+///   switch it on.
 ///
-/// SNVSCF7 (TPS3435), Device Comparison and 'tSD Watchdog Start Up Delay'. The tolerance is from the fixed options
-/// of the same timer in TPS35 (its 7.3.2.1), and is used for the delay, too. The pulse width (1 µs) is not from the data
+/// SNVSCF7 (TPS3435), Device Comparison and 'tSD Watchdog Start Up Delay'. The tolerance is from the fixed options of
+/// the same timer in TPS35 (its 7.3.2.1), and is used for the delay, too. The pulse width (1 µs) is not from the data
 /// sheet; it is a choice on the safe side.
 ///
 /// ```
@@ -194,8 +195,8 @@ pub const fn tps3435(timeout: Duration, start_up: Duration) -> ProfileBuilder {
     if start_up.is_zero() { chip } else { chip.start_up(fixed_option(start_up)) }
 }
 
-/// TPS36 (and TPS3436, the same without the voltage supervisor): a closed window, then an open window, both given by the
-/// letters of its order code. Falling edges only.
+/// TPS36 (and TPS3436, the same without the voltage supervisor): a closed window, then an open window, both given by
+/// the letters of its order code. Falling edges only.
 ///
 /// - **It reports both faults**: early (a falling edge in the closed window) and late (no falling edge until the end of
 ///   the open window).

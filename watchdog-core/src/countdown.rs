@@ -1,8 +1,8 @@
 //! [`Countdown`]: the classic software watchdog, one counter checked at each heartbeat.
 //!
 //! For a program with one loop, or as the last resort behind a supervisor. A timer calls
-//! [`heartbeat`](Countdown::heartbeat), and the work calls [`feed`](Countdown::feed). After a given number of heartbeats
-//! without a feed the countdown bites, and stays bitten. For several tasks, windows or checkpoints use the
+//! [`heartbeat`](Countdown::heartbeat), and the work calls [`feed`](Countdown::feed). After a given number of
+//! heartbeats without a feed the countdown bites, and stays bitten. For several tasks, windows or checkpoints use the
 //! [`Supervisor`](crate::Supervisor).
 //!
 //! ```

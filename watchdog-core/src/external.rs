@@ -1,7 +1,7 @@
 //! External watchdog chips: fed at their WDI pin, and connected to RESET by an enable gate if the board has one.
 //!
-//! An [`ExternalWatchdog`] follows the chip's [`Profile`]: the edge that feeds the chip, the shortest level, the window.
-//! The type of the watchdog holds its state, and the state determines the possible calls:
+//! An [`ExternalWatchdog`] follows the chip's [`Profile`]: the edge that feeds the chip, the shortest level, the
+//! window. The type of the watchdog holds its state, and the state determines the possible calls:
 //!
 //! | state | the gate | feeding | `disarm` |
 //! |---|---|---|---|
@@ -57,10 +57,11 @@
 //!
 //! - The chip counts also while the gate is off. If it bites then, it holds its own RESET although the board does not
 //!   see it. A TPS3823 that is fed at that moment latches RESET, and arming it then resets the board for ever. So feed
-//!   it from the start with [`feed_early`](ExternalWatchdog::feed_early). Or leave WDI an input until arming, if the chip
-//!   is off while WDI floats ([`HighImpedance`](crate::chips::HighImpedance)).
+//!   it from the start with [`feed_early`](ExternalWatchdog::feed_early). Or leave WDI an input until arming, if the
+//!   chip is off while WDI floats ([`HighImpedance`](crate::chips::HighImpedance)).
 //! - For a chip with a window, an early feed is a fault. Feed it with the time, by
-//!   [`feed_at`](ExternalWatchdog::feed_at) or through [`Clocked`]; [`Watchdog::feed`] has no time and returns an error.
+//!   [`feed_at`](ExternalWatchdog::feed_at) or through [`Clocked`]; [`Watchdog::feed`] has no time and returns an
+//!   error.
 //! - A pin expander may carry out an order and still return an error. After an error the level counts as unknown, and
 //!   the next feed makes a certain edge from any level.
 //! - For a boot that is longer than the time-out, see [`boot`].
@@ -141,8 +142,8 @@ pub enum Error<W, G> {
     /// The chip has a window, so a feed needs the time: use `feed_at` or `Clocked`.
     #[error("the chip has a window: it is fed with the time")]
     NeedsTime,
-    /// The chip cannot be fed by this input. Toggling gives every second time an edge that does not count; a pulse gives
-    /// two edges, and the window allows one.
+    /// The chip cannot be fed by this input. Toggling gives every second time an edge that does not count; a pulse
+    /// gives two edges, and the window allows one.
     #[error("the chip cannot be fed by that kind of input")]
     Unsuitable,
     /// The time-out is not the fixed time-out of the chip.
@@ -193,8 +194,8 @@ pub type Disarming<I, G> = Result<
 pub type ErrorOf<I, G> = Error<<I as Input>::Error, <G as Enable>::Error>;
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
-    /// Switches the gate off and brings WDI to its resting level. If only one kind of edge counts for the chip, this change
-    /// does not feed it.
+    /// Switches the gate off and brings WDI to its resting level. If only one kind of edge counts for the chip, this
+    /// change does not feed it.
     ///
     /// Without a gate the chip counts from reset on: feed or arm it within
     /// [`first_feed_before`](Profile::first_feed_before) after reset.
@@ -222,7 +223,8 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// Feeds the disarmed chip, so that it does not hold RESET when it is armed. Such a feed says nothing about the
     /// program; during boot and long work a timer may call this.
     ///
-    /// A chip with a [start-up delay](Profile::start_up) does not bite during the delay, and counts from the first feed.
+    /// A chip with a [start-up delay](Profile::start_up) does not bite during the delay, and counts from the first
+    /// feed.
     ///
     /// # Errors
     ///
@@ -231,8 +233,8 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         self.feed_within_window(now)
     }
 
-    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. A chip with a window is not fed, because
-    /// that needs the time. Without a gate the watchdog is armed for good.
+    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. A chip with a window is not fed,
+    /// because that needs the time. Without a gate the watchdog is armed for good.
     ///
     /// # Errors
     ///
@@ -268,10 +270,11 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
 }
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
-    /// Switches the gate off: from now on nothing resets a program that hangs. Use it only for work that can neither feed
-    /// nor report progress, and only for the time of this work.
+    /// Switches the gate off: from now on nothing resets a program that hangs. Use it only for work that can neither
+    /// feed nor report progress, and only for the time of this work.
     ///
-    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early), at the latest before arming.
+    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early), at the latest before
+    /// arming.
     ///
     /// # Errors
     ///
@@ -297,12 +300,13 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
 }
 
 impl<I: Input, G: Enable, S: Connected> ExternalWatchdog<I, G, S> {
-    /// Feeds the chip, if its window is open. The clock of `now` must not have started before the chip's reset. The window
-    /// counts as one millisecond longer, because `now` is in whole milliseconds.
+    /// Feeds the chip, if its window is open. The clock of `now` must not have started before the chip's reset. The
+    /// window counts as one millisecond longer, because `now` is in whole milliseconds.
     ///
     /// # Errors
     ///
-    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::Wdi`]: the pin failed.
+    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::Wdi`]: the pin
+    /// failed.
     pub fn feed_at(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
         self.feed_within_window(now)
     }

@@ -42,8 +42,8 @@
 //! }
 //! ```
 //!
-//! If a guard owns only a `&mut` of the hardware, dropping the guard makes the hardware accessible again. So give it the
-//! hardware itself.
+//! If a guard owns only a `&mut` of the hardware, dropping the guard makes the hardware accessible again. So give it
+//! the hardware itself.
 //!
 //! Invariants: from the first failure on the hardware is neither fed nor given back, until a restarted task is taken
 //! back.
@@ -74,8 +74,8 @@ impl<'a, W: Watchdog> Guard<'a, W> {
 
     /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
     ///
-    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call it
-    /// in a timer interrupt: that goes on when nothing else does.
+    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call
+    /// it in a timer interrupt: that goes on when nothing else does.
     ///
     /// # Errors
     ///

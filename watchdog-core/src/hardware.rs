@@ -207,13 +207,13 @@ pub trait Start: ErrorType + Sized {
     /// The same watchdog, running.
     type Running: Watchdog;
 
-    /// The time-outs that [`start`](Self::start) accepts, both ends included. If the hardware has a single time-out, both
-    /// ends are equal to it.
+    /// The time-outs that [`start`](Self::start) accepts, both ends included. If the hardware has a single time-out,
+    /// both ends are equal to it.
     fn timeout_range(&self) -> RangeInclusive<Duration>;
 
-    /// Starts the watchdog. The hardware is set to its shortest time-out that is not below `timeout`, and this time-out is
-    /// returned. Feeding at intervals of `timeout`, measured by the device's clock, is therefore safe. The data sheet
-    /// gives the tolerance of that clock, and the plan of intervals has to allow for it.
+    /// Starts the watchdog. The hardware is set to its shortest time-out that is not below `timeout`, and this time-out
+    /// is returned. Feeding at intervals of `timeout`, measured by the device's clock, is therefore safe. The data
+    /// sheet gives the tolerance of that clock, and the plan of intervals has to allow for it.
     ///
     /// # Errors
     ///

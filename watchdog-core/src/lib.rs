@@ -7,8 +7,8 @@
 //! # Broken invariants
 //!
 //! A broken invariant is a bug of this library; no input and no order of calls causes one. It fails a `debug_assert!`,
-//! so a test, or any build with debug assertions, stops at the first slip. A release build leaves the assertions out: it
-//! goes on with a fixed fallback, such as 0 for a missing field, and never panics. Invariants over constants are
+//! so a test, or any build with debug assertions, stops at the first slip. A release build leaves the assertions out:
+//! it goes on with a fixed fallback, such as 0 for a missing field, and never panics. Invariants over constants are
 //! checked when the library is built.
 #![no_std]
 #![cfg_attr(not(feature = "linux-ioctl"), forbid(unsafe_code))]

@@ -123,8 +123,8 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Adds a task; call it once for each task. The task works each `period` milliseconds (0: it has no period and works
-    /// on events), and one run of its work takes at most `run` milliseconds.
+    /// Adds a task; call it once for each task. The task works each `period` milliseconds (0: it has no period and
+    /// works on events), and one run of its work takes at most `run` milliseconds.
     pub const fn task(mut self, rules: Rules, period: u32, run: u32) -> Self {
         if rules.deadline > self.deadline {
             self.deadline = rules.deadline;
@@ -245,8 +245,8 @@ const fn coincide(heartbeat: u32, period: u32) -> bool {
     }
 }
 
-/// The sum of all delays in milliseconds, if the stages are in a valid order. It saturates: no chip and no recovery time
-/// allows a sum of `u32::MAX`.
+/// The sum of all delays in milliseconds, if the stages are in a valid order. It saturates: no chip and no recovery
+/// time allows a sum of `u32::MAX`.
 const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
     let mut rest = stages;
     let mut sum: u32 = 0;

@@ -1,8 +1,8 @@
 //! One verdict over many tasks: [`Supervisor`].
 //!
-//! A supervisor borrows the tasks and takes no action itself: [`Supervisor::poll`] checks the tasks, and returns the next
-//! action and the time of the next poll. These times lie on a grid of heartbeats that begins at the start. So a device
-//! whose tasks work at the same heartbeat wakes up once for all of them.
+//! A supervisor borrows the tasks and takes no action itself: [`Supervisor::poll`] checks the tasks, and returns the
+//! next action and the time of the next poll. These times lie on a grid of heartbeats that begins at the start. So a
+//! device whose tasks work at the same heartbeat wakes up once for all of them.
 //!
 //! ```
 //! use watchdog_core::{Action, Instant, Plan, Rules, Supervisor, Task, plan, task};
@@ -24,8 +24,8 @@
 //! # Ok::<(), watchdog_core::Refused>(())
 //! ```
 //!
-//! Invariants: the action is [`Action::Feed`] only if every awaited task was in time; the first failure stays the first,
-//! whatever the tasks do later; a failed task is found at the first heartbeat after its deadline, so at most one
+//! Invariants: the action is [`Action::Feed`] only if every awaited task was in time; the first failure stays the
+//! first, whatever the tasks do later; a failed task is found at the first heartbeat after its deadline, so at most one
 //! heartbeat later; a clock that goes back counts as a clock that stands still.
 
 use thiserror::Error;
@@ -175,8 +175,8 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Takes back the failed task after it has been restarted: it is watched anew, by the same rules, and the hardware is
-    /// fed again.
+    /// Takes back the failed task after it has been restarted: it is watched anew, by the same rules, and the hardware
+    /// is fed again.
     ///
     /// This is the only way back. It is for a failure that the program has repaired, not for a task that comes back by
     /// itself. The old instance of the task must be dead: otherwise it could feed for the new one.
@@ -215,8 +215,8 @@ impl<'a> Supervisor<'a> {
         self.bite.map(|bite| bite.failure)
     }
 
-    /// The number of awaited tasks: all places that are neither vacant nor paused. While it is 0, a feed of the hardware
-    /// shows only that the supervisor is polled.
+    /// The number of awaited tasks: all places that are neither vacant nor paused. While it is 0, a feed of the
+    /// hardware shows only that the supervisor is polled.
     #[must_use]
     pub fn awaited(&self) -> usize {
         let awaited = |snapshot: &Snapshot| snapshot.report.kind() != Kind::Paused;

@@ -250,7 +250,8 @@ pub(crate) struct Snapshot {
 /// or another core.
 ///
 /// Dropping a handle reports nothing: the task stays awaited, and starves. A task that ends on purpose calls
-/// [`TaskHandle::retire`]. A destructor also runs when a thread panics, so it does not show that the end was on purpose.
+/// [`TaskHandle::retire`]. A destructor also runs when a thread panics, so it does not show that the end was on
+/// purpose.
 #[derive(Debug)]
 #[must_use = "a task that never reports starves"]
 pub struct TaskHandle<'a> {
@@ -323,8 +324,8 @@ impl TaskHandle<'_> {
     ///
     /// # Errors
     ///
-    /// [`Refused::NoProgress`]: a grant, also the grant for the start, ends with a report and not with a pause. Otherwise
-    /// as for a feed: a late task cannot escape by a pause.
+    /// [`Refused::NoProgress`]: a grant, also the grant for the start, ends with a report and not with a pause.
+    /// Otherwise as for a feed: a late task cannot escape by a pause.
     pub fn pause(&self, now: Instant) -> Result<(), Refused> {
         let last = self.task.awaited(now)?;
         // After a pause, `resume` would count as the progress that the next grant needs.
@@ -387,8 +388,9 @@ pub enum End {
 
 /// Why a report does not count.
 ///
-/// After [`Late`](Self::Late), [`Early`](Self::Early), [`OutOfOrder`](Self::OutOfOrder) and [`Failed`](Self::Failed) the
-/// next poll finds a failure. A task that gets [`NeedsStep`](Self::NeedsStep) or [`NoSteps`](Self::NoSteps) only, starves.
+/// After [`Late`](Self::Late), [`Early`](Self::Early), [`OutOfOrder`](Self::OutOfOrder) and [`Failed`](Self::Failed)
+/// the next poll finds a failure. A task that gets [`NeedsStep`](Self::NeedsStep) or [`NoSteps`](Self::NoSteps) only,
+/// starves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

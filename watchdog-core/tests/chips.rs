@@ -1,4 +1,4 @@
-//! What bites users of watchdog chips, shown with the feeder on a simulated board.
+//! The pitfalls of watchdog chips, shown with the feeder on a simulated board.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod chip;
@@ -25,7 +25,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Feeds `count` times, each `interval` after the last, by a pulse; the board counts what the chip thinks of it.
+/// Feeds `count` times by a pulse, each time `interval` after the last one. The board records the reaction of the chip.
 fn feed_by_pulses(chip: &'static Profile, part: Part, interval: Duration, count: u32) -> Board {
     let board = Board::new(chip, part);
     let input = Pulse::new(board.wdi(), board.delay());
@@ -41,14 +41,14 @@ fn faults(board: &Board) -> Vec<Fault> {
     board.bites().iter().map(|bite| bite.fault).collect()
 }
 
-/// The corners, and two hundred boards.
+/// The three extreme parts, and two hundred random ones.
 fn parts() -> impl Iterator<Item = Part> {
     let seeds = (0..200).map(Part::Random);
     [Part::Fastest, Part::Slowest, Part::Strictest].into_iter().chain(seeds)
 }
 
 #[test]
-fn tps3823_takes_either_edge() {
+fn tps3823_counts_either_edge() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
     let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
         .unwrap();
@@ -61,7 +61,7 @@ fn tps3823_takes_either_edge() {
 }
 
 #[test]
-fn a_chip_may_bite_at_its_shortest_time_out_and_has_bitten_at_its_longest() {
+fn a_chip_may_bite_at_its_shortest_time_out_and_always_bites_by_its_longest() {
     for (part, at) in [(Part::Fastest, 900), (Part::Slowest, 2_500)] {
         let board = Board::new(&TPS3823_33, part);
         let dog =
@@ -88,7 +88,7 @@ fn fed_at_its_typical_time_out_a_tps3823_bites_on_some_boards() {
 #[test]
 fn fed_within_its_limits_no_chip_bites_on_any_board() {
     for chip in [&TPS3823_33, &TPS3813, &TPS3851_100NF, &TPS3851E_1UF, &TPS36] {
-        // As early and as late as allowed; instants are whole milliseconds, a pulse takes a little.
+        // As early and as late as allowed. The margins are for whole milliseconds and for the length of a pulse.
         let earliest = chip.feed_from() + ms(2);
         let latest = chip.feed_before() - ms(1);
         for part in parts() {
@@ -105,7 +105,7 @@ fn tps3823_is_off_while_its_pin_is_still_an_input() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
     board.advance(Duration::from_secs(3_600));
     assert_eq!(board.bites(), [], "a program that hangs before it drives the pin is never reset");
-    // Once driven it counts, until the pin floats again.
+    // It counts while the pin is driven, until the pin floats again.
     let mut wdi = board.wdi();
     wdi.set_low().unwrap();
     board.advance_millis(500);
@@ -140,7 +140,7 @@ fn tps3823_latches_reset_when_wdi_moves_while_reset_is_held() {
         let gate = Gate::active_high(board.gate(PinState::High));
         let mut dog =
             ExternalWatchdog::new(chip, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
-        // The boot forgets to feed; the bite goes nowhere, and RESET is held for 120 ms.
+        // The boot forgets to feed. The bite does not reach the board, and the chip holds RESET for 120 ms.
         board.advance_millis(950);
         assert!(board.holds_reset() && board.board_resets().is_empty());
         dog.feed_early(board.now()).unwrap();
@@ -152,7 +152,7 @@ fn tps3823_latches_reset_when_wdi_moves_while_reset_is_held() {
 }
 
 #[test]
-fn a_chip_fed_early_is_quiet_when_it_is_armed() {
+fn a_chip_that_is_fed_while_disarmed_does_not_bite_when_it_is_armed() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
     let gate = Gate::active_low(board.gate(PinState::Low));
     let mut dog =
@@ -170,7 +170,7 @@ fn a_chip_fed_early_is_quiet_when_it_is_armed() {
 }
 
 #[test]
-fn a_disarmed_chip_bites_into_the_void() {
+fn the_bite_of_a_disarmed_chip_does_not_reach_the_board() {
     let board = Board::new(&TPS3823A_33, Part::Fastest);
     let gate = Gate::active_high(board.gate(PinState::High));
     let dog =
@@ -182,7 +182,7 @@ fn a_disarmed_chip_bites_into_the_void() {
 }
 
 #[test]
-fn tps3813_takes_an_early_feed_for_a_fault() {
+fn an_early_feed_is_a_fault_for_tps3813() {
     let board = Board::new(&TPS3813, Part::Strictest);
     let mut wdi = board.wdi();
     wdi.set_low().unwrap();
@@ -196,7 +196,7 @@ fn tps3813_takes_an_early_feed_for_a_fault() {
 }
 
 #[test]
-fn the_feeder_never_feeds_tps3813_early_however_often_it_is_told_to() {
+fn the_feeder_never_feeds_tps3813_early_however_often_it_is_called() {
     for part in parts() {
         let board = Board::new(&TPS3813, part);
         let input = Pulse::new(board.wdi(), board.delay());
@@ -225,7 +225,7 @@ fn the_first_window_of_tps3813_has_no_lower_bound() {
 }
 
 #[test]
-fn falling_edge_chips_starve_at_every_second_toggle() {
+fn a_falling_edge_chip_that_is_toggled_is_fed_at_every_second_toggle_only() {
     for chip in [&TPS3851_100NF, &TPS3435] {
         let board = Board::new(chip, Part::Fastest);
         let mut wdi = board.wdi();
@@ -295,10 +295,10 @@ fn the_first_edge_ends_the_start_up_delay_of_tps3435() {
     board.advance_millis(100);
     dog.feed_early(board.now()).unwrap();
     board.advance_millis(1_440);
-    assert_eq!(board.bites().len(), 1, "who feeds once has to go on");
+    assert_eq!(board.bites().len(), 1, "after the first feed the program has to go on feeding");
 }
 
-/// A pin behind an expander: every few orders fail, and some of those that fail are carried out.
+/// A pin behind an expander: some orders fail, and some of the failed orders are carried out.
 struct Expander {
     pin: WdiPin,
     random: u64,
@@ -329,7 +329,7 @@ impl OutputPin for Expander {
     }
 }
 
-/// Feeds again and again, at once or later, and checks that the chip took each feed that was said to be made.
+/// Feeds again and again, at once or later, and checks that the chip counted each feed that returned `Ok`.
 fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I, seed: u64) {
     let Ok(mut dog) = ExternalWatchdog::new(chip, input, NoGate) else { return };
     let mut made = 0;
@@ -338,7 +338,7 @@ fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I,
         let before = board.feeds().len();
         if dog.feed_early(board.now()).is_ok() {
             made += 1;
-            // What the last level lacks to be seen.
+            // The last level has to last so long to be seen.
             board.advance(chip.min_pulse());
             assert!(board.feeds().len() > before, "{} {seed} {turn}", chip.name());
         }
@@ -347,7 +347,7 @@ fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I,
 }
 
 #[test]
-fn a_feed_that_is_said_to_be_made_was_taken_whatever_failed_before() {
+fn a_feed_that_returns_ok_was_counted_whatever_failed_before() {
     for seed in 0..200 {
         for chip in [&TPS3823_33, &TPS3851_100NF, &TPS3813] {
             let board = Board::new(chip, Part::Slowest);
@@ -361,7 +361,7 @@ fn a_feed_that_is_said_to_be_made_was_taken_whatever_failed_before() {
 }
 
 #[test]
-fn a_long_boot_survives_by_its_steps_and_a_hang_in_it_does_not() {
+fn a_long_boot_that_feeds_by_steps_is_not_reset_and_a_hang_in_it_is() {
     for hangs in [false, true] {
         let board = Board::new(&TPS3823_33, Part::Fastest);
         let dog =
@@ -380,7 +380,7 @@ fn a_long_boot_survives_by_its_steps_and_a_hang_in_it_does_not() {
 }
 
 #[test]
-fn a_boot_that_spins_through_its_steps_bites_at_last() {
+fn a_boot_that_spins_through_its_steps_is_reset_in_the_end() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
     let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
         .unwrap();
@@ -393,7 +393,7 @@ fn a_boot_that_spins_through_its_steps_bites_at_last() {
 }
 
 #[test]
-fn a_delayed_start_bites_after_a_hang_in_boot_that_leaves_the_timer_running() {
+fn after_a_delayed_start_a_hang_in_boot_is_reset_if_the_timer_still_runs() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
     let gate = Gate::active_high(board.gate(PinState::High));
     let dog =
@@ -406,7 +406,7 @@ fn a_delayed_start_bites_after_a_hang_in_boot_that_leaves_the_timer_running() {
             Delayed::Started(armed) => break armed,
         }
     };
-    assert_eq!(board.bites(), [], "it was kept quiet");
+    assert_eq!(board.bites(), [], "it was fed while disarmed");
     board.advance_millis(2_499);
     assert_eq!(board.board_resets(), []);
     board.advance_millis(1);

@@ -1,5 +1,4 @@
-//! The daemon with real threads, in virtual time: the clock moves when the test says so, and the test goes on when
-//! the daemon waits again.
+//! The daemon with real threads, in virtual time: the test moves the clock, and goes on when the daemon waits again.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -16,7 +15,7 @@ use watchdog_core::{
     Fault, Instant, NotRescued, Plan, Refused, Rules, Stage, Timing, WatchError, plan,
 };
 
-/// Longer than anything takes here.
+/// The time-out of each wait, longer than any step takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const STAGES: &[(Stage, u32)] =
@@ -31,7 +30,7 @@ struct Virtual(Arc<(Mutex<Time>, Condvar)>);
 #[derive(Default)]
 struct Time {
     now: Instant,
-    /// Until when the daemon waits.
+    /// The instant until which the daemon waits.
     waiting: Option<Instant>,
     woken: bool,
 }
@@ -68,7 +67,7 @@ impl Virtual {
         time
     }
 
-    /// Moves on to `millis`, with all that happens on the way.
+    /// Moves the clock to `millis`, and lets the daemon do all that is due on the way.
     fn reach(&self, millis: u64) {
         let goal = Instant::from_millis(millis);
         loop {
@@ -83,10 +82,10 @@ impl Virtual {
     }
 }
 
-/// Tells each feed, and fails as long as it is told to.
+/// Sends a line for each feed. Its feeds fail while `broken` is set.
 struct Hardware {
     clock: Virtual,
-    told: Sender<String>,
+    lines: Sender<String>,
     broken: Arc<Mutex<bool>>,
 }
 
@@ -99,58 +98,58 @@ impl Watchdog for Hardware {
         if *self.broken.lock().unwrap() {
             return Err(ErrorKind::Connection);
         }
-        let _over = self.told.send(format!("{} fed", self.clock.now().as_millis()));
+        let _over = self.lines.send(format!("{} fed", self.clock.now().as_millis()));
         Ok(())
     }
 }
 
-/// A daemon in virtual time, and what it tells.
+/// A daemon in virtual time, and the lines that it and its hardware send.
 struct Bench {
     clock: Virtual,
     daemon: Daemon<Hardware>,
-    told: Receiver<String>,
+    lines: Receiver<String>,
     broken: Arc<Mutex<bool>>,
-    /// What came of `Bite::restarted`, in each restart.
+    /// The results of `Bite::restarted`.
     restarts: Receiver<Result<Watched, NotRescued>>,
 }
 
 fn bench(places: usize) -> Bench {
-    let (tell, told) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     let (restarted, restarts) = mpsc::channel();
     let clock = Virtual::default();
     let broken = Arc::new(Mutex::new(false));
     let hardware =
-        Hardware { clock: clock.clone(), told: tell.clone(), broken: Arc::clone(&broken) };
+        Hardware { clock: clock.clone(), lines: sender.clone(), broken: Arc::clone(&broken) };
     let time = clock.clone();
     let handler = move |event: Event<'_, ErrorKind>| {
         let now = time.now().as_millis();
         let line = match event {
             Event::Stage(mut bite) => {
                 if bite.stage() == Stage::Restart {
-                    // Where the test is over, it is not interested.
+                    // An error only means that the test is over.
                     let _over = restarted.send(bite.restarted());
                 }
                 format!("{now} {:?} {}: {}", bite.stage(), bite.name(), bite.failure())
             }
             Event::NotFed(error) => format!("{now} {error}"),
         };
-        let _over = tell.send(line);
+        let _over = sender.send(line);
     };
     let daemon = Daemon::start_with(clock.clone(), hardware, places, TIMING, handler).unwrap();
     drop(clock.settled());
-    Bench { clock, daemon, told, broken, restarts }
+    Bench { clock, daemon, lines, broken, restarts }
 }
 
 impl Bench {
-    fn told(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         drop(self.clock.settled());
-        self.told.try_iter().collect()
+        self.lines.try_iter().collect()
     }
 }
 
 type Order = fn(&Watched) -> Result<(), Refused>;
 
-/// A thread that does as it is told.
+/// A thread that carries out orders.
 struct Worker {
     orders: Sender<Order>,
     answers: Receiver<Result<(), Refused>>,
@@ -183,33 +182,33 @@ fn while_all_threads_work_the_hardware_is_fed_at_each_heartbeat() {
         bench.clock.reach(beat * 100);
         workers.iter().for_each(|worker| worker.does(Watched::feed).unwrap());
     }
-    assert_eq!(bench.told(), ["0 fed", "100 fed", "200 fed", "300 fed"]);
+    assert_eq!(bench.lines(), ["0 fed", "100 fed", "200 fed", "300 fed"]);
 }
 
 #[test]
-fn a_thread_that_blocks_starves_and_is_named_stage_by_stage() {
+fn a_thread_that_blocks_starves_and_is_named_at_each_stage() {
     let bench = bench(2);
     let busy = work(bench.daemon.watch("busy", RULES).unwrap());
-    // It waits for an order that does not come.
+    // It waits for an order that never comes.
     let _blocked = work(bench.daemon.watch("blocked", RULES).unwrap());
     for beat in 1..=2 {
         bench.clock.reach(beat * 100);
         busy.does(Watched::feed).unwrap();
     }
-    assert_eq!(bench.told(), ["0 fed", "100 fed", "200 fed"]);
+    assert_eq!(bench.lines(), ["0 fed", "100 fed", "200 fed"]);
     bench.clock.reach(319);
-    assert_eq!(bench.told(), ["300 Warn blocked: task 1 starved, nothing heard since 0 ms"]);
+    assert_eq!(bench.lines(), ["300 Warn blocked: task 1 starved, nothing heard since 0 ms"]);
     bench.clock.reach(320);
     let new = bench.restarts.try_recv().unwrap().unwrap();
-    let told = bench.told();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told.last().unwrap(), "320 fed", "taken back, and fed at once");
+    let lines = bench.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines.last().unwrap(), "320 fed", "taken back, and fed at once");
     busy.does(Watched::feed).unwrap();
     bench.clock.reach(400);
     busy.does(Watched::feed).unwrap();
     bench.clock.reach(900);
     assert_eq!(
-        bench.told(),
+        bench.lines(),
         [
             "400 fed",
             "500 fed",
@@ -220,7 +219,11 @@ fn a_thread_that_blocks_starves_and_is_named_stage_by_stage() {
         ]
     );
     assert_eq!(bench.restarts.try_recv().unwrap().err(), Some(NotRescued::NoneLeft));
-    assert_eq!(new.feed(), Err(Refused::NotWatched), "the second restart shut it out");
+    assert_eq!(
+        new.feed(),
+        Err(Refused::NotWatched),
+        "after the second restart its reports do not count"
+    );
 }
 
 #[test]
@@ -233,34 +236,34 @@ fn a_thread_that_panics_is_found_at_once() {
     worker.orders.send(|_| panic!("on purpose")).unwrap();
     assert!(worker.thread.join().is_err());
     panic::set_hook(hook);
-    assert_eq!(bench.told(), ["0 fed", "100 fed", "130 Warn clumsy: task 0 panicked at 130 ms"]);
+    assert_eq!(bench.lines(), ["0 fed", "100 fed", "130 Warn clumsy: task 0 panicked at 130 ms"]);
 }
 
 #[test]
-fn a_thread_that_returns_without_saying_so_is_found_at_once() {
+fn a_thread_that_returns_without_retiring_is_found_at_once() {
     let bench = bench(1);
     let worker = work(bench.daemon.watch("idle", RULES).unwrap());
     bench.clock.reach(130);
     drop(worker.orders);
     worker.thread.join().unwrap();
-    assert_eq!(bench.told(), ["0 fed", "100 fed", "130 Warn idle: task 0 returned at 130 ms"]);
+    assert_eq!(bench.lines(), ["0 fed", "100 fed", "130 Warn idle: task 0 returned at 130 ms"]);
 }
 
 #[test]
-fn a_thread_that_retires_is_not_missed_and_leaves_its_place() {
+fn a_thread_that_retires_is_not_awaited_and_its_place_becomes_vacant() {
     let bench = bench(1);
     let watched = bench.daemon.watch("guest", RULES).unwrap();
     assert_eq!(bench.daemon.watch("more", RULES).err(), Some(WatchError::NoVacancy));
     thread::spawn(|| watched.retire()).join().unwrap().unwrap();
     bench.clock.reach(1_000);
-    assert_eq!(bench.told().len(), 11, "fed at each heartbeat");
+    assert_eq!(bench.lines().len(), 11, "fed at each heartbeat");
     let next = bench.daemon.watch("next", RULES).unwrap();
     bench.clock.reach(1_250);
     assert_eq!(next.feed(), Ok(()));
 }
 
 #[test]
-fn spinning_is_found_where_there_are_checkpoints_or_a_window() {
+fn a_thread_that_spins_is_found_if_it_has_checkpoints_or_a_window() {
     let spins: [(Rules, Order, Refused, &str); 3] = [
         (RULES.steps(2), |watched| watched.step(0), Refused::OutOfOrder, "out of order"),
         (RULES.steps(2), Watched::feed, Refused::NeedsStep, "starved"),
@@ -274,12 +277,12 @@ fn spinning_is_found_where_there_are_checkpoints_or_a_window() {
         assert!(first.is_ok() || first == Err(refused));
         assert_eq!(worker.does(spin), Err(refused));
         bench.clock.reach(300);
-        assert!(bench.told().iter().any(|line| line.contains(named)), "{named}");
+        assert!(bench.lines().iter().any(|line| line.contains(named)), "{named}");
     }
 }
 
 #[test]
-fn a_thread_that_comes_back_from_the_dead_does_not_feed_for_its_successor() {
+fn a_failed_thread_that_comes_back_does_not_feed_for_its_successor() {
     let bench = bench(1);
     let zombie = work(bench.daemon.watch("undead", RULES).unwrap());
     bench.clock.reach(320);
@@ -288,7 +291,7 @@ fn a_thread_that_comes_back_from_the_dead_does_not_feed_for_its_successor() {
     assert_eq!(successor.feed(), Ok(()));
     drop(zombie.orders);
     zombie.thread.join().unwrap();
-    assert_eq!(successor.feed(), Ok(()), "its end is not that of its successor");
+    assert_eq!(successor.feed(), Ok(()), "the end of the old thread does not end its successor");
     assert_eq!(successor.retire(), Ok(()));
 }
 
@@ -307,11 +310,11 @@ fn a_thread_may_pause_and_take_a_grant() {
     worker.does(Watched::resume).unwrap();
     bench.clock.reach(9_250);
     worker.does(Watched::feed).unwrap();
-    assert!(bench.told().iter().all(|line| line.ends_with("fed")));
+    assert!(bench.lines().iter().all(|line| line.ends_with("fed")));
 }
 
 #[test]
-fn a_feed_of_the_hardware_that_fails_is_told_and_tried_again() {
+fn a_failed_feed_of_the_hardware_is_reported_and_tried_again() {
     let bench = bench(1);
     bench.clock.reach(100);
     *bench.broken.lock().unwrap() = true;
@@ -320,57 +323,58 @@ fn a_feed_of_the_hardware_that_fails_is_told_and_tried_again() {
     bench.clock.reach(300);
     let why = ErrorKind::Connection.to_string();
     assert_eq!(
-        bench.told(),
+        bench.lines(),
         ["0 fed", "100 fed", &format!("200 {why}"), &format!("212 {why}"), "224 fed", "300 fed"]
     );
 }
 
 #[test]
-fn a_daemon_that_is_stopped_gives_the_hardware_back_and_feeds_no_more() {
+fn a_stopped_daemon_gives_the_hardware_back_and_does_not_feed_it_any_more() {
     let bench = bench(1);
     let watched = bench.daemon.watch("late", RULES).unwrap();
     let hardware = bench.daemon.stop().unwrap();
-    assert_eq!(bench.told.try_iter().collect::<Vec<_>>(), ["0 fed"]);
+    assert_eq!(bench.lines.try_iter().collect::<Vec<_>>(), ["0 fed"]);
     assert!(!*hardware.broken.lock().unwrap());
-    // Nobody looks any more.
+    // The daemon is gone, so this is not noticed.
     drop(watched);
 }
 
 #[test]
-fn a_daemon_that_has_found_a_failure_is_not_stopped() {
+fn a_daemon_that_has_found_a_failure_cannot_be_stopped() {
     let bench = bench(1);
     drop(bench.daemon.watch("gone", RULES).unwrap());
     drop(bench.clock.settled());
-    let Err(StopError::Failed(failure)) = bench.daemon.stop() else { panic!("it stopped") };
+    let Err(StopError::Failed(failure)) = bench.daemon.stop() else { panic!("the daemon stopped") };
     assert_eq!((failure.fault, failure.at), (Fault::Returned, Instant::from_millis(0)));
 }
 
 #[test]
-fn a_daemon_whose_handler_panics_says_so_when_it_is_stopped() {
+fn stopping_a_daemon_whose_handler_panicked_is_an_error() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let hardware = watchdog_core::host::daemon::NoHardware;
     let handler = |_: Event<'_, _>| panic!("on purpose");
     let daemon = Daemon::start_with(Monotonic::new(), hardware, 1, TIMING, handler).unwrap();
     drop(daemon.watch("gone", RULES).unwrap());
-    // The failure is found first: whether the panic is over by then is up to the threads.
+    // The daemon finds the failure before the handler panics. The timing of the threads decides which error comes
+    // first.
     let stopped = daemon.stop();
     panic::set_hook(hook);
     assert!(matches!(stopped, Err(StopError::Panicked | StopError::Failed(_))), "{stopped:?}");
 }
 
 #[test]
-fn on_the_clock_of_the_system_a_thread_that_hangs_is_found_after_its_deadline() {
-    let (tell, told) = mpsc::channel();
+fn with_the_system_clock_a_thread_that_hangs_is_found_after_its_deadline() {
+    let (sender, lines) = mpsc::channel();
     let handler = move |event: Event<'_, _>| {
         let Event::Stage(bite) = event;
-        tell.send((bite.stage(), bite.failure())).unwrap();
+        sender.send((bite.stage(), bite.failure())).unwrap();
     };
     let hardware = watchdog_core::host::daemon::NoHardware;
     let timing = plan!(Plan::heartbeat(5).stages(STAGES));
     let daemon = Daemon::start(hardware, 1, timing, handler).unwrap();
     let hung = daemon.watch("hung", Rules::deadline(10)).unwrap();
-    let stages: Vec<_> = (0..4).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
+    let stages: Vec<_> = (0..4).map(|_| lines.recv_timeout(PATIENCE).unwrap()).collect();
     assert_eq!(
         stages.iter().map(|(stage, _)| *stage).collect::<Vec<_>>(),
         [Stage::Warn, Stage::Restart, Stage::LastWords, Stage::Reset]

@@ -1,4 +1,4 @@
-//! What the feeder does to its pins, order by order, against mocked ones.
+//! The pin changes of the feeder, one by one, checked with mocked pins.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::Duration;
@@ -39,14 +39,14 @@ fn broken() -> MockError {
     MockError::Io(std::io::ErrorKind::BrokenPipe)
 }
 
-/// A pin that is to get these orders, and another handle of it to ask afterwards.
+/// A pin that expects these orders, and a second handle to check it afterwards.
 fn pin(orders: &[Transaction]) -> (Mock, Mock) {
     let pin = Mock::new(orders);
     (pin.clone(), pin)
 }
 
 #[test]
-fn toggling_starts_low_and_changes_the_level_at_each_feed_long_enough_to_be_seen() {
+fn toggling_starts_low_and_changes_the_level_at_each_feed_for_the_shortest_pulse() {
     let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
     let mut delay = CheckedDelay::new(&[1_000; 4].map(Wait::delay_ns));
     let input = Toggle::new(wdi, delay.clone());
@@ -59,7 +59,7 @@ fn toggling_starts_low_and_changes_the_level_at_each_feed_long_enough_to_be_seen
 }
 
 #[test]
-fn a_chip_with_falling_edges_gets_a_low_pulse_of_its_width_from_high() {
+fn a_chip_with_falling_edges_gets_a_low_pulse_of_its_shortest_width() {
     let (wdi, mut seen) = pin(&[high(), low(), high(), low(), high()]);
     let mut delay = CheckedDelay::new(&[50; 5].map(Wait::delay_ns));
     let input = Pulse::new(wdi, delay.clone());
@@ -70,7 +70,7 @@ fn a_chip_with_falling_edges_gets_a_low_pulse_of_its_width_from_high() {
 }
 
 #[test]
-fn a_chip_with_rising_edges_gets_a_high_pulse_from_low() {
+fn a_chip_with_rising_edges_gets_a_high_pulse() {
     let (wdi, mut seen) = pin(&[low(), high(), low()]);
     let mut delay = CheckedDelay::new(&[50; 3].map(Wait::delay_ns));
     let input = Pulse::new(wdi, delay.clone());
@@ -81,7 +81,7 @@ fn a_chip_with_rising_edges_gets_a_high_pulse_from_low() {
 }
 
 #[test]
-fn the_gate_is_off_first_on_when_armed_and_off_when_disarmed() {
+fn the_gate_is_off_at_first_on_when_armed_and_off_when_disarmed() {
     for active_high in [true, false] {
         let (on, off) = if active_high { (high(), low()) } else { (low(), high()) };
         let (enable, mut gate) = pin(&[off.clone(), on.clone(), off.clone(), on.clone(), off, on]);
@@ -103,7 +103,7 @@ fn the_gate_is_off_first_on_when_armed_and_off_when_disarmed() {
 }
 
 #[test]
-fn through_the_traits_it_starts_with_its_shortest_time_out_and_stops() {
+fn through_the_traits_a_chip_starts_with_its_shortest_time_out_and_stops() {
     let (enable, mut gate) = pin(&[low(), high(), low()]);
     let (wdi, mut seen) = pin(&[low(), high()]);
     let dog =
@@ -154,7 +154,7 @@ fn errors_name_the_pin_and_give_everything_back() {
 }
 
 #[test]
-fn after_a_failed_toggle_there_is_an_edge_whatever_the_level_is() {
+fn after_a_failed_toggle_the_next_feed_makes_an_edge_from_any_level() {
     let (wdi, mut seen) = pin(&[low(), high(), low().with_error(broken()), low(), high(), low()]);
     let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate).unwrap();
     let mut dog = dog.arm().unwrap();
@@ -165,7 +165,7 @@ fn after_a_failed_toggle_there_is_an_edge_whatever_the_level_is() {
 }
 
 #[test]
-fn after_a_failed_pulse_the_pin_goes_to_rest_before_the_next_edge() {
+fn after_a_failed_pulse_the_pin_returns_to_rest_before_the_next_edge() {
     let (wdi, mut seen) =
         pin(&[high(), low(), high(), low(), high().with_error(broken()), high(), low(), high()]);
     let mut delay = CheckedDelay::new(&[50; 7].map(Wait::delay_ns));
@@ -178,7 +178,7 @@ fn after_a_failed_pulse_the_pin_goes_to_rest_before_the_next_edge() {
 }
 
 #[test]
-fn an_input_that_does_not_suit_the_chip_is_refused_before_a_pin_moves() {
+fn an_unsuitable_input_is_rejected_before_a_pin_changes() {
     let (wdi, mut seen) = pin(&[]);
     let failed = ExternalWatchdog::new(&TPS3851_100NF, Toggle::new(wdi.clone(), NoopDelay), NoGate)
         .unwrap_err();
@@ -193,8 +193,8 @@ fn an_input_that_does_not_suit_the_chip_is_refused_before_a_pin_moves() {
 }
 
 #[test]
-fn a_feed_before_the_window_is_refused_and_says_when() {
-    // TPS3813: 9.46 ms, and a millisecond since instants are whole ones.
+fn a_feed_before_the_window_is_rejected_with_the_earliest_time() {
+    // TPS3813: 9.46 ms, rounded up to 10, plus 1 because instants are whole milliseconds.
     let (wdi, mut seen) = pin(&[low(), high(), low(), high(), low()]);
     let mut delay = CheckedDelay::new(&[50; 5].map(Wait::delay_ns));
     let input = Pulse::new(wdi, delay.clone());
@@ -210,7 +210,7 @@ fn a_feed_before_the_window_is_refused_and_says_when() {
 }
 
 #[test]
-fn the_first_frame_is_windowed_where_the_chip_says_so() {
+fn the_first_frame_has_a_window_if_the_profile_says_so() {
     let (wdi, mut seen) = pin(&[high(), low(), high()]);
     let mut delay = CheckedDelay::new(&[1_000; 3].map(Wait::delay_ns));
     let input = Pulse::new(wdi, delay.clone());
@@ -222,7 +222,7 @@ fn the_first_frame_is_windowed_where_the_chip_says_so() {
 }
 
 #[test]
-fn a_windowed_chip_is_fed_as_a_watchdog_only_with_a_clock() {
+fn a_chip_with_a_window_can_be_fed_through_the_trait_only_with_a_clock() {
     let (wdi, mut seen) = pin(&[low(), high(), low()]);
     let (enable, mut gate) = pin(&[low(), high(), low()]);
     let mut delay = CheckedDelay::new(&[50; 3].map(Wait::delay_ns));
@@ -244,7 +244,7 @@ fn a_windowed_chip_is_fed_as_a_watchdog_only_with_a_clock() {
 }
 
 #[test]
-fn early_feeding_is_bounded_in_number() {
+fn early_feeding_is_limited_in_number() {
     let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
     let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate)
         .unwrap()
@@ -258,7 +258,7 @@ fn early_feeding_is_bounded_in_number() {
 }
 
 #[test]
-fn early_feeding_is_bounded_in_time_and_does_not_begin_again() {
+fn early_feeding_is_limited_in_time_and_does_not_begin_again() {
     let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
     let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate)
         .unwrap()
@@ -273,7 +273,7 @@ fn early_feeding_is_bounded_in_time_and_does_not_begin_again() {
 }
 
 #[test]
-fn a_step_that_the_hardware_refused_does_not_count() {
+fn a_step_whose_feed_failed_does_not_count() {
     let (wdi, mut seen) = pin(&[low(), high(), low().with_error(broken()), low(), high()]);
     let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, NoopDelay), NoGate)
         .unwrap()
@@ -286,7 +286,7 @@ fn a_step_that_the_hardware_refused_does_not_count() {
 }
 
 #[test]
-fn a_delayed_start_keeps_the_chip_quiet_and_arms_when_it_is_due() {
+fn a_delayed_start_feeds_the_disarmed_chip_and_arms_it_when_due() {
     let (wdi, mut seen) = pin(&[low(), high(), low()]);
     let (enable, mut gate) = pin(&[low(), high()]);
     let dog =
@@ -301,7 +301,7 @@ fn a_delayed_start_keeps_the_chip_quiet_and_arms_when_it_is_due() {
 }
 
 #[test]
-fn a_boot_that_is_done_arms_before_it_is_due_again_and_again_until_the_gate_obeys() {
+fn a_finished_boot_arms_before_the_due_time_and_can_try_again_if_the_gate_fails() {
     let (wdi, mut seen) = pin(&[low(), high(), low()]);
     let (enable, mut gate) = pin(&[low(), high().with_error(broken()), high()]);
     let dog =

@@ -1,4 +1,4 @@
-//! The byte protocol of Linux watchdogs with files in place of the device, and sysfs with a directory in place of its own.
+//! The byte protocol of Linux watchdogs with a file instead of the device, and sysfs with a directory of the test.
 #![cfg(all(target_os = "linux", feature = "std"))]
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -13,7 +13,7 @@ use watchdog_core::hardware::{Error, ErrorKind, Stop, Watchdog};
 use watchdog_core::host::linux::sysfs::Status;
 use watchdog_core::host::linux::{LinuxWatchdog, Options, Problem};
 
-/// A file in place of a device, in a directory that goes with the first of the two.
+/// A file instead of a device, in a directory that is deleted when the first value is dropped.
 fn device() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("watchdog0");
@@ -22,7 +22,7 @@ fn device() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn each_feed_is_a_byte_that_is_no_v_and_the_magic_close_is_one() {
+fn each_feed_writes_a_byte_other_than_v_and_the_magic_close_writes_a_v() {
     let (_dir, path) = device();
     let mut dog = LinuxWatchdog::open(&path).unwrap();
     for _ in 0..3 {
@@ -33,7 +33,7 @@ fn each_feed_is_a_byte_that_is_no_v_and_the_magic_close_is_one() {
 }
 
 #[test]
-fn a_watchdog_that_is_dropped_is_not_closed_on_purpose() {
+fn dropping_a_watchdog_writes_no_magic_close() {
     let (_dir, path) = device();
     let mut dog = LinuxWatchdog::open(&path).unwrap();
     dog.feed().unwrap();
@@ -42,7 +42,7 @@ fn a_watchdog_that_is_dropped_is_not_closed_on_purpose() {
 }
 
 #[test]
-fn a_device_that_cannot_be_opened_is_named() {
+fn the_error_of_opening_names_the_device() {
     let error = LinuxWatchdog::open("/nowhere/watchdog0").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(matches!(error.problem(), Problem::Open(_)));
@@ -54,12 +54,12 @@ fn a_device_that_cannot_be_opened_is_named() {
 }
 
 #[test]
-fn a_feed_that_nobody_takes_is_an_error_and_the_close_gives_the_watchdog_back() {
+fn a_feed_that_cannot_be_written_is_an_error_and_the_close_gives_the_watchdog_back() {
     const O_NONBLOCK: i32 = 0o4000;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    // Opened for reading without waiting for the writer, so that the writer need not wait either.
+    // Opened for reading without waiting for the writer, so that the writer does not wait either.
     let reader = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
     let mut dog = LinuxWatchdog::open(&path).unwrap();
     dog.feed().unwrap();
@@ -72,7 +72,7 @@ fn a_feed_that_nobody_takes_is_an_error_and_the_close_gives_the_watchdog_back() 
 }
 
 #[test]
-fn a_file_is_not_taken_for_the_device_whose_name_it_has() {
+fn a_plain_file_is_not_mistaken_for_the_device_of_the_same_name() {
     let (_dir, path) = device();
     let error = Status::of(&path).unwrap_err();
     assert!(error.to_string().contains("it is no device"), "{error}");
@@ -88,7 +88,7 @@ fn a_device_that_is_no_watchdog_has_no_status() {
 }
 
 #[test]
-fn sysfs_is_read_as_far_as_it_goes() {
+fn each_readable_value_in_sysfs_is_read() {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("identity", "Software Watchdog\n"),
@@ -118,7 +118,7 @@ fn sysfs_is_read_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_directory_without_any_of_it_is_no_status() {
+fn a_directory_without_any_value_has_no_status() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(Status::read(dir.path()), Err(Problem::NoStatus { .. })));
     assert!(matches!(Status::read(Path::new("/nowhere")), Err(Problem::NoStatus { .. })));
@@ -175,7 +175,7 @@ mod by_ioctl {
     }
 
     #[test]
-    fn a_time_out_outside_the_range_opens_nothing() {
+    fn a_time_out_outside_the_range_does_not_open_the_device() {
         let (_dir, path) = device();
         let failed = Device::new(&path).start(Duration::ZERO).unwrap_err();
         assert_eq!(failed.error.kind(), ErrorKind::UnsupportedTimeout);
@@ -188,7 +188,7 @@ mod by_ioctl {
     }
 
     #[test]
-    fn a_time_out_that_the_interface_cannot_say_never_reaches_the_device() {
+    fn a_time_out_too_long_for_the_interface_never_reaches_the_device() {
         let (_dir, path) = device();
         let mut dog = LinuxWatchdog::open(&path).unwrap();
         let error = dog.set_timeout(Duration::from_secs(1 << 31)).unwrap_err();

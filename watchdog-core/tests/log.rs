@@ -1,4 +1,4 @@
-//! What is told to a logger, and what is not.
+//! The events that reach a logger, and the events that do not.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::cell::RefCell;
@@ -12,7 +12,7 @@ use watchdog_core::hardware::{ErrorKind, ErrorType, Stop, StopError, Watchdog};
 use watchdog_core::{Guard, Instant, Plan, Refused, Rules, Stage, Supervisor, Task, TaskId};
 
 thread_local! {
-    /// Of this test, whose thread it is.
+    /// The lines of this test; each test has its own thread.
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -31,12 +31,12 @@ impl Log for Capture {
 }
 
 fn capture() {
-    // Another test may have been first.
+    // Another test may have set the logger already.
     let _set = log::set_logger(&Capture);
     log::set_max_level(LevelFilter::Trace);
 }
 
-fn told() -> Vec<String> {
+fn logged() -> Vec<String> {
     LINES.take()
 }
 
@@ -44,7 +44,7 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Cannot be fed at first, where it is broken.
+/// Its first feed fails if it is `broken`.
 struct Hardware {
     broken: bool,
 }
@@ -68,7 +68,7 @@ impl Stop for Hardware {
 }
 
 #[test]
-fn a_failure_is_told_with_its_stages_and_its_rescue_and_feeds_are_not() {
+fn a_failure_its_stages_and_its_rescue_are_logged_and_feeds_are_not() {
     capture();
     let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
     let stages = [(Stage::Restart, 0), (Stage::LastWords, 100), (Stage::Reset, 100)];
@@ -78,11 +78,11 @@ fn a_failure_is_told_with_its_stages_and_its_rescue_and_feeds_are_not() {
     for now in [0, 500, 1_000] {
         let _fed = guard.poll(at(now)).unwrap();
     }
-    assert_eq!(told(), ["INFO watchdog: started, with room for 1 tasks"]);
+    assert_eq!(logged(), ["INFO watchdog: started, with room for 1 tasks"]);
     let _restart = guard.poll(at(1_500)).unwrap();
     let _handle = guard.restarted(TaskId::new(0), at(1_510)).unwrap();
     assert_eq!(
-        told(),
+        logged(),
         [
             "ERROR watchdog: task 0 starved, nothing heard since 0 ms",
             "WARN watchdog: stage: restart the task",
@@ -93,7 +93,7 @@ fn a_failure_is_told_with_its_stages_and_its_rescue_and_feeds_are_not() {
         let _stage = guard.poll(at(now)).unwrap();
     }
     assert_eq!(
-        told(),
+        logged(),
         [
             "ERROR watchdog: task 0 starved, nothing heard since 1510 ms",
             "WARN watchdog: stage: restart the task",
@@ -104,7 +104,7 @@ fn a_failure_is_told_with_its_stages_and_its_rescue_and_feeds_are_not() {
 }
 
 #[test]
-fn hardware_that_is_not_fed_or_is_stopped_is_told() {
+fn a_failed_feed_and_the_stop_of_the_hardware_are_logged() {
     capture();
     let timing = Plan::heartbeat(500).check().unwrap();
     let mut guard = Guard::new(Hardware { broken: true }, Supervisor::new(&[], timing, at(0)));
@@ -112,7 +112,7 @@ fn hardware_that_is_not_fed_or_is_stopped_is_told() {
     let _fed = guard.poll(at(20)).unwrap();
     guard.stop().map_err(|failed| failed.error).unwrap();
     assert_eq!(
-        told(),
+        logged(),
         [
             "INFO watchdog: started, with room for 0 tasks",
             "ERROR watchdog: the hardware is not fed: the watchdog cannot be reached",
@@ -122,7 +122,7 @@ fn hardware_that_is_not_fed_or_is_stopped_is_told() {
 }
 
 #[test]
-fn a_chip_that_is_armed_or_disarmed_is_told() {
+fn arming_and_disarming_a_chip_are_logged() {
     capture();
     let set = Transaction::set;
     let mut wdi = Mock::new(&[set(State::Low), set(State::High)]);
@@ -131,7 +131,7 @@ fn a_chip_that_is_armed_or_disarmed_is_told() {
     let dog = ExternalWatchdog::new(&TPS3823_33, input, Gate::active_high(gate.clone())).unwrap();
     let _disarmed = dog.arm().unwrap().disarm().unwrap();
     assert_eq!(
-        told(),
+        logged(),
         [
             "INFO watchdog: TPS3823-33 is armed",
             "WARN watchdog: TPS3823-33 is disarmed, its bite does not reach the board",
@@ -142,7 +142,7 @@ fn a_chip_that_is_armed_or_disarmed_is_told() {
 }
 
 #[test]
-fn grants_and_faults_in_reports_are_told_and_a_loop_that_spins_is_told_once() {
+fn grants_and_rejected_reports_are_logged_and_a_loop_that_spins_is_logged_once() {
     capture();
     let task = Task::new(Rules::deadline(100).not_before(10).grants(2, 3)).unwrap();
     let handle = task.handle();
@@ -159,7 +159,7 @@ fn grants_and_faults_in_reports_are_told_and_a_loop_that_spins_is_told_once() {
         assert!(steps.handle().step(2, at(0)).is_err());
     }
     assert_eq!(
-        told(),
+        logged(),
         [
             "INFO watchdog: a grant is taken, 0 are left",
             "DEBUG watchdog: a report is refused: the task is too late",

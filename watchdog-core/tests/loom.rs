@@ -1,9 +1,9 @@
-//! All interleavings of feeders with the supervisor, as loom tries them: `cargo xtask test --only loom`, which is
+//! The interleavings of feeders with the supervisor that loom tries: `cargo xtask test --only loom`, which runs
 //! `RUSTFLAGS="--cfg loom" cargo test -p watchdog-core --test loom`.
 //!
-//! Loom 0.7 leaves out interleavings where one side only loads and is the thread that spawned the other: a world may
-//! then be tried once, and shows nothing. So both sides are threads of their own, started in either order, and each
-//! world counts how often it was tried.
+//! If one side only loads, and has spawned the other side, loom 0.7 leaves out interleavings: it may run a scenario
+//! once, which shows nothing. So both sides are spawned threads, started in either order, and each scenario counts its
+//! runs.
 
 #![cfg(loom)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
@@ -20,7 +20,7 @@ const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// A task whose stamp is about to wrap.
+/// The start time: the stamp wraps soon after it.
 const START: u64 = (1 << 25) - 5;
 const RULES: Rules = Rules::deadline(10);
 
@@ -34,20 +34,20 @@ fn supervise<const N: usize>(tasks: &Arc<[Task; N]>, polls: &[u64]) -> Vec<Actio
     polls.iter().map(|poll| supervisor.poll(at(START + poll)).action).collect()
 }
 
-/// Tries a world with all interleavings of what it starts, whichever of the two sides it starts first.
-fn in_all_orders(world: impl Fn(bool) + Copy + Send + Sync + 'static) {
+/// Runs a scenario in the interleavings of its threads, for both orders of starting the two sides.
+fn in_all_orders(scenario: impl Fn(bool) + Copy + Send + Sync + 'static) {
     for polls_first in [false, true] {
-        let tried = std::sync::Arc::new(AtomicUsize::new(0));
-        let count = std::sync::Arc::clone(&tried);
+        let runs = std::sync::Arc::new(AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&runs);
         loom::model(move || {
             count.fetch_add(1, Ordering::Relaxed);
-            world(polls_first);
+            scenario(polls_first);
         });
-        assert!(tried.load(Ordering::Relaxed) > 1, "nothing was interleaved");
+        assert!(runs.load(Ordering::Relaxed) > 1, "nothing was interleaved");
     }
 }
 
-/// Polls while somebody reports.
+/// Polls in one thread while another thread reports.
 fn supervise_during<const N: usize>(
     tasks: &Arc<[Task; N]>,
     polls: &'static [u64],
@@ -76,7 +76,7 @@ fn fault(action: &Action) -> Option<(Fault, u64)> {
 }
 
 #[test]
-fn a_task_that_feeds_in_time_is_never_found_however_polls_come_between() {
+fn a_task_that_feeds_in_time_is_never_found_however_the_polls_interleave() {
     in_all_orders(|polls_first| {
         let tasks = tasks([RULES]);
         tasks[0].handle().feed(at(START)).unwrap();
@@ -85,7 +85,7 @@ fn a_task_that_feeds_in_time_is_never_found_however_polls_come_between() {
                 tasks[0].handle().feed(at(START + feed)).unwrap();
             }
         });
-        // Whatever of the feeds each of these saw, none was later than the deadline of the first.
+        // Whichever feeds these polls saw, no poll came after the deadline of the first feed.
         assert_eq!(seen, [Action::Feed; 2]);
         assert_eq!(supervise(&tasks, &[22]), [Action::Feed], "the last feed is not lost");
         assert!(fault(&supervise(&tasks, &[23])[0]) == Some((Fault::Starved, 12)));
@@ -93,7 +93,7 @@ fn a_task_that_feeds_in_time_is_never_found_however_polls_come_between() {
 }
 
 #[test]
-fn two_cores_feed_one_task_and_the_last_of_either_counts() {
+fn if_two_cores_feed_one_task_the_last_feed_of_one_of_them_counts() {
     in_all_orders(|polls_first| {
         let tasks = tasks([RULES]);
         tasks[0].handle().feed(at(START)).unwrap();
@@ -104,14 +104,14 @@ fn two_cores_feed_one_task_and_the_last_of_either_counts() {
         });
         assert_eq!(seen, [Action::Feed]);
         core.join().unwrap();
-        // They overwrite each other, but neither undoes both.
+        // One feed overwrites the other, but one of the two always stays.
         assert_eq!(supervise(&tasks, &[17]), [Action::Feed]);
         assert!(fault(&supervise(&tasks, &[20])[0]).is_some());
     });
 }
 
 #[test]
-fn a_fault_is_seen_whole_and_not_lost() {
+fn a_fault_is_never_torn_and_never_lost() {
     in_all_orders(|polls_first| {
         let tasks = tasks([RULES.steps(3)]);
         tasks[0].handle().step(0, at(START)).unwrap();
@@ -122,7 +122,7 @@ fn a_fault_is_seen_whole_and_not_lost() {
             assert_eq!(handle.step(2, at(START + 6)), Err(Refused::Failed));
         });
         for action in seen {
-            // Kind, checkpoint and time are those of one report.
+            // Kind, checkpoint and time are from the same report.
             if let Action::Stage(_, failure) = action {
                 assert_eq!((failure.fault, failure.step), (Fault::OutOfOrder, Some(0)));
                 assert_eq!(failure.since, at(START + 4));
@@ -133,7 +133,7 @@ fn a_fault_is_seen_whole_and_not_lost() {
 }
 
 #[test]
-fn a_task_that_comes_back_late_is_found_on_every_path() {
+fn a_task_that_comes_back_late_is_found_in_every_interleaving() {
     in_all_orders(|polls_first| {
         let tasks = tasks([RULES]);
         let seen = supervise_during(&tasks, &[11, 12], polls_first, |tasks| {
@@ -146,7 +146,7 @@ fn a_task_that_comes_back_late_is_found_on_every_path() {
 }
 
 #[test]
-fn one_that_retires_or_pauses_in_time_is_not_found_and_one_that_panics_is() {
+fn a_task_that_retires_or_pauses_in_time_is_not_found_and_a_task_that_panics_is() {
     in_all_orders(|polls_first| {
         let tasks = tasks([RULES, RULES]);
         let seen = supervise_during(&tasks, &[10], polls_first, |tasks| {
@@ -167,7 +167,7 @@ fn one_that_retires_or_pauses_in_time_is_not_found_and_one_that_panics_is() {
 }
 
 #[test]
-fn a_task_that_is_watched_while_another_polls_is_never_seen_by_halves() {
+fn a_task_that_is_watched_during_a_poll_is_never_seen_in_part() {
     in_all_orders(|polls_first| {
         let tasks = Arc::new([Task::vacant()]);
         let seen = supervise_during(&tasks, &[25], polls_first, |tasks| {
@@ -176,18 +176,18 @@ fn a_task_that_is_watched_while_another_polls_is_never_seen_by_halves() {
             let (_, handle) = supervisor.watch(RULES.grants(1, 2), at(START + 5)).unwrap();
             handle.feed(at(START + 25)).unwrap();
         });
-        // Before, during or after: it is in time.
+        // The poll comes before, during or after the call of `watch`; the task is in time.
         assert_eq!(seen, [Action::Feed]);
     });
 }
 
 #[test]
-fn a_countdown_loses_no_feed_and_bites_where_there_was_none() {
+fn a_countdown_loses_no_feed_and_bites_without_a_feed() {
     loom::model(|| {
         let countdown = Arc::new(Countdown::new(2));
         let feeder = Arc::clone(&countdown);
         let feeding = thread::spawn(move || feeder.feed());
-        // The feed counts as one before this heartbeat, or as one just after it.
+        // The feed counts as a feed before this heartbeat, or just after it.
         let first = countdown.heartbeat();
         assert!(matches!(first, Beat::Left(1 | 2)));
         feeding.join().unwrap();

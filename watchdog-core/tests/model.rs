@@ -1,4 +1,4 @@
-//! Every order of calls, and random ones at random times, against the naive model of the fuzz bodies.
+//! Every order of calls, and random calls at random times, compared with the simple model of the fuzz bodies.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -6,7 +6,7 @@ use fuzz_bodies::watchdog_model::{Call, run};
 use proptest::prelude::*;
 use watchdog_core::{End, Plan, Rules, Stage};
 
-/// Runs all sequences of this length of these calls.
+/// Runs every sequence of `length` calls out of `calls`.
 fn every_order(
     length: u32,
     calls: &[Call],
@@ -23,7 +23,7 @@ fn every_order(
             rest /= calls.len();
             *call
         });
-        // The outcome of every one is looked at.
+        // A last poll shows the outcome of each sequence.
         run(rules, timing, stages, 1, start, sequence.chain([Call::Poll]));
     }
 }
@@ -31,7 +31,7 @@ fn every_order(
 const STAGES: &[(Stage, u32)] = &[(Stage::Restart, 0), (Stage::LastWords, 30), (Stage::Reset, 0)];
 
 #[test]
-fn every_order_of_six_calls_of_a_plain_task_is_as_in_the_model() {
+fn every_order_of_six_calls_of_a_plain_task_agrees_with_the_model() {
     let rules = Rules::deadline(100).not_before(30).grants(3, 2);
     let calls = [
         Call::Advance(30),
@@ -48,7 +48,7 @@ fn every_order_of_six_calls_of_a_plain_task_is_as_in_the_model() {
 }
 
 #[test]
-fn every_order_of_six_calls_of_a_task_with_checkpoints_is_as_in_the_model() {
+fn every_order_of_six_calls_of_a_task_with_checkpoints_agrees_with_the_model() {
     let rules = Rules::deadline(100).steps(2).paused();
     let calls = [
         Call::Advance(100),
@@ -65,7 +65,7 @@ fn every_order_of_six_calls_of_a_task_with_checkpoints_is_as_in_the_model() {
 }
 
 #[test]
-fn every_order_of_seven_calls_that_come_and_go_is_as_in_the_model() {
+fn every_order_of_seven_calls_of_tasks_that_come_and_go_agrees_with_the_model() {
     let calls = [
         Call::Advance(60),
         Call::Watch(Rules::deadline(100)),
@@ -115,7 +115,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// Where stamps wrap, where 32 bits do, the end of time, and anywhere.
+/// Near the wrap of stamps, near the wrap of 32 bits, near the latest instant, or anywhere.
 fn start() -> impl Strategy<Value = u64> {
     let near = prop_oneof![Just(1u64 << 25), Just(1 << 32), Just(u64::MAX)];
     prop_oneof![(near, 0..5_000u64).prop_map(|(near, before)| near - before), any::<u64>()]
@@ -125,7 +125,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_calls_are_as_in_the_model(
+    fn random_calls_agree_with_the_model(
         tasks in prop::collection::vec(prop::option::of(rules()), 0..4),
         heartbeat in 1..300u32,
         stages in prop::collection::vec(stage(), 0..3),

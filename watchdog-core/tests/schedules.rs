@@ -1,6 +1,6 @@
-//! A whole device in virtual time, 100,000 times: tasks, supervisor and guard, and a TPS3823 on a simulated board,
-//! each of whose time-outs is drawn anew from its data sheet. It never bites while the tasks are well, and always
-//! when one is not: it is not fed any more from one heartbeat after the deadline on.
+//! 100,000 runs of a whole device in virtual time: tasks, supervisor, guard, and a TPS3823 on a simulated board. Each
+//! time-out of the chip is drawn from the range in its data sheet. The chip never bites while all tasks are healthy,
+//! and always bites after a task has failed: the feeds stop at most one heartbeat after the deadline.
 
 mod chip;
 
@@ -37,7 +37,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From `low` to `high`, both included.
+    /// A number from `low` to `high`, both included.
     fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
@@ -47,18 +47,18 @@ impl Random {
     }
 }
 
-/// How a task falls ill after its last good report.
+/// The ways in which a task fails after its last good report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Illness {
     /// It never reports again.
     Hangs,
-    /// It misses its deadline once, and goes on as if nothing had been.
+    /// It misses its deadline once, and goes on as if nothing had happened.
     ComesBackLate,
-    /// It reports before its window.
+    /// It reports before its window opens.
     RunsAway,
-    /// It leaves a checkpoint out.
+    /// It skips a checkpoint.
     Skips,
-    /// It ends.
+    /// It ends without retiring.
     Ends,
 }
 
@@ -73,18 +73,18 @@ impl Illness {
     }
 }
 
-/// A task as its author meant it.
+/// A task that works as intended.
 struct Worker<'a> {
     handle: TaskHandle<'a>,
     rules: Rules,
     step: u8,
     paused: bool,
-    /// When it does something next.
+    /// The time of its next report.
     due: u64,
 }
 
 impl Worker<'_> {
-    /// Reports once, whatever is the next report of its kind.
+    /// Makes the next report in order.
     fn reports(&mut self, now: u64) -> Result<(), Refused> {
         let at = Instant::from_millis(now);
         if self.paused {
@@ -101,14 +101,14 @@ impl Worker<'_> {
         }
     }
 
-    /// Reports, and decides when to do so again: at any time that is allowed.
+    /// Reports, and chooses the time of the next report: any time that is allowed.
     fn works(&mut self, now: u64, random: &mut Random) {
-        self.reports(now).expect("it is well");
+        self.reports(now).expect("the task is healthy");
         let at = Instant::from_millis(now);
         let deadline = u64::from(self.rules.deadline_millis());
         let mut longest = deadline;
         if random.one_in(20) {
-            self.handle.pause(at).expect("it is well");
+            self.handle.pause(at).expect("the task is healthy");
             self.paused = true;
             longest = 20 * deadline;
         } else if random.one_in(4) && self.handle.grant(at).is_ok() {
@@ -117,7 +117,7 @@ impl Worker<'_> {
         self.due = now + random.between(self.rules.not_before_millis().into(), longest).max(1);
     }
 
-    /// One of those that this task can have.
+    /// An illness that is possible for this task.
     fn illness(&self, random: &mut Random) -> Illness {
         match random.between(0, 4) {
             0 if self.rules.not_before_millis() > 0 => Illness::RunsAway,
@@ -129,7 +129,7 @@ impl Worker<'_> {
     }
 }
 
-/// Rules as anybody may have.
+/// Random rules.
 fn some_rules(random: &mut Random) -> Rules {
     let deadline = random.between(20, 1_500) as u32;
     let mut rules = Rules::deadline(deadline);
@@ -163,7 +163,7 @@ impl<W: Watchdog> Device<'_, W> {
         self.now = millis;
     }
 
-    /// Polls, and settles when to do so again: late, now and then.
+    /// Polls, and chooses the time of the next poll, which may be late.
     fn polls(&mut self, random: &mut Random) -> Action {
         self.pass_to(self.poll_at);
         let Ok(polled) = self.guard.poll(Instant::from_millis(self.now)) else {
@@ -178,7 +178,7 @@ impl<W: Watchdog> Device<'_, W> {
         polled.action
     }
 
-    /// Goes on until `goal`, or until a poll brings something else than a feed.
+    /// Runs until `goal`, or until a poll returns another action than a feed.
     fn runs_until(&mut self, goal: u64, random: &mut Random) -> Option<Action> {
         loop {
             let next = self.workers.iter_mut().min_by_key(|worker| worker.due);
@@ -187,7 +187,7 @@ impl<W: Watchdog> Device<'_, W> {
                 self.pass_to(goal);
                 return None;
             }
-            // Of two at the same time either may be first.
+            // Of two events at the same time, either may come first.
             match next {
                 Some(next) if due < self.poll_at || due == self.poll_at && random.one_in(2) => {
                     self.board.advance(Duration::from_millis(due - self.now));
@@ -205,7 +205,7 @@ impl<W: Watchdog> Device<'_, W> {
     }
 }
 
-/// Runs one device; tells whether a task fell ill.
+/// Runs one device. Returns whether a task fell ill.
 fn schedule(seed: u64) -> bool {
     let random = &mut Random(seed);
     let late = random.between(0, 40);
@@ -216,7 +216,7 @@ fn schedule(seed: u64) -> bool {
 
     let rules: Vec<Rules> = (0..random.between(1, 4)).map(|_| some_rules(random)).collect();
     let tasks: Vec<Task> =
-        rules.iter().map(|rules| Task::new(*rules).expect("they can be kept")).collect();
+        rules.iter().map(|rules| Task::new(*rules).expect("the rules can be kept")).collect();
     let workers = tasks.iter().zip(&rules).map(|(task, rules)| Worker {
         handle: task.handle(),
         rules: *rules,
@@ -242,13 +242,13 @@ fn schedule(seed: u64) -> bool {
         return false;
     }
 
-    // One falls ill after its next report, and the others go on.
+    // One task falls ill after its next report, and the others go on.
     let victim = random.between(0, device.workers.len() as u64 - 1) as usize;
     let last = device.workers.get(victim).expect("it is one of them").due;
     assert_eq!(device.runs_until(last, random), None, "seed {seed}");
     assert_eq!(device.board.bites(), [], "seed {seed}: a healthy system");
     let mut ill = device.workers.remove(victim);
-    ill.reports(last).expect("it is well, for the last time");
+    ill.reports(last).expect("this is its last good report");
     let deadline = last + u64::from(ill.rules.deadline_millis());
     let illness = ill.illness(random);
     let strikes_at = match illness {
@@ -277,17 +277,17 @@ fn schedule(seed: u64) -> bool {
     }
     let Some(Action::Stage(_, failure)) = polled else { panic!("seed {seed}: {polled:?}") };
     let failed_at = strikes_at.min(deadline);
-    assert!(device.now >= failed_at, "seed {seed}: {illness:?} was found before it was there");
+    assert!(device.now >= failed_at, "seed {seed}: {illness:?} was found too early");
     assert!(device.now <= failed_at + heartbeat + late, "seed {seed}: {illness:?} was found late");
     assert_eq!((failure.fault, failure.task.index()), (illness.fault(), victim as u32), "{seed}");
     assert_eq!(device.board.bites(), [], "seed {seed}: the stage comes first");
 
-    // Whatever the tasks and the supervisor's owner do now, the chip bites by the longest of its time-outs.
+    // Whatever the tasks and the supervisor's owner do now, the chip bites within its longest time-out.
     let end = device.fed_at + 2_500;
     while device.now < end {
         device.poll_at = (device.now + random.between(1, 300)).min(end);
         assert_eq!(device.polls(random), Action::Stopped(failure), "seed {seed}");
-        let _rescues_nothing = ill.reports(device.now);
+        let _does_not_count = ill.reports(device.now);
     }
     assert!(!device.board.bites().is_empty(), "seed {seed}: {illness:?}");
     true

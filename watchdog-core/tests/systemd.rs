@@ -1,5 +1,5 @@
-//! A service and its manager over a real datagram socket. The service is this test program again, with the variables
-//! that systemd sets, as a process cannot set its own.
+//! A service and its manager over a real datagram socket. The service is a second process of this test program. It gets
+//! the variables that systemd sets, because a process cannot safely set its own.
 #![cfg(all(target_os = "linux", feature = "std"))]
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -11,14 +11,14 @@ use std::time::Duration;
 use watchdog_core::hardware::{Error, Watchdog};
 use watchdog_core::host::systemd::{Service, SystemdError};
 
-/// What the service is to do.
+/// The variable with the part that the service plays.
 const PART: &str = "SERVICE_PART";
 
-/// Plays a service; the other tests run it as a process of its own.
+/// Plays a service. The other tests run this in a process of its own.
 #[test]
 #[ignore = "the other tests run it"]
 fn service() {
-    let told = match env::var(PART).unwrap().as_str() {
+    let result = match env::var(PART).unwrap().as_str() {
         "whole life" => whole_life(),
         "watchdog" => Service::from_env().and_then(|service| service.watchdog()).map(|dog| {
             println!(
@@ -32,7 +32,7 @@ fn service() {
             .and_then(|dog| dog.unwrap().trigger()),
         part => panic!("{part}"),
     };
-    if let Err(error) = told {
+    if let Err(error) = result {
         println!("error {:?}: {error}", error.kind());
     }
 }
@@ -51,7 +51,7 @@ fn whole_life() -> Result<(), SystemdError> {
     service.stopping()
 }
 
-/// Runs the service with these variables and nothing else of systemd's.
+/// Runs the service with these variables, and without any other variable of systemd.
 fn run(part: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "service", "--ignored", "--nocapture"]).env(PART, part);
@@ -63,14 +63,14 @@ fn run(part: &str, variables: &[(&str, &str)]) -> Output {
     output
 }
 
-/// What it wrote, and the messages that its manager got.
+/// Runs the service. Returns its output, and the messages that its manager received.
 fn serve(part: &str, variables: &[(&str, &str)]) -> (String, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     let socket = [("NOTIFY_SOCKET", path.to_str().unwrap())];
     let output = run(part, &[&socket, variables].concat());
-    // All that it sent waits in the socket.
+    // All messages wait in the socket.
     manager.set_nonblocking(true).unwrap();
     let mut messages = Vec::new();
     let mut buffer = [0; 256];
@@ -81,8 +81,8 @@ fn serve(part: &str, variables: &[(&str, &str)]) -> (String, Vec<String>) {
 }
 
 #[test]
-fn a_service_says_what_it_does_and_is_fed_for() {
-    let (told, messages) = serve("whole life", &[("WATCHDOG_USEC", "10000000")]);
+fn a_service_sends_its_state_and_its_feeds() {
+    let (printed, messages) = serve("whole life", &[("WATCHDOG_USEC", "10000000")]);
     assert_eq!(
         messages,
         [
@@ -95,7 +95,7 @@ fn a_service_says_what_it_does_and_is_fed_for() {
             "STOPPING=1\n",
         ]
     );
-    assert!(told.contains("interval 5s\n") && told.contains("interval 1.25s\n"), "{told}");
+    assert!(printed.contains("interval 5s\n") && printed.contains("interval 1.25s\n"), "{printed}");
 }
 
 #[test]
@@ -105,50 +105,50 @@ fn the_last_stage_can_bite_at_once() {
 }
 
 #[test]
-fn a_unit_without_watchdog_has_none() {
+fn a_unit_without_a_watchdog_gives_none() {
     let none = "timeout None\n";
     for variables in [&[][..], &[("WATCHDOG_USEC", "0")]] {
-        let (told, messages) = serve("watchdog", variables);
-        assert!(told.contains(none), "{told}");
+        let (printed, messages) = serve("watchdog", variables);
+        assert!(printed.contains(none), "{printed}");
         assert_eq!(messages.len(), 0);
     }
 }
 
 #[test]
-fn a_watchdog_that_is_meant_for_another_process_is_not_ours() {
-    let (told, _) = serve("watchdog", &[("WATCHDOG_USEC", "10000000"), ("WATCHDOG_PID", "1")]);
-    assert!(told.contains("timeout None\n"), "{told}");
+fn a_watchdog_for_another_process_is_not_used() {
+    let (printed, _) = serve("watchdog", &[("WATCHDOG_USEC", "10000000"), ("WATCHDOG_PID", "1")]);
+    assert!(printed.contains("timeout None\n"), "{printed}");
 }
 
 #[test]
-fn variables_that_are_no_numbers_are_named() {
+fn an_error_names_a_variable_that_is_not_a_number() {
     for name in ["WATCHDOG_USEC", "WATCHDOG_PID"] {
-        let (told, _) = serve("watchdog", &[(name, "soon")]);
+        let (printed, _) = serve("watchdog", &[(name, "soon")]);
         let expected =
             format!("error InvalidState: the variable {name} is \"soon\", which is not a number\n");
-        assert!(told.contains(&expected), "{told}");
+        assert!(printed.contains(&expected), "{printed}");
     }
 }
 
 #[test]
-fn a_status_cannot_smuggle_another_message() {
-    let (told, messages) = serve("two lines", &[]);
-    assert!(told.contains("error InvalidState: a status of several lines\n"), "{told}");
+fn a_status_cannot_contain_a_second_message() {
+    let (printed, messages) = serve("two lines", &[]);
+    assert!(printed.contains("error InvalidState: a status of several lines\n"), "{printed}");
     assert_eq!(messages.len(), 0);
 }
 
 #[test]
-fn without_a_manager_nothing_is_said_into_the_void() {
+fn without_a_manager_there_is_no_service() {
     for variables in [&[][..], &[("NOTIFY_SOCKET", "")]] {
         let output = run("whole life", variables);
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(told.contains("error InvalidState: NOTIFY_SOCKET is not set"), "{told}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains("error InvalidState: NOTIFY_SOCKET is not set"), "{printed}");
     }
 }
 
 #[test]
 fn a_manager_that_is_gone_is_an_error() {
     let output = run("trigger", &[("NOTIFY_SOCKET", "/nowhere/notify"), ("WATCHDOG_USEC", "1000")]);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("error Connection: the socket in NOTIFY_SOCKET: "), "{told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("error Connection: the socket in NOTIFY_SOCKET: "), "{printed}");
 }

@@ -1,7 +1,7 @@
-//! Target `watchdog`: any calls at any times agree with a naive model, and any bytes are a crash record or none.
+//! Target `watchdog`: all calls at all times agree with a simple model, and reading a crash record accepts any bytes.
 //!
-//! The first byte chooses: 0 to 3 the supervisor, 4 the crash record, 5 a plan, 6 a countdown. For the supervisor the
-//! settings follow (see [`Settings::read`]), then the calls (see [`call`]).
+//! The first byte chooses the part: 4 the crash record, 5 a plan, 6 a countdown, any other value the supervisor. For
+//! the supervisor the settings follow (see [`Settings::read`]), then the calls (see [`call`]).
 
 use watchdog_core::{Beat, Countdown, CrashRecord, End, Plan, Rules, Stage, Timing};
 
@@ -9,7 +9,7 @@ pub mod model;
 
 use model::{Call, run};
 
-/// Checks that the calls in `data` come to what the model says, whatever they are.
+/// Checks that the calls in `data` have the results of the model.
 ///
 /// # Panics
 ///
@@ -24,7 +24,7 @@ pub fn watchdog(data: &[u8]) {
     }
 }
 
-/// Reads on, zeros past the end.
+/// Reads bytes in order, and zeros past the end.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -125,11 +125,12 @@ struct Settings {
 }
 
 impl Settings {
-    /// Heartbeat (2 bytes), rescues, start (see below), stages, number of tasks (0 to 4), their rules.
+    /// Reads the heartbeat (2 bytes), the rescues, the start (see below), the stages, the number of tasks (0 to 4), and
+    /// their rules.
     fn read(bytes: &mut Bytes<'_>) -> Self {
         let heartbeat = bytes.short().max(1);
         let rescues = bytes.byte() % 4;
-        // Where stamps wrap, where 32 bits do, and the end of time.
+        // 0, near the wrap of stamps, near the wrap of 32 bits, anywhere, or near the latest instant.
         let start = match bytes.byte() % 5 {
             0 => 0,
             1 => (1 << 25) - u64::from(bytes.short()),
@@ -143,7 +144,7 @@ impl Settings {
     }
 }
 
-/// How many, and for each kind and delay; a reset closes them.
+/// Reads the number of stages, and for each its kind and delay. A reset with its delay is the last stage.
 fn stages(bytes: &mut Bytes<'_>) -> Vec<(Stage, u32)> {
     let mut stages: Vec<_> = (0..bytes.byte() % 5)
         .map(|_| {
@@ -162,7 +163,8 @@ fn stages(bytes: &mut Bytes<'_>) -> Vec<(Stage, u32)> {
     stages
 }
 
-/// Flags (vacant, window, checkpoints, grants, paused), then what they need.
+/// Reads the flags (bit 0 vacant, 1 window, 2 checkpoints, 3 grants, 4 paused, 5 long deadline), the deadline, and the
+/// values that the flags need.
 fn rules(bytes: &mut Bytes<'_>) -> Option<Rules> {
     let flags = bytes.byte();
     let has = |bit: u8| flags & 1 << bit != 0;
@@ -186,7 +188,7 @@ fn rules(bytes: &mut Bytes<'_>) -> Option<Rules> {
     Some(rules)
 }
 
-/// Four bits say what, the others which task, or how far time goes on.
+/// Reads a call. The low four bits choose the call; the others choose the task, or how much time passes.
 fn call(bytes: &mut Bytes<'_>) -> Call {
     let byte = bytes.byte();
     let (what, which) = (byte & 15, byte >> 4);
@@ -194,7 +196,7 @@ fn call(bytes: &mut Bytes<'_>) -> Call {
     match what {
         0 | 1 => Call::Feed(task),
         2 => Call::Step(task, bytes.byte() % 20),
-        // The next one in order, whatever that is.
+        // The next checkpoint in order.
         3 => Call::NextStep(task),
         4 => Call::Grant(task),
         5 => Call::Pause(task),

@@ -144,8 +144,8 @@ impl Profile {
         self.window
     }
 
-    /// The next feed must not come within this time after the last one: the latest opening of the window over all parts.
-    /// Zero if there is no window.
+    /// The next feed must not come within this time after the last one: the latest opening of the window over all
+    /// parts. Zero if there is no window.
     #[must_use]
     pub const fn feed_from(&self) -> Duration {
         match self.window {
@@ -173,9 +173,9 @@ impl Profile {
         saturated(self.timeout.max.as_nanos().div_ceil(NANOS_PER_MILLI))
     }
 
-    /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window). It is rounded up,
-    /// and one is added: the real time between two [`Instant`](crate::Instant)s can be up to one millisecond less than
-    /// their difference. Zero if there is no window.
+    /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window). It is rounded
+    /// up, and one is added: the real time between two [`Instant`](crate::Instant)s can be up to one millisecond less
+    /// than their difference. Zero if there is no window.
     #[must_use]
     pub const fn window_millis(&self) -> u32 {
         match self.window {
@@ -239,8 +239,8 @@ const fn saturated(count: u128) -> u32 {
 pub struct ProfileBuilder(Profile);
 
 impl ProfileBuilder {
-    /// A chip without a window and without a start-up delay. Its pin must be driven, it ignores edges during RESET, and it
-    /// detects a level of one microsecond.
+    /// A chip without a window and without a start-up delay. Its pin must be driven, it ignores edges during RESET, and
+    /// it detects a level of one microsecond.
     pub const fn new(name: &'static str, edge: Edge, timeout: Spread) -> Self {
         Self(Profile {
             name,
@@ -374,8 +374,8 @@ impl ProfileError {
     }
 }
 
-/// Makes a [`Profile`](crate::chips::Profile) from a [`ProfileBuilder`](crate::chips::ProfileBuilder), checked at compile
-/// time. See [`chips`](crate::chips) for an example.
+/// Makes a [`Profile`](crate::chips::Profile) from a [`ProfileBuilder`](crate::chips::ProfileBuilder), checked at
+/// compile time. See [`chips`](crate::chips) for an example.
 #[macro_export]
 macro_rules! profile {
     ($builder:expr) => {

@@ -3,7 +3,7 @@
 //! | | while booting | a hang in boot | needs |
 //! |---|---|---|---|
 //! | [`EarlyFeeding`] | each step of the boot feeds; number and time are limited | bites | any running watchdog |
-//! | [`DelayedStart`] | the gate is off until the boot is done or its time is over | bites later, if a timer still runs | a gate |
+//! | [`DelayedStart`] | the gate is off until the boot ends or its time is over | bites later, if a timer runs on | a gate |
 //!
 //! Prefer [`EarlyFeeding`]: it depends on nothing that can hang together with the boot. A chip with a start-up delay
 //! ([`Profile::start_up`](crate::chips::Profile::start_up)) needs neither during this delay.

@@ -93,8 +93,8 @@ impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
     }
 }
 
-/// Feeds by a pulse of the chip's shortest length. For every chip without a window, and for chips that count one kind of
-/// edge.
+/// Feeds by a pulse of the chip's shortest length. For every chip without a window, and for chips that count one kind
+/// of edge.
 ///
 /// The pin rests at the level from which the counted edge starts: low, or high for chips that count
 /// [falling edges](Edge::Falling).

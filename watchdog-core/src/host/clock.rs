@@ -15,8 +15,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The time, which never goes back.
     fn now(&self) -> Instant;
 
-    /// Waits until `until`, or until [`wake`](Self::wake) is called. A call of `wake` since the last wait counts, too. Only
-    /// the daemon's thread calls this.
+    /// Waits until `until`, or until [`wake`](Self::wake) is called. A call of `wake` since the last wait counts, too.
+    /// Only the daemon's thread calls this.
     fn wait(&self, until: Instant);
 
     /// Ends the current wait; if there is none, the next one.

@@ -31,11 +31,11 @@
 //!
 //! | the thread | fault | found |
 //! |---|---|---|
-//! | panics | [`Fault::Panicked`](crate::Fault::Panicked) | at once: the panic drops its [`Watched`] |
-//! | returns without [`Watched::retire`], or drops its `Watched` | [`Fault::Returned`](crate::Fault::Returned) | at once |
-//! | blocks, or spins without reaching a feed | [`Fault::Starved`](crate::Fault::Starved) | at the heartbeat after its deadline |
-//! | spins around one checkpoint | [`Fault::OutOfOrder`](crate::Fault::OutOfOrder) | at the next heartbeat |
-//! | spins around a feed, with [`Rules::not_before`](crate::Rules::not_before) | [`Fault::Early`](crate::Fault::Early) | at the next heartbeat |
+//! | panics | [`Fault::Panicked`] | at once: the panic drops its [`Watched`] |
+//! | returns without [`Watched::retire`], or drops its `Watched` | [`Fault::Returned`] | at once |
+//! | blocks, or spins without reaching a feed | [`Fault::Starved`] | at the heartbeat after its deadline |
+//! | spins around one checkpoint | [`Fault::OutOfOrder`] | at the next heartbeat |
+//! | spins around a feed, with [`Rules::not_before`] | [`Fault::Early`] | at the next heartbeat |
 //!
 //! A panic drops the `Watched` after the panic hook. If the hook prints a backtrace for longer than the deadline, the
 //! thread is found as starved. A thread that spins around a feed, within its window and without checkpoints, looks like
@@ -43,6 +43,12 @@
 //! can bite.
 //!
 //! If the handler panics, the daemon ends. The hardware is not fed any more, and bites.
+//!
+//! [`Fault::Panicked`]: crate::Fault::Panicked
+//! [`Fault::Returned`]: crate::Fault::Returned
+//! [`Fault::Starved`]: crate::Fault::Starved
+//! [`Fault::OutOfOrder`]: crate::Fault::OutOfOrder
+//! [`Fault::Early`]: crate::Fault::Early
 
 use std::boxed::Box;
 use std::io;
@@ -195,8 +201,8 @@ pub enum StopError {
 
 /// The handle that a watched thread owns and reports with. See [`TaskHandle`] for the meaning of the reports.
 ///
-/// If a panic or the end of the thread drops it, it reports the fault, and the daemon bites. [`Watched::retire`] ends the
-/// watching on purpose.
+/// If a panic or the end of the thread drops it, it reports the fault, and the daemon bites. [`Watched::retire`] ends
+/// the watching on purpose.
 #[derive(Debug)]
 #[must_use = "dropping it makes the daemon bite"]
 pub struct Watched {
@@ -235,8 +241,8 @@ impl Watched {
     ///
     /// # Errors
     ///
-    /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: another thread has taken this place; this happens to
-    /// a thread that comes back too late.
+    /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: another thread has taken this place; this happens
+    /// to a thread that comes back too late.
     pub fn feed(&self) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.feed(now))
     }
@@ -338,8 +344,8 @@ impl Bite<'_> {
         names.get(self.shared.index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
     }
 
-    /// Watches a new thread in the place of the failed one, by the same rules. The old thread cannot be ended; if it comes
-    /// back, its reports do not count.
+    /// Watches a new thread in the place of the failed one, by the same rules. The old thread cannot be ended; if it
+    /// comes back, its reports do not count.
     ///
     /// # Errors
     ///

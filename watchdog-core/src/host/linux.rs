@@ -1,4 +1,5 @@
-//! Linux watchdog devices such as `/dev/watchdog0`: opening starts one, writing feeds it, and after a plain close it bites.
+//! Linux watchdog devices such as `/dev/watchdog0`: opening starts one, writing feeds it, and after a plain close it
+//! bites.
 //!
 //! | to | use |
 //! |---|---|
@@ -80,7 +81,8 @@ pub enum Problem {
         /// The error of the device.
         error: io::Error,
     },
-    /// The device did not answer a question. Many drivers answer only a few: the error is `ENOTTY` or `EOPNOTSUPP` then.
+    /// The device did not answer a question. Many drivers answer only a few: the error is `ENOTTY` or `EOPNOTSUPP`
+    /// then.
     #[error("it does not tell its {what}: {error}")]
     Ask {
         /// The subject of the question.
@@ -193,8 +195,8 @@ impl LinuxWatchdog {
     }
 }
 
-/// `reported` is `nowayout` of sysfs, `options` the answer of the device. Either can show that there is no way out; only
-/// sysfs can show that there is one.
+/// `reported` is `nowayout` of sysfs, `options` the answer of the device. Either can show that there is no way out;
+/// only sysfs can show that there is one.
 fn no_way_out(reported: Option<bool>, options: Option<Options>) -> Option<bool> {
     match (reported, options.map(|options| options.contains(Options::MAGIC_CLOSE))) {
         (Some(true), _) | (_, Some(false)) => Some(true),

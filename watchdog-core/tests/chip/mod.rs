@@ -1,11 +1,12 @@
-//! A board with a watchdog chip on it, in virtual time: what the data sheet says of a chip, as a program.
+//! A board with a watchdog chip, simulated in virtual time from the data of the chip's [`Profile`].
 //!
-//! A [`Board`] is shared by everything that comes from it: pins and a delay for the feeder, time for the test. It
-//! counts nanoseconds, none pass by themselves, and a chip's spreads are drawn anew for each frame.
+//! A [`Board`] is shared by its parts: pins and a delay for the feeder, time for the test. It counts nanoseconds, and
+//! time passes only when the test or the delay advances it. The times of the chip are drawn from its spreads for each
+//! frame.
 //!
-//! What is modelled, all of it from the [`Profile`]: the edges that count, levels that are too short to be seen, the
-//! window, time-outs, the start-up delay and that an edge ends it, a floating input, RESET for its time, edges while it
-//! is held, and the enable gate.
+//! The model covers: the edges that count, levels that are too short to be seen, the window, time-outs, the start-up
+//! delay and the edge that ends it, a floating input, the length of RESET, edges while RESET is held, and the enable
+//! gate.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::cell::RefCell;
@@ -18,19 +19,19 @@ use embedded_hal::digital::{ErrorType, OutputPin, PinState};
 use watchdog_core::Instant;
 use watchdog_core::chips::{DuringReset, Edge, HighImpedance, Profile, Spread};
 
-/// RESET of a chip whose profile does not tell for how long.
+/// The length of RESET if the profile does not give one.
 const SOME_RESET: Duration = Duration::from_millis(200);
 
-/// Which part of the production is on the board.
+/// The part that is on the board: parts of one chip differ in their times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Each of its times is the shortest.
+    /// Each of its times is the shortest one.
     Fastest,
-    /// Each of its times is the longest.
+    /// Each of its times is the longest one.
     Slowest,
-    /// Time-outs are shortest and windows longest: what leaves the least room.
+    /// Time-outs are shortest and windows longest, which leaves the least room for a feed.
     Strictest,
-    /// Each time is drawn from its spread, by this seed.
+    /// Each time is drawn from its spread, with this seed.
     Random(u64),
 }
 
@@ -46,27 +47,27 @@ pub(crate) enum Fault {
 /// A bite of the chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bite {
-    /// Since power-on.
+    /// The time since power-on.
     pub(crate) at: Duration,
-    /// Why.
+    /// The fault.
     pub(crate) fault: Fault,
 }
 
-/// A level that the WDI pin took.
+/// A change of the WDI pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Since power-on.
+    /// The time since power-on.
     pub(crate) at: Duration,
-    /// `None`: it floats.
+    /// The new level; `None`: the pin floats.
     pub(crate) level: Option<PinState>,
 }
 
-/// A board with a chip; clones are the same board.
+/// A board with a chip. All clones are the same board.
 #[derive(Clone, Debug)]
 pub(crate) struct Board(Rc<RefCell<State>>);
 
 impl Board {
-    /// Power comes on: WDI floats, RESET has just been released, the chip is wired to RESET.
+    /// A board just after power-on: WDI floats, RESET has just been released, and the chip is wired to RESET.
     pub(crate) fn new(chip: &Profile, part: Part) -> Self {
         let mut state = State {
             chip: *chip,
@@ -92,12 +93,12 @@ impl Board {
         Self(Rc::new(RefCell::new(state)))
     }
 
-    /// The microcontroller's WDI pin, an output from its first order on.
+    /// The microcontroller's WDI pin. It becomes an output when its level is set first.
     pub(crate) fn wdi(&self) -> WdiPin {
         WdiPin(self.clone())
     }
 
-    /// The pin of an enable gate that connects the chip to RESET at level `on`. The gate is off until then.
+    /// The pin of an enable gate that connects the chip to RESET while the pin is at level `on`. The gate starts off.
     pub(crate) fn gate(&self, on: PinState) -> GatePin {
         self.0.borrow_mut().connected = false;
         GatePin { board: self.clone(), on }
@@ -133,17 +134,17 @@ impl Board {
         self.0.borrow_mut().set_level(None);
     }
 
-    /// Each feed that the chip took.
+    /// The times of all feeds that the chip counted.
     pub(crate) fn feeds(&self) -> Vec<Duration> {
         self.0.borrow().fed.clone()
     }
 
-    /// All bites, also those that a gate kept from the board.
+    /// All bites, also those that the gate kept from the board.
     pub(crate) fn bites(&self) -> Vec<Bite> {
         self.0.borrow().bites.clone()
     }
 
-    /// When RESET reached the board.
+    /// The times at which RESET reached the board.
     pub(crate) fn board_resets(&self) -> Vec<Duration> {
         self.0.borrow().board_resets.clone()
     }
@@ -153,7 +154,7 @@ impl Board {
         self.0.borrow().reset_until.is_some()
     }
 
-    /// Whether it holds it for good.
+    /// Whether the chip holds RESET for ever.
     pub(crate) fn is_latched(&self) -> bool {
         self.0.borrow().reset_until == Some(u64::MAX)
     }
@@ -222,12 +223,12 @@ impl DelayNs for Delay {
     }
 }
 
-/// From a feed to the next.
+/// The time from a feed to the next one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frame {
-    /// A feed before it is a fault.
+    /// A feed before this time is a fault.
     opens: u64,
-    /// No feed until then is one.
+    /// No feed until this time is a fault.
     ends: u64,
 }
 
@@ -240,7 +241,7 @@ struct State {
     now: u64,
     level: Option<PinState>,
     level_since: u64,
-    /// The last change has not lasted long enough for the chip to see it.
+    /// The last change has not lasted long enough yet for the chip to see it.
     unseen: bool,
     frame: Frame,
     /// The end of the start-up delay, while it lasts.
@@ -262,7 +263,7 @@ impl State {
             self.run_until(self.level_since);
             self.see_edge(self.level_since);
         }
-        // What happens after a change that may count has to wait until that is known.
+        // If the last change may still count, later events have to wait until this is known.
         self.run_until(if self.unseen { self.level_since } else { to });
         self.now = to;
     }
@@ -273,7 +274,7 @@ impl State {
         }
         self.advance(0);
         let from = self.level;
-        // A level that was too short is as if it had never been.
+        // The chip does not see a level that was too short.
         let glitch = self.unseen;
         self.level = level;
         self.level_since = self.now;
@@ -291,7 +292,7 @@ impl State {
         self.connected = on;
     }
 
-    /// Whatever comes by itself up to `to`.
+    /// Runs all events of the chip up to `to`.
     fn run_until(&mut self, to: u64) {
         loop {
             if let Some(end) = self.reset_until {

@@ -1,50 +1,50 @@
-//! A supervisor as one would write it without a thought for interrupts or memory: whole instants, one list, no
-//! atomics. [`run`] makes the same calls to it and to `watchdog_core`, and compares every answer.
+//! A simple model of a supervisor, without regard to interrupts or memory: whole instants, one list, no atomics.
+//! [`run`] makes the same calls to the model and to `watchdog_core`, and compares every answer.
 
 use watchdog_core::{
     Action, End, Failure, Fault, Instant, NotRescued, Poll, Refused, Rules, Stage, Supervisor,
     Task, TaskId, Timing, WatchError,
 };
 
-/// A call, at the time that the calls before have come to.
+/// A call, made at the current time.
 #[derive(Clone, Copy, Debug)]
 pub enum Call {
-    /// Time goes on, in milliseconds.
+    /// Time advances by this many milliseconds.
     Advance(u64),
-    /// The clock goes back, by at most a quarter of an hour in all.
+    /// The clock goes back, to at most a quarter of an hour before its latest time.
     Back(u64),
-    /// A feed of that task.
+    /// This task feeds.
     Feed(u8),
-    /// A checkpoint of it.
+    /// This task reports this checkpoint.
     Step(u8, u8),
-    /// Its next checkpoint in order.
+    /// This task reports its next checkpoint in order.
     NextStep(u8),
-    /// It takes a grant.
+    /// This task takes a grant.
     Grant(u8),
-    /// It pauses.
+    /// This task pauses.
     Pause(u8),
-    /// It resumes.
+    /// This task resumes.
     Resume(u8),
-    /// It retires.
+    /// This task retires.
     Retire(u8),
-    /// It ends without purpose.
+    /// This task ends unexpectedly.
     Abandon(u8, End),
-    /// Another one is watched.
+    /// Another task is watched.
     Watch(Rules),
-    /// A failed one is taken back.
+    /// A restarted task is taken back.
     Restarted(u8),
     /// The supervisor is polled.
     Poll,
-    /// Time goes on to when it wants to be polled, and it is.
+    /// Time advances to the next poll that the supervisor asked for, and the supervisor is polled.
     PollWhenDue,
 }
 
-/// Longer than this a supervisor may not be left alone: it trusts no stamp then.
-const MOST_AWAY: u64 = (1 << 25) - (1 << 22) - Rules::MOST_MILLIS as u64 - 1;
+/// The longest time without a poll after which a supervisor still trusts the stamps.
+const MOST_BETWEEN_POLLS: u64 = (1 << 25) - (1 << 22) - Rules::MOST_MILLIS as u64 - 1;
 const MOST_BACK: u64 = 15 * 60 * 1_000;
 
-/// Makes the calls to a supervisor and to the model, with these tasks, at first. Rules that cannot be kept are left
-/// out.
+/// Makes the calls to a supervisor and to the model. Both begin with these tasks; rules that cannot be kept give a
+/// vacant place.
 ///
 /// # Panics
 ///
@@ -69,9 +69,9 @@ pub fn run(
         stages,
         rescues,
         started: start,
-        looked: start,
-        well: start,
-        beat: start,
+        latest: start,
+        last_good: start,
+        next_feed: start,
         bite: None,
     };
     let mut supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
@@ -80,12 +80,13 @@ pub fn run(
         match call {
             Call::Advance(millis) => {
                 now = now.saturating_add(millis);
-                if now.saturating_sub(model.looked) > Rules::MOST_MILLIS.into() {
+                if now.saturating_sub(model.latest) > Rules::MOST_MILLIS.into() {
                     due = poll(&mut supervisor, &mut model, now);
                 }
-                // Nobody looked, or nothing has reset the device, for hours: what failed tasks are told from now on
-                // is of no use any more.
-                if model.bite.is_some() && now.saturating_sub(model.well) > MOST_AWAY {
+                // The device was not reset for hours after a failure. The answers to failed tasks do not matter any
+                // more.
+                if model.bite.is_some() && now.saturating_sub(model.last_good) > MOST_BETWEEN_POLLS
+                {
                     return;
                 }
             }
@@ -94,7 +95,7 @@ pub fn run(
             }
             Call::Poll => due = poll(&mut supervisor, &mut model, now),
             Call::PollWhenDue => {
-                // Where all is over, it does not want to be polled again.
+                // After the last stage, the supervisor asks for no further poll.
                 now = if due == u64::MAX { now } else { now.max(due) };
                 due = poll(&mut supervisor, &mut model, now);
             }
@@ -139,7 +140,7 @@ fn poll(supervisor: &mut Supervisor<'_>, model: &mut Model<'_>, now: u64) -> u64
     polled.next.as_millis()
 }
 
-/// The same report to both.
+/// Makes the same report to both.
 fn report(call: Call, task: &Task, watched: &mut Option<Watched>, now: u64) {
     let (handle, at) = (task.handle(), Instant::from_millis(now));
     let next = watched.as_ref().map_or(0, Watched::next_step);
@@ -218,7 +219,7 @@ impl Watched {
         Self::new(rules, if rules.is_paused() { State::Paused } else { State::Ready })
     }
 
-    /// The instant after which a report is late.
+    /// The last instant at which a report is in time.
     fn latest(&self) -> Option<u64> {
         match self.state {
             State::Fed { at } => Some(at.saturating_add(self.deadline)),
@@ -320,7 +321,7 @@ struct Bite {
     done: usize,
     from: u64,
     may_rescue: bool,
-    doomed: bool,
+    past_rescue: bool,
 }
 
 struct Model<'a> {
@@ -329,37 +330,37 @@ struct Model<'a> {
     stages: &'a [(Stage, u32)],
     rescues: u8,
     started: u64,
-    looked: u64,
-    well: u64,
-    beat: u64,
+    latest: u64,
+    last_good: u64,
+    next_feed: u64,
     bite: Option<Bite>,
 }
 
 impl Model<'_> {
     fn poll(&mut self, now: u64) -> Poll {
-        let now = now.max(self.looked);
+        let now = now.max(self.latest);
         if self.bite.is_none() {
             self.bite = self.failure(now).map(|failure| Bite {
                 failure,
                 done: 0,
                 from: now,
                 may_rescue: false,
-                doomed: false,
+                past_rescue: false,
             });
         }
-        self.looked = now;
+        self.latest = now;
         if self.bite.is_none() {
-            self.well = now;
+            self.last_good = now;
         }
         let Some(bite) = &mut self.bite else {
-            let action = if now >= self.beat { Action::Feed } else { Action::Wait };
+            let action = if now >= self.next_feed { Action::Feed } else { Action::Wait };
             if action == Action::Feed {
                 let beats = (now - self.started) / self.heartbeat + 1;
                 let next =
                     u128::from(self.started) + u128::from(beats) * u128::from(self.heartbeat);
-                self.beat = u64::try_from(next).unwrap_or(u64::MAX);
+                self.next_feed = u64::try_from(next).unwrap_or(u64::MAX);
             }
-            return Poll { action, next: Instant::from_millis(self.beat) };
+            return Poll { action, next: Instant::from_millis(self.next_feed) };
         };
         let next = |bite: &Bite| {
             let due = self
@@ -376,14 +377,14 @@ impl Model<'_> {
                 bite.from = now;
                 bite.may_rescue =
                     matches!(stage, Stage::Restart | Stage::ResetLink | Stage::Other(_));
-                bite.doomed |= matches!(stage, Stage::LastWords | Stage::Reset);
+                bite.past_rescue |= matches!(stage, Stage::LastWords | Stage::Reset);
                 Action::Stage(*stage, bite.failure)
             }
         };
         Poll { action, next: next(bite) }
     }
 
-    /// Of those that have failed the one that did so first; of several at once the first in the list.
+    /// The task that failed first; of several tasks that failed at the same time, the first in the list.
     fn failure(&self, now: u64) -> Option<Failure> {
         let failed = (0..).zip(&self.tasks).filter_map(|(index, task)| {
             let task = task.as_ref()?;
@@ -395,19 +396,21 @@ impl Model<'_> {
         failed.min_by_key(|(failed_at, _)| *failed_at).map(|(_, failure)| failure)
     }
 
-    /// What is wrong with it, since when nothing was heard, and when it failed.
+    /// The fault of a task, the time of its last sign of life, and the time at which it failed.
     fn fault(&self, task: &Watched, now: u64) -> Option<(Fault, u64, u64)> {
-        let away = now - self.well > MOST_AWAY;
+        let too_long = now - self.last_good > MOST_BETWEEN_POLLS;
         let (last, limit) = match task.state {
             State::Paused => return None,
-            State::Failed { fault, .. } if away => return Some((fault, self.well, self.well)),
+            State::Failed { fault, .. } if too_long => {
+                return Some((fault, self.last_good, self.last_good));
+            }
             State::Failed { fault, at } => return Some((fault, at.min(now), at.min(now))),
             State::Ready => (self.started, task.grant),
             State::Fed { at } => (at, task.deadline),
             State::Granted { at } => (at, task.grant),
         };
         let last = match task.state {
-            State::Fed { .. } | State::Granted { .. } if away => self.well,
+            State::Fed { .. } | State::Granted { .. } if too_long => self.last_good,
             State::Ready | State::Fed { .. } | State::Granted { .. } => last,
             State::Paused | State::Failed { .. } => return None,
         };
@@ -419,7 +422,7 @@ impl Model<'_> {
 
     fn watch(&mut self, rules: Rules, now: u64) -> Result<u32, WatchError> {
         rules.check()?;
-        let now = now.max(self.looked);
+        let now = now.max(self.latest);
         let vacant = (0..).zip(&mut self.tasks).find(|(_, task)| task.is_none());
         let (index, place) = vacant.ok_or(WatchError::NoVacancy)?;
         let mut watched = Watched::at_start(&rules);
@@ -438,7 +441,7 @@ impl Model<'_> {
         let failed = self.bite.as_ref();
         let bite = failed.filter(|bite| bite.failure.task.index() == u32::from(task));
         let bite = bite.ok_or(NotRescued::NotFailed)?;
-        if bite.doomed {
+        if bite.past_rescue {
             return Err(NotRescued::TooLate);
         }
         if !bite.may_rescue {
@@ -450,7 +453,7 @@ impl Model<'_> {
         };
         self.rescues = rescues;
         self.bite = None;
-        let now = now.max(self.looked);
+        let now = now.max(self.latest);
         watched.step = None;
         watched.state =
             if watched.has_grants { State::Granted { at: now } } else { State::Fed { at: now } };

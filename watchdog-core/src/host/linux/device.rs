@@ -1,5 +1,5 @@
-//! The ioctl calls of a device: time-outs, pretimeout, status. They make a [`Device`] possible, which can be started with
-//! a time-out.
+//! The ioctl calls of a device: time-outs, pretimeout, status. They make a [`Device`] possible, which can be started
+//! with a time-out.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use crate::hardware::{ErrorType, ReadResetCause, ResetCause, Start, StartError, 
 /// The kernel accepts whole seconds only.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the driver says of itself.
+/// The description of a driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Support {
@@ -101,7 +101,8 @@ impl LinuxWatchdog {
     }
 
     /// Sets the time from the warning to the bite; zero: no warning. The warning is, for example, a kernel panic that
-    /// leaves a dump. The time is rounded as in [`set_timeout`](Self::set_timeout), and has to be less than the time-out.
+    /// leaves a dump. The time is rounded as in [`set_timeout`](Self::set_timeout), and has to be less than the
+    /// time-out.
     ///
     /// # Errors
     ///
@@ -188,8 +189,8 @@ impl Start for Device {
     /// Opens the device and sets the time-out, rounded up to whole seconds. If the time-out is outside the range, the
     /// device is not opened.
     ///
-    /// If the time-out cannot be set, the device is stopped again. A device with no way out goes on running then, because
-    /// opening has started it.
+    /// If the time-out cannot be set, the device is stopped again. A device with no way out goes on running then,
+    /// because opening has started it.
     fn start(
         self,
         timeout: Duration,

@@ -7,8 +7,8 @@ use std::string::String;
 
 use super::*;
 
-/// The value of each C expression as an unsigned long, computed by `cc` with the kernel's header. `None`: this machine has
-/// no compiler or no header.
+/// The value of each C expression as an unsigned long, computed by `cc` with the kernel's header. `None`: this machine
+/// has no compiler or no header.
 fn in_c(expressions: &[&str]) -> Option<std::vec::Vec<u64>> {
     let dir = tempfile::tempdir().expect("a directory");
     let source = dir.path().join("numbers.c");
