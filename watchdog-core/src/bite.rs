@@ -31,7 +31,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stage {
-    /// Warn somebody.
+    /// Warn: log the failure, or notify an operator.
     Warn,
     /// Restart the task, and call [`Supervisor::restarted`](crate::Supervisor::restarted) if the restart worked.
     Restart,
@@ -51,7 +51,7 @@ impl fmt::Display for Stage {
             Self::Warn => f.write_str("warn"),
             Self::Restart => f.write_str("restart the task"),
             Self::ResetLink => f.write_str("reset the link"),
-            Self::Other(number) => write!(f, "stage {number} of the program's"),
+            Self::Other(number) => write!(f, "stage {number} of the program"),
             Self::LastWords => f.write_str("last words"),
             Self::Reset => f.write_str("reset"),
         }

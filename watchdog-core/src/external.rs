@@ -140,7 +140,7 @@ pub enum Error<W, G> {
         earliest: Instant,
     },
     /// The chip has a window, so a feed needs the time: use `feed_at` or `Clocked`.
-    #[error("the chip has a window: it is fed with the time")]
+    #[error("the chip has a window, so a feed needs the time")]
     NeedsTime,
     /// The chip cannot be fed by this input. Toggling gives every second time an edge that does not count; a pulse
     /// gives two edges, and the window allows one.

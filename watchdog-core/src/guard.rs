@@ -33,7 +33,7 @@
 //! }
 //! ```
 //!
-//! A supervisor that has found a failure cannot be replaced by one that has not:
+//! A supervisor that has found a failure cannot be replaced by a new supervisor:
 //!
 //! ```compile_fail,E0594
 //! # use watchdog_core::{Guard, Supervisor, hardware::Watchdog};

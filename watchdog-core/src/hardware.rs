@@ -10,7 +10,7 @@
 //!   actual time-out after it, and an error gives the device back;
 //! - [`Stop`] is a trait of its own, because most watchdogs cannot be stopped, and the others should not be stopped
 //!   without a reason;
-//! - [`ReadResetCause`] tells after a reset whether a watchdog was the cause;
+//! - [`ReadResetCause`] reports after a reset whether a watchdog was the cause;
 //! - errors are the implementation's own types, with an [`ErrorKind`] for generic code, as in `embedded-hal` 1.0.
 //!
 //! [`Watchdog`] does not use time at all. A [`Supervisor`](crate::Supervisor) decides when to feed, and a
@@ -148,10 +148,10 @@ pub enum ErrorKind {
     #[error("the watchdog has no such time-out")]
     UnsupportedTimeout,
     /// The feed came before the window of a windowed watchdog was open. The watchdog was not fed.
-    #[error("the watchdog was to be fed before its window")]
+    #[error("the feed came before the watchdog's window")]
     TooEarly,
     /// The device does not allow the action in its current state: it is locked, cannot be stopped, or is latched.
-    #[error("the watchdog does not allow that in its state")]
+    #[error("the watchdog does not allow this in its current state")]
     InvalidState,
     /// The connection to the watchdog failed: a pin, a bus, a file.
     #[error("the watchdog cannot be reached")]

@@ -122,7 +122,7 @@ impl Task {
         self.deadline.load(Ordering::Relaxed) == 0
     }
 
-    /// Watches a new task in this place. Only the supervisor calls it, and only while nobody else reports here.
+    /// Watches a new task in this place. Only the supervisor calls it, and only while no task reports here.
     pub(crate) fn occupy(&self, rules: &Rules, now: Instant) {
         debug_assert!(rules.check().is_ok(), "rules are checked before a task is watched by them");
         self.earliest.store(rules.earliest, Ordering::Relaxed);

@@ -120,7 +120,7 @@ fn tps3823_is_off_while_its_pin_is_still_an_input() {
 #[test]
 fn a_resistor_to_ground_lets_tps3823_count_from_reset() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
-    // 1 kΩ: the pin is low although nobody drives it.
+    // With 1 kΩ to ground the pin is low although no program drives it.
     board.wdi().set_low().unwrap();
     board.advance_millis(900);
     assert_eq!(board.bites().len(), 1);
@@ -338,7 +338,7 @@ fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I,
         let before = board.feeds().len();
         if dog.feed_early(board.now()).is_ok() {
             made += 1;
-            // The last level has to last so long to be seen.
+            // The chip sees the last level after this time.
             board.advance(chip.min_pulse());
             assert!(board.feeds().len() > before, "{} {seed} {turn}", chip.name());
         }

@@ -192,6 +192,6 @@ mod by_ioctl {
         let (_dir, path) = device();
         let mut dog = LinuxWatchdog::open(&path).unwrap();
         let error = dog.set_timeout(Duration::from_secs(1 << 31)).unwrap_err();
-        assert!(error.to_string().ends_with("more seconds than the interface takes"), "{error}");
+        assert!(error.to_string().ends_with("more seconds than the interface accepts"), "{error}");
     }
 }

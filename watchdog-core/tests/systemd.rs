@@ -133,7 +133,7 @@ fn an_error_names_a_variable_that_is_not_a_number() {
 #[test]
 fn a_status_cannot_contain_a_second_message() {
     let (printed, messages) = serve("two lines", &[]);
-    assert!(printed.contains("error InvalidState: a status of several lines\n"), "{printed}");
+    assert!(printed.contains("error InvalidState: the status has several lines\n"), "{printed}");
     assert_eq!(messages.len(), 0);
 }
 

@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong() {
+    fn errors_print_their_message() {
         extern crate std;
         use std::string::ToString as _;
         assert_eq!(ProfileError::NoTimeout.to_string(), "the shortest time-out is zero");

@@ -44,7 +44,7 @@ pub struct EarlyFeeding<D> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum StepError<E> {
     /// The boot has used more steps or more time than allowed. It does not feed any more.
-    #[error("the boot took longer than it may")]
+    #[error("the boot took too many steps or too long")]
     Spent,
     /// The watchdog could not be fed.
     #[error("the watchdog could not be fed: {0:?}")]

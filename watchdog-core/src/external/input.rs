@@ -1,7 +1,7 @@
 //! The inputs that drive the WDI pin: [`Toggle`] or [`Pulse`]. They store the level of the pin, because a plain output
 //! pin cannot be read. They cannot be cloned: a clone would not know the level, and could feed without the supervisor.
 //!
-//! Invariant: if `edge` returns `Ok`, the chip has counted an edge, whatever failed before and however short the time
+//! Invariant: if `edge` returns `Ok`, the chip has counted an edge, whatever failed before, and however short the time
 //! since the last edge is: each level lasts at least the chip's shortest pulse.
 
 use core::fmt::Debug;
@@ -16,7 +16,7 @@ pub trait Input {
     /// The error of the pin.
     type Error: Debug;
 
-    /// Whether the chip counts each feed of this input as exactly one feed.
+    /// Whether this input can feed the chip: each feed makes an edge that counts, and none that is a fault.
     fn suits(&self, chip: &Profile) -> bool;
 
     /// Brings the pin to its resting level, from which the first feed starts.
@@ -46,8 +46,8 @@ pub struct Toggle<P, D> {
 }
 
 impl<P, D> Toggle<P, D> {
-    /// Toggles this pin. The delay after each change makes sure that two changes in a row are not a pulse that is too
-    /// short for the chip.
+    /// Toggles this pin. Without the delay after each change, two changes in a row could be a pulse that is too short
+    /// for the chip, and the chip would see neither edge.
     pub fn new(wdi: P, delay: D) -> Self {
         Self { pin: wdi, delay, level: None }
     }

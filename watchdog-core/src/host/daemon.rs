@@ -366,7 +366,7 @@ impl Bite<'_> {
     }
 }
 
-/// What the daemon, its handle and the watched threads share.
+/// The state that the daemon, its handle and the watched threads share.
 struct Shared {
     tasks: Box<[Task]>,
     /// For each task, the number of threads that have had its place.

@@ -66,10 +66,10 @@ pub enum Problem {
     #[error("it cannot be fed: {0}")]
     Feed(#[source] io::Error),
     /// The magic close could not be written.
-    #[error("it does not take the magic close: {0}")]
+    #[error("the magic close failed: {0}")]
     Close(#[source] io::Error),
     /// The device cannot be stopped: its driver has *no way out*, or does not support the magic close.
-    #[error("it cannot be stopped: its driver knows no way out")]
+    #[error("it cannot be stopped: its driver has no way out")]
     NoWayOut,
     /// The device does not accept this time-out or pretimeout.
     #[error("it does not take {time:?} as its {what}: {error}")]

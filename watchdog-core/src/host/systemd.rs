@@ -51,10 +51,10 @@ pub enum SystemdError {
         value: OsString,
     },
     /// The interface to systemd accepts at most 4294 seconds, and not zero.
-    #[error("{0:?} is not a time-out that systemd can be asked for")]
+    #[error("systemd does not accept {0:?} as a time-out")]
     Timeout(Duration),
     /// The status has several lines; a status is one line.
-    #[error("a status of several lines")]
+    #[error("the status has several lines")]
     SeveralLines,
     /// The socket failed.
     #[error("the socket in NOTIFY_SOCKET: {0}")]

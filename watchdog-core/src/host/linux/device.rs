@@ -233,6 +233,6 @@ fn seconds(value: i32) -> io::Result<Duration> {
 
 fn whole_seconds(time: Duration) -> io::Result<i32> {
     i32::try_from(time.as_nanos().div_ceil(SECOND.as_nanos())).map_err(|_| {
-        io::Error::new(io::ErrorKind::InvalidInput, "more seconds than the interface takes")
+        io::Error::new(io::ErrorKind::InvalidInput, "more seconds than the interface accepts")
     })
 }
