@@ -1,15 +1,15 @@
-//! [`Client`]: the state machine with its storage. All of its logic is in one copy that is not generic; this is the
-//! shell.
+//! [`Client`]: the state machine with its storage. This is a generic shell; the logic behind it is in one copy that is
+//! not generic.
 
 use core::hash::Hasher;
 
 use crate::{
     codec::{Protocol, Publish, QoS},
     error::{ConfigError, Fatal, RequestError, RestoreError},
-    event::{Action, ConnectionState, Counters, Delivery, Event, Handle},
-    machine::{Core, Machine},
+    event::{Action, ConnectionState, Counters, Event},
+    machine::{Machine, State},
     options::Options,
-    session::{Slot, Subscription},
+    session::{Delivery, Handle, Session, Slot, Subscription},
     time::Instant,
     topic::Filter,
 };
@@ -18,11 +18,21 @@ use crate::{
 ///
 /// `B` holds the outbox, bytes that wait for the broker or for its answer; `S` holds the slots, one for each request
 /// in flight. Both are the caller's: arrays, borrowed slices, boxes. See [`StaticClient`], and `BoxedClient` with the
-/// feature `alloc`.
+/// feature `alloc`. They must keep their lengths: a debug assertion tells if they do not, and a release build loses
+/// packets then.
 ///
-/// A driver does two things: it calls [`receive`](Self::receive) with the bytes that came until that gives `None`, and
-/// carries out what [`poll`](Self::poll) says until that is [`Action::Wait`]. Requests are accepted in between, at any
-/// time, also offline.
+/// A driver repeats two steps: it calls [`receive`](Self::receive) with the bytes that came until it gives `None`, and
+/// carries out the actions that [`poll`](Self::poll) gives until it gives [`Action::Wait`]. Requests are accepted in
+/// between, at any time, also offline.
+///
+/// There are four kinds of methods:
+///
+/// | kind | methods |
+/// |---|---|
+/// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
+/// | the driver's reports on actions | [`connected`](Self::connected), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
+/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
+/// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
 /// ```
 /// use mqtt_core::{Action, Event, Instant, Options, Publish, QoS, StaticClient, topic};
@@ -49,7 +59,8 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client<B, S> {
-    machine: Machine,
+    state: State,
+    session: Session,
     bytes: B,
     slots: S,
 }
@@ -63,7 +74,7 @@ pub type StaticClient<const BYTES: usize, const WINDOW: usize> =
 pub type BoxedClient = Client<alloc::boxed::Box<[u8]>, alloc::boxed::Box<[Slot]>>;
 
 /// The fixed part of a client, in bytes, on a 64-bit and on a 32-bit machine; the storage comes on top.
-pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 592 } else { 456 };
+pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 692 } else { 556 };
 const _: () = assert!(size_of::<StaticClient<0, 0>>() <= FIXED_SIZE);
 
 impl<const BYTES: usize, const WINDOW: usize> StaticClient<BYTES, WINDOW> {
@@ -98,93 +109,89 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     S: AsRef<[Slot]> + AsMut<[Slot]>,
 {
-    /// A client with `outbox` and `slots` for storage; what they held is overwritten. It asks for a connection at the
+    /// A client with `outbox` and `slots` for storage; their contents are overwritten. It asks for a connection at the
     /// first [`poll`](Self::poll).
     ///
     /// The CONNECT is encoded into the outbox and stays there, so `options` may go.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where the options contradict one another or the storage is too small or too large.
+    /// [`ConfigError`] if the options contradict one another or the storage is too small or too large.
     pub fn new(options: &Options<'_>, mut outbox: B, mut slots: S) -> Result<Self, ConfigError> {
-        let machine = Machine::new(options, outbox.as_mut(), slots.as_mut())?;
-        Ok(Self { machine, bytes: outbox, slots })
+        let Options { connect, settings, session } = options;
+        let state = State::new(connect, settings, outbox.as_mut(), slots.as_ref())?;
+        let session = state.new_session(connect.clean_session, *session, slots.as_mut());
+        Ok(Self { state, session, bytes: outbox, slots })
     }
 
-    fn core(&mut self) -> Core<'_> {
-        Core {
-            machine: &mut self.machine,
-            bytes: self.bytes.as_mut(),
-            slots: self.slots.as_mut(),
-            full: false,
-        }
+    fn machine(&mut self) -> Machine<'_> {
+        self.state.with(self.session.with(self.bytes.as_mut(), self.slots.as_mut()))
     }
 
-    /// What the driver has to do next, most urgent first. Call it after every change, until it says
-    /// [`Action::Wait`].
+    /// The driver's next task, most urgent first. Call it after every change, until it gives [`Action::Wait`].
     pub fn poll(&mut self, now: Instant) -> Action<'_> {
-        self.core().poll(now)
+        self.machine().poll(now)
     }
 
-    /// The next event from `input`, the bytes that the driver has read and this call has not yet taken: it shortens
-    /// `input` from the front by what it takes. Call it until it gives `None`, then [`poll`](Self::poll).
+    /// The next event. `input` holds the bytes that the driver has read and no earlier call has taken; the call takes
+    /// bytes from its front. Call it until it gives `None`, then [`poll`](Self::poll).
     ///
-    /// `None` means that `input` holds no further whole packet, or that the answer to the next one finds no room
-    /// before the transport has taken some bytes; what is left of `input` is to be given again, with more behind it.
+    /// `None` means that `input` holds no further whole packet, or that the answer to the next one has no room before
+    /// the transport has taken some bytes. Keep the rest of `input` and give it again, with new bytes behind it.
     /// Events that need no input (a QoS 0 publish was sent, the connection is gone) come from here as well. The event
     /// borrows the input, not the client.
     ///
     /// # Errors
     ///
-    /// [`Fatal`] where the broker broke a rule or a limit: said once, then [`poll`](Self::poll) says
+    /// [`Fatal`] if the broker broke a rule or a limit. The error comes once, then [`poll`](Self::poll) gives
     /// [`Action::Close`]. The session is kept.
     pub fn receive<'i>(
         &mut self,
         input: &mut &'i [u8],
         now: Instant,
     ) -> Result<Option<Event<'i>>, Fatal> {
-        self.core().receive(input, now)
+        self.machine().receive(input, now)
     }
 
     /// The transport is open.
     pub fn connected(&mut self, _now: Instant) {
-        self.core().connected();
+        self.machine().connected();
     }
 
-    /// The transport is closed, or could not be opened. What was read from it and not taken is void.
+    /// The transport is closed, or could not be opened. Bytes that were read from it and not taken are void.
     pub fn closed(&mut self, now: Instant) {
-        self.core().closed(now);
+        self.machine().closed(now);
     }
 
     /// The transport has taken the first `count` bytes that [`Action::Transmit`] gave.
     pub fn transmitted(&mut self, count: usize, now: Instant) {
-        self.core().transmitted(count, now);
+        self.machine().transmitted(count, now);
     }
 
     /// Accepts a message for the broker, also while offline. The packet id and DUP of `publish` are not used.
     ///
-    /// It is copied into the outbox, once. QoS 1 and 2 take a slot until [`Event::Published`] or [`Event::Lost`];
-    /// QoS 0 takes none, and `Published` says that the transport has it.
+    /// It is copied into the outbox, once. QoS 1 and 2 take a slot until [`Event::Published`] or [`Event::Lost`].
+    /// QoS 0 takes none, and its `Published` means that the transport has taken it.
     ///
     /// # Errors
     ///
     /// [`RequestError`]: [`WindowFull`](RequestError::WindowFull), [`OutboxFull`](RequestError::OutboxFull),
     /// [`TooLarge`](RequestError::TooLarge) or [`Encode`](RequestError::Encode); nothing has changed then.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
-        self.core().publish(publish)
+        self.machine().publish(publish)
     }
 
     /// Asks for the messages that match `filters`, each with the highest QoS wanted; answered by
     /// [`Event::Subscribed`].
     ///
-    /// Granted subscriptions stay in the outbox, to be made again should the broker lose the session, unless
+    /// Granted subscriptions stay in the outbox. If the broker loses the session, they are made again, unless
     /// `Options::renew_subscriptions` is off.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish), and [`TooManySubscriptions`](RequestError::TooManySubscriptions).
     pub fn subscribe(&mut self, filters: &[(Filter<'_>, QoS)]) -> Result<Handle, RequestError> {
-        self.core().subscribe(filters)
+        self.machine().subscribe(filters)
     }
 
     /// Ends the subscriptions to exactly these `filters`; answered by [`Event::Unsubscribed`].
@@ -193,116 +200,119 @@ where
     ///
     /// As [`publish`](Self::publish).
     pub fn unsubscribe(&mut self, filters: &[Filter<'_>]) -> Result<Handle, RequestError> {
-        self.core().unsubscribe(filters)
+        self.machine().unsubscribe(filters)
     }
 
-    /// Acknowledges a message, with `Options::manual_acknowledge`. In any order: the broker gets the acknowledgements
-    /// in the order in which the messages came [MQTT-4.6.0-2], so one message that is never acknowledged holds back
-    /// those behind it, and `receive` takes no more than there are slots.
+    /// Acknowledges a message, with `Options::manual_acknowledge`.
+    ///
+    /// The calls may come in any order. Acknowledgements go out in order of arrival [MQTT-4.6.0-2], so an
+    /// unacknowledged message delays all later ones, and `receive` takes no more messages than there are slots.
     ///
     /// # Errors
     ///
-    /// [`StaleDelivery`](RequestError::StaleDelivery) where that was done before, or the connection is gone; the
-    /// message then comes again.
+    /// [`StaleDelivery`](RequestError::StaleDelivery) if the message is acknowledged already or its connection is gone;
+    /// in the second case it comes again. [`OutboxFull`](RequestError::OutboxFull) if the note for the journal has no
+    /// room.
     pub fn acknowledge(&mut self, delivery: Delivery) -> Result<(), RequestError> {
-        self.core().acknowledge(delivery)
+        self.machine().session.acknowledge(delivery)
     }
 
-    /// Ends the connection once what was accepted is sent, with a DISCONNECT: the will is not published. Nothing more
-    /// is received, and the client stays offline until [`connect`](Self::connect).
+    /// Ends the connection with a DISCONNECT once all accepted requests are sent: the will is not published. Nothing
+    /// more is received, and the client stays offline until [`connect`](Self::connect).
     ///
-    /// It does not wait for answers. Requests that have none stay in the session, or end as [`Event::Lost`].
+    /// It does not wait for answers. Unanswered requests stay in the session, or end as [`Event::Lost`].
     pub fn disconnect(&mut self) {
-        self.core().disconnect();
+        self.machine().disconnect();
     }
 
-    /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. No
+    /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. It has no
     /// effect while there is a connection.
     pub fn connect(&mut self) {
-        self.core().connect();
+        self.machine().connect();
     }
 
     /// The record that the last [`poll`](Self::poll) gave is durable.
     pub fn persisted(&mut self) {
-        self.core().persisted();
+        self.machine().persisted();
     }
 
-    /// Has the next record state the whole session: once it is durable, those before it may go.
+    /// The next record will state the whole session. Once it is durable, the records before it may be deleted.
     pub fn compact(&mut self) {
-        self.core().compact();
+        self.machine().session.compact();
     }
 
-    /// Rebuilds the session from its records, one call a record, oldest first, before the first request and the first
-    /// [`poll`](Self::poll).
+    /// Rebuilds the session from its records: one call for each record, oldest first, before the first request and the
+    /// first [`poll`](Self::poll).
     ///
-    /// Should the last record be torn, power failed while it was written: nothing that it tells has been acted on.
-    /// The outbox and the window may be larger than they were, or smaller as far as all finds room.
+    /// A torn last record is safe to ignore: power failed while it was written, and nothing in it was sent. The outbox
+    /// and the window may have another size than before, if the session fits.
     ///
     /// # Errors
     ///
     /// [`RestoreError`]; nothing has changed then.
     pub fn restore(&mut self, record: &[u8]) -> Result<(), RestoreError> {
-        self.core().restore(record)
+        self.machine().restore(record)
     }
 
-    /// Sets a number of the application's that is kept with the next record: what is accepted, acknowledged or taken
-    /// before the next [`poll`](Self::poll) and the position become durable together.
+    /// Sets a number of the application's that the next record keeps. It becomes durable together with everything that
+    /// is accepted, acknowledged or taken before the next [`poll`](Self::poll).
     ///
-    /// An application that publishes from a source sets the position behind what it has published; one that stores
-    /// what it receives sets the length of its store. After a power cut it goes on from [`position`](Self::position): it
+    /// An application that publishes from a source sets the position in the source behind the published message. One
+    /// that stores received messages sets the length of its store. After a power cut it goes on from [`position`](Self::position): it
     /// publishes from there, or cuts its store back to there, and nothing is lost or doubled.
     pub fn set_position(&mut self, position: u64) {
-        self.core().set_position(position);
+        self.machine().session.set_position(position);
     }
 
     /// The last position set or restored; 0 at first.
     pub const fn position(&self) -> u64 {
-        self.machine.position()
+        self.session.position()
     }
 
-    /// Feeds to `hasher` all that decides about what the client does from now on: two clients with the same digest
-    /// answer the same calls with the same events and actions. The counters are left out. For model checkers.
+    /// Feeds everything that affects behaviour to `hasher`: two clients with the same digest answer the same calls with
+    /// the same events and actions. The counters are left out. For model checkers.
     pub fn digest(&self, hasher: &mut impl Hasher) {
-        self.machine.digest(self.bytes.as_ref(), self.slots.as_ref(), hasher);
+        self.state.digest(hasher);
+        self.session.digest(self.bytes.as_ref(), self.slots.as_ref(), hasher);
     }
 
-    /// Where the connection stands.
+    /// The state of the connection.
     pub const fn state(&self) -> ConnectionState {
-        self.machine.state()
+        self.state.connection_state()
     }
 
-    /// The protocol version in use; with `Version::Auto`, the one to be tried next or the one that worked.
+    /// The protocol version in use. With `Version::Auto`: the version to be tried next, or the one that worked.
     pub const fn protocol(&self) -> Protocol {
-        self.machine.protocol()
+        self.state.protocol()
     }
 
-    /// Numbers since the client was made.
+    /// Counts since the client was made.
     pub const fn counters(&self) -> &Counters {
-        self.machine.counters()
+        self.state.counters()
     }
 
-    /// Requests that await the broker's answer, or wait to be sent; at most the number of slots.
+    /// Requests that wait to be sent or for the broker's answer; at most the number of slots.
     pub fn in_flight(&self) -> usize {
-        self.machine.in_flight()
+        self.session.in_flight()
     }
 
     /// Bytes that requests can still take in the outbox.
     pub fn outbox_free(&self) -> usize {
-        self.machine.outbox_free(self.bytes.as_ref())
+        self.session.outbox_free(self.bytes.as_ref())
     }
 
-    /// The publishes of QoS 1 and 2 that have not ended, in the order in which they are sent; without the message where
-    /// the broker has it already and only the end of its exchange is to come.
+    /// The publishes of QoS 1 and 2 that have not ended, in the order in which they are sent. If the broker has the
+    /// message already and only the end of the exchange is to come, it is `None`.
     ///
-    /// After [`restore`](Self::restore) these are the ones of the former life, with the handles that their events will
-    /// carry.
+    /// After [`restore`](Self::restore) these are the publishes from before the restart, with the handles that their
+    /// events will carry.
     pub fn publishes(&self) -> impl Iterator<Item = (Handle, Option<Publish<'_>>)> {
-        self.machine.publishes(self.bytes.as_ref(), self.slots.as_ref())
+        self.session.publishes(self.bytes.as_ref(), self.slots.as_ref())
     }
 
-    /// The subscriptions that are made again should the broker lose the session.
+    /// The subscriptions that are made again if the broker loses the session.
     pub fn subscriptions(&self) -> impl Iterator<Item = Subscription<'_>> {
-        self.machine.subscriptions(self.bytes.as_ref())
+        self.session.subscriptions(self.bytes.as_ref())
     }
 
     /// Sets `Options::receive_capacity` anew, for drivers that own the buffer.
@@ -311,6 +321,6 @@ where
     ///
     /// [`ConfigError::ReceiveCapacity`] below 16.
     pub fn set_receive_capacity(&mut self, bytes: usize) -> Result<(), ConfigError> {
-        self.machine.set_receive_capacity(bytes)
+        self.state.set_receive_capacity(bytes)
     }
 }

@@ -1,5 +1,4 @@
-//! What a client says: [`Event`] to the application, [`Action`] to the driver, [`Handle`] and [`Delivery`] to name
-//! requests and messages later.
+//! The client's side of the conversation: [`Event`] for the application, [`Action`] for the driver.
 //!
 //! ```
 //! use mqtt_core::{Event, QoS};
@@ -16,84 +15,36 @@
 //! ```
 
 use crate::{
-    codec::{Granted, PacketId, Protocol, QoS},
+    codec::{Granted, Protocol, QoS},
     error::Reason,
-    session::Record,
+    session::{Delivery, Handle, Record},
     time::Instant,
     topic::Topic,
 };
-
-/// Names one accepted request until its event: packet id and generation.
-///
-/// A handle whose request has ended never equals that of a later one, though packet ids are reused (the generation
-/// counts 2^32 requests). QoS 0 publishes have handles as well, without a packet id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[must_use = "a handle is how the request's outcome is told from others; `let _ =` it where that does not matter"]
-pub struct Handle {
-    generation: u32,
-    id: u16,
-}
-
-const _: () = assert!(size_of::<Handle>() == 8);
-
-impl Handle {
-    pub(crate) const fn new(id: u16, generation: u32) -> Self {
-        Self { generation, id }
-    }
-
-    /// The packet id on the wire; `None` for a publish of QoS 0.
-    #[must_use]
-    pub const fn packet_id(self) -> Option<PacketId> {
-        PacketId::new(self.id)
-    }
-}
-
-/// Names one received message that the application acknowledges itself, see `Options::manual_acknowledge`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use = "a message that is never acknowledged stops those behind it"]
-pub struct Delivery {
-    sequence: u32,
-    id: u16,
-}
-
-impl Delivery {
-    pub(crate) const fn new(id: u16, sequence: u32) -> Self {
-        Self { sequence, id }
-    }
-
-    pub(crate) const fn sequence(self) -> u32 {
-        self.sequence
-    }
-
-    pub(crate) const fn id(self) -> u16 {
-        self.id
-    }
-}
 
 /// A message from the broker, borrowed from the driver's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message<'a> {
-    /// Where it was published.
+    /// Its topic.
     pub topic: Topic<'a>,
-    /// What was published; may be empty.
+    /// Its payload; may be empty.
     pub payload: &'a [u8],
-    /// The QoS of the delivery: the lower one of publisher and subscription.
+    /// The QoS of the delivery: the lower one of the publisher's and the subscription's.
     pub qos: QoS,
-    /// It was retained: a state from before the subscription, not a new event.
+    /// It was retained: it was published before the subscription and is not new.
     pub retain: bool,
-    /// The broker says that it may have sent it before. QoS 2 messages are handed over once all the same.
+    /// The broker may have sent it before. A QoS 2 message is handed over once nevertheless.
     pub dup: bool,
-    /// What to acknowledge, with `Options::manual_acknowledge` and above QoS 0.
+    /// The argument for `Client::acknowledge`, with `Options::manual_acknowledge` and above QoS 0.
     pub delivery: Option<Delivery>,
 }
 
-/// The head of a message whose payload follows in pieces, because its packet is longer than
-/// `Options::receive_capacity`.
+/// The head of a message whose packet is longer than `Options::receive_capacity`. Its payload follows in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageStart<'a> {
-    /// Where it was published.
+    /// Its topic.
     pub topic: Topic<'a>,
     /// Bytes of payload to come.
     pub payload_len: usize,
@@ -105,26 +56,26 @@ pub struct MessageStart<'a> {
     pub dup: bool,
 }
 
-/// What the broker knew of this client when it took the connection.
+/// The session that the broker had for this client when it accepted the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionStatus {
     /// A new session, as expected: the first connection, or a clean session.
     New,
-    /// The session of the connection before goes on; what was unanswered is sent again.
+    /// The session of the last connection goes on; unanswered packets are sent again.
     Resumed,
-    /// The broker has lost the session. Subscriptions are made again; QoS 2 publishes that were under way end as
+    /// The broker has lost the session. Subscriptions are made again; QoS 2 publishes that were in flight end as
     /// [`Event::Lost`].
     Lost,
-    /// The broker has a session from before this client was made: the device restarted without its state. Its
-    /// subscriptions and its waiting messages come with it.
+    /// The broker has a session that this client did not open: the device restarted without its state. The session's
+    /// subscriptions and waiting messages come with it.
     ///
-    /// Before anything else is sent, the packet ids that the broker may still hold are released, so that none of them
-    /// swallows a new message.
+    /// Before anything else is sent, the client reclaims the packet ids that the broker may still hold, so the broker
+    /// does not mistake a new message for an old one.
     Found,
 }
 
-/// What came in, or came about. Messages borrow the input; everything else is owned.
+/// Something that came in or happened. Messages borrow the input; everything else is owned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -135,12 +86,12 @@ pub enum Event<'a> {
     },
     /// The broker accepted the connection.
     Up {
-        /// What it knew of this client.
+        /// The session that it had for this client.
         session: SessionStatus,
         /// The version spoken.
         protocol: Protocol,
     },
-    /// The connection, or the attempt at one, is over. A message begun and not ended is void.
+    /// The connection, or the attempt to connect, is over. A message that was begun and not ended is void.
     Down(Reason),
     /// A message.
     Message(Message<'a>),
@@ -153,47 +104,47 @@ pub enum Event<'a> {
         /// As in [`Message::delivery`].
         delivery: Option<Delivery>,
     },
-    /// QoS 1: the broker has the message (PUBACK). QoS 2: it has it exactly once (PUBCOMP). QoS 0: it was handed to
-    /// the transport.
+    /// QoS 1: the broker has the message (PUBACK). QoS 2: it has it exactly once (PUBCOMP). QoS 0: the transport has
+    /// taken it.
     Published(Handle),
     /// A subscription was answered.
     Subscribed {
         /// The request.
         handle: Handle,
-        /// What was granted, a code a filter; a refused filter is `None`.
+        /// The granted QoS of each filter; `None` for a refused one.
         granted: Granted<'a>,
     },
     /// The filters are unsubscribed.
     Unsubscribed(Handle),
-    /// The request went with its session: a QoS 2 publish of which nobody can say whether it arrived.
+    /// The broker lost the session, and with it a QoS 2 publish that was in flight. Nobody can say whether it arrived.
     Lost(Handle),
-    /// QoS 0: the message gave way to another one before it was sent, as `Options::queue` has it.
+    /// QoS 0: the message was dropped from the full queue before it was sent, see `Options::queue`.
     Dropped(Handle),
-    /// The subscriptions that were made again, after the broker had lost the session, were answered.
+    /// The broker had lost the session. Its subscriptions were made again, and this is the answer.
     Renewed {
-        /// What was granted now, in the order of `Client::subscriptions`.
+        /// The QoS granted now, in the order of `Client::subscriptions`.
         granted: Granted<'a>,
     },
 }
 
-/// What the driver has to do next, most urgent first.
+/// The driver's next task, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Open a transport to the broker of this number, counted from 0; then call `connected`, or `closed` where that
-    /// fails. Said once an attempt.
+    /// Open a transport to the broker of this number, counted from 0. Then call `connected`, or `closed` if that fails.
+    /// `poll` says it once for each attempt.
     Connect {
         /// Which broker; always 0 unless `Reconnect::endpoints` says otherwise.
         endpoint: u8,
     },
-    /// Close the transport, then call `closed`. Said until that is done.
+    /// Close the transport, then call `closed`. `poll` says it until that is done.
     Close(Reason),
-    /// Append the record to the journal, and call `persisted` once it is durable. Said until that is done; nothing is
-    /// transmitted before. Only with `Options::journal`.
+    /// Append the record to the journal, and call `persisted` once it is durable. `poll` says it until that is done, and
+    /// nothing is transmitted before. Only with `Options::journal`.
     Persist(Record<'a>),
-    /// Write some of these bytes, then call `transmitted` with how many the transport took.
+    /// Write some of these bytes, then call `transmitted` with the number that the transport took.
     Transmit(&'a [u8]),
-    /// Nothing to do until bytes come in, this instant has come, or a request is made;
-    /// [`Instant::FAR_FUTURE`]: no deadline.
+    /// Nothing is to be done until bytes come in, a request is made, or this instant has come.
+    /// [`Instant::FAR_FUTURE`] means no deadline.
     Wait(Instant),
 }
 
@@ -205,11 +156,11 @@ pub enum ConnectionState {
     Stopped,
     /// Offline until the next attempt.
     Waiting,
-    /// The transport is being opened, or the CONNACK is awaited.
+    /// The transport is being opened, or the CONNACK has not come yet.
     Connecting,
     /// The broker has accepted the connection.
     Up,
-    /// The connection is being ended, by a request, a broken rule or a time-out.
+    /// The connection is being ended, because of a request, a broken rule or a time-out.
     Closing,
 }
 
@@ -217,11 +168,11 @@ pub enum ConnectionState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Bytes handed to the transport.
+    /// Bytes that the transport has taken.
     pub bytes_out: u32,
     /// Bytes taken from the input.
     pub bytes_in: u32,
-    /// Packets handed to the transport whole.
+    /// Whole packets that the transport has taken.
     pub packets_out: u32,
     /// Packets taken from the input.
     pub packets_in: u32,

@@ -26,11 +26,7 @@
 
 use bytes::Bytes;
 
-use crate::{
-    codec::QoS,
-    event::{Delivery, Message},
-    topic::Topic,
-};
+use crate::{codec::QoS, event::Message, session::Delivery, topic::Topic};
 
 /// A [`Message`] that shares the bytes it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,13 +12,10 @@ use super::{
 
 /// Bytes of a packet that is a packet id.
 pub(crate) const ACK_LEN: usize = 4;
-#[cfg_attr(not(test), expect(dead_code, reason = "the machine has its own until it takes this"))]
 pub(crate) const PINGREQ: [u8; 2] = [FirstByte::of(PacketType::PingReq).get(), 0];
-#[cfg_attr(not(test), expect(dead_code, reason = "the machine has its own until it takes this"))]
 pub(crate) const DISCONNECT: [u8; 2] = [FirstByte::of(PacketType::Disconnect).get(), 0];
 
 /// The PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK, as `first` says, with this id.
-#[cfg_attr(not(test), expect(dead_code, reason = "the machine has its own until it takes this"))]
 pub(crate) const fn packet(first: FirstByte, id: PacketId) -> [u8; ACK_LEN] {
     let [high, low] = id.get().to_be_bytes();
     [first.get(), PacketId::LEN as u8, high, low]

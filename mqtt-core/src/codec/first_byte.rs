@@ -22,8 +22,6 @@ const REQUEST_WITH_DUP: u8 = REQUEST | DUP;
 /// The first byte of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FirstByte(u8);
-
-#[cfg_attr(not(test), expect(dead_code, reason = "the session has its own until it takes these"))]
 impl FirstByte {
     /// No packet begins with this byte: type 0 is reserved.
     pub(crate) const NO_PACKET: Self = Self(0);

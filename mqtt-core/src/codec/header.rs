@@ -84,8 +84,6 @@ impl Header {
     pub const fn first(&self) -> u8 {
         self.first
     }
-
-    #[expect(dead_code, reason = "the session has its own until it takes this")]
     pub(crate) const fn first_byte(&self) -> FirstByte {
         FirstByte::new(self.first)
     }

@@ -36,7 +36,6 @@ mod types;
 pub use crate::topic::{Filter, Topic};
 pub use connect::{ConnAck, Connect, Login, Refusal, Will};
 pub use error::{EncodeError, Violation};
-#[expect(unused_imports, reason = "the session has its own until it takes this")]
 pub(crate) use first_byte::FirstByte;
 pub use header::Header;
 pub(crate) use packet::incomplete;

@@ -1,83 +1,43 @@
-//! The receiver's memory: ids of QoS 2 messages between PUBLISH and PUBREL, and messages that the application still
+//! The receiver's memory: packet ids of QoS 2 messages between PUBLISH and PUBREL, and messages that the application
 //! has to acknowledge.
 //!
-//! `seen` is a hash table by open addressing inside the slots: an id lies in the first free place from `id mod slots`
-//! on. A broker counts its ids up, so each has a place of its own and a look-up is one probe. Removal moves back what
-//! had to give way, so there are no tombstones.
+//! The seen ids are a hash table with open addressing inside the slots: an id lies in the first free place from
+//! `id mod slots` on. A broker counts its ids up, so usually each has a place of its own and a look-up takes one probe.
+//! Removal moves displaced ids back, so there are no tombstones.
 //!
-//! `owed` is a ring inside the slots, in order of arrival, used with manual acknowledgement only: acknowledgements go
-//! out in that order whatever the order of the application's calls [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+//! The owed acknowledgements are a ring inside the slots, in order of arrival, used with manual acknowledgement only.
+//! They go out in that order, whatever the order of the application's calls [MQTT-4.6.0-2], [MQTT-4.6.0-3].
 
-use super::Slot;
-use crate::{
-    codec::{PacketId, QoS},
-    event::Delivery,
+use super::{
+    handle::Delivery,
+    slot::{Owed, Slot},
 };
-
-/// One entry of the ring of messages that the application still has to acknowledge.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owed {
-    Nothing,
-    AtLeastOnce,
-    ExactlyOnce,
-    /// Acknowledged by the application; the answer waits for its turn.
-    AtLeastOnceTaken,
-    ExactlyOnceTaken,
-}
-
-/// What a slot says of the entries of ring and table that lie in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Marks(u8);
-
-impl Marks {
-    pub(super) const NONE: Self = Self(0);
-    /// The id in the table may be of a session that the broker has lost.
-    const STALE: u8 = 0x80;
-
-    const fn owed(self) -> Owed {
-        match self.0 & !Self::STALE {
-            1 => Owed::AtLeastOnce,
-            2 => Owed::ExactlyOnce,
-            3 => Owed::AtLeastOnceTaken,
-            4 => Owed::ExactlyOnceTaken,
-            _ => Owed::Nothing,
-        }
-    }
-
-    const fn set_owed(&mut self, owed: Owed) {
-        self.0 = self.0 & Self::STALE | owed as u8;
-    }
-
-    const fn is_stale(self) -> bool {
-        self.0 & Self::STALE != 0
-    }
-
-    const fn set_stale(&mut self, stale: bool) {
-        self.0 = self.0 & !Self::STALE | if stale { Self::STALE } else { 0 };
-    }
-}
+use crate::codec::{PacketId, QoS};
 
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Inbound {
+    /// Ids in the table.
     seen: u32,
+    /// The ring's first slot and its length.
     first_owed: u32,
     owed: u32,
-    /// The number of the ring's first entry.
+    /// The number of the ring's first entry: entries count up, over all connections.
     sequence: u32,
-    /// Ids that may be of a session that the broker has lost, and that it has not named on this connection.
+    /// Ids that may belong to a session that the broker has lost. The broker has not used them on this connection.
     stale: u32,
 }
 
 impl Inbound {
-    /// Whether `id` was taken and its PUBREL has not come yet.
-    pub(crate) fn has_seen(&self, slots: &[Slot], id: PacketId) -> bool {
+    /// Whether the message under `id` was taken and its PUBREL has not come yet.
+    pub(super) fn has_seen(&self, slots: &[Slot], id: PacketId) -> bool {
         self.seen != 0 && find(slots, id.get()).is_some()
     }
 
     /// Whether the message under `id` was taken before.
     ///
-    /// Where the id may be stale, one without DUP was not: what is sent again has it [MQTT-3.3.1-1].
-    pub(crate) fn is_repeated(&mut self, slots: &mut [Slot], id: PacketId, dup: bool) -> bool {
+    /// If the id may be stale, a message without DUP is new, because a message that is sent again has DUP
+    /// [MQTT-3.3.1-1].
+    pub(super) fn is_repeated(&mut self, slots: &mut [Slot], id: PacketId, dup: bool) -> bool {
         if self.seen == 0 {
             return false;
         }
@@ -88,47 +48,51 @@ impl Inbound {
         true
     }
 
-    /// Nobody can tell whether the broker's session is still the one of the table.
-    pub(crate) fn doubt(&mut self, slots: &mut [Slot]) {
+    /// The broker may have begun a new session, and the ids in the table may belong to the old one.
+    pub(super) fn suspect_lost(&mut self, slots: &mut [Slot]) {
         self.stale = self.seen;
         for slot in slots.iter_mut() {
             slot.marks.set_stale(slot.seen != 0);
         }
     }
 
-    /// Forgets the ids that may be stale, where there are some: a broker that keeps a session begins by sending again what
-    /// it has under way [MQTT-4.4.0-1], so when it goes on to other ids, those are of a session that is lost.
-    pub(crate) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
+    /// Forgets the ids that may be stale; false if there are none. A broker that kept the session first sends again the
+    /// messages that are in flight [MQTT-4.4.0-1]. So if it goes on to other ids, the stale ones belong to a lost
+    /// session.
+    pub(super) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
         let some = self.stale != 0;
         while self.stale != 0 {
             let stale = slots.iter().find(|slot| slot.marks.is_stale());
             match stale.and_then(|slot| PacketId::new(slot.seen)) {
                 Some(id) => self.forget(slots, id),
-                None => self.stale = 0,
+                None => {
+                    debug_assert!(false, "{} ids are stale, and no slot holds one", self.stale);
+                    self.stale = 0;
+                }
             }
         }
         some
     }
 
-    /// The id in the table at `slot`, one of `slots`, unless the application has still to acknowledge it.
-    pub(super) fn taken(slot: &Slot, slots: &[Slot]) -> Option<PacketId> {
+    /// The id in the table at `slot`, one of `slots`, unless the application still has to acknowledge its message.
+    pub(super) fn acknowledged_id(slot: &Slot, slots: &[Slot]) -> Option<PacketId> {
         let id = PacketId::new(slot.seen)?;
         let owed = |slot: &Slot| slot.marks.owed() == Owed::ExactlyOnce && slot.owed_id == id.get();
         (!slots.iter().any(owed)).then_some(id)
     }
 
     /// Ids between their PUBLISH and their PUBREL.
-    pub(crate) fn seen(&self) -> usize {
+    pub(super) fn seen(&self) -> usize {
         self.seen as usize
     }
 
     /// Whether another QoS 2 message can be taken.
-    pub(crate) fn has_room(&self, slots: &[Slot]) -> bool {
+    pub(super) fn has_room(&self, slots: &[Slot]) -> bool {
         (self.seen as usize) < slots.len()
     }
 
-    /// Keeps `id` until its PUBREL; the caller has asked [`Inbound::has_room`].
-    pub(crate) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
+    /// Keeps `id` until its PUBREL. The caller has asked [`Inbound::has_room`].
+    pub(super) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
         if let Some(slot) = find(slots, id.get()).and_then(|at| slots.get_mut(at)) {
             self.stale = self.stale.saturating_sub(u32::from(slot.marks.is_stale()));
             slot.marks.set_stale(false);
@@ -145,10 +109,15 @@ impl Inbound {
             }
             at = after(at, count);
         }
+        debug_assert!(
+            false,
+            "`has_room` was not asked before id {} was to be remembered",
+            id.get()
+        );
     }
 
-    /// `id` is a new message from now on [MQTT-4.3.3-2].
-    pub(crate) fn forget(&mut self, slots: &mut [Slot], id: PacketId) {
+    /// From now on `id` is a new message [MQTT-4.3.3-2].
+    pub(super) fn forget(&mut self, slots: &mut [Slot], id: PacketId) {
         if self.seen == 0 {
             return;
         }
@@ -165,7 +134,7 @@ impl Inbound {
             if candidate == 0 {
                 break;
             }
-            // It may move back only where it does not come before its home.
+            // It moves back if it does not get in front of its home by that.
             let from_home = distance(home(candidate, count), at, count);
             if from_home >= distance(hole, at, count) {
                 set_seen(slots, hole, candidate, stale);
@@ -175,13 +144,14 @@ impl Inbound {
         set_seen(slots, hole, 0, false);
     }
 
-    /// Whether the application may be handed another message to acknowledge.
-    pub(crate) fn can_owe(&self, slots: &[Slot]) -> bool {
+    /// Whether the ring has room for another message to acknowledge.
+    pub(super) fn can_owe(&self, slots: &[Slot]) -> bool {
         (self.owed as usize) < slots.len()
     }
 
-    /// The application has to acknowledge `id`; the caller has asked [`Inbound::can_owe`].
-    pub(crate) fn owe(&mut self, slots: &mut [Slot], id: PacketId, qos: QoS) -> Delivery {
+    /// The application has to acknowledge `id`. The caller has asked [`Inbound::can_owe`].
+    pub(super) fn owe(&mut self, slots: &mut [Slot], id: PacketId, qos: QoS) -> Delivery {
+        debug_assert!(self.can_owe(slots), "`can_owe` was not asked before");
         let sequence = self.sequence.wrapping_add(self.owed);
         if let Some(slot) = self.ring(slots, self.owed) {
             slot.owed_id = id.get();
@@ -194,44 +164,47 @@ impl Inbound {
         Delivery::new(id.get(), sequence)
     }
 
-    /// Whether the application has messages to acknowledge, or has acknowledged some that are not answered.
-    pub(crate) fn is_owed(&self) -> bool {
+    /// Whether the ring holds a message: one to be acknowledged by the application, or to be answered to the broker.
+    pub(super) const fn is_owed(&self) -> bool {
         self.owed != 0
     }
 
-    /// The application acknowledges `delivery`, which is of the QoS given; `None` where that is not, or no longer,
-    /// owed.
-    pub(crate) fn take(&mut self, slots: &mut [Slot], delivery: Delivery) -> Option<QoS> {
+    /// The application acknowledges `delivery`. Gives its QoS; `None` if it is acknowledged already or not in the ring.
+    pub(super) fn acknowledge(&mut self, slots: &mut [Slot], delivery: Delivery) -> Option<QoS> {
         let position = delivery.sequence().wrapping_sub(self.sequence);
         if position >= self.owed {
             return None;
         }
         let slot = self.ring(slots, position).filter(|slot| slot.owed_id == delivery.id())?;
         let (owed, qos) = match slot.marks.owed() {
-            Owed::AtLeastOnce => (Owed::AtLeastOnceTaken, QoS::AtLeastOnce),
-            Owed::ExactlyOnce => (Owed::ExactlyOnceTaken, QoS::ExactlyOnce),
-            Owed::Nothing | Owed::AtLeastOnceTaken | Owed::ExactlyOnceTaken => return None,
+            Owed::AtLeastOnce => (Owed::AtLeastOnceAcknowledged, QoS::AtLeastOnce),
+            Owed::ExactlyOnce => (Owed::ExactlyOnceAcknowledged, QoS::ExactlyOnce),
+            Owed::Nothing | Owed::AtLeastOnceAcknowledged | Owed::ExactlyOnceAcknowledged => {
+                return None;
+            }
         };
         slot.marks.set_owed(owed);
         Some(qos)
     }
 
-    /// The oldest owed message, where the application has acknowledged it; it stays until [`Inbound::settle`].
-    pub(crate) fn settled(&self, slots: &[Slot]) -> Option<(PacketId, QoS)> {
+    /// The oldest message of the ring, if the application has acknowledged it. It stays until
+    /// [`Inbound::remove_oldest`].
+    pub(super) fn oldest_acknowledged(&self, slots: &[Slot]) -> Option<(PacketId, QoS)> {
         if self.owed == 0 {
             return None;
         }
         let slot = slots.get(self.first_owed as usize)?;
         let qos = match slot.marks.owed() {
-            Owed::AtLeastOnceTaken => QoS::AtLeastOnce,
-            Owed::ExactlyOnceTaken => QoS::ExactlyOnce,
+            Owed::AtLeastOnceAcknowledged => QoS::AtLeastOnce,
+            Owed::ExactlyOnceAcknowledged => QoS::ExactlyOnce,
             Owed::Nothing | Owed::AtLeastOnce | Owed::ExactlyOnce => return None,
         };
         Some((PacketId::new(slot.owed_id)?, qos))
     }
 
-    /// The oldest owed message is answered, or never will be.
-    pub(crate) fn settle(&mut self, slots: &mut [Slot]) {
+    /// The oldest message leaves the ring: it is answered, or never will be.
+    pub(super) fn remove_oldest(&mut self, slots: &mut [Slot]) {
+        debug_assert!(self.owed != 0, "the ring is empty");
         let count = slots.len();
         if let Some(slot) = self.ring(slots, 0) {
             slot.marks.set_owed(Owed::Nothing);
@@ -241,21 +214,21 @@ impl Inbound {
         self.first_owed = after(self.first_owed as usize, count) as u32;
     }
 
-    /// The connection ended: what the application has not acknowledged comes again, as if never seen.
-    pub(crate) fn disown(&mut self, slots: &mut [Slot]) {
+    /// The connection ended. The broker sends unacknowledged messages again, and they count as never seen.
+    pub(super) fn empty_ring(&mut self, slots: &mut [Slot]) {
         while self.owed != 0 {
             let oldest =
                 self.ring(slots, 0).map(|slot| (slot.marks.owed(), PacketId::new(slot.owed_id)));
             if let Some((Owed::ExactlyOnce, Some(id))) = oldest {
                 self.forget(slots, id);
             }
-            self.settle(slots);
+            self.remove_oldest(slots);
         }
     }
 
-    /// The session is lost: every id is new.
-    pub(crate) fn clear(&mut self, slots: &mut [Slot]) {
-        self.disown(slots);
+    /// The broker has a new session: every id is new.
+    pub(super) fn clear(&mut self, slots: &mut [Slot]) {
+        self.empty_ring(slots);
         for slot in slots.iter_mut() {
             slot.seen = 0;
             slot.marks.set_stale(false);
@@ -264,6 +237,7 @@ impl Inbound {
         self.stale = 0;
     }
 
+    /// The slot of the ring's entry at `position`.
     fn ring<'s>(&self, slots: &'s mut [Slot], position: u32) -> Option<&'s mut Slot> {
         let at = (self.first_owed as usize + position as usize).checked_rem(slots.len())?;
         slots.get_mut(at)
@@ -278,7 +252,7 @@ fn after(at: usize, count: usize) -> usize {
     if at + 1 >= count { 0 } else { at + 1 }
 }
 
-/// Steps from `from` to `to`, going up and round.
+/// Steps from `from` up to `to`, beginning again at 0 behind the last slot.
 fn distance(from: usize, to: usize, count: usize) -> usize {
     if to >= from { to - from } else { to + count - from }
 }
@@ -302,3 +276,6 @@ fn find(slots: &[Slot], id: u16) -> Option<usize> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,48 +1,57 @@
-//! Granted subscriptions, kept to be made again when the broker has lost the session.
+//! Granted subscriptions. The client makes them again if the broker loses the session: that is a renewal.
 //!
 //! They lie as filters with their QoS, as in the body of a SUBSCRIBE, between the CONNECT and the base of the outbox,
-//! with room for a header in front: a renewal is one SUBSCRIBE that is already there. It goes out ahead of what waits
-//! in the outbox, under a packet id that requests never get. It is due until it is answered: should the link break in
-//! between, the broker may keep a session that does not have it.
+//! with room for a header in front: so a renewal is one SUBSCRIBE that is already encoded. It goes out ahead of the
+//! packets in the outbox, under a packet id that requests never get. It stays due until it is answered: if the link
+//! breaks before, the broker may keep a session that does not have the subscriptions.
 
 use super::{
-    Outbox, Requests, Slot,
-    outbox::{Frame, copy, frame_at, move_bytes, put_u16, u16_at},
+    outbox::{Frame, Outbox, copy, frame_at, move_bytes, put_u16, u16_at},
+    requests::{LAST_ID, Table},
 };
 use crate::{
-    codec::{Granted, Header, PacketId, QoS},
-    error::Violation,
+    codec::{FirstByte, Granted, Header, PacketId, PacketType, QoS, Violation},
     topic::Filter,
 };
 
-const RENEWAL_ID: u16 = super::LAST_ID + 1;
+const RENEWAL_ID: u16 = LAST_ID + 1;
 /// Room for the longest header and the packet id.
-pub(crate) const SPARE: usize = 5 + ID;
-/// Bytes of a packet id.
-const ID: usize = 2;
-const SUBSCRIBE: u8 = 0x82;
+pub(crate) const SPARE: usize = Header::MAX_LEN + PacketId::LEN;
 
-/// A subscription that the client makes again should the broker lose the session.
+/// Bytes of the longest SUBACK with `codes` codes.
+pub(crate) const fn suback_len(codes: usize) -> usize {
+    Header::MAX_LEN + PacketId::LEN + codes
+}
+
+/// A subscription that the client makes again if the broker loses the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Subscription<'a> {
-    /// What was subscribed to.
+    /// The filter subscribed to.
     pub filter: Filter<'a>,
     /// The QoS asked for.
     pub qos: QoS,
 }
 
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Subscriptions {
+pub(super) struct Subscriptions {
     /// Where they start; they end at the outbox's base.
     start: usize,
-    /// Filters kept, or asked for and to be kept.
+    renewals: Renewals,
+    /// Filters granted, and filters of SUBSCRIBEs in flight.
     count: usize,
     /// The bytes of a renewal that are still to be sent.
     cursor: usize,
     end: usize,
-    /// Filters in the renewal that awaits its SUBACK; 0: none is due.
+    /// Filters in the renewal that awaits its SUBACK; 0: no renewal is due.
     asked: usize,
+}
+
+/// Whether granted subscriptions are stored, and made again if the broker loses the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Renewals {
+    On,
+    Off,
 }
 
 /// A filter with its length in front.
@@ -68,9 +77,9 @@ impl Entry {
 }
 
 /// How many filters the SUBSCRIBE at `start` has.
-pub(crate) fn filter_count(bytes: &[u8], start: usize) -> usize {
+pub(super) fn filter_count(bytes: &[u8], start: usize) -> usize {
     let Some(Frame { header, len, .. }) = frame_at(bytes, start) else { return 0 };
-    let mut at = start + header + ID;
+    let mut at = start + header + PacketId::LEN;
     let mut count = 0;
     while at < start + len {
         at = Entry::at(bytes, at).next();
@@ -80,65 +89,70 @@ pub(crate) fn filter_count(bytes: &[u8], start: usize) -> usize {
 }
 
 impl Subscriptions {
-    pub(crate) const fn new(start: usize) -> Self {
-        Self { start, count: 0, cursor: 0, end: 0, asked: 0 }
+    pub(super) const fn new(start: usize, renewals: Renewals) -> Self {
+        Self { start, renewals, count: 0, cursor: 0, end: 0, asked: 0 }
     }
 
-    /// Filters kept, or asked for and to be kept.
-    pub(crate) const fn count(&self) -> usize {
+    /// Filters granted, and filters of SUBSCRIBEs in flight; 0 if there are no renewals.
+    pub(super) const fn count(&self) -> usize {
         self.count
     }
 
-    /// A SUBSCRIBE of `filters` filters is under way.
-    pub(crate) fn expect(&mut self, filters: usize) {
-        self.count += filters;
+    pub(super) const fn are_renewed(&self) -> bool {
+        matches!(self.renewals, Renewals::On)
     }
 
-    /// The SUBSCRIBE at `place` in the outbox was answered and leaves it; what was granted stays here.
-    pub(crate) fn granted(
+    /// A SUBSCRIBE of `filters` filters was accepted.
+    pub(super) const fn expect(&mut self, filters: usize) {
+        if self.are_renewed() {
+            self.count += filters;
+        }
+    }
+
+    /// The SUBSCRIBE at `place` in the outbox was answered and leaves it; the granted filters stay here.
+    pub(super) fn granted(
         &mut self,
         outbox: &mut Outbox,
-        requests: &Requests,
         bytes: &mut [u8],
-        slots: &mut [Slot],
+        table: &mut Table<'_>,
         place: u32,
         granted: Granted<'_>,
     ) {
-        let mut kept = outbox.base();
-        let Some(frame) = outbox.bring_down(bytes, slots, requests, place) else { return };
-        let mut at = kept + frame.header + ID;
+        let mut end = outbox.base();
+        let Some(frame) = outbox.bring_down(bytes, table, place) else { return };
+        let mut at = end + frame.header + PacketId::LEN;
         for code in granted.iter() {
             let entry = Entry::at(bytes, at);
             at = entry.next();
-            let known = self.find(bytes, kept, entry);
+            let known = self.find(bytes, end, entry);
             match (code, known) {
-                // [MQTT-3.8.4-3]: the newer one counts.
+                // [MQTT-3.8.4-3]: the newer subscription replaces the older one.
                 (Some(_), Some(known)) => {
                     move_bytes(bytes, entry.at + entry.len, known.at + known.len, 1);
                     self.count -= 1;
                 }
                 (Some(_), None) => {
-                    move_bytes(bytes, entry.at, kept, entry.len + 1);
-                    kept += entry.len + 1;
+                    move_bytes(bytes, entry.at, end, entry.len + 1);
+                    end += entry.len + 1;
                 }
                 (None, _) => self.count -= 1,
             }
         }
-        outbox.set_base(kept);
+        outbox.set_base(end);
     }
 
     /// The UNSUBSCRIBE at `place` in the outbox was answered: its filters leave.
-    pub(crate) fn unsubscribed(&mut self, outbox: &mut Outbox, bytes: &mut [u8], place: u32) {
+    pub(super) fn unsubscribed(&mut self, outbox: &mut Outbox, bytes: &mut [u8], place: u32) {
         let start = place as usize;
         let Some(frame) = frame_at(bytes, start) else { return };
-        let mut at = start + frame.header + ID;
+        let mut at = start + frame.header + PacketId::LEN;
         while at < start + frame.len {
             let entry = Entry::at(bytes, at);
             at += entry.len;
-            let kept = outbox.base();
-            if let Some(known) = self.find(bytes, kept, entry) {
-                move_bytes(bytes, known.next(), known.at, kept - known.next());
-                outbox.set_base(kept - (known.len + 1));
+            let end = outbox.base();
+            if let Some(known) = self.find(bytes, end, entry) {
+                move_bytes(bytes, known.next(), known.at, end - known.next());
+                outbox.set_base(end - (known.len + 1));
                 self.count -= 1;
             }
         }
@@ -158,56 +172,61 @@ impl Subscriptions {
         None
     }
 
-    /// The broker has no session: all are to be made again, ahead of everything else.
-    pub(crate) fn renew(&mut self, outbox: &Outbox, bytes: &mut [u8]) {
+    /// The broker may not have the subscriptions: all are made again, ahead of the packets in the outbox.
+    pub(super) fn renew(&mut self, outbox: &Outbox, bytes: &mut [u8]) {
         let len = outbox.base() - self.start;
-        let mut header = [0; 5];
-        let Ok(header_len) = Header::encode(SUBSCRIBE, ID + len, &mut header) else { return };
+        let mut header = [0; Header::MAX_LEN];
+        let Ok(header_len) = Header::encode(
+            FirstByte::of(PacketType::Subscribe).get(),
+            PacketId::LEN + len,
+            &mut header,
+        ) else {
+            return;
+        };
         if len == 0 {
             self.asked = 0;
             return;
         }
-        self.cursor = self.start - ID - header_len;
+        self.cursor = self.start - PacketId::LEN - header_len;
         self.end = outbox.base();
         copy(bytes, self.cursor, header.get(..header_len).unwrap_or_default());
-        put_u16(bytes, self.start - ID, RENEWAL_ID);
+        put_u16(bytes, self.start - PacketId::LEN, RENEWAL_ID);
         self.asked = filter_count(bytes, self.cursor);
     }
 
-    /// Whether a renewal was not answered.
-    pub(crate) const fn is_due(&self) -> bool {
+    /// Whether a renewal is not answered yet.
+    pub(super) const fn is_due(&self) -> bool {
         self.asked != 0
     }
 
     /// The connection ended.
-    pub(crate) fn disconnected(&mut self) {
+    pub(super) const fn disconnected(&mut self) {
         self.cursor = 0;
         self.end = 0;
     }
 
-    /// Whether a renewal has bytes to send.
-    pub(crate) const fn is_sending(&self) -> bool {
-        self.cursor != self.end
+    /// How many bytes of a renewal are ready for the transport.
+    pub(super) const fn ready_len(&self) -> usize {
+        self.end - self.cursor
     }
 
     /// The bytes of a renewal that are ready for the transport.
-    pub(crate) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+    pub(super) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.cursor..self.end).unwrap_or_default()
     }
 
-    /// Takes its part of `count` sent bytes; gives the rest.
-    pub(crate) fn transmitted(&mut self, count: usize) -> usize {
-        let part = count.min(self.end.saturating_sub(self.cursor));
-        self.cursor += part;
-        count - part
+    /// The transport has taken `count` bytes; whether that completed the renewal.
+    pub(super) fn transmitted(&mut self, count: usize) -> bool {
+        self.cursor += count.min(self.ready_len());
+        self.cursor == self.end
     }
 
     /// Whether a SUBACK with `id` and `codes` codes answers a renewal.
-    pub(crate) fn is_answer(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
+    pub(super) fn is_answer(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
         if id.get() != RENEWAL_ID {
             return Ok(false);
         }
-        if self.asked == 0 || self.end == 0 || self.cursor != self.end {
+        if self.asked == 0 || self.end == 0 || self.ready_len() != 0 {
             return Err(Violation::UnknownSubscribeId);
         }
         // [MQTT-3.8.4-5]
@@ -218,37 +237,36 @@ impl Subscriptions {
         Ok(true)
     }
 
-    /// The bytes of all that are kept, as in the body of a SUBSCRIBE.
-    pub(crate) fn kept<'b>(&self, outbox: &Outbox, bytes: &'b [u8]) -> &'b [u8] {
+    /// The filters granted, as in the body of a SUBSCRIBE.
+    pub(super) fn filters<'b>(&self, outbox: &Outbox, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.start..outbox.base()).unwrap_or_default()
     }
 
-    /// `kept`, which has been checked, is what is kept; the caller has seen to the room for it.
-    pub(crate) fn restore(
+    /// Replaces the filters granted by `filters`. The caller has checked them, and that there is room.
+    pub(super) fn restore(
         &mut self,
         outbox: &mut Outbox,
-        requests: &Requests,
         bytes: &mut [u8],
-        slots: &mut [Slot],
-        kept: &[u8],
+        table: &mut Table<'_>,
+        filters: &[u8],
     ) {
-        outbox.replace_kept(bytes, slots, requests, self.start, kept);
+        outbox.replace_subscriptions(bytes, table, self.start, filters);
         self.count = self.iter(outbox, bytes).count();
         self.asked = 0;
     }
 
-    /// Whether a renewal has been due, and not answered.
-    pub(crate) fn set_due(&mut self, due: bool) {
+    /// Whether a renewal was due when the record was written.
+    pub(super) fn set_due(&mut self, due: bool) {
         self.asked = if due { self.count } else { 0 };
     }
 
     /// Where they start.
-    pub(crate) const fn start(&self) -> usize {
+    pub(super) const fn start(&self) -> usize {
         self.start
     }
 
-    /// Every subscription kept.
-    pub(crate) fn iter<'b>(
+    /// Every subscription granted.
+    pub(super) fn iter<'b>(
         &self,
         outbox: &Outbox,
         bytes: &'b [u8],

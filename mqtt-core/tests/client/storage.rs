@@ -57,9 +57,15 @@ fn calls_that_fit_no_state_change_nothing() {
     assert!(matches!(client.poll(now), Action::Transmit(_)));
 }
 
-/// Storage that changes its length between calls breaks promises, but not the program.
+/// The caller promises that the storage keeps its length. If it does not, an assertion tells it in a debug build, and a
+/// release build breaks promises, but not the program.
 #[test]
-fn storage_that_misbehaves_causes_no_panic() {
+fn storage_that_changes_its_length_is_an_assertion_in_debug_builds_alone() {
+    let run = std::panic::catch_unwind(use_storage_that_changes_its_length);
+    assert_eq!(run.is_err(), cfg!(debug_assertions));
+}
+
+fn use_storage_that_changes_its_length() {
     #[derive(Default)]
     struct Shrinking {
         bytes: Vec<u8>,

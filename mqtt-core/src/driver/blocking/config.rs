@@ -105,7 +105,8 @@ impl<'a> Config<'a> {
     /// [`Error::Config`], [`Error::NoJournal`], [`Error::Journal`], [`Error::Restore`].
     pub fn start(mut self, brokers: &[&str]) -> Result<(Client, Events), Error> {
         let count = u8::try_from(brokers.len()).unwrap_or(u8::MAX);
-        self.options.reconnect = self.options.reconnect.endpoints(count);
+        let reconnect = &mut self.options.settings.reconnect;
+        *reconnect = reconnect.endpoints(count);
         let brokers = brokers.iter().map(ToString::to_string).collect();
         self.over(Tcp { brokers })
     }
@@ -116,11 +117,11 @@ impl<'a> Config<'a> {
     ///
     /// As [`start`](Self::start).
     pub fn over(self, connector: impl Connector + 'static) -> Result<(Client, Events), Error> {
-        if self.options.journal.is_some() && self.journal.is_none() {
+        if self.options.session.recorder.is_some() && self.journal.is_none() {
             return Err(Error::NoJournal);
         }
         let options = self.options.receive_capacity(self.buffer).journal(self.journal.is_some());
-        let timeout = Duration::from_millis(u64::from(options.limits.connect_timeout));
+        let timeout = Duration::from_millis(u64::from(options.settings.connect_timeout));
         let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
         let mut journal = self.journal;
         if let Some(journal) = &mut journal {

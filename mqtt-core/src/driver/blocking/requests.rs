@@ -10,8 +10,9 @@ use super::{CONGESTED, Config, Error, Events, Flushed, Shared, State};
 use crate::{
     codec::{Protocol, Publish, QoS},
     error::RequestError,
-    event::{ConnectionState, Counters, Delivery, Handle},
+    event::{ConnectionState, Counters},
     options::Options,
+    session::{Delivery, Handle},
     topic::{Filter, Topic},
 };
 

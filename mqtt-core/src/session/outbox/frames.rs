@@ -1,65 +1,72 @@
-//! The packets in the arena: where each begins and ends, and how long it is kept.
+//! The packets in the arena: where each begins and ends, and how long it stays.
 
-use super::bytes::u16_at;
-use crate::codec::Header;
+use crate::codec::{FirstByte, Header, PacketType, QoS};
 
-pub(super) const HOLE: u8 = 0;
-pub(super) const PUBLISH: u8 = 3;
-pub(super) const PUBREL: u8 = 6;
-pub(super) const SUBSCRIBE: u8 = 8;
-pub(super) const UNSUBSCRIBE: u8 = 10;
-pub(super) const DUP: u8 = 0b1000;
-pub(super) const QOS: u8 = 0b0110;
+/// A packet that was taken out.
+pub(super) const HOLE: FirstByte = FirstByte::NO_PACKET;
 
-/// What a packet in the arena is, as far as keeping it goes.
+/// How long a packet stays in the arena.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// Dead.
+pub(super) enum Stay {
+    /// The packet is dead.
     Hole,
-    /// Until sent, and not beyond this connection: acknowledgements, pings.
-    Answer,
-    /// Until sent: a PUBLISH of QoS 0.
+    /// An acknowledgement or a PINGREQ stays until it is sent, and not beyond its connection.
+    ThisConnection,
+    /// A PUBLISH of QoS 0 stays until it is sent.
     UntilSent,
-    /// Until released.
-    UntilAnswered,
+    /// A packet that the broker has to answer stays until it is released.
+    UntilReleased,
 }
 
-pub(super) const fn keep(first: u8) -> Keep {
-    match first >> 4 {
-        HOLE => Keep::Hole,
-        PUBLISH if first & QOS == 0 => Keep::UntilSent,
-        PUBLISH | PUBREL | SUBSCRIBE | UNSUBSCRIBE => Keep::UntilAnswered,
-        _ => Keep::Answer,
+pub(super) fn stay(first: FirstByte) -> Stay {
+    if first == HOLE {
+        Stay::Hole
+    } else if !first.is_request() {
+        Stay::ThisConnection
+    } else if first.is(PacketType::Publish) && first.publish_qos() == Some(QoS::AtMostOnce) {
+        Stay::UntilSent
+    } else {
+        Stay::UntilReleased
     }
 }
 
-/// Whether a packet is of no more use; `sent`: handed to the transport whole.
+/// Whether a packet is of no more use; `sent`: the transport has taken all of it.
 pub(super) fn is_dead(frame: Frame, sent: bool) -> bool {
-    match keep(frame.first) {
-        Keep::Hole => true,
-        Keep::Answer | Keep::UntilSent => sent,
-        Keep::UntilAnswered => false,
+    match stay(frame.first) {
+        Stay::Hole => true,
+        Stay::ThisConnection | Stay::UntilSent => sent,
+        Stay::UntilReleased => false,
     }
 }
 
-/// First byte, header length and whole length of the packet at `at`.
+/// First byte, header length and whole length of a packet.
 #[derive(Clone, Copy)]
 pub(in crate::session) struct Frame {
-    pub(in crate::session) first: u8,
+    pub(in crate::session) first: FirstByte,
     pub(in crate::session) header: usize,
     pub(in crate::session) len: usize,
 }
 
+/// The packet at `at`.
 pub(in crate::session) fn frame_at(bytes: &[u8], at: usize) -> Option<Frame> {
     let header = Header::decode(bytes.get(at..)?).ok()??;
-    Some(Frame { first: header.first(), header: header.header_len(), len: header.frame_len() })
+    Some(Frame { first: header.first_byte(), header: header.header_len(), len: header.frame_len() })
 }
 
-/// The packet id of the packet at `at`; 0 where it has none.
-pub(super) fn id_at(bytes: &[u8], at: usize, frame: Frame) -> u16 {
-    let mut id_at = at + frame.header;
-    if frame.first >> 4 == PUBLISH {
-        id_at += 2 + usize::from(u16_at(bytes, id_at));
+/// The packet at `at`, in a walk up to `end`.
+pub(super) fn frame_before(bytes: &[u8], at: usize, end: usize) -> Option<Frame> {
+    if at >= end {
+        return None;
     }
-    u16_at(bytes, id_at)
+    let frame = frame_at(bytes, at);
+    debug_assert!(
+        frame.is_some_and(|frame| at + frame.len <= end),
+        "no whole packet at {at}, before {end}"
+    );
+    frame
+}
+
+/// The packet id of the packet at `at`; 0 if it has none.
+pub(super) fn id_at(bytes: &[u8], at: usize, frame: Frame) -> u16 {
+    frame.first.packet_id(bytes, at + frame.header)
 }

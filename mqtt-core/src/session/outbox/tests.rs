@@ -6,10 +6,10 @@ use std::{vec, vec::Vec};
 
 use proptest::prelude::*;
 
-use super::{DUP, Outbox};
+use super::{Outbox, Requests, Table, Until};
 use crate::{
-    codec::{PacketId, Protocol},
-    session::{Requests, Slot, qos::Awaits},
+    codec::{FirstByte, PacketId, Protocol},
+    session::{Slot, qos::Awaits},
 };
 
 const BASE: usize = 5;
@@ -56,12 +56,14 @@ impl World {
         };
         wire.resize(wire.len() + if answered { len } else { 0 }, len as u8);
         wire[1] = wire.len() as u8 - 2;
-        let room =
-            self.outbox.make_room(&mut self.bytes, &mut self.slots, &self.requests, wire.len());
+        let mut table = Table { requests: &mut self.requests, slots: &mut self.slots };
+        let room = self.outbox.make_room(&mut self.bytes, &mut table, wire.len());
         let alive: usize = self.sent.iter().chain(&self.waiting).map(|e| e.wire.len()).sum();
         assert_eq!(room, BASE + alive + wire.len() <= self.bytes.len(), "{alive} alive");
         if room {
-            let start = self.outbox.append(wire.len(), answered);
+            let start = self
+                .outbox
+                .append(wire.len(), if answered { Until::Answered } else { Until::Sent });
             self.bytes[start..start + wire.len()].copy_from_slice(&wire);
             if let Some(id) = id {
                 let _ = self.requests.begin(&mut self.slots, id, Awaits::PubAck, start as u32);
@@ -100,14 +102,12 @@ impl World {
     }
 
     fn rewind(&mut self) {
-        let (slots, requests) = (&mut self.slots, &self.requests);
-        let again = self.outbox.rewind(&mut self.bytes, slots, requests, Protocol::V311);
-        for entry in &mut self.sent {
-            entry.wire[0] |= DUP;
-        }
-        if let Some(begun) = self.waiting.first_mut().filter(|_| self.into != 0) {
-            begun.wire[0] |= DUP;
-        }
+        let mut table = Table { requests: &mut self.requests, slots: &mut self.slots };
+        let again = self.outbox.rewind(&mut self.bytes, &mut table, Protocol::V311);
+        let set_dup =
+            |entry: &mut Entry| entry.wire[0] = FirstByte::new(entry.wire[0]).with_dup().get();
+        self.sent.iter_mut().for_each(set_dup);
+        self.waiting.first_mut().filter(|_| self.into != 0).into_iter().for_each(set_dup);
         let begun = self.into != 0 && self.waiting.first().is_some_and(|entry| entry.id.is_some());
         assert_eq!(again as usize, self.sent.len() + usize::from(begun));
         self.sent.append(&mut self.waiting);

@@ -27,7 +27,7 @@ use std::{
 
 use crate::{
     error::RestoreError,
-    session::{Record, journal::Parsed},
+    session::{Parsed, Record},
 };
 
 /// Bytes before the first frame.

@@ -1,27 +1,30 @@
-//! QoS 0 publishes that may give way: which of those that wait is which, and what became of those that gave way.
+//! QoS 0 publishes that can be dropped from a full queue: their order, and the numbers of the dropped ones.
 //!
-//! Where nothing gives way, QoS 0 publishes are sent in the order of their numbers and hold no slot. Where they may, each
-//! holds a slot until it is reported, in a list in the order of the outbox. Numbers of those that gave way are kept as
-//! ranges until they are reported: the oldest go first, so one range is the rule.
+//! If the queue drops nothing, QoS 0 publishes are sent in the order of their numbers and hold no slot. If it may drop
+//! them, each holds a slot until it is reported, in a list in the order of the outbox. The numbers of dropped publishes
+//! are kept as ranges until they are reported. The oldest are dropped first, so one range is usually enough.
 
-use super::{NIL, Requests, Slot, State};
+use super::{
+    super::slot::{NIL, Slot, Use},
+    Requests,
+};
 
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Queued {
-    /// Ends of the list, linked through `place`.
+pub(super) struct Queue {
+    /// The two ends of the list, linked through `place`.
     first: u32,
     last: u32,
-    /// The last number given.
+    /// The number of the publish that was accepted last.
     pub(super) number: u32,
     pub(super) dropped: Dropped,
 }
 
-impl Queued {
+impl Queue {
     pub(super) const EMPTY: Self =
         Self { first: NIL, last: NIL, number: 0, dropped: Dropped([Range::EMPTY; RANGES]) };
 }
 
-/// Numbers that gave way and are to be reported.
+/// Numbers of dropped publishes that are still to be reported.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Dropped([Range; RANGES]);
 
@@ -36,7 +39,7 @@ struct Range {
 impl Range {
     const EMPTY: Self = Self { first: 0, count: 0 };
 
-    /// Whether `number` can be the next of this range.
+    /// Whether `number` extends this range, or the range is empty.
     const fn takes(&self, number: u32) -> bool {
         self.count == 0 || self.first.wrapping_add(self.count) == number
     }
@@ -57,7 +60,10 @@ impl Dropped {
             Some(range) => range,
             None => match self.0.iter_mut().find(|range| range.count == 0) {
                 Some(range) => range,
-                None => return,
+                None => {
+                    debug_assert!(false, "`takes` was not asked before `add`");
+                    return;
+                }
             },
         };
         if range.count == 0 {
@@ -77,75 +83,81 @@ impl Dropped {
 
 impl Requests {
     /// QoS 0 publishes that have not been sent.
-    pub(crate) const fn unsent(&self) -> usize {
+    pub(in crate::session) const fn unsent(&self) -> usize {
         self.unacknowledged.accepted.wrapping_sub(self.unacknowledged.sent) as usize
     }
 
-    /// The QoS 0 publish that was accepted last holds a slot from now on; there is one that is free.
-    pub(crate) fn enter_queue(&mut self, slots: &mut [Slot]) {
+    /// The QoS 0 publish that was accepted last holds a slot from now on. The caller has checked that one is free.
+    pub(in crate::session) fn enter_queue(&mut self, slots: &mut [Slot]) {
         let index = self.first_free;
-        let number = self.queued.number;
-        let Some(slot) = slots.get_mut(index as usize) else { return };
+        let number = self.queue.number;
+        let Some(slot) = slots.get_mut(index as usize) else {
+            debug_assert!(false, "no slot is free for a droppable publish");
+            return;
+        };
         self.first_free = slot.place;
         self.used += 1;
         slot.generation = number;
-        slot.state = State::Queued;
+        slot.state = Use::Droppable;
         slot.place = NIL;
-        if self.queued.first == NIL {
-            self.queued.first = index;
-        } else if let Some(last) = slots.get_mut(self.queued.last as usize) {
+        if self.queue.first == NIL {
+            self.queue.first = index;
+        } else if let Some(last) = slots.get_mut(self.queue.last as usize) {
             last.place = index;
         }
-        self.queued.last = index;
+        self.queue.last = index;
     }
 
-    /// The oldest leaves; gives its number.
+    /// The oldest leaves the list; gives its number.
     pub(super) fn leave_queue(&mut self, slots: &mut [Slot]) -> Option<u32> {
-        let index = self.queued.first as usize;
+        let index = self.queue.first as usize;
         let slot = slots.get(index)?;
         let number = slot.generation;
-        self.queued.first = slot.place;
+        self.queue.first = slot.place;
         self.end(slots, index);
         Some(number)
     }
 
-    /// The number of the one at `position` among those that have not been sent whole.
-    pub(crate) fn number_at(&self, slots: &[Slot], position: usize) -> Option<u32> {
-        let mut at = self.queued.first;
+    /// The number of the publish at `position`, counted among those that have not been sent whole.
+    pub(in crate::session) fn number_at(&self, slots: &[Slot], position: usize) -> Option<u32> {
+        let mut at = self.queue.first;
         for _ in 0..self.reportable() + position {
             at = slots.get(at as usize)?.place;
         }
         slots.get(at as usize).map(|slot| slot.generation)
     }
 
-    /// Whether it can be remembered that the publish `number` gave way.
-    pub(crate) fn can_drop(&self, number: u32) -> bool {
-        self.queued.dropped.takes(number)
+    /// Whether there is room to remember that the publish `number` was dropped.
+    pub(in crate::session) fn can_drop(&self, number: u32) -> bool {
+        self.queue.dropped.takes(number)
     }
 
-    /// The one at `position` among those that have not been sent whole gives way.
-    pub(crate) fn drop_at(&mut self, slots: &mut [Slot], position: usize) {
+    /// Drops the publish at `position`, counted among those that have not been sent whole.
+    pub(in crate::session) fn drop_at(&mut self, slots: &mut [Slot], position: usize) {
         let mut before = NIL;
-        let mut at = self.queued.first;
+        let mut at = self.queue.first;
         for _ in 0..self.reportable() + position {
             before = at;
             at = slots.get(at as usize).map_or(NIL, |slot| slot.place);
         }
-        let Some(slot) = slots.get(at as usize) else { return };
+        let Some(slot) = slots.get(at as usize) else {
+            debug_assert!(false, "no droppable publish is at position {position}");
+            return;
+        };
         let (number, next) = (slot.generation, slot.place);
         match slots.get_mut(before as usize) {
             Some(before) => before.place = next,
-            None => self.queued.first = next,
+            None => self.queue.first = next,
         }
-        if self.queued.last == at {
-            self.queued.last = before;
+        if self.queue.last == at {
+            self.queue.last = before;
         }
-        self.queued.dropped.add(number);
+        self.queue.dropped.add(number);
         self.unacknowledged.accepted = self.unacknowledged.accepted.wrapping_sub(1);
         self.end(slots, at as usize);
     }
 
-    /// Those at the front of the queue that were sent and are to be reported.
+    /// How many publishes at the front of the list were sent and are still to be reported.
     fn reportable(&self) -> usize {
         self.unacknowledged.sent.wrapping_sub(self.unacknowledged.reported) as usize
     }

@@ -1,0 +1,104 @@
+//! The CONNECT, encoded once and kept at the front of the outbox, so that the client borrows no settings.
+//!
+//! The two versions differ in their first bytes only. The rest stays in its place when [`ConnectPacket::switch`]
+//! rewrites them, with room left in front for the longer protocol name.
+
+use crate::{
+    codec::{Connect, EncodeError, FirstByte, Header, PacketType, Protocol},
+    error::ConfigError,
+    session::{copy, put_u16},
+    time::Instant,
+};
+
+/// The longer protocol name, in a header that is one byte longer: `MQIsdp` takes two bytes more than `MQTT`, and the
+/// remaining length at most one.
+const SPARE: usize = 3;
+const _: () = assert!(
+    SPARE == Protocol::V31.name().len() - Protocol::V311.name().len() + 1,
+    "the longer name has room in front"
+);
+
+#[derive(Clone, Debug, Hash)]
+pub(super) struct ConnectPacket {
+    start: usize,
+    /// The place of the connect flags, behind protocol name and level.
+    flags: usize,
+    end: usize,
+    cursor: usize,
+    /// When the transport took bytes of it last: the first silence towards the broker starts there.
+    sent_at: Instant,
+}
+
+/// Bytes of protocol name and level.
+const fn name_len(protocol: Protocol) -> usize {
+    2 + protocol.name().len() + 1
+}
+
+impl ConnectPacket {
+    /// Encodes `connect` at the front of `bytes`, with room for `behind` bytes more.
+    pub(super) fn new(
+        connect: &Connect<'_>,
+        bytes: &mut [u8],
+        behind: usize,
+    ) -> Result<Self, ConfigError> {
+        let capacity = bytes.len();
+        let space = bytes.get_mut(SPARE..).unwrap_or_default();
+        let len = match connect.encode(space) {
+            Ok(len) => len,
+            Err(EncodeError::NoSpace { needed, .. }) => needed,
+            Err(error) => return Err(ConfigError::Connect(error)),
+        };
+        let needed = SPARE + len + behind;
+        if capacity < needed {
+            return Err(ConfigError::OutboxTooSmall { needed, capacity });
+        }
+        let header = Header::decode(space).ok().flatten().map_or(2, |header| header.header_len());
+        let (flags, end) = (SPARE + header + name_len(connect.protocol), SPARE + len);
+        Ok(Self { start: SPARE, flags, end, cursor: end, sent_at: Instant::from_millis(0) })
+    }
+
+    /// End of the CONNECT.
+    pub(super) const fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Rewrites the first bytes for `protocol`.
+    fn switch(&mut self, bytes: &mut [u8], protocol: Protocol) {
+        let name = self.flags - name_len(protocol);
+        let mut header = [0; Header::MAX_LEN];
+        let first = FirstByte::of(PacketType::Connect).get();
+        let header_len = Header::encode(first, self.end - name, &mut header).unwrap_or(2);
+        debug_assert!(header_len <= name, "the header has room in front of the protocol name");
+        self.start = name.saturating_sub(header_len);
+        copy(bytes, self.start, header.get(..header_len).unwrap_or_default());
+        let text = protocol.name().as_bytes();
+        put_u16(bytes, name, text.len() as u16);
+        copy(bytes, name + 2, text);
+        copy(bytes, self.flags - 1, &[protocol.level()]);
+    }
+
+    /// The transport is open: the CONNECT is to be sent [MQTT-3.1.0-1].
+    pub(super) fn begin(&mut self, bytes: &mut [u8], protocol: Protocol) {
+        self.switch(bytes, protocol);
+        self.cursor = self.start;
+    }
+
+    pub(super) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.cursor..self.end).unwrap_or_default()
+    }
+
+    /// The transport has taken `count` bytes; gives how many packets that completed.
+    pub(super) fn transmitted(&mut self, count: usize, now: Instant) -> u32 {
+        self.cursor = self.cursor.saturating_add(count).min(self.end);
+        self.sent_at = now;
+        u32::from(self.is_sent())
+    }
+
+    pub(super) const fn is_sent(&self) -> bool {
+        self.cursor == self.end
+    }
+
+    pub(super) const fn sent_at(&self) -> Instant {
+        self.sent_at
+    }
+}

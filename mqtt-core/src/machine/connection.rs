@@ -1,0 +1,212 @@
+//! The connection: its phases, their changes, and what the end of one means for the next.
+
+use super::{Machine, State};
+use crate::{
+    codec::{Protocol, Refusal},
+    error::{Fatal, Reason},
+    event::ConnectionState,
+    time::Instant,
+    timers::Timer,
+};
+
+/// Whether the client stays online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Intent {
+    Stay,
+    /// `disconnect` was called at a time when no DISCONNECT could be sent.
+    Leave,
+}
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    /// Offline until `connect` is called.
+    Stopped,
+    /// Offline until the reconnect timer.
+    Waiting,
+    /// The driver opens the transport.
+    Opening,
+    /// The CONNECT goes out; the CONNACK ends the phase.
+    Handshake(Intent),
+    /// The broker has accepted the connection. To leave, packet ids have to be reclaimed first.
+    Up(Intent),
+    /// Accepted requests are still sent, then the DISCONNECT.
+    Leaving {
+        /// Bytes of the DISCONNECT that are sent.
+        disconnect_sent: u8,
+    },
+    /// The driver closes the transport.
+    Closing(Reason, Intent),
+}
+
+impl Phase {
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self, Self::Up(_))
+    }
+
+    const fn intent(&self) -> Intent {
+        match self {
+            Self::Handshake(intent) | Self::Up(intent) | Self::Closing(_, intent) => *intent,
+            Self::Stopped | Self::Waiting | Self::Opening | Self::Leaving { .. } => Intent::Stay,
+        }
+    }
+}
+
+/// The choice of the version with `Version::Auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Negotiation {
+    /// The version is fixed, or 3.1 has no form for the client id.
+    Never,
+    /// No version has worked yet: the next attempt may change it.
+    Open,
+    /// The version has worked. A refusal opens the negotiation again.
+    Settled,
+}
+
+impl State {
+    pub(crate) const fn connection_state(&self) -> ConnectionState {
+        match self.phase {
+            Phase::Stopped => ConnectionState::Stopped,
+            Phase::Waiting => ConnectionState::Waiting,
+            Phase::Opening | Phase::Handshake(_) => ConnectionState::Connecting,
+            Phase::Up(_) => ConnectionState::Up,
+            Phase::Leaving { .. } | Phase::Closing(..) => ConnectionState::Closing,
+        }
+    }
+
+    /// Accepted requests are still to be sent, then the DISCONNECT.
+    pub(super) fn begin_leaving(&mut self) {
+        self.timers.clear_all();
+        self.phase = Phase::Leaving { disconnect_sent: 0 };
+    }
+
+    /// Whether a CONNECT went out whole and its CONNACK has not come.
+    const fn awaits_connack(&self) -> bool {
+        matches!(self.phase, Phase::Handshake(_)) && self.connect.is_sent()
+    }
+
+    /// Changes the version for the next attempt if this one was refused, or the CONNECT was not answered. Gives whether
+    /// that attempt may follow at once.
+    fn negotiate(&mut self, reason: Reason) -> bool {
+        let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
+        if refused && self.negotiation == Negotiation::Settled {
+            self.negotiation = Negotiation::Open;
+        }
+        let unanswered = self.awaits_connack() && reason == Reason::TransportClosed;
+        if self.negotiation != Negotiation::Open || !(refused || unanswered) {
+            return false;
+        }
+        // The same broker once more.
+        self.endpoint_turn = self.endpoint_turn.wrapping_sub(1);
+        let newer = self.protocol == Protocol::V311;
+        self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
+        refused && newer
+    }
+
+    /// The delay until the next attempt after an end for `reason`; `None`: there is none.
+    // Not inlined: that saves 70 bytes of flash.
+    #[inline(never)]
+    fn reconnect_delay(&mut self, reason: Reason) -> Option<u32> {
+        let delay = self.settings.reconnect.delay(self.failures.into());
+        if reason == Reason::Requested || self.phase.intent() == Intent::Leave {
+            None
+        } else if reason == Reason::PassedOver || self.negotiate(reason) {
+            // Nothing is wrong with the broker, or the other version may suit it: there is no reason to wait.
+            delay.map(|_| 0)
+        } else {
+            delay
+        }
+    }
+}
+
+impl Machine<'_> {
+    /// It is time for an attempt; gives the endpoint to connect to.
+    pub(super) fn open(&mut self, now: Instant) -> u8 {
+        let state = &mut *self.state;
+        let endpoint = state.settings.reconnect.endpoint(state.endpoint_turn.into());
+        state.endpoint_turn = state.endpoint_turn.wrapping_add(1);
+        state.phase = Phase::Opening;
+        state.untold.connecting(endpoint);
+        state.timers.set(Timer::Connect, now.plus_millis(state.settings.connect_timeout.into()));
+        self.session.use_begins();
+        endpoint
+    }
+
+    /// The transport is open.
+    pub(crate) fn connected(&mut self) {
+        if self.state.phase == Phase::Opening {
+            self.state.phase = Phase::Handshake(Intent::Stay);
+            let protocol = self.state.protocol;
+            self.state.connect.begin(self.session.connect_bytes(), protocol);
+        }
+    }
+
+    /// The connection has to end.
+    pub(super) fn close(&mut self, reason: Reason) {
+        if self.state.awaits_connack() {
+            self.session.unanswered_connect();
+        }
+        self.state.phase = Phase::Closing(reason, self.state.phase.intent());
+        self.state.timers.clear_all();
+    }
+
+    /// The transport is closed, or could not be opened.
+    pub(crate) fn closed(&mut self, now: Instant) {
+        let state = &mut *self.state;
+        let reason = match state.phase {
+            Phase::Stopped | Phase::Waiting => return,
+            Phase::Closing(why, _) => why,
+            Phase::Leaving { .. } => Reason::Requested,
+            Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => Reason::TransportClosed,
+        };
+        if state.awaits_connack() {
+            self.session.unanswered_connect();
+        }
+        state.untold.down(reason);
+        state.timers.clear_all();
+        state.stream = None;
+        state.ping = None;
+        let delay = state.reconnect_delay(reason);
+        state.failures = state.failures.saturating_add(1);
+        state.phase = match delay {
+            Some(delay) => {
+                state.timers.set(Timer::Reconnect, now.plus_millis(u64::from(delay)));
+                Phase::Waiting
+            }
+            None => Phase::Stopped,
+        };
+        // After the negotiation, which decides in which version all is sent again.
+        let again = self.session.suspend(state.protocol);
+        let counter = &mut state.counters.retransmissions;
+        *counter = counter.wrapping_add(again);
+    }
+
+    /// Ends the connection once all accepted requests are sent, and stays offline.
+    pub(crate) fn disconnect(&mut self) {
+        let reclaiming = self.session.is_reclaiming();
+        let state = &mut *self.state;
+        match state.phase {
+            Phase::Stopped | Phase::Leaving { .. } => {}
+            Phase::Waiting => {
+                state.timers.clear_all();
+                state.phase = Phase::Stopped;
+                state.untold.stopped(Reason::Requested);
+            }
+            Phase::Opening => self.close(Reason::Requested),
+            Phase::Up(_) if !reclaiming => state.begin_leaving(),
+            // A DISCONNECT before the CONNACK would leave open whether the will is published.
+            Phase::Handshake(ref mut intent)
+            | Phase::Closing(_, ref mut intent)
+            | Phase::Up(ref mut intent) => *intent = Intent::Leave,
+        }
+    }
+
+    /// Connects now if the client is offline.
+    pub(crate) fn connect(&mut self) {
+        let state = &mut *self.state;
+        if matches!(state.phase, Phase::Stopped | Phase::Waiting) {
+            state.phase = Phase::Waiting;
+            state.timers.set(Timer::Reconnect, Instant::from_millis(0));
+        }
+    }
+}

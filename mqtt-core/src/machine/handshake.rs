@@ -1,0 +1,84 @@
+//! The first packet on a connection: a CONNACK, and what it says about the session.
+
+use super::{
+    Machine, Taken,
+    connection::{Intent, Negotiation, Phase},
+};
+use crate::{
+    codec::{ConnAck, PacketType, Protocol, Violation},
+    event::{Event, SessionStatus},
+    session::Lifetime,
+    time::Instant,
+    timers::Timer,
+};
+
+impl Machine<'_> {
+    /// The first packet on a connection [MQTT-3.2.0-1].
+    #[cold]
+    pub(super) fn handshake<'i>(
+        &mut self,
+        kind: PacketType,
+        first: u8,
+        body: &[u8],
+        now: Instant,
+    ) -> Taken<'i> {
+        if kind != PacketType::ConnAck {
+            return Err(Violation::BeforeConnAck.into());
+        }
+        let state = &mut *self.state;
+        let connack = ConnAck::decode(first, body, state.protocol)?;
+        if !state.connect.is_sent() {
+            return Err(Violation::UnexpectedConnAck.into());
+        }
+        connack.result?;
+        let clean = self.session.lifetime() == Lifetime::Connection;
+        // [MQTT-3.2.2-1]
+        if connack.session_present && clean {
+            return Err(Violation::SessionPresentClean.into());
+        }
+        let status = status(connack.session_present, self.session.is_at_broker(), state.protocol);
+        match status {
+            SessionStatus::New | SessionStatus::Lost => self.session.begin(state.protocol),
+            SessionStatus::Resumed => self.session.resume(state.protocol),
+            SessionStatus::Found => self.session.adopt(),
+        }
+        if state.negotiation == Negotiation::Open {
+            state.negotiation = Negotiation::Settled;
+        }
+        state.counters.connections = state.counters.connections.wrapping_add(1);
+        Ok(self.up(status, now))
+    }
+
+    /// The broker has accepted the connection.
+    fn up<'i>(&mut self, session: SessionStatus, now: Instant) -> Option<Event<'i>> {
+        let reclaiming = self.session.is_reclaiming();
+        let state = &mut *self.state;
+        let intent = match state.phase {
+            Phase::Handshake(intent) => intent,
+            _ => Intent::Stay,
+        };
+        state.timers.clear(Timer::Connect);
+        if intent == Intent::Leave && !reclaiming {
+            state.begin_leaving();
+            return None;
+        }
+        state.phase = Phase::Up(intent);
+        state.arm(Timer::KeepAlive, state.connect.sent_at());
+        state.arm(Timer::Silence, now);
+        let stable = u64::from(state.settings.reconnect.stable_millis());
+        state.timers.set(Timer::Stable, now.plus_millis(stable));
+        Some(Event::Up { session, protocol: state.protocol })
+    }
+}
+
+/// The session that the broker has, seen from here; `expected`: this client has one there.
+const fn status(present: bool, expected: bool, protocol: Protocol) -> SessionStatus {
+    match (present, expected, protocol) {
+        (true, true, _) => SessionStatus::Resumed,
+        (true, false, _) => SessionStatus::Found,
+        (false, true, Protocol::V311) => SessionStatus::Lost,
+        // MQTT 3.1 has no session-present flag: a broker that was asked to keep the session is believed to have it.
+        (false, true, Protocol::V31) => SessionStatus::Resumed,
+        (false, false, _) => SessionStatus::New,
+    }
+}

@@ -1,0 +1,37 @@
+//! The journal: when a record is due, and the calls of its driver. [`session::changes`](crate::session) says what has
+//! to be recorded before what.
+
+use super::Machine;
+use crate::{
+    error::RestoreError,
+    session::{RecordDue, Recorder},
+    time::Instant,
+    timers::Timer,
+};
+
+impl Machine<'_> {
+    /// The way to make the record that is due now. For changes that can wait, sets the time of their record.
+    pub(super) fn record_is_due(&mut self, now: Instant) -> Option<&'static Recorder> {
+        match self.session.record_due() {
+            RecordDue::Now(recorder) => return Some(recorder),
+            RecordDue::Later if !self.state.timers.is_set(Timer::Record) => {
+                let delay = u64::from(self.state.settings.record_delay);
+                self.state.timers.set(Timer::Record, now.plus_millis(delay));
+            }
+            RecordDue::Later | RecordDue::Never => {}
+        }
+        None
+    }
+
+    /// The record that `poll` gave is durable.
+    pub(crate) fn persisted(&mut self) {
+        if self.session.persisted() == Some(true) {
+            self.state.timers.clear(Timer::Record);
+        }
+    }
+
+    /// Rebuilds the session from `record`.
+    pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), RestoreError> {
+        self.session.restore(record, self.state.settings.receive_capacity)
+    }
+}

@@ -1,0 +1,89 @@
+//! The settings that outlast `Client::new`, and their defaults. `Options` sets them.
+
+use super::Machine;
+use crate::{
+    codec::{Header, Publish},
+    error::RequestError,
+    reconnect::Reconnect,
+};
+
+/// Which version of the protocol to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// MQTT 3.1 only.
+    V31,
+    /// MQTT 3.1.1 only.
+    #[default]
+    V311,
+    /// 3.1.1 first. If a broker refuses the version or closes without a CONNACK, then 3.1. The client remembers which
+    /// one worked.
+    Auto,
+}
+
+/// Which message gives way if the queue is full: the outbox, the window, or `Options::queue_messages`.
+///
+/// Only messages of QoS 0 that wait to be sent ever give way, and each one that does is an `Event::Dropped`. With
+/// [`DropOldest`](Self::DropOldest) and [`LatestPerTopic`](Self::LatestPerTopic) messages of QoS 0 take a slot as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Queue {
+    /// The new one is refused with an error that says what is full.
+    #[default]
+    RefuseNew,
+    /// The oldest of QoS 0 give way to it, as many as it takes.
+    DropOldest,
+    /// For telemetry: a message of QoS 0 that still waits gives way to any later one of the same topic, even if there
+    /// is room. If none gives way, the new one is refused.
+    LatestPerTopic,
+}
+
+/// How a publish is counted after the queue's limits are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// As the QoS has it.
+    ByQos,
+    /// QoS 0: in a slot, so that it can give way.
+    Droppable,
+}
+
+/// Applies the limits of the queue to a publish before it is accepted.
+pub(crate) type LimitQueue =
+    for<'a, 'p> fn(&mut Machine<'a>, &Publish<'p>) -> Result<Place, RequestError>;
+
+/// The largest packet that MQTT has: the longest remaining length and its header.
+const LARGEST_PACKET: u32 = 268_435_455 + Header::MAX_LEN as u32;
+/// The fixed packets fit, and the heads of most others.
+pub(super) const LEAST_RECEIVE_CAPACITY: usize = 16;
+
+/// See the methods of `Options` with these names. Times are in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) version: Version,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) connect_timeout: u32,
+    pub(crate) ping_timeout: u32,
+    pub(crate) ping_on_silence: bool,
+    pub(crate) max_packet: u32,
+    pub(crate) receive_capacity: usize,
+    pub(crate) record_delay: u32,
+    pub(crate) queue: Queue,
+    pub(crate) queue_messages: usize,
+    /// A pointer, so that a client without limits does not link the code that applies them.
+    pub(crate) limit_queue: Option<LimitQueue>,
+}
+
+impl Settings {
+    pub(crate) const DEFAULT: Self = Self {
+        version: Version::V311,
+        reconnect: Reconnect::after(1_000),
+        connect_timeout: 20_000,
+        ping_timeout: 10_000,
+        ping_on_silence: false,
+        max_packet: LARGEST_PACKET,
+        receive_capacity: 1024,
+        record_delay: 1_000,
+        queue: Queue::RefuseNew,
+        queue_messages: usize::MAX,
+        limit_queue: None,
+    };
+}

@@ -1,0 +1,120 @@
+//! The bytes that go out: their sources, in order, for everybody who asks which bytes are ready, which source the
+//! transport has taken bytes of, and where a PINGREQ ends.
+
+use super::{Machine, State, connection::Phase};
+use crate::{
+    codec::ack::DISCONNECT, error::Reason, session::Session, time::Instant, timers::Timer,
+};
+
+/// A source of outgoing bytes. While a source has bytes to send, those behind it wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The CONNECT, alone until the CONNACK.
+    Connect,
+    /// PUBRELs for packet ids that are reclaimed. The others wait until all are answered, not only until all are sent.
+    Reclaim,
+    /// The SUBSCRIBE that renews the subscriptions.
+    Renewal,
+    /// Requests and answers.
+    Outbox,
+    /// The DISCONNECT, last of all: once it has begun, no other source is asked [MQTT-3.14.4-2].
+    Disconnect,
+}
+
+impl State {
+    /// The source that may send now; `None` if nothing waits.
+    fn source(&self, session: &Session) -> Option<Source> {
+        match self.phase {
+            Phase::Handshake(_) => Some(Source::Connect),
+            Phase::Leaving { disconnect_sent: 1.. } => Some(Source::Disconnect),
+            Phase::Up(_) | Phase::Leaving { .. } => {
+                if session.reclaim_is_sending() {
+                    Some(Source::Reclaim)
+                } else if session.renewal_ready_len() != 0 {
+                    Some(Source::Renewal)
+                } else if session.outbox_ready_len() != 0 {
+                    Some(Source::Outbox)
+                } else if self.phase.is_up() {
+                    None
+                } else {
+                    Some(Source::Disconnect)
+                }
+            }
+            Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(..) => None,
+        }
+    }
+
+    /// The bytes ready for the transport.
+    pub(super) fn ready<'b>(&'b self, session: &'b Session, bytes: &'b [u8]) -> &'b [u8] {
+        match self.source(session) {
+            None => &[],
+            Some(Source::Connect) => self.connect.ready(bytes),
+            Some(Source::Reclaim) => session.reclaim_ready(),
+            Some(Source::Renewal) => session.renewal_ready(bytes),
+            Some(Source::Outbox) => session.outbox_ready(bytes),
+            Some(Source::Disconnect) => {
+                DISCONNECT.get(self.disconnect_sent()..).unwrap_or_default()
+            }
+        }
+    }
+
+    const fn disconnect_sent(&self) -> usize {
+        match self.phase {
+            Phase::Leaving { disconnect_sent } => disconnect_sent as usize,
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes to be sent up to the end of `source`, while the connection is up.
+pub(super) const fn bytes_through(source: Source, session: &Session) -> usize {
+    let reclaim = session.reclaim_ready_len();
+    let renewal = reclaim + session.renewal_ready_len();
+    match source {
+        Source::Connect | Source::Disconnect => 0,
+        Source::Reclaim => reclaim,
+        Source::Renewal => renewal,
+        Source::Outbox => renewal + session.outbox_ready_len(),
+    }
+}
+
+impl Machine<'_> {
+    /// Whether any bytes are ready for the transport.
+    pub(super) fn is_ready(&self) -> bool {
+        let (session, bytes) = self.session.parts();
+        !self.state.ready(session, bytes).is_empty()
+    }
+
+    /// The transport has taken `count` bytes of those that `poll` gave.
+    pub(crate) fn transmitted(&mut self, count: usize, now: Instant) {
+        let source = self.state.source(self.session.parts().0);
+        let Some(source) = source.filter(|_| count != 0) else { return };
+        let counters = &mut self.state.counters;
+        counters.bytes_out = counters.bytes_out.wrapping_add(count as u32);
+        let packets = match source {
+            Source::Connect => self.state.connect.transmitted(count, now),
+            Source::Reclaim => self.session.reclaim_transmitted(count),
+            Source::Renewal => self.session.renewal_transmitted(count),
+            Source::Outbox => self.session.outbox_transmitted(count),
+            Source::Disconnect => self.disconnect_transmitted(count),
+        };
+        let counters = &mut self.state.counters;
+        counters.packets_out = counters.packets_out.wrapping_add(packets);
+        if self.state.phase.is_up() {
+            self.state.timers.clear(Timer::Stall);
+            self.state.arm(Timer::KeepAlive, now);
+            self.state.expect_pong(now);
+        }
+    }
+
+    /// [MQTT-3.14.4-1], [MQTT-3.14.4-2]: nothing after the DISCONNECT, and close.
+    fn disconnect_transmitted(&mut self, count: usize) -> u32 {
+        let sent = (self.state.disconnect_sent() + count).min(DISCONNECT.len());
+        if sent == DISCONNECT.len() {
+            self.close(Reason::Requested);
+        } else {
+            self.state.phase = Phase::Leaving { disconnect_sent: sent as u8 };
+        }
+        0
+    }
+}

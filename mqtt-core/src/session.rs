@@ -1,0 +1,302 @@
+//! [`Session`]: everything that outlives a connection, as one type with one place for each change of its life.
+//!
+//! A session holds the requests in flight and the packets that wait for the broker, the packet ids of messages between
+//! PUBLISH and PUBREL, the granted subscriptions, and the changes that the journal does not have yet. Nothing outside of
+//! this folder touches these parts: others call the session's verbs.
+//!
+//! | life | verb |
+//! |---|---|
+//! | the broker began a new session | [`begin`](SessionMut::begin) |
+//! | the broker kept the session | [`resume`](SessionMut::resume) |
+//! | the broker has a session that this client did not open | [`adopt`](SessionMut::adopt) |
+//! | the connection is gone | [`suspend`](SessionMut::suspend) |
+//! | a record from the journal | [`restore`](SessionMut::restore) |
+//! | a snapshot from the journal replaces it | `forget`, in `restore` |
+//!
+//! [`SessionMut`] is a session together with the caller's storage, for the length of one call. `sending` has the verbs
+//! for requests, `receiving` those for messages, `changes` those for the journal.
+
+mod changes;
+mod crc;
+mod handle;
+mod inbound;
+mod note;
+mod outbox;
+mod outgoing;
+pub(crate) mod qos;
+mod receiving;
+mod reclaim;
+mod record;
+mod requests;
+mod restore;
+mod sending;
+mod settings;
+mod slot;
+mod subscriptions;
+
+use core::hash::{Hash, Hasher};
+
+use crate::codec::Protocol;
+use changes::Changes;
+pub(crate) use changes::{RecordDue, Recorder};
+pub use handle::{Delivery, Handle};
+use inbound::Inbound;
+use outbox::Outbox;
+pub(crate) use outbox::{ANSWER_ROOM, copy, put_u16};
+use reclaim::Reclaim;
+pub(crate) use reclaim::Reclaimed;
+#[cfg(feature = "journal-file")]
+pub(crate) use record::Parsed;
+pub use record::{Chunk, Record};
+pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
+use requests::{Ids, Requests, Table};
+pub(crate) use sending::{SubAckFor, Waiting};
+pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings};
+pub use slot::Slot;
+pub use subscriptions::Subscription;
+use subscriptions::Subscriptions;
+pub(crate) use subscriptions::{Renewals, SPARE as SUBSCRIPTIONS_SPARE, suback_len};
+
+/// The session at the broker, as far as this client knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum AtBroker {
+    /// The broker has no session for this client, or one that this client knows nothing of.
+    None,
+    /// The broker should have this session.
+    Kept,
+    /// The broker should have it. But it may have begun a new one and said so in a CONNACK that got lost, or that no
+    /// record shows.
+    Uncertain,
+}
+
+/// A session's state. The bytes of its packets and its slots are the caller's.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    lifetime: Lifetime,
+    acknowledge: Acknowledge,
+    exactly_once_window: u16,
+    at_broker: AtBroker,
+    requests: Requests,
+    outbox: Outbox,
+    inbound: Inbound,
+    subscriptions: Subscriptions,
+    reclaim: Reclaim,
+    changes: Changes,
+}
+
+/// A session and its storage, for the length of one call.
+pub(crate) struct SessionMut<'a> {
+    session: &'a mut Session,
+    bytes: &'a mut [u8],
+    slots: &'a mut [Slot],
+}
+
+impl Session {
+    /// A session that holds nothing. Its packets lie above the first `start` bytes, which are the CONNECT and the room
+    /// for the header of a renewal.
+    pub(crate) fn new(
+        start: usize,
+        slots: &mut [Slot],
+        lifetime: Lifetime,
+        settings: SessionSettings,
+    ) -> Self {
+        let SessionSettings { acknowledge, renewals, exactly_once_window, recorder } = settings;
+        let mut outbox = Outbox::new(start);
+        if recorder.is_some() {
+            outbox.keep_journal();
+        }
+        Self {
+            lifetime,
+            acknowledge,
+            exactly_once_window,
+            at_broker: AtBroker::None,
+            requests: Requests::new(slots),
+            outbox,
+            inbound: Inbound::default(),
+            subscriptions: Subscriptions::new(start, renewals),
+            reclaim: Reclaim::default(),
+            changes: Changes::new(recorder),
+        }
+    }
+
+    /// The session together with its storage.
+    pub(crate) const fn with<'a>(
+        &'a mut self,
+        bytes: &'a mut [u8],
+        slots: &'a mut [Slot],
+    ) -> SessionMut<'a> {
+        SessionMut { session: self, bytes, slots }
+    }
+
+    /// The application's position.
+    pub(crate) const fn position(&self) -> u64 {
+        self.changes.position
+    }
+
+    /// Requests that hold a slot.
+    pub(crate) const fn in_flight(&self) -> usize {
+        self.requests.in_flight()
+    }
+
+    /// Bytes that requests can still take in the outbox.
+    pub(crate) fn outbox_free(&self, bytes: &[u8]) -> usize {
+        self.outbox.free(bytes)
+    }
+
+    /// The granted subscriptions.
+    pub(crate) fn subscriptions<'b>(
+        &self,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = Subscription<'b>> + use<'b> {
+        self.subscriptions.iter(&self.outbox, bytes)
+    }
+
+    /// Feeds everything that affects behaviour to `hasher`.
+    pub(crate) fn digest(&self, bytes: &[u8], slots: &[Slot], hasher: &mut impl Hasher) {
+        // Taken apart, so that no field is forgotten.
+        let Self {
+            lifetime,
+            acknowledge,
+            exactly_once_window,
+            at_broker,
+            requests,
+            outbox,
+            inbound,
+            subscriptions,
+            reclaim,
+            changes,
+        } = self;
+        (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
+        (inbound, subscriptions, reclaim, changes).hash(hasher);
+        (outbox.in_use(bytes), slots).hash(hasher);
+    }
+}
+
+impl<'a> SessionMut<'a> {
+    /// The session and its bytes, for reading.
+    pub(crate) const fn parts(&self) -> (&Session, &[u8]) {
+        (self.session, self.bytes)
+    }
+
+    /// As [`parts`](Self::parts), for as long as the storage is borrowed.
+    pub(crate) const fn into_parts(self) -> (&'a Session, &'a [u8]) {
+        (self.session, self.bytes)
+    }
+}
+
+impl SessionMut<'_> {
+    /// The bytes in front of the session's own, where the CONNECT lies.
+    pub(crate) fn connect_bytes(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.session.subscriptions.start()).unwrap_or_default()
+    }
+
+    pub(crate) const fn lifetime(&self) -> Lifetime {
+        self.session.lifetime
+    }
+
+    /// Whether the client should find this session at the broker.
+    pub(crate) fn is_at_broker(&self) -> bool {
+        self.session.at_broker != AtBroker::None
+    }
+
+    /// The broker began a new session [MQTT-3.1.2-6]: `outbox::resend` says what that means for each packet.
+    ///
+    /// MQTT 3.1 has no session-present flag, so an unknown session may exist: it is treated as adopted.
+    pub(crate) fn begin(&mut self, protocol: Protocol) {
+        let session = &mut *self.session;
+        session.reclaim.cancel();
+        session.requests.set_ids(Ids::MoveOn);
+        let mut table = Table { requests: &mut session.requests, slots: self.slots };
+        session.outbox.start_session(self.bytes, &mut table);
+        session.inbound.clear(self.slots);
+        session.changes.need_snapshot();
+        if protocol == Protocol::V31 && session.lifetime == Lifetime::Persistent {
+            self.reclaim_ids();
+        }
+        self.connected(true);
+    }
+
+    /// The broker kept the session: unanswered packets are sent again, in order [MQTT-4.4.0-1].
+    pub(crate) fn resume(&mut self, protocol: Protocol) {
+        // MQTT 3.1 has no session-present flag, so the session may be a new one each time.
+        let uncertain = self.session.at_broker == AtBroker::Uncertain || protocol == Protocol::V31;
+        if uncertain {
+            self.session.inbound.suspect_lost(self.slots);
+        }
+        self.connected(uncertain || self.session.subscriptions.is_due());
+    }
+
+    /// The broker has a session that this client did not open: the device lost its state.
+    pub(crate) fn adopt(&mut self) {
+        self.reclaim_ids();
+        self.connected(true);
+    }
+
+    /// The common part of [`begin`](Self::begin), [`resume`](Self::resume) and [`adopt`](Self::adopt).
+    fn connected(&mut self, renew: bool) {
+        let session = &mut *self.session;
+        session.reclaim.connected();
+        if renew {
+            session.subscriptions.renew(&session.outbox, self.bytes);
+        }
+        session.changes.connected = true;
+        session.at_broker = match session.lifetime {
+            Lifetime::Connection => AtBroker::None,
+            Lifetime::Persistent => AtBroker::Kept,
+        };
+    }
+
+    /// The connection is gone; `protocol` is the version in which packets will be sent again. Gives how many those are.
+    pub(crate) fn suspend(&mut self, protocol: Protocol) -> u32 {
+        let session = &mut *self.session;
+        let mut table = Table { requests: &mut session.requests, slots: self.slots };
+        let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);
+        session.inbound.empty_ring(self.slots);
+        session.subscriptions.disconnected();
+        retransmissions
+    }
+
+    /// A CONNECT went out and its CONNACK did not come: the broker may have begun a new session.
+    pub(crate) fn unanswered_connect(&mut self) {
+        if self.session.at_broker == AtBroker::Kept {
+            self.session.at_broker = AtBroker::Uncertain;
+        }
+    }
+
+    /// The broker may hold packet ids from before. Only publishes of QoS 2 could collide with them.
+    #[inline(never)]
+    fn reclaim_ids(&mut self) {
+        if self.session.exactly_once_window != 0 {
+            self.session.reclaim.start(self.slots.len() as u16);
+            self.session.requests.set_ids(Ids::Stay);
+            self.session.changes.need();
+        }
+    }
+
+    /// Whether `len` bytes are free at the end of the outbox.
+    fn has_room(&self, len: usize) -> bool {
+        self.session.outbox.has_room(self.bytes, len)
+    }
+
+    /// Makes `len` bytes free at the end of the outbox, for an answer or a request.
+    #[inline(never)]
+    fn make_room(&mut self, len: usize) -> bool {
+        self.has_room(len) || self.make_room_slowly(len)
+    }
+
+    #[cold]
+    fn make_room_slowly(&mut self, len: usize) -> bool {
+        let session = &mut *self.session;
+        let mut table = Table { requests: &mut session.requests, slots: self.slots };
+        session.outbox.make_room(self.bytes, &mut table, len)
+    }
+
+    /// Writes `packet` to the room that [`Outbox::append`] counted.
+    fn write(&mut self, start: usize, packet: &[u8]) {
+        let space = self.bytes.get_mut(start..start + packet.len());
+        debug_assert!(space.is_some(), "{} bytes at {start} are outside the outbox", packet.len());
+        if let Some(space) = space {
+            space.copy_from_slice(packet);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! [`Note`]: a change that the next record states and that no packet in the outbox shows.
+
+use super::requests::LAST_ID;
+use crate::codec::PacketId;
+
+/// Bytes of a note.
+pub(crate) const NOTE_LEN: usize = 3;
+
+/// What happened to the exchange of a packet id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Fate {
+    /// The client's publish is done: PUBACK or PUBCOMP came, or the publish was lost.
+    Done = 1,
+    /// The client's publish of QoS 2 is the broker's: PUBREC came, and a PUBREL is to be sent.
+    Released = 2,
+    /// The broker's publish of QoS 2 was taken.
+    Seen = 3,
+    /// The PUBREL for it came: from now on the id is a new message.
+    Forgotten = 4,
+}
+
+/// A packet id and its fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) fate: Fate,
+    pub(crate) id: PacketId,
+}
+
+impl Note {
+    pub(super) const fn encode(self) -> [u8; NOTE_LEN] {
+        let [high, low] = self.id.get().to_be_bytes();
+        [self.fate as u8, high, low]
+    }
+
+    pub(super) fn decode(bytes: [u8; NOTE_LEN]) -> Option<Self> {
+        let [fate, high, low] = bytes;
+        let fate = match fate {
+            1 => Fate::Done,
+            2 => Fate::Released,
+            3 => Fate::Seen,
+            4 => Fate::Forgotten,
+            _ => return None,
+        };
+        let id = PacketId::new(u16::from_be_bytes([high, low]))?;
+        let is_request = matches!(fate, Fate::Done | Fate::Released);
+        (!is_request || id.get() <= LAST_ID).then_some(Self { fate, id })
+    }
+}

@@ -1,0 +1,82 @@
+//! What the end of a connection, or of a session at the broker, means for the packets in the arena.
+
+use super::{
+    Outbox, Table,
+    bytes::set_first,
+    frames::{HOLE, Stay, frame_before, id_at, stay},
+};
+use crate::codec::{PacketType, Protocol, QoS};
+
+impl Outbox {
+    /// The connection ended. Answers are dropped, because the broker asks again [MQTT-4.4.0-1]. Packets that were sent
+    /// and have no answer are sent again, with DUP [MQTT-3.3.1-1]. Gives how many packets are sent again.
+    pub(in crate::session) fn rewind(
+        &mut self,
+        bytes: &mut [u8],
+        table: &mut Table<'_>,
+        protocol: Protocol,
+    ) -> u32 {
+        let mut retransmissions = 0;
+        let mut at = self.head;
+        while let Some(frame) = frame_before(bytes, at, self.tail) {
+            let whole = at < self.boundary;
+            match stay(frame.first) {
+                // Packets that were sent whole are not counted as live any more.
+                Stay::ThisConnection | Stay::UntilSent if whole => set_first(bytes, at, HOLE),
+                Stay::ThisConnection => self.kill(bytes, at, frame),
+                Stay::UntilReleased => {
+                    let begun = at < self.cursor;
+                    retransmissions += u32::from(begun);
+                    // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
+                    let publish = frame.first.is(PacketType::Publish);
+                    if begun && (publish || protocol == Protocol::V31) {
+                        set_first(bytes, at, frame.first.with_dup());
+                    } else if !publish && protocol == Protocol::V311 {
+                        set_first(bytes, at, frame.first.without_dup());
+                    }
+                }
+                Stay::Hole | Stay::UntilSent => {}
+            }
+            at += frame.len;
+        }
+        self.boundary = self.head;
+        self.cursor = self.head;
+        self.compact(bytes, table);
+        retransmissions
+    }
+
+    /// The broker began a new session, and nothing has been sent on this connection.
+    ///
+    /// A QoS 1 publish starts anew, without DUP. Nobody can say whether a QoS 2 publish that was in flight arrived:
+    /// sending it again might double it, so it is lost. Publishes that were never sent stay, and so do SUBSCRIBE and
+    /// UNSUBSCRIBE.
+    pub(in crate::session) fn start_session(&mut self, bytes: &mut [u8], table: &mut Table<'_>) {
+        let mut at = self.head;
+        while let Some(frame) = frame_before(bytes, at, self.tail) {
+            let first = frame.first;
+            let was_sent = first.is(PacketType::Publish) && first.has_dup();
+            let lost = first.is(PacketType::PubRel)
+                || was_sent && first.publish_qos() == Some(QoS::ExactlyOnce);
+            if lost {
+                table.lose(id_at(bytes, at, frame));
+                self.kill(bytes, at, frame);
+            } else if stay(frame.first) == Stay::UntilReleased {
+                set_first(bytes, at, frame.first.without_dup());
+            }
+            at += frame.len;
+        }
+        self.compact(bytes, table);
+    }
+
+    /// The packets may have been sent before a power cut. If they were, the next time is not the first
+    /// [MQTT-3.3.1-1].
+    pub(in crate::session) fn suspect_sent(&self, bytes: &mut [u8]) {
+        let mut at = self.head;
+        while let Some(frame) = frame_before(bytes, at, self.tail) {
+            if frame.first.is(PacketType::Publish) {
+                set_first(bytes, at, frame.first.with_dup());
+            }
+            at += frame.len;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The session's three sources of outgoing bytes, for `machine::transmit`, which knows their order.
+
+use super::{Session, SessionMut, outbox::Until};
+use crate::codec::ack::PINGREQ;
+
+impl Session {
+    /// Whether packet ids are being reclaimed, so that nothing else may be sent.
+    pub(crate) const fn reclaim_is_sending(&self) -> bool {
+        self.reclaim.is_sending()
+    }
+
+    pub(crate) fn reclaim_ready(&self) -> &[u8] {
+        self.reclaim.ready()
+    }
+
+    pub(crate) const fn reclaim_ready_len(&self) -> usize {
+        self.reclaim.ready_len()
+    }
+
+    pub(crate) fn renewal_ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        self.subscriptions.ready(bytes)
+    }
+
+    pub(crate) const fn renewal_ready_len(&self) -> usize {
+        self.subscriptions.ready_len()
+    }
+
+    pub(crate) fn outbox_ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        self.outbox.ready(bytes)
+    }
+
+    pub(crate) const fn outbox_ready_len(&self) -> usize {
+        self.outbox.ready_len()
+    }
+}
+
+/// The transport has taken `count` bytes of a source; each gives how many packets that completed.
+impl SessionMut<'_> {
+    pub(crate) fn reclaim_transmitted(&mut self, count: usize) -> u32 {
+        u32::from(self.session.reclaim.transmitted(count))
+    }
+
+    pub(crate) fn renewal_transmitted(&mut self, count: usize) -> u32 {
+        u32::from(self.session.subscriptions.transmitted(count))
+    }
+
+    pub(crate) fn outbox_transmitted(&mut self, count: usize) -> u32 {
+        self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count)
+    }
+
+    /// A PINGREQ goes out between PUBRELs that reclaim ids. Gives whether it is needed: a PUBREL is as good.
+    pub(crate) const fn ping_while_reclaiming(&mut self) -> bool {
+        self.session.reclaim.ping()
+    }
+
+    /// Appends a PINGREQ to the outbox; false if it has no room.
+    #[inline(never)]
+    pub(crate) fn append_pingreq(&mut self) -> bool {
+        let roomy = self.make_room(PINGREQ.len());
+        if roomy {
+            let start = self.session.outbox.append(PINGREQ.len(), Until::Sent);
+            self.write(start, &PINGREQ);
+        }
+        roomy
+    }
+}

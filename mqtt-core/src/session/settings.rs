@@ -1,0 +1,41 @@
+//! The settings of a session, fixed when the client is made.
+
+use super::{changes::Recorder, subscriptions::Renewals};
+
+/// Whether the broker keeps the session beyond the connection [MQTT-3.1.2-4].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lifetime {
+    /// Clean session: it ends with the connection.
+    Connection,
+    /// It outlives connections.
+    Persistent,
+}
+
+/// Who acknowledges a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Acknowledge {
+    /// The client, when it hands the message to the application.
+    Automatic,
+    /// The application, with `Client::acknowledge`.
+    Manual,
+}
+
+/// See the methods of `Options` with these names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionSettings {
+    pub(crate) acknowledge: Acknowledge,
+    pub(crate) renewals: Renewals,
+    /// Publishes of QoS 2 that may be in flight or wait at once; 0: none is ever sent.
+    pub(crate) exactly_once_window: u16,
+    /// There is a journal.
+    pub(crate) recorder: Option<&'static Recorder>,
+}
+
+impl SessionSettings {
+    pub(crate) const DEFAULT: Self = Self {
+        acknowledge: Acknowledge::Automatic,
+        renewals: Renewals::On,
+        exactly_once_window: 19,
+        recorder: None,
+    };
+}

@@ -1,0 +1,109 @@
+//! [`Slot`]: the storage that the caller gives for one request in flight, and beside it for the receiver's memory.
+
+use core::hash::{Hash, Hasher};
+
+use super::qos::Awaits;
+
+/// No slot, no place.
+pub(super) const NIL: u32 = u32::MAX;
+
+/// The request of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Use {
+    Free,
+    InFlight(Awaits),
+    /// The broker lost the session before the request was done; its event is still to come.
+    Lost,
+    /// A publish of QoS 0 that can be dropped from a full queue. It waits to be sent, or its event is still to come.
+    Droppable,
+}
+
+/// Storage of one request in flight, one incoming message that the application has not acknowledged, and one packet
+/// id of an incoming QoS 2 message. 16 bytes; made by [`Slot::EMPTY`] or `Default`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub(super) generation: u32,
+    /// In flight: the packet's place in the outbox. Free or droppable: the next such slot.
+    pub(super) place: u32,
+    pub(super) id: u16,
+    pub(super) state: Use,
+    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). They have nothing to
+    /// do with the request.
+    pub(super) marks: Marks,
+    pub(super) owed_id: u16,
+    pub(super) seen: u16,
+}
+
+const _: () = assert!(size_of::<Slot>() == 16);
+
+impl Slot {
+    /// A slot that holds nothing.
+    pub const EMPTY: Self = Self {
+        generation: 0,
+        place: NIL,
+        id: 0,
+        state: Use::Free,
+        marks: Marks::NONE,
+        owed_id: 0,
+        seen: 0,
+    };
+}
+
+/// Hashes only what affects behaviour; the generation of a free slot does not.
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let generation = if self.state == Use::Free { 0 } else { self.generation };
+        (generation, self.place, self.id, self.state, self.marks, self.owed_id, self.seen)
+            .hash(hasher);
+    }
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// One entry of the ring of messages that the application has to acknowledge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Owed {
+    Nothing = 0,
+    AtLeastOnce = 1,
+    ExactlyOnce = 2,
+    /// The application has acknowledged the message; the answer to the broker waits for its turn.
+    AtLeastOnceAcknowledged = 3,
+    ExactlyOnceAcknowledged = 4,
+}
+
+/// The state of the ring entry and of the table entry that lie in a slot, in one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    pub(super) const NONE: Self = Self(0);
+    /// The id in the table may belong to a session that the broker has lost.
+    const STALE: u8 = 0x80;
+
+    pub(super) const fn owed(self) -> Owed {
+        match self.0 & !Self::STALE {
+            1 => Owed::AtLeastOnce,
+            2 => Owed::ExactlyOnce,
+            3 => Owed::AtLeastOnceAcknowledged,
+            4 => Owed::ExactlyOnceAcknowledged,
+            _ => Owed::Nothing,
+        }
+    }
+
+    pub(super) const fn set_owed(&mut self, owed: Owed) {
+        self.0 = self.0 & Self::STALE | owed as u8;
+    }
+
+    pub(super) const fn is_stale(self) -> bool {
+        self.0 & Self::STALE != 0
+    }
+
+    pub(super) const fn set_stale(&mut self, stale: bool) {
+        self.0 = self.0 & !Self::STALE | if stale { Self::STALE } else { 0 };
+    }
+}
