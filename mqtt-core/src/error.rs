@@ -1,64 +1,56 @@
-//! Two blames, two families.
+//! The errors that an application gets.
 //!
-//! [`RequestError`] is yours, and now: the request was not taken and nothing has changed. [`Fatal`] is the
-//! connection's: it is over, the session is kept. Under `Fatal` lies [`Violation`], the rule that the peer broke,
-//! which names its statement in the standard.
-//!
-//! ```
-//! use mqtt_core::{Protocol, Violation, codec::Packet};
-//!
-//! // A PUBREL (type 6) whose reserved bits are 0000.
-//! let violation = Packet::decode(&[0x60, 0x02, 0x00, 0x01], Protocol::V311).unwrap_err();
-//! assert_eq!(violation, Violation::Flags);
-//! assert_eq!(violation.statement(), "MQTT-2.2.2-2");
-//! ```
+//! A [`RequestError`] is about a request of the application: it was refused, and nothing has changed. [`ConfigError`]
+//! and [`RestoreError`] are the same for `Client::new` and `Client::restore`. A [`Fatal`] error is about the
+//! connection: it has ended, and the session is kept. If the peer broke a rule of the protocol, `Fatal` holds a
+//! [`Violation`].
 
 use thiserror::Error;
 
 pub(crate) use crate::codec::{EncodeError, Violation};
 use crate::{codec::Refusal, topic::TopicError};
 
-/// Why a request was not taken. Nothing has changed; the remedies differ.
+/// Why a request was refused. Nothing has changed. There is one variant for each remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Every slot holds a request in flight, or as many are of QoS 2 as `Options::exactly_once_window` allows. Wait
-    /// for an event that ends one.
+    /// Every slot holds a request in flight, or `Options::exactly_once_window` allows no more of QoS 2. Wait for an
+    /// event that ends a request.
     #[error("{in_flight} requests in flight, the window is full")]
     WindowFull {
         /// Requests in flight that count against the limit.
         in_flight: usize,
     },
-    /// The packet does not fit beside what waits in the outbox. Let the driver drain it.
+    /// The packet does not fit in the free part of the outbox. Let the driver send.
     #[error("packet of {needed} bytes, the outbox has {free} free")]
     OutboxFull {
-        /// Bytes that the packet takes.
+        /// Bytes of the packet.
         needed: usize,
-        /// Bytes that requests can take now.
+        /// Bytes that are free for requests now.
         free: usize,
     },
-    /// As many messages wait or are unanswered as `Options::queue_messages` allows. Wait for an event that ends one.
+    /// `Options::queue_messages` allows no more messages that wait or are unanswered. Wait for an event that ends one.
     #[error("{messages} messages wait, the queue is full")]
     QueueFull {
         /// Messages that wait or are unanswered.
         messages: usize,
     },
-    /// The packet never fits: it, or its answer, is larger than the storage that it has to pass.
+    /// The packet never fits: it or its answer is larger than the storage for it.
     #[error("packet of {needed} bytes, there is room for {capacity}")]
     TooLarge {
-        /// Bytes that the packet, or its answer, takes.
+        /// Bytes of the packet or of its answer.
         needed: usize,
-        /// Bytes that there are for it at the most.
+        /// Bytes of the storage.
         capacity: usize,
     },
-    /// The packet has no form on the wire.
+    /// The packet cannot be encoded.
     #[error("{0}")]
     Encode(#[from] EncodeError),
-    /// A topic name or filter is not one.
+    /// A topic name or filter is not valid.
     #[error("{0}")]
     Topic(#[from] TopicError),
-    /// The SUBACK would be longer than `Options::receive_capacity`: that of this request, or that of a renewal, which
-    /// names all subscriptions kept. Raise the capacity, or switch `Options::renew_subscriptions` off.
+    /// The SUBACK of this request, or of a renewal of all subscriptions, would be longer than
+    /// `Options::receive_capacity`. Raise the capacity, or turn `Options::renew_subscriptions` off.
     #[error("a SUBACK of {needed} bytes, the receive capacity is {capacity}")]
     TooManySubscriptions {
         /// Bytes of the SUBACK.
@@ -66,35 +58,35 @@ pub enum RequestError {
         /// `Options::receive_capacity`.
         capacity: usize,
     },
-    /// The message is acknowledged already, or its connection is gone: it will come again.
+    /// The message is acknowledged already, or its connection has ended and the broker will send it again.
     #[error("the message is not, or no longer, to be acknowledged")]
     StaleDelivery,
 }
 
-/// Why `Client::new` did not make a client.
+/// Why `Client::new` failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The CONNECT cannot be encoded from these options.
     #[error("options: {0}")]
     Connect(EncodeError),
-    /// The outbox does not hold the CONNECT and its smallest reserve.
+    /// The outbox is too small for the CONNECT and the smallest reserve.
     #[error("the outbox has {capacity} bytes, at least {needed} are needed")]
     OutboxTooSmall {
-        /// Bytes that the outbox needs to have at least.
+        /// Bytes that the outbox needs at least.
         needed: usize,
-        /// Bytes that it has.
+        /// Bytes of the outbox.
         capacity: usize,
     },
-    /// There is no slot, or there are more than there are packet ids for requests.
+    /// There is no slot, or there are more slots than packet ids for requests.
     #[error("{count} slots, from 1 to {most} are possible")]
     Window {
         /// Slots given.
         count: usize,
-        /// Slots that are possible.
+        /// The most slots that are possible.
         most: usize,
     },
-    /// `Options::receive_capacity` is less than the 16 bytes that the fixed packets take.
+    /// `Options::receive_capacity` is less than 16 bytes, the least that holds every packet of fixed length.
     #[error("receive capacity of {capacity} bytes, at least 16 are needed")]
     ReceiveCapacity {
         /// The capacity given.
@@ -106,7 +98,7 @@ pub enum ConfigError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The record is cut short or damaged. Power that failed while it was written leaves that, of the last one only.
+    /// The record is cut short or damaged. A power cut while it was written causes this, in the last record only.
     #[error("the record is cut short or damaged")]
     Torn,
     /// A later version of this library wrote the record.
@@ -115,18 +107,18 @@ pub enum RestoreError {
         /// The version of the record.
         found: u8,
     },
-    /// The record is whole, and yet not one that this library writes.
+    /// The record is whole, but this library does not write such a record.
     #[error("the record is whole, but no record of a session")]
     Malformed,
-    /// The outbox is smaller than what it held when the record was written.
+    /// The outbox is smaller than its content was when the record was written.
     #[error("the session needs an outbox of {needed} bytes, there are {capacity}")]
     OutboxTooSmall {
-        /// Bytes that the outbox needs to have.
+        /// Bytes that the outbox needs.
         needed: usize,
-        /// Bytes that it has.
+        /// Bytes of the outbox.
         capacity: usize,
     },
-    /// There are fewer slots than the session had in use.
+    /// There are fewer slots than the session used.
     #[error("the session needs {needed} slots, there are {slots}")]
     Window {
         /// Slots in use.
@@ -142,15 +134,15 @@ pub enum RestoreError {
         /// `Options::receive_capacity`.
         capacity: usize,
     },
-    /// The client has been asked to connect, or to send: what is restored has to be there first.
+    /// The client was asked to connect or to send before. A session has to be restored first.
     #[error("the client is in use already")]
     InUse,
-    /// `Options::journal` is off: what is restored would not be kept up to date.
+    /// `Options::journal` is off, so the restored session would not be kept up to date.
     #[error("the client keeps no journal")]
     NoJournal,
 }
 
-/// Why a connection is over, by the broker's doing or its silence. The session is kept.
+/// Why the client ended a connection: the broker did something wrong, or did nothing. The session is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Fatal {
@@ -163,14 +155,15 @@ pub enum Fatal {
     /// No CONNACK within `Options::connect_timeout`.
     #[error("no CONNACK in time")]
     ConnectTimeout,
-    /// No PINGRESP within `Options::ping_timeout` [MQTT-3.12.4-1], or as long no PUBCOMP to the PUBRELs with which a session
-    /// that was [found](crate::SessionStatus::Found) begins.
+    /// No PINGRESP within `Options::ping_timeout` [MQTT-3.12.4-1]; or, in a session that was
+    /// [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are sent first.
     #[error("no PINGRESP in time")]
     PingTimeout,
     /// The transport took no bytes for `Options::ping_timeout` after the keep alive had run out.
     #[error("the transport takes no bytes")]
     Stalled,
-    /// A packet above `Options::max_packet`, or one that is no PUBLISH above `Options::receive_capacity`.
+    /// A packet longer than `Options::max_packet`, or a packet other than PUBLISH longer than
+    /// `Options::receive_capacity`.
     #[error("packet of {len} bytes, the limit is {limit}")]
     PacketTooLarge {
         /// Bytes of the packet.
@@ -178,11 +171,11 @@ pub enum Fatal {
         /// The limit.
         limit: usize,
     },
-    /// More QoS 2 messages under way than there are slots to remember their ids. Nothing was acknowledged that was
-    /// not taken: the broker sends it again on the next connection.
-    #[error("{slots} QoS 2 messages under way, no slot for another")]
+    /// The broker has more QoS 2 messages in flight than there are slots to remember their ids. The last one was not
+    /// acknowledged, so the broker sends it again on the next connection.
+    #[error("{slots} QoS 2 messages in flight, no slot for another")]
     InboundFull {
-        /// Slots that there are.
+        /// The number of slots.
         slots: usize,
     },
 }
@@ -194,14 +187,15 @@ pub enum Reason {
     /// `Client::disconnect` was called.
     #[error("disconnected on request")]
     Requested,
-    /// The transport closed, or could not be opened.
+    /// The transport was closed, or could not be opened.
     #[error("the transport closed")]
     TransportClosed,
-    /// The session was found at the broker and is the client's now; messages that found no room meanwhile were passed
-    /// over, and come again on the next connection.
+    /// The broker had a session that this client did not know, and it is safe to use now. Messages that came before
+    /// that and found no room were passed over: neither delivered nor acknowledged. The broker sends them again on the
+    /// next connection.
     #[error("messages were passed over")]
     PassedOver,
-    /// The client closed it.
+    /// The client closed the connection.
     #[error("{0}")]
     Fatal(#[from] Fatal),
 }

@@ -1,13 +1,13 @@
-//! Bytes in, packets out: keeps the part of a packet that has come, for drivers that want it.
+//! A read buffer for drivers: it keeps the part of a packet that has come so far.
 //!
-//! A client takes its input from a buffer of the driver's. [`Framer`] is such a buffer: fill it from the transport,
-//! hand its [`input`](Framer::input) to the client, [`consume`](Framer::consume) what was taken. It knows nothing of
-//! packets, so it holds any number of them and the beginning of one more.
+//! A client takes its input from a buffer of the driver. [`Framer`] is such a buffer: fill it from the transport, hand
+//! its [`input`](Framer::input) to the client, and [`consume`](Framer::consume) the bytes that the client took. It
+//! knows nothing of packets, so it holds any number of them and the beginning of one more.
 //!
 //! ```
 //! use mqtt_core::{Protocol, codec::{Decoded, Packet}, framer::Framer};
 //!
-//! // Two PINGRESPs and a PUBACK, as a transport may cut them.
+//! // Two PINGRESPs and a PUBACK, in parts as a transport may deliver them.
 //! let mut transport = [&b"\xD0\0\xD0"[..], b"\0\x40", b"\x02\0\x07"].into_iter();
 //!
 //! let mut framer = Framer::new([0; 16]);
@@ -27,8 +27,8 @@
 
 /// A buffer that is filled at its end and consumed from its front.
 ///
-/// `B` is the caller's: an array, a borrowed slice, a box, a vector. Positions never leave it: a count beyond what
-/// there is counts as all there is, and a `B` that changes its length loses bytes but causes no panic.
+/// `B` is the storage of the caller: an array, a borrowed slice, a box, a vector. A count that is too large counts as
+/// the largest possible one. A `B` that changes its length loses bytes but causes no panic.
 #[derive(Clone, Debug)]
 pub struct Framer<B> {
     buffer: B,
@@ -37,17 +37,17 @@ pub struct Framer<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
-    /// An empty framer over `buffer`, whatever that holds.
+    /// An empty framer over `buffer`. The content of `buffer` is ignored.
     pub const fn new(buffer: B) -> Self {
         Self { buffer, start: 0, end: 0 }
     }
 
-    /// The free room to read into; empty only where [`input`](Self::input) fills the whole buffer.
+    /// The free space to read into. It is empty only if [`input`](Self::input) fills the whole buffer.
     ///
-    /// Moves the input to the front where that more than doubles the room and moves no more bytes than have been
-    /// consumed since it was last done, or where else nothing would be free. So each byte is moved at most once on
-    /// average, and small packets in a large buffer hardly ever; only a buffer that is kept full and consumed in small
-    /// steps costs more.
+    /// This moves the input to the front in two cases: if nothing would be free otherwise; or if that more than doubles
+    /// the space and moves no more bytes than were consumed since the last move. So each byte is moved at most once on
+    /// average, and small packets in a large buffer hardly ever. Only a buffer that is always full and is consumed in
+    /// small steps costs more.
     pub fn space(&mut self) -> &mut [u8] {
         let buffer = self.buffer.as_mut();
         self.end = self.end.min(buffer.len());
@@ -70,23 +70,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
         self.end = self.end.saturating_add(count).min(self.capacity());
     }
 
-    /// What has been filled and not consumed.
+    /// The bytes that were filled and not consumed.
     pub fn input(&self) -> &[u8] {
         self.buffer.as_ref().get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The first `count` bytes of [`input`](Self::input) are done with.
+    /// Removes the first `count` bytes of [`input`](Self::input).
     pub fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
-    /// Drops all input: it is of a connection that has ended.
+    /// Drops all input, when its connection has ended.
     pub const fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
     }
 
-    /// Bytes that the buffer holds at the most.
+    /// Bytes of the buffer.
     pub fn capacity(&self) -> usize {
         self.buffer.as_ref().len()
     }

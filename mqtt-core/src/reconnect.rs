@@ -1,7 +1,7 @@
-//! When to connect again, and to which broker: a pure function of the attempts so far and a seed.
+//! When to connect again, and to which broker. Both depend only on the number of attempts and on a seed.
 //!
-//! Exponential back-off with a cap. Half of each delay is random, so that a thousand devices whose broker
-//! restarted do not come back in the same second.
+//! It is exponential back-off with a cap. Half of each delay is random, so that a thousand devices do not connect in
+//! the same second after their broker restarted.
 //!
 //! ```
 //! use mqtt_core::Reconnect;
@@ -26,14 +26,14 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// Connect again by itself: after `millis` milliseconds at first, then twice as long each time.
+    /// The client connects again: after `millis` milliseconds at first, then after twice as long each time.
     ///
-    /// At most two minutes unless [`Reconnect::at_most`] says otherwise.
+    /// The delay is at most two minutes, or the value of [`Reconnect::at_most`].
     pub const fn after(millis: u32) -> Self {
         Self { first: millis, cap: 120_000, stable: 30_000, seed: 0, endpoints: 1, on: true }
     }
 
-    /// Do not connect again: the reason reaches the application, which calls `Client::connect` when it wants to.
+    /// The client does not connect again. The application gets the reason and calls `Client::connect` if it wants to.
     pub const fn never() -> Self {
         Self { on: false, ..Self::after(0) }
     }
@@ -44,26 +44,26 @@ impl Reconnect {
         self
     }
 
-    /// How long a connection has to last, in milliseconds, until the back-off starts from the beginning again.
+    /// The time in milliseconds after which a connection is stable: then the back-off starts again at its first delay.
     /// Default 30,000.
     pub const fn stable_after(mut self, millis: u32) -> Self {
         self.stable = millis;
         self
     }
 
-    /// The seed of the jitter: anything that differs between devices (a serial number, a random register).
+    /// The seed of the random part: any number that differs between devices (a serial number, a random register).
     pub const fn seed(mut self, seed: u32) -> Self {
         self.seed = seed;
         self
     }
 
-    /// How many brokers there are; `Action::Connect` counts through them, one an attempt. Default 1.
+    /// The number of brokers. `Action::Connect` takes the next one in turn at each attempt. Default 1.
     pub const fn endpoints(mut self, count: u8) -> Self {
         self.endpoints = count;
         self
     }
 
-    /// Milliseconds to wait before the attempt after `failures` failed ones; `None` where the application decides.
+    /// Milliseconds to wait before the next attempt, after `failures` failed ones; `None` if the application decides.
     #[must_use]
     pub const fn delay(&self, failures: u32) -> Option<u32> {
         if !self.on {
@@ -77,7 +77,7 @@ impl Reconnect {
         Some(doubled - half + self.jitter(failures, half))
     }
 
-    /// Which broker the attempt after `failures` failed ones goes to, counted from 0.
+    /// The broker of the next attempt, after `attempts` attempts; counted from 0.
     #[must_use]
     pub const fn endpoint(&self, attempts: u32) -> u8 {
         if self.endpoints < 2 {
@@ -90,13 +90,13 @@ impl Reconnect {
         self.stable
     }
 
-    /// A number from 0 to `below`, the same for the same seed and attempt (the finaliser of MurmurHash3).
-    const fn jitter(&self, failures: u32, below: u32) -> u32 {
+    /// A number from 0 to `most`, the same for the same seed and `failures` (the finaliser of MurmurHash3).
+    const fn jitter(&self, failures: u32, most: u32) -> u32 {
         let mut hash = self.seed ^ failures.wrapping_mul(0x9E37_79B9);
         hash = (hash ^ (hash >> 16)).wrapping_mul(0x85EB_CA6B);
         hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
         hash ^= hash >> 16;
-        ((hash as u64 * (below as u64 + 1)) >> 32) as u32
+        ((hash as u64 * (most as u64 + 1)) >> 32) as u32
     }
 }
 

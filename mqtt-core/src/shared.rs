@@ -1,6 +1,6 @@
-//! Messages that outlive the buffer they came in, without a copy: feature `bytes`.
+//! Messages that outlive the read buffer, without a copy: feature `bytes`.
 //!
-//! A driver that reads into [`Bytes`] can hand a message on to another task: topic and payload are references into the
+//! A driver that reads into [`Bytes`] can hand a message to another task: topic and payload are references into the
 //! same allocation.
 //!
 //! ```
@@ -46,14 +46,15 @@ pub struct SharedMessage {
 }
 
 impl SharedMessage {
-    /// Where it was published.
+    /// The topic that it was published to.
     #[must_use]
     pub fn topic(&self) -> Topic<'_> {
-        // It was validated when it came; the fallback is for the compiler.
-        Topic::from_bytes(&self.topic).unwrap_or(crate::topic!("-"))
+        let topic = Topic::from_bytes(&self.topic);
+        debug_assert!(topic.is_ok(), "the topic was checked when it was received");
+        topic.unwrap_or(crate::topic!("-"))
     }
 
-    /// The topic as bytes, shared as well.
+    /// The topic as shared bytes.
     #[must_use]
     pub const fn topic_bytes(&self) -> &Bytes {
         &self.topic
@@ -61,8 +62,8 @@ impl SharedMessage {
 }
 
 impl Message<'_> {
-    /// The message as references into `input`, which it was received from; `None` where it was received from other
-    /// bytes.
+    /// The message as references into `input`, the bytes that it was received from; `None` if it was received from
+    /// other bytes.
     #[must_use]
     pub fn share(&self, input: &Bytes) -> Option<SharedMessage> {
         Some(SharedMessage {

@@ -1,7 +1,7 @@
 //! Time as the client sees it: milliseconds on the caller's monotonic clock.
 //!
-//! The client reads no clock. Every call that depends on time takes an [`Instant`], and every answer that
-//! depends on time is one. Zero is wherever the caller's clock starts; only differences count.
+//! The client reads no clock. Every call that depends on time takes an [`Instant`], and the client states deadlines as
+//! an [`Instant`]. The zero of the clock has no meaning; only differences count.
 //!
 //! ```
 //! use mqtt_core::Instant;
@@ -13,13 +13,13 @@
 
 /// A point on the caller's monotonic clock, in milliseconds.
 ///
-/// 64 bits last 584 million years, so arithmetic saturates and nothing handles a wrap. A driver over a
-/// 32-bit tick counter extends it before it calls the client.
+/// 64 bits last 584 million years, so arithmetic saturates and a wrap is not handled. A driver with a 32-bit tick
+/// counter extends it to 64 bits before it calls the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The latest instant there is; as a deadline it means 'never'.
+    /// The last instant; as a deadline it means 'never'.
     pub const FAR_FUTURE: Self = Self(u64::MAX);
 
     /// The instant `millis` milliseconds after the clock's zero.
@@ -40,7 +40,7 @@ impl Instant {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this instant; 0 where `earlier` is the later one.
+    /// Milliseconds from `earlier` to this instant; 0 if `earlier` is later than this instant.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

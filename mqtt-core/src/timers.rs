@@ -1,18 +1,18 @@
 //! A small table of named deadlines.
 //!
-//! Keep alive moves its deadline with every write, so `set` must be cheap: [`Timers::due`] compares against a lower
-//! bound and looks at the table only when that has passed; [`Timers::next`], asked before a wait, is exact.
+//! Keep alive moves its deadline with every write, so `set` has to be cheap. [`Timers::due`] compares with a lower
+//! bound, and searches the table only if that has passed. [`Timers::next`], which is called before a wait, is exact.
 
 use crate::time::Instant;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// The transport and the CONNACK, or the DISCONNECT, take too long.
+    /// Connecting (transport and CONNACK) or sending the DISCONNECT takes too long.
     Connect,
-    /// Nothing was sent for three quarters of the keep alive.
+    /// No bytes were sent for three quarters of the keep alive.
     KeepAlive,
-    /// Nothing was received for a keep alive.
+    /// No bytes were received for three quarters of the keep alive.
     Silence,
     /// A PINGRESP is overdue.
     PingResponse,
@@ -22,7 +22,7 @@ pub(crate) enum Timer {
     Reconnect,
     /// The connection has lasted long enough to forget failed attempts.
     Stable,
-    /// What the journal need not have at once has waited long enough.
+    /// A change that may be recorded late has waited long enough.
     Record,
 }
 
@@ -60,7 +60,7 @@ impl Timers {
         self.bound = self.bound.min(at);
     }
 
-    /// Moves a deadline that is set to `at`, where that is later.
+    /// Moves a deadline that is set to `at`, if `at` is later.
     pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
         if let Some(deadline) =
             self.slot(timer).filter(|deadline| **deadline != Instant::FAR_FUTURE)
@@ -88,13 +88,13 @@ impl Timers {
         now >= self.bound
     }
 
-    /// The most urgent deadline that has passed, cleared.
+    /// Takes the most urgent deadline that has passed.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Timer> {
         if self.may_be_due(now) { self.search(now) } else { None }
     }
 
     fn search(&mut self, now: Instant) -> Option<Timer> {
-        // At the end of time, too, only what was set is due.
+        // Also at `FAR_FUTURE` only a deadline that was set is due.
         let passed = |at: &Instant| *at <= now && *at != Instant::FAR_FUTURE;
         let due =
             ALL.into_iter().find(|timer| self.deadlines.get(*timer as usize).is_some_and(passed));
@@ -110,7 +110,7 @@ impl Timers {
         }
     }
 
-    /// The earliest deadline; `FAR_FUTURE` where there is none.
+    /// The earliest deadline; `FAR_FUTURE` if none is set.
     pub(crate) fn next(&self) -> Instant {
         self.deadlines.into_iter().min().unwrap_or(Instant::FAR_FUTURE)
     }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_comes_before_a_keep_alive_of_the_same_instant() {
+    fn a_missing_pingresp_is_reported_before_a_keep_alive_of_the_same_instant() {
         let mut timers = Timers::new();
         timers.set(Timer::KeepAlive, at(5));
         timers.set(Timer::PingResponse, at(5));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn postponing_moves_a_deadline_that_is_set_and_never_ahead() {
+    fn postponing_only_moves_a_deadline_that_is_set_and_only_to_later() {
         let mut timers = Timers::new();
         timers.postpone(Timer::PingResponse, at(10));
         assert_eq!(timers.next(), Instant::FAR_FUTURE);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_time_is_no_deadline() {
+    fn the_last_instant_is_no_deadline() {
         let mut timers = Timers::new();
         assert_eq!(timers.due(Instant::FAR_FUTURE), None);
         timers.set(Timer::Connect, at(1));

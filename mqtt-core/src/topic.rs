@@ -1,11 +1,10 @@
-//! Topic names, topic filters, and which of them match: section 4.7 of the standard.
+//! Topic names, topic filters and matching: section 4.7 of the standard.
 //!
-//! [`Topic`] is what a message is published to, [`Filter`] is what is subscribed to. Both borrow a string and
-//! hold it only if it is well-formed, so that whatever takes one need not check again; a constant one is checked
-//! while it is compiled, by [`topic!`](crate::topic!) and [`filter!`](crate::filter!). [`Router`] finds the
-//! handlers of a message.
+//! A message is published to a [`Topic`]; a subscription is made to a [`Filter`]. Both borrow a string, and it is
+//! always well-formed: a function that takes one need not check it again. [`topic!`](crate::topic!) and
+//! [`filter!`](crate::filter!) check constant strings at compile time. [`Router`] finds the handlers of a message.
 //!
-//! Nothing here normalises, allocates, recurses or panics, and everything takes time linear in the bytes it reads.
+//! Nothing here normalises, allocates, recurses or panics. The time of every function is linear in the bytes it reads.
 //!
 //! ```
 //! use mqtt_core::{Filter, Topic, TopicError, filter, topic};
@@ -30,8 +29,8 @@ pub const MAX_LEN: usize = u16::MAX as usize;
 
 /// A topic name: 1 to 65,535 bytes of UTF-8 without U+0000 and without wildcards.
 ///
-/// Levels are separated by `/`; an empty level is a level, so `/a`, `a/` and `a` are three names. Equality is
-/// equality of bytes [MQTT-4.7.3-4]: case counts, and so does a leading U+FEFF [MQTT-1.5.3-3].
+/// Levels are separated by `/`. A level may be empty, so `/a`, `a/` and `a` are three names. Two names are equal if
+/// their bytes are equal [MQTT-4.7.3-4]: upper and lower case differ, and a leading U+FEFF counts [MQTT-1.5.3-3].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic<'a>(&'a [u8]);
 
@@ -45,19 +44,19 @@ impl<'a> Topic<'a> {
         Self::from_bytes(name.as_bytes())
     }
 
-    /// The topic name with these bytes, which need not be UTF-8.
+    /// The topic name with these bytes, which are checked to be UTF-8.
     ///
     /// # Errors
     ///
     /// Each [`TopicError`] but [`TopicError::MisplacedWildcard`].
     pub const fn from_bytes(name: &'a [u8]) -> Result<Self, TopicError> {
-        match check(name, false) {
+        match check(name, Wildcards::Refused) {
             Ok(()) => Ok(Self(name)),
             Err(error) => Err(error),
         }
     }
 
-    /// The name, byte for byte as it was given.
+    /// The name: the same bytes as given.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
@@ -73,9 +72,9 @@ impl<'a> Topic<'a> {
 /// A topic filter: like a [`Topic`], but a level may be `+` (any one level) and the last one may be `#` (the level
 /// before it and everything below).
 ///
-/// Shared subscriptions, `$share/group/filter`, are not part of MQTT 3.1.1, to which they are filters like any
-/// other, but many brokers take them from 3.1.1 clients as well. They pass through unchanged, and
-/// [`Filter::matches`] sees through them; see [`Filter::share`].
+/// Shared subscriptions, `$share/group/filter`, are not part of MQTT 3.1.1, but many brokers accept them from 3.1.1
+/// clients. Here they are filters like any other, and [`Filter::matches`] uses the filter inside; see
+/// [`Filter::share`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Filter<'a>(&'a [u8]);
 
@@ -89,19 +88,19 @@ impl<'a> Filter<'a> {
         Self::from_bytes(filter.as_bytes())
     }
 
-    /// The topic filter with these bytes, which need not be UTF-8.
+    /// The topic filter with these bytes, which are checked to be UTF-8.
     ///
     /// # Errors
     ///
     /// Each [`TopicError`] but [`TopicError::WildcardInName`].
     pub const fn from_bytes(filter: &'a [u8]) -> Result<Self, TopicError> {
-        match check(filter, true) {
+        match check(filter, Wildcards::Allowed) {
             Ok(()) => Ok(Self(filter)),
             Err(error) => Err(error),
         }
     }
 
-    /// The filter, byte for byte as it was given.
+    /// The filter: the same bytes as given.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
@@ -113,9 +112,9 @@ impl<'a> Filter<'a> {
         text(self.0)
     }
 
-    /// Whether a message published to `topic` is one that a subscription to this filter asks for.
+    /// Whether a subscription to this filter gets the messages that are published to `topic`.
     ///
-    /// A shared subscription matches as the filter inside it does, for such are the messages it brings.
+    /// A shared subscription matches like the filter inside it, because it gets the same messages.
     ///
     /// ```
     /// use mqtt_core::{filter, topic};
@@ -131,12 +130,11 @@ impl<'a> Filter<'a> {
         levels_match(inside_share(self.0).unwrap_or(self.0), topic.0)
     }
 
-    /// The group and the filter inside, if this is a shared subscription: `$share/group/filter` where the group
-    /// is not empty and has no wildcard, and the filter is not empty.
+    /// The group and the filter inside, if this is a shared subscription: `$share/group/filter`, with a group that is
+    /// not empty and has no wildcard, and a filter that is not empty.
     ///
-    /// What only looks like one (`$share`, `$share/group`, `$share//filter`, `$share/+/filter`) is `None`: a
-    /// filter that matches literally, as in the standard. The filter inside is taken as it is: a second `$share/`
-    /// there is the name of a level.
+    /// A filter that only looks like one (`$share`, `$share/group`, `$share//filter`, `$share/+/filter`) gives `None`:
+    /// it matches literally, as in the standard. A second `$share/` in the filter inside is an ordinary level.
     ///
     /// ```
     /// use mqtt_core::filter;
@@ -152,7 +150,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Why a string is not a topic name, or not a topic filter.
+/// Why a string is not a valid topic name or topic filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("{}", self.message())]
 #[non_exhaustive]
@@ -167,13 +165,12 @@ pub enum TopicError {
     NullCharacter,
     /// `+` or `#` in a topic name [MQTT-3.3.2-2].
     WildcardInName,
-    /// `#` that is not the last level, or a wildcard that does not have its level to itself [MQTT-4.7.1-2],
-    /// [MQTT-4.7.1-3].
+    /// A `#` that is not the last level, or a wildcard that is not alone in its level [MQTT-4.7.1-2], [MQTT-4.7.1-3].
     MisplacedWildcard,
 }
 
 impl TopicError {
-    /// What `Display` writes, for use in constants.
+    /// The text that `Display` writes, for use in constants.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -187,7 +184,7 @@ impl TopicError {
     }
 }
 
-/// A [`Topic`] from a constant string, checked while it is compiled.
+/// A [`Topic`] from a constant string, checked at compile time.
 ///
 /// ```
 /// use mqtt_core::{Topic, topic};
@@ -196,7 +193,7 @@ impl TopicError {
 /// # assert_eq!(STATE.as_str(), "plant/boiler/state");
 /// ```
 ///
-/// What is not a topic name does not build:
+/// An invalid topic name does not compile:
 ///
 /// ```compile_fail,E0080
 /// mqtt_core::topic!("plant/+/state");
@@ -218,7 +215,7 @@ macro_rules! topic {
     }};
 }
 
-/// A [`Filter`] from a constant string, checked while it is compiled.
+/// A [`Filter`] from a constant string, checked at compile time.
 ///
 /// ```
 /// use mqtt_core::{Filter, filter};
@@ -227,7 +224,7 @@ macro_rules! topic {
 /// # assert_eq!(STATES.as_str(), "plant/+/state");
 /// ```
 ///
-/// What is not a topic filter does not build:
+/// An invalid topic filter does not compile:
 ///
 /// ```compile_fail,E0080
 /// mqtt_core::filter!("plant/#/state");
@@ -249,12 +246,11 @@ macro_rules! filter {
     }};
 }
 
-/// Routes messages to handlers by filter, over storage of the caller's: an array, a slice or a vector of filters,
-/// each with its handler. A handler is whatever the application dispatches on: a function pointer, an enum, an
-/// index, a closure.
+/// Routes messages to handlers by filter. The table is in storage of the caller: an array, a slice or a vector of
+/// filters, each with its handler. A handler can be anything: a function pointer, an enum, an index, a closure.
 ///
-/// Overlapping filters each get the message. A broker may deliver such a message once for each subscription
-/// [MQTT-3.3.5-1], or once for all; whoever needs each handler to run once subscribes to filters that do not
+/// If filters overlap, each of them gets the message. A broker may deliver such a message once for each subscription
+/// [MQTT-3.3.5-1], or once for all of them. If each handler has to run only once, subscribe to filters that do not
 /// overlap.
 ///
 /// ```
@@ -272,7 +268,7 @@ macro_rules! filter {
 /// assert_eq!(router.route(topic!("pump/7")).count(), 0);
 /// ```
 ///
-/// Handlers that change what they hold are called through [`Router::route_mut`]:
+/// Handlers that change their state are called through [`Router::route_mut`]:
 ///
 /// ```
 /// use mqtt_core::{Filter, filter, topic, topic::Router};
@@ -304,7 +300,7 @@ impl<R> Router<R> {
         routes.filter(move |(filter, _)| filter.matches(topic)).map(|(_, handler)| handler)
     }
 
-    /// The same as [`Router::route`], with handlers that can be changed or called as `FnMut`.
+    /// As [`Router::route`], for handlers that can be changed or called as `FnMut`.
     pub fn route_mut<'r, 'f: 'r, H: 'r>(
         &'r mut self,
         topic: Topic<'r>,
@@ -316,7 +312,7 @@ impl<R> Router<R> {
         routes.filter(move |(filter, _)| filter.matches(topic)).map(|(_, handler)| handler)
     }
 
-    /// The filters, in the order of the table: what to subscribe to.
+    /// The filters, in the order of the table, to subscribe to.
     pub fn filters<'r, 'f: 'r, H: 'r>(&'r self) -> impl Iterator<Item = Filter<'f>>
     where
         R: AsRef<[(Filter<'f>, H)]>,
@@ -365,7 +361,7 @@ impl<'a> TryFrom<&'a str> for Filter<'a> {
     }
 }
 
-/// The filter that matches this name alone, or whatever is shared through it if the name starts with `$share/`.
+/// The filter that matches only this name. If the name is a shared subscription, it matches the filter inside.
 impl<'a> From<Topic<'a>> for Filter<'a> {
     fn from(topic: Topic<'a>) -> Self {
         Self(topic.0)
@@ -374,14 +370,21 @@ impl<'a> From<Topic<'a>> for Filter<'a> {
 
 const SHARE: &[u8] = b"$share/";
 
-const fn check(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
+/// Whether wildcards may appear: in a filter, not in a name.
+#[derive(Clone, Copy)]
+enum Wildcards {
+    Allowed,
+    Refused,
+}
+
+const fn check(bytes: &[u8], wildcards: Wildcards) -> Result<(), TopicError> {
     if bytes.is_empty() {
         return Err(TopicError::Empty);
     }
     if bytes.len() > MAX_LEN {
         return Err(TopicError::TooLong);
     }
-    // Every received PUBLISH passes here, hence the quick look first.
+    // Every received PUBLISH is checked here, so the common case is checked first, and fast.
     if is_plain(bytes) {
         return Ok(());
     }
@@ -392,7 +395,7 @@ const fn check(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
     check_levels(bytes, wildcards)
 }
 
-/// Whether all is ASCII and neither NUL nor `+` nor `#`, a word at a time.
+/// Whether all bytes are ASCII and none is NUL, `+` or `#`. It reads a word at a time.
 const fn is_plain(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
@@ -401,7 +404,7 @@ const fn is_plain(bytes: &[u8]) -> bool {
         }
         rest = tail;
     }
-    // What is left over is looked at as the end of the last word, some of it once more.
+    // The last bytes are read as a whole word, which repeats some bytes.
     if let Some((_, word)) = bytes.split_last_chunk() {
         return is_plain_word(usize::from_ne_bytes(*word));
     }
@@ -416,26 +419,28 @@ const fn is_plain(bytes: &[u8]) -> bool {
 
 const fn is_plain_word(word: usize) -> bool {
     const ONES: usize = usize::MAX / 0xFF;
-    // `#` is 0x23 and `+` is 0x2B: with bit 3 set they are the same, and cancel to zero.
+    // `#` is 0x23 and `+` is 0x2B: with bit 3 set they are equal, and the XOR makes both zero.
     let wildcard = (word | (ONES * 0x08)) ^ (ONES * b'+' as usize);
-    // Among ASCII bytes, subtracting 1 from each sets a high bit if and only if one of them is zero.
+    // If all bytes are ASCII, subtracting 1 from each sets a high bit if and only if a byte is zero.
     let special = word | word.wrapping_sub(ONES) | wildcard.wrapping_sub(ONES);
     special & (ONES << 7) == 0
 }
 
-const fn check_levels(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
+const fn check_levels(bytes: &[u8], wildcards: Wildcards) -> Result<(), TopicError> {
     let mut level_starts = true;
     let mut rest = bytes;
     while let [byte, tail @ ..] = rest {
         match *byte {
             0 => return Err(TopicError::NullCharacter),
-            // [MQTT-4.7.1-1]: wildcards are for filters only.
-            b'+' | b'#' if !wildcards => return Err(TopicError::WildcardInName),
-            // [MQTT-4.7.1-2]: `#` has its level to itself and is the last one.
+            // [MQTT-4.7.1-1]: only filters may have wildcards.
+            b'+' | b'#' if matches!(wildcards, Wildcards::Refused) => {
+                return Err(TopicError::WildcardInName);
+            }
+            // [MQTT-4.7.1-2]: `#` is alone in its level, and its level is the last.
             b'#' if !(level_starts && tail.is_empty()) => {
                 return Err(TopicError::MisplacedWildcard);
             }
-            // [MQTT-4.7.1-3]: `+` has its level to itself.
+            // [MQTT-4.7.1-3]: `+` is alone in its level.
             b'+' if !(level_starts && matches!(tail, [] | [b'/', ..])) => {
                 return Err(TopicError::MisplacedWildcard);
             }
@@ -447,16 +452,19 @@ const fn check_levels(bytes: &[u8], wildcards: bool) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// `bytes` as the string that they are known to be: safe code cannot take that for granted, so it looks again. This
-/// is cheaper than to look at each message received, most of which are matched, not printed.
+/// `bytes`, which were checked to be UTF-8, as a string. Safe code has to check them again. Most received topics are
+/// matched and not printed, so this is cheaper than to keep a string.
 const fn text(bytes: &[u8]) -> &str {
     match core::str::from_utf8(bytes) {
         Ok(text) => text,
-        Err(_) => "",
+        Err(_) => {
+            debug_assert!(false, "topics and filters are UTF-8");
+            ""
+        }
     }
 }
 
-/// The filter within a shared subscription. It is well-formed as the whole is: both consist of the same levels.
+/// The filter inside a shared subscription. It is well-formed, because its levels are levels of the whole.
 fn inside_share(filter: &[u8]) -> Option<&[u8]> {
     let group_and_filter = filter.strip_prefix(SHARE)?;
     let mut rest = group_and_filter;
@@ -473,15 +481,15 @@ fn inside_share(filter: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Since `+` takes exactly one level and `#` all that is left, nothing is ever tried twice.
+/// `+` takes exactly one level and `#` the rest, so there is nothing to backtrack.
 fn levels_match(filter: &[u8], topic: &[u8]) -> bool {
-    // [MQTT-4.7.2-1]: a filter that starts with a wildcard leaves $-topics to those who name them.
+    // [MQTT-4.7.2-1]: a filter that starts with a wildcard does not match a topic that starts with `$`.
     if matches!((filter, topic), ([b'+' | b'#', ..], [b'$', ..])) {
         return false;
     }
     let (mut filter, mut topic) = (filter, topic);
     loop {
-        // [MQTT-4.7.3-4]: byte for byte, nothing folded. A name has no wildcards, so what is equal is literal.
+        // [MQTT-4.7.3-4]: bytes are compared as they are. A name has no wildcards, so equal bytes are not wildcards.
         let same = filter.iter().zip(topic).take_while(|(wanted, byte)| wanted == byte).count();
         topic = topic.get(same..).unwrap_or_default();
         match filter.get(same..).unwrap_or_default() {

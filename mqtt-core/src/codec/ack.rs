@@ -1,7 +1,7 @@
-//! Packets that are a packet id or nothing: PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK, PINGREQ, PINGRESP and
+//! Packets with a body of a packet id or of nothing: PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK, PINGREQ, PINGRESP and
 //! DISCONNECT. Sections 3.4 to 3.7 and 3.11 to 3.14 of the standard.
 //!
-//! Of the first byte, decoders look at the flags only: its type has led to them.
+//! The decoders check only the flags of the first byte, because the caller has chosen them by the type.
 
 use super::{
     cursor::Writer,
@@ -10,18 +10,18 @@ use super::{
     types::{PacketId, PacketType, Protocol},
 };
 
-/// Bytes of a packet that is a packet id.
+/// Bytes of a packet whose body is a packet id.
 pub(crate) const ACK_LEN: usize = 4;
 pub(crate) const PINGREQ: [u8; 2] = [FirstByte::of(PacketType::PingReq).get(), 0];
 pub(crate) const DISCONNECT: [u8; 2] = [FirstByte::of(PacketType::Disconnect).get(), 0];
 
-/// The PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK, as `first` says, with this id.
+/// A PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK with this first byte and packet id.
 pub(crate) const fn packet(first: FirstByte, id: PacketId) -> [u8; ACK_LEN] {
     let [high, low] = id.get().to_be_bytes();
     [first.get(), PacketId::LEN as u8, high, low]
 }
 
-/// PUBACK, PUBREC, PUBCOMP and UNSUBACK.
+/// Decodes a PUBACK, PUBREC, PUBCOMP or UNSUBACK.
 pub(crate) const fn id(first: u8, body: &[u8]) -> Result<PacketId, Violation> {
     match FirstByte::new(first).no_flags() {
         Ok(()) => only_id(body),
@@ -29,7 +29,7 @@ pub(crate) const fn id(first: u8, body: &[u8]) -> Result<PacketId, Violation> {
     }
 }
 
-/// PUBREL: the id, and DUP, which is always false in 3.1.1.
+/// Decodes a PUBREL: the packet id and DUP, which is always false in 3.1.1.
 pub(crate) fn pubrel(
     first: u8,
     body: &[u8],
@@ -39,7 +39,7 @@ pub(crate) fn pubrel(
     Ok((only_id(body)?, dup))
 }
 
-/// PINGREQ, PINGRESP and DISCONNECT.
+/// Decodes a PINGREQ, PINGRESP or DISCONNECT.
 pub(crate) fn empty(first: u8, body: &[u8]) -> Result<(), Violation> {
     FirstByte::new(first).no_flags()?;
     if body.is_empty() { Ok(()) } else { Err(Violation::TrailingBytes) }
@@ -64,11 +64,14 @@ pub(super) fn encode_id(
 ) -> Result<usize, EncodeError> {
     let (mut writer, len) = Writer::packet(out, first, PacketId::LEN)?;
     writer.u16(id.get());
+    writer.end();
     Ok(len)
 }
 
 pub(super) fn encode_empty(first: FirstByte, out: &mut [u8]) -> Result<usize, EncodeError> {
-    Writer::packet(out, first, 0).map(|(_, len)| len)
+    let (writer, len) = Writer::packet(out, first, 0)?;
+    writer.end();
+    Ok(len)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! CONNECT and CONNACK, and with them most of what 3.1 and 3.1.1 differ in. Sections 3.1 and 3.2 of the standard.
+//! CONNECT and CONNACK, which hold most of the differences between 3.1 and 3.1.1. Sections 3.1 and 3.2 of the standard.
 
 use thiserror::Error;
 
@@ -17,37 +17,37 @@ const WILL_QOS: u8 = 0b11 << WILL_QOS_SHIFT;
 const WILL_RETAIN: u8 = 0x20;
 const PASSWORD: u8 = 0x40;
 const USER: u8 = 0x80;
-/// Characters of a client id in 3.1.
+/// The most characters of a client id in 3.1.
 const V31_CLIENT_ID: usize = 23;
 
 /// A CONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect<'a> {
-    /// The version spoken from here on.
+    /// The version of the protocol.
     pub protocol: Protocol,
-    /// Who the client is. 3.1: 1 to 23 characters; 3.1.1: up to 65,535 bytes, empty only with a clean session.
+    /// The name of the client. 3.1: 1 to 23 characters; 3.1.1: up to 65,535 bytes, empty only with a clean session.
     pub client_id: &'a str,
-    /// Start without a session, and leave none.
+    /// The broker starts a new session and deletes it at the end of the connection.
     pub clean_session: bool,
-    /// The longest silence of the client, in seconds; 0: any.
+    /// Keep alive in seconds: the longest time in which the client sends nothing; 0: no limit.
     pub keep_alive: u16,
-    /// What is published when the client goes without a DISCONNECT.
+    /// The message that the broker publishes if the connection ends without a DISCONNECT.
     pub will: Option<Will<'a>>,
     /// User name and password.
     pub login: Option<Login<'a>>,
 }
 
-/// What the broker publishes when the client goes without a DISCONNECT.
+/// The message that the broker publishes if the connection ends without a DISCONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Will<'a> {
-    /// Where it is published.
+    /// The topic that it is published to.
     pub topic: Topic<'a>,
-    /// What is published: up to 65,535 bytes.
+    /// The content: up to 65,535 bytes.
     pub payload: &'a [u8],
-    /// How surely it is delivered.
+    /// The quality of service.
     pub qos: QoS,
-    /// Whether it is retained.
+    /// Whether the broker retains it.
     pub retain: bool,
 }
 
@@ -55,18 +55,18 @@ pub struct Will<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Login<'a> {
-    /// User name: up to 65,535 bytes, may be empty.
+    /// User name: up to 65,535 bytes; may be empty.
     pub user: &'a str,
-    /// Password: up to 65,535 bytes. A password without a user name has no form [MQTT-3.1.2-22].
+    /// Password: up to 65,535 bytes. The protocol has no password without a user name [MQTT-3.1.2-22].
     pub password: Option<&'a [u8]>,
 }
 
 /// A CONNACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnAck {
-    /// The broker has a session for this client; always false in 3.1, which does not tell.
+    /// Session present: the broker has a session of this client. Always false in 3.1, which has no such flag.
     pub session_present: bool,
-    /// Whether the connection is accepted.
+    /// Whether the broker accepts the connection.
     pub result: Result<(), Refusal>,
 }
 
@@ -76,27 +76,26 @@ pub enum Refusal {
     /// 1: the broker does not speak this protocol version.
     #[error("unacceptable protocol version")]
     ProtocolVersion = 1,
-    /// 2: the client id is well-formed and not allowed.
+    /// 2: the client id is well-formed but not allowed.
     #[error("client id rejected")]
     IdentifierRejected = 2,
-    /// 3: the broker is there, the service is not.
+    /// 3: the broker is reachable, but the MQTT service is unavailable.
     #[error("server unavailable")]
     ServerUnavailable = 3,
-    /// 4: user name or password are malformed; many brokers say so of wrong ones.
+    /// 4: user name or password are malformed. Many brokers use it for a wrong user name or password.
     #[error("bad user name or password")]
     BadLogin = 4,
-    /// 5: the client may not connect.
+    /// 5: the client is not authorized to connect.
     #[error("not authorized")]
     NotAuthorized = 5,
 }
 
 impl<'a> Connect<'a> {
-    /// The CONNECT with this first byte, of which only the flags are looked at, and this body: all that follows the
-    /// fixed header.
+    /// Decodes a CONNECT. Only the flags of `first` are checked; `body` is everything behind the fixed header.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken.
+    /// [`Violation`]: the broken rule.
     pub fn decode(first: u8, body: &'a [u8]) -> Result<Self, Violation> {
         FirstByte::new(first).no_flags()?;
         let mut reader = Reader::new(body);
@@ -125,7 +124,7 @@ impl<'a> Connect<'a> {
         Ok(Self { protocol, client_id, clean_session, keep_alive, will, login })
     }
 
-    /// Bytes that it takes on the wire.
+    /// Bytes of the packet on the wire.
     ///
     /// # Errors
     ///
@@ -134,7 +133,7 @@ impl<'a> Connect<'a> {
         frame_len(self.remaining()?)
     }
 
-    /// Writes it to the front of `out` and gives its length.
+    /// Writes the packet to the front of `out` and returns its length.
     ///
     /// # Errors
     ///
@@ -149,6 +148,7 @@ impl<'a> Connect<'a> {
         for field in self.fields().iter().flatten() {
             writer.field(field);
         }
+        writer.end();
         Ok(len)
     }
 
@@ -157,12 +157,12 @@ impl<'a> Connect<'a> {
         if !is_client_id(self.protocol, self.client_id, self.clean_session) {
             return Err(EncodeError::ClientId);
         }
-        // [MQTT-1.5.3-2]: the topic has none.
+        // [MQTT-1.5.3-2]: a topic never has one.
         let user = self.login.map_or("", |login| login.user);
         if has_null(self.client_id.as_bytes()) || has_null(user.as_bytes()) {
             return Err(EncodeError::NullCharacter);
         }
-        // Besides the name: its length, level, flags and keep alive.
+        // Name with its length, level, flags, keep alive.
         let mut len = 2 + self.protocol.name().len() + 4;
         for field in self.fields().iter().flatten() {
             if field.len() > u16::MAX as usize {
@@ -221,7 +221,7 @@ fn is_client_id(protocol: Protocol, id: &str, clean_session: bool) -> bool {
     match protocol {
         // [MQTT-3.1.3-7]
         Protocol::V311 => clean_session || !id.is_empty(),
-        // Characters are counted by their first bytes.
+        // A character has one byte that does not begin with the bits 10.
         Protocol::V31 => {
             let characters = id.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
             (1..=V31_CLIENT_ID).contains(&characters)
@@ -230,18 +230,18 @@ fn is_client_id(protocol: Protocol, id: &str, clean_session: bool) -> bool {
 }
 
 impl<'a> Will<'a> {
-    /// A will of QoS 0 that is not retained.
+    /// A will with QoS 0 that is not retained.
     pub const fn new(topic: Topic<'a>, payload: &'a [u8]) -> Self {
         Self { topic, payload, qos: QoS::AtMostOnce, retain: false }
     }
 
-    /// The same with this QoS.
+    /// The same will with this QoS.
     pub const fn qos(mut self, qos: QoS) -> Self {
         self.qos = qos;
         self
     }
 
-    /// The same with this retain flag.
+    /// The same will with this retain flag.
     pub const fn retain(mut self, retain: bool) -> Self {
         self.retain = retain;
         self
@@ -267,7 +267,7 @@ impl<'a> Login<'a> {
         flags: u8,
         protocol: Protocol,
     ) -> Result<Option<Self>, Violation> {
-        // Section 3.1 of 3.1: flags may announce a user name and a password that the packet ends before.
+        // Section 3.1 of 3.1: the packet may end before a user name or password that its flags announce.
         let may_be_missing = protocol == Protocol::V31;
         if flags & USER == 0 || (may_be_missing && reader.is_empty()) {
             return Ok(None);
@@ -283,7 +283,7 @@ impl<'a> Login<'a> {
     }
 }
 
-/// Without the password, which has no place in a log.
+/// Without the password, so that it does not get into logs.
 impl core::fmt::Debug for Login<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let password = self.password.map(|_| "***");
@@ -292,12 +292,11 @@ impl core::fmt::Debug for Login<'_> {
 }
 
 impl ConnAck {
-    /// The CONNACK with this first byte, of which only the flags are looked at, and this body: all that follows the
-    /// fixed header.
+    /// Decodes a CONNACK. Only the flags of `first` are checked; `body` is everything behind the fixed header.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken.
+    /// [`Violation`]: the broken rule.
     pub const fn decode(first: u8, body: &[u8], protocol: Protocol) -> Result<Self, Violation> {
         if let Err(violation) = FirstByte::new(first).no_flags() {
             return Err(violation);
@@ -326,7 +325,7 @@ impl ConnAck {
         Ok(Self { session_present, result })
     }
 
-    /// Writes it to the front of `out` and gives its length, 4.
+    /// Writes the packet to the front of `out` and returns its length, 4.
     ///
     /// # Errors
     ///
@@ -345,6 +344,7 @@ impl ConnAck {
         let (mut writer, len) = Writer::packet(out, first, 2)?;
         writer.u8(self.session_present.into());
         writer.u8(code);
+        writer.end();
         Ok(len)
     }
 }
@@ -356,7 +356,7 @@ impl Refusal {
         self as u8
     }
 
-    /// The refusal with this return code; `None` for 0, which is no refusal, and above 5.
+    /// The refusal with this return code; `None` for 0, which accepts, and above 5.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {

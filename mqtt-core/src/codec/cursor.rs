@@ -1,4 +1,4 @@
-//! Reading and writing fields: section 1.5 of the standard. Neither side panics, whatever the bytes.
+//! Reading and writing fields: section 1.5 of the standard. Neither of the two panics, whatever the bytes are.
 
 use super::{
     error::{EncodeError, Violation},
@@ -9,7 +9,7 @@ use super::{
 /// The largest remaining length.
 const MAX_REMAINING: usize = 268_435_455;
 
-/// What has not been read of a packet's body.
+/// The rest of a packet's body that has not been read.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         PacketId::new(self.u16()?).ok_or(Violation::PacketIdZero)
     }
 
-    /// Bytes with their length in front.
+    /// Reads bytes that follow their length.
     pub(super) fn field(&mut self) -> Result<&'a [u8], Violation> {
         let len = usize::from(self.u16()?);
         let (field, rest) = self.0.split_at_checked(len).ok_or(Violation::Truncated)?;
@@ -66,16 +66,19 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What has not been written of a packet. That it is long enough is checked once, at the start: what finds no room
-/// after all is left out.
+/// The rest of a packet's space that has not been written.
+///
+/// Each user calculates the length before, and there is space for exactly that length. A user that writes more or less
+/// is a bug: an assertion fails in tests; in release, bytes that do not fit are left out.
 pub(super) struct Writer<'a>(&'a mut [u8]);
 
 impl<'a> Writer<'a> {
+    /// The caller has checked that `out` is long enough.
     pub(super) const fn new(out: &'a mut [u8]) -> Self {
         Self(out)
     }
 
-    /// Starts a packet: writes the header; gives the room for the rest, and the length of the whole packet.
+    /// Starts a packet: writes the fixed header. Returns the writer of the rest, and the length of the whole packet.
     pub(super) fn packet(
         out: &'a mut [u8],
         first: FirstByte,
@@ -83,10 +86,10 @@ impl<'a> Writer<'a> {
     ) -> Result<(Self, usize), EncodeError> {
         let needed = frame_len(remaining)?;
         let available = out.len();
-        if available < needed {
+        let Some(space) = out.get_mut(..needed) else {
             return Err(EncodeError::NoSpace { needed, available });
-        }
-        let mut writer = Self(out);
+        };
+        let mut writer = Self(space);
         writer.header(first.get(), remaining);
         Ok((writer, needed))
     }
@@ -109,22 +112,29 @@ impl<'a> Writer<'a> {
         self.bytes(&value.to_be_bytes());
     }
 
-    /// Bytes with their length, at most 65,535, in front.
+    /// Writes the length of `field`, at most 65,535, and then `field`.
     pub(super) fn field(&mut self, field: &[u8]) {
+        debug_assert!(u16::try_from(field.len()).is_ok(), "topics and CONNECT fields were checked");
         self.u16(field.len() as u16);
         self.bytes(field);
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let out = core::mem::take(&mut self.0);
+        debug_assert!(bytes.len() <= out.len(), "the packet was measured before it was written");
         if let Some((head, tail)) = out.split_at_mut_checked(bytes.len()) {
             head.copy_from_slice(bytes);
             self.0 = tail;
         }
     }
+
+    /// Ends a packet: the calculated length has been written.
+    pub(super) fn end(self) {
+        debug_assert!(self.0.is_empty(), "the packet is as long as it was measured");
+    }
 }
 
-/// A search of a few bytes for U+0000: that of `core` is fast, and large.
+/// Whether a short string contains U+0000. The search of `core` is faster but takes more flash.
 pub(super) fn has_null(string: &[u8]) -> bool {
     !string.iter().all(|byte| *byte != 0)
 }

@@ -1,7 +1,7 @@
-//! The rules that bytes can break, and the reasons why a packet cannot be encoded.
+//! The errors of the codec.
 //!
-//! A [`Violation`] is the peer's mistake: it names the rule of the standard that the received bytes broke. An
-//! [`EncodeError`] is the caller's: the packet has no form on the wire, or does not fit.
+//! A [`Violation`] is a mistake of the peer: received bytes break a rule of the standard. An [`EncodeError`] is a
+//! mistake of the caller: the packet cannot be encoded, or does not fit.
 
 use thiserror::Error;
 
@@ -9,26 +9,35 @@ use crate::topic::TopicError;
 
 /// A rule of the standard that received bytes break.
 ///
-/// Nothing received causes a panic: bytes either are a packet, or need more bytes, or break one of these rules.
+/// Received bytes never cause a panic: they are a packet, or need more bytes, or break one of these rules.
+///
+/// ```
+/// use mqtt_core::{Protocol, Violation, codec::Packet};
+///
+/// // A PUBREL (type 6) whose reserved bits are 0000.
+/// let violation = Packet::decode(&[0x60, 0x02, 0x00, 0x01], Protocol::V311).unwrap_err();
+/// assert_eq!(violation, Violation::Flags);
+/// assert_eq!(violation.statement(), "MQTT-2.2.2-2");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The remaining length goes on after its fourth byte.
+    /// The remaining length is longer than four bytes.
     #[error("remaining length longer than four bytes")]
     RemainingLength,
     /// Packet type 0 or 15.
     #[error("reserved packet type")]
     PacketType,
-    /// The low four bits of the first byte are not those of the packet type.
+    /// The packet type does not allow the low four bits of the first byte.
     #[error("wrong flag bits in the fixed header")]
     Flags,
-    /// QoS bits 11 in a PUBLISH.
+    /// QoS 3 in a PUBLISH.
     #[error("PUBLISH with QoS 3")]
     PublishQoS,
     /// DUP set in a PUBLISH of QoS 0.
     #[error("DUP set in a PUBLISH of QoS 0")]
     DupQoS0,
-    /// A field ends after the packet does.
+    /// The packet ends within a field.
     #[error("packet ends within a field")]
     Truncated,
     /// The packet goes on after its last field.
@@ -46,7 +55,7 @@ pub enum Violation {
     /// A topic name contains `+` or `#`.
     #[error("wildcard in a topic name")]
     TopicWildcard,
-    /// A topic name or filter of no bytes.
+    /// An empty topic name or filter.
     #[error("empty topic name or filter")]
     TopicEmpty,
     /// A filter with a misplaced wildcard.
@@ -82,7 +91,7 @@ pub enum Violation {
     /// Session present in a CONNACK that refuses the connection.
     #[error("session present in a refusing CONNACK")]
     SessionPresentRefused,
-    /// Session present though a clean session was asked for.
+    /// Session present in the CONNACK though the CONNECT asked for a clean session.
     #[error("session present after a clean session was asked for")]
     SessionPresentClean,
     /// A SUBSCRIBE without a filter.
@@ -97,13 +106,13 @@ pub enum Violation {
     /// A SUBACK code other than 0, 1, 2 and (in 3.1.1) 0x80.
     #[error("reserved SUBACK code")]
     SubAckCode,
-    /// A SUBACK whose codes are not as many as the filters of its SUBSCRIBE, or that has none.
+    /// A SUBACK without a code, or with more or fewer codes than its SUBSCRIBE has filters.
     #[error("SUBACK codes are not as many as the filters")]
     SubAckCount,
-    /// Something else before the CONNACK.
+    /// A packet before the CONNACK.
     #[error("a packet before the CONNACK")]
     BeforeConnAck,
-    /// A CONNACK that answers no CONNECT: a second one, or one before the CONNECT was sent whole.
+    /// A second CONNACK, or a CONNACK before the whole CONNECT was sent.
     #[error("a CONNACK that answers no CONNECT")]
     UnexpectedConnAck,
     /// A packet that only a client may send.
@@ -115,16 +124,16 @@ pub enum Violation {
     /// A SUBACK or UNSUBACK that answers no packet in flight.
     #[error("SUBACK or UNSUBACK with a packet id that is not in flight")]
     UnknownSubscribeId,
-    /// An acknowledgement of another QoS than its PUBLISH, or out of its place in the QoS 2 exchange.
+    /// An acknowledgement that does not fit the QoS of its PUBLISH, or comes at the wrong step of the QoS 2 exchange.
     #[error("acknowledgement that does not fit the packet it names")]
     WrongAck,
 }
 
 impl Violation {
-    /// The normative statement broken, as numbered in appendix B of the OASIS standard of MQTT 3.1.1.
+    /// The broken normative statement, as numbered in appendix B of the OASIS standard of MQTT 3.1.1.
     ///
-    /// Rules that the standard states without a number (a remaining length of five bytes, say) give
-    /// `MQTT-4.8.0-1`, under which every protocol violation ends the connection.
+    /// For a rule without a number (on a remaining length of five bytes, say) it is `MQTT-4.8.0-1`: every protocol
+    /// violation ends the connection.
     #[must_use]
     pub const fn statement(self) -> &'static str {
         match self {
@@ -167,19 +176,19 @@ impl Violation {
     }
 }
 
-/// Why a packet cannot be encoded: what was asked for has no form on the wire, or the slice is too short.
+/// Why a packet cannot be encoded: the protocol has no form for it, or the slice is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The slice is shorter than the packet; nothing was written that may be used.
+    /// The slice is shorter than the packet. Its content is not a packet.
     #[error("needs {needed} bytes, there are {available}")]
     NoSpace {
-        /// Bytes that the packet takes.
+        /// Bytes of the packet.
         needed: usize,
-        /// Bytes that the slice has.
+        /// Bytes of the slice.
         available: usize,
     },
-    /// The packet exceeds the 268,435,455 bytes that the remaining length can state.
+    /// The remaining length would exceed its limit of 268,435,455 bytes.
     #[error("remaining length above 268,435,455")]
     PacketTooLong,
     /// A client id, user name, password or will payload above 65,535 bytes.
@@ -188,8 +197,8 @@ pub enum EncodeError {
     /// U+0000 in a client id or user name [MQTT-1.5.3-2].
     #[error("U+0000 in a string")]
     NullCharacter,
-    /// A client id that the version does not allow: empty without clean session [MQTT-3.1.3-7], or in 3.1
-    /// not of 1 to 23 characters.
+    /// A client id that the version does not allow: empty without a clean session [MQTT-3.1.3-7], or, in 3.1, without
+    /// 1 to 23 characters.
     #[error("client id of a length that the version does not allow")]
     ClientId,
     /// A PUBLISH above QoS 0 without a packet id [MQTT-2.3.1-1].
@@ -201,10 +210,10 @@ pub enum EncodeError {
     /// A SUBSCRIBE or UNSUBSCRIBE without a filter [MQTT-3.8.3-3], [MQTT-3.10.3-2].
     #[error("no filter")]
     NoFilter,
-    /// A SUBACK code 0x80, which 3.1 does not have, or session present, which it does not have either.
+    /// A SUBACK code 0x80 or session present in a CONNACK: 3.1 has neither.
     #[error("3.1 has no form for this")]
     NotInV31,
-    /// DUP in a PUBREL, SUBSCRIBE or UNSUBSCRIBE, which is a reserved bit in 3.1.1 [MQTT-2.2.2-1].
+    /// DUP in a PUBREL, SUBSCRIBE or UNSUBSCRIBE: this bit is reserved in 3.1.1 [MQTT-2.2.2-1].
     #[error("3.1.1 has no form for this")]
     NotInV311,
     /// Session present in a CONNACK that refuses the connection [MQTT-3.2.2-4].

@@ -1,7 +1,7 @@
 //! The first byte of a packet: the packet type in the high four bits, the flags in the low ones. Section 2.2 of the
 //! standard.
 //!
-//! The bits of this byte are known in this file alone. All the functions are a shift, a mask or a compare.
+//! Only this file knows the bits of this byte. Each function is a shift, a mask or a compare.
 
 use super::{
     error::Violation,
@@ -9,11 +9,11 @@ use super::{
 };
 
 const FLAGS: u8 = 0x0F;
-/// PUBLISH; in 3.1 PUBREL, SUBSCRIBE and UNSUBSCRIBE as well.
+/// DUP of a PUBLISH; in 3.1 of a PUBREL, SUBSCRIBE and UNSUBSCRIBE as well.
 const DUP: u8 = 0b1000;
-/// PUBLISH: two bits.
+/// The place of the two QoS bits of a PUBLISH.
 const QOS_SHIFT: u8 = 1;
-/// PUBLISH.
+/// The retain flag of a PUBLISH.
 const RETAIN: u8 = 0b0001;
 /// The reserved flags of PUBREL, SUBSCRIBE and UNSUBSCRIBE.
 const REQUEST: u8 = 0b0010;
@@ -23,14 +23,14 @@ const REQUEST_WITH_DUP: u8 = REQUEST | DUP;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FirstByte(u8);
 impl FirstByte {
-    /// No packet begins with this byte: type 0 is reserved.
+    /// Packet type 0 is reserved, so no packet begins with this byte.
     pub(crate) const NO_PACKET: Self = Self(0);
 
     pub(crate) const fn new(byte: u8) -> Self {
         Self(byte)
     }
 
-    /// The first byte of a packet of this type: with the reserved flags of the type, without DUP, QoS and retain.
+    /// The first byte of a packet of this type, with its reserved flags and without DUP, QoS and retain.
     pub(crate) const fn of(kind: PacketType) -> Self {
         let request =
             matches!(kind, PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe);
@@ -40,9 +40,9 @@ impl FirstByte {
 
     /// The first byte of a PUBLISH.
     pub(super) const fn publish(qos: QoS, dup: bool, retain: bool) -> Self {
+        let dup = if dup { DUP } else { 0 };
         let retain = if retain { RETAIN } else { 0 };
-        let first = Self(Self::of(PacketType::Publish).0 | (qos as u8) << QOS_SHIFT | retain);
-        first.dup_if(dup)
+        Self(Self::of(PacketType::Publish).0 | dup | (qos as u8) << QOS_SHIFT | retain)
     }
 
     pub(crate) const fn get(self) -> u8 {
@@ -54,8 +54,8 @@ impl FirstByte {
         self.0 >> 4 == kind as u8
     }
 
-    /// Whether the packet is a PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE, of which only a PUBLISH of QoS 0 gets no
-    /// answer.
+    /// Whether the packet is a PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE. The peer answers all of them but a PUBLISH of
+    /// QoS 0.
     pub(crate) const fn is_request(self) -> bool {
         const PUBLISH: u8 = PacketType::Publish as u8;
         const PUBREL: u8 = PacketType::PubRel as u8;
@@ -64,7 +64,7 @@ impl FirstByte {
         matches!(self.0 >> 4, PUBLISH | PUBREL | SUBSCRIBE | UNSUBSCRIBE)
     }
 
-    /// The same with DUP. Only a PUBLISH has DUP; in 3.1 PUBREL, SUBSCRIBE and UNSUBSCRIBE have it as well.
+    /// The same byte with DUP. In 3.1.1 only a PUBLISH has DUP; in 3.1 the other requests have it as well.
     pub(crate) const fn with_dup(self) -> Self {
         Self(self.0 | DUP)
     }
@@ -73,7 +73,7 @@ impl FirstByte {
         Self(self.0 & !DUP)
     }
 
-    /// The same with DUP if `dup` says so.
+    /// The same byte, with DUP if `dup` is true.
     pub(super) const fn dup_if(self, dup: bool) -> Self {
         if dup { self.with_dup() } else { self }
     }
@@ -118,10 +118,10 @@ impl FirstByte {
         if self.0 & FLAGS == 0 { Ok(()) } else { Err(Violation::Flags) }
     }
 
-    /// The number of the packet id of a packet that has one and whose body, all that follows the fixed header,
-    /// begins at `body` of `bytes`; 0 if the bytes end before it.
+    /// The packet id of a packet that has one, as a number; 0 if the bytes end before it. The bytes behind the fixed
+    /// header begin at index `body` of `bytes`.
     ///
-    /// The id stands behind the topic of a PUBLISH and at the front of every other body.
+    /// In a PUBLISH the packet id follows the topic; in every other packet it comes first.
     pub(crate) fn packet_id(self, bytes: &[u8], body: usize) -> u16 {
         let mut at = body;
         if self.is(PacketType::Publish) {
@@ -139,8 +139,8 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 }
 
 impl PacketType {
-    /// The type in this first byte, with flags that it may have: all that can be wrong with a packet of which only
-    /// one byte is there.
+    /// The type in this first byte, if the type allows its flags. Nothing else can be wrong with a packet of which only
+    /// one byte is known.
     ///
     /// # Errors
     ///

@@ -25,13 +25,13 @@ pub struct Header {
 }
 
 impl Header {
-    /// The first byte, and a remaining length in four bytes.
+    /// Bytes of the longest header: the first byte and a remaining length of four bytes.
     pub(crate) const MAX_LEN: usize = 5;
 
-    /// The header at the front of `bytes`; `None`: more bytes are needed.
+    /// The header at the front of `bytes`; `None` if more bytes are needed.
     ///
-    /// Type and flags are not looked at. A remaining length in more bytes than it takes (`0x82 0x00` for 2) is
-    /// accepted: section 2.2.3 gives the algorithm and nowhere asks for the shortest form.
+    /// Type and flags are not checked. A remaining length with more bytes than needed (`0x82 0x00` for 2) is accepted,
+    /// because section 2.2.3 does not ask for the shortest form.
     ///
     /// # Errors
     ///
@@ -63,8 +63,8 @@ impl Header {
         Ok(None)
     }
 
-    /// Writes a header to the front of `out` and gives its length; there has to be room for the rest of the packet
-    /// as well only when that is written.
+    /// Writes a header to the front of `out` and returns its length. `out` need not have room for the rest of the
+    /// packet.
     ///
     /// # Errors
     ///

@@ -1,8 +1,10 @@
-//! Conversions to and from the packets of `mqttbytes::v4`, for users who have them. Feature `mqttbytes`.
+//! Conversions to and from the packets of `mqttbytes::v4`, for users of that crate. Feature `mqttbytes`.
 //!
-//! Each packet of this crate converts into its namesake there. Back, what can borrow does; [`Converted`] takes any
-//! packet, and holds what `mqttbytes` keeps in another form. What one side has no form for is [`NoForm`]; where the
-//! two read the same bytes differently is listed, with who is right, in `docs/mqttbytes-differences.md`.
+//! Each packet of this crate converts into the packet of the same name there. Packets of `mqttbytes` convert into
+//! borrowed packets of this crate if their parts can be borrowed; [`Converted`] takes any packet, and holds the parts
+//! that `mqttbytes` stores in another form. [`NoForm`] says that the other crate has no form for a packet. The file
+//! `docs/mqttbytes-differences.md` lists the bytes that the two crates read differently, and says which of them is
+//! right.
 //!
 //! ```
 //! use mqtt_core::codec::{Packet, interop::Converted};
@@ -34,19 +36,20 @@ use crate::topic::{Filter, Topic, TopicError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum NoForm {
-    /// A CONNECT of 3.1, which `mqttbytes` does not know, or of level 5, which is not the 3.1.1 that it is written as.
+    /// A CONNECT of 3.1, which `mqttbytes` does not support; or of level 5, which `mqttbytes` writes in the layout of
+    /// 3.1.1.
     #[error("protocol version that the other crate does not have")]
     Protocol,
-    /// DUP in a PUBREL, SUBSCRIBE or UNSUBSCRIBE: 3.1 only.
+    /// DUP in a PUBREL, SUBSCRIBE or UNSUBSCRIBE, which only 3.1 has.
     #[error("DUP in a request that is no PUBLISH")]
     Dup,
-    /// `mqttbytes` takes an empty user name or password for a missing one, and no password that is not UTF-8.
+    /// `mqttbytes` treats an empty user name or password as a missing one, and refuses a password that is not UTF-8.
     #[error("login with a field that is empty, missing or not UTF-8")]
     Login,
-    /// A packet id of zero where there has to be one [MQTT-2.3.1-1].
+    /// Packet id zero in a packet that needs a packet id [MQTT-2.3.1-1].
     #[error("packet id zero")]
     PacketIdZero,
-    /// A topic name or filter is not one.
+    /// A topic name or filter is not valid.
     #[error("{0}")]
     Topic(#[from] TopicError),
     /// A SUBACK without a code [MQTT-3.8.4-5].
@@ -54,7 +57,7 @@ pub enum NoForm {
     NoCode,
 }
 
-/// A packet of `mqttbytes` as this crate sees it.
+/// A packet of `mqttbytes` that can be viewed as a [`Packet`].
 #[derive(Clone, Debug)]
 pub struct Converted<'a>(Form<'a>);
 
@@ -156,7 +159,7 @@ impl TryFrom<&Packet<'_>> for v4::Packet {
             Packet::Subscribe(subscribe) => Self::Subscribe(subscribe.try_into()?),
             Packet::SubAck(suback) => Self::SubAck(suback.into()),
             Packet::Unsubscribe(unsubscribe) => Self::Unsubscribe(unsubscribe.try_into()?),
-            // It has no `new`.
+            // This one has no `new`.
             Packet::UnsubAck(id) => Self::UnsubAck(v4::UnsubAck { pkid: id.get() }),
             Packet::PingReq => Self::PingReq,
             Packet::PingResp => Self::PingResp,
@@ -185,7 +188,7 @@ impl From<mqttbytes::QoS> for QoS {
     }
 }
 
-/// A missing packet id is 0 there.
+/// `mqttbytes` has packet id 0 for a missing one.
 impl From<&Publish<'_>> for v4::Publish {
     fn from(ours: &Publish<'_>) -> Self {
         Self {
@@ -199,7 +202,8 @@ impl From<&Publish<'_>> for v4::Publish {
     }
 }
 
-/// A packet id of 0 is a missing one, as it is in a message that a client has still to send. With QoS 0 there is none.
+/// Packet id 0 becomes `None`, as in a message that a client has not sent yet. With QoS 0 the packet id is always
+/// `None`.
 impl<'a> TryFrom<&'a v4::Publish> for Publish<'a> {
     type Error = NoForm;
 
@@ -242,7 +246,7 @@ impl<'a> TryFrom<&'a v4::Connect> for Connect<'a> {
             return Err(NoForm::Protocol);
         }
         let login = match &theirs.login {
-            // It is written as no login, too.
+            // `mqttbytes` also encodes it as no login.
             Some(login) if login.username.is_empty() && login.password.is_empty() => None,
             Some(login) => Some(Login::try_from(login)?),
             None => None,
@@ -290,7 +294,7 @@ impl<'a> TryFrom<&'a v4::Login> for Login<'a> {
     type Error = NoForm;
 
     fn try_from(theirs: &'a v4::Login) -> Result<Self, NoForm> {
-        // [MQTT-3.1.2-22]: it would be written as a password alone.
+        // [MQTT-3.1.2-22]: `mqttbytes` would encode a password without a user name.
         if theirs.username.is_empty() {
             return Err(NoForm::Login);
         }

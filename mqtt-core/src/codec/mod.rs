@@ -1,11 +1,11 @@
 //! The wire: all 14 packets of MQTT 3.1 and 3.1.1, both directions, no state. Sections 1.5, 2 and 3 of the standard.
 //!
-//! Decoded packets borrow the bytes they came in; packets are encoded into a slice of the caller's, of a length
-//! known beforehand. Decoding is total: any bytes are a packet, or the beginning of one, or break a rule that the
-//! [`Violation`] names. Nothing here allocates, recurses or panics.
+//! A decoded packet borrows the bytes that it came in. A packet is encoded into a slice of the caller, and its length
+//! is known before. Any bytes are a packet, or the beginning of one, or break a rule that the [`Violation`] names.
+//! Nothing here allocates, recurses or panics.
 //!
-//! [`Packet`] holds any packet. Whoever needs a few of them only, as a client does, calls their own `decode` and
-//! `encode` and links nothing else.
+//! [`Packet`] holds any packet. A program that needs only a few of them, such as a client, calls their own `decode` and
+//! `encode`, and links nothing else.
 //!
 //! ```
 //! use mqtt_core::codec::{Decoded, Packet, Protocol, Publish};
@@ -19,6 +19,9 @@
 //! assert_eq!(Packet::decode(&bytes, Protocol::V311), Ok(Decoded::Packet { packet, len: 11 }));
 //! assert_eq!(Packet::decode(&bytes[..8], Protocol::V311), Ok(Decoded::NeedMore(3)));
 //! ```
+//!
+//! The files import each other in one direction only: `error`, `types`, `first_byte`, `cursor`, `header`, `ack`, then
+//! `connect`, `publish` and `subscribe`, then `packet`, then `interop`; each imports only files before it.
 
 pub(crate) mod ack;
 mod connect;

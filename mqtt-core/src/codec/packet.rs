@@ -1,7 +1,7 @@
 //! Any of the 14 packets: decoding and encoding by type.
 //!
-//! A client needs a few packets only and calls their own `decode` and `encode`. This file is for whoever needs them
-//! all; only [`incomplete`] serves the client as well.
+//! The client needs only a few packets and calls their own `decode` and `encode`; of this file it uses only
+//! [`incomplete`].
 
 use super::{
     ack,
@@ -21,7 +21,7 @@ pub enum Packet<'a> {
     Connect(Connect<'a>),
     /// Broker to client: the first packet.
     ConnAck(ConnAck),
-    /// A message, either way.
+    /// A message, in either direction.
     Publish(Publish<'a>),
     /// The answer to a PUBLISH of QoS 1.
     PubAck(PacketId),
@@ -31,20 +31,20 @@ pub enum Packet<'a> {
     PubRel {
         /// The packet id of the PUBLISH.
         id: PacketId,
-        /// It may have been sent before. 3.1 only: in 3.1.1 this is a reserved bit.
+        /// The packet may have been sent before. Only in 3.1: this bit is reserved in 3.1.1.
         dup: bool,
     },
     /// The answer to a PUBREL.
     PubComp(PacketId),
-    /// Client to broker: send me these messages.
+    /// Client to broker: starts subscriptions.
     Subscribe(Subscribe<'a>),
     /// The answer to a SUBSCRIBE.
     SubAck(SubAck<'a>),
-    /// Client to broker: send me these no longer.
+    /// Client to broker: ends subscriptions.
     Unsubscribe(Unsubscribe<'a>),
     /// The answer to an UNSUBSCRIBE.
     UnsubAck(PacketId),
-    /// Client to broker: are you there?
+    /// Client to broker: asks for a sign of life.
     PingReq,
     /// The answer to a PINGREQ.
     PingResp,
@@ -52,29 +52,29 @@ pub enum Packet<'a> {
     Disconnect,
 }
 
-/// What bytes turned out to be.
+/// The result of decoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
-    /// They start with a packet.
+    /// The bytes start with a packet.
     Packet {
         /// The packet.
         packet: Packet<'a>,
-        /// Bytes that it takes, header included.
+        /// Bytes of the packet, header included.
         len: usize,
     },
-    /// They are the beginning of a packet, of which at least this many bytes, 1 or more, are missing.
+    /// The bytes are the beginning of a packet. At least this many bytes, 1 or more, are missing.
     NeedMore(usize),
 }
 
 impl<'a> Packet<'a> {
     /// The packet at the front of `bytes`.
     ///
-    /// `protocol` is the version that was agreed upon; a CONNECT names its own.
+    /// `protocol` is the version of the connection; a CONNECT names its own.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken. It is the same one however many bytes follow; what is wrong with the first
-    /// byte or the length of a packet shows before the packet is whole.
+    /// [`Violation`]: the broken rule. It does not depend on the bytes that follow. An error in the first byte or in
+    /// the length shows before the packet is whole.
     pub fn decode(bytes: &'a [u8], protocol: Protocol) -> Result<Decoded<'a>, Violation> {
         let Ok(Some(header)) = Header::decode(bytes) else { return incomplete(bytes, protocol) };
         let len = header.frame_len();
@@ -82,7 +82,7 @@ impl<'a> Packet<'a> {
             return incomplete(bytes, protocol);
         };
         let first = header.first();
-        // Each arm ends by itself: where they meet, packets would be copied field by field.
+        // Each arm builds its own result: a common end of the arms would copy packets field by field.
         match PacketType::from_first(first)? {
             PacketType::Connect => connect(first, body, len),
             PacketType::ConnAck => {
@@ -136,11 +136,12 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Bytes that it takes on the wire.
+    /// Bytes of the packet on the wire.
     ///
     /// # Errors
     ///
-    /// [`EncodeError`], but neither [`EncodeError::NoSpace`] nor what depends on the version agreed upon.
+    /// [`EncodeError`], but neither [`EncodeError::NoSpace`] nor an error that depends on the version of the
+    /// connection.
     pub fn encoded_len(&self) -> Result<usize, EncodeError> {
         match self {
             Self::Connect(connect) => connect.encoded_len(),
@@ -158,14 +159,14 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Writes it to the front of `out` and gives its length.
+    /// Writes the packet to the front of `out` and returns its length.
     ///
-    /// `protocol` is the version that was agreed upon; a CONNECT names its own.
+    /// `protocol` is the version of the connection; a CONNECT names its own.
     ///
     /// # Errors
     ///
-    /// [`EncodeError`]: what it asks for has no form in that version, or `out` is too short. What `out` holds then
-    /// is not defined.
+    /// [`EncodeError`]: that version has no form for the packet, or `out` is too short. The content of `out` is then
+    /// undefined.
     pub fn encode(&self, out: &mut [u8], protocol: Protocol) -> Result<usize, EncodeError> {
         let first = FirstByte::of(self.packet_type());
         match self {
@@ -203,7 +204,8 @@ const fn whole(packet: Packet<'_>, len: usize) -> Result<Decoded<'_>, Violation>
     Ok(Decoded::Packet { packet, len })
 }
 
-// Functions of their own: what the larger packets need of registers and stack is not saved for an acknowledgement.
+// They are functions of their own, so that decoding an acknowledgement does not pay for the registers and the stack of
+// the larger packets.
 
 #[inline(never)]
 fn publish(first: u8, body: &[u8], len: usize) -> Result<Decoded<'_>, Violation> {
@@ -245,7 +247,7 @@ fn unsubscribe(
     whole(Packet::Unsubscribe(Unsubscribe::decode(first, body, protocol)?), len)
 }
 
-/// What can be said of a packet that is not whole.
+/// Checks a packet that is not whole yet.
 #[cold]
 pub(crate) fn incomplete<'a>(bytes: &[u8], protocol: Protocol) -> Result<Decoded<'a>, Violation> {
     // No packet is shorter than two bytes.

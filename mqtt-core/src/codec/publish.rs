@@ -1,10 +1,10 @@
 //! PUBLISH: section 3.3 of the standard.
 //!
-//! [`PublishHead`] reads everything but the payload and needs no more than that to be there; [`Publish::decode`] is
-//! the same with a payload behind it.
+//! [`PublishHead`] reads everything before the payload and works before the payload has come; [`Publish::decode`] reads
+//! the whole packet.
 //!
-//! `#[inline]` is on what a busy connection does, and nowhere else in the codec: at opt-level s it makes the compiler
-//! inline what is large, and costs a client 2 KiB on a Cortex-M3.
+//! `#[inline]` is only on the functions that a busy connection needs. At opt-level s it makes the compiler inline large
+//! functions; everywhere in the codec it would cost a client 2 KiB of flash on a Cortex-M3.
 
 use super::{
     cursor::{Writer, frame_len},
@@ -14,30 +14,30 @@ use super::{
 };
 use crate::topic::Topic;
 
-/// A PUBLISH, and what a client is asked to publish.
+/// A PUBLISH: received, or to be published by a client.
 ///
 /// ```
 /// use mqtt_core::{PacketId, Publish, QoS, topic};
 ///
 /// let mut publish = Publish::new(topic!("a/b"), b"21.5").qos(QoS::AtLeastOnce).retain(true);
-/// publish.id = PacketId::new(1); // a client chooses this one itself
+/// publish.id = PacketId::new(1); // a client chooses the id itself
 /// let mut out = [0; 16];
 /// assert_eq!(publish.encode(&mut out), Ok(13));
 /// assert_eq!(&out[..13], b"\x33\x0B\0\x03a/b\0\x0121.5");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Publish<'a> {
-    /// Where it is published.
+    /// The topic that it is published to.
     pub topic: Topic<'a>,
-    /// What is published; may be empty.
+    /// The content; may be empty.
     pub payload: &'a [u8],
-    /// How surely it is delivered.
+    /// The quality of service.
     pub qos: QoS,
-    /// To a broker: keep it for later subscribers. From a broker: it had been kept.
+    /// To a broker: keep this message for later subscribers. From a broker: this message was kept.
     pub retain: bool,
-    /// It may have been sent before; never with QoS 0.
+    /// The packet may have been sent before; always false with QoS 0.
     pub dup: bool,
-    /// `None` with QoS 0, and only then on the wire.
+    /// The packet id. On the wire it is `None` with QoS 0, and only then.
     pub id: Option<PacketId>,
 }
 
@@ -67,37 +67,37 @@ impl<'a> Publish<'a> {
         Self { topic, payload, qos: QoS::AtMostOnce, retain: false, dup: false, id: None }
     }
 
-    /// The same with this QoS.
+    /// The same message with this QoS.
     #[must_use]
     pub const fn qos(mut self, qos: QoS) -> Self {
         self.qos = qos;
         self
     }
 
-    /// The same with this retain flag. An empty payload with it clears what is retained.
+    /// The same message with this retain flag. With an empty payload it deletes the retained message of the topic.
     #[must_use]
     pub const fn retain(mut self, retain: bool) -> Self {
         self.retain = retain;
         self
     }
 
-    /// The PUBLISH with this first byte, of which only the flags are looked at, and this body: all that follows the
-    /// fixed header.
+    /// Decodes a PUBLISH. Only the flags of `first` are checked; `body` is everything behind the fixed header.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken.
+    /// [`Violation`]: the broken rule.
     #[inline]
     pub fn decode(first: u8, body: &'a [u8]) -> Result<Self, Violation> {
         let Some(head) = PublishHead::decode(first, body.len(), body)? else {
             return Err(Violation::Truncated);
         };
         let PublishHead { topic, qos, retain, dup, id, head_len, .. } = head;
+        debug_assert!(head_len <= body.len(), "a head that was read is in the body");
         let payload = body.get(head_len..).unwrap_or_default();
         Ok(Self { topic, payload, qos, retain, dup, id })
     }
 
-    /// Bytes that it takes on the wire.
+    /// Bytes of the packet on the wire.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// Writes it to the front of `out` and gives its length.
+    /// Writes the packet to the front of `out` and returns its length.
     ///
     /// # Errors
     ///
@@ -123,6 +123,7 @@ impl<'a> Publish<'a> {
             writer.u16(id.get());
         }
         writer.bytes(self.payload);
+        writer.end();
         Ok(len)
     }
 
@@ -142,13 +143,13 @@ impl<'a> Publish<'a> {
 }
 
 impl<'a> PublishHead<'a> {
-    /// The head of the PUBLISH with this first byte, of which only the flags are looked at, and this remaining
-    /// length, as soon as `body_so_far`, the bytes behind the fixed header, holds topic and packet id; `None`: more
-    /// bytes are needed.
+    /// Decodes the head of a PUBLISH; `None` if more bytes are needed. Only the flags of `first` are checked.
+    /// `remaining` is the remaining length, and `body_so_far` the received bytes behind the fixed header: the topic and
+    /// the packet id are enough.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken; as early as it shows.
+    /// [`Violation`]: the broken rule, as soon as it shows.
     #[inline]
     pub fn decode(
         first: u8,
@@ -177,12 +178,13 @@ impl<'a> PublishHead<'a> {
         // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
         let topic = Topic::from_bytes(topic)?;
         let retain = first.has_retain();
+        debug_assert!(head_len <= remaining, "the body is at most the remaining length");
         let payload_len = remaining.saturating_sub(head_len);
         Ok(Some(Self { topic, qos, retain, dup, id, payload_len, head_len }))
     }
 }
 
-/// `None`, unless the packet ends before what is missing.
+/// `None`, or an error if the packet ends before the missing bytes: it is shorter than `at_least`.
 #[cold]
 fn need_more<T>(remaining: usize, at_least: usize) -> Result<Option<T>, Violation> {
     if at_least > remaining { Err(Violation::Truncated) } else { Ok(None) }

@@ -1,7 +1,7 @@
 //! SUBSCRIBE, SUBACK and UNSUBSCRIBE: sections 3.8 to 3.10 of the standard.
 //!
-//! To encode, filters come from a slice; decoded, they stay in the packet's bytes, which have been checked once, and
-//! are read by iteration. Two requests are equal where they ask for the same, wherever it lies.
+//! The filters of a packet to encode are in a slice. The filters of a decoded packet stay in its bytes, which are
+//! checked once, and are read by iteration. Two requests are equal if they ask for the same, in a slice or in bytes.
 
 use core::fmt;
 
@@ -29,9 +29,9 @@ const REFUSED: u8 = 0x80;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Subscribe<'a> {
-    /// Its packet id.
+    /// The packet id.
     pub id: PacketId,
-    /// It may have been sent before. 3.1 only: in 3.1.1 this is a reserved bit.
+    /// The packet may have been sent before. Only in 3.1: this bit is reserved in 3.1.1.
     pub dup: bool,
     filters: List<'a>,
 }
@@ -39,9 +39,9 @@ pub struct Subscribe<'a> {
 /// An UNSUBSCRIBE.
 #[derive(Clone, Copy)]
 pub struct Unsubscribe<'a> {
-    /// Its packet id.
+    /// The packet id.
     pub id: PacketId,
-    /// It may have been sent before. 3.1 only: in 3.1.1 this is a reserved bit.
+    /// The packet may have been sent before. Only in 3.1: this bit is reserved in 3.1.1.
     pub dup: bool,
     filters: List<'a>,
 }
@@ -51,72 +51,82 @@ pub struct Unsubscribe<'a> {
 pub struct SubAck<'a> {
     /// The packet id of the SUBSCRIBE.
     pub id: PacketId,
-    /// What was granted, in the order of the filters.
+    /// The codes, in the order of the filters.
     pub granted: Granted<'a>,
 }
 
-/// What a broker granted: a code for each filter of the SUBSCRIBE, in its order [MQTT-3.9.3-1]. Never empty.
+/// The codes of a SUBACK: what the broker granted for each filter of the SUBSCRIBE, in its order [MQTT-3.9.3-1]. Never
+/// empty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Granted<'a>(&'a [u8]);
 
-/// Filters in a slice, or in the checked bytes of a packet. One type for both requests, so that there is one copy of
-/// its code; where there is no QoS, it says 0.
+/// Filters in a slice, or in the checked bytes of a packet. SUBSCRIBE and UNSUBSCRIBE share this type so that its code
+/// is linked once; a filter of an UNSUBSCRIBE gets QoS 0.
 #[derive(Clone, Copy)]
 enum List<'a> {
-    WithQoS(&'a [(Filter<'a>, QoS)]),
-    WithoutQoS(&'a [Filter<'a>]),
-    Wire { bytes: &'a [u8], with_qos: bool },
+    Subscribe(&'a [(Filter<'a>, QoS)]),
+    Unsubscribe(&'a [Filter<'a>]),
+    Wire { bytes: &'a [u8], entries: Entries },
+}
+
+/// The form of the entries in the bytes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entries {
+    /// Filter and QoS: SUBSCRIBE.
+    FilterAndQoS,
+    /// Filter alone: UNSUBSCRIBE.
+    Filter,
 }
 
 impl<'a> List<'a> {
-    /// The list that `reader` holds to its end; it is not empty.
-    fn read(mut reader: Reader<'a>, with_qos: bool, empty: Violation) -> Result<Self, Violation> {
+    /// Reads a list up to the end of the packet; the error `empty` if it is empty.
+    fn read(mut reader: Reader<'a>, entries: Entries, empty: Violation) -> Result<Self, Violation> {
         if reader.is_empty() {
             return Err(empty);
         }
         let bytes = reader.rest();
         while !reader.is_empty() {
-            read_entry(&mut reader, with_qos)?;
+            read_entry(&mut reader, entries)?;
         }
-        Ok(Self::Wire { bytes, with_qos })
+        Ok(Self::Wire { bytes, entries })
     }
 
     fn iter(self) -> impl Iterator<Item = (Filter<'a>, QoS)> + Clone + use<'a> {
         let mut index = 0;
         let mut left = self;
         core::iter::from_fn(move || match &mut left {
-            Self::WithQoS(_) | Self::WithoutQoS(_) => {
+            Self::Subscribe(_) | Self::Unsubscribe(_) => {
                 index += 1;
                 left.get(index - 1)
             }
-            Self::Wire { bytes, with_qos } => {
+            Self::Wire { bytes, entries } => {
                 let mut reader = Reader::new(bytes);
-                let entry = read_entry(&mut reader, *with_qos).ok()?;
+                let entry = read_entry(&mut reader, *entries).ok()?;
                 *bytes = reader.rest();
                 Some(entry)
             }
         })
     }
 
-    /// An entry of a slice.
+    /// The entry of a slice at `index`.
     fn get(&self, index: usize) -> Option<(Filter<'a>, QoS)> {
         match self {
-            Self::WithQoS(entries) => entries.get(index).copied(),
-            Self::WithoutQoS(filters) => Some((*filters.get(index)?, QoS::AtMostOnce)),
+            Self::Subscribe(entries) => entries.get(index).copied(),
+            Self::Unsubscribe(filters) => Some((*filters.get(index)?, QoS::AtMostOnce)),
             Self::Wire { .. } => None,
         }
     }
 
-    /// Bytes of a packet with this list behind its packet id.
+    /// The remaining length of a packet with a packet id and this list.
     fn remaining(&self) -> Result<usize, EncodeError> {
         let around = match self {
             Self::Wire { bytes, .. } => return Ok(PacketId::LEN + bytes.len()),
-            Self::WithQoS(_) => 3,
-            Self::WithoutQoS(_) => 2,
+            Self::Subscribe(_) => 3,
+            Self::Unsubscribe(_) => 2,
         };
         let (mut len, mut index) = (PacketId::LEN, 0_usize);
         while let Some((filter, _)) = self.get(index) {
-            // Filters in a slice may all be the same bytes, so their sum is not bounded by memory.
+            // All filters of a slice may borrow the same bytes, so memory does not limit the sum of their lengths.
             len = len.saturating_add(around + filter.as_bytes().len());
             index += 1;
         }
@@ -133,42 +143,49 @@ impl<'a> List<'a> {
         let mut index = 0;
         while let Some((filter, qos)) = self.get(index) {
             writer.field(filter.as_bytes());
-            if matches!(self, Self::WithQoS(_)) {
+            if matches!(self, Self::Subscribe(_)) {
                 writer.u8(qos as u8);
             }
             index += 1;
         }
+        writer.end();
         Ok(len)
     }
 }
 
-fn read_entry<'a>(reader: &mut Reader<'a>, with_qos: bool) -> Result<(Filter<'a>, QoS), Violation> {
+fn read_entry<'a>(
+    reader: &mut Reader<'a>,
+    entries: Entries,
+) -> Result<(Filter<'a>, QoS), Violation> {
     // [MQTT-3.8.3-1], [MQTT-3.10.3-1]
     let filter = Filter::from_bytes(reader.field()?)?;
-    let qos = if with_qos { reader.u8()? } else { 0 };
+    let qos = if entries == Entries::FilterAndQoS { reader.u8()? } else { 0 };
     // [MQTT-3.8.3-4]
     Ok((filter, QoS::from_bits(qos).ok_or(Violation::SubscribeQoS)?))
 }
 
 impl<'a> Subscribe<'a> {
-    /// A SUBSCRIBE to `filters`, each with the highest QoS wanted.
+    /// A SUBSCRIBE to `filters`, each with the highest QoS that is wanted.
     #[must_use]
     pub const fn new(id: PacketId, filters: &'a [(Filter<'a>, QoS)]) -> Self {
-        Self { id, dup: false, filters: List::WithQoS(filters) }
+        Self { id, dup: false, filters: List::Subscribe(filters) }
     }
 
-    /// The SUBSCRIBE with this first byte, of which only the flags are looked at, and this body: all that follows
-    /// the fixed header.
+    /// Decodes a SUBSCRIBE. Only the flags of `first` are checked; `body` is everything behind the fixed header.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken.
+    /// [`Violation`]: the broken rule.
     pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
         let dup = FirstByte::new(first).request_flags(protocol)?;
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         // [MQTT-3.8.3-3]
-        Ok(Self { id, dup, filters: List::read(reader, true, Violation::SubscribeEmpty)? })
+        Ok(Self {
+            id,
+            dup,
+            filters: List::read(reader, Entries::FilterAndQoS, Violation::SubscribeEmpty)?,
+        })
     }
 
     /// The filters, each with the QoS asked for.
@@ -176,7 +193,7 @@ impl<'a> Subscribe<'a> {
         self.filters.iter()
     }
 
-    /// Bytes that it takes on the wire.
+    /// Bytes of the packet on the wire.
     ///
     /// # Errors
     ///
@@ -185,7 +202,7 @@ impl<'a> Subscribe<'a> {
         frame_len(self.filters.remaining()?)
     }
 
-    /// Writes it to the front of `out` and gives its length.
+    /// Writes the packet to the front of `out` and returns its length.
     ///
     /// # Errors
     ///
@@ -200,21 +217,24 @@ impl<'a> Unsubscribe<'a> {
     /// An UNSUBSCRIBE from exactly these filters.
     #[must_use]
     pub const fn new(id: PacketId, filters: &'a [Filter<'a>]) -> Self {
-        Self { id, dup: false, filters: List::WithoutQoS(filters) }
+        Self { id, dup: false, filters: List::Unsubscribe(filters) }
     }
 
-    /// The UNSUBSCRIBE with this first byte, of which only the flags are looked at, and this body: all that follows
-    /// the fixed header.
+    /// Decodes an UNSUBSCRIBE. Only the flags of `first` are checked; `body` is everything behind the fixed header.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken.
+    /// [`Violation`]: the broken rule.
     pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
         let dup = FirstByte::new(first).request_flags(protocol)?;
         let mut reader = Reader::new(body);
         let id = reader.id()?;
         // [MQTT-3.10.3-2]
-        Ok(Self { id, dup, filters: List::read(reader, false, Violation::UnsubscribeEmpty)? })
+        Ok(Self {
+            id,
+            dup,
+            filters: List::read(reader, Entries::Filter, Violation::UnsubscribeEmpty)?,
+        })
     }
 
     /// The filters.
@@ -222,7 +242,7 @@ impl<'a> Unsubscribe<'a> {
         self.filters.iter().map(|(filter, _)| filter)
     }
 
-    /// Bytes that it takes on the wire.
+    /// Bytes of the packet on the wire.
     ///
     /// # Errors
     ///
@@ -231,7 +251,7 @@ impl<'a> Unsubscribe<'a> {
         frame_len(self.filters.remaining()?)
     }
 
-    /// Writes it to the front of `out` and gives its length.
+    /// Writes the packet to the front of `out` and returns its length.
     ///
     /// # Errors
     ///
@@ -243,12 +263,11 @@ impl<'a> Unsubscribe<'a> {
 }
 
 impl<'a> SubAck<'a> {
-    /// The SUBACK with this first byte, of which only the flags are looked at, and this body: all that follows the
-    /// fixed header.
+    /// Decodes a SUBACK. Only the flags of `first` are checked; `body` is everything behind the fixed header.
     ///
     /// # Errors
     ///
-    /// [`Violation`]: the rule broken.
+    /// [`Violation`]: the broken rule.
     pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
         FirstByte::new(first).no_flags()?;
         let mut reader = Reader::new(body);
@@ -256,7 +275,7 @@ impl<'a> SubAck<'a> {
         Ok(Self { id, granted: Granted::from_bytes(reader.rest(), protocol)? })
     }
 
-    /// Bytes that it takes on the wire.
+    /// Bytes of the packet on the wire.
     ///
     /// # Errors
     ///
@@ -265,7 +284,7 @@ impl<'a> SubAck<'a> {
         frame_len(PacketId::LEN + self.granted.len())
     }
 
-    /// Writes it to the front of `out` and gives its length.
+    /// Writes the packet to the front of `out` and returns its length.
     ///
     /// # Errors
     ///
@@ -278,17 +297,18 @@ impl<'a> SubAck<'a> {
         let (mut writer, len) = Writer::packet(out, first, PacketId::LEN + self.granted.len())?;
         writer.u16(self.id.get());
         writer.bytes(self.granted.0);
+        writer.end();
         Ok(len)
     }
 }
 
 impl<'a> Granted<'a> {
-    /// The codes of a SUBACK as they are on the wire.
+    /// The codes of a SUBACK, as on the wire.
     ///
     /// # Errors
     ///
     /// [`Violation::SubAckCode`]: only 0, 1, 2 and, in 3.1.1, 0x80 are codes [MQTT-3.9.3-2].
-    /// [`Violation::SubAckCount`]: there is none.
+    /// [`Violation::SubAckCount`]: there is no code.
     pub const fn from_bytes(codes: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
         // [MQTT-3.8.4-5]: there is a code for each filter, and [MQTT-3.8.3-3] at least one filter.
         if codes.is_empty() {
@@ -305,37 +325,37 @@ impl<'a> Granted<'a> {
         Ok(Self(codes))
     }
 
-    /// The codes as they are on the wire.
+    /// The codes, as on the wire.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
 
-    /// Codes that have been checked.
+    /// The caller has checked the codes.
     #[cfg(feature = "mqttbytes")]
     pub(super) const fn from_codes(codes: &'a [u8]) -> Self {
         Self(codes)
     }
 
-    /// The codes, one for each filter: the QoS granted, or `None` where the filter was refused.
+    /// The result for each filter: the QoS granted, or `None` if the filter was refused.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<QoS>> + Clone + use<'a> {
         self.0.iter().map(|code| QoS::from_bits(*code))
     }
 
-    /// How many codes there are.
+    /// The number of codes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none: never.
+    /// Whether there is no code: always false.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The code of the filter at `index`: the QoS granted, or `Some(None)` where that was refused; `None` beyond the
-    /// last filter.
+    /// The result for the filter at `index`: the QoS granted, or `Some(None)` if the filter was refused; `None` beyond
+    /// the last filter.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Option<QoS>> {
         self.0.get(index).map(|code| QoS::from_bits(*code))

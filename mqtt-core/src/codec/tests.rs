@@ -1,5 +1,5 @@
-//! What holds for every packet. Each broken rule has its test in `violations`, each packet that has no form in
-//! `encode_errors`; `examples` are bytes from outside this project.
+//! Properties of every packet. `violations` has a test for each broken rule, `encode_errors` one for each packet that
+//! cannot be encoded, and `examples` has bytes from the standards.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
@@ -27,7 +27,7 @@ fn encoded(packet: &Packet<'_>, protocol: Protocol) -> Vec<u8> {
     bytes
 }
 
-/// What decoding gives for exactly one packet.
+/// Decodes bytes that are exactly one packet.
 fn decoded(bytes: &[u8], protocol: Protocol) -> Packet<'_> {
     match Packet::decode(bytes, protocol) {
         Ok(Decoded::Packet { packet, len }) if len == bytes.len() => packet,
@@ -35,12 +35,12 @@ fn decoded(bytes: &[u8], protocol: Protocol) -> Packet<'_> {
     }
 }
 
-/// Any packet that can be encoded, with a version in which it can.
+/// Any packet that can be encoded, with a version that it can be encoded for.
 fn packet() -> impl Strategy<Value = (Protocol, Owned)> {
     sample::select(&VERSIONS[..]).prop_flat_map(|protocol| (Just(protocol), packet_of(protocol)))
 }
 
-/// Bytes that are a packet but for a few changed ones.
+/// The bytes of a packet with a few changes.
 fn damaged() -> impl Strategy<Value = (Protocol, Vec<u8>)> {
     let changes = collection::vec((any::<sample::Index>(), any::<u8>()), 1..4);
     (packet(), changes).prop_map(|((protocol, owned), changes)| {
@@ -53,7 +53,7 @@ fn damaged() -> impl Strategy<Value = (Protocol, Vec<u8>)> {
     })
 }
 
-/// Whatever decoding makes of `bytes`, it makes the same of it however many bytes follow, and can encode it again.
+/// Decoding `bytes` does not depend on the bytes that follow, and a decoded packet can be encoded again.
 fn check_any(bytes: &[u8], protocol: Protocol) {
     let longer = [bytes, b"\0\x7F\xFF"].concat();
     match Packet::decode(bytes, protocol) {
@@ -73,7 +73,7 @@ fn check_any(bytes: &[u8], protocol: Protocol) {
 
 proptest! {
     #[test]
-    fn what_was_encoded_is_decoded_to_an_equal_packet((protocol, owned) in packet()) {
+    fn an_encoded_packet_is_decoded_to_an_equal_one((protocol, owned) in packet()) {
         owned.with(|packet| {
             let bytes = encoded(packet, protocol);
             assert_eq!(decoded(&bytes, protocol), *packet);
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn a_slice_too_short_gives_no_space_with_both_numbers(
+    fn a_slice_that_is_too_short_gives_no_space_with_both_lengths(
         (protocol, owned) in packet(),
         at in any::<sample::Index>(),
     ) {
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn every_prefix_needs_more_and_never_more_than_the_packet((protocol, owned) in packet()) {
+    fn every_prefix_needs_more_bytes_but_never_more_than_the_packet_has((protocol, owned) in packet()) {
         owned.with(|packet| {
             let bytes = encoded(packet, protocol);
             for len in 0..bytes.len() {
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn the_head_of_a_publish_is_there_once_topic_and_id_are(owned in strategies::publish()) {
+    fn the_head_of_a_publish_is_decoded_once_topic_and_id_have_come(owned in strategies::publish()) {
         let publish = owned.borrow();
         let bytes = encoded(&Packet::Publish(publish), Protocol::V311);
         let header = Header::decode(&bytes).unwrap().unwrap();
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn any_head_of_a_publish_is_judged_as_the_whole_is(
+    fn the_head_of_a_publish_breaks_the_same_rule_as_the_whole(
         first in 0x30..=0x3F_u8,
         body in collection::vec(prop_oneof![0..3_u8, any::<u8>()], 0..40),
     ) {
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn the_type_of_a_packet_is_that_of_its_first_byte((protocol, owned) in packet()) {
+    fn the_first_byte_gives_the_type_of_every_packet((protocol, owned) in packet()) {
         owned.with(|packet| {
             let first = encoded(packet, protocol)[0];
             assert_eq!(PacketType::check_first(first, protocol), Ok(packet.packet_type()));
@@ -182,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn requests_are_equal_wherever_their_filters_lie((protocol, owned) in packet()) {
+    fn requests_with_filters_in_a_slice_and_in_bytes_are_equal((protocol, owned) in packet()) {
         owned.with(|packet| {
             let bytes = encoded(packet, protocol);
             match (packet, decoded(&bytes, protocol)) {
@@ -202,7 +202,7 @@ proptest! {
 
 /// [MQTT-2.2.2-1], [MQTT-2.2.2-2]
 #[test]
-fn a_wrong_first_byte_shows_before_anything_follows_it() {
+fn a_wrong_first_byte_is_found_before_other_bytes_follow() {
     for (first, protocol) in
         (0..=u8::MAX).flat_map(|first| VERSIONS.map(|version| (first, version)))
     {
@@ -222,19 +222,19 @@ fn a_wrong_first_byte_shows_before_anything_follows_it() {
 }
 
 #[test]
-fn no_bytes_need_the_two_that_the_shortest_packet_has() {
+fn without_bytes_the_two_of_the_shortest_packet_are_needed() {
     assert_eq!(Packet::decode(&[], Protocol::V311), Ok(Decoded::NeedMore(2)));
 }
 
 #[test]
-fn of_a_packet_of_200_mb_ten_bytes_need_the_rest() {
+fn the_first_ten_bytes_of_a_packet_of_200_mb_need_the_rest() {
     let bytes = [0x30, 0x80, 0x84, 0xAF, 0x5F, 0, 1, b'a', 1, 2];
     assert_eq!(Packet::decode(&bytes, Protocol::V311), Ok(Decoded::NeedMore(200_000_000 - 5)));
 }
 
-/// A wrong type would otherwise be known only after all of it has come.
+/// Otherwise a wrong type would be found only after the whole packet has come.
 #[test]
-fn of_a_wrong_packet_of_200_mb_two_bytes_are_enough() {
+fn two_bytes_are_enough_to_refuse_a_packet_of_200_mb() {
     for (first, violation) in [
         (0x00, Violation::PacketType),
         (0x41, Violation::Flags),
@@ -246,7 +246,7 @@ fn of_a_wrong_packet_of_200_mb_two_bytes_are_enough() {
 }
 
 #[test]
-fn of_a_packet_of_fixed_length_a_wrong_one_shows_in_the_header() {
+fn the_header_shows_the_wrong_length_of_a_packet_of_fixed_length() {
     for (first, fixed) in [
         (0x20, 2),
         (0x40, 2),
@@ -273,7 +273,7 @@ fn of_a_packet_of_fixed_length_a_wrong_one_shows_in_the_header() {
 }
 
 #[test]
-fn a_publish_too_short_for_its_fields_shows_in_the_header() {
+fn the_header_shows_that_a_publish_is_too_short_for_its_fields() {
     for (first, least) in [(0x30, 2), (0x32, 4), (0x34, 4)] {
         assert_eq!(PublishHead::decode(first, least, &[]), Ok(None));
         assert_eq!(PublishHead::decode(first, least - 1, &[]), Err(Violation::Truncated));
@@ -308,14 +308,18 @@ fn the_remaining_length_takes_one_to_four_bytes() {
     }
 }
 
-/// Section 2.2.3 gives the algorithm and, unlike version 5, nowhere asks for the shortest form.
+/// Section 2.2.3 gives the algorithm. Unlike version 5, it does not ask for the shortest form.
 #[test]
 fn a_remaining_length_in_more_bytes_than_needed_is_accepted() {
     for field in [&[0x02][..], &[0x82, 0x00], &[0x82, 0x80, 0x00], &[0x82, 0x80, 0x80, 0x00]] {
         let bytes = [&[0x40], field, &[0, 7]].concat();
         let packet = decoded(&bytes, Protocol::V311);
         assert_eq!(packet, Packet::PubAck(super::PacketId::new(7).unwrap()));
-        assert_eq!(encoded(&packet, Protocol::V311).len(), 4, "we never write such a one");
+        assert_eq!(
+            encoded(&packet, Protocol::V311).len(),
+            4,
+            "this codec writes the shortest form"
+        );
     }
 }
 
@@ -334,7 +338,7 @@ fn every_kind_of_packet_is_known_by_its_number() {
     }
 }
 
-/// Of a SUBACK, whose codes come in the order of the filters [MQTT-3.9.3-1].
+/// The codes of a SUBACK are in the order of the filters [MQTT-3.9.3-1].
 #[test]
 fn granted_codes_are_read_by_index_and_in_order() {
     let granted = codec::Granted::from_bytes(&[2, 0x80, 0], Protocol::V311).unwrap();

@@ -1,22 +1,22 @@
-//! The numbers of the protocol that every packet shares: QoS, protocol version, packet id, packet type.
+//! The small values that the packets share: QoS, protocol version, packet id and packet type.
 
 use core::num::NonZeroU16;
 
 use super::error::Violation;
 
-/// How surely a message is delivered; section 4.3 of the standard.
+/// The quality of service of a message: section 4.3 of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QoS {
-    /// QoS 0: as the transport will have it.
+    /// QoS 0, at most once: the message may be lost.
     AtMostOnce = 0,
-    /// QoS 1: surely, maybe twice.
+    /// QoS 1, at least once: the message may be duplicated.
     AtLeastOnce = 1,
-    /// QoS 2: surely, and not twice.
+    /// QoS 2, exactly once.
     ExactlyOnce = 2,
 }
 
 impl QoS {
-    /// The QoS of this number; `None` above 2.
+    /// The QoS with this number; `None` above 2.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         match bits {
@@ -65,7 +65,7 @@ impl PacketId {
     /// Bytes of a packet id on the wire.
     pub(crate) const LEN: usize = 2;
 
-    /// The packet id of this number; `None` for 0.
+    /// The packet id with this number; `None` for 0.
     #[must_use]
     pub const fn new(id: u16) -> Option<Self> {
         match NonZeroU16::new(id) {
@@ -83,7 +83,7 @@ impl PacketId {
 
 /// The type of a packet: the high four bits of its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "they are the packets, by name")]
+#[expect(missing_docs, reason = "each is named after its packet")]
 pub enum PacketType {
     Connect = 1,
     ConnAck = 2,
@@ -102,7 +102,7 @@ pub enum PacketType {
 }
 
 impl PacketType {
-    /// The type in this first byte; its flags are not looked at.
+    /// The type in this first byte. The flags are not checked.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl PacketType {
         })
     }
 
-    /// The remaining length of packets that have but one.
+    /// The remaining length, if every packet of this type has the same.
     pub(super) const fn fixed_remaining(self) -> Option<usize> {
         match self {
             Self::ConnAck
@@ -144,7 +144,7 @@ impl PacketType {
     }
 }
 
-/// From the number of the type, 1 to 14.
+/// The packet type with this number, 1 to 14.
 impl TryFrom<u8> for PacketType {
     type Error = Violation;
 

@@ -1,3 +1,5 @@
+//! The framer against a model, and how often it moves bytes.
+
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::{collections::VecDeque, vec, vec::Vec};
@@ -6,7 +8,7 @@ use proptest::{collection, prelude::*};
 
 use super::Framer;
 
-/// Reads so much of `bytes` as there is room for.
+/// Reads as many of `bytes` as there is space for.
 fn read(framer: &mut Framer<impl AsRef<[u8]> + AsMut<[u8]>>, bytes: &[u8]) -> usize {
     let space = framer.space();
     let count = space.len().min(bytes.len());
@@ -24,7 +26,7 @@ enum Step {
 
 proptest! {
     #[test]
-    fn what_is_read_is_what_was_written_in_order(
+    fn bytes_come_out_in_the_order_in_which_they_were_read(
         capacity in 0..20_usize,
         steps in collection::vec(
             prop_oneof![
@@ -57,14 +59,14 @@ proptest! {
             }
             prop_assert_eq!(framer.input(), model.make_contiguous());
             let full = framer.input().len() == framer.capacity();
-            prop_assert_eq!(framer.space().is_empty(), full, "there is room unless it is full");
-            prop_assert_eq!(framer.input(), model.make_contiguous(), "which changes no input");
+            prop_assert_eq!(framer.space().is_empty(), full, "there is space unless it is full");
+            prop_assert_eq!(framer.input(), model.make_contiguous(), "asking for space changes no input");
         }
     }
 }
 
 #[test]
-fn absurd_counts_count_as_all_there_is() {
+fn a_count_that_is_too_large_counts_as_the_largest_possible_one() {
     let mut framer = Framer::new([0; 8]);
     framer.filled(usize::MAX);
     assert_eq!(framer.input().len(), 8);
@@ -93,7 +95,7 @@ fn small_packets_in_a_large_buffer_hardly_move() {
     assert!(moved * 50 <= total, "{moved} bytes moved for {total}");
 }
 
-/// Packets of two thirds of the buffer: the worst case is one move a byte.
+/// Packets of two thirds of the buffer: in the worst case each byte is moved once.
 #[test]
 fn large_packets_in_a_small_buffer_move_once() {
     let mut framer = Framer::new([0_u8; 96]);
@@ -111,7 +113,7 @@ fn large_packets_in_a_small_buffer_move_once() {
     assert!(moved <= total, "{moved} bytes moved for {total}");
 }
 
-/// A buffer whose length is another at every call.
+/// A buffer whose length changes with every call.
 struct Liar {
     bytes: Vec<u8>,
     lens: core::cell::Cell<u32>,
@@ -155,7 +157,7 @@ fn a_buffer_that_changes_its_length_causes_no_panic() {
 }
 
 #[test]
-fn borrowed_and_owned_buffers_will_do() {
+fn a_buffer_may_be_borrowed_or_owned() {
     let mut array = [0; 4];
     let mut borrowed = Framer::new(&mut array[..]);
     assert_eq!(read(&mut borrowed, b"abcdef"), 4);

@@ -1,4 +1,4 @@
-//! One test for each kind of packet that has no form on the wire. `NoSpace` is in the properties.
+//! One test for each kind of packet that cannot be encoded. `NoSpace` is tested with the properties.
 
 use std::{string::String, vec};
 
@@ -15,7 +15,7 @@ fn has_no_form_in(protocol: Protocol, packet: &Packet<'_>, error: EncodeError) {
     assert_eq!(packet.encode(&mut vec![0; 400_000], protocol), Err(error));
 }
 
-/// In no version, and the length says so already.
+/// The packet has no form in any version, and `encoded_len` gives the error already.
 #[track_caller]
 fn has_no_form(packet: &Packet<'_>, error: EncodeError) {
     assert_eq!(packet.encoded_len(), Err(error));
@@ -135,7 +135,7 @@ fn subscribe_or_unsubscribe_has_no_filter() {
 
 /// 3.1 has neither a refused filter nor session present.
 #[test]
-fn suback_or_connack_says_what_3_1_has_no_form_for() {
+fn suback_refuses_or_connack_has_session_present_in_3_1() {
     let granted = Granted::from_bytes(&[0, 0x80], Protocol::V311).unwrap();
     let suback = Packet::SubAck(SubAck { id: id(), granted });
     has_no_form_in(Protocol::V31, &suback, EncodeError::NotInV31);

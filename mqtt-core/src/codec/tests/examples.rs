@@ -1,4 +1,4 @@
-//! Bytes written out by hand from the standards: encoder and decoder could otherwise agree on the same mistake.
+//! Bytes written by hand from the standards. Without them encoder and decoder could agree on the same mistake.
 
 use super::{
     super::{

@@ -1,4 +1,4 @@
-//! Packets for property tests: any that can be encoded. They own their parts, so that proptest can shrink them.
+//! Packets for property tests: any packet that can be encoded. They own their parts, so that proptest can shrink them.
 
 use std::{string::String, vec, vec::Vec};
 
@@ -12,7 +12,7 @@ use super::codec::{
 /// A packet that owns its parts.
 #[derive(Clone, Debug)]
 pub(super) enum Owned {
-    /// One without fields of variable length.
+    /// A packet without fields of variable length.
     Fixed(Packet<'static>),
     Connect(OwnedConnect),
     Publish(OwnedPublish),

@@ -1,4 +1,5 @@
-//! One test for each rule that bytes alone can break. The rules about order and about ids in flight are the session's.
+//! One test for each rule that bytes alone can break. Rules about the order of packets and about packet ids in flight
+//! are tested with the client.
 
 use std::vec::Vec;
 
@@ -51,7 +52,7 @@ fn packet_type_is_reserved() {
 
 /// [MQTT-2.2.2-2], and [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1] for PUBREL, SUBSCRIBE and UNSUBSCRIBE.
 #[test]
-fn reserved_flags_are_not_those_of_the_type() {
+fn flags_are_wrong_for_the_packet_type() {
     for (right, body) in [
         (0x10, &b"\0\x04MQTT\x04\x02\0\x0A\0\x01c"[..]),
         (0x20, b"\0\0"),
@@ -77,7 +78,7 @@ fn reserved_flags_are_not_those_of_the_type() {
 
 /// [MQTT-2.2.2-2]: 3.1 has DUP here, 3.1.1 has not.
 #[test]
-fn dup_in_pubrel_subscribe_and_unsubscribe_is_for_3_1() {
+fn pubrel_subscribe_and_unsubscribe_may_have_dup_only_in_3_1() {
     for bytes in [&b"\x6A\x02\0\x01"[..], b"\x8A\x06\0\x01\0\x01a\0", b"\xAA\x05\0\x01\0\x01a"] {
         breaks_in(Protocol::V311, bytes, Violation::Flags);
         decoded(bytes, Protocol::V31);
@@ -238,7 +239,7 @@ fn protocol_level_does_not_go_with_the_name() {
 
 /// [MQTT-3.1.2-3]
 #[test]
-fn connect_has_its_reserved_flag() {
+fn reserved_connect_flag_is_set() {
     breaks(&connect(0x03, &[b"\0\x01c"]), Violation::ConnectReserved);
 }
 
@@ -280,7 +281,7 @@ fn client_id_of_3_1_has_not_1_to_23_characters() {
 
 /// All flags together: which are a packet, and which rule the others break.
 #[test]
-fn each_combination_of_connect_flags_is_judged() {
+fn every_combination_of_connect_flags_is_checked() {
     for flags in 0..=u8::MAX {
         let has = |bit: u8| flags & bit != 0;
         let field = |bit: u8, bytes: &'static [u8]| if has(bit) { bytes } else { b"" };
@@ -361,7 +362,7 @@ fn unsubscribe_has_no_filter() {
 
 /// [MQTT-3.8.3-4]: QoS 3, and reserved bits.
 #[test]
-fn subscribe_asks_for_no_qos() {
+fn subscribe_asks_for_a_qos_above_2() {
     for options in 3..=u8::MAX {
         let bytes = packet(0x82, &[b"\0\x01", b"\0\x01a\0", b"\0\x01b", &[options]]);
         breaks(&bytes, Violation::SubscribeQoS);
