@@ -1,7 +1,7 @@
-//! A readable account of the packets that pass, decoded from the very bytes.
+//! A readable account of the packets on a connection.
 //!
-//! [`Account`] writes lines; a [`Conversation`] belongs to one connection and makes a line of each packet, in either
-//! direction. It decodes what was really read and written, so the account cannot differ from what the broker saw.
+//! [`Account`] writes lines. A [`Conversation`] belongs to one connection and writes a line for each packet, in both
+//! directions. It decodes the bytes that were read and written, so the account cannot differ from the connection.
 
 use std::{
     fmt,
@@ -19,10 +19,10 @@ use mqtt_core::{
 
 use crate::describe;
 
-/// A longer PUBLISH is told without its payload, and not kept until it is whole.
+/// A longer PUBLISH is shown without its payload, as soon as its head has come.
 const KEPT_WHOLE: usize = 1024;
 
-/// Writes lines: seconds since the start, who, what.
+/// Writes lines: seconds since the start, name of the client, text.
 #[derive(Clone)]
 pub struct Account {
     name: String,
@@ -50,13 +50,13 @@ impl Account {
         Self { name: name.into(), ..self.clone() }
     }
 
-    /// Tells something that is no packet.
+    /// Writes a line that is not about a packet.
     pub fn tell(&self, what: &str) {
         let seconds = self.start.elapsed().as_secs_f64();
         (self.print)(&format!("{seconds:7.3} s  {:<6} {what}", self.name));
     }
 
-    /// Packets told so far.
+    /// Packets shown so far.
     #[must_use]
     pub fn packets(&self) -> usize {
         self.packets.load(Ordering::Relaxed)
@@ -70,7 +70,7 @@ pub struct Conversation(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     account: Account,
-    /// What the CONNECT said.
+    /// The version in the CONNECT.
     protocol: Protocol,
     sent: Stream,
     received: Stream,
@@ -90,11 +90,11 @@ impl Conversation {
         })))
     }
 
-    /// Sends through `send`, which says how much it sent, and tells that. An answer cannot be told before.
+    /// Sends through `send`, which returns the number of sent bytes, and shows them. An answer cannot be shown before.
     ///
     /// # Errors
     ///
-    /// That of `send`.
+    /// The error of `send`.
     pub fn send<E>(
         &self,
         bytes: &[u8],
@@ -107,14 +107,14 @@ impl Conversation {
         Ok(count)
     }
 
-    /// Tells what was received.
+    /// Shows received bytes.
     pub fn received(&self, bytes: &[u8]) {
         let mut state = self.lock();
         let State { account, protocol, received, .. } = &mut *state;
         received.take(bytes, protocol, |line| tell(account, "<-", line));
     }
 
-    /// Tells the end of the connection, as it was found out first: closed `by` whom.
+    /// Shows the end of the connection once: the first call says who closed it, `by`.
     pub fn closed(&self, by: &str) {
         let mut state = self.lock();
         if !std::mem::replace(&mut state.closed, true) {
@@ -139,20 +139,20 @@ fn tell(account: &Account, arrow: &str, line: Result<String, Violation>) {
     }
 }
 
-/// One direction: the packet that is not whole yet.
+/// One direction, with the packet that is not whole yet.
 #[derive(Debug, Default)]
 struct Stream {
     pending: Vec<u8>,
-    /// Bytes to come of a payload that is not shown.
+    /// Missing bytes of a payload that is not shown.
     skip: usize,
-    /// Nothing can be made of what follows a broken rule.
+    /// A rule was broken, so the bytes that follow cannot be decoded.
     broken: bool,
 }
 
-/// What the front of the pending bytes is.
+/// The front of the pending bytes.
 struct Told {
     line: String,
-    /// Bytes that the packet takes, of which some may be still to come.
+    /// Bytes of the packet, some of which may not have come yet.
     len: usize,
 }
 
@@ -189,7 +189,7 @@ impl Stream {
     }
 }
 
-/// The packet at the front of `bytes`; `None` while too little of it is there.
+/// The packet at the front of `bytes`; `None` if too little of it has come.
 fn front(bytes: &[u8], protocol: &mut Protocol) -> Result<Option<Told>, Violation> {
     let Some(header) = Header::decode(bytes)? else { return Ok(None) };
     let len = header.frame_len();
@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
 
-    /// What is told of `bytes` when they come in pieces of `piece` bytes.
+    /// The account of `bytes` that come in pieces of `piece` bytes.
     fn told(bytes: &[u8], piece: usize) -> Vec<String> {
         let (mut stream, mut protocol, mut lines) = (Stream::default(), Protocol::V311, Vec::new());
         for part in bytes.chunks(piece) {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_told_wherever_the_stream_is_cut() {
+    fn packets_are_shown_wherever_the_stream_is_cut() {
         let payload = [b'x'; 3000];
         let mut bytes = vec![0x20, 2, 0, 0, 0xD0, 0];
         for payload in [&payload[..10], &payload[..]] {
@@ -251,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_rule_is_told_once_and_ends_the_account() {
+    fn a_broken_rule_is_shown_once_and_ends_the_account() {
         assert_eq!(told(&[0xD0, 0, 0xF0, 0, 0xD0, 0], 1), ["PINGRESP", "MQTT-4.8.0-1"]);
     }
 
     #[test]
-    fn the_version_of_the_connect_counts_for_what_follows() {
+    fn the_version_of_the_connect_applies_to_later_packets() {
         // MQTT 3.1 allows DUP in a SUBSCRIBE.
         let subscribe = [0x8A, 6, 0, 1, 0, 1, b'a', 0];
         let connect = b"\x10\x0F\0\x06MQIsdp\x03\x02\0\0\0\x01c";

@@ -1,4 +1,4 @@
-//! Reading the command line: options as typed, values by kind, errors that name the option.
+//! Reads the command line: options as typed, values of several kinds, and errors that name the option.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,13 +9,13 @@ use lexopt::Arg;
 use mqtt_core::{Filter, QoS, Topic, TopicError};
 use thiserror::Error;
 
-/// What is wrong with the command line.
+/// An error in the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UsageError {
     /// There is no such option.
     #[error("unknown option {0}")]
     Unknown(String),
-    /// Something that is neither an option nor the value of one.
+    /// An argument that is neither an option nor the value of one.
     #[error("unexpected argument {0:?}")]
     Unexpected(String),
     /// An option with a wrong value.
@@ -23,24 +23,24 @@ pub enum UsageError {
     Value {
         /// The option as typed.
         option: String,
-        /// What is wrong.
+        /// The error.
         problem: String,
     },
-    /// Options that do not go together, or one that is missing.
+    /// Options that do not go together, or a missing option.
     #[error("{0}")]
     Together(&'static str),
 }
 
-/// What comes next on a command line.
+/// The next argument of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
     /// An option with its dashes.
     Option(String),
-    /// Something that stands alone, such as a path.
+    /// An argument that is not an option, such as a path.
     Other(OsString),
 }
 
-/// There was nothing to come any more, and it came.
+/// The error for an argument after the last one that is expected.
 #[must_use]
 pub fn unexpected(argument: &OsStr) -> UsageError {
     UsageError::Unexpected(argument.to_string_lossy().into_owned())
@@ -54,13 +54,13 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// That of this process.
+    /// The command line of this process.
     #[must_use]
     pub fn of_process() -> Self {
         Self { parser: lexopt::Parser::from_env(), option: String::new() }
     }
 
-    /// These, without a program name.
+    /// These arguments, without a program name.
     pub fn new(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         Self { parser: lexopt::Parser::from_args(arguments), option: String::new() }
@@ -79,7 +79,7 @@ impl Arguments {
         }
     }
 
-    /// The next option, or what stands alone; `None` at the end.
+    /// The next option or other argument; `None` at the end.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Arguments {
         String::from_utf8(self.bytes()?).map_err(|_| self.wrong("the value is not UTF-8"))
     }
 
-    /// The value of the option: a number, called `what` where it is none.
+    /// The value of the option: a number. An error calls it `what`.
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ impl Arguments {
         UsageError::Value { option: self.option.clone(), problem: problem.to_string() }
     }
 
-    /// The option read last is none of those there are.
+    /// The option read last does not exist.
     #[must_use]
     pub fn unknown(&self) -> UsageError {
         UsageError::Unknown(self.option.clone())

@@ -12,7 +12,7 @@ use crate::{
     url::{DEFAULT_PORT, Url},
 };
 
-/// What `--help` says of these options.
+/// The text of `--help` for these options.
 pub const HELP: &str = "\
 Connection
   -h, --host HOST              the broker's name or address (localhost)
@@ -30,7 +30,7 @@ Connection
   --will-retain                and retains
   -d, --debug                  tell every packet on standard error";
 
-/// Characters of a client id in MQTT 3.1.
+/// The most characters of a client id in MQTT 3.1.
 const V31_CLIENT_ID: std::ops::RangeInclusive<usize> = 1..=23;
 
 /// The options that both programs have.
@@ -86,7 +86,7 @@ impl Common {
         }
     }
 
-    /// Takes the value of `option` where it is one of these; `false`: it is not.
+    /// Reads the value of `option` if it is one of these options; `false` if it is not.
     ///
     /// # Errors
     ///
@@ -171,13 +171,13 @@ impl Common {
         Ok(options)
     }
 
-    /// Whether the client may speak either version.
+    /// Whether the client may use either version.
     #[must_use]
     pub fn falls_back(&self) -> bool {
         self.version == Version::Auto
     }
 
-    /// Opens connections to the broker; with `-d` it tells the packets.
+    /// Opens connections to the broker; with `-d` it shows the packets.
     #[must_use]
     pub fn transport(&self) -> Tcp {
         let account = self.debug.then(|| Account::new(self.program, print::error));

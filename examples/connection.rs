@@ -1,4 +1,4 @@
-//! What `pub` and `sub` do about their connection: end where it cannot be made, go on where it broke, and say so.
+//! How `pub` and `sub` handle their connection. They end if it cannot be made and go on if it broke, with a message.
 
 use std::io;
 
@@ -13,18 +13,18 @@ use crate::{arguments::UsageError, common::Common, print};
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectionError {
-    /// The command line.
+    /// An error in the command line.
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// The settings are not possible.
     #[error(transparent)]
     Settings(blocking::Error),
-    /// The transport failed, in the words of the operating system.
+    /// The transport failed.
     #[error("{broker}: {error}")]
     Transport {
-        /// Which broker.
+        /// The broker.
         broker: String,
-        /// What happened.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The connection was refused or ended.
@@ -32,23 +32,23 @@ pub enum ConnectionError {
     Ended {
         /// Which broker.
         broker: String,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
 }
 
-/// A client, what it receives, and the eye on its connection.
+/// A client, its events, and the watch over its connection.
 #[derive(Debug)]
 pub struct Connection {
     /// Makes requests.
     pub client: Client,
     /// Receives.
     pub events: Events,
-    /// To be told of `Event::Up` and `Event::Down`.
+    /// Has to be given `Event::Up` and `Event::Down`.
     pub watch: Watch,
 }
 
-/// A client with the settings of `common`, and the sizes that `size` gives. It connects with the first event.
+/// A client with the settings of `common` and the sizes that `size` sets. It connects when the first event is awaited.
 ///
 /// # Errors
 ///
@@ -69,20 +69,20 @@ pub fn open<'a>(
     Ok(Connection { client, events, watch })
 }
 
-/// Follows a connection, and says on standard error what its user should know.
+/// Follows a connection and reports its changes to the user on standard error.
 #[derive(Debug)]
 pub struct Watch {
     program: &'static str,
     broker: String,
-    /// There was a connection before.
+    /// There was a connection already.
     up: bool,
     protocol: Protocol,
-    /// Attempts with another version that are left.
+    /// Remaining attempts with another version.
     retries: u8,
 }
 
 impl Watch {
-    /// The broker accepted; whether that is the first time.
+    /// The broker accepted the connection. Returns whether it is the first one.
     pub fn up(&mut self, session: SessionStatus) -> bool {
         let first = !std::mem::replace(&mut self.up, true);
         if !first {
@@ -97,8 +97,8 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError`] where there is no sense in trying again: the first attempt failed, or the broker refused
-    /// the client.
+    /// [`ConnectionError`] if another attempt makes no sense: the first attempt failed, or the broker refused the
+    /// client.
     pub fn down(
         &mut self,
         reason: Reason,

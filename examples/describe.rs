@@ -1,4 +1,4 @@
-//! Packets in words, a line each.
+//! Packets as text, one line each.
 //!
 //! ```
 //! use mqtt_core::{Publish, QoS, codec::Packet, topic};
@@ -16,7 +16,7 @@ use mqtt_core::{
     codec::{ConnAck, Connect, Packet, Publish, PublishHead, SubAck},
 };
 
-/// Bytes of a payload that are shown.
+/// The most bytes of a payload that are shown.
 const SHOWN: usize = 40;
 
 /// A packet.
@@ -59,7 +59,7 @@ pub fn packet(packet: &Packet<'_>) -> String {
     }
 }
 
-/// A PUBLISH but for its payload.
+/// A PUBLISH without its payload.
 #[must_use]
 pub fn publish_head(head: &PublishHead<'_>) -> String {
     let PublishHead { topic, qos, retain, dup, id, payload_len, .. } = head;
@@ -120,7 +120,7 @@ fn level(qos: QoS) -> String {
     format!("QoS {}", qos as u8)
 }
 
-/// The beginning of a payload: as text where it is text.
+/// The beginning of a payload, as text if it is text.
 fn preview(payload: &[u8]) -> String {
     if payload.is_empty() {
         return String::new();
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connect_tells_all_but_the_password() {
+    fn a_connect_shows_everything_but_the_password() {
         let connect = Connect {
             protocol: Protocol::V311,
             client_id: "c",

@@ -1,4 +1,4 @@
-//! How `sub` writes a message: `-v`, `-F`, or the payload alone.
+//! How `sub` writes a message: `-v`, `-F`, or only the payload.
 //!
 //! ```
 //! use mqtt_core::QoS;
@@ -19,12 +19,12 @@ use std::{
 
 use mqtt_core::QoS;
 
-/// What `--help` says of `-F`.
+/// The text of `--help` for `-F`.
 pub const HELP: &str = "\
 FORMAT of -F is text with %t topic, %p payload, %x %X payload in hexadecimal, %l its length in bytes,
 %q QoS, %r retained (1) or not (0), %U seconds since 1970, %% a percent sign, \\n \\r \\t \\0 \\\\.";
 
-/// A message, whole.
+/// A whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Topic.
@@ -33,7 +33,7 @@ pub struct Received {
     pub payload: Vec<u8>,
     /// QoS of the delivery.
     pub qos: QoS,
-    /// It was retained.
+    /// Whether it was retained.
     pub retain: bool,
 }
 
@@ -55,7 +55,7 @@ enum Part {
 }
 
 impl Format {
-    /// The payload alone.
+    /// Only the payload.
     #[must_use]
     pub fn payload() -> Self {
         Self(vec![Part::Payload])
@@ -71,7 +71,7 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// What of it is no field.
+    /// The part of the format that is not a field.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -128,7 +128,7 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// That of `out`.
+    /// The error of `out`.
     pub fn write(&self, message: &Received, out: &mut impl Write) -> io::Result<()> {
         let Received { topic, payload, qos, retain } = message;
         for part in &self.0 {

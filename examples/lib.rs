@@ -1,6 +1,6 @@
-//! What the examples share; the examples are the files beside this package's manifest.
+//! Code that the examples share. The examples are the files beside the manifest of this package.
 //!
-//! - `quickstart`: two clients talk through a broker, every packet is told.
+//! - `quickstart`: two clients talk through a broker, and every packet is shown.
 //! - `pub`, `sub`: clients for daily use, with the options of `mosquitto_pub` and `mosquitto_sub`.
 //!
 //! ```sh

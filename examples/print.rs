@@ -1,4 +1,4 @@
-//! Lines for people, where `println!` would panic when nobody reads any more.
+//! Lines of output, without the panic of `println!` if nobody reads any more.
 
 use std::io::{self, Write};
 

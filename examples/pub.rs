@@ -1,8 +1,8 @@
 //! Publishes a message, or one for each line of standard input; the options are those of `mosquitto_pub`.
 //!
-//! Two threads share the client: this one receives and so keeps the connection alive, the other one reads the input
-//! and publishes. When the client has no room the publishing thread waits, so nothing is lost however fast the input
-//! is. The program ends when every message is acknowledged (QoS 0: handed to the transport).
+//! Two threads share the client. This thread receives and so keeps the connection alive; the other one reads the input
+//! and publishes. If the client has no room, the publishing thread waits, so fast input loses nothing. The program ends
+//! once every message is acknowledged (QoS 0: handed to the transport).
 
 use std::{
     fs::File,
@@ -46,20 +46,20 @@ Message
 const AFTER_HELP: &str = "\
 Exit status: 0 every message was acknowledged (QoS 0: sent), 1 otherwise.";
 
-/// The largest payload that MQTT has room for.
+/// The largest payload of MQTT.
 const LARGEST_PAYLOAD: u64 = 268_435_455;
-/// The longest line of `-l`, nearly.
+/// About the longest line of `-l`.
 const LINES_OUTBOX: usize = 16 << 20;
 /// Bytes of the largest CONNECT, the longest topic and the headers.
 const OVERHEAD: usize = 512 << 10;
-/// Messages that may await their acknowledgement.
+/// Messages that may be in flight.
 const WINDOW: usize = 1024;
-/// The same at QoS 2: Mosquitto closes the connection of a client that has more under way than its
+/// The same at QoS 2. Mosquitto closes the connection of a client that has more in flight than its
 /// `max_inflight_messages`.
 const WINDOW_QOS_2: usize = 20;
-/// How long to wait for room in one piece.
+/// The longest single wait for room.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How long to wait for an event at QoS 0: nothing comes in that would tell of a message that another thread sent.
+/// The longest wait for an event at QoS 0: no received packet ends the wait when another thread has sent a message.
 const LOOK_FOR_SENT: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Error)]
@@ -84,7 +84,7 @@ enum Error {
     Panicked,
 }
 
-/// Where messages come from.
+/// The source of the messages.
 #[derive(Debug)]
 enum Source {
     Message(Vec<u8>),
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The command line; `None`: help is wanted.
+/// The command line; `None` if it asks for help.
 fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, Error> {
     let mut common = Common::new("pub");
     let mut retain = false;
@@ -162,7 +162,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, Error> {
     Ok(Some(Order { common, topic, retain, source }))
 }
 
-/// All that `input` holds, as the one message.
+/// The whole of `input`, as one message.
 fn whole(name: String, input: impl Read) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     if let Err(error) = input.take(LARGEST_PAYLOAD + 1).read_to_end(&mut bytes) {
@@ -175,7 +175,7 @@ fn whole(name: String, input: impl Read) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// How many messages there are, and how many of them are done with.
+/// The number of messages, and the number of those that are done.
 #[derive(Debug)]
 struct Progress {
     done: AtomicU64,
@@ -184,12 +184,12 @@ struct Progress {
 }
 
 impl Progress {
-    /// Another message is done with; whether that was the last one.
+    /// Another message is done. Returns whether it was the last one.
     fn one_done(&self) -> bool {
         self.done.fetch_add(1, Ordering::SeqCst) + 1 == self.all.load(Ordering::SeqCst)
     }
 
-    /// There are `count` messages and no more; whether they are done with.
+    /// There are `count` messages in all. Returns whether all of them are done.
     fn no_more_than(&self, count: u64) -> bool {
         self.all.store(count, Ordering::SeqCst);
         self.done.load(Ordering::SeqCst) == count
@@ -235,13 +235,13 @@ fn run(order: Order) -> Result<(), Error> {
             None => {}
         }
     }
-    // Nothing else disconnects, so the thread is at its end.
+    // Only the thread disconnects, so it is at its end.
     publishing.map_or(Ok(()), |thread| thread.join().unwrap_or(Err(Error::Panicked)))?;
     let all = progress.all.load(Ordering::SeqCst);
     if lost == 0 { Ok(()) } else { Err(Error::Lost(lost, all)) }
 }
 
-/// Publishes everything; what was accepted is completed also where a later message fails.
+/// Publishes everything. Accepted messages are completed even if a later message fails.
 fn publish(order: &Order, client: &Client, progress: &Progress) -> Result<(), Error> {
     let mut accepted = 0;
     let published = publish_each(order, client, &mut accepted);
@@ -280,7 +280,7 @@ fn publish_each(order: &Order, client: &Client, accepted: &mut u64) -> Result<()
     Ok(())
 }
 
-/// Publishes one message, as soon as the client has room for it.
+/// Publishes one message as soon as the client has room for it.
 fn send(
     order: &Order,
     client: &Client,
@@ -292,7 +292,7 @@ fn send(
     loop {
         match client.send_within(&publish, LOOK_AGAIN) {
             Ok(_) => return Ok(()),
-            // The broker is slow, or away: the message waits here.
+            // The broker is slow or not connected: the message waits here.
             Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => {}
             Err(error) => return Err(Error::Refused { what: name.into(), error }),
         }

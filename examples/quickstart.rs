@@ -1,8 +1,8 @@
-//! Two clients talk through a broker, and every packet that passes is told.
+//! Two clients talk through a broker, and every packet is shown.
 //!
-//! The broker is rumqttd, inside this process, on a free port of the loopback interface; with `--broker URL` it is
-//! one of your own. `bob` listens in a thread of his own while `alice` publishes; `carol` dies and leaves her will.
-//! Each takes turns with the other, so that the account reads from top to bottom.
+//! The broker is rumqttd, inside this process, on a free port of the loopback interface; `--broker URL` uses your own
+//! broker. `bob` listens in his own thread while `alice` publishes; `carol` dies and leaves her will. The two threads
+//! take turns, so the account can be read from top to bottom.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -35,9 +35,9 @@ usage: quickstart [--broker mqtt://[user[:password]@]host[:port]]
 
 Without --broker the broker is rumqttd, inside this process.";
 
-/// How long anything may take.
+/// The longest time that any step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to look for events between two looks at something else.
+/// The longest wait for events before something else is checked.
 const GLANCE: Duration = Duration::from_millis(5);
 const ALICE_WILL: &[u8] = b"alice is gone";
 const CAROL_WILL: &[u8] = b"carol is gone";
@@ -114,13 +114,13 @@ fn run(broker: Option<Url>) -> Result<(), Error> {
             Url { user: None, password: None, host, port, topic: None }
         }
     };
-    // A public broker has other visitors.
+    // A public broker has other users.
     let place = Place {
         url,
         suffix: format!("{:04x}", RandomState::new().build_hasher().finish() as u16),
         account: account.clone(),
     };
-    // Should there be no broker, this one says so, and nobody waits for another.
+    // If there is no broker, this client reports it, and no other client waits.
     let bob = Peer::connect("bob", &place, None)?;
     let ((alice_turn, bob_turn), scope_place) = (turns(), &place);
     thread::scope(|scope| {
@@ -128,7 +128,7 @@ fn run(broker: Option<Url>) -> Result<(), Error> {
         let talked = talk(&place, alice_turn);
         let listened = bob.join().unwrap_or(Err(Error::Panicked));
         match (talked, listened) {
-            // Who was left alone is not the one who knows why.
+            // The thread that only lost its partner does not know the cause.
             (Err(Error::Alone), Err(error)) => Err(error),
             (talked, listened) => talked.and(listened),
         }
@@ -141,7 +141,7 @@ fn run(broker: Option<Url>) -> Result<(), Error> {
     Ok(())
 }
 
-/// What `alice` and `carol` do.
+/// The part of `alice` and `carol`.
 fn talk(place: &Place, turn: Turn) -> Result<(), Error> {
     let state = place.topic("alice/state");
     turn.wait()?;
@@ -172,14 +172,14 @@ fn talk(place: &Place, turn: Turn) -> Result<(), Error> {
     Ok(())
 }
 
-/// What alice publishes, and bob subscribes to with the same QoS: not every broker takes the lower one of two.
+/// The messages of alice. Bob subscribes with the same QoS, because not every broker uses the lower QoS of the two.
 const READINGS: [(&str, &str, QoS); 3] = [
     ("temperature", "21.5 °C", QoS::AtMostOnce),
     ("pressure", "1.8 bar", QoS::AtLeastOnce),
     ("energy", "17.25 kWh", QoS::ExactlyOnce),
 ];
 
-/// What `bob` does.
+/// The part of `bob`.
 fn listen(mut bob: Peer, place: &Place, turn: &Turn) -> Result<(), Error> {
     place.heading("bob subscribes");
     let readings = READINGS.map(|(name, _, qos)| (place.topic(name), qos));
@@ -212,7 +212,7 @@ fn topic(name: &str) -> Topic<'_> {
     Topic::new(name).unwrap_or(mqtt_core::topic!("quickstart"))
 }
 
-/// Where they talk.
+/// The topics that they use.
 struct Place {
     url: Url,
     suffix: String,
@@ -229,7 +229,7 @@ impl Place {
     }
 }
 
-/// A message as it came.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Received {
     topic: String,
@@ -244,7 +244,7 @@ struct Peer {
     broker: String,
     client: Client,
     events: Events,
-    /// Came while something else was awaited.
+    /// Messages that came while something else was awaited.
     inbox: VecDeque<Received>,
 }
 
@@ -299,7 +299,7 @@ impl Peer {
         })
     }
 
-    /// Waits for the other one. A client that does not look for events acknowledges nothing, so this one does.
+    /// Waits for the other thread. Meanwhile it receives, because a client acknowledges only while events are awaited.
     fn await_turn(&mut self, turn: &Turn) -> Result<(), Error> {
         let limit = Instant::now() + PATIENCE;
         while Instant::now() < limit {
@@ -330,7 +330,7 @@ impl Peer {
         answer.map_err(|error| Error::Request { name: self.name, request, error })
     }
 
-    /// The next message is this one.
+    /// Waits for the next message, which has to be this one.
     fn expect(&mut self, topic: &str, payload: &[u8], qos: QoS, retain: bool) -> Result<(), Error> {
         let got = match self.inbox.pop_front() {
             Some(message) => message,
@@ -340,7 +340,7 @@ impl Peer {
         if got == expected { Ok(()) } else { Err(Error::Unexpected { expected, got }) }
     }
 
-    /// Waits until `pick` makes something of an event; keeps messages that come before.
+    /// Waits until `pick` accepts an event. Messages that come before are kept.
     fn until<T>(
         &mut self,
         awaited: &'static str,
@@ -384,7 +384,7 @@ fn text(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).into_owned()
 }
 
-/// One of two who take turns.
+/// One of two threads that take turns.
 struct Turn {
     mine: Receiver<()>,
     theirs: Sender<()>,
@@ -396,7 +396,7 @@ fn turns() -> (Turn, Turn) {
 }
 
 impl Turn {
-    /// It is the other one's turn. Should that one be gone, the next wait tells.
+    /// Gives the turn to the other thread. If that has ended, the next wait finds it out.
     fn pass(&self) {
         let _gone = self.theirs.send(());
     }
@@ -414,16 +414,16 @@ impl Turn {
     }
 }
 
-/// Starts rumqttd in threads of its own, which end with the process, and waits until it takes connections.
+/// Starts rumqttd in its own threads, which end with the process, and waits until it accepts connections.
 fn start_broker() -> io::Result<SocketAddr> {
     let mut failed = io::Error::from(io::ErrorKind::AddrInUse);
-    // A port that is free now may be taken a moment later.
+    // A free port may be taken a moment later.
     for _ in 0..10 {
-        // The listener is closed at once, for the broker to have the port.
+        // The listener is closed at once, so that the broker can use the port.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut broker = rumqttd::Broker::new(broker_settings(address));
         let running = thread::Builder::new().name("rumqttd".into()).spawn(move || {
-            // It says the rest to its log, which is off.
+            // It writes the details to its log, which is off.
             let _ended = broker.start();
         })?;
         let limit = Instant::now() + PATIENCE;

@@ -1,8 +1,8 @@
-//! Writes what the broker sends to standard output; the options are those of `mosquitto_sub`.
+//! Writes received messages to standard output; the options are those of `mosquitto_sub`.
 //!
-//! A message is acknowledged when it is written: with a persistent session (`-c`) a message that standard output did
-//! not take comes again. Messages larger than the read buffer come in pieces and are collected, so that a connection
-//! that breaks in between leaves no half of one in the output.
+//! A message is acknowledged after it is written: with a persistent session (`-c`) the broker sends a message again
+//! that standard output did not take. Messages larger than the read buffer come in pieces and are collected, so a
+//! broken connection leaves no part of a message in the output.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -43,13 +43,13 @@ Messages
 const AFTER_HELP: &str = "\
 Exit status: 0 interrupted or COUNT reached, 27 time-out of -W, 1 otherwise.";
 
-/// As many QoS 2 messages as a broker may have under way; 16 bytes each.
+/// The most QoS 2 messages that a broker may have in flight; 16 bytes each.
 const WINDOW: usize = 0xEFFF;
 /// Bytes of the largest CONNECT, and of acknowledgements.
 const OVERHEAD: usize = 1 << 20;
-/// Of `mosquitto_sub`.
+/// As in `mosquitto_sub`.
 const TIMED_OUT: u8 = 27;
-/// What shells report of a program that an interrupt ended.
+/// The status that shells report for a program that an interrupt ended.
 const INTERRUPTED: i32 = 130;
 
 #[derive(Debug, Error)]
@@ -77,7 +77,7 @@ struct Order {
     timeout: Option<Duration>,
 }
 
-/// How it ended.
+/// How the program ended.
 enum End {
     Done,
     TimedOut,
@@ -108,7 +108,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line; `None`: help is wanted.
+/// The command line; `None` if it asks for help.
 fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, Error> {
     let mut order = Order {
         common: Common::new("sub"),
@@ -171,7 +171,7 @@ fn run(order: &Order) -> Result<End, Error> {
         match event {
             Some(Event::Up { session, .. }) => {
                 let first = watch.up(session);
-                // Later on the client itself makes the subscriptions again.
+                // After this the client renews the subscriptions itself.
                 if first {
                     subscribe(common, &client)?;
                 }
@@ -193,7 +193,7 @@ fn run(order: &Order) -> Result<End, Error> {
             None => {}
         }
         if let Some(delivery) = output.written.take() {
-            // Where the connection is gone, the message comes again.
+            // If the connection has ended, the broker sends the message again.
             let _again = client.acknowledge(delivery);
         }
         let enough = output.closed || count.is_some_and(|count| output.count >= count);
@@ -226,7 +226,7 @@ fn subscribe(common: &Common, client: &Client) -> Result<(), Error> {
     client.subscribe_all(&filters).map_or_else(|error| Err(Error::Subscribe(error)), |_| Ok(()))
 }
 
-/// Says which subscriptions the broker refused; an error where that is all of them.
+/// Reports the subscriptions that the broker refused; an error if it refused all of them.
 fn check_granted(common: &Common, granted: Granted<'_>, watch: &Watch) -> Result<(), Error> {
     for (code, topic) in granted.iter().zip(&common.topics) {
         if code.is_none() {
@@ -236,18 +236,18 @@ fn check_granted(common: &Common, granted: Granted<'_>, watch: &Watch) -> Result
     if granted.iter().all(|code| code.is_none()) { Err(Error::Refused) } else { Ok(()) }
 }
 
-/// Standard output, and the message that comes in pieces.
+/// Standard output, and a message that comes in pieces.
 struct Output<'a> {
     order: &'a Order,
     out: BufWriter<io::Stdout>,
     collected: Option<Received>,
     /// Messages written.
     count: u64,
-    /// To be acknowledged now.
+    /// The message that was written and has to be acknowledged now.
     written: Option<Delivery>,
     /// Nobody reads any more.
     closed: bool,
-    /// What still comes is not written.
+    /// Later messages are not written.
     done: bool,
 }
 
@@ -302,7 +302,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// The connection broke: the message that was coming will come again.
+    /// The connection broke: the broker sends the incomplete message again.
     fn abandon(&mut self) {
         self.collected = None;
     }

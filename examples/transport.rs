@@ -1,4 +1,4 @@
-//! TCP to one broker, with an account of the packets where one is wanted.
+//! TCP to one broker, with an account of the packets if one is wanted.
 
 use std::{
     io::{self, Read, Write},
@@ -10,7 +10,7 @@ use mqtt_core::driver::blocking::{Connector, Link, ReadHalf, WriteHalf};
 
 use crate::account::{Account, Conversation};
 
-/// How long a write may hold up everything else, as in `Link::tcp`.
+/// How long a write may block, as in `Link::tcp`.
 const WRITE_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Opens connections to one broker.
@@ -20,7 +20,7 @@ pub struct Tcp {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Where the packets are told; `None`: nowhere.
+    /// The account that shows the packets, if there is one.
     pub account: Option<Account>,
 }
 
@@ -55,7 +55,7 @@ fn link(stream: TcpStream, account: Option<&Account>) -> io::Result<Link> {
     Ok(Link::new(reader, Told { stream, conversation }))
 }
 
-/// One half of a connection whose packets are told.
+/// One half of a connection whose packets are shown.
 struct Told {
     stream: TcpStream,
     conversation: Conversation,

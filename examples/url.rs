@@ -15,7 +15,7 @@ use thiserror::Error;
 /// The port of MQTT over TCP.
 pub const DEFAULT_PORT: u16 = 1883;
 
-/// A broker, and what else its URL says.
+/// A broker and the other parts of its URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     /// User name.
@@ -24,13 +24,13 @@ pub struct Url {
     pub password: Option<Vec<u8>>,
     /// Name or address, without brackets.
     pub host: String,
-    /// Port; [`DEFAULT_PORT`] where the URL has none.
+    /// Port; [`DEFAULT_PORT`] if the URL has none.
     pub port: u16,
-    /// All that follows the host's slash, wildcards included.
+    /// Everything behind the slash after the host, wildcards included.
     pub topic: Option<String>,
 }
 
-/// What is wrong with a URL.
+/// An error in a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// Another scheme than `mqtt`.
@@ -39,7 +39,7 @@ pub enum UrlError {
     /// No host.
     #[error("it names no host")]
     NoHost,
-    /// The port is none.
+    /// The port is not a port number.
     #[error("{0:?} is not a port")]
     Port(String),
     /// A `%` without two hexadecimal digits, or text that is not UTF-8.
@@ -78,7 +78,7 @@ impl Url {
     }
 }
 
-/// Host and port; an IPv6 address stands in brackets.
+/// Host and port; an IPv6 address is in brackets.
 fn split_port(place: &str) -> Result<(&str, u16), UrlError> {
     let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn each_error_is_named() {
         let wrong = |text| Url::parse(text).expect_err("no URL");
         assert_eq!(wrong("mqtts://h"), UrlError::Scheme);
         assert_eq!(wrong("h:1883"), UrlError::Scheme);

@@ -1,3 +1,5 @@
+//! Topic names and filters: the examples of the standard, each mistake, and matching against a model.
+
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::{format, string::String, vec, vec::Vec};
@@ -7,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn the_examples_of_the_standard_match_as_it_says() {
+fn the_examples_of_the_standard_match_as_the_standard_says() {
     let examples = [
         // 4.7.1.2, multi-level wildcard
         ("sport/tennis/player1/#", "sport/tennis/player1", true),
@@ -41,7 +43,7 @@ fn the_examples_of_the_standard_match_as_it_says() {
 }
 
 #[test]
-fn the_examples_of_the_standard_are_well_formed_as_it_says() {
+fn the_examples_of_the_standard_are_well_formed_as_the_standard_says() {
     for filter in ["sport/tennis/#", "#", "+", "+/tennis/#", "sport/+/player1", "/", "//", "a//+"] {
         assert_eq!(Filter::new(filter).unwrap().as_str(), filter);
     }
@@ -54,7 +56,7 @@ fn the_examples_of_the_standard_are_well_formed_as_it_says() {
 }
 
 #[test]
-fn an_empty_level_is_a_level() {
+fn an_empty_level_counts_as_a_level() {
     assert!(matches("+/+/+", "//"));
     assert!(matches("a//b", "a//b"));
     assert!(matches("a/+/b", "a//b"));
@@ -66,7 +68,7 @@ fn an_empty_level_is_a_level() {
 }
 
 #[test]
-fn a_hash_below_a_plus_includes_the_level_of_the_plus() {
+fn a_hash_below_a_plus_matches_the_level_of_the_plus() {
     assert!(matches("+/#", "a"));
     assert!(matches("+/#", "/"));
     assert!(!matches("+/+/#", "a"));
@@ -74,14 +76,14 @@ fn a_hash_below_a_plus_includes_the_level_of_the_plus() {
 }
 
 #[test]
-fn a_dollar_below_the_first_level_is_nothing_special() {
+fn a_dollar_below_the_first_level_is_an_ordinary_character() {
     assert!(matches("a/+", "a/$b"));
     assert!(matches("/#", "/$b"));
     assert!(matches("$/+", "$/$"));
 }
 
 #[test]
-fn each_way_to_be_wrong_has_its_error() {
+fn each_mistake_has_its_error() {
     assert_eq!(Topic::new(""), Err(TopicError::Empty));
     assert_eq!(Filter::new(""), Err(TopicError::Empty));
     assert_eq!(Topic::from_bytes(&[]), Err(TopicError::Empty));
@@ -143,7 +145,7 @@ fn unicode_is_neither_normalised_nor_folded() {
 }
 
 #[test]
-fn what_is_special_is_seen_at_each_place_of_each_length() {
+fn a_special_byte_is_found_at_each_index_of_each_length() {
     for (len, at) in (1..=40_usize).flat_map(|len| (0..len).map(move |at| (len, at))) {
         for byte in 0..=u8::MAX {
             let mut bytes = vec![b'a'; len];
@@ -172,7 +174,7 @@ fn a_shared_subscription_matches_as_the_filter_inside() {
 }
 
 #[test]
-fn only_the_outer_share_is_one() {
+fn a_share_inside_a_share_is_an_ordinary_level() {
     let nested = filter!("$share/a/$share/b/c");
     assert_eq!(nested.share(), Some(("a", filter!("$share/b/c"))));
     assert!(nested.matches(topic!("$share/b/c")));
@@ -180,7 +182,7 @@ fn only_the_outer_share_is_one() {
 }
 
 #[test]
-fn what_only_looks_like_a_share_matches_literally() {
+fn a_filter_that_only_looks_like_a_share_matches_literally() {
     let filters =
         ["$share", "$share/", "$share/g", "$share/g/", "$share//a", "$shared/g/a", "$Share/g/a"];
     for filter in filters {
@@ -195,14 +197,14 @@ fn what_only_looks_like_a_share_matches_literally() {
 }
 
 #[test]
-fn a_name_as_a_filter_matches_itself_alone() {
+fn a_name_as_a_filter_matches_only_itself() {
     let filter = Filter::from(topic!("a/b"));
     assert!(filter.matches(topic!("a/b")));
     assert!(!filter.matches(topic!("a/c")));
 }
 
 #[test]
-fn names_and_filters_print_as_they_are() {
+fn names_and_filters_are_printed_unchanged() {
     assert_eq!(format!("{} {:?}", topic!("a/ü"), topic!("a/ü")), r#"a/ü Topic("a/ü")"#);
     assert_eq!(format!("{:>4} {:?}", filter!("+"), filter!("+")), r#"   + Filter("+")"#);
     assert_eq!(format!("{}", TopicError::Empty), TopicError::Empty.message());
@@ -219,7 +221,7 @@ fn overlapping_filters_each_get_the_message() {
 }
 
 #[test]
-fn a_router_takes_borrowed_and_growing_storage() {
+fn a_router_may_be_over_a_slice_or_a_vector() {
     let routes = [(filter!("a"), "first"), (filter!("b"), "second")];
     let borrowed = Router::new(routes.as_slice());
     assert_eq!(borrowed.route(topic!("b")).collect::<Vec<_>>(), [&"second"]);
@@ -322,7 +324,7 @@ proptest! {
     }
 
     #[test]
-    fn strings_and_their_bytes_are_judged_alike(text in any::<String>()) {
+    fn a_string_and_its_bytes_get_the_same_result(text in any::<String>()) {
         prop_assert_eq!(Topic::new(&text), Topic::from_bytes(text.as_bytes()));
         if let Ok(topic) = Topic::new(&text) {
             prop_assert_eq!(topic.as_str(), text.as_str());

@@ -44,7 +44,7 @@ fn connect_as_in_the_non_normative_example() {
 
 /// [MQTT-3.1.2-11], [MQTT-3.1.2-18], [MQTT-3.1.2-20]
 #[test]
-fn connect_without_will_and_login_has_no_flag_of_theirs() {
+fn connect_without_will_and_login_has_none_of_their_flags() {
     let connect = Connect {
         protocol: Protocol::V311,
         client_id: "c",
@@ -87,7 +87,7 @@ fn connect_of_3_1_has_another_name_and_level() {
 
 /// [MQTT-3.2.2-2], [MQTT-3.2.2-3]
 #[test]
-fn connack() {
+fn connack_has_flags_and_a_return_code() {
     let accepted = Packet::ConnAck(ConnAck { session_present: false, result: Ok(()) });
     is(&accepted, b"\x20\x02\0\0");
     let present = Packet::ConnAck(ConnAck { session_present: true, result: Ok(()) });
@@ -115,7 +115,7 @@ fn connack_byte_1_is_ignored_in_3_1() {
 
 /// Figures 3.10 to 3.12: topic `a/b`, packet id 10.
 #[test]
-fn publish() {
+fn publish_has_a_packet_id_only_above_qos_0() {
     let mut publish = Publish::new(Topic::new("a/b").unwrap(), b"x");
     is(&Packet::Publish(publish), b"\x30\x06\0\x03a/bx");
     publish = publish.qos(QoS::AtLeastOnce);
@@ -139,7 +139,7 @@ fn a_topic_may_have_any_character_but_u_0000() {
 
 /// [MQTT-2.3.1-6], [MQTT-2.3.1-7], [MQTT-3.6.1-1]
 #[test]
-fn acknowledgements() {
+fn acknowledgements_are_a_packet_id() {
     is(&Packet::PubAck(id(1)), b"\x40\x02\0\x01");
     is(&Packet::PubRec(id(0x0203)), b"\x50\x02\x02\x03");
     is(&Packet::PubRel { id: id(0xFFFF), dup: false }, b"\x62\x02\xFF\xFF");
@@ -186,7 +186,7 @@ fn unsubscribe_as_in_the_non_normative_example() {
 
 /// [MQTT-3.14.1-1]
 #[test]
-fn packets_without_a_body() {
+fn pings_and_disconnect_have_no_body() {
     is(&Packet::PingReq, b"\xC0\0");
     is(&Packet::PingResp, b"\xD0\0");
     is(&Packet::Disconnect, b"\xE0\0");

@@ -74,7 +74,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`]; the position is what it was.
+    /// As [`Client::publish`]; the position is unchanged.
     pub fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, RequestError> {
         self.request(|state| publish_at(state, publish, Some(position)))
     }
@@ -137,7 +137,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::acknowledge`]; the position is what it was.
+    /// As [`Client::acknowledge`]; the position is unchanged.
     pub fn acknowledge_at(&self, delivery: Delivery, position: u64) -> Result<(), RequestError> {
         self.request(|state| {
             state.client.acknowledge(delivery)?;
@@ -219,7 +219,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::send_within`]; the position is what it was.
+    /// As [`Client::send_within`]; the position is unchanged.
     pub fn publish_at_within(
         &self,
         publish: &Publish<'_>,

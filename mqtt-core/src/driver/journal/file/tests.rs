@@ -1,3 +1,5 @@
+//! The journal in a file: power cuts at every byte, damage, full disks, failed syncs.
+
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -23,7 +25,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Action, BoxedClient, Instant, Options, Publish, QoS, driver::journal::replay, topic};
 
-/// What a future gives that is ready at once, as all of these are.
+/// The result of a future that is ready at once, as all futures of a file journal are.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -31,7 +33,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A folder of the test's own, and the place of a journal in it.
+/// A folder for one test, with a journal in it.
 struct Place(std::path::PathBuf);
 
 impl Place {
@@ -78,7 +80,7 @@ fn restored(journal: &mut FileJournal) -> BoxedClient {
 /// Adds what `client` has to record, if anything.
 fn persist(journal: &mut FileJournal, client: &mut BoxedClient) -> Result<(), FileError> {
     let at = Instant::from_millis(0);
-    // The connection is asked for ahead of the first record.
+    // The client asks for a connection before its first record.
     for _ in 0..2 {
         if let Action::Persist(record) = client.poll(at) {
             now(journal.append(&record))?;
@@ -113,7 +115,7 @@ fn told(journal: &mut FileJournal) -> (usize, u64) {
 }
 
 #[test]
-fn a_session_comes_back() {
+fn a_session_survives_a_restart() {
     let place = Place::new("back");
     let mut journal = FileJournal::open(place.path()).unwrap();
     filled(&mut journal, 3);
@@ -136,7 +138,7 @@ fn a_file_cut_at_any_byte_gives_the_session_as_of_a_confirmed_record() {
             let confirmed = ends.iter().filter(|end| **end <= len as u64).count().max(1) - 1;
             let mut journal = place.with(&bytes).unwrap();
             assert_eq!(told(&mut journal), (confirmed, confirmed as u64), "{len} and {zeros}");
-            // It goes on from there.
+            // The journal can be appended to again.
             let mut client = restored(&mut journal);
             publish(&mut client, b"more");
             persist(&mut journal, &mut client).unwrap();
@@ -149,7 +151,7 @@ fn a_file_cut_at_any_byte_gives_the_session_as_of_a_confirmed_record() {
 
 /// Power that fails may leave any bytes where a record was being appended.
 #[test]
-fn any_damage_to_the_last_record_leaves_those_before_it() {
+fn any_damage_to_the_last_record_keeps_the_records_before_it() {
     let place = Place::new("last");
     let ends = filled(&mut FileJournal::open(place.path()).unwrap(), 3);
     let whole = place.bytes();
@@ -160,7 +162,7 @@ fn any_damage_to_the_last_record_leaves_those_before_it() {
             assert_eq!(told(&mut place.with(&bytes).unwrap()), (2, 2), "{at}");
             assert_eq!(place.bytes().len() as u64, ends[2], "cut off");
         }
-        // What the disk had there before; or half of it.
+        // Old bytes of the disk, in the whole record or in half of it.
         let mut bytes = whole.clone();
         bytes[ends[2] as usize..=at].fill(0);
         if bytes == whole {
@@ -171,7 +173,7 @@ fn any_damage_to_the_last_record_leaves_those_before_it() {
 }
 
 #[test]
-fn damage_in_front_of_a_record_is_named_and_the_file_left_alone() {
+fn damage_before_a_record_is_an_error_and_the_file_is_not_changed() {
     let place = Place::new("damage");
     let ends = filled(&mut FileJournal::open(place.path()).unwrap(), 3);
     let whole = place.bytes();
@@ -188,7 +190,7 @@ fn damage_in_front_of_a_record_is_named_and_the_file_left_alone() {
         }
         assert_eq!(place.bytes(), bytes);
     }
-    // A whole record lost, as a sector may be.
+    // A whole record is lost, as a sector may be.
     let mut bytes = whole;
     bytes[ends[1] as usize..ends[2] as usize].fill(0);
     let error = place.with(&bytes).unwrap_err().to_string();
@@ -199,7 +201,7 @@ fn damage_in_front_of_a_record_is_named_and_the_file_left_alone() {
 }
 
 #[test]
-fn what_is_no_journal_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_journal_is_refused_and_not_changed() {
     let place = Place::new("other");
     for bytes in
         [&b"ssh-rsa AAAA"[..], b"mqttjrn\x01", &[0; 16], &[0xFF; 100], b"mqttjrn\x01aaaabbbb"]
@@ -222,7 +224,7 @@ fn what_is_no_journal_is_refused_and_left_alone() {
 
 /// Someone sends a journal as a message, and power fails while that is recorded.
 #[test]
-fn a_message_that_carries_a_journal_is_not_taken_for_its_records() {
+fn records_inside_a_message_are_not_mistaken_for_records() {
     let place = Place::new("carried");
     let mut journal = FileJournal::open(place.path()).unwrap();
     filled(&mut journal, 2);
@@ -270,7 +272,7 @@ fn a_snapshot_is_a_new_file_under_the_same_name() {
     publish(&mut client, b"one more");
     persist(&mut journal, &mut client).unwrap();
     drop(journal);
-    // Power failed during the next one.
+    // Power failed during the next snapshot.
     fs::write(beside(&place.path(), ".new"), b"half a snapsh").unwrap();
     let mut journal = FileJournal::open(place.path()).unwrap().long_at(base);
     assert_eq!(told(&mut journal), (records + 1, records as u64 + 1));
@@ -279,7 +281,7 @@ fn a_snapshot_is_a_new_file_under_the_same_name() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_nothing_is_lost() {
+fn a_full_disk_is_an_error_and_no_record_is_lost() {
     let place = Place::new("full");
     let mut journal = FileJournal::open(place.path()).unwrap();
     filled(&mut journal, 2);
@@ -292,7 +294,7 @@ fn a_full_disk_is_an_error_and_nothing_is_lost() {
         if error.kind() == io::ErrorKind::StorageFull),
         "{error}"
     );
-    // A device cannot be cut, so what it holds is not known.
+    // A device cannot be truncated, so its content is unknown.
     assert!(journal.is_long());
     journal.file = file;
     assert!(matches!(persist(&mut journal, &mut client), Err(FileError::Distrusted { .. })));
@@ -303,7 +305,7 @@ fn a_full_disk_is_an_error_and_nothing_is_lost() {
 
 /// `/dev/null` takes every byte, and cannot be synced.
 #[test]
-fn after_a_failed_sync_only_a_snapshot_is_taken() {
+fn after_a_failed_sync_only_a_snapshot_is_accepted() {
     let place = Place::new("sync");
     let mut journal = FileJournal::open(place.path()).unwrap();
     let mut client = client();
@@ -331,7 +333,7 @@ const LIMITED: &str = "MQTT_CORE_TEST_LIMITED";
 
 /// A real short write: the system takes what fits below the largest size that a file may have, and refuses the rest.
 #[test]
-fn a_write_that_falls_short_is_cut_off_and_the_journal_goes_on() {
+fn an_incomplete_write_is_cut_off_and_the_journal_goes_on() {
     if env::var_os(LIMITED).is_none() {
         let limited = "trap '' XFSZ && ulimit -f 4 && exec \"$0\" \"$@\"";
         let mut again = Command::new("sh");
@@ -376,9 +378,9 @@ fn a_write_that_falls_short_is_cut_off_and_the_journal_goes_on() {
 }
 
 proptest! {
-    /// Whatever the file holds: a session, or an error.
+    /// Any content of the file gives a session or an error.
     #[test]
-    fn any_bytes_are_a_session_or_an_error(
+    fn any_bytes_give_a_session_or_an_error(
         junk in prop::collection::vec(any::<u8>(), 0..200),
         cut in 0..400_usize,
         flips in prop::collection::vec((0..400_usize, any::<u8>()), 0..4),
@@ -407,7 +409,7 @@ proptest! {
 
 /// A record that claims to be longer than any file is not given memory for it.
 #[test]
-fn a_length_that_lies_takes_no_memory() {
+fn a_wrong_length_takes_no_memory() {
     let place = Place::new("lies");
     drop(FileJournal::open(place.path()).unwrap());
     let front = place.bytes();
