@@ -342,7 +342,7 @@ fn an_incomplete_write_is_cut_off_and_the_journal_goes_on() {
         again.arg(
             concat!(
                 module_path!(),
-                "::a_write_that_falls_short_is_cut_off_and_the_journal_goes_on"
+                "::an_incomplete_write_is_cut_off_and_the_journal_goes_on"
             )
             .trim_start_matches("mqtt_core::"),
         );
