@@ -340,11 +340,8 @@ fn an_incomplete_write_is_cut_off_and_the_journal_goes_on() {
         again.args(["-c", limited]).arg(env::current_exe().unwrap());
         again.args(["--exact", "--nocapture", "--test-threads=1"]);
         again.arg(
-            concat!(
-                module_path!(),
-                "::an_incomplete_write_is_cut_off_and_the_journal_goes_on"
-            )
-            .trim_start_matches("mqtt_core::"),
+            concat!(module_path!(), "::an_incomplete_write_is_cut_off_and_the_journal_goes_on")
+                .trim_start_matches("mqtt_core::"),
         );
         let output = again.env(LIMITED, "1").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
