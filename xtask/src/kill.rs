@@ -1,5 +1,5 @@
 //! `cargo xtask kill`: a publisher, a subscriber and a real broker are killed at random moments, and what arrived is
-//! counted. The work is done by `tests/power_cut`; here it is built, given a Mosquitto, and started.
+//! counted. The work is done by `tests/kill`; here it is built, given a Mosquitto, and started.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -45,9 +45,9 @@ fn run(args: &Args) -> Outcome {
     if let Some(seed) = seed {
         command.args(["--seed", &seed.to_string()]);
     }
-    let (line, ok) = watch(&mut command).map_err(|error| format!("power_cut: {error}"))?;
+    let (line, ok) = watch(&mut command).map_err(|error| format!("kill: {error}"))?;
     if line.is_empty() {
-        return Err(Error::Failed("power_cut came to no result".to_owned()));
+        return Err(Error::Failed("kill came to no result".to_owned()));
     }
     Ok(Closing { line, ok })
 }
@@ -61,9 +61,9 @@ pub(crate) fn run_briefly(workspace: &Workspace, log: &Log) -> Result<String, St
 
 fn program(workspace: &Workspace, log: &Log) -> Result<PathBuf, String> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "-p", "system-tests", "--example", "power_cut"]);
+    cargo.args(["build", "-p", "system-tests", "--example", "kill"]);
     log.run(&mut cargo)?.require()?;
-    Ok(workspace.target.join("debug/examples/power_cut"))
+    Ok(workspace.target.join("debug/examples/kill"))
 }
 
 fn order(workspace: &Workspace, program: &PathBuf, times: u64) -> Process {

@@ -29,7 +29,7 @@ use thiserror::Error;
 const HELP: &str = "\
 Kills a publisher, a subscriber and a Mosquitto at random moments, and counts what arrived.
 
-usage: power_cut [options]
+usage: kill [options]
 
   --times N          kills of the publisher (50); others are killed beside it
   --broker-times N   kills of Mosquitto, in a second part (a fifth of --times)
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            print::error(&format!("power_cut: {error}"));
+            print::error(&format!("kill: {error}"));
             let wrong = matches!(error, Error::Usage(_));
             if wrong { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }

@@ -62,7 +62,7 @@ fn round(
     done: &mut Kills,
     progress: &Progress,
 ) -> Result<Verdict, Error> {
-    let folder = TempDir::with_prefix("power-cut-")
+    let folder = TempDir::with_prefix("kill-")
         .map_err(|error| Error::File(format!("no temporary folder: {error}")))?;
     let mut world = World::start(folder.path())?;
     let killed = kill(&mut world, random, kills, with_broker, done, progress);
