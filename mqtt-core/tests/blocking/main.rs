@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "tests fail by panicking")]
 
-mod journal;
 mod peer;
+mod recording;
 
 use std::{
     io,
@@ -19,8 +19,9 @@ use mqtt_core::{
     driver::blocking::{Client, Config, Connector, Error, Link},
     topic,
 };
+use test_kit::wire::ACCEPTED;
 
-use peer::{ACCEPTED, PATIENCE, Peer, connected, listen, options};
+use peer::{PATIENCE, Peer, connected, listen, options};
 
 #[test]
 fn a_message_and_its_outcome_are_events() {

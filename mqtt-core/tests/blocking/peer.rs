@@ -8,13 +8,13 @@ use std::{
 };
 
 use mqtt_core::{
-    Event, Options, Reconnect, SessionStatus,
-    codec::{Decoded, Packet},
+    Event, Options, Protocol, Reconnect, SessionStatus,
+    codec::Packet,
     driver::blocking::{Client, Events},
 };
+use test_kit::wire::{ACCEPTED, next_packet};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-pub(crate) const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
 
 /// The broker's end of one connection.
 pub(crate) struct Peer {
@@ -37,10 +37,9 @@ impl Peer {
     /// Reads the next packet, and gives what `look` sees in it.
     pub(crate) fn hear<T>(&mut self, look: impl FnOnce(&Packet<'_>) -> T) -> T {
         loop {
-            let protocol = mqtt_core::Protocol::V311;
-            if let Decoded::Packet { packet, len } = Packet::decode(&self.held, protocol).unwrap() {
-                let seen = look(&packet);
-                self.held.drain(..len);
+            if let Some((packet, rest)) = next_packet(&self.held, Protocol::V311) {
+                let (seen, rest) = (look(&packet), rest.len());
+                self.held.drain(..self.held.len() - rest);
                 return seen;
             }
             let mut buffer = [0; 4096];

@@ -3,7 +3,10 @@
 
 use mqtt_core::{Fatal, Options, Publish, QoS, Violation, filter, topic};
 
-use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, Script, ack};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, ack},
+};
 
 /// What each sequence of bytes breaks, after the CONNACK and with a QoS 1 publish under id 1, a QoS 2 one under id 2
 /// and a SUBSCRIBE of two filters under id 3 in flight.

@@ -5,7 +5,10 @@ use mqtt_core::{
     QoS, Reconnect, Refusal, StaticClient, Version, Will, topic,
 };
 
-use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, Script};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT},
+};
 
 /// [MQTT-3.1.0-1], [MQTT-3.1.0-2]
 #[test]
@@ -166,7 +169,7 @@ fn an_attempt_is_told_before_its_end() {
     client.closed(now);
     let mut told = Vec::new();
     while let Some(event) = client.receive(&mut &[][..], now).unwrap() {
-        told.push(crate::script::tell(&event));
+        told.push(test_kit::text::event(&event));
     }
     assert_eq!(told, ["connecting 0", "down: the transport closed"]);
 }

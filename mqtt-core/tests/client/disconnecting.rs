@@ -2,7 +2,7 @@
 
 use mqtt_core::{Action, ConnectionState, Instant, Options, Publish, QoS, topic};
 
-use crate::script::{ACCEPTED, Script};
+use test_kit::{script::Script, wire::ACCEPTED};
 
 /// [MQTT-3.14.4-1], [MQTT-3.14.4-2]
 #[test]
@@ -43,7 +43,7 @@ fn what_waits_for_an_answer_survives_a_disconnect_of_a_kept_session() {
     script.sent();
     script.client.connect();
     script.run();
-    script.hear(crate::script::ACCEPTED_SESSION_PRESENT);
+    script.hear(test_kit::wire::ACCEPTED_SESSION_PRESENT);
     assert_eq!(script.sent()[1..], ["PUBLISH t 1 q1 1 dup"]);
 }
 

@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 
 use mqtt_core::{
-    Action, Client, Event, Instant, Options, Publish, QoS, Slot,
-    codec::{Decoded, Packet, PacketId},
+    Client, Event, Instant, Options, Protocol, Publish, QoS, Reason, Slot,
+    codec::{Packet, PacketId},
     topic,
+};
+use test_kit::{
+    drive::{Step, World, act, receive_from},
+    wire::{PUBREC, ack, answer_to, connack, take_packets},
 };
 
 /// The server's half of section 4.3, with a session that outlives connections.
@@ -27,48 +31,86 @@ impl Broker {
 
     fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
-        let mut answer = Vec::new();
-        let held = std::mem::take(&mut self.held);
-        let mut at = 0;
-        while let Decoded::Packet { packet, len } =
-            Packet::decode(&held[at..], mqtt_core::Protocol::V311).expect("a client sends packets")
-        {
-            at += len;
-            match packet {
-                Packet::Connect(_) => {
-                    answer.extend([0x20, 2, u8::from(self.session), 0]);
-                    self.session = true;
-                }
-                Packet::Publish(publish) => {
-                    let text = String::from_utf8_lossy(publish.payload).into_owned();
-                    let message = (publish.qos as u8, text);
-                    let [high, low] = publish.id.map_or(0, PacketId::get).to_be_bytes();
-                    match (publish.qos, publish.id) {
-                        (QoS::AtMostOnce, _) => self.published.push(message),
-                        (QoS::AtLeastOnce, _) => {
+        let mut held = std::mem::take(&mut self.held);
+        let mut answers = Vec::new();
+        take_packets(&mut held, Protocol::V311, |packet| answers.extend(self.answer(&packet)));
+        self.held = held;
+        answers
+    }
+
+    fn answer(&mut self, packet: &Packet<'_>) -> Vec<u8> {
+        match packet {
+            Packet::Connect(_) => connack(std::mem::replace(&mut self.session, true)).into(),
+            Packet::Publish(publish) => {
+                let text = String::from_utf8_lossy(publish.payload).into_owned();
+                let message = (publish.qos as u8, text);
+                match (publish.qos, publish.id) {
+                    (QoS::ExactlyOnce, Some(id)) => {
+                        if !self.taken.contains(&id) {
+                            self.taken.push(id);
                             self.published.push(message);
-                            answer.extend([0x40, 2, high, low]);
                         }
-                        (QoS::ExactlyOnce, Some(id)) => {
-                            if !self.taken.contains(&id) {
-                                self.taken.push(id);
-                                self.published.push(message);
-                            }
-                            answer.extend([0x50, 2, high, low]);
-                        }
-                        (QoS::ExactlyOnce, None) => unreachable!("the codec forbids it"),
+                        ack(PUBREC, id.get()).into()
+                    }
+                    _ => {
+                        self.published.push(message);
+                        answer_to(packet).unwrap_or_default()
                     }
                 }
-                Packet::PubRel { id, .. } => {
-                    self.taken.retain(|taken| *taken != id);
-                    let [high, low] = id.get().to_be_bytes();
-                    answer.extend([0x70, 2, high, low]);
-                }
-                other => panic!("unexpected {other:?}"),
             }
+            Packet::PubRel { id, .. } => {
+                self.taken.retain(|taken| taken != id);
+                answer_to(packet).unwrap_or_default()
+            }
+            other => panic!("unexpected {other:?}"),
         }
-        self.held = held[at..].to_vec();
-        answer
+    }
+}
+
+/// The broker behind a link that breaks.
+struct Link<'c> {
+    broker: Broker,
+    /// On its way to the client.
+    inbox: Vec<u8>,
+    /// The link takes at most so many bytes at once.
+    piece: usize,
+    /// Bytes that have crossed, either way.
+    crossed: usize,
+    /// The link breaks when so many have crossed.
+    cuts: &'c [usize],
+}
+
+impl Link<'_> {
+    /// Bytes that may cross before the link breaks.
+    fn budget(&self) -> usize {
+        self.cuts.first().map_or(usize::MAX, |cut| cut - self.crossed)
+    }
+
+    /// Whether the link breaks now.
+    fn breaks(&mut self) -> bool {
+        let breaks = self.budget() == 0;
+        if breaks {
+            self.cuts = &self.cuts[1..];
+            self.inbox.clear();
+            self.broker.disconnected();
+        }
+        breaks
+    }
+}
+
+impl<B, S> World<B, S> for Link<'_> {
+    fn close(&mut self, reason: Reason) {
+        panic!("closed: {reason}");
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.piece).min(self.budget());
+        let answer = self.broker.hear(&bytes[..taken]);
+        self.crossed += taken;
+        let heard = answer.len().min(self.budget());
+        self.inbox.extend(&answer[..heard]);
+        self.crossed += heard;
+        taken
     }
 }
 
@@ -84,12 +126,12 @@ fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: us
     let options = Options::new("me").clean_session(false).keep_alive(0);
     let mut client =
         Client::new(&options, vec![0; 200], vec![Slot::EMPTY; window]).expect("the options fit");
-    let mut broker = Broker::default();
+    let broker = Broker::default();
+    let mut link = Link { broker, inbox: Vec::new(), piece, crossed: 0, cuts };
     let mut to_publish = messages.iter();
     let mut next = to_publish.next();
     let (mut names, mut done) = (BTreeMap::new(), BTreeMap::new());
-    let (mut inbox, mut now, mut crossed) = (Vec::new(), 0, 0);
-    let mut cuts = cuts.iter().copied().peekable();
+    let mut now = 0;
     for _ in 0..100_000 {
         now += 1;
         while let Some((qos, text)) = next {
@@ -99,48 +141,23 @@ fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: us
             next = to_publish.next();
         }
         let at = Instant::from_millis(now);
-        let mut input = &inbox[..];
-        while let Some(event) = client.receive(&mut input, at).expect("the broker is faithful") {
-            match event {
-                Event::Published(handle) => {
-                    *done.entry(names.remove(&handle).expect("one event")).or_default() += 1;
-                }
-                Event::Connecting { .. } | Event::Up { .. } | Event::Down(_) => {}
-                other => panic!("unexpected {other:?}"),
+        let faithful = receive_from(&mut client, &mut link.inbox, at, |event| match event {
+            Event::Published(handle) => {
+                *done.entry(names.remove(&handle).expect("one event")).or_default() += 1;
             }
-        }
-        inbox = input.to_vec();
-        let budget = cuts.peek().map_or(usize::MAX, |cut| cut - crossed);
-        let moved = match client.poll(at) {
-            Action::Connect { .. } => {
-                client.connected(at);
-                continue;
-            }
-            Action::Transmit(bytes) => {
-                let taken = bytes.len().min(piece).min(budget);
-                let answer = broker.hear(&bytes[..taken]);
-                client.transmitted(taken, at);
-                crossed += taken;
-                let heard = answer.len().min(budget - taken);
-                inbox.extend(&answer[..heard]);
-                crossed += heard;
-                true
-            }
-            Action::Wait(until) if until == Instant::FAR_FUTURE => false,
-            Action::Wait(until) => {
-                now = now.max(until.as_millis());
-                true
-            }
-            Action::Close(reason) => panic!("closed: {reason}"),
-            Action::Persist(_) => panic!("a record without a journal"),
-        };
-        if cuts.peek().is_some_and(|cut| *cut <= crossed) {
-            cuts.next();
-            inbox.clear();
-            broker.disconnected();
+            Event::Connecting { .. } | Event::Up { .. } | Event::Down(_) => {}
+            other => panic!("unexpected {other:?}"),
+        });
+        assert_eq!(faithful, Ok(()), "the broker is faithful");
+        let step = act(&mut client, &mut link, at);
+        if link.breaks() {
             client.closed(at);
-        } else if !moved && next.is_none() && names.is_empty() {
-            return Outcome { broker, done, crossed };
+        } else if let Step::Wait(until) = step {
+            if until != Instant::FAR_FUTURE {
+                now = now.max(until.as_millis());
+            } else if next.is_none() && names.is_empty() {
+                return Outcome { broker: link.broker, done, crossed: link.crossed };
+            }
         }
     }
     panic!("no end: {} left, {done:?}", names.len());

@@ -4,7 +4,10 @@ use mqtt_core::{
     Action, ConnectionState, Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic,
 };
 
-use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBCOMP, PUBREC, Script, ack};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBCOMP, PUBREC, ack},
+};
 
 const PURGE: [&str; 3] = ["PUBREL 1", "PUBREL 2", "PUBREL 3"];
 

@@ -2,7 +2,7 @@
 
 use mqtt_core::{Instant, Options, Publish, codec::Packet, topic};
 
-use crate::script::Script;
+use test_kit::script::Script;
 
 fn options() -> Options<'static> {
     Options::new("me").keep_alive(40).ping_timeout(10_000)
@@ -27,7 +27,7 @@ fn the_keep_alive_runs_from_the_connect() {
     let mut script = Script::new(&options());
     script.run();
     script.later(15_000);
-    script.hear(crate::script::ACCEPTED);
+    script.hear(test_kit::wire::ACCEPTED);
     assert_eq!(script.run(), Instant::from_millis(30_000));
 }
 

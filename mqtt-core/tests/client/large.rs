@@ -2,7 +2,7 @@
 
 use mqtt_core::{Event, Fatal, Options, QoS};
 
-use crate::script::{ACCEPTED_SESSION_PRESENT, Script};
+use test_kit::{script::Script, wire::ACCEPTED_SESSION_PRESENT};
 
 fn options() -> Options<'static> {
     Options::new("me").receive_capacity(16).clean_session(false)

@@ -2,7 +2,7 @@
 
 use mqtt_core::{Delivery, Event, Options, QoS, RequestError};
 
-use crate::script::{ACCEPTED_SESSION_PRESENT, Script};
+use test_kit::{script::Script, wire::ACCEPTED_SESSION_PRESENT};
 
 fn manual() -> Options<'static> {
     Options::new("me").manual_acknowledge(true).clean_session(false)

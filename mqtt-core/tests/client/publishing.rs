@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use mqtt_core::{Options, PacketId, Publish, QoS, RequestError, topic};
 
-use crate::script::{PUBACK, PUBCOMP, PUBREC, Script, ack};
+use test_kit::{
+    script::Script,
+    wire::{PUBACK, PUBCOMP, PUBREC, ack},
+};
 
 fn publish(qos: QoS) -> Publish<'static> {
     Publish::new(topic!("t"), b"x").qos(qos)
@@ -78,7 +81,7 @@ fn what_was_published_while_offline_goes_out_in_order_once_up() {
     }
     script.run();
     script.sent();
-    script.hear(crate::script::ACCEPTED);
+    script.hear(test_kit::wire::ACCEPTED);
     assert_eq!(script.sent(), ["PUBLISH t 1 q1 1", "PUBLISH t 2 q0", "PUBLISH t 3 q2 2"]);
 }
 
@@ -101,7 +104,7 @@ fn no_id_is_given_out_while_it_is_in_flight() {
 #[test]
 fn a_stale_handle_never_equals_a_new_one() {
     let mut script = Script::sized(&Options::new("me"), 256, 1);
-    script.accept(crate::script::ACCEPTED);
+    script.accept(test_kit::wire::ACCEPTED);
     let mut seen = HashSet::new();
     for _ in 0..70_000 {
         let handle = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
@@ -129,7 +132,7 @@ fn acknowledgements_out_of_order_free_their_own_requests() {
 #[test]
 fn a_full_window_says_so_and_changes_nothing() {
     let mut script = Script::sized(&Options::new("me"), 1024, 2);
-    script.accept(crate::script::ACCEPTED);
+    script.accept(test_kit::wire::ACCEPTED);
     for _ in 0..2 {
         let _ = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
     }
@@ -154,7 +157,7 @@ fn no_more_qos_2_messages_are_under_way_than_the_broker_is_said_to_take() {
         (Options::new("me").exactly_once_window(u16::MAX), 64),
     ] {
         let mut script = Script::sized(&options, 4096, 64);
-        script.accept(crate::script::ACCEPTED);
+        script.accept(test_kit::wire::ACCEPTED);
         let full = loop {
             if let Err(error) = script.client.publish(&publish(QoS::ExactlyOnce)) {
                 break error;
@@ -179,7 +182,7 @@ fn qos_2_messages_that_were_lost_make_room_for_others() {
         let _ = script.client.publish(&publish(QoS::ExactlyOnce)).unwrap();
         script.run();
         script.sent();
-        assert_eq!(script.reconnect(crate::script::ACCEPTED), [""; 0]);
+        assert_eq!(script.reconnect(test_kit::wire::ACCEPTED), [""; 0]);
         assert!(script.told().last().unwrap().starts_with("lost"));
     }
 }
@@ -187,7 +190,7 @@ fn qos_2_messages_that_were_lost_make_room_for_others() {
 #[test]
 fn a_full_outbox_says_so_and_takes_again_what_was_acknowledged() {
     let mut script = Script::sized(&Options::new("me"), 160, 8);
-    script.accept(crate::script::ACCEPTED);
+    script.accept(test_kit::wire::ACCEPTED);
     let payload = [b'p'; 40];
     let large = Publish::new(topic!("t"), &payload).qos(QoS::AtLeastOnce);
     let mut accepted = 0;

@@ -2,7 +2,7 @@
 
 use mqtt_core::{Options, Publish, QoS, Queue, RequestError, topic};
 
-use crate::script::{ACCEPTED, Script};
+use test_kit::{script::Script, wire::ACCEPTED};
 
 fn options(queue: Queue) -> Options<'static> {
     Options::new("c").queue(queue)

@@ -2,7 +2,10 @@
 
 use mqtt_core::{Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic};
 
-use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, Script, ack};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, ack},
+};
 
 fn message(id: u16, qos: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x30 | qos << 1, 5 + payload.len() as u8, 0, 1, b't'];

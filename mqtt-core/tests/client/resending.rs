@@ -2,7 +2,10 @@
 
 use mqtt_core::{Options, Publish, QoS, Version, filter, topic};
 
-use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, Script, ack};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, ack},
+};
 
 fn persistent() -> Options<'static> {
     Options::new("me").clean_session(false)

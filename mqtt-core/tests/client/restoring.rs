@@ -4,13 +4,16 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    Action, Delivery, Event, Instant, Options, PacketId, Publish, QoS, RestoreError, Slot,
-    codec::{Decoded, Packet},
-    filter, topic,
+    Delivery, Event, Instant, Options, PacketId, Protocol, Publish, QoS, Reason, Record,
+    RestoreError, Slot, codec::Packet, filter, topic,
 };
 use proptest::{collection, prelude::*, sample::select};
-
-use crate::script::{HeapClient, PUBACK, PUBCOMP, PUBREC, PUBREL, UNSUBACK, ack, bytes_of};
+use test_kit::{
+    drive::{Opening, Persisting, World, drive, receive_from},
+    record::{CHECKSUM, bytes_of, snapshot},
+    script::HeapClient,
+    wire::{PUBREL, ack, answer_to, connack, encoded, take_packets},
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -85,41 +88,36 @@ fn options() -> impl Strategy<Value = Options<'static>> {
     )
 }
 
-/// A client and a broker, both of which do what the steps say.
-struct World {
+/// A client with its world, which both do what the steps say.
+struct Life {
     client: HeapClient,
     now: u64,
+    marks: u64,
+    outside: Outside,
+    /// Set at the end of this life.
+    snapshot: Option<Vec<u8>>,
+}
+
+/// Transport, journal, broker and application.
+#[derive(Default)]
+struct Outside {
     open: bool,
     input: Vec<u8>,
     output: Vec<u8>,
     answers: VecDeque<Vec<u8>>,
     deliveries: VecDeque<Delivery>,
-    /// Ids of messages behind whose last PUBLISH came a PUBREC.
+    /// Ids of messages that were answered with a PUBREC since their last PUBLISH.
     received: Vec<u16>,
-    marks: u64,
     /// Every record, each confirmed.
     records: Vec<Vec<u8>>,
-    /// The record of this number is to be a snapshot; then the world ends.
+    /// After so many records, a snapshot ends this life.
     last: usize,
-    snapshot: Option<Vec<u8>>,
 }
 
-impl World {
+impl Life {
     fn new(client: HeapClient, last: usize) -> Self {
-        Self {
-            client,
-            now: 0,
-            open: false,
-            input: Vec::new(),
-            output: Vec::new(),
-            answers: VecDeque::new(),
-            deliveries: VecDeque::new(),
-            received: Vec::new(),
-            marks: 0,
-            records: Vec::new(),
-            last,
-            snapshot: None,
-        }
+        let outside = Outside { last, ..Outside::default() };
+        Self { client, now: 0, marks: 0, outside, snapshot: None }
     }
 
     fn steps(mut self, steps: &[Step]) -> Self {
@@ -135,7 +133,7 @@ impl World {
         let filters = [filter!("a"), filter!("b/+"), filter!("c/#"), filter!("d")];
         match step {
             Step::Publish(qos, len) => {
-                let payload = vec![self.records.len() as u8; len.into()];
+                let payload = vec![self.outside.records.len() as u8; len.into()];
                 let _ = self.client.publish(&Publish::new(topic!("t"), &payload).qos(qos));
             }
             Step::Subscribe(which) => {
@@ -148,29 +146,30 @@ impl World {
                 let _ = self.client.unsubscribe(&[filters[usize::from(which)]]);
             }
             Step::Hear(id, dup) => {
-                self.received.retain(|received| *received != id);
+                self.outside.received.retain(|received| *received != id);
                 let publish = Publish::new(topic!("m"), b"x").qos(QoS::ExactlyOnce);
                 let packet = Packet::Publish(Publish { id: PacketId::new(id), dup, ..publish });
-                let mut bytes = [0; 16];
-                let len = packet.encode(&mut bytes, self.client.protocol()).unwrap();
-                self.say(&bytes[..len]);
+                self.say(&encoded(packet, self.client.protocol()));
             }
-            Step::Release(id) if self.received.contains(&id) => self.say(&ack(PUBREL, id)),
+            Step::Release(id) if self.outside.received.contains(&id) => self.say(&ack(PUBREL, id)),
             Step::Release(_) => {}
             Step::Answer => {
-                if let Some(answer) = self.answers.pop_front() {
+                if let Some(answer) = self.outside.answers.pop_front() {
                     self.say(&answer);
                 }
             }
             Step::AnswerAll => {
-                for answer in std::mem::take(&mut self.answers) {
+                for answer in std::mem::take(&mut self.outside.answers) {
                     self.say(&answer);
                 }
                 self.run();
             }
             Step::Acknowledge(oldest) => {
-                let delivery =
-                    if oldest { self.deliveries.pop_front() } else { self.deliveries.pop_back() };
+                let delivery = if oldest {
+                    self.outside.deliveries.pop_front()
+                } else {
+                    self.outside.deliveries.pop_back()
+                };
                 if let Some(delivery) = delivery {
                     let _ = self.client.acknowledge(delivery);
                 }
@@ -181,7 +180,7 @@ impl World {
                 self.client.connect();
                 self.run();
                 if self.snapshot.is_none() {
-                    self.say(&[0x20, 2, u8::from(present), 0]);
+                    self.say(&connack(present));
                 }
             }
             Step::Later(millis) => self.now += u64::from(millis),
@@ -196,92 +195,82 @@ impl World {
     }
 
     fn say(&mut self, bytes: &[u8]) {
-        if self.open {
-            self.input.extend(bytes);
+        if self.outside.open {
+            self.outside.input.extend(bytes);
         }
     }
 
     fn cut(&mut self) {
-        self.open = false;
+        self.outside.cut();
         self.client.closed(Instant::from_millis(self.now));
-        self.input.clear();
-        self.output.clear();
-        self.answers.clear();
         self.take();
     }
 
     fn take(&mut self) {
-        let mut input = &self.input[..];
-        loop {
-            match self.client.receive(&mut input, Instant::from_millis(self.now)) {
-                Ok(Some(Event::Message(message))) => self.deliveries.extend(message.delivery),
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => break,
-            }
-        }
-        let left = input.len();
-        self.input.drain(..self.input.len() - left);
+        let now = Instant::from_millis(self.now);
+        self.outside.take(&mut self.client, now);
     }
 
     fn run(&mut self) {
-        loop {
-            self.take();
-            let now = Instant::from_millis(self.now);
-            match self.client.poll(now) {
-                Action::Connect { .. } => {
-                    self.open = true;
-                    self.client.connected(now);
-                }
-                Action::Close(_) => self.cut(),
-                Action::Persist(_) if self.records.len() == self.last => {
-                    self.client.compact();
-                    let Action::Persist(record) = self.client.poll(now) else {
-                        panic!("still due")
-                    };
-                    self.snapshot = Some(bytes_of(&record));
-                    return;
-                }
-                Action::Persist(record) => {
-                    self.records.push(bytes_of(&record));
-                    self.client.persisted();
-                }
-                Action::Transmit(bytes) => {
-                    let count = bytes.len();
-                    self.output.extend(bytes);
-                    self.client.transmitted(count, now);
-                    self.answer();
-                }
-                Action::Wait(_) => return,
-            }
+        let now = Instant::from_millis(self.now);
+        let waits = drive(&mut self.client, &mut self.outside, now).is_some();
+        if !waits {
+            self.snapshot = Some(snapshot(&mut self.client, now));
         }
     }
+}
 
-    fn answer(&mut self) {
-        let mut at = 0;
-        while let Decoded::Packet { packet, len } =
-            Packet::decode(&self.output[at..], self.client.protocol()).unwrap()
-        {
-            at += len;
-            self.answers.push_back(match packet {
-                Packet::Publish(Publish { id: Some(id), qos, .. }) => match qos {
-                    QoS::ExactlyOnce => ack(PUBREC, id.get()).into(),
-                    _ => ack(PUBACK, id.get()).into(),
-                },
-                Packet::PubRel { id, .. } => ack(PUBCOMP, id.get()).into(),
-                Packet::Subscribe(subscribe) => {
-                    let [high, low] = subscribe.id.get().to_be_bytes();
-                    let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
-                    [&[0x90, 2 + codes.len() as u8, high, low], &codes[..]].concat()
-                }
-                Packet::PubRec(id) => {
-                    self.received.push(id.get());
-                    continue;
-                }
-                Packet::Unsubscribe(unsubscribe) => ack(UNSUBACK, unsubscribe.id.get()).into(),
-                _ => continue,
-            });
+impl Outside {
+    fn cut(&mut self) {
+        self.open = false;
+        self.input.clear();
+        self.output.clear();
+        self.answers.clear();
+    }
+
+    fn take(&mut self, client: &mut HeapClient, now: Instant) {
+        let deliveries = &mut self.deliveries;
+        // A broken rule ends the connection, which the next action says.
+        let _ = receive_from(client, &mut self.input, now, |event| {
+            if let Event::Message(message) = event {
+                deliveries.extend(message.delivery);
+            }
+        });
+    }
+}
+
+impl World<Vec<u8>, Vec<Slot>> for Outside {
+    fn before(&mut self, client: &mut HeapClient, now: Instant) {
+        self.take(client, now);
+    }
+
+    fn connect(&mut self, _endpoint: u8) -> Opening {
+        self.open = true;
+        Opening::Open
+    }
+
+    fn close(&mut self, _reason: Reason) {
+        self.cut();
+    }
+
+    fn persist(&mut self, record: &Record<'_>) -> Persisting {
+        if self.records.len() == self.last {
+            return Persisting::NotYet;
         }
-        self.output.drain(..at);
+        self.records.push(bytes_of(record));
+        Persisting::Durable
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        self.output.extend(bytes);
+        let (answers, received) = (&mut self.answers, &mut self.received);
+        take_packets(&mut self.output, Protocol::V311, |packet| {
+            answers.extend(answer_to(&packet));
+            if let Packet::PubRec(id) = packet {
+                received.push(id.get());
+            }
+        });
+        bytes.len()
     }
 }
 
@@ -296,7 +285,7 @@ struct Told {
 
 impl Told {
     fn by(record: &[u8]) -> Self {
-        let (body, _crc) = record.split_at(record.len() - 4);
+        let (body, _crc) = record.split_at(record.len() - CHECKSUM);
         let (header, mut rest) = body.split_at(10);
         let mut notes = Vec::new();
         while rest[0] != 0 {
@@ -320,14 +309,8 @@ impl Told {
 }
 
 /// The snapshot of a client that was restored and not used yet.
-fn snapshot(mut client: HeapClient) -> Vec<u8> {
-    client.compact();
-    let now = Instant::from_millis(0);
-    assert_eq!(client.poll(now), Action::Connect { endpoint: 0 });
-    match client.poll(now) {
-        Action::Persist(record) => bytes_of(&record),
-        action => panic!("{action:?}"),
-    }
+fn snapshot_of(mut client: HeapClient) -> Vec<u8> {
+    snapshot(&mut client, Instant::from_millis(0))
 }
 
 proptest! {
@@ -338,11 +321,11 @@ proptest! {
         other in storage(),
         steps in collection::vec(step(), 1..60),
     ) {
-        let records = World::new(own.client(&options), usize::MAX).steps(&steps).records;
+        let records = Life::new(own.client(&options), usize::MAX).steps(&steps).outside.records;
         let larger = Storage { outbox: own.outbox + 70, window: own.window + other.window };
-        let mut told = Told::by(&snapshot(own.client(&options)));
+        let mut told = Told::by(&snapshot_of(own.client(&options)));
         for count in 1..=records.len() {
-            let then = World::new(own.client(&options), count - 1).steps(&steps).snapshot;
+            let then = Life::new(own.client(&options), count - 1).steps(&steps).snapshot;
             let then = then.unwrap();
             // What the scratch of a flash journal is counted by.
             prop_assert!(then.len() <= own.outbox + 3 * own.window + 19);
@@ -364,7 +347,7 @@ proptest! {
                     }
                     Err(error) => return Err(TestCaseError::fail(format!("{error}"))),
                 };
-                prop_assert_eq!(&Told::by(&snapshot(client)), expected, "{} of {:?}", count, storage);
+                prop_assert_eq!(&Told::by(&snapshot_of(client)), expected, "{} of {:?}", count, storage);
             }
         }
     }
@@ -375,13 +358,13 @@ proptest! {
 fn an_id_that_was_free_before_its_message_was_acknowledged_stays_free() {
     let options = Options::new("c").clean_session(false).journal(true).manual_acknowledge(true);
     let storage = Storage { outbox: 200, window: 3 };
-    let world = World::new(storage.client(&options), usize::MAX);
+    let world = Life::new(storage.client(&options), usize::MAX);
     let mut world = world.steps(&[Step::Connect(true), Step::Hear(3, false), Step::Run]);
     world.say(&ack(PUBREL, 3));
     let world = world.steps(&[Step::Run, Step::Acknowledge(true), Step::Mark, Step::Run]);
     let mut again = storage.client(&options);
-    for record in &world.records {
+    for record in &world.outside.records {
         again.restore(record).unwrap();
     }
-    assert_eq!(Told::by(&snapshot(again)).notes, [] as [[u8; 3]; 0]);
+    assert_eq!(Told::by(&snapshot_of(again)).notes, [] as [[u8; 3]; 0]);
 }

@@ -4,7 +4,7 @@ use mqtt_core::{
     Action, Client, ConfigError, Instant, Options, Publish, QoS, Slot, StaticClient, topic,
 };
 
-use crate::script::Script;
+use test_kit::script::Script;
 
 #[test]
 fn storage_can_be_borrowed_owned_or_inside() {

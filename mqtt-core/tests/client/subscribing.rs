@@ -4,7 +4,10 @@ use mqtt_core::{
     Fatal, Filter, Options, Publish, QoS, RequestError, Version, Violation, filter, topic,
 };
 
-use crate::script::{ACCEPTED, ACCEPTED_SESSION_PRESENT, Script, UNSUBACK, ack};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, UNSUBACK, ack},
+};
 
 fn subscribe(script: &mut Script, filters: &[(&str, QoS)]) -> u16 {
     let filters: Vec<_> = filters.iter().map(|(f, q)| (Filter::new(f).unwrap(), *q)).collect();

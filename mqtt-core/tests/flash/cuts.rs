@@ -102,7 +102,7 @@ fn goes_on<const READ: usize, const WORD: usize, const PAGE: usize>(
 ) {
     let mut device = self::device(device.journal.into_parts().0.restarted());
     device.replay().unwrap();
-    device.present = true;
+    device.peer.present = true;
     device.client.set_position(1_000 + at);
     device.drive();
     records.append(&mut device.records);

@@ -6,8 +6,8 @@ use core::{
 };
 
 use mqtt_core::{
-    Action, Client, Instant, Options, PacketId, Publish, QoS, Record, RequestError, Slot,
-    codec::{Decoded, Packet},
+    Client, Instant, Options, PacketId, Protocol, Publish, QoS, Reason, Record, RequestError, Slot,
+    codec::Packet,
     driver::journal::{
         Journal, ReplayError,
         flash::{FlashError, FlashJournal, Scratch},
@@ -15,10 +15,14 @@ use mqtt_core::{
     },
     filter, topic,
 };
+use test_kit::{
+    drive::{Persisting, World, drive, receive_from},
+    record::{self, bytes_of},
+    script::HeapClient,
+    wire::{PUBREL, ack, answer_to, connack, encoded, take_packets},
+};
 
 use crate::nor::{Nor, PowerCut};
-
-pub(crate) type HeapClient = Client<Vec<u8>, Vec<Slot>>;
 
 /// What comes of a future that never waits; `None` where it does.
 pub(crate) fn run<F: Future>(future: F) -> Option<F::Output> {
@@ -36,10 +40,6 @@ pub(crate) fn options() -> Options<'static> {
     Options::new("d").clean_session(false).journal(true)
 }
 
-pub(crate) fn bytes_of(record: &Record<'_>) -> Vec<u8> {
-    record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect()
-}
-
 /// All that is to be known of the session that `records` tell of: the snapshot of a client that they were given to.
 pub(crate) fn session(records: &[Vec<u8>], outbox: usize, window: usize) -> Vec<u8> {
     let mut client = Client::new(&options(), vec![0; outbox], vec![Slot::EMPTY; window]).unwrap();
@@ -50,26 +50,14 @@ pub(crate) fn session(records: &[Vec<u8>], outbox: usize, window: usize) -> Vec<
 }
 
 pub(crate) fn snapshot(client: &mut HeapClient) -> Vec<u8> {
-    client.compact();
-    for _ in 0..2 {
-        match client.poll(Instant::from_millis(0)) {
-            Action::Connect { .. } => {}
-            Action::Persist(record) => return bytes_of(&record),
-            action => panic!("{action:?}"),
-        }
-    }
-    panic!("no record");
+    record::snapshot(client, Instant::from_millis(0))
 }
 
 pub(crate) struct Device<const READ: usize, const WORD: usize, const PAGE: usize, const S: usize> {
     pub(crate) client: HeapClient,
     pub(crate) journal: FlashJournal<Nor<READ, WORD, PAGE>, Scratch<S>>,
     pub(crate) millis: u64,
-    /// What the broker says next.
-    incoming: Vec<u8>,
-    outgoing: Vec<u8>,
-    /// The broker has a session.
-    pub(crate) present: bool,
+    pub(crate) peer: Peer,
     /// Every record that was confirmed.
     pub(crate) records: Vec<Vec<u8>>,
     /// The one that is being written.
@@ -90,9 +78,7 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize, const S: usize>
             client: Client::new(options, vec![0; outbox], vec![Slot::EMPTY; window]).unwrap(),
             journal: FlashJournal::new(flash, range, Scratch::new()).unwrap(),
             millis: 0,
-            incoming: Vec::new(),
-            outgoing: Vec::new(),
-            present: false,
+            peer: Peer::default(),
             records: Vec::new(),
             under_way: None,
         }
@@ -124,13 +110,8 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize, const S: usize>
     /// The broker publishes.
     pub(crate) fn hear(&mut self, id: u16, payload: &[u8]) {
         let publish = Publish::new(topic!("a/b"), payload).qos(QoS::ExactlyOnce);
-        self.say(Packet::Publish(Publish { id: PacketId::new(id), ..publish }));
-    }
-
-    fn say(&mut self, packet: Packet<'_>) {
-        let mut bytes = vec![0; packet.encoded_len().unwrap()];
-        packet.encode(&mut bytes, self.client.protocol()).unwrap();
-        self.incoming.extend(bytes);
+        let publish = Packet::Publish(Publish { id: PacketId::new(id), ..publish });
+        self.peer.incoming.extend(encoded(publish, self.client.protocol()));
     }
 
     /// Power has to last for as long as there is something to do now.
@@ -140,62 +121,68 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize, const S: usize>
 
     /// Until there is nothing to do now, or the journal fails.
     pub(crate) fn try_drive(&mut self) -> Result<(), FlashError<PowerCut>> {
-        loop {
-            let now_is = Instant::from_millis(self.millis);
-            let heard = std::mem::take(&mut self.incoming);
-            let mut input = &heard[..];
-            while self.client.receive(&mut input, now_is).unwrap().is_some() {}
-            self.incoming = input.to_vec();
-            if self.journal.is_long() {
-                self.client.compact();
-            }
-            match self.client.poll(now_is) {
-                Action::Connect { .. } => self.client.connected(now_is),
-                Action::Close(_) => self.client.closed(now_is),
-                Action::Persist(record) => {
-                    let bytes = bytes_of(&record);
-                    self.under_way = Some(bytes.clone());
-                    now(self.journal.append(&record))?;
-                    self.client.persisted();
-                    self.under_way = None;
-                    self.records.push(bytes);
-                }
-                Action::Transmit(bytes) => {
-                    let count = bytes.len();
-                    self.outgoing.extend(bytes);
-                    self.client.transmitted(count, now_is);
-                    self.answer();
-                }
-                Action::Wait(_) => return Ok(()),
-            }
+        let now = Instant::from_millis(self.millis);
+        let Self { client, journal, peer, records, under_way, .. } = self;
+        let mut outside = Outside { journal, peer, records, under_way, error: None };
+        drive(client, &mut outside, now);
+        outside.error.map_or(Ok(()), Err)
+    }
+}
+
+/// The broker. It answers everything.
+#[derive(Default)]
+pub(crate) struct Peer {
+    /// Sent to the client, and not taken yet.
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    /// It has a session.
+    pub(crate) present: bool,
+}
+
+/// The world of the client for the time of one drive.
+struct Outside<'d, J> {
+    journal: &'d mut J,
+    peer: &'d mut Peer,
+    records: &'d mut Vec<Vec<u8>>,
+    under_way: &'d mut Option<Vec<u8>>,
+    error: Option<FlashError<PowerCut>>,
+}
+
+impl<J: Journal<Error = FlashError<PowerCut>>> World<Vec<u8>, Vec<Slot>> for Outside<'_, J> {
+    fn before(&mut self, client: &mut HeapClient, now: Instant) {
+        receive_from(client, &mut self.peer.incoming, now, |_| {}).unwrap();
+        if self.journal.is_long() {
+            client.compact();
         }
     }
 
-    fn answer(&mut self) {
-        let sent = std::mem::take(&mut self.outgoing);
-        let mut rest = &sent[..];
-        while let Decoded::Packet { packet, len } =
-            Packet::decode(rest, self.client.protocol()).unwrap()
-        {
-            rest = &rest[len..];
-            match packet {
-                Packet::Connect(_) => {
-                    self.incoming.extend([0x20, 2, u8::from(self.present), 0]);
-                    self.present = true;
-                }
-                Packet::Publish(Publish { id: Some(id), qos, .. }) => self.say(match qos {
-                    QoS::ExactlyOnce => Packet::PubRec(id),
-                    _ => Packet::PubAck(id),
-                }),
-                Packet::PubRec(id) => self.say(Packet::PubRel { id, dup: false }),
-                Packet::PubRel { id, .. } => self.say(Packet::PubComp(id)),
-                Packet::Subscribe(subscribe) => {
-                    let [high, low] = subscribe.id.get().to_be_bytes();
-                    self.incoming.extend([0x90, 3, high, low, 2]);
-                }
-                _ => {}
-            }
+    fn close(&mut self, reason: Reason) {
+        panic!("closed: {reason}");
+    }
+
+    fn persist(&mut self, record: &Record<'_>) -> Persisting {
+        let bytes = bytes_of(record);
+        *self.under_way = Some(bytes.clone());
+        if let Err(error) = now(self.journal.append(record)) {
+            self.error = Some(error);
+            return Persisting::NotYet;
         }
-        self.outgoing = rest.to_vec();
+        *self.under_way = None;
+        self.records.push(bytes);
+        Persisting::Durable
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        let Peer { incoming, outgoing, present } = self.peer;
+        outgoing.extend(bytes);
+        take_packets(outgoing, Protocol::V311, |packet| match packet {
+            Packet::Connect(_) => {
+                incoming.extend(connack(*present));
+                *present = true;
+            }
+            Packet::PubRec(id) => incoming.extend(ack(PUBREL, id.get())),
+            other => incoming.extend(answer_to(&other).into_iter().flatten()),
+        });
+        bytes.len()
     }
 }

@@ -8,8 +8,10 @@ use mqtt_core::{
     },
 };
 
+use test_kit::record::bytes_of;
+
 use crate::{
-    device::{Device, HeapClient, bytes_of, now, options, run, session, snapshot},
+    device::{Device, now, options, run, session, snapshot},
     nor::{Nor, PowerCut, Stop, Tear},
 };
 
@@ -363,7 +365,6 @@ fn the_scratch_takes_every_record_of_the_client_it_is_for() {
     }
     while device.publish(&[b'x'; 150], QoS::ExactlyOnce).is_ok() {}
     while device.publish(&[b'x'; 1], QoS::AtLeastOnce).is_ok() {}
-    let client: &mut HeapClient = &mut device.client;
-    let record = snapshot(client);
+    let record = snapshot(&mut device.client);
     assert!(record.len() <= SCRATCH - 5, "{} of {SCRATCH}", record.len());
 }

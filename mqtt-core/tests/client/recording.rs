@@ -5,9 +5,10 @@ use mqtt_core::{
     filter, topic,
 };
 
-use crate::script::{
-    ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, PUBREL, Script, UNSUBACK, ack,
-    bytes_of,
+use test_kit::{
+    record::{bytes_of, resealed},
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, PUBREL, UNSUBACK, ack},
 };
 
 fn options() -> Options<'static> {
@@ -340,22 +341,8 @@ fn a_record_of_a_later_version_is_named() {
     let mut record = script.records.pop().unwrap();
     record[0] = 2;
     assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Torn));
-    let len = record.len() - 4;
-    let crc = crc32(&record[..len]).to_be_bytes();
-    record[len..].copy_from_slice(&crc);
+    let record = resealed(&record);
     assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Version { found: 2 }));
-}
-
-/// The textbook's, a bit at a time.
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(crc & 1));
-        }
-    }
-    !crc
 }
 
 #[test]

@@ -20,9 +20,12 @@ use mqtt_core::{
     topic,
 };
 
-use crate::peer::{ACCEPTED, Peer, listen};
+use test_kit::{
+    record::bytes_of,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT},
+};
 
-const SESSION_PRESENT: &[u8] = &[0x20, 2, 1, 0];
+use crate::peer::{Peer, listen};
 
 /// Records in RAM, shared by the clients that a test makes one after the other.
 #[derive(Clone, Default)]
@@ -55,7 +58,7 @@ impl Journal for Notebook {
 
     /// Another thread writes it, so it is not done at once.
     async fn append(&mut self, record: &Record<'_>) -> Result<(), Full> {
-        let bytes: Vec<u8> = record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect();
+        let bytes = bytes_of(record);
         let (snapshot, pages) = (record.is_snapshot(), Arc::clone(&self.0));
         let (done, mut writing) = (Arc::new(Mutex::new(None)), None);
         poll_fn(|context| {
@@ -226,7 +229,7 @@ fn a_journal_that_fails_stops_the_client_and_reconnect_tries_again() {
     notebook.set_fails(false);
     client.reconnect();
     let peer = thread::spawn(move || {
-        let mut peer = accept(&listener, SESSION_PRESENT);
+        let mut peer = accept(&listener, ACCEPTED_SESSION_PRESENT);
         peer.expect("Publish");
         peer.send(&[0x40, 2, 0, 1]);
         peer
@@ -330,7 +333,7 @@ fn a_message_that_was_acknowledged_with_a_mark_does_not_come_again() {
     let peer = thread::spawn(move || {
         let message = |id| Publish { id: PacketId::new(id), ..message(b"m").qos(QoS::ExactlyOnce) };
         let mut bytes = [0; 64];
-        for (connack, again) in [(ACCEPTED, false), (SESSION_PRESENT, true)] {
+        for (connack, again) in [(ACCEPTED, false), (ACCEPTED_SESSION_PRESENT, true)] {
             let mut peer = accept(&listener, connack);
             for id in [1, 2] {
                 let publish = Publish { dup: again, ..message(id) };

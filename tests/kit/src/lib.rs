@@ -1,0 +1,20 @@
+//! The test kit: one driver of a client, one scripted peer, and the helpers that all tests share.
+//!
+//! - [`drive`] carries out what `Client::poll` says. What happens outside the client is a [`World`](drive::World).
+//! - [`script`] is a peer in virtual time for tests of one behaviour: it shows packets and events as lines of text.
+//! - [`wire`] holds packets that are put together by hand, and finds the packets in a stream of bytes.
+//! - [`record`] works on records of the journal, with a checksum that is not the library's own.
+//! - [`text`] turns packets and events into lines.
+//!
+//! Nothing here is a model of a broker. The simulator, the model checker and the fuzz targets have one each, so that a
+//! mistake in one of them is not a mistake in all. `tests/README.md` says which kind of test shows what.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+#[cfg(feature = "command-line")]
+pub mod command_line;
+pub mod drive;
+pub mod record;
+pub mod script;
+pub mod text;
+pub mod wire;

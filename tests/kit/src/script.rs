@@ -1,0 +1,232 @@
+//! A scripted peer in virtual time: it shows what a client sends and reports as lines of text.
+
+use mqtt_core::{
+    Client, ConnectionState, Fatal, Instant, Options, Reason, Record, Slot, codec::Packet,
+};
+
+use crate::{
+    drive::{self, Opening, Persisting, World},
+    record::bytes_of,
+    text,
+    wire::{PUBCOMP, ack, encoded, take_packets},
+};
+
+/// A client with its storage on the heap.
+pub type HeapClient = Client<Vec<u8>, Vec<Slot>>;
+
+/// A client, the clock, and the peer's end of the transport.
+#[derive(Debug)]
+pub struct Script {
+    /// The client under test.
+    pub client: HeapClient,
+    /// Every record that was given and confirmed.
+    pub records: Vec<Vec<u8>>,
+    now: u64,
+    peer: Peer,
+}
+
+/// What is outside the client, but for its records.
+#[derive(Debug)]
+struct Peer {
+    /// The transport moves at most so many bytes at once.
+    piece: usize,
+    open: bool,
+    /// Sent by the peer, and not taken by the client.
+    input: Vec<u8>,
+    /// Sent by the client, and not shown yet.
+    output: Vec<u8>,
+    events: Vec<String>,
+    fatal: Option<Fatal>,
+}
+
+impl Peer {
+    fn close(&mut self) {
+        self.open = false;
+        self.input.clear();
+    }
+
+    fn take_events(&mut self, client: &mut HeapClient, now: Instant) {
+        let events = &mut self.events;
+        let outcome = drive::receive_from(client, &mut self.input, now, |event| {
+            events.push(text::event(&event));
+        });
+        if let Err(fatal) = outcome {
+            assert_eq!(self.fatal.replace(fatal), None, "reported once");
+        }
+    }
+}
+
+/// The peer and the journal: the whole world of the client.
+struct Outside<'s> {
+    peer: &'s mut Peer,
+    records: &'s mut Vec<Vec<u8>>,
+}
+
+impl World<Vec<u8>, Vec<Slot>> for Outside<'_> {
+    fn before(&mut self, client: &mut HeapClient, now: Instant) {
+        self.peer.take_events(client, now);
+    }
+
+    fn connect(&mut self, _endpoint: u8) -> Opening {
+        self.peer.open = true;
+        Opening::Open
+    }
+
+    fn close(&mut self, _reason: Reason) {
+        self.peer.close();
+    }
+
+    fn persist(&mut self, record: &Record<'_>) -> Persisting {
+        self.records.push(bytes_of(record));
+        Persisting::Durable
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.peer.piece);
+        self.peer.output.extend_from_slice(&bytes[..taken]);
+        taken
+    }
+}
+
+/// # Panics
+///
+/// A test fails by panicking: the options do not fit the storage, the client sends no packets, or it does what the
+/// script does not expect.
+impl Script {
+    /// A client with an outbox of 1024 bytes and a window of 8.
+    #[must_use]
+    pub fn new(options: &Options<'_>) -> Self {
+        Self::sized(options, 1024, 8)
+    }
+
+    /// A client with storage of this size.
+    #[must_use]
+    pub fn sized(options: &Options<'_>, outbox: usize, window: usize) -> Self {
+        let client = HeapClient::new(options, vec![0; outbox], vec![Slot::EMPTY; window]).unwrap();
+        let peer = Peer {
+            piece: usize::MAX,
+            open: false,
+            input: Vec::new(),
+            output: Vec::new(),
+            events: Vec::new(),
+            fatal: None,
+        };
+        Self { client, records: Vec::new(), now: 0, peer }
+    }
+
+    /// A client that the broker has accepted, and nothing was sent or reported since.
+    #[must_use]
+    pub fn up(options: &Options<'_>) -> Self {
+        let mut script = Self::new(options);
+        script.accept(crate::wire::ACCEPTED);
+        script
+    }
+
+    /// From now on the transport moves at most `piece` bytes at once.
+    #[must_use]
+    pub fn in_pieces_of(mut self, piece: usize) -> Self {
+        self.peer.piece = piece;
+        self
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        Instant::from_millis(self.now)
+    }
+
+    /// Lets `millis` pass. The driver does nothing meanwhile.
+    pub fn later(&mut self, millis: u64) {
+        self.now += millis;
+    }
+
+    /// Connects to a broker that answers `connack`, and answers the PUBRELs of a session that was found. Forgets what was
+    /// sent and reported meanwhile.
+    pub fn accept(&mut self, connack: &[u8]) {
+        self.run();
+        assert!(self.peer.open, "the client asks for a connection: {:?}", self.client.state());
+        self.hear(connack);
+        for sent in self.sent() {
+            if let Some(id) = sent.strip_prefix("PUBREL ") {
+                self.hear(&ack(PUBCOMP, id.parse().unwrap()));
+            }
+        }
+        self.told();
+        assert_eq!(self.client.state(), ConnectionState::Up);
+    }
+
+    /// Breaks the connection, and connects again to a broker that answers `connack`. Returns what is sent behind the
+    /// CONNECT.
+    pub fn reconnect(&mut self, connack: &[u8]) -> Vec<String> {
+        self.cut();
+        self.peer.output.clear();
+        self.told();
+        self.later(1_000_000);
+        self.run();
+        self.hear(connack);
+        let mut sent = self.sent();
+        assert!(sent.remove(0).starts_with("CONNECT"));
+        sent
+    }
+
+    /// Carries out what the client says until it waits. Returns until when.
+    pub fn run(&mut self) -> Instant {
+        let now = self.now();
+        let mut outside = Outside { peer: &mut self.peer, records: &mut self.records };
+        let until = drive::drive(&mut self.client, &mut outside, now);
+        self.peer.take_events(&mut self.client, now);
+        until.expect("the transport takes bytes")
+    }
+
+    /// The broker sends `bytes`.
+    pub fn hear(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(self.peer.piece.min(bytes.len().max(1))) {
+            self.peer.input.extend_from_slice(piece);
+            self.run();
+        }
+    }
+
+    /// The broker sends `packet`.
+    pub fn hear_packet(&mut self, packet: Packet<'_>) {
+        let bytes = encoded(packet, self.client.protocol());
+        self.hear(&bytes);
+    }
+
+    /// The transport breaks.
+    pub fn cut(&mut self) {
+        let now = self.now();
+        self.peer.close();
+        self.client.closed(now);
+        self.peer.take_events(&mut self.client, now);
+    }
+
+    /// The error that `receive` returned.
+    pub fn fatal(&mut self) -> Option<Fatal> {
+        self.peer.fatal.take()
+    }
+
+    /// Whether the transport is open.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.peer.open
+    }
+
+    /// Bytes that the client has not taken.
+    #[must_use]
+    pub fn untaken(&self) -> usize {
+        self.peer.input.len()
+    }
+
+    /// The events since the last call.
+    pub fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.peer.events)
+    }
+
+    /// The packets that were sent since the last call. A packet in part stays.
+    pub fn sent(&mut self) -> Vec<String> {
+        let mut packets = Vec::new();
+        let protocol = self.client.protocol();
+        take_packets(&mut self.peer.output, protocol, |packet| packets.push(text::packet(&packet)));
+        packets
+    }
+}

@@ -1,0 +1,91 @@
+//! Packets and events as lines of text.
+
+use mqtt_core::{Event, Handle, PacketId, codec::Packet};
+
+/// An event as a line, like `message a/b hello q1 dup` or `published 7`.
+///
+/// # Panics
+///
+/// The event is of a kind that is not known here.
+#[must_use]
+pub fn event(event: &Event<'_>) -> String {
+    match event {
+        Event::Message(m) => format!(
+            "message {} {} q{}{}{}",
+            m.topic,
+            m.payload.escape_ascii(),
+            m.qos as u8,
+            flag(m.retain, " retained"),
+            flag(m.dup, " dup"),
+        ),
+        Event::MessageStart(m) => format!("start {} {} q{}", m.topic, m.payload_len, m.qos as u8),
+        Event::MessageChunk(chunk) => format!("chunk {}", chunk.escape_ascii()),
+        Event::MessageEnd { .. } => "end".to_string(),
+        Event::Published(handle) => format!("published {}", id_of(*handle)),
+        Event::Subscribed { handle, granted } => {
+            format!("subscribed {} {:?}", id_of(*handle), granted.as_bytes())
+        }
+        Event::Unsubscribed(handle) => format!("unsubscribed {}", id_of(*handle)),
+        Event::Lost(handle) => format!("lost {}", id_of(*handle)),
+        Event::Dropped(handle) => format!("dropped {}", id_of(*handle)),
+        Event::Renewed { granted } => format!("renewed {:?}", granted.as_bytes()),
+        Event::Up { session, protocol } => format!("up {session:?} {protocol:?}"),
+        Event::Down(reason) => format!("down: {reason}"),
+        Event::Connecting { endpoint } => format!("connecting {endpoint}"),
+        other => panic!("an event that no test knows: {other:?}"),
+    }
+}
+
+/// A packet as a line, like `PUBLISH a/b hello q1 7 dup` or `PUBACK 7`.
+#[must_use]
+pub fn packet(packet: &Packet<'_>) -> String {
+    match packet {
+        Packet::Connect(connect) => format!(
+            "CONNECT {:?} {}{}",
+            connect.protocol,
+            connect.client_id,
+            flag(connect.clean_session, " clean")
+        ),
+        Packet::ConnAck(connack) => match connack.result {
+            Ok(()) => format!("CONNACK{}", flag(connack.session_present, " session present")),
+            Err(refusal) => format!("CONNACK refused: {refusal}"),
+        },
+        Packet::Publish(p) => format!(
+            "PUBLISH {} {} q{}{}{}{}",
+            p.topic,
+            p.payload.escape_ascii(),
+            p.qos as u8,
+            p.id.map_or(String::new(), |id| format!(" {}", id.get())),
+            flag(p.retain, " retain"),
+            flag(p.dup, " dup"),
+        ),
+        Packet::PubAck(id) => format!("PUBACK {}", id.get()),
+        Packet::PubRec(id) => format!("PUBREC {}", id.get()),
+        Packet::PubRel { id, dup } => format!("PUBREL {}{}", id.get(), flag(*dup, " dup")),
+        Packet::PubComp(id) => format!("PUBCOMP {}", id.get()),
+        Packet::Subscribe(s) => {
+            let filters: Vec<_> =
+                s.filters().map(|(filter, qos)| format!(" {filter}:{}", qos as u8)).collect();
+            format!("SUBSCRIBE {}{}{}", s.id.get(), filters.concat(), flag(s.dup, " dup"))
+        }
+        Packet::SubAck(s) => format!("SUBACK {}", s.id.get()),
+        Packet::Unsubscribe(u) => {
+            let filters: Vec<_> = u.filters().map(|filter| format!(" {filter}")).collect();
+            format!("UNSUBSCRIBE {}{}{}", u.id.get(), filters.concat(), flag(u.dup, " dup"))
+        }
+        Packet::UnsubAck(id) => format!("UNSUBACK {}", id.get()),
+        Packet::PingReq => "PINGREQ".to_string(),
+        Packet::PingResp => "PINGRESP".to_string(),
+        Packet::Disconnect => "DISCONNECT".to_string(),
+    }
+}
+
+fn flag(set: bool, text: &str) -> &str {
+    if set { text } else { "" }
+}
+
+/// The packet id of a request, or a dash if it has none.
+#[must_use]
+pub fn id_of(handle: Handle) -> String {
+    handle.packet_id().map(PacketId::get).map_or("-".to_string(), |id| id.to_string())
+}
