@@ -11,9 +11,13 @@ use mqtt_core::{
     Options, Protocol, RestoreError, Slot,
     codec::{Decoded, Packet},
 };
+use test_kit::{
+    record::{CHECKSUM, is_whole, resealed, sealed},
+    script::HeapClient,
+};
 
 use crate::input::Input;
-use life::{HeapClient, Life};
+use life::Life;
 
 /// Takes settings, the first life, settings, what is made of the records, the second life.
 pub fn journal(data: &[u8]) {
@@ -22,7 +26,7 @@ pub fn journal(data: &[u8]) {
     let len = usize::from(input.byte());
     let mut first = Life::new(client);
     first.live(&mut Input::new(input.take(len)));
-    let records = first.records;
+    let records = first.into_records();
 
     let storage = Storage::read(&mut input);
     let Some(mut client) = storage.client() else { return };
@@ -148,7 +152,7 @@ fn made_of(records: &[Vec<u8>], input: &mut Input<'_>) -> Vec<Vec<u8>> {
         4 => {
             let mut record = any(input);
             change(&mut record, input);
-            resealed(record)
+            resealed(&record)
         }
         5 => {
             // The front of one and the back of another one.
@@ -156,11 +160,11 @@ fn made_of(records: &[Vec<u8>], input: &mut Input<'_>) -> Vec<Vec<u8>> {
             let (cut, from) = (usize::from(input.byte()), usize::from(input.byte()));
             let front = front.get(..cut.min(front.len())).unwrap_or_default();
             let back = back.get(from.min(back.len())..).unwrap_or_default();
-            resealed([front, back].concat())
+            resealed(&[front, back].concat())
         }
         6 => {
             let len = usize::from(input.byte());
-            resealed([&[1], input.take(len), &[0; 4]].concat())
+            sealed(&[&[1], input.take(len)].concat())
         }
         _ => {
             let len = usize::from(input.byte() % 64);
@@ -179,38 +183,11 @@ fn change(record: &mut [u8], input: &mut Input<'_>) {
     }
 }
 
-/// With the checksum that belongs to it.
-fn resealed(mut record: Vec<u8>) -> Vec<u8> {
-    record.truncate(record.len().saturating_sub(4));
-    let crc = crc32(&record);
-    record.extend(crc.to_be_bytes());
-    record
-}
-
-fn is_whole(record: &[u8]) -> bool {
-    record.split_last_chunk().is_some_and(|(body, crc)| {
-        // The checksum of nothing is 0, and nothing is no record.
-        !body.is_empty() && crc32(body).to_be_bytes() == *crc
-    })
-}
-
-/// The textbook's, a bit at a time.
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(crc & 1));
-        }
-    }
-    !crc
-}
-
 /// The ids of the requests that a snapshot names: those released, and those of its PUBLISH packets.
 fn requests_in(snapshot: &[u8]) -> Vec<u16> {
     let mut ids = Vec::new();
     let (header, body) = snapshot.split_at(10);
-    let mut rest = body.get(..body.len() - 4).expect("a checksum");
+    let mut rest = body.get(..body.len() - CHECKSUM).expect("a checksum");
     while let Some((&[fate, high, low], behind)) = rest.split_first_chunk() {
         if fate == 0 {
             break;

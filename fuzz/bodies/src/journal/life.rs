@@ -3,19 +3,31 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_core::{
-    Action, Client, Delivery, Event, Filter, Handle, Instant, PacketId, Publish, QoS, Slot, Topic,
-    codec::{Decoded, Packet},
+    Delivery, Event, Filter, Handle, Instant, PacketId, Protocol, Publish, QoS, Reason, Record,
+    Slot, Topic, codec::Packet,
+};
+use test_kit::{
+    drive::{Opening, Persisting, World, drive, receive_from},
+    record::{self, bytes_of},
+    script::HeapClient,
+    wire::{
+        PINGRESP, PUBACK, PUBCOMP, PUBREC, UNSUBACK, ack, connack, encoded, suback, take_packets,
+    },
 };
 
 use crate::input::Input;
-
-pub(super) type HeapClient = Client<Vec<u8>, Vec<Slot>>;
 
 const FILTERS: [&str; 4] = ["a", "b/+", "much/longer/than/the/others/#", "$share/g/c"];
 
 pub(super) struct Life {
     pub(super) client: HeapClient,
     now: u64,
+    outside: Outside,
+}
+
+/// Transport, journal, broker and application.
+#[derive(Default)]
+struct Outside {
     open: bool,
     /// The broker says that it has the session.
     present: bool,
@@ -25,48 +37,39 @@ pub(super) struct Life {
     written: Vec<u8>,
     replies: VecDeque<Vec<u8>>,
     deliveries: VecDeque<Delivery>,
-    pub(super) records: Vec<Vec<u8>>,
-    /// What is in flight, by its id.
+    records: Vec<Vec<u8>>,
+    /// The requests in flight, by their ids.
     requests: BTreeMap<u16, Handle>,
 }
 
 impl Life {
     pub(super) fn new(client: HeapClient) -> Self {
-        Self {
-            client,
-            now: 0,
-            open: false,
-            present: false,
-            clean: false,
-            arrived: Vec::new(),
-            written: Vec::new(),
-            replies: VecDeque::new(),
-            deliveries: VecDeque::new(),
-            records: Vec::new(),
-            requests: BTreeMap::new(),
-        }
+        Self { client, now: 0, outside: Outside::default() }
+    }
+
+    /// Every record that the client gave.
+    pub(super) fn into_records(self) -> Vec<Vec<u8>> {
+        self.outside.records
     }
 
     /// The next record of a client that was not used yet, which is asked to say everything.
     pub(super) fn snapshot(&mut self) -> Vec<u8> {
-        self.client.compact();
         let now = self.instant();
-        assert_eq!(self.client.poll(now), Action::Connect { endpoint: 0 });
-        let Action::Persist(record) = self.client.poll(now) else { panic!("a record is due") };
-        assert!(record.is_snapshot());
-        let bytes: Vec<u8> = record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect();
+        let bytes = record::snapshot(&mut self.client, now);
         self.client.persisted();
         self.client.closed(now);
-        self.records.push(bytes.clone());
+        self.outside.records.push(bytes.clone());
         bytes
     }
 
     /// These requests were restored, and no others.
     pub(super) fn expect(&mut self, mut ids: Vec<u16>) {
         let restored = self.client.publishes().map(|(handle, _)| handle);
-        self.requests.extend(restored.map(|handle| (id_of(handle).expect("an id"), handle)));
+        self.outside
+            .requests
+            .extend(restored.map(|handle| (id_of(handle).expect("an id"), handle)));
         ids.sort_unstable();
-        assert!(self.requests.keys().eq(&ids), "[MQTT-2.3.1-2]: {ids:?}");
+        assert!(self.outside.requests.keys().eq(&ids), "[MQTT-2.3.1-2]: {ids:?}");
         assert_eq!(ids.len(), self.client.in_flight());
     }
 
@@ -98,18 +101,18 @@ impl Life {
                     self.say(Packet::PubRel { id, dup: false });
                 }
                 7 => {
-                    let reply = self.replies.pop_front();
-                    self.arrived.extend(reply.into_iter().flatten());
+                    let reply = self.outside.replies.pop_front();
+                    self.outside.arrived.extend(reply.into_iter().flatten());
                 }
                 8 | 9 => self.drive(),
                 10 => self.cut(),
                 11 => {
-                    self.present = input.byte() & 1 != 0;
+                    self.outside.present = input.byte() & 1 != 0;
                     self.come_up();
                 }
                 12 => {
                     let oldest = input.byte() & 1 == 0;
-                    let deliveries = &mut self.deliveries;
+                    let deliveries = &mut self.outside.deliveries;
                     let which = if oldest { deliveries.pop_front() } else { deliveries.pop_back() };
                     if let Some(delivery) = which {
                         let _ = self.client.acknowledge(delivery);
@@ -122,11 +125,11 @@ impl Life {
                 14 => self.now += u64::from(input.byte()) * 16,
                 _ => {
                     let len = usize::from(input.byte() % 32);
-                    self.arrived.extend(input.take(len));
+                    self.outside.arrived.extend(input.take(len));
                 }
             }
             self.receive();
-            assert_eq!(self.requests.len(), self.client.in_flight());
+            assert_eq!(self.outside.requests.len(), self.client.in_flight());
         }
     }
 
@@ -135,20 +138,20 @@ impl Life {
         self.cut();
         for _ in 0..50 {
             // [MQTT-3.2.2-1]
-            self.present &= !self.clean;
+            self.outside.present &= !self.outside.clean;
             self.come_up();
             for _ in 0..1_000 {
-                let Some(reply) = self.replies.pop_front() else { break };
-                self.arrived.extend(reply);
+                let Some(reply) = self.outside.replies.pop_front() else { break };
+                self.outside.arrived.extend(reply);
                 self.drive();
             }
-            if self.requests.is_empty() {
+            if self.outside.requests.is_empty() {
                 return;
             }
             self.now += 1_000;
             self.drive();
         }
-        panic!("for ever in flight: {:?}", self.requests);
+        panic!("for ever in flight: {:?}", self.outside.requests);
     }
 
     /// Publishes until there is no room.
@@ -157,7 +160,7 @@ impl Life {
         while let Ok(handle) = self.client.publish(&publish) {
             self.accepted(Some(handle));
         }
-        assert_eq!(self.requests.len(), self.client.in_flight());
+        assert_eq!(self.outside.requests.len(), self.client.in_flight());
     }
 
     fn publish(&mut self, input: &mut Input<'_>) {
@@ -171,14 +174,8 @@ impl Life {
     fn accepted(&mut self, handle: Option<Handle>) {
         let Some(handle) = handle else { return };
         if let Some(id) = id_of(handle) {
-            let before = self.requests.insert(id, handle);
+            let before = self.outside.requests.insert(id, handle);
             assert_eq!(before, None, "[MQTT-2.3.1-2]: {id} is in use");
-        }
-    }
-
-    fn ended(&mut self, handle: Handle) {
-        if let Some(id) = id_of(handle) {
-            assert_eq!(self.requests.remove(&id), Some(handle), "once, and only what is awaited");
         }
     }
 
@@ -186,134 +183,130 @@ impl Life {
         self.cut();
         self.client.connect();
         self.drive();
-        if self.open {
-            self.arrived.extend([0x20, 2, u8::from(self.present), 0]);
-            self.present = true;
+        if self.outside.open {
+            self.outside.arrived.extend(connack(self.outside.present));
+            self.outside.present = true;
         }
         self.drive();
     }
 
     fn cut(&mut self) {
-        self.open = false;
+        self.outside.cut();
         self.client.closed(self.instant());
-        self.arrived.clear();
-        self.written.clear();
-        self.replies.clear();
         self.receive();
     }
 
     fn say(&mut self, packet: Packet<'_>) {
-        let mut bytes = vec![0; packet.encoded_len().expect("a short one")];
-        packet.encode(&mut bytes, self.client.protocol()).expect("it has a form");
-        self.arrived.extend(bytes);
+        self.outside.arrived.extend(encoded(packet, self.client.protocol()));
     }
 
     /// Until there is nothing to do at this time.
     fn drive(&mut self) {
-        for _ in 0..10_000 {
-            self.receive();
-            let now = self.instant();
-            match self.client.poll(now) {
-                Action::Connect { .. } => {
-                    self.open = true;
-                    self.client.connected(now);
-                }
-                Action::Close(_) => self.cut(),
-                Action::Persist(record) => {
-                    let len = record.len();
-                    let bytes: Vec<u8> =
-                        record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect();
-                    assert_eq!(bytes.len(), len);
-                    self.records.push(bytes);
-                    self.client.persisted();
-                }
-                Action::Transmit(bytes) => {
-                    let count = bytes.len();
-                    self.written.extend(bytes);
-                    self.client.transmitted(count, now);
-                    self.reply();
-                }
-                Action::Wait(_) => return,
-            }
-        }
-        panic!("actions without end");
+        let now = self.instant();
+        drive(&mut self.client, &mut self.outside, now);
     }
 
     fn receive(&mut self) {
-        let arrived = std::mem::take(&mut self.arrived);
-        let mut rest = &arrived[..];
-        for nth in 0.. {
-            assert!(nth < 10_000, "events without end");
-            match self.client.receive(&mut rest, self.instant()) {
-                Ok(Some(event)) => match event {
-                    Event::Message(message) => self.deliveries.extend(message.delivery),
-                    Event::MessageEnd { delivery } => self.deliveries.extend(delivery),
-                    Event::Published(handle)
-                    | Event::Lost(handle)
-                    | Event::Unsubscribed(handle)
-                    | Event::Subscribed { handle, .. } => self.ended(handle),
-                    Event::Connecting { .. }
-                    | Event::Up { .. }
-                    | Event::Down(_)
-                    | Event::MessageStart(_)
-                    | Event::MessageChunk(_)
-                    | Event::Renewed { .. }
-                    | _ => {}
-                },
-                Ok(None) | Err(_) => break,
-            }
-        }
-        if self.open {
-            self.arrived = rest.to_vec();
-        }
-    }
-
-    /// What an honest broker answers to what is written.
-    fn reply(&mut self) {
-        let written = std::mem::take(&mut self.written);
-        let mut rest = &written[..];
-        loop {
-            let (packet, len) = match Packet::decode(rest, self.client.protocol()) {
-                Ok(Decoded::Packet { packet, len }) => (packet, len),
-                Ok(Decoded::NeedMore(_)) => break,
-                Err(violation) => panic!("{violation} in {rest:x?}"),
-            };
-            rest = rest.get(len..).unwrap_or_default();
-            let (first, id, codes) = match packet {
-                Packet::Publish(Publish { id: Some(id), qos: QoS::AtLeastOnce, .. }) => {
-                    (0x40, id, Vec::new())
-                }
-                Packet::Publish(Publish { id: Some(id), .. }) => (0x50, id, Vec::new()),
-                Packet::PubRel { id, .. } => (0x70, id, Vec::new()),
-                Packet::Subscribe(subscribe) => {
-                    (0x90, subscribe.id, subscribe.filters().map(|(_, qos)| qos as u8).collect())
-                }
-                Packet::Unsubscribe(unsubscribe) => (0xB0, unsubscribe.id, Vec::new()),
-                Packet::PingReq => {
-                    self.replies.push_back(vec![0xD0, 0]);
-                    continue;
-                }
-                Packet::Connect(connect) => {
-                    self.clean = connect.clean_session;
-                    continue;
-                }
-                Packet::Publish(_)
-                | Packet::PubAck(_)
-                | Packet::PubRec(_)
-                | Packet::PubComp(_)
-                | Packet::Disconnect => continue,
-                Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
-                    panic!("a client sent {packet:?}");
-                }
-            };
-            let head = [first, 2 + codes.len() as u8];
-            self.replies.push_back([&head[..], &id.get().to_be_bytes(), &codes].concat());
-        }
-        self.written = rest.to_vec();
+        let now = self.instant();
+        self.outside.receive(&mut self.client, now);
     }
 
     const fn instant(&self) -> Instant {
         Instant::from_millis(self.now)
+    }
+}
+
+impl Outside {
+    fn cut(&mut self) {
+        self.open = false;
+        self.arrived.clear();
+        self.written.clear();
+        self.replies.clear();
+    }
+
+    fn receive(&mut self, client: &mut HeapClient, now: Instant) {
+        let (deliveries, requests) = (&mut self.deliveries, &mut self.requests);
+        let mut ended = |handle: Handle| {
+            if let Some(id) = id_of(handle) {
+                assert_eq!(requests.remove(&id), Some(handle), "once, and only if it is awaited");
+            }
+        };
+        // The client says of a broken rule again, with an event.
+        let _ = receive_from(client, &mut self.arrived, now, |event| match event {
+            Event::Message(message) => deliveries.extend(message.delivery),
+            Event::MessageEnd { delivery } => deliveries.extend(delivery),
+            Event::Published(handle)
+            | Event::Lost(handle)
+            | Event::Unsubscribed(handle)
+            | Event::Subscribed { handle, .. } => ended(handle),
+            Event::Connecting { .. }
+            | Event::Up { .. }
+            | Event::Down(_)
+            | Event::MessageStart(_)
+            | Event::MessageChunk(_)
+            | Event::Renewed { .. }
+            | _ => {}
+        });
+        if !self.open {
+            self.arrived.clear();
+        }
+    }
+
+    /// The answer of an honest broker. It is not the kit's, so that this target has a broker of its own.
+    fn reply(&mut self, packet: &Packet<'_>) {
+        self.replies.extend(match packet {
+            Packet::Publish(Publish { id: Some(id), qos: QoS::AtLeastOnce, .. }) => {
+                Some(ack(PUBACK, id.get()).into())
+            }
+            Packet::Publish(Publish { id: Some(id), .. }) => Some(ack(PUBREC, id.get()).into()),
+            Packet::PubRel { id, .. } => Some(ack(PUBCOMP, id.get()).into()),
+            Packet::Subscribe(subscribe) => {
+                let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
+                Some(suback(subscribe.id.get(), &codes))
+            }
+            Packet::Unsubscribe(unsubscribe) => Some(ack(UNSUBACK, unsubscribe.id.get()).into()),
+            Packet::PingReq => Some(PINGRESP.into()),
+            Packet::Connect(connect) => {
+                self.clean = connect.clean_session;
+                None
+            }
+            Packet::Publish(_)
+            | Packet::PubAck(_)
+            | Packet::PubRec(_)
+            | Packet::PubComp(_)
+            | Packet::Disconnect => None,
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                panic!("a client sent {packet:?}");
+            }
+        });
+    }
+}
+
+impl World<Vec<u8>, Vec<Slot>> for Outside {
+    fn before(&mut self, client: &mut HeapClient, now: Instant) {
+        self.receive(client, now);
+    }
+
+    fn connect(&mut self, _endpoint: u8) -> Opening {
+        self.open = true;
+        Opening::Open
+    }
+
+    fn close(&mut self, _reason: Reason) {
+        self.cut();
+    }
+
+    fn persist(&mut self, record: &Record<'_>) -> Persisting {
+        self.records.push(bytes_of(record));
+        Persisting::Durable
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        self.written.extend(bytes);
+        let mut written = std::mem::take(&mut self.written);
+        take_packets(&mut written, Protocol::V311, |packet| self.reply(&packet));
+        self.written = written;
+        bytes.len()
     }
 }
 
