@@ -1,23 +1,30 @@
 //! Arbitrary bytes and arbitrary calls against the whole state machine.
 //!
-//! The data is a small program: settings first, then instructions, see [`Run::step`]. A model of the peer and of the
+//! The data is a small program: settings first, then instructions, see [`Step`]. A model of the peer and of the
 //! application watches every byte and every event ([`Link`], [`Session`]); in the end an honest broker has to bring
 //! every request to its event ([`Run::settle`]). A driver that breaks every rule goes first ([`careless`]).
+//!
+//! Both drive the client by hand and not with the test kit: the first breaks the contract of `poll` on purpose, and the
+//! second checks that contract, which takes asking twice and judging each answer.
 
 mod careless;
 mod link;
 mod packets;
-mod purge;
+
+mod reclaim;
 mod requests;
 mod session;
 mod settings;
+mod step;
 
 use mqtt_core::{Action, Client, ConnectionState, Event, Fatal, Instant, QoS, Reason, Slot};
 
 use crate::input::{self, Input};
 use link::{Link, Transport};
-use session::Session;
+use packets::Id;
+use session::{Connected, RENEWALS, Session};
 use settings::{PING_TIMEOUT, Settings};
+use step::Step;
 
 const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
 const FILTERS: [&str; 6] =
@@ -30,11 +37,20 @@ pub fn client(data: &[u8]) {
     careless::run(Input::new(data));
     let mut input = Input::new(data);
     let Some(mut run) = Run::start(&mut input) else { return };
-    while let Some(instruction) = input.next() {
-        run.step(instruction, &mut input);
+    while let Some(step) = Step::read(&mut input) {
+        run.step(step);
         run.check();
     }
     run.settle();
+}
+
+/// How the data of this target is put together. The seeds are written with it.
+pub mod program {
+    pub use super::{
+        packets::{BrokerPacket, Id, Kind},
+        settings::flags,
+        step::Step,
+    };
 }
 
 struct Run {
@@ -74,51 +90,47 @@ impl Run {
         })
     }
 
-    fn step(&mut self, instruction: u8, input: &mut Input<'_>) {
-        match instruction % 16 {
-            0 => self.publish(input),
-            1 => self.subscribe(input),
-            2 => self.unsubscribe(input),
-            3 => self.acknowledge(input),
-            4 => match input.byte() {
-                0..=31 => self.disconnect(),
-                32..=127 => self.client.connect(),
-                128..=191 => self.connected(),
-                192.. => self.closed(),
-            },
-            5 => self.now = self.now.saturating_add(u64::from(input.word())),
-            6 => match input.byte() {
-                0 => self.now = u64::MAX - u64::from(input.byte()),
-                back @ 1..=63 => self.now = self.now.saturating_sub(u64::from(back) << 6),
-                forth => self.now = self.now.saturating_add(u64::from(forth) << 10),
-            },
-            7 => {
-                let len = usize::from(input.byte() % 64);
-                self.link.arrive(input.take(len));
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Publish { topic, qos, retain, len } => self.publish(topic, qos, retain, len),
+            Step::Subscribe(filters) => self.subscribe(&filters),
+            Step::Unsubscribe(filters) => self.unsubscribe(&filters),
+            Step::Acknowledge(nth) => self.acknowledge(nth),
+            Step::Disconnect => self.disconnect(),
+            Step::Connect => self.client.connect(),
+            Step::Connected => self.connected(),
+            Step::Closed => self.closed(),
+            Step::Pass(millis) => self.now = self.now.saturating_add(u64::from(millis)),
+            Step::PassLong(times) => self.now = self.now.saturating_add(u64::from(times) << 10),
+            Step::GoBack(times) => self.now = self.now.saturating_sub(u64::from(times) << 6),
+            Step::NearTheEnd(millis) => self.now = u64::MAX - u64::from(millis),
+            Step::Garbage(bytes) => {
+                self.link.arrive(&bytes);
                 self.receive(usize::MAX);
             }
-            8 | 9 => {
-                let packet = self.peer_packet(input);
-                self.link.arrive(&packet);
-                if instruction & 16 != 0 {
+            Step::Packet { packet, at_once } => {
+                let id = match packet.id {
+                    Id::Small(id) => id.into(),
+                    Id::InFlight(nth) => self.session.id_in_flight(nth),
+                    Id::Renewal(nth) => RENEWALS + u16::from(nth),
+                };
+                self.link.arrive(&packet.on_the_wire(id));
+                if at_once {
                     self.receive(usize::MAX);
                 }
             }
-            10 => {
-                let lie = input.byte();
+            Step::Answer(lie) => {
                 if self.link.reply(lie) {
                     self.receive(usize::MAX);
                 }
             }
-            11 => self.receive(usize::from(input.byte())),
-            12 => {
-                let count = usize::from(input.byte());
-                self.poll(count);
+            Step::Receive(count) => self.receive(count.into()),
+            Step::Poll(count) => {
+                self.poll(count.into());
             }
-            13 => self.drive(),
-            // Most of what has depth begins with a connection.
-            14 => self.come_up(),
-            _ => {
+            Step::Drive => self.drive(),
+            Step::ComeUp => self.come_up(),
+            Step::AnswerAll => {
                 self.drive();
                 while self.link.reply(0) {
                     self.drive();
@@ -197,7 +209,7 @@ impl Run {
                 Err(fatal) => {
                     self.link.failed(taken, protocol, &mut self.session);
                     let full = matches!(fatal, Fatal::InboundFull { .. });
-                    assert!(!full || !self.link.is_purging(), "it is to be passed over");
+                    assert!(!full || !self.link.is_reclaiming(), "it is to be passed over");
                     assert_eq!(self.next(), Action::Close(Reason::Fatal(fatal)));
                     break;
                 }
@@ -213,7 +225,14 @@ impl Run {
         if let Event::Connecting { endpoint } = event {
             assert!(endpoint < self.settings.endpoints.max(1));
         }
-        self.session.event(event, &mut self.link, self.settings.tidy);
+        let connection = Connected {
+            status: self.link.status(),
+            slots: self.link.reclaim.slots(),
+            tidy: self.settings.tidy,
+        };
+        if let Some(owed) = self.session.event(event, &connection) {
+            self.link.owe(owed);
+        }
     }
 
     /// Events that need no input.
@@ -263,7 +282,7 @@ impl Run {
         let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
         match reason {
             Reason::Fatal(Fatal::PingTimeout) => {
-                let late = self.link.is_purging() && self.link.purge.is_late(self.now);
+                let late = self.link.is_reclaiming() && self.link.reclaim.is_late(self.now);
                 let missed = late || self.link.misses_pong(self.now);
                 assert!(stalled || missed, "bytes flow, and nothing is due");
             }
@@ -316,7 +335,7 @@ impl Run {
         }
         self.receive(usize::MAX);
         if self.listens() && self.ready().is_none() {
-            let owes = self.link.owes() >= self.settings.window && !self.link.is_purging();
+            let owes = self.link.owes() >= self.settings.window && !self.link.is_reclaiming();
             let stuck = self.link.has_whole_packet() && !owes;
             assert!(!stuck, "a packet that nobody takes");
             if self.client.state() == ConnectionState::Up {
@@ -326,10 +345,10 @@ impl Run {
     }
 
     fn all_is_sent(&mut self) {
-        if self.link.is_purging() {
-            let late = self.link.purge.is_late(self.now) && self.now < END_OF_TIME;
+        if self.link.is_reclaiming() {
+            let late = self.link.reclaim.is_late(self.now) && self.now < END_OF_TIME;
             assert!(!late, "no PUBCOMP, and nothing happens");
-            return assert!(self.link.purge.is_sent(), "ids that nobody releases");
+            return assert!(self.link.reclaim.is_sent(), "ids that nobody releases");
         }
         // [MQTT-3.12.4-1]: at the end of time, never comes.
         let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
@@ -413,17 +432,6 @@ impl Run {
 
     const fn instant(&self) -> Instant {
         Instant::from_millis(self.now)
-    }
-
-    /// A well-formed packet of a broker, which may make no sense just now.
-    fn peer_packet(&self, input: &mut Input<'_>) -> Vec<u8> {
-        let (kind, detail) = (input.byte(), input.byte());
-        let id = match detail >> 4 {
-            0..=7 => u16::from(detail & 7) + 1,
-            8..=13 => self.session.id_in_flight(detail),
-            _ => 0xF000 + u16::from(detail & 7),
-        };
-        packets::broker_packet(kind, id, input)
     }
 }
 

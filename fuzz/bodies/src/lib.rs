@@ -8,12 +8,12 @@
 mod client;
 mod decode;
 mod input;
-mod journal;
+mod records;
 mod topic;
 mod watchdog;
 
-pub use client::client;
+pub use client::{client, program};
 pub use decode::decode;
-pub use journal::journal;
+pub use records::journal;
 pub use topic::topic;
 pub use watchdog::{model as watchdog_model, watchdog};

@@ -8,10 +8,13 @@ use mqtt_core::{
     codec::{ConnAck, Decoded, Header, Packet, PacketType, Publish},
 };
 
+use test_kit::wire::{
+    CONNACK, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, UNSUBACK, next_packet, packet,
+};
+
 use super::{
-    packets::packet,
-    purge::Purge,
-    session::Session,
+    reclaim::Reclaim,
+    session::{Owed, Session},
     settings::{PING_TIMEOUT, Settings},
 };
 
@@ -24,7 +27,7 @@ pub(super) enum Transport {
 
 pub(super) struct Link {
     pub(super) transport: Transport,
-    pub(super) purge: Purge,
+    pub(super) reclaim: Reclaim,
     /// The application has asked for the end.
     pub(super) leaving: bool,
     clean: bool,
@@ -78,13 +81,13 @@ enum Reply {
 
 impl Link {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self::closed(settings.clean, settings.manual, Purge::new(settings))
+        Self::closed(settings.clean, settings.manual, Reclaim::new(settings))
     }
 
-    fn closed(clean: bool, manual: bool, purge: Purge) -> Self {
+    fn closed(clean: bool, manual: bool, reclaim: Reclaim) -> Self {
         Self {
             transport: Transport::Closed,
-            purge,
+            reclaim,
             leaving: false,
             clean,
             manual,
@@ -125,8 +128,8 @@ impl Link {
         }
         session.disconnected(&self.outgoing);
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
-        let doubt = self.doubt || self.connect_sent && !self.accepted && self.purge.knows();
-        let closed = Self::closed(self.clean, self.manual, self.purge.clone());
+        let doubt = self.doubt || self.connect_sent && !self.accepted && self.reclaim.knows();
+        let closed = Self::closed(self.clean, self.manual, self.reclaim.clone());
         *self = Self { kept: self.kept, doubt, bytes_in, bytes_out, ..closed };
     }
 
@@ -135,8 +138,8 @@ impl Link {
     }
 
     /// Whether the ids of a former life are being released on this connection.
-    pub(super) const fn is_purging(&self) -> bool {
-        self.accepted && self.purge.is_on()
+    pub(super) const fn is_reclaiming(&self) -> bool {
+        self.accepted && self.reclaim.is_on()
     }
 
     /// Whether the connection has to end, as messages were passed over.
@@ -191,7 +194,7 @@ impl Link {
         session: &mut Session,
     ) {
         if !bytes.is_empty() {
-            self.purge.hear(now);
+            self.reclaim.hear(now);
         }
         session.goes_on();
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
@@ -203,7 +206,7 @@ impl Link {
             if self.finds_room(&packet, session) {
                 self.took_packet(packet, protocol, session);
             } else {
-                self.purge.pass_over();
+                self.reclaim.pass_over();
                 session.passes_over(behind.is_empty());
             }
             rest = behind;
@@ -239,38 +242,38 @@ impl Link {
 
     /// Whether the client can take it; always, but while ids are released. Its answer then takes room.
     fn finds_room(&mut self, packet: &Packet<'_>, session: &mut Session) -> bool {
-        if !self.is_purging() {
+        if !self.is_reclaiming() {
             return true;
         }
         if let Packet::Publish(publish @ Publish { qos, id: Some(_), .. }) = packet {
             let new = *qos == QoS::ExactlyOnce && !session.has_seen(publish);
             // Once one was passed over all are, or those behind it would come before it.
-            let behind = self.purge.has_passed_over();
-            if behind || new && session.seen() == self.purge.slots() {
+            let behind = self.reclaim.has_passed_over();
+            if behind || new && session.seen() == self.reclaim.slots() {
                 return false;
             }
             if self.manual {
                 let owed = self.due.iter().filter(|due| !due.written).count();
-                return owed < self.purge.slots();
+                return owed < self.reclaim.slots();
             }
-            return self.purge.take_room();
+            return self.reclaim.take_room();
         }
-        !matches!(packet, Packet::PubRel { .. }) || self.purge.take_room()
+        !matches!(packet, Packet::PubRel { .. }) || self.reclaim.take_room()
     }
 
     /// The outbox has `free` bytes for requests, of which the client tells.
     pub(super) fn measure(&mut self, free: usize, up: bool) {
-        let known = self.is_purging() && up;
-        self.purge.measure(free, known);
+        let known = self.is_reclaiming() && up;
+        self.reclaim.measure(free, known);
     }
 
     /// The client has had the opportunity to answer what the application acknowledged.
     pub(super) fn answer_settled(&mut self) {
-        if !self.is_purging() {
+        if !self.is_reclaiming() {
             return;
         }
         for due in self.due.iter_mut().filter(|due| !due.written) {
-            if !due.acknowledged || !self.purge.take_room() {
+            if !due.acknowledged || !self.reclaim.take_room() {
                 break;
             }
             due.written = true;
@@ -282,7 +285,7 @@ impl Link {
         match packet {
             Packet::ConnAck(ConnAck { session_present, result: Ok(()) }) => {
                 self.accepted = true;
-                self.status = Some(self.purge.accepted(protocol, session_present));
+                self.status = Some(self.reclaim.accepted(protocol, session_present));
                 let new = match protocol {
                     Protocol::V311 => !session_present,
                     Protocol::V31 => self.clean,
@@ -337,12 +340,12 @@ impl Link {
 
     /// The client took a PUBCOMP; whether it answers the release of an id.
     fn releases(&mut self, session: &mut Session) -> bool {
-        let answered = self.purge.take_answer();
-        if answered && !self.purge.is_on() {
+        let answered = self.reclaim.take_answer();
+        if answered && !self.reclaim.is_on() {
             // Until now the PUBCOMPs were awaited, from now on the PINGRESP is.
-            self.pinged = self.pinged.map(|_| self.purge.heard());
+            self.pinged = self.pinged.map(|_| self.reclaim.heard());
         }
-        if answered && !self.purge.is_on() && self.purge.has_passed_over() && !self.leaving {
+        if answered && !self.reclaim.is_on() && self.reclaim.has_passed_over() && !self.leaving {
             self.passed_over = true;
             self.over = true;
             session.ends_passed_over();
@@ -351,7 +354,7 @@ impl Link {
     }
 
     /// The application has a message to acknowledge.
-    pub(super) fn owe(&mut self, qos: QoS, id: PacketId, delivery: Option<Delivery>) {
+    pub(super) fn owe(&mut self, Owed { qos, id, delivery }: Owed) {
         assert_eq!(delivery.is_some(), self.manual);
         if delivery.is_some() {
             let (acknowledged, written) = (false, false);
@@ -404,12 +407,12 @@ impl Link {
         assert_eq!(opening, !self.connect_sent, "{packet:?}");
         assert!(opening || self.accepted, "{packet:?} before the CONNACK");
         let retry = protocol == Protocol::V31;
-        if self.is_purging() {
+        if self.is_reclaiming() {
             if let Packet::PubRel { id, dup: false } = packet {
-                self.purge.sent(id);
-                return self.reply_with(0x70, id, &[]);
+                self.reclaim.sent(id);
+                return self.reply_with(PUBCOMP, id, &[]);
             }
-            let ping = matches!(packet, Packet::PingReq) && self.purge.is_sent();
+            let ping = matches!(packet, Packet::PingReq) && self.reclaim.is_sent();
             assert!(ping, "{packet:?} before the ids are released");
         }
         match packet {
@@ -421,20 +424,20 @@ impl Link {
             }
             Packet::Publish(publish) => {
                 // [MQTT-4.6.0-1]: in the order of their acceptance, each once a connection.
-                assert!(publish.id.is_none_or(|id| id.get() <= self.purge.last_id()));
+                assert!(publish.id.is_none_or(|id| id.get() <= self.reclaim.last_id()));
                 let number = session.sent_publish(&publish);
                 assert!(self.last_publish < Some(number), "out of order");
                 self.last_publish = Some(number);
                 match (publish.qos, publish.id) {
-                    (QoS::AtLeastOnce, Some(id)) => self.reply_with(0x40, id, &[]),
-                    (QoS::ExactlyOnce, Some(id)) => self.reply_with(0x50, id, &[]),
+                    (QoS::AtLeastOnce, Some(id)) => self.reply_with(PUBACK, id, &[]),
+                    (QoS::ExactlyOnce, Some(id)) => self.reply_with(PUBREC, id, &[]),
                     _ => {}
                 }
             }
             Packet::PubAck(id) => self.sent_answer(QoS::AtLeastOnce, id),
             Packet::PubRec(id) => {
                 self.sent_answer(QoS::ExactlyOnce, id);
-                self.reply_with(0x62, id, &[]);
+                self.reply_with(PUBREL, id, &[]);
             }
             Packet::PubRel { id, dup } => {
                 assert!(retry || !dup);
@@ -442,23 +445,23 @@ impl Link {
                 let number = session.sent_release(id);
                 assert!(self.last_release < Some(number), "out of order");
                 self.last_release = Some(number);
-                self.reply_with(0x70, id, &[]);
+                self.reply_with(PUBCOMP, id, &[]);
             }
             Packet::PubComp(id) => assert_eq!(self.due_complete.pop_front(), Some(id)),
             Packet::Subscribe(subscribe) => {
                 assert!(retry || !subscribe.dup);
                 session.sent_subscribe(&subscribe);
                 let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
-                self.reply_with(0x90, subscribe.id, &codes);
+                self.reply_with(SUBACK, subscribe.id, &codes);
             }
             Packet::Unsubscribe(unsubscribe) => {
                 assert!(retry || !unsubscribe.dup);
                 session.sent_unsubscribe(&unsubscribe);
-                self.reply_with(0xB0, unsubscribe.id, &[]);
+                self.reply_with(UNSUBACK, unsubscribe.id, &[]);
             }
             Packet::PingReq => {
                 self.pinged.get_or_insert(now);
-                self.replies.push_back(Reply::Packet(vec![0xD0, 0]));
+                self.replies.push_back(Reply::Packet(PINGRESP.into()));
             }
             Packet::Disconnect => self.over = true,
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -494,23 +497,14 @@ impl Link {
                 let former = lie & 4 != 0 && code == 0 && !self.clean;
                 let present = former || self.kept && lie & 1 == 0;
                 self.kept = !self.clean;
-                vec![0x20, 2, u8::from(present && protocol == Protocol::V311), code]
+                vec![CONNACK, 2, u8::from(present && protocol == Protocol::V311), code]
             }
         };
-        let refused = reply.first() == Some(&0x90) && lie & 2 != 0;
+        let refused = reply.first() == Some(&SUBACK) && lie & 2 != 0;
         if let (true, Some(code)) = (refused, reply.last_mut()) {
             *code = 0x80;
         }
         self.arrive(&reply);
         true
-    }
-}
-
-/// The next packet and what is behind it.
-fn next_packet(bytes: &[u8], protocol: Protocol) -> Option<(Packet<'_>, &[u8])> {
-    match Packet::decode(bytes, protocol) {
-        Ok(Decoded::Packet { packet, len }) => Some((packet, bytes.get(len..).unwrap_or_default())),
-        Ok(Decoded::NeedMore(_)) => None,
-        Err(violation) => panic!("{violation} in {bytes:x?}"),
     }
 }

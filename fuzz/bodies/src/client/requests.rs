@@ -2,25 +2,22 @@
 
 use mqtt_core::{Client, Filter, Handle, Publish, QoS, RequestError, Slot, Topic};
 
-use super::{Run, filter, input::Input, qos, session::Asked, topic};
+use super::{Run, filter, session::Asked, topic};
 
 impl Run {
-    pub(super) fn publish(&mut self, input: &mut Input<'_>) {
-        let (flags, len) = (input.byte(), usize::from(input.byte()));
-        let topic = topic(flags >> 3);
-        let len = if flags & 0x80 == 0 { len % 24 } else { len };
-        let (qos, retain) = (qos(flags), flags & 4 != 0);
-        let payload: Vec<u8> = (self.session.accepted()..).map(|at| at as u8).take(len).collect();
+    pub(super) fn publish(&mut self, nth: u8, qos: QoS, retain: bool, len: u8) {
+        let topic = topic(nth);
+        let payload: Vec<u8> =
+            (self.session.accepted()..).map(|at| at as u8).take(len.into()).collect();
         let name = Topic::new(topic).expect("a name");
         let asked = Asked::Publish { topic, payload: payload.clone(), qos, retain };
         let publish = Publish::new(name, &payload).qos(qos).retain(retain);
         self.request(asked, |client| client.publish(&publish));
     }
 
-    pub(super) fn subscribe(&mut self, input: &mut Input<'_>) {
-        let count = usize::from(input.byte() % 4);
+    pub(super) fn subscribe(&mut self, filters: &[(u8, QoS)]) {
         let filters: Vec<(&str, QoS)> =
-            input.take(count).iter().map(|byte| (filter(*byte), qos(byte >> 6))).collect();
+            filters.iter().map(|(nth, qos)| (filter(*nth), *qos)).collect();
         let typed: Vec<(Filter<'_>, QoS)> = filters
             .iter()
             .map(|(text, qos)| (Filter::new(text).expect("a filter"), *qos))
@@ -28,9 +25,8 @@ impl Run {
         self.request(Asked::Subscribe(filters.clone()), |client| client.subscribe(&typed));
     }
 
-    pub(super) fn unsubscribe(&mut self, input: &mut Input<'_>) {
-        let count = usize::from(input.byte() % 4);
-        let filters: Vec<&str> = input.take(count).iter().map(|byte| filter(*byte)).collect();
+    pub(super) fn unsubscribe(&mut self, filters: &[u8]) {
+        let filters: Vec<&str> = filters.iter().map(|nth| filter(*nth)).collect();
         let typed: Vec<Filter<'_>> =
             filters.iter().map(|text| Filter::new(text).expect("a filter")).collect();
         self.request(Asked::Unsubscribe(filters.clone()), |client| client.unsubscribe(&typed));
@@ -50,10 +46,10 @@ impl Run {
             Ok(handle) => {
                 assert!(!empty, "no filter, no request");
                 assert!(!barred, "the window of QoS 2 is closed");
-                self.session.accept(handle, asked, self.link.purge.last_id());
+                self.session.accept(handle, asked, self.link.reclaim.last_id());
                 let free = self.client.outbox_free();
                 assert!(free < before.1);
-                self.link.purge.requested(free);
+                self.link.reclaim.requested(free);
             }
             Err(error) => {
                 let after =
@@ -83,8 +79,8 @@ impl Run {
         }
     }
 
-    pub(super) fn acknowledge(&mut self, input: &mut Input<'_>) {
-        let Some(delivery) = self.session.delivery(input.byte()) else { return };
+    pub(super) fn acknowledge(&mut self, nth: u8) {
+        let Some(delivery) = self.session.delivery(nth) else { return };
         match self.client.acknowledge(delivery) {
             Ok(()) => {
                 assert!(self.link.acknowledge(delivery), "acknowledged twice");

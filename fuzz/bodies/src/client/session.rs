@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_core::{
-    Delivery, Event, Granted, Handle, PacketId, Publish, QoS, Reason,
+    Delivery, Event, Granted, Handle, PacketId, Publish, QoS, Reason, SessionStatus,
     codec::{Header, PacketType, PublishHead, Subscribe, Unsubscribe},
 };
 
-use super::link::Link;
-
 /// Packet ids from here on are those of renewed subscriptions.
-const RENEWALS: u16 = 0xF000;
+pub(super) const RENEWALS: u16 = 0xF000;
 
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
@@ -70,6 +68,24 @@ enum Connection {
     Down,
     Connecting,
     Up,
+}
+
+/// What an event is judged by, beside the session.
+pub(super) struct Connected {
+    /// What the client has to say of the session that the broker told of.
+    pub(super) status: Option<SessionStatus>,
+    /// Slots of the client.
+    pub(super) slots: usize,
+    /// The driver asks for events after each step.
+    pub(super) tidy: bool,
+}
+
+/// A message that was handed over, and that the client has to answer.
+pub(super) struct Owed {
+    pub(super) qos: QoS,
+    pub(super) id: PacketId,
+    /// Set if the application has to acknowledge it first.
+    pub(super) delivery: Option<Delivery>,
 }
 
 #[derive(Debug, Default)]
@@ -324,11 +340,13 @@ impl Session {
         }
     }
 
-    pub(super) fn event(&mut self, event: Event<'_>, link: &mut Link, tidy: bool) {
+    /// The client reports `event`. Returns the message that it has to answer, if it is one.
+    pub(super) fn event(&mut self, event: Event<'_>, connection: &Connected) -> Option<Owed> {
+        let mut owed = None;
         match event {
             Event::Connecting { .. } => self.moves(&[Connection::Down], Connection::Connecting),
             Event::Up { session, .. } => {
-                assert_eq!(Some(session), link.status());
+                assert_eq!(Some(session), connection.status);
                 self.moves(&[Connection::Connecting], Connection::Up);
             }
             Event::Down(Reason::Requested) => self.connection = Connection::Down,
@@ -348,7 +366,7 @@ impl Session {
                     retain: message.retain,
                     dup: message.dup,
                 };
-                self.deliver(incoming, message.delivery, link, tidy);
+                owed = self.deliver(incoming, message.delivery, connection);
             }
             Event::MessageStart(start) => {
                 let incoming = Incoming {
@@ -369,7 +387,7 @@ impl Session {
                 assert!(!self.void, "it was passed over");
                 let (incoming, len) = self.stream.take().expect("a start before the end");
                 assert_eq!(incoming.payload.len(), len);
-                self.deliver(incoming, delivery, link, tidy);
+                owed = self.deliver(incoming, delivery, connection);
             }
             Event::Published(handle) => {
                 let request = self.ends(handle);
@@ -406,6 +424,7 @@ impl Session {
             other @ (Event::Dropped(_) | _) => panic!("no reason for {other:?}"),
         }
         assert!(self.expected.is_none() || self.stream.is_some(), "a message is missing");
+        owed
     }
 
     fn moves(&mut self, from: &[Connection], to: Connection) {
@@ -417,24 +436,27 @@ impl Session {
         &mut self,
         incoming: Incoming,
         delivery: Option<Delivery>,
-        link: &mut Link,
-        tidy: bool,
-    ) {
+        connection: &Connected,
+    ) -> Option<Owed> {
         assert!(
-            !tidy || self.connection == Connection::Up,
+            !connection.tidy || self.connection == Connection::Up,
             "a message while {:?}",
             self.connection
         );
         let (expected, id) = self.expected.take().expect("a message that was sent");
         assert_eq!(incoming, expected);
-        let Some(id) = id else { return assert_eq!(delivery, None) };
-        if incoming.qos == QoS::ExactlyOnce {
-            self.make_room(link.purge.slots());
+        let Some(id) = id else {
+            assert_eq!(delivery, None);
+            return None;
+        };
+        let qos = incoming.qos;
+        if qos == QoS::ExactlyOnce {
+            self.make_room(connection.slots);
             let stale = self.stale.remove(&id);
             assert!(self.seen.insert(id) || stale, "delivered twice");
         }
-        link.owe(incoming.qos, id, delivery);
         self.deliveries.extend(delivery);
+        Some(Owed { qos, id, delivery })
     }
 
     /// A request has its event, the only one.

@@ -7,6 +7,23 @@ use super::input::Input;
 /// In milliseconds.
 pub(super) const PING_TIMEOUT: u64 = 2_000;
 
+/// Bits of the first byte of settings. The version is one of the first three.
+pub mod flags {
+    #![expect(missing_docs, reason = "the names say it, and only the seeds use them")]
+
+    pub const V31: u8 = 0;
+    pub const AUTO: u8 = 1;
+    pub const V311: u8 = 2;
+    pub const CLEAN: u8 = 1 << 2;
+    pub const MANUAL: u8 = 1 << 3;
+    pub const RENEW: u8 = 1 << 4;
+    /// Keep alive.
+    pub const ALIVE: u8 = 1 << 5;
+    /// The client connects again by itself.
+    pub const AGAIN: u8 = 1 << 6;
+    pub const WILL: u8 = 1 << 7;
+}
+
 pub(super) struct Settings {
     pub(super) options: Options<'static>,
     /// Slots.
@@ -28,16 +45,16 @@ pub(super) struct Settings {
 impl Settings {
     /// Takes five bytes.
     pub(super) fn read(input: &mut Input<'_>) -> Self {
-        let (flags, more, capacity) = (input.byte(), input.byte(), input.byte());
-        let has = |bit: u8| flags & 1 << bit != 0;
-        let version = match flags & 3 {
-            0 => Version::V31,
-            1 => Version::Auto,
+        let (first, more, capacity) = (input.byte(), input.byte(), input.byte());
+        let has = |flag: u8| first & flag != 0;
+        let version = match first & 3 {
+            flags::V31 => Version::V31,
+            flags::AUTO => Version::Auto,
             _ => Version::V311,
         };
-        let (clean, manual, renews) = (has(2), has(3), has(4));
-        let keep_alive = if has(5) { u16::from(more >> 4) * 20 } else { 0 };
-        let reconnect = if has(6) {
+        let (clean, manual, renews) = (has(flags::CLEAN), has(flags::MANUAL), has(flags::RENEW));
+        let keep_alive = if has(flags::ALIVE) { u16::from(more >> 4) * 20 } else { 0 };
+        let reconnect = if has(flags::AGAIN) {
             Reconnect::after(100).at_most(5_000).seed(u32::from(more)).stable_after(1_000)
         } else {
             Reconnect::never()
@@ -59,7 +76,7 @@ impl Settings {
         if !exactly_once {
             options = options.exactly_once_window(0);
         }
-        if has(7) {
+        if has(flags::WILL) {
             let topic = Topic::new("will").expect("a name");
             options = options
                 .will(Will::new(topic, b"gone").qos(QoS::AtLeastOnce).retain(true))

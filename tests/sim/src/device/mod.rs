@@ -1,11 +1,11 @@
 //! A device: a real client, a driver for it, an application, and perhaps a journal.
 //!
 //! The driver does what the documentation of `Client` says, in small steps: it may pause or lose power between any two
-//! of them ([`drive`]). [`app`] is the application, [`journal`] what survives, [`tap`] listens behind the client.
+//! of them ([`drive`]). [`app`] is the application, [`record_log`] what survives, [`tap`] listens behind the client.
 
 mod app;
 mod drive;
-mod journal;
+mod record_log;
 mod tap;
 
 use mqtt_core::{BoxedClient, ConnectionState, Instant, Options, QoS, Reconnect, Will};
@@ -22,7 +22,7 @@ use crate::{
     trace::What,
 };
 use app::App;
-use journal::Journal;
+use record_log::Journal;
 use tap::Tap;
 
 const CLIENT_IDS: [&str; topics::MOST_DEVICES] = ["d0", "d1", "d2", "d3", "d4"];

@@ -14,7 +14,7 @@ const ANSWER_ROOM: usize = 32;
 const ANSWER: usize = 4;
 
 #[derive(Clone, Debug)]
-pub(super) struct Purge {
+pub(super) struct Reclaim {
     slots: u16,
     /// The client publishes at QoS 2.
     needed: bool,
@@ -35,7 +35,7 @@ pub(super) struct Purge {
     room: usize,
 }
 
-impl Purge {
+impl Reclaim {
     pub(super) const fn new(settings: &Settings) -> Self {
         Self {
             slots: settings.window as u16,

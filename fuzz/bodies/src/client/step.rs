@@ -1,0 +1,186 @@
+//! The program that the data of a fuzzer is: its instructions, read from bytes and written as bytes.
+//!
+//! The fuzzer makes up bytes, and [`Step::read`] finds an instruction in any of them. The seeds are instructions, and
+//! [`Step::write`] makes bytes of them. Both stand here, and a test holds them together.
+
+#![expect(missing_docs, reason = "the names say it, and only the seeds use them")]
+
+use mqtt_core::QoS;
+
+use super::{input::Input, packets::BrokerPacket, qos};
+
+/// An instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The application publishes so many bytes to one of four topics.
+    Publish {
+        topic: u8,
+        qos: QoS,
+        retain: bool,
+        len: u8,
+    },
+    /// The application subscribes to at most three filters, each one of eight.
+    Subscribe(Vec<(u8, QoS)>),
+    Unsubscribe(Vec<u8>),
+    /// The application acknowledges one of its messages; 0 is the newest.
+    Acknowledge(u8),
+    Disconnect,
+    Connect,
+    /// The driver reports an open transport, or a closed one.
+    Connected,
+    Closed,
+    /// So many milliseconds pass.
+    Pass(u16),
+    /// So many times 1,024 ms pass; at least 64 times.
+    PassLong(u8),
+    /// The clock goes back by so many times 64 ms; 1 to 63 times.
+    GoBack(u8),
+    /// It is so many milliseconds before the end of time.
+    NearTheEnd(u8),
+    /// The broker sends any bytes, at most 63, and the client receives all that there is.
+    Garbage(Vec<u8>),
+    /// The broker sends a packet, and the client receives it at once or later.
+    Packet {
+        packet: BrokerPacket,
+        at_once: bool,
+    },
+    /// The broker answers one packet; honestly if this is 0.
+    Answer(u8),
+    /// The client receives at most so many bytes.
+    Receive(u8),
+    /// The driver carries out one action and writes at most so many bytes.
+    Poll(u8),
+    /// The driver does all that is to be done at this time.
+    Drive,
+    /// The client connects, and an honest broker accepts it.
+    ComeUp,
+    /// The broker answers everything honestly.
+    AnswerAll,
+}
+
+/// Payloads of this length and above are marked, so that most of them are short.
+const LONG: u8 = 24;
+const LONG_FLAG: u8 = 0x80;
+
+impl Step {
+    /// The next instruction; `None` at the end of the data.
+    pub(super) fn read(input: &mut Input<'_>) -> Option<Self> {
+        let instruction = input.next()?;
+        Some(match instruction % 16 {
+            0 => {
+                let (flags, len) = (input.byte(), input.byte());
+                let len = if flags & LONG_FLAG == 0 { len % LONG } else { len };
+                Self::Publish {
+                    topic: flags >> 3 & 3,
+                    qos: qos(flags),
+                    retain: flags & 4 != 0,
+                    len,
+                }
+            }
+            1 => {
+                let count = usize::from(input.byte() % 4);
+                let filters = input.take(count).iter();
+                Self::Subscribe(filters.map(|byte| (byte & 7, qos(byte >> 6))).collect())
+            }
+            2 => {
+                let count = usize::from(input.byte() % 4);
+                Self::Unsubscribe(input.take(count).iter().map(|byte| byte & 7).collect())
+            }
+            3 => Self::Acknowledge(input.byte()),
+            4 => match input.byte() {
+                0..=31 => Self::Disconnect,
+                32..=127 => Self::Connect,
+                128..=191 => Self::Connected,
+                192.. => Self::Closed,
+            },
+            5 => Self::Pass(input.word()),
+            6 => match input.byte() {
+                0 => Self::NearTheEnd(input.byte()),
+                back @ 1..=63 => Self::GoBack(back),
+                forth => Self::PassLong(forth),
+            },
+            7 => {
+                let len = usize::from(input.byte() % 64);
+                Self::Garbage(input.take(len).to_vec())
+            }
+            8 | 9 => {
+                let at_once = instruction & 16 != 0;
+                Self::Packet { packet: BrokerPacket::read(input), at_once }
+            }
+            10 => Self::Answer(input.byte()),
+            11 => Self::Receive(input.byte()),
+            12 => Self::Poll(input.byte()),
+            13 => Self::Drive,
+            // Most of what has depth begins with a connection.
+            14 => Self::ComeUp,
+            _ => Self::AnswerAll,
+        })
+    }
+
+    /// Writes the bytes that [`Self::read`] reads as this instruction.
+    pub fn write(&self, data: &mut Vec<u8>) {
+        match self {
+            Self::Publish { topic, qos, retain, len } => {
+                let long = if *len < LONG { 0 } else { LONG_FLAG };
+                let flags = topic << 3 | u8::from(*retain) << 2 | *qos as u8;
+                data.extend([0, long | flags, *len]);
+            }
+            Self::Subscribe(filters) => {
+                data.extend([1, filters.len() as u8]);
+                data.extend(filters.iter().map(|(filter, qos)| filter | (*qos as u8) << 6));
+            }
+            Self::Unsubscribe(filters) => {
+                data.extend([2, filters.len() as u8]);
+                data.extend(filters);
+            }
+            Self::Acknowledge(nth) => data.extend([3, *nth]),
+            Self::Disconnect => data.extend([4, 0]),
+            Self::Connect => data.extend([4, 32]),
+            Self::Connected => data.extend([4, 128]),
+            Self::Closed => data.extend([4, 200]),
+            Self::Pass(millis) => {
+                data.push(5);
+                data.extend(millis.to_be_bytes());
+            }
+            Self::PassLong(times) | Self::GoBack(times) => data.extend([6, *times]),
+            Self::NearTheEnd(millis) => data.extend([6, 0, *millis]),
+            Self::Garbage(bytes) => {
+                data.extend([7, bytes.len() as u8]);
+                data.extend(bytes);
+            }
+            Self::Packet { packet, at_once } => {
+                data.push(8 | u8::from(*at_once) << 4);
+                packet.write(data);
+            }
+            Self::Answer(lie) => data.extend([10, *lie]),
+            Self::Receive(count) => data.extend([11, *count]),
+            Self::Poll(count) => data.extend([12, *count]),
+            Self::Drive => data.push(13),
+            Self::ComeUp => data.push(14),
+            Self::AnswerAll => data.push(15),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Input, Step};
+
+    /// Every instruction with every next byte, and bytes behind them that have all kinds of values.
+    #[test]
+    fn an_instruction_that_is_written_is_read_as_the_same() {
+        for instruction in 0..=u8::MAX {
+            for next in 0..=u8::MAX {
+                for rest in [0, 0x2A, 0x55, 0xFF] {
+                    let data: Vec<u8> = [instruction, next].into_iter().chain([rest; 64]).collect();
+                    let step = Step::read(&mut Input::new(&data)).expect("an instruction");
+                    let mut written = Vec::new();
+                    step.write(&mut written);
+                    let mut input = Input::new(&written);
+                    assert_eq!(Step::read(&mut input).as_ref(), Some(&step), "{data:x?}");
+                    assert_eq!(input.next(), None, "{step:?} is written with more than it takes");
+                }
+            }
+        }
+    }
+}
