@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use mqtt_benches::{
-    Connection, PUBACK, PUBCOMP, PUBREC, PUBREL, TOPIC, consume, payload, publish_frame,
-};
+use mqtt_benches::{Connection, TOPIC, consume, payload, publish_frame};
 use mqtt_core::QoS;
 use rumqttc::{Event, MqttState, Outgoing, Packet};
+use test_kit::wire::{PUBACK, PUBCOMP, PUBREC, PUBREL, ack};
 
 const OURS: &str = "mqtt-core";
 const THEIRS: &str = "rumqttc";
@@ -115,17 +114,15 @@ impl Peer {
     /// As [`Connection::publish`].
     fn publish(&mut self, qos: QoS) -> bool {
         self.request(qos);
-        let Some([high, low]) = self.in_flight.pop_front().map(u16::to_be_bytes) else {
-            return false;
-        };
+        let Some(id) = self.in_flight.pop_front() else { return false };
         match qos {
             QoS::AtMostOnce => true,
             QoS::AtLeastOnce => {
-                matches!(self.take(&[PUBACK, 2, high, low]), Some(Packet::PubAck(_)))
+                matches!(self.take(&ack(PUBACK, id)), Some(Packet::PubAck(_)))
             }
             QoS::ExactlyOnce => {
-                matches!(self.take(&[PUBREC, 2, high, low]), Some(Packet::PubRec(_)))
-                    && matches!(self.take(&[PUBCOMP, 2, high, low]), Some(Packet::PubComp(_)))
+                matches!(self.take(&ack(PUBREC, id)), Some(Packet::PubRec(_)))
+                    && matches!(self.take(&ack(PUBCOMP, id)), Some(Packet::PubComp(_)))
             }
         }
     }
@@ -136,7 +133,7 @@ impl Peer {
         match qos {
             QoS::AtMostOnce | QoS::AtLeastOnce => message,
             QoS::ExactlyOnce => {
-                message && matches!(self.take(&[PUBREL, 2, 0, 1]), Some(Packet::PubRel(_)))
+                message && matches!(self.take(&ack(PUBREL, 1)), Some(Packet::PubRel(_)))
             }
         }
     }

@@ -10,22 +10,14 @@ use std::hint::black_box;
 use mqtt_core::{
     Action, Client, Event, Handle, Instant, Options, PacketId, Publish, QoS, Slot, Topic, topic,
 };
+use test_kit::wire::{ACCEPTED, PUBACK, PUBCOMP, PUBREC, PUBREL, ack};
 use watchdog_core::{Plan, Rules, Supervisor, Task, plan};
 
 /// What everything is published to.
 pub const TOPIC: Topic<'static> = topic!("plant/7/boiler/temperature");
 
-/// The first byte of a PUBACK.
-pub const PUBACK: u8 = 0x40;
-/// The first byte of a PUBREC.
-pub const PUBREC: u8 = 0x50;
-/// The first byte of a PUBREL.
-pub const PUBREL: u8 = 0x62;
-/// The first byte of a PUBCOMP.
-pub const PUBCOMP: u8 = 0x70;
-
 /// The PUBACK to packet id 1.
-pub const PUBACK_FRAME: [u8; 4] = [PUBACK, 2, 0, 1];
+pub const PUBACK_FRAME: [u8; 4] = ack(PUBACK, 1);
 
 /// Nothing here takes time, so none passes.
 const NOW: Instant = Instant::from_millis(0);
@@ -62,7 +54,9 @@ pub struct Connection {
     in_flight: InFlight,
 }
 
-/// Each operation is a function of its own that is never inlined, so that a profile by function reads well.
+/// Each operation is a function of its own that is never inlined, so that a profile by function reads well. The client is
+/// driven by hand: the operations poll once, as a driver does that has more to do, and the test kit's driver would poll
+/// until the client waits, and count the bookkeeping of its loop.
 impl Connection {
     /// With a window of so many requests, room for twice of what they hold, and so many bytes in each payload.
     #[must_use]
@@ -77,7 +71,7 @@ impl Connection {
         assert!(matches!(connection.client.poll(NOW), Action::Connect { .. }));
         connection.client.connected(NOW);
         connection.transmit();
-        let mut connack: &[u8] = &[0x20, 2, 0, 0];
+        let mut connack = ACCEPTED;
         while connection.client.receive(&mut connack, NOW).expect("a CONNACK").is_some() {}
         connection
     }
@@ -135,7 +129,7 @@ impl Connection {
     pub fn receive(&mut self, qos: QoS, frame: &[u8]) -> bool {
         match qos {
             QoS::AtMostOnce | QoS::AtLeastOnce => self.receive_once(frame),
-            QoS::ExactlyOnce => self.receive_once(frame) && !self.receive_once(&[PUBREL, 2, 0, 1]),
+            QoS::ExactlyOnce => self.receive_once(frame) && !self.receive_once(&ack(PUBREL, 1)),
         }
     }
 
@@ -162,8 +156,7 @@ impl Connection {
 
     /// The broker's answer; whether it ends a publish.
     fn answer(&mut self, first: u8, id: PacketId) -> bool {
-        let [high, low] = id.get().to_be_bytes();
-        let frame = black_box([first, 2, high, low]);
+        let frame = black_box(ack(first, id.get()));
         let event = self.client.receive(&mut frame.as_slice(), NOW);
         matches!(black_box(&event), Ok(Some(Event::Published(_))))
     }

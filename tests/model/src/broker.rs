@@ -8,6 +8,7 @@ use mqtt_core::{
     codec::{ConnAck, Packet, SubAck},
     topic,
 };
+use test_kit::wire::encoded;
 
 use crate::rules::{Broken, Rule, Set, Verdict, hand_over};
 
@@ -60,10 +61,7 @@ impl Down {
             Self::PubComp(number) => Packet::PubComp(id(number)),
             Self::SubAck(number) => Packet::SubAck(SubAck { id: id(number), granted: granted() }),
         };
-        let mut bytes = vec![0; packet.encoded_len().unwrap_or_default()];
-        let len = packet.encode(&mut bytes, Protocol::V311).unwrap_or_default();
-        bytes.truncate(len);
-        bytes
+        encoded(packet, Protocol::V311)
     }
 }
 

@@ -1,8 +1,9 @@
 //! `model`: explores the worlds of the model checker and reports. `cargo xtask model` builds and starts it.
 
-use std::{fmt, io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode};
 
 use model_check::{ALL, Config, End, Outcome, Violation, check};
+use test_kit::command_line::{self, UsageError};
 
 const HELP: &str = "\
 Explores small closed worlds around the real client, each to its end
@@ -29,61 +30,26 @@ struct Args {
     mutation: Option<String>,
 }
 
-/// Why a command line was not understood.
-#[derive(Debug)]
-enum UsageError {
-    Lexopt(lexopt::Error),
-    World(String),
-    Mutation(String),
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lexopt(error) => write!(f, "{error}"),
-            Self::World(name) => {
-                let names: Vec<&str> = ALL.iter().map(|config| config.name).collect();
-                write!(f, "--world: no '{name}'; there are {}", names.join(", "))
-            }
-            Self::Mutation(why) => write!(f, "--mutation: {why}"),
-        }
-    }
-}
-
-impl From<lexopt::Error> for UsageError {
-    fn from(error: lexopt::Error) -> Self {
-        Self::Lexopt(error)
-    }
-}
-
 fn main() -> ExitCode {
-    let args = match parse(lexopt::Parser::from_env()) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => return usage(&error),
-    };
+    command_line::run(HELP, parse, run)
+}
+
+fn run(args: Args) -> Result<ExitCode, UsageError> {
     if args.list {
         for config in &args.worlds {
             println!("  {:<16} {}", config.name, config.describe());
         }
         println!("{} worlds", args.worlds.len());
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
     match &args.mutation {
-        None => explore(&args.worlds),
-        Some(name) => match mutation::called(name) {
-            Ok(bugs) => hunt(&args.worlds, bugs),
-            Err(why) => usage(&UsageError::Mutation(why)),
-        },
+        None => Ok(explore(&args.worlds)),
+        Some(name) => {
+            let refused = |why| UsageError::refused("mutation", why);
+            let bugs = mutation::called(name).map_err(refused)?;
+            Ok(hunt(&args.worlds, bugs))
+        }
     }
-}
-
-fn usage(error: &UsageError) -> ExitCode {
-    eprintln!("error: {error}; see --help");
-    ExitCode::from(2)
 }
 
 fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
@@ -94,12 +60,11 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
             lexopt::Arg::Long("large") => large = true,
             lexopt::Arg::Long("list") => list = true,
             lexopt::Arg::Long("world") => {
-                let name = parser.value()?.to_string_lossy().into_owned();
-                let found = ALL.iter().find(|config| config.name == name);
-                worlds.push(found.ok_or(UsageError::World(name))?);
+                let name = command_line::text(&mut parser)?;
+                worlds.push(world(&name)?);
             }
             lexopt::Arg::Long("mutation") => {
-                mutation = Some(parser.value()?.to_string_lossy().into_owned());
+                mutation = Some(command_line::text(&mut parser)?);
             }
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(None),
             lexopt::Arg::Long(_) | lexopt::Arg::Short(_) | lexopt::Arg::Value(_) => {
@@ -111,6 +76,13 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
         worlds = ALL.iter().filter(|config| large || list || !config.large).collect();
     }
     Ok(Some(Args { worlds, list, mutation }))
+}
+
+fn world(name: &str) -> Result<&'static Config, UsageError> {
+    ALL.iter().find(|config| config.name == name).ok_or_else(|| {
+        let names: Vec<&str> = ALL.iter().map(|config| config.name).collect();
+        UsageError::refused("world", format!("no '{name}'; there are {}", names.join(", ")))
+    })
 }
 
 /// Explores `worlds` and tells of each.

@@ -2,13 +2,13 @@
 
 use std::{
     fs, io,
-    num::ParseIntError,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
 
 use simulation::{Campaign, Failure};
+use test_kit::command_line::{self, UsageError, number};
 
 const HELP: &str = "\
 Simulates clients, a broker and every fault, from seeds
@@ -40,60 +40,18 @@ struct Args {
     mutation: Option<String>,
 }
 
-/// Why a command line was not understood.
-#[derive(Debug)]
-enum UsageError {
-    Lexopt(lexopt::Error),
-    Number {
-        flag: &'static str,
-        value: String,
-        error: ParseIntError,
-    },
-    /// None of them would run.
-    Zero {
-        flag: &'static str,
-    },
-    Mutation(String),
-}
-
-impl std::fmt::Display for UsageError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Lexopt(error) => write!(f, "{error}"),
-            Self::Number { flag, value, error } => write!(f, "--{flag}: '{value}': {error}"),
-            Self::Zero { flag } => write!(f, "--{flag}: at least 1"),
-            Self::Mutation(why) => write!(f, "--mutation: {why}"),
-        }
-    }
-}
-
-impl From<lexopt::Error> for UsageError {
-    fn from(error: lexopt::Error) -> Self {
-        Self::Lexopt(error)
-    }
-}
-
 fn main() -> ExitCode {
-    let args = match parse(lexopt::Parser::from_env()) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("error: {error}; see --help");
-            return ExitCode::from(2);
-        }
-    };
+    command_line::run(HELP, parse, run)
+}
+
+fn run(args: Args) -> Result<ExitCode, UsageError> {
     match &args.mutation {
-        None => simulate(&args),
-        Some(name) => match mutation::called(name) {
-            Ok(bugs) => hunt(&args, bugs),
-            Err(why) => {
-                eprintln!("error: {}", UsageError::Mutation(why));
-                ExitCode::from(2)
-            }
-        },
+        None => Ok(simulate(&args)),
+        Some(name) => {
+            let refused = |why| UsageError::refused("mutation", why);
+            let bugs = mutation::called(name).map_err(refused)?;
+            Ok(hunt(&args, bugs))
+        }
     }
 }
 
@@ -109,7 +67,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
             lexopt::Arg::Long("tell") => args.tell = number("tell", &mut parser)? as usize,
             lexopt::Arg::Long("charts") => args.charts = parser.value()?.into(),
             lexopt::Arg::Long("mutation") => {
-                args.mutation = Some(parser.value()?.to_string_lossy().into_owned());
+                args.mutation = Some(command_line::text(&mut parser)?);
             }
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(None),
             lexopt::Arg::Long(_) | lexopt::Arg::Short(_) | lexopt::Arg::Value(_) => {
@@ -119,15 +77,10 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
     }
     for (flag, zero) in [("seeds", args.seeds == 0), ("threads", args.threads == 0)] {
         if zero {
-            return Err(UsageError::Zero { flag });
+            return Err(UsageError::refused(flag, "at least 1"));
         }
     }
     Ok(Some(args))
-}
-
-fn number(flag: &'static str, parser: &mut lexopt::Parser) -> Result<u64, UsageError> {
-    let value = parser.value()?.to_string_lossy().into_owned();
-    value.parse().map_err(|error| UsageError::Number { flag, value, error })
 }
 
 fn simulate(args: &Args) -> ExitCode {

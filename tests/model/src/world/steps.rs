@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use mqtt_core::{
-    Action as Told, Event, Instant, Publish, QoS, Record, SessionStatus, codec::Packet, topic,
+    Action as Told, Event, Instant, Publish, QoS, SessionStatus, codec::Packet, topic,
 };
+use test_kit::{record::bytes_of, text};
 
 use super::{Action, Loss, State, Writing, decode, packet_len, packets};
 use crate::{
@@ -65,7 +66,7 @@ impl State {
         let payload = vec![message; config.payload];
         let publish = Publish::new(topic!("o"), &payload).qos(qos);
         let handle = self.client.0.publish(&publish).ok()?;
-        trace.say(|| format!("message {message}, QoS {}, {}", qos as u8, trace::handle(handle)));
+        trace.say(|| format!("message {message}, QoS {}, id {}", qos as u8, text::id_of(handle)));
         self.next += 1;
         self.client.0.set_position(self.next.into());
         Some(self.requests.accepted(message, handle))
@@ -101,7 +102,7 @@ impl State {
         for _ in 0..count {
             let rest = self.up.get(at..).unwrap_or_default();
             let Some((packet, len)) = decode(rest) else { return Err(no_packet()) };
-            trace.say(|| trace::packet(&packet));
+            trace.say(|| text::packet(&packet));
             at += len;
         }
         self.up.truncate(at);
@@ -113,7 +114,7 @@ impl State {
         let bytes = std::mem::take(&mut self.up);
         let Some((packet, len)) = decode(&bytes) else { return Err(no_packet()) };
         self.up.extend_from_slice(bytes.get(len..).unwrap_or_default());
-        trace.say(|| trace::packet(&packet));
+        trace.say(|| text::packet(&packet));
         match &packet {
             Packet::Publish(publish) => {
                 let message = publish.payload.first().copied().unwrap_or(u8::MAX);
@@ -160,7 +161,7 @@ impl State {
         loop {
             match self.client.0.receive(&mut input, NOW) {
                 Ok(Some(event)) => {
-                    trace.say(|| trace::event(&event));
+                    trace.say(|| text::event(&event));
                     verdict = verdict.and_then(|()| self.told(config, &event));
                 }
                 Ok(None) if input.is_empty() => break,
@@ -294,7 +295,7 @@ impl State {
     /// to tell the state before it from the one behind it.
     fn look_after(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         while let Ok(Some(event)) = self.client.0.receive(&mut &[][..], NOW) {
-            trace.say(|| trace::event(&event));
+            trace.say(|| text::event(&event));
             self.told(config, &event)?;
         }
         let mut client = self.client.clone();
@@ -364,10 +365,6 @@ impl State {
             | _ => Err(Broken::new(Rule::OneEvent, "an event of which there is no reason")),
         }
     }
-}
-
-fn bytes_of(record: &Record<'_>) -> Vec<u8> {
-    record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect()
 }
 
 const fn withdrawn() -> Broken {

@@ -1,8 +1,9 @@
 //! The driver: receive until nothing comes, poll and do what that says, in steps between which anything may happen.
 
-use mqtt_core::{Action, BoxedClient, ConnectionState, Event as Told, Instant, Reason};
+use mqtt_core::{BoxedClient, ConnectionState, Event as Told, Instant, Protocol, Reason, Record};
+use test_kit::drive::{self as kit, Opening, Persisting, Step, World};
 
-use super::{Device, Power};
+use super::{Device, Power, record_log::Journal, tap::Tap};
 use crate::{
     agenda::Event,
     checks::{self, Invariant},
@@ -14,13 +15,13 @@ use crate::{
 /// How long the driver waits for a transport that takes nothing before it looks at the time, in milliseconds.
 const CONGESTED: u64 = 200;
 
-/// What the driver does after an action.
+/// How an action went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum Outcome {
     Next,
     /// The client has nothing to do until then.
     Wait(u64),
-    /// The transport, or the time, keeps it from going on.
+    /// The transport, or the time, keeps the driver from going on.
     Pause,
     PowerLost,
 }
@@ -48,7 +49,7 @@ impl Device {
                 return Power::On;
             }
             match self.act(stage, links) {
-                Step::Wait(until) => {
+                Outcome::Wait(until) => {
                     if let Some(before) = quiet {
                         let again = (actions == 0).then_some(until);
                         checks::waited_for_the_true_deadline(stage, self.index, before, again);
@@ -56,9 +57,9 @@ impl Device {
                     self.wait(stage, until);
                     return Power::On;
                 }
-                Step::Next => actions += 1,
-                Step::Pause => return Power::On,
-                Step::PowerLost => return Power::Lost,
+                Outcome::Next => actions += 1,
+                Outcome::Pause => return Power::On,
+                Outcome::PowerLost => return Power::Lost,
             }
             if self.loses_power() {
                 self.between_actions(stage);
@@ -73,74 +74,66 @@ impl Device {
         }
     }
 
-    /// Carries out what the client says just now.
-    fn act(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Step {
-        let Some(client) = &mut self.client else { return Step::Pause };
-        let (now, device) = (Instant::from_millis(stage.now), self.index);
-        let protocol = client.protocol();
-        match client.poll(now) {
-            Action::Wait(until) => Step::Wait(until.as_millis()),
-            Action::Connect { endpoint } => {
-                if endpoint >= super::ENDPOINTS {
-                    stage.fail(Invariant::Protocol, device, || format!("endpoint {endpoint}"));
-                }
+    /// Carries out the next action of the client.
+    fn act(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Outcome {
+        let Some(client) = &mut self.client else { return Outcome::Pause };
+        let now = Instant::from_millis(stage.now);
+        let mut hands = Hands {
+            stage,
+            links,
+            device: self.index,
+            protocol: client.protocol(),
+            link: self.link,
+            tap: &mut self.tap,
+            journal: self.journal.as_mut(),
+            did: Did::Nothing,
+        };
+        let step = kit::act(client, &mut hands, now);
+        match (hands.did, step) {
+            (_, Step::Wait(until)) => Outcome::Wait(until.as_millis()),
+            (Did::Nothing, _) => Outcome::Pause,
+            (Did::Connect, _) => {
                 self.connect(stage, links);
-                Step::Next
+                Outcome::Next
             }
-            Action::Close(reason) => {
+            (Did::Close(reason), _) => {
                 // [MQTT-3.14.4-1]; a transport that takes nothing gets no DISCONNECT either.
                 if reason == Reason::Requested && !self.may_leave_silently(links) {
-                    stage.fail(Invariant::Protocol, device, || {
+                    stage.fail(Invariant::Protocol, self.index, || {
                         "closed on request without a DISCONNECT".to_owned()
                     });
                 }
+                // The client is told once more that the connection is closed, which changes nothing.
                 self.close(stage, links);
-                Step::Next
+                Outcome::Next
             }
-            Action::Persist(record) => {
-                let journal = self.journal.as_mut().expect("only with a journal");
-                journal.begin(stage, device, &record);
-                self.persist(stage)
-            }
-            Action::Transmit(bytes) => {
-                let mut len = bytes.len();
-                if len > 1 && stage.fault_one_in(16) {
-                    stage.fault(device, Fault::ShortWrite);
-                    len = stage.rng.usize(1..len);
-                }
-                let Some(link) = self.link else {
-                    stage.fail(Invariant::Protocol, device, || "bytes for no link".to_owned());
-                    return Step::Pause;
-                };
-                let taken = links[link].write(stage, Way::Up, &bytes[..len]);
-                self.tap.sent(stage, device, protocol, &bytes[..taken]);
-                client.transmitted(taken, now);
-                self.blocked = taken == 0;
-                if self.blocked {
-                    links[link].disturbed = true;
-                    self.wake_in(stage, CONGESTED);
-                    return Step::Pause;
-                }
-                if client.state() == ConnectionState::Up && !links[link].disturbed {
-                    let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
-                    checks::is_never_silent_for_too_long(
-                        stage,
-                        device,
-                        self.last_sent,
-                        keep_alive,
-                        now.as_millis(),
-                    );
-                }
-                self.last_sent = stage.now;
-                Step::Next
-            }
+            (Did::Persist, _) => self.persist(stage),
+            (Did::Transmit { link, taken }, _) => self.transmitted(stage, &mut links[link], taken),
         }
     }
 
+    /// The transport has taken so many bytes.
+    fn transmitted(&mut self, stage: &mut Stage<'_>, link: &mut Link, taken: usize) -> Outcome {
+        self.blocked = taken == 0;
+        if self.blocked {
+            link.disturbed = true;
+            self.wake_in(stage, CONGESTED);
+            return Outcome::Pause;
+        }
+        let state = self.client.as_ref().map(BoxedClient::state);
+        if state == Some(ConnectionState::Up) && !link.disturbed {
+            let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
+            let (last_sent, now) = (self.last_sent, stage.now);
+            checks::is_never_silent_for_too_long(stage, self.index, last_sent, keep_alive, now);
+        }
+        self.last_sent = stage.now;
+        Outcome::Next
+    }
+
     /// Writes the record that was given to the journal.
-    fn persist(&mut self, stage: &mut Stage<'_>) -> Step {
+    fn persist(&mut self, stage: &mut Stage<'_>) -> Outcome {
         let (Some(client), Some(journal)) = (&mut self.client, &mut self.journal) else {
-            return Step::Pause;
+            return Outcome::Pause;
         };
         self.app.begins_record(client);
         if self.power.is_some_and(|left| left == 0) {
@@ -156,11 +149,11 @@ impl Device {
                     journal.tear(stage);
                 }
             }
-            return Step::PowerLost;
+            return Outcome::PowerLost;
         }
         if stage.fault_one_in(32) {
             // The write failed, and is tried again.
-            return Step::Next;
+            return Outcome::Next;
         }
         journal.append(stage, self.index);
         self.app.is_recorded(stage);
@@ -172,7 +165,7 @@ impl Device {
         if self.power.is_none() {
             journal.trim();
         }
-        Step::Next
+        Outcome::Next
     }
 
     /// Gives the client what has come, until it has nothing more to say.
@@ -293,5 +286,66 @@ impl Device {
         } else {
             stage.plan(delay, Event::Opened { link });
         }
+    }
+}
+
+/// What an action did outside the client. The device does what follows from it.
+#[derive(Clone, Copy, Debug)]
+enum Did {
+    Nothing,
+    Connect,
+    Close(Reason),
+    Persist,
+    Transmit { link: usize, taken: usize },
+}
+
+/// The world of the client for the time of one action: the parts of the device that are not the client.
+struct Hands<'h, 's> {
+    stage: &'h mut Stage<'s>,
+    links: &'h mut [Link],
+    device: usize,
+    protocol: Protocol,
+    link: Option<usize>,
+    tap: &'h mut Tap,
+    journal: Option<&'h mut Journal>,
+    did: Did,
+}
+
+impl<B, S> World<B, S> for Hands<'_, '_> {
+    fn connect(&mut self, endpoint: u8) -> Opening {
+        if endpoint >= super::ENDPOINTS {
+            let words = || format!("endpoint {endpoint}");
+            self.stage.fail(Invariant::Protocol, self.device, words);
+        }
+        self.did = Did::Connect;
+        Opening::Later
+    }
+
+    fn close(&mut self, reason: Reason) {
+        self.did = Did::Close(reason);
+    }
+
+    fn persist(&mut self, record: &Record<'_>) -> Persisting {
+        let journal = self.journal.as_mut().expect("only with a journal");
+        journal.begin(self.stage, self.device, record);
+        self.did = Did::Persist;
+        Persisting::NotYet
+    }
+
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        let mut len = bytes.len();
+        if len > 1 && self.stage.fault_one_in(16) {
+            self.stage.fault(self.device, Fault::ShortWrite);
+            len = self.stage.rng.usize(1..len);
+        }
+        let Some(link) = self.link else {
+            let words = || "bytes for no link".to_owned();
+            self.stage.fail(Invariant::Protocol, self.device, words);
+            return 0;
+        };
+        let taken = self.links[link].write(self.stage, Way::Up, &bytes[..len]);
+        self.tap.sent(self.stage, self.device, self.protocol, &bytes[..taken]);
+        self.did = Did::Transmit { link, taken };
+        taken
     }
 }
