@@ -74,3 +74,23 @@ pub fn is_whole(record: &[u8]) -> bool {
 fn checksum(body: &[u8]) -> u32 {
     crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{checksum, is_whole, resealed, sealed};
+
+    #[test]
+    fn the_checksum_is_the_usual_crc_32() {
+        assert_eq!(checksum(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn a_sealed_record_is_whole_until_a_byte_changes() {
+        let mut record = sealed(b"body");
+        assert!(is_whole(&record));
+        record[1] ^= 1;
+        assert!(!is_whole(&record));
+        assert!(is_whole(&resealed(&record)));
+        assert!(!is_whole(&record[..3]));
+    }
+}

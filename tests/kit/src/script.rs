@@ -230,3 +230,22 @@ impl Script {
         packets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_core::{Options, Publish, QoS, topic};
+
+    use super::Script;
+    use crate::wire::{PUBACK, ack};
+
+    #[test]
+    fn packets_and_events_are_shown_as_text() {
+        let mut script = Script::up(&Options::new("me").clean_session(false)).in_pieces_of(3);
+        let publish = Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce);
+        assert!(script.client.publish(&publish).is_ok());
+        script.run();
+        assert_eq!(script.sent(), ["PUBLISH t 1 q1 1"]);
+        script.hear(&ack(PUBACK, 1));
+        assert_eq!(script.told(), ["published 1"]);
+    }
+}

@@ -135,3 +135,29 @@ pub fn answer_to(packet: &Packet<'_>) -> Option<Vec<u8>> {
         | Packet::Disconnect => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_core::Protocol;
+
+    use super::{PUBACK, PUBREC, ack, packet, string, suback, take_packets};
+    use crate::text;
+
+    #[test]
+    fn a_remaining_length_takes_as_many_bytes_as_it_needs() {
+        assert_eq!(packet(0x30, &[&[0; 127]])[..2], [0x30, 127]);
+        assert_eq!(packet(0x30, &[&[0; 128]])[..3], [0x30, 0x80, 1]);
+        assert_eq!(suback(7, &[0, 2]), [0x90, 4, 0, 7, 0, 2]);
+        assert_eq!(string("ab"), [0, 2, b'a', b'b']);
+    }
+
+    #[test]
+    fn whole_packets_are_taken_and_a_part_stays() {
+        let mut stream = [ack(PUBACK, 1), ack(PUBREC, 2)].concat();
+        stream.truncate(6);
+        let mut lines = Vec::new();
+        take_packets(&mut stream, Protocol::V311, |packet| lines.push(text::packet(&packet)));
+        assert_eq!(lines, ["PUBACK 1"]);
+        assert_eq!(stream, [PUBREC, 2]);
+    }
+}
