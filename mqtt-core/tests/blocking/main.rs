@@ -36,7 +36,7 @@ fn a_message_and_its_outcome_are_events() {
 }
 
 #[test]
-fn what_a_subscription_was_granted_is_an_event() {
+fn the_granted_qos_of_a_subscription_is_an_event() {
     let (client, mut events, mut peer) = connected(&options());
     let asked = client.subscribe("a/+", QoS::ExactlyOnce).unwrap();
     peer.expect("Subscribe");
@@ -69,7 +69,7 @@ fn another_thread_publishes_while_one_waits_for_events() {
     assert!(waiting.join().unwrap());
 }
 
-/// A broker that stops reading while it floods: receiving goes on, requests are refused in time, nothing hangs.
+/// The broker floods the client and does not read: receiving goes on, requests are refused in time, nothing hangs.
 #[test]
 fn a_broker_that_floods_and_does_not_read_stops_nothing() {
     const FLOOD: usize = 20_000;
@@ -104,7 +104,7 @@ fn a_broker_that_floods_and_does_not_read_stops_nothing() {
     flood.join().unwrap();
 }
 
-/// The same with a thread that publishes: it is held up, the receiving one is not.
+/// The same with a thread that publishes: that thread is held up, and the receiving thread is not.
 #[test]
 fn a_publishing_thread_that_is_held_up_does_not_hold_up_receiving() {
     let (client, mut events, mut peer) = connected(&options());
@@ -133,7 +133,7 @@ fn a_publishing_thread_that_is_held_up_does_not_hold_up_receiving() {
 }
 
 #[test]
-fn a_payload_far_beyond_every_buffer_arrives_whole() {
+fn a_payload_larger_than_every_buffer_arrives_whole() {
     let (listener, address) = listen();
     let payload: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
     let expected = payload.clone();
@@ -204,7 +204,7 @@ fn a_message_waits_for_room_in_a_full_window() {
 }
 
 #[test]
-fn room_that_does_not_come_is_an_error_in_time() {
+fn a_wait_for_room_ends_with_an_error_in_time() {
     let (client, _events, _peer) = connected(&options());
     let publish = Publish::new(topic!("t"), b"x").qos(QoS::ExactlyOnce);
     for _ in 0..19 {
@@ -214,7 +214,7 @@ fn room_that_does_not_come_is_an_error_in_time() {
     assert_eq!(error, RequestError::WindowFull { in_flight: 19 });
 }
 
-/// Nothing comes in that could end the read.
+/// Nothing comes in that would end the read.
 #[test]
 fn a_qos_0_message_of_another_thread_is_reported_soon() {
     let (client, mut events, _peer) = connected(&options());
@@ -229,7 +229,7 @@ fn a_qos_0_message_of_another_thread_is_reported_soon() {
 }
 
 #[test]
-fn it_connects_again_by_itself() {
+fn a_client_connects_again_by_itself() {
     let (listener, address) = listen();
     let peer = thread::spawn(move || {
         for _ in 0..3 {
@@ -289,7 +289,7 @@ fn a_refused_first_connection_is_an_error() {
 }
 
 #[test]
-fn looking_without_waiting_returns_at_once() {
+fn a_timeout_of_zero_returns_at_once() {
     let (_client, mut events, mut peer) = connected(&options());
     let before = Instant::now();
     assert_eq!(events.next_timeout(Duration::ZERO), None);
@@ -298,9 +298,9 @@ fn looking_without_waiting_returns_at_once() {
     assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Message(_))));
 }
 
-/// A transport that is one object and gives up reading soon, as a serial port does.
+/// A transport that is one object, and whose reads time out soon, as those of a serial port.
 #[test]
-fn a_transport_without_halves_does_as_well() {
+fn a_transport_that_cannot_be_split_works_as_well() {
     struct Serial(String);
     impl Connector for Serial {
         fn connect(&mut self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
@@ -331,9 +331,9 @@ fn a_transport_without_halves_does_as_well() {
     panic!("not published");
 }
 
-/// M7, for real: a broker that falls silent is found out.
+/// M7 with a real socket.
 #[test]
-fn a_silent_broker_is_found_out() {
+fn a_broker_that_falls_silent_is_detected() {
     let options = options().keep_alive(1).ping_timeout(200);
     let (_client, mut events, mut peer) = connected(&options);
     let heard = thread::spawn(move || {

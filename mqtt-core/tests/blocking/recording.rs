@@ -1,4 +1,4 @@
-//! A blocking client with a journal: what is in it when, and what happens when it fails.
+//! A blocking client with a journal: when records are in it, and what happens if it fails.
 
 use std::{
     future::poll_fn,
@@ -27,7 +27,7 @@ use test_kit::{
 
 use crate::peer::{Peer, listen};
 
-/// Records in RAM, shared by the clients that a test makes one after the other.
+/// Records in RAM. The clients that a test makes one after the other share them.
 #[derive(Clone, Default)]
 struct Notebook(Arc<Mutex<Pages>>);
 
@@ -35,7 +35,7 @@ struct Notebook(Arc<Mutex<Pages>>);
 struct Pages {
     records: Vec<Vec<u8>>,
     fails: bool,
-    /// From how many records on it is long.
+    /// With so many records or more the journal is long.
     long: Option<usize>,
 }
 
@@ -56,7 +56,7 @@ impl Notebook {
 impl Journal for Notebook {
     type Error = Full;
 
-    /// Another thread writes it, so it is not done at once.
+    /// Another thread writes the record, so it is not durable at once.
     async fn append(&mut self, record: &Record<'_>) -> Result<(), Full> {
         let bytes = bytes_of(record);
         let (snapshot, pages) = (record.is_snapshot(), Arc::clone(&self.0));
@@ -114,7 +114,7 @@ fn options() -> Options<'static> {
     Options::new("me").clean_session(false).keep_alive(0).reconnect(Reconnect::after(1))
 }
 
-/// A client with this journal; nothing is done about its connection yet.
+/// A client with this journal, which has not begun to connect.
 fn start(notebook: &Notebook, broker: &str) -> (Client, Events) {
     Config::new(&options()).journal(notebook.clone()).start(&[broker]).unwrap()
 }
@@ -141,7 +141,7 @@ fn message(payload: &[u8]) -> Publish<'_> {
     Publish::new(topic!("t"), payload).qos(QoS::AtLeastOnce)
 }
 
-/// What these records tell: how many messages wait, and the position.
+/// The state that these records restore: how many messages wait, and the position.
 fn told(records: &[Vec<u8>]) -> (usize, u64) {
     let mut client = BoxedClient::new_boxed(&options().journal(true), 1 << 16, 1024).unwrap();
     for record in records {
@@ -152,7 +152,7 @@ fn told(records: &[Vec<u8>]) -> (usize, u64) {
 
 /// Nobody calls `Events::next`, and no broker is there.
 #[test]
-fn what_is_accepted_offline_is_in_the_journal_when_the_call_returns() {
+fn a_message_accepted_offline_is_in_the_journal_when_the_call_returns() {
     let notebook = Notebook::default();
     let (client, _events) = start(&notebook, "127.0.0.1:1");
     for count in 1..=3 {
@@ -189,7 +189,7 @@ fn a_restarted_client_sends_what_its_journal_holds() {
         assert!(matches!(events.next(), Some(Event::Published(_))));
     }
     peer.join().unwrap();
-    // Stopped in good order: nothing is sent once more by the next one.
+    // The client was stopped in good order, so the next one sends nothing again.
     client.disconnect();
     while events.next().is_some() {}
     drop((client, events));
@@ -219,7 +219,7 @@ fn a_journal_that_fails_stops_the_client_and_reconnect_tries_again() {
         }
     }
     assert_eq!(peer.stream.read(&mut [0; 64]).unwrap(), 0, "nothing was sent");
-    // Tried too early.
+    // The journal still fails.
     client.reconnect();
     let peer = thread::spawn(move || (Peer::accept(&listener), listener));
     while events.next().is_some() {}
@@ -293,9 +293,9 @@ fn a_long_journal_begins_anew_with_a_snapshot() {
     }
 }
 
-/// Each record, in the order in which they were written, holds a message and its position, or neither.
+/// At every record, in the order of writing, a message is there if and only if its position is.
 #[test]
-fn a_message_and_its_mark_are_in_one_record_whatever_other_threads_do() {
+fn a_message_and_its_position_are_in_one_record_whatever_other_threads_do() {
     const COUNT: u64 = 100;
     let notebook = Notebook::default();
     let (client, _events) = start(&notebook, "127.0.0.1:1");
@@ -303,7 +303,7 @@ fn a_message_and_its_mark_are_in_one_record_whatever_other_threads_do() {
     let other = {
         let client = client.clone();
         thread::spawn(move || {
-            // Each of these has the records written that are due.
+            // Each of these calls writes the records that are due.
             while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
                 let _full = client.publish("other", b"x", QoS::AtMostOnce, false);
             }
@@ -323,7 +323,7 @@ fn a_message_and_its_mark_are_in_one_record_whatever_other_threads_do() {
 }
 
 #[test]
-fn a_message_that_was_acknowledged_with_a_mark_does_not_come_again() {
+fn a_message_that_was_acknowledged_with_a_position_does_not_come_again() {
     let (listener, address) = listen();
     let notebook = Notebook::default();
     let config = || {
@@ -364,9 +364,9 @@ fn a_message_that_was_acknowledged_with_a_mark_does_not_come_again() {
     peer.join().unwrap();
 }
 
-/// The medium's own failures pass through as they are.
+/// The errors of a medium reach the application unchanged.
 #[test]
-fn any_error_type_will_do() {
+fn a_journal_may_have_any_error_type() {
     struct Broken;
     impl Journal for Broken {
         type Error = io::Error;

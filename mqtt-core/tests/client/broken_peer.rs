@@ -1,5 +1,5 @@
-//! A broker that breaks the rules: the connection ends with the rule named, the session is kept, and what was accepted
-//! is delivered afterwards. M17.
+//! A broker that breaks a rule: the connection ends, the event names the rule, the session is kept, and every accepted
+//! message is delivered afterwards. M17.
 
 use mqtt_core::{Fatal, Options, Publish, QoS, Violation, filter, topic};
 
@@ -8,8 +8,8 @@ use test_kit::{
     wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, ack},
 };
 
-/// What each sequence of bytes breaks, after the CONNACK and with a QoS 1 publish under id 1, a QoS 2 one under id 2
-/// and a SUBSCRIBE of two filters under id 3 in flight.
+/// Bytes that the broker sends after the CONNACK, and the rule that they break. In flight are a QoS 1 publish with id 1,
+/// a QoS 2 publish with id 2, and a SUBSCRIBE of two filters with id 3.
 const BROKEN: &[(&str, &[u8], Violation, &str)] = &[
     ("a reserved packet type", b"\x00\x00", Violation::PacketType, "MQTT-4.8.0-1"),
     ("the other reserved packet type", b"\xf0\x00", Violation::PacketType, "MQTT-4.8.0-1"),
@@ -99,7 +99,7 @@ fn nothing_may_come_before_the_connack() {
         script.run();
         script.hear(wire);
         let early = Some(Fatal::Violation(Violation::BeforeConnAck));
-        // One byte is no header, but says enough where it is wrong.
+        // One byte is no header yet, but it is enough to see a wrong packet type.
         assert_eq!(script.fatal(), if wire.len() == 1 { None } else { early }, "{wire:?}");
     }
 }
@@ -132,9 +132,9 @@ fn a_connack_before_the_connect_was_sent_is_refused() {
     assert!(script.told().iter().any(|line| line.contains("answers no CONNECT")));
 }
 
-/// An answer cannot be ahead of its question.
+/// An answer cannot come before its question.
 #[test]
-fn an_acknowledgement_of_what_was_not_sent_yet_is_refused() {
+fn an_acknowledgement_of_an_unsent_packet_is_refused() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
     let publish = Publish::new(topic!("t"), b"x").qos(QoS::AtLeastOnce);
     let _ = script.client.publish(&publish).unwrap();
@@ -165,7 +165,7 @@ fn in_3_1_the_session_present_bit_is_ignored() {
 }
 
 #[test]
-fn what_follows_a_broken_rule_is_not_read() {
+fn bytes_after_a_broken_rule_are_not_read() {
     let mut script = Script::up(&Options::new("me"));
     script.hear(b"\x00\x00\x30\x04\0\x01tx");
     assert_eq!(script.told(), ["down: reserved packet type [MQTT-4.8.0-1]"]);

@@ -12,7 +12,7 @@ use test_kit::{
 
 /// [MQTT-3.1.0-1], [MQTT-3.1.0-2]
 #[test]
-fn the_connect_is_first_and_goes_alone_until_the_connack() {
+fn nothing_but_the_connect_is_sent_before_the_connack() {
     let mut script = Script::new(&Options::new("me"));
     let _ = script.client.publish(&Publish::new(topic!("a"), b"1")).unwrap();
     script.run();
@@ -116,7 +116,7 @@ fn brokers_take_turns() {
 }
 
 #[test]
-fn without_reconnect_the_reason_reaches_the_application_and_it_decides() {
+fn without_reconnect_the_application_gets_the_reason_and_decides() {
     let mut script = Script::up(&Options::new("me").reconnect(Reconnect::never()));
     script.cut();
     assert_eq!(script.told(), ["down: the transport closed"]);
@@ -148,7 +148,7 @@ fn auto_falls_back_to_3_1_at_once_when_3_1_1_is_refused_and_remembers() {
     script.cut();
     script.later(20_000);
     script.run();
-    assert_eq!(script.sent(), ["CONNECT V31 me clean"], "what worked is remembered");
+    assert_eq!(script.sent(), ["CONNECT V31 me clean"], "the version that worked is remembered");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn auto_falls_back_at_the_same_broker() {
 }
 
 #[test]
-fn an_attempt_is_told_before_its_end() {
+fn the_start_of_an_attempt_is_reported_before_its_end() {
     let mut client = StaticClient::<100, 1>::new_static(&Options::new("me")).unwrap();
     let now = Instant::default();
     client.poll(now);
@@ -175,7 +175,7 @@ fn an_attempt_is_told_before_its_end() {
 }
 
 #[test]
-fn the_end_of_a_connection_is_told_before_the_next_attempt() {
+fn the_end_of_a_connection_is_reported_before_the_next_attempt() {
     let mut script = Script::up(&Options::new("me").reconnect(Reconnect::after(1)));
     let now = script.now();
     script.client.closed(now);
@@ -197,9 +197,9 @@ fn auto_tries_3_1_after_a_close_without_a_connack() {
     assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
 }
 
-/// Of attempts that came and went between two looks, the first end is told.
+/// If several attempts fail before the driver takes events, the first end is reported.
 #[test]
-fn events_stay_in_order_for_a_driver_that_does_not_look() {
+fn events_stay_in_order_if_the_driver_takes_them_late() {
     let mut script = Script::up(&Options::new("me").reconnect(Reconnect::after(1)));
     for _ in 0..3 {
         let now = script.now();
@@ -212,7 +212,7 @@ fn events_stay_in_order_for_a_driver_that_does_not_look() {
     assert_eq!(script.told(), ["down: the transport closed", "connecting 0"]);
 }
 
-/// Nobody was asked, so nobody refused.
+/// No broker was asked, so no broker refused.
 #[test]
 fn auto_keeps_the_version_while_no_transport_opens() {
     let options = Options::new("me").version(Version::Auto);
@@ -227,7 +227,7 @@ fn auto_keeps_the_version_while_no_transport_opens() {
 }
 
 #[test]
-fn auto_stays_with_3_1_1_once_that_worked() {
+fn auto_stays_with_3_1_1_once_it_has_worked() {
     let mut script = Script::up(&Options::new("me").version(Version::Auto));
     for _ in 0..3 {
         script.cut();
@@ -237,9 +237,9 @@ fn auto_stays_with_3_1_1_once_that_worked() {
     }
 }
 
-/// 3.1 takes 1 to 23 characters.
+/// 3.1 allows 1 to 23 characters.
 #[test]
-fn auto_does_not_fall_back_with_a_client_id_that_3_1_cannot_say() {
+fn auto_does_not_fall_back_if_3_1_does_not_allow_the_client_id() {
     let mut script = Script::new(&Options::new("").version(Version::Auto));
     script.run();
     script.hear(&[0x20, 2, 0, 1]);
@@ -250,7 +250,7 @@ fn auto_does_not_fall_back_with_a_client_id_that_3_1_cannot_say() {
 
 #[test]
 fn a_long_connect_is_rewritten_in_place_for_3_1() {
-    // 125 bytes behind the header in 3.1.1, 127 in 3.1; then one where the header grows.
+    // 125 bytes behind the header in 3.1.1 are 127 in 3.1. With the next id the header grows.
     for len in [60, 111, 112, 113, 114, 115, 116, 200] {
         let payload = vec![b'x'; len];
         let will = Will::new(topic!("w"), &payload);
@@ -274,7 +274,7 @@ fn a_session_that_the_broker_kept_is_resumed() {
 
 /// [MQTT-3.2.2-3]
 #[test]
-fn a_session_that_the_broker_does_not_have_any_more_is_lost() {
+fn a_session_that_the_broker_no_longer_has_is_lost() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
     script.cut();
     script.later(10_000);

@@ -1,4 +1,4 @@
-//! The end that the application asks for.
+//! The application asks for the end of the connection.
 
 use mqtt_core::{Action, ConnectionState, Instant, Options, Publish, QoS, topic};
 
@@ -6,7 +6,7 @@ use test_kit::{script::Script, wire::ACCEPTED};
 
 /// [MQTT-3.14.4-1], [MQTT-3.14.4-2]
 #[test]
-fn what_was_accepted_goes_first_and_nothing_after_the_disconnect() {
+fn accepted_messages_go_before_the_disconnect_and_nothing_after_it() {
     let mut script = Script::up(&Options::new("me"));
     let _ = script.client.publish(&Publish::new(topic!("t"), b"1")).unwrap();
     script.client.disconnect();
@@ -22,7 +22,7 @@ fn what_was_accepted_goes_first_and_nothing_after_the_disconnect() {
 }
 
 #[test]
-fn a_disconnected_client_stays_so_until_it_is_told_otherwise() {
+fn a_disconnected_client_stays_disconnected_until_it_is_told_to_connect() {
     let mut script = Script::up(&Options::new("me"));
     script.client.disconnect();
     script.run();
@@ -34,7 +34,7 @@ fn a_disconnected_client_stays_so_until_it_is_told_otherwise() {
 }
 
 #[test]
-fn what_waits_for_an_answer_survives_a_disconnect_of_a_kept_session() {
+fn an_unanswered_publish_survives_a_disconnect_if_the_session_is_kept() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
     let publish = Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce);
     let _ = script.client.publish(&publish).unwrap();
@@ -101,7 +101,7 @@ fn nothing_is_received_after_a_disconnect_was_asked_for() {
 
 /// [MQTT-3.14.4-2]
 #[test]
-fn nothing_goes_between_the_two_bytes_of_a_disconnect() {
+fn nothing_is_sent_between_the_two_bytes_of_a_disconnect() {
     let mut script = Script::up(&Options::new("me")).in_pieces_of(1);
     script.client.disconnect();
     let now = script.now();
@@ -115,7 +115,7 @@ fn nothing_goes_between_the_two_bytes_of_a_disconnect() {
 }
 
 #[test]
-fn what_follows_the_connack_is_not_received_after_a_disconnect_was_asked_for() {
+fn packets_behind_the_connack_are_not_received_after_a_disconnect_was_asked_for() {
     let mut script = Script::new(&Options::new("me"));
     script.run();
     script.client.disconnect();
@@ -124,7 +124,7 @@ fn what_follows_the_connack_is_not_received_after_a_disconnect_was_asked_for() {
     assert_eq!(script.told(), ["down: disconnected on request"]);
 }
 
-/// [MQTT-3.14.4-1]: also where an earlier one went out, whole or in part.
+/// [MQTT-3.14.4-1]: also if an earlier DISCONNECT was sent, in full or in part.
 #[test]
 fn every_disconnect_sends_its_packet() {
     let mut script = Script::up(&Options::new("me"));

@@ -1,5 +1,5 @@
-//! One conversation, its link cut after every possible number of bytes in either direction: each QoS keeps its promise.
-//! Invariants 1 to 3.
+//! One conversation, with its link cut after every possible number of bytes in either direction: each QoS keeps its
+//! promise. Invariants 1 to 3.
 
 use std::collections::BTreeMap;
 
@@ -114,14 +114,14 @@ impl<B, S> World<B, S> for Link<'_> {
     }
 }
 
-/// What was delivered, what was reported done, how many bytes crossed.
+/// Deliveries, how often each publish was reported done, and how many bytes crossed.
 struct Outcome {
     broker: Broker,
     done: BTreeMap<String, usize>,
     crossed: usize,
 }
 
-/// Publishes `messages` over a link that breaks each time so many bytes, either way, have crossed.
+/// Publishes `messages` over a link that breaks whenever one of `cuts` has crossed, counted in bytes of both directions.
 fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: usize) -> Outcome {
     let options = Options::new("me").clean_session(false).keep_alive(0);
     let mut client =

@@ -1,4 +1,4 @@
-//! A broker that has a session of which the client knows nothing: the device restarted without its state.
+//! The broker has a session that the client does not know: the device restarted without its state.
 
 use mqtt_core::{
     Action, ConnectionState, Fatal, Options, PacketId, Publish, QoS, Version, codec::Packet, topic,
@@ -19,7 +19,7 @@ fn publish(script: &mut Script, payload: &[u8], qos: QoS) {
     let _ = script.client.publish(&Publish::new(topic!("t"), payload).qos(qos)).unwrap();
 }
 
-/// A client with three slots that found a session, with its CONNECT taken from what it sent.
+/// A client with three slots that found a session. Its CONNECT is no longer among the packets sent.
 fn found(options: &Options<'_>) -> Script {
     let mut script = Script::sized(options, 256, 3);
     publish(&mut script, b"1", QoS::ExactlyOnce);
@@ -35,9 +35,10 @@ fn answer(script: &mut Script, ids: &[u16]) {
     }
 }
 
-/// The broker may hold a publish of the former life under any id: [MQTT-4.3.3-2] would take a new one for it.
+/// The broker may still hold a publish from before the restart under any id. With [MQTT-4.3.3-2] it would take a new one
+/// for a repetition of that.
 #[test]
-fn ids_of_the_former_life_are_released_before_anything_is_sent() {
+fn ids_from_before_the_restart_are_released_before_anything_is_sent() {
     let mut script = found(&options());
     assert_eq!(script.sent()[1..], PURGE);
     answer(&mut script, &[1, 2]);
@@ -63,9 +64,9 @@ fn in_3_1_any_session_may_be_found() {
     assert_eq!(found(&clean).sent()[1..], ["PUBLISH t 1 q2 1"]);
 }
 
-/// Only these ids were released.
+/// The ids stay within the number of slots.
 #[test]
-fn ids_do_not_move_on_in_a_session_that_was_found() {
+fn only_released_ids_are_used_in_a_session_that_was_found() {
     let mut script = found(&options());
     answer(&mut script, &[1, 2, 3]);
     script.sent();
@@ -88,7 +89,7 @@ fn ids_do_not_move_on_in_a_session_that_was_found() {
 }
 
 #[test]
-fn releasing_goes_on_where_the_link_broke() {
+fn after_a_broken_link_releasing_goes_on_from_the_same_id() {
     let mut script = found(&options());
     script.sent();
     answer(&mut script, &[1]);
@@ -99,15 +100,15 @@ fn releasing_goes_on_where_the_link_broke() {
 }
 
 #[test]
-fn a_session_lost_meanwhile_needs_no_releasing() {
+fn a_session_lost_while_ids_are_released_needs_no_releasing() {
     let mut script = found(&options());
     script.sent();
     assert_eq!(script.reconnect(ACCEPTED), ["PUBLISH t 1 q2 1"]);
 }
 
-/// Its messages come with the session, at once, and their answers wait.
+/// The messages of the session come at once, and their answers wait.
 #[test]
-fn messages_that_come_meanwhile_are_taken_and_answered_after() {
+fn messages_that_come_while_ids_are_released_are_taken_and_answered_afterwards() {
     let mut script = found(&options());
     script.sent();
     script.hear_packet(Packet::Publish(Publish {
@@ -119,9 +120,9 @@ fn messages_that_come_meanwhile_are_taken_and_answered_after() {
     assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "PUBREC 9"]);
 }
 
-/// No room for answers means no reading, and the PUBCOMPs are behind what is not read.
+/// A client that stopped reading for lack of room would never read the PUBCOMPs that come behind.
 #[test]
-fn messages_without_room_are_passed_over_and_come_again() {
+fn messages_without_room_are_skipped_and_come_again() {
     let mut script = found(&options());
     script.sent();
     for id in 10..14 {
@@ -140,7 +141,7 @@ fn messages_without_room_are_passed_over_and_come_again() {
 }
 
 #[test]
-fn a_broker_that_does_not_answer_is_left_in_time() {
+fn a_connection_to_a_broker_that_does_not_answer_ends_in_time() {
     let mut script = found(&options().ping_timeout(5_000).keep_alive(0));
     let until = script.run();
     assert_eq!(until.millis_since(script.now()), 5_000);
@@ -151,7 +152,7 @@ fn a_broker_that_does_not_answer_is_left_in_time() {
 
 /// A broker that ends the connection at a PUBREL that it does not know breaks [MQTT-4.3.3-2].
 #[test]
-fn a_broker_that_breaks_the_connection_each_time_is_served_all_the_same() {
+fn a_broker_that_always_breaks_the_connection_is_served_in_the_end() {
     let mut script = found(&options());
     script.sent();
     for _ in 1..5 {
@@ -161,7 +162,7 @@ fn a_broker_that_breaks_the_connection_each_time_is_served_all_the_same() {
 }
 
 #[test]
-fn disconnecting_meanwhile_waits_for_the_end() {
+fn a_disconnect_waits_until_all_ids_are_released() {
     let mut script = found(&options());
     script.sent();
     script.client.disconnect();
@@ -173,7 +174,7 @@ fn disconnecting_meanwhile_waits_for_the_end() {
 }
 
 #[test]
-fn that_ids_are_to_be_released_survives_a_power_cut() {
+fn releasing_ids_goes_on_after_a_power_cut() {
     let options = options().journal(true);
     let script = found(&options);
     let mut again = Script::sized(&options, 256, 3);
@@ -196,7 +197,7 @@ fn that_ids_are_to_be_released_survives_a_power_cut() {
 
 /// [MQTT-3.1.2-23]
 #[test]
-fn a_ping_goes_out_while_the_answers_take_long() {
+fn a_ping_is_sent_while_the_answers_take_long() {
     let mut script = found(&options().keep_alive(2));
     script.sent();
     script.later(1_500);
@@ -207,9 +208,9 @@ fn a_ping_goes_out_while_the_answers_take_long() {
     assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
 }
 
-/// A PINGREQ that is sent in part goes on before anything else.
+/// The rest of a PINGREQ that was sent in part goes before anything else.
 #[test]
-fn a_ping_cut_by_the_last_answer_is_sent_whole() {
+fn a_ping_that_the_last_answer_interrupts_is_sent_in_full() {
     let mut script = found(&options().keep_alive(2));
     script.sent();
     script.later(1_500);
@@ -226,7 +227,7 @@ fn a_ping_cut_by_the_last_answer_is_sent_whole() {
 
 /// [MQTT-3.12.4-1]
 #[test]
-fn the_answer_to_a_ping_is_awaited_after_the_end() {
+fn the_answer_to_a_ping_is_awaited_after_all_ids_are_released() {
     let mut script = found(&options().keep_alive(2).ping_timeout(4_000));
     script.sent();
     script.later(1_500);
@@ -238,9 +239,9 @@ fn the_answer_to_a_ping_is_awaited_after_the_end() {
     assert_eq!(script.told()[0], format!("down: {}", Fatal::PingTimeout));
 }
 
-/// The connection is over: with the slots full, the next message would be a reason of its own.
+/// The connection is over. As the slots are full, the next message would be a reason of its own to end it.
 #[test]
-fn nothing_behind_the_last_answer_is_taken_after_something_was_passed_over() {
+fn after_a_skipped_message_nothing_behind_the_last_answer_is_taken() {
     let mut script = found(&options());
     script.sent();
     let mut bytes = Vec::new();
@@ -258,9 +259,9 @@ fn nothing_behind_the_last_answer_is_taken_after_something_was_passed_over() {
     assert_eq!(script.told()[3..], ["down: messages were passed over", "connecting 0"]);
 }
 
-/// Or the one that comes again would come behind it.
+/// Otherwise the message that comes again would come behind a later one.
 #[test]
-fn messages_behind_one_that_was_passed_over_are_passed_over() {
+fn messages_behind_a_skipped_one_are_skipped() {
     let mut script = found(&options());
     script.sent();
     for id in 10..14 {

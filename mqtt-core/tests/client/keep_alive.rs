@@ -1,4 +1,4 @@
-//! Keep alive: never silent for too long, and no silence taken for life.
+//! Keep alive: the client is never silent for too long, and does not take a silent broker for a live one.
 
 use mqtt_core::{Instant, Options, Publish, codec::Packet, topic};
 
@@ -33,7 +33,7 @@ fn the_keep_alive_runs_from_the_connect() {
 
 /// M7
 #[test]
-fn whoever_sends_something_else_does_not_ping() {
+fn a_client_that_sends_other_packets_does_not_ping() {
     let mut script = Script::up(&options());
     for _ in 0..20 {
         script.later(29_000);
@@ -68,7 +68,7 @@ fn keep_alive_0_switches_it_off() {
 }
 
 #[test]
-fn a_transport_that_takes_nothing_is_found_out() {
+fn a_transport_that_takes_no_bytes_is_detected() {
     let mut script = Script::up(&options());
     let _ = script.client.publish(&Publish::new(topic!("t"), b"x")).unwrap();
     let poll = |script: &mut Script| {
@@ -86,7 +86,7 @@ fn a_transport_that_takes_nothing_is_found_out() {
 }
 
 #[test]
-fn a_transport_that_does_not_take_the_pingreq_is_found_out_as_well() {
+fn a_transport_that_does_not_take_the_pingreq_is_detected() {
     let mut script = Script::up(&options());
     script.later(30_000);
     let now = script.now();
@@ -99,7 +99,7 @@ fn a_transport_that_does_not_take_the_pingreq_is_found_out_as_well() {
 }
 
 #[test]
-fn a_slow_transport_is_no_dead_one() {
+fn a_slow_transport_is_not_taken_for_a_dead_one() {
     let mut script = Script::up(&options());
     let _ = script.client.publish(&Publish::new(topic!("t"), &[0; 100])).unwrap();
     for _ in 0..50 {
@@ -125,7 +125,7 @@ fn with_ping_on_silence_a_client_that_hears_nothing_pings() {
     assert!(script.told().contains(&"down: no PINGRESP in time".to_string()));
 }
 
-/// The broker cannot answer what waits behind a long message on a slow link.
+/// On a slow link the PINGREQ waits behind a long message, and the broker cannot answer it yet.
 #[test]
 fn the_time_for_a_pingresp_starts_when_the_pingreq_is_sent() {
     let mut script = Script::up(&options().ping_on_silence(true));
@@ -162,7 +162,7 @@ fn the_round_trip_of_a_ping_can_be_read() {
 
 /// Invariant 5
 #[test]
-fn a_wait_is_never_in_the_past_once_it_was_answered() {
+fn after_a_poll_at_the_deadline_the_next_wait_is_not_in_the_past() {
     let mut script = Script::up(&options());
     for _ in 0..200 {
         let until = script.run();

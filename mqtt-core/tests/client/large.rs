@@ -66,7 +66,7 @@ fn a_qos_2_message_in_pieces_is_delivered_once() {
 }
 
 #[test]
-fn a_message_that_breaks_off_is_void_and_starts_again() {
+fn a_message_that_breaks_off_starts_again_from_its_beginning() {
     let mut script = Script::up(&options()).in_pieces_of(16);
     script.hear(&wire(QoS::ExactlyOnce)[..30]);
     script.cut();
@@ -102,7 +102,7 @@ fn with_manual_acknowledgement_the_end_carries_the_delivery() {
     assert_eq!(script.sent(), ["PUBACK 7"]);
 }
 
-/// A long payload is no silence: the PINGRESP waits behind it.
+/// A long payload is not silence: the PINGRESP waits behind it.
 #[test]
 fn a_pingresp_behind_a_long_payload_is_not_missed() {
     let mut script = Script::up(&options().keep_alive(40).ping_timeout(10_000));

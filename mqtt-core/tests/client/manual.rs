@@ -8,7 +8,7 @@ fn manual() -> Options<'static> {
     Options::new("me").manual_acknowledge(true).clean_session(false)
 }
 
-/// Receives `wire`; gives the deliveries, and whether something was left.
+/// Receives `wire`. Returns the deliveries, and whether bytes were left.
 fn receive(script: &mut Script, wire: &[u8]) -> (Vec<Delivery>, usize) {
     let mut input = wire;
     let mut deliveries = Vec::new();
@@ -69,7 +69,7 @@ fn no_more_messages_are_taken_than_there_are_slots() {
 }
 
 #[test]
-fn what_was_not_acknowledged_comes_again_and_the_old_delivery_is_stale() {
+fn an_unacknowledged_message_comes_again_and_the_old_delivery_is_stale() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let mut script = Script::up(&manual());
         let (before, _) = receive(&mut script, &message(1, qos));
@@ -82,7 +82,7 @@ fn what_was_not_acknowledged_comes_again_and_the_old_delivery_is_stale() {
     }
 }
 
-/// Invariant 2: what the application has acknowledged is not handed over again, though the PUBREC was lost.
+/// Invariant 2: a message that the application acknowledged is not handed over again, even if the PUBREC was lost.
 #[test]
 fn a_qos_2_message_that_was_acknowledged_does_not_come_again() {
     let mut script = Script::up(&manual());

@@ -1,4 +1,4 @@
-//! What is published, on a link that holds.
+//! Publishing on a link that holds.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ fn publish(qos: QoS) -> Publish<'static> {
 
 /// [MQTT-4.3.1-1]
 #[test]
-fn qos_0_is_sent_once_and_is_done_when_the_transport_has_it() {
+fn a_qos_0_publish_is_sent_once_and_is_done_when_the_transport_has_it() {
     let mut script = Script::up(&Options::new("me"));
     let _ = script.client.publish(&publish(QoS::AtMostOnce)).unwrap();
     assert_eq!(script.told(), [""; 0]);
@@ -26,7 +26,7 @@ fn qos_0_is_sent_once_and_is_done_when_the_transport_has_it() {
 
 /// [MQTT-4.3.2-1]
 #[test]
-fn qos_1_is_done_with_its_puback() {
+fn a_qos_1_publish_is_done_with_its_puback() {
     let mut script = Script::up(&Options::new("me"));
     let _ = script.client.publish(&publish(QoS::AtLeastOnce)).unwrap();
     script.run();
@@ -39,7 +39,7 @@ fn qos_1_is_done_with_its_puback() {
 
 /// [MQTT-4.3.3-1]
 #[test]
-fn qos_2_takes_its_four_packets() {
+fn a_qos_2_publish_takes_four_packets() {
     let mut script = Script::up(&Options::new("me"));
     let _ = script.client.publish(&publish(QoS::ExactlyOnce)).unwrap();
     script.run();
@@ -72,7 +72,7 @@ fn the_packet_id_and_dup_of_a_request_are_not_used() {
 }
 
 #[test]
-fn what_was_published_while_offline_goes_out_in_order_once_up() {
+fn messages_published_offline_are_sent_in_order_once_connected() {
     let mut script = Script::new(&Options::new("me"));
     for (payload, qos) in
         [(b"1", QoS::AtLeastOnce), (b"2", QoS::AtMostOnce), (b"3", QoS::ExactlyOnce)]
@@ -130,7 +130,7 @@ fn acknowledgements_out_of_order_free_their_own_requests() {
 }
 
 #[test]
-fn a_full_window_says_so_and_changes_nothing() {
+fn a_publish_into_a_full_window_is_an_error_and_changes_nothing() {
     let mut script = Script::sized(&Options::new("me"), 1024, 2);
     script.accept(test_kit::wire::ACCEPTED);
     for _ in 0..2 {
@@ -148,9 +148,10 @@ fn a_full_window_says_so_and_changes_nothing() {
     let _ = script.client.publish(&publish(QoS::ExactlyOnce)).expect("there is room again");
 }
 
-/// Mosquitto, as it comes, acknowledges messages above QoS 0 beyond 20 under way, and drops them; one is left for QoS 1.
+/// By default Mosquitto takes 20 messages above QoS 0 at once. It acknowledges more of them, and drops them. One place
+/// is left for QoS 1.
 #[test]
-fn no_more_qos_2_messages_are_under_way_than_the_broker_is_said_to_take() {
+fn no_more_qos_2_messages_are_in_flight_than_the_options_allow() {
     for (options, most) in [
         (Options::new("me"), 19),
         (Options::new("me").exactly_once_window(3), 3),
@@ -188,7 +189,7 @@ fn qos_2_messages_that_were_lost_make_room_for_others() {
 }
 
 #[test]
-fn a_full_outbox_says_so_and_takes_again_what_was_acknowledged() {
+fn a_full_outbox_is_an_error_and_an_acknowledgement_makes_room() {
     let mut script = Script::sized(&Options::new("me"), 160, 8);
     script.accept(test_kit::wire::ACCEPTED);
     let payload = [b'p'; 40];
@@ -215,7 +216,7 @@ fn a_full_outbox_says_so_and_takes_again_what_was_acknowledged() {
 }
 
 #[test]
-fn what_never_fits_is_told_from_what_does_not_fit_now() {
+fn too_large_for_ever_and_too_large_for_now_are_two_errors() {
     let mut script = Script::sized(&Options::new("me"), 160, 8);
     let payload = [0; 200];
     let error = script.client.publish(&Publish::new(topic!("t"), &payload)).unwrap_err();

@@ -1,4 +1,4 @@
-//! What gives way in a full queue.
+//! A full queue: which messages give way.
 
 use mqtt_core::{Options, Publish, QoS, Queue, RequestError, topic};
 
@@ -13,7 +13,7 @@ fn publish(script: &mut Script, topic: &str, payload: &[u8], qos: QoS) -> Result
     script.client.publish(&Publish::new(topic, payload).qos(qos)).map(|_handle| ())
 }
 
-/// What is sent once there is a connection.
+/// The packets that are sent once there is a connection.
 fn sent(script: &mut Script) -> Vec<String> {
     script.run();
     script.hear(ACCEPTED);
@@ -32,7 +32,7 @@ fn by_default_nothing_gives_way() {
 }
 
 #[test]
-fn the_oldest_of_qos_0_give_way_to_a_message_without_room() {
+fn the_oldest_qos_0_messages_give_way_to_a_message_without_room() {
     let mut script = Script::sized(&options(Queue::DropOldest), 160, 8);
     let payload = [b'x'; 40];
     let mut accepted = Vec::new();
@@ -52,7 +52,7 @@ fn the_oldest_of_qos_0_give_way_to_a_message_without_room() {
 
 /// Each accepted request ends in exactly one event for it.
 #[test]
-fn every_handle_has_its_one_end() {
+fn every_handle_ends_in_exactly_one_event() {
     use mqtt_core::{Event, Handle, Instant};
     for queue in [Queue::RefuseNew, Queue::DropOldest, Queue::LatestPerTopic] {
         let mut script = Script::sized(&options(queue), 120, 4);
@@ -131,7 +131,7 @@ fn messages_above_qos_0_never_give_way() {
 }
 
 #[test]
-fn nothing_gives_way_to_a_message_that_finds_no_room_all_the_same() {
+fn nothing_gives_way_if_the_message_would_still_find_no_room() {
     let mut script = Script::sized(&options(Queue::DropOldest), 160, 8);
     publish(&mut script, "a", &[b'1'; 30], QoS::AtMostOnce).unwrap();
     publish(&mut script, "a", &[b'2'; 30], QoS::AtLeastOnce).unwrap();
@@ -156,7 +156,7 @@ fn a_later_message_of_the_same_topic_supersedes_one_that_waits() {
 }
 
 #[test]
-fn a_message_of_which_a_part_was_sent_does_not_give_way() {
+fn a_message_that_was_sent_in_part_does_not_give_way() {
     let mut script = Script::up(&options(Queue::LatestPerTopic));
     publish(&mut script, "a", b"first", QoS::AtMostOnce).unwrap();
     let now = script.now();

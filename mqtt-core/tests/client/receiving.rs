@@ -40,7 +40,7 @@ fn retained_and_duplicate_flags_are_visible() {
     assert_eq!(script.sent(), ["PUBACK 9"]);
 }
 
-/// [MQTT-4.3.2-2]: after the PUBACK the id is a new publication, whatever DUP says.
+/// [MQTT-4.3.2-2]: after the PUBACK the id stands for a new message, with or without DUP.
 #[test]
 fn qos_1_is_delivered_as_often_as_it_comes() {
     let mut script = Script::up(&Options::new("me"));
@@ -108,7 +108,7 @@ fn answers_go_out_in_the_order_of_the_messages() {
     assert_eq!(script.sent(), ["PUBACK 3", "PUBREC 1", "PUBACK 2"]);
 }
 
-/// Nothing may be acknowledged that was not taken: the connection ends, and the broker sends it again.
+/// A message that was not taken may not be acknowledged. The connection ends, and the broker sends the message again.
 #[test]
 fn a_qos_2_message_beyond_the_slots_ends_the_connection_and_comes_again() {
     let mut script = Script::sized(&Options::new("me").clean_session(false), 256, 2);
@@ -129,7 +129,7 @@ fn a_qos_2_message_beyond_the_slots_ends_the_connection_and_comes_again() {
 
 /// Ids that collide in the table, in every order of coming and going.
 #[test]
-fn ids_that_share_a_place_are_told_apart() {
+fn ids_that_collide_in_the_table_are_told_apart() {
     for removed in [1_u16, 9, 17, 2] {
         let mut script = Script::up(&Options::new("me"));
         for id in [1, 9, 17, 2] {
@@ -144,7 +144,7 @@ fn ids_that_share_a_place_are_told_apart() {
     }
 }
 
-/// No room for an answer means no reading, and reading goes on once the transport took some bytes.
+/// Without room for an answer the client does not read. It goes on reading once the transport has taken some bytes.
 #[test]
 fn messages_whose_answers_find_no_room_stay_in_the_input() {
     let mut script = Script::sized(&Options::new("me"), 128, 8);
@@ -170,7 +170,7 @@ fn messages_whose_answers_find_no_room_stay_in_the_input() {
 
 /// A full outbox must not stop the acknowledgements that empty it.
 #[test]
-fn both_directions_full_is_no_deadlock() {
+fn two_full_directions_are_no_deadlock() {
     let mut script = Script::sized(&Options::new("me"), 160, 8);
     script.accept(ACCEPTED);
     let mut published = 0;
@@ -208,9 +208,10 @@ fn several_packets_in_one_read_are_several_events() {
     assert_eq!(script.sent(), ["PUBACK 1", "PUBREC 2"]);
 }
 
-/// 3.1 does not tell that a session is lost, so ids of a former one may be left; they are not used again with DUP.
+/// 3.1 does not say that a session is lost, so ids of an older session may be left. The broker sends none of them again
+/// with DUP.
 #[test]
-fn in_3_1_a_message_without_dup_is_new_whatever_id_it_has() {
+fn in_3_1_a_message_without_dup_is_new_even_if_its_id_is_known() {
     let mut script = Script::up(&Options::new("c").clean_session(false).version(Version::V31));
     let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
     let message = |dup| Packet::Publish(Publish { id: PacketId::new(3), dup, ..publish });
@@ -227,7 +228,7 @@ fn in_3_1_a_message_without_dup_is_new_whatever_id_it_has() {
     assert_eq!(script.sent(), ["PUBREC 3"]);
 }
 
-/// They would end every connection with `InboundFull`.
+/// Left in the table, they would end every connection with `InboundFull`.
 #[test]
 fn in_3_1_ids_of_a_former_session_do_not_fill_the_table_for_ever() {
     let options = Options::new("c").clean_session(false).version(Version::V31);
@@ -239,7 +240,7 @@ fn in_3_1_ids_of_a_former_session_do_not_fill_the_table_for_ever() {
     };
     script.hear_packet(message(1));
     script.hear_packet(message(2));
-    // The broker loses its session and counts on.
+    // The broker loses its session, and its next ids go on from there.
     script.reconnect(ACCEPTED);
     script.told();
     script.hear_packet(message(3));
@@ -250,7 +251,7 @@ fn in_3_1_ids_of_a_former_session_do_not_fill_the_table_for_ever() {
     assert_eq!(script.fatal(), Some(Fatal::InboundFull { slots: 2 }));
 }
 
-/// A stale id that shares the table with live ones gives way before the connection has to end.
+/// If stale and live ids share the table, a stale id gives way, so that the connection does not have to end.
 #[test]
 fn in_3_1_a_single_stale_id_gives_way_to_a_message_without_a_slot() {
     let options = Options::new("c").clean_session(false).version(Version::V31);
@@ -264,7 +265,7 @@ fn in_3_1_a_single_stale_id_gives_way_to_a_message_without_a_slot() {
     script.hear_packet(message(2, false));
     script.reconnect(ACCEPTED);
     script.told();
-    // The broker names one of them, so the other one is of a session that it has lost.
+    // The broker sends one of them again, so the other is of a session that it has lost.
     script.hear_packet(message(2, true));
     script.hear_packet(message(3, false));
     script.hear_packet(message(4, false));

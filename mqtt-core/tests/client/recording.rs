@@ -1,4 +1,4 @@
-//! A session over power cuts: what is recorded, before what, and what comes back.
+//! A session that survives power cuts: what is recorded and when, and what comes back.
 
 use mqtt_core::{
     Action, Instant, Options, PacketId, Publish, QoS, RequestError, RestoreError, codec::Packet,
@@ -25,7 +25,7 @@ fn incoming(id: u16) -> Publish<'static> {
     Publish { id: PacketId::new(id), ..publish }
 }
 
-/// The script's client loses power: a new one is made of its records.
+/// The client of the script loses power, and a new one is made from its records.
 fn power_cut(script: &Script) -> Script {
     restored(&script.records, 1024, 8)
 }
@@ -39,7 +39,7 @@ fn restored(records: &[Vec<u8>], bytes: usize, window: usize) -> Script {
     again
 }
 
-/// Connects a restored client; gives what it sends behind the CONNECT.
+/// Connects a restored client. Returns what it sends behind the CONNECT.
 fn sent_after(script: &mut Script, connack: &[u8]) -> Vec<String> {
     script.run();
     script.hear(connack);
@@ -72,7 +72,7 @@ fn a_publish_is_recorded_before_it_is_sent() {
 }
 
 #[test]
-fn what_is_accepted_offline_survives() {
+fn messages_accepted_offline_survive_a_power_cut() {
     let mut script = Script::new(&options());
     publish(&mut script, b"1", QoS::AtLeastOnce);
     publish(&mut script, b"2", QoS::ExactlyOnce);
@@ -82,7 +82,7 @@ fn what_is_accepted_offline_survives() {
 }
 
 #[test]
-fn what_may_have_been_sent_is_sent_with_dup() {
+fn a_publish_that_may_have_been_sent_is_sent_with_dup() {
     let mut script = Script::up(&options());
     publish(&mut script, b"1", QoS::AtLeastOnce);
     publish(&mut script, b"2", QoS::ExactlyOnce);
@@ -107,7 +107,7 @@ fn a_pubrec_is_recorded_before_the_pubrel_is_sent() {
 }
 
 #[test]
-fn what_is_done_is_recorded_after_a_while() {
+fn the_end_of_a_publish_is_recorded_after_the_delay() {
     let mut script = Script::up(&options().record_delay(500));
     publish(&mut script, b"1", QoS::AtLeastOnce);
     script.run();
@@ -123,7 +123,7 @@ fn what_is_done_is_recorded_after_a_while() {
 }
 
 #[test]
-fn what_is_done_is_in_the_next_record() {
+fn the_end_of_a_publish_is_in_the_next_record() {
     let mut script = Script::up(&options());
     publish(&mut script, b"1", QoS::AtLeastOnce);
     script.run();
@@ -168,7 +168,7 @@ fn a_record_that_was_not_confirmed_is_in_the_next_one() {
 }
 
 #[test]
-fn what_came_about_while_a_record_was_written_is_in_the_next_one() {
+fn changes_made_while_a_record_was_written_are_in_the_next_one() {
     let mut script = Script::up(&options());
     publish(&mut script, b"1", QoS::AtLeastOnce);
     let now = script.now();
@@ -185,7 +185,7 @@ fn what_came_about_while_a_record_was_written_is_in_the_next_one() {
 }
 
 #[test]
-fn a_mark_is_in_the_record_of_what_went_before_it() {
+fn a_position_is_in_the_record_of_the_requests_before_it() {
     let mut script = Script::up(&options());
     publish(&mut script, b"1", QoS::ExactlyOnce);
     script.client.set_position(41);
@@ -198,14 +198,14 @@ fn a_mark_is_in_the_record_of_what_went_before_it() {
 }
 
 #[test]
-fn a_mark_alone_is_recorded() {
+fn a_position_alone_is_recorded() {
     let mut script = Script::up(&options());
     script.client.set_position(7);
     script.run();
     assert_eq!(power_cut(&script).client.position(), 7);
 }
 
-/// Any part of the last record may be there.
+/// After a power cut any part of the last record may be there.
 #[test]
 fn every_part_of_a_record_is_torn_and_changes_nothing() {
     let mut script = Script::up(&options());
@@ -362,7 +362,7 @@ fn an_outbox_that_is_too_small_is_named_and_nothing_changes() {
 }
 
 #[test]
-fn an_acknowledgement_by_the_application_is_recorded_though_it_waits_for_its_turn() {
+fn an_acknowledgement_by_the_application_is_recorded_while_it_waits_for_its_turn() {
     let mut script = Script::up(&options().manual_acknowledge(true));
     let mut deliveries = Vec::new();
     for id in [5, 6] {
@@ -394,7 +394,7 @@ fn an_acknowledgement_by_the_application_is_recorded_though_it_waits_for_its_tur
 
 /// [MQTT-2.3.1-2]
 #[test]
-fn a_full_window_is_full_after_a_power_cut_as_well() {
+fn a_full_window_is_still_full_after_a_power_cut() {
     let mut script = Script::sized(&options(), 1024, 6);
     script.accept(ACCEPTED);
     for _ in 0..6 {
@@ -442,7 +442,7 @@ fn subscriptions_are_made_again_on_the_first_connection_after_a_power_cut() {
     assert!(again.reconnect(ACCEPTED_SESSION_PRESENT).is_empty());
 }
 
-/// [MQTT-3.3.1-1]: a message that is sent again has DUP, so one without is another one, of a new session.
+/// [MQTT-3.3.1-1]: a message that is sent again has DUP. A message without DUP is therefore a new one, of a new session.
 #[test]
 fn a_message_without_dup_is_new_after_a_power_cut() {
     let mut script = Script::up(&options());
@@ -459,7 +459,7 @@ fn a_message_without_dup_is_new_after_a_power_cut() {
 }
 
 #[test]
-fn publishes_of_the_former_life_are_listed_with_the_handles_of_their_events() {
+fn restored_publishes_are_listed_with_the_handles_of_their_events() {
     let mut script = Script::up(&options());
     publish(&mut script, b"1", QoS::ExactlyOnce);
     publish(&mut script, b"2", QoS::AtLeastOnce);

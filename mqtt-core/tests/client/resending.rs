@@ -1,4 +1,4 @@
-//! After a broken connection: what is sent again, in which order, and what is not.
+//! After a broken connection: which packets are sent again and in which order, and which are not.
 
 use mqtt_core::{Options, Publish, QoS, Version, filter, topic};
 
@@ -62,9 +62,9 @@ fn pubrels_keep_the_order_of_the_pubrecs() {
     assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), order);
 }
 
-/// [MQTT-3.3.1-1]: DUP only where it was tried before.
+/// [MQTT-3.3.1-1]: DUP only if it was sent before.
 #[test]
-fn what_was_never_sent_goes_out_without_dup() {
+fn a_publish_that_was_never_sent_has_no_dup() {
     let mut script = Script::up(&persistent());
     publish(&mut script, "1", QoS::AtLeastOnce);
     script.run();
@@ -112,9 +112,9 @@ fn acknowledgements_that_were_not_sent_are_dropped_with_the_connection() {
     assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
-/// Invariant 1: at least once, also when the broker forgets.
+/// Invariant 1: at least once, even if the broker forgets the session.
 #[test]
-fn qos_1_starts_anew_in_a_new_session() {
+fn a_qos_1_publish_starts_again_in_a_new_session() {
     for clean in [false, true] {
         let mut script = Script::up(&persistent().clean_session(clean));
         publish(&mut script, "1", QoS::AtLeastOnce);
@@ -126,9 +126,9 @@ fn qos_1_starts_anew_in_a_new_session() {
     }
 }
 
-/// Nobody can say whether they arrived: sending again might double them.
+/// The client cannot know whether they arrived. If it sent them again, they might be doubled.
 #[test]
-fn qos_2_publishes_under_way_are_lost_with_the_session() {
+fn qos_2_publishes_that_were_sent_are_lost_with_the_session() {
     let mut script = Script::up(&persistent());
     publish(&mut script, "1", QoS::ExactlyOnce);
     publish(&mut script, "2", QoS::ExactlyOnce);
@@ -170,9 +170,9 @@ fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
     assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 2 a:0 dup", "UNSUBSCRIBE 3 b dup"]);
 }
 
-/// DUP is a reserved bit of these in 3.1.1 [MQTT-2.2.2-1].
+/// In PUBREL, SUBSCRIBE and UNSUBSCRIBE of 3.1.1 the bit of DUP is reserved [MQTT-2.2.2-1].
 #[test]
-fn what_3_1_marked_as_a_retry_loses_the_mark_in_3_1_1() {
+fn retries_marked_with_dup_in_3_1_lose_it_in_3_1_1() {
     let mut script = Script::new(&persistent().version(Version::Auto));
     script.run();
     script.hear(&[0x20, 2, 0, 1]);
@@ -196,7 +196,7 @@ fn what_3_1_marked_as_a_retry_loses_the_mark_in_3_1_1() {
 }
 
 #[test]
-fn answers_to_what_was_sent_again_end_it() {
+fn requests_that_were_sent_again_end_with_their_answers() {
     let mut script = Script::up(&persistent());
     for (payload, qos) in [("1", QoS::AtLeastOnce), ("2", QoS::ExactlyOnce)] {
         publish(&mut script, payload, qos);
@@ -214,9 +214,9 @@ fn answers_to_what_was_sent_again_end_it() {
     assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
-/// Nobody can tell whether the broker began a new session: its CONNACK was lost.
+/// The CONNACK was lost, so the client cannot know whether the broker began a new session.
 #[test]
-fn after_a_connack_that_was_lost_subscriptions_are_made_again() {
+fn subscriptions_are_made_again_after_a_lost_connack() {
     let mut script = Script::up(&persistent());
     let _ = script.client.subscribe(&[(filter!("a"), QoS::AtLeastOnce)]).unwrap();
     script.run();

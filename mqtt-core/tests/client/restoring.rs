@@ -1,5 +1,5 @@
-//! A restored client is the client that gave the records: over random conversations, at every record, in storage of
-//! any size, its snapshot is the one that the other would have given then.
+//! A restored client equals the client that gave the records: in random conversations, at every record and in storage of
+//! any size, both give the same snapshot.
 
 use std::collections::VecDeque;
 
@@ -20,22 +20,22 @@ enum Step {
     Publish(QoS, u8),
     Subscribe(u8),
     Unsubscribe(u8),
-    /// The broker publishes at QoS 2, or does so again with DUP.
+    /// The broker publishes at QoS 2. With `true` it sends the message again, with DUP.
     Hear(u16, bool),
-    /// Once the PUBREC came, perhaps again.
+    /// The broker sends a PUBREL, once the PUBREC came. It may do so several times.
     Release(u16),
     /// The broker answers the oldest packet that it has not answered.
     Answer,
     AnswerAll,
-    /// The application acknowledges the oldest message, or the newest.
+    /// The application acknowledges the oldest message with `true`, or the newest.
     Acknowledge(bool),
     Cut,
-    /// The broker has the session still.
+    /// The client connects. With `true` the broker still has the session.
     Connect(bool),
     Later(u16),
     Mark,
     Compact,
-    /// What there is to do is done.
+    /// The driver does all that is due.
     Run,
 }
 
@@ -230,7 +230,7 @@ impl Outside {
 
     fn take(&mut self, client: &mut HeapClient, now: Instant) {
         let deliveries = &mut self.deliveries;
-        // A broken rule ends the connection, which the next action says.
+        // If the broker broke a rule, the next action ends the connection.
         let _ = receive_from(client, &mut self.input, now, |event| {
             if let Event::Message(message) = event {
                 deliveries.extend(message.delivery);
@@ -274,8 +274,8 @@ impl World<Vec<u8>, Vec<Slot>> for Outside {
     }
 }
 
-/// What a snapshot says, whatever the order in which it names the ids that the broker uses and whether a PUBLISH is
-/// marked as one that may have been sent before: a restored client has to take that of each.
+/// The content of a snapshot without two details that may differ: the order in which it lists the ids that the broker
+/// uses, and the DUP flag of each PUBLISH. A restored client has to assume that each was sent before.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
     header: Vec<u8>,
@@ -327,7 +327,7 @@ proptest! {
         for count in 1..=records.len() {
             let then = Life::new(own.client(&options), count - 1).steps(&steps).snapshot;
             let then = then.unwrap();
-            // What the scratch of a flash journal is counted by.
+            // The scratch of a flash journal is sized by this.
             prop_assert!(then.len() <= own.outbox + 3 * own.window + 19);
             let before = std::mem::replace(&mut told, Told::by(&then));
             for storage in [own, larger, other] {
@@ -353,7 +353,7 @@ proptest! {
     }
 }
 
-/// A broker that sends the PUBREL ahead of the PUBREC frees the id, whatever the application does with the message.
+/// If a broker sends the PUBREL before it has the PUBREC, the id is free, whatever the application does with the message.
 #[test]
 fn an_id_that_was_free_before_its_message_was_acknowledged_stays_free() {
     let options = Options::new("c").clean_session(false).journal(true).manual_acknowledge(true);

@@ -1,4 +1,4 @@
-//! Storage of the caller's, its limits, and calls out of order.
+//! The caller's storage, its limits, and calls out of order.
 
 use mqtt_core::{
     Action, Client, ConfigError, Instant, Options, Publish, QoS, Slot, StaticClient, topic,
@@ -7,7 +7,7 @@ use mqtt_core::{
 use test_kit::script::Script;
 
 #[test]
-fn storage_can_be_borrowed_owned_or_inside() {
+fn storage_can_be_borrowed_or_owned_or_inside_the_client() {
     let options = Options::new("me");
     let (mut bytes, mut slots) = ([0; 100], [Slot::EMPTY; 2]);
     assert!(Client::new(&options, &mut bytes[..], &mut slots[..]).is_ok());
@@ -16,7 +16,7 @@ fn storage_can_be_borrowed_owned_or_inside() {
 }
 
 #[test]
-fn storage_that_is_too_small_is_refused_with_the_size_that_it_takes() {
+fn storage_that_is_too_small_is_refused_with_the_size_that_is_needed() {
     let options = Options::new("me");
     let error = StaticClient::<10, 1>::new_static(&options).unwrap_err();
     let ConfigError::OutboxTooSmall { needed, capacity: 10 } = error else { panic!("{error}") };
@@ -25,7 +25,7 @@ fn storage_that_is_too_small_is_refused_with_the_size_that_it_takes() {
 }
 
 #[test]
-fn a_window_has_a_slot_and_no_more_than_there_are_ids() {
+fn a_window_has_at_least_one_slot_and_at_most_as_many_as_there_are_ids() {
     let options = Options::new("me");
     for (count, fits) in [(0, false), (1, true), (65_534, true), (65_535, false)] {
         let client = Client::new(&options, vec![0; 100], vec![Slot::EMPTY; count]);
@@ -41,7 +41,7 @@ fn a_receive_capacity_below_the_fixed_packets_is_refused() {
 }
 
 #[test]
-fn calls_that_fit_no_state_change_nothing() {
+fn calls_in_the_wrong_state_change_nothing() {
     let mut client = StaticClient::<100, 2>::new_static(&Options::new("me")).unwrap();
     let now = Instant::default();
     client.connected(now);

@@ -1,4 +1,4 @@
-//! SUBSCRIBE, SUBACK, UNSUBSCRIBE, and subscriptions that outlive the broker's memory.
+//! SUBSCRIBE, SUBACK, UNSUBSCRIBE, and the renewal of subscriptions that the broker forgot.
 
 use mqtt_core::{
     Fatal, Filter, Options, Publish, QoS, RequestError, Version, Violation, filter, topic,
@@ -87,7 +87,7 @@ fn a_refused_subscription_leaves_the_one_before_alone() {
 
 /// M9
 #[test]
-fn subscriptions_are_renewed_ahead_of_everything_when_the_session_was_lost() {
+fn subscriptions_are_renewed_before_anything_else_if_the_session_was_lost() {
     for clean in [false, true] {
         let mut script = Script::up(&Options::new("me").clean_session(clean));
         granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
@@ -110,7 +110,7 @@ fn a_resumed_session_needs_no_renewal() {
     assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), [""; 0]);
 }
 
-/// The broker keeps the session of a connection that broke before all was renewed.
+/// The connection broke before all was renewed, and the broker keeps its session.
 #[test]
 fn a_renewal_that_was_not_answered_in_full_is_made_again() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
@@ -163,7 +163,7 @@ fn without_renewal_nothing_is_kept() {
 }
 
 #[test]
-fn publishes_in_flight_stay_whole_while_subscriptions_come_and_go_around_them() {
+fn publishes_in_flight_stay_whole_while_subscriptions_are_added_and_removed() {
     let mut script = Script::sized(&Options::new("me").clean_session(false), 4096, 32);
     script.accept(ACCEPTED);
     let mut expected = Vec::new();
@@ -224,7 +224,7 @@ fn a_thousand_filters_are_kept_and_renewed() {
 
 /// A renewal is one packet, and so is its answer.
 #[test]
-fn more_filters_than_an_answer_has_codes_for_are_refused() {
+fn more_filters_than_one_answer_can_grant_are_refused() {
     let mut script = Script::up(&Options::new("me").receive_capacity(16));
     for n in 0..9 {
         granted(&mut script, &[(&format!("{n}"), QoS::AtMostOnce)], &[0]);
@@ -247,7 +247,7 @@ fn a_subscribe_whose_answer_would_not_fit_the_drivers_buffer_is_refused() {
 
 /// [MQTT-3.8.3-3], [MQTT-3.10.3-2]
 #[test]
-fn no_filter_is_no_request() {
+fn a_request_without_a_filter_is_refused() {
     let mut script = Script::up(&Options::new("me"));
     let error = RequestError::Encode(mqtt_core::EncodeError::NoFilter);
     assert_eq!(script.client.subscribe(&[]).unwrap_err(), error);

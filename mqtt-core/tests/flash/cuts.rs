@@ -1,4 +1,4 @@
-//! Power fails at every single operation of the flash: no record that was confirmed is lost, none is half there.
+//! Power fails at every single operation of the flash: no confirmed record is lost, and no record is there in part.
 
 use mqtt_core::{
     QoS,
@@ -24,8 +24,8 @@ fn device<const READ: usize, const WORD: usize, const PAGE: usize>(
     Device::new(&options(), OUTBOX, WINDOW, flash)
 }
 
-/// Some of everything that is recorded, in records of one item and of several, of lengths that `salt` varies; stops where
-/// power fails.
+/// Some of everything that is recorded, in records with one item and with several. `salt` varies their lengths. The
+/// conversation stops when power fails.
 fn conversation<const READ: usize, const WORD: usize, const PAGE: usize>(
     device: &mut Small<READ, WORD, PAGE>,
     (rounds, salt): (u8, usize),
@@ -50,7 +50,7 @@ fn conversation<const READ: usize, const WORD: usize, const PAGE: usize>(
     let _ = talk();
 }
 
-/// Cuts power at every operation, and at every operation of what then puts the flash in order.
+/// Cuts power at every operation, and then at every operation of the recovery.
 fn survives_every_cut<const READ: usize, const WORD: usize, const PAGE: usize>(
     pages: usize,
     talk: (u8, usize),
@@ -78,7 +78,7 @@ fn survives_every_cut<const READ: usize, const WORD: usize, const PAGE: usize>(
     }
 }
 
-/// Power fails again and again while the flash is put in order, each time an operation later.
+/// Power fails again and again during the recovery, each time one operation later.
 fn recovered<const READ: usize, const WORD: usize, const PAGE: usize>(
     mut flash: Nor<READ, WORD, PAGE>,
     tear: Tear,
@@ -91,10 +91,10 @@ fn recovered<const READ: usize, const WORD: usize, const PAGE: usize>(
         }
         flash = again.journal.into_parts().0;
     }
-    unreachable!("it was in order at some time");
+    unreachable!("the recovery ends at some time");
 }
 
-/// What is recorded after a power cut is there after the next one.
+/// Records that are written after a power cut are there after the next one.
 fn goes_on<const READ: usize, const WORD: usize, const PAGE: usize>(
     device: Small<READ, WORD, PAGE>,
     mut records: Vec<Vec<u8>>,
@@ -124,20 +124,20 @@ fn every_cut_is_survived_with_words_of_4_bytes() {
     survives_every_cut::<4, 4, 512>(6, (6, 0));
 }
 
-/// As that of an STM32L4: each word with a checksum of its own.
+/// As the flash of an STM32L4: each word has a checksum of its own.
 #[test]
 fn every_cut_is_survived_with_words_of_8_bytes() {
     survives_every_cut::<1, 8, 1024>(5, (12, 0));
 }
 
-/// As that of an STM32H7: two large pages.
+/// As the flash of an STM32H7: two large pages.
 #[test]
-fn every_cut_is_survived_with_words_of_32_bytes_and_a_page_a_half() {
+fn every_cut_is_survived_with_words_of_32_bytes_and_one_page_for_each_half() {
     survives_every_cut::<4, 32, 4096>(2, (14, 0));
 }
 
 #[test]
-fn every_cut_is_survived_where_more_is_read_than_written_at_once() {
+fn every_cut_is_survived_if_reads_are_wider_than_writes() {
     survives_every_cut::<8, 2, 256>(12, (6, 0));
 }
 

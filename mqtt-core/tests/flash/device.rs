@@ -24,7 +24,7 @@ use test_kit::{
 
 use crate::nor::{Nor, PowerCut};
 
-/// What comes of a future that never waits; `None` where it does.
+/// The output of a future that never waits; `None` if it waits.
 pub(crate) fn run<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -40,7 +40,7 @@ pub(crate) fn options() -> Options<'static> {
     Options::new("d").clean_session(false).journal(true)
 }
 
-/// All that is to be known of the session that `records` tell of: the snapshot of a client that they were given to.
+/// The session that `records` restore, as the snapshot of a client that was given them.
 pub(crate) fn session(records: &[Vec<u8>], outbox: usize, window: usize) -> Vec<u8> {
     let mut client = Client::new(&options(), vec![0; outbox], vec![Slot::EMPTY; window]).unwrap();
     for record in records {
@@ -60,7 +60,7 @@ pub(crate) struct Device<const READ: usize, const WORD: usize, const PAGE: usize
     pub(crate) peer: Peer,
     /// Every record that was confirmed.
     pub(crate) records: Vec<Vec<u8>>,
-    /// The one that is being written.
+    /// The record that is being written.
     pub(crate) under_way: Option<Vec<u8>>,
 }
 
@@ -84,7 +84,7 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize, const S: usize>
         }
     }
 
-    /// Rebuilds the session from the journal; gives the records that it holds.
+    /// Rebuilds the session from the journal. Returns the records that the journal holds.
     pub(crate) fn replay(&mut self) -> Result<Vec<Vec<u8>>, ReplayError<FlashError<PowerCut>>> {
         now(replay(&mut self.journal, &mut self.client))?;
         let mut records = Vec::new();
@@ -114,12 +114,12 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize, const S: usize>
         self.peer.incoming.extend(encoded(publish, self.client.protocol()));
     }
 
-    /// Power has to last for as long as there is something to do now.
+    /// Does all that is due now. Power must not fail meanwhile.
     pub(crate) fn drive(&mut self) {
         self.try_drive().unwrap();
     }
 
-    /// Until there is nothing to do now, or the journal fails.
+    /// Does all that is due now, or stops with the error if the journal fails.
     pub(crate) fn try_drive(&mut self) -> Result<(), FlashError<PowerCut>> {
         let now = Instant::from_millis(self.millis);
         let Self { client, journal, peer, records, under_way, .. } = self;

@@ -1,4 +1,4 @@
-//! What is kept and what is refused, without power cuts.
+//! Which records are kept and which are refused, without power cuts.
 
 use mqtt_core::{
     Action, Instant, QoS, RestoreError,
@@ -18,7 +18,7 @@ use crate::{
 const OUTBOX: usize = 1024;
 const WINDOW: usize = 4;
 const SCRATCH: usize = scratch_len(OUTBOX, WINDOW);
-/// Bytes of a page, and how many there are.
+/// Bytes of a page, and the number of pages.
 const PAGE: usize = 1024;
 const PAGES: usize = 8;
 
@@ -33,7 +33,7 @@ fn restarted(device: Kept) -> Kept {
     self::device(device.journal.into_parts().0.restarted())
 }
 
-/// The next record of a client, which it holds to be durable then.
+/// Appends the next record of the client, and confirms it.
 fn append(device: &mut Kept) -> Result<(), FlashError<PowerCut>> {
     loop {
         match device.client.poll(Instant::from_millis(0)) {
@@ -72,9 +72,9 @@ fn a_record_longer_than_a_page_comes_back_as_it_was() {
     assert_eq!((again.client.in_flight(), again.client.position()), (1, 1));
 }
 
-/// There and back many times: the session is what all records tell.
+/// The records move between the halves many times, and the session is still the one that all records restore.
 #[test]
-fn a_long_journal_is_what_its_last_records_tell() {
+fn a_long_journal_restores_the_session_from_its_last_records() {
     let mut device = device(Nor::new(PAGES));
     device.drive();
     for round in 0..300_u16 {
@@ -119,7 +119,7 @@ fn a_restart_does_not_change_how_much_fits() {
         panic!("never full");
     };
     let ((whole, records), (parts, _)) = (fill(false), fill(true));
-    // A restarted client says that it was connected before, in a byte that is there anyway.
+    // A restarted client records that it was connected before, in a byte that is there anyway.
     assert_eq!(whole, parts);
     let bytes: usize = records.iter().map(Vec::len).sum();
     assert!(bytes > PAGE * PAGES / 2 / 2, "half of a half is in use: {bytes}");
@@ -176,7 +176,7 @@ fn a_snapshot_finds_room_however_often_power_fails_while_it_is_written() {
     assert_eq!(snapshot(&mut again.client), expected);
 }
 
-/// A snapshot for another reason, a session that is new say, does not cost half of the range.
+/// A snapshot for another reason, such as a new session, does not move the journal to its other half.
 #[test]
 fn a_snapshot_that_is_not_due_is_a_record_among_others() {
     let mut device = device(Nor::new(PAGES));
@@ -213,9 +213,9 @@ fn a_dropped_future_is_a_power_cut() {
     }
 }
 
-/// Of all single bits that flip, each is noticed or does no harm.
+/// Every single flipped bit is detected or harmless.
 #[test]
-fn damage_is_named_and_not_passed_on() {
+fn damage_is_an_error_and_no_damaged_record_is_restored() {
     let mut device = device(Nor::new(PAGES));
     device.publish(&[b'x'; 300], QoS::AtLeastOnce).unwrap();
     for position in 0..30 {
@@ -325,7 +325,7 @@ fn a_range_has_room_for_two_of_the_longest_records_in_each_half() {
 }
 
 #[test]
-fn what_the_flash_is_like_is_looked_at_first() {
+fn flash_with_unsuitable_pages_or_words_is_refused() {
     let scratch = Scratch::<256>::new;
     let tiny = FlashJournal::new(Nor::<1, 4, 16>::new(8), 0..128, scratch());
     assert_eq!(tiny.map(|_| ()), Err(FlashConfigError::PageTooSmall { bytes: 16 }));

@@ -1,7 +1,7 @@
-//! NOR flash in RAM that insists on what flash insists on, counts, and loses power where it is told to.
+//! NOR flash in RAM. It checks the rules of real flash, counts operations, and loses power at a given one.
 //!
-//! A word is written once between two erasures, but for zeros, which flash with error correction takes as well; a word of
-//! ones leaves it erased. Whole words are written at whole addresses, from memory aligned to 4 bytes. An *operation* is
+//! A word is written once between two erasures, except for zeros, which flash with error correction takes as well. A word
+//! of ones leaves it erased. Whole words are written at whole addresses, from memory aligned to 4 bytes. An *operation* is
 //! one word written or one page erased; power can be cut at each of them, which leaves that word or page as [`Tear`]
 //! says.
 
@@ -11,19 +11,19 @@ use embedded_storage_async::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
 
-/// What becomes of the word or page at which power fails.
+/// What the word or page looks like at which power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tear {
-    /// It is as it was.
+    /// It is unchanged.
     Nothing,
     /// Its first half is written, or erased.
     Front,
-    /// Its second half is erased; a word is as it was.
+    /// Its second half is erased; a word is unchanged.
     Back,
 }
 
 impl Tear {
-    /// Those that differ.
+    /// The variants that differ for this kind of operation.
     pub(crate) const fn all(erasing: bool, word: usize) -> &'static [Self] {
         match (erasing, word) {
             (true, _) => &[Self::Nothing, Self::Front, Self::Back],
@@ -35,7 +35,7 @@ impl Tear {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The operation and all behind it fail.
+    /// This operation and all later ones fail.
     Cut(u64, Tear),
     /// The operation never ends.
     Hang(u64),
@@ -92,7 +92,7 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize> Nor<READ, WORD, PA
         self.bytes.len() as u32
     }
 
-    /// Whether the next operation goes well; else what becomes of it.
+    /// Whether the next operation succeeds; if not, what the word or page looks like.
     async fn operation(&mut self) -> Result<(), Option<Tear>> {
         let number = self.operations;
         match self.stop {

@@ -1,4 +1,4 @@
-//! What a journal costs in erasures: the measurement behind the table in the documentation of `driver::journal::flash`.
+//! The cost of a journal in erasures: the measurement for the table in the documentation of `driver::journal::flash`.
 //!
 //! `cargo test -p mqtt-core --features journal-flash --test flash wear -- --ignored --nocapture` prints the table anew.
 
@@ -17,7 +17,7 @@ const PAGES: usize = 16;
 const SCRATCH: usize = 2144;
 const OUTBOX: usize = 2048;
 const WINDOW: usize = 8;
-/// What a page of NOR flash is good for.
+/// Erasures that a page of NOR flash survives.
 const CYCLES: f64 = 100_000.0;
 const DAYS: f64 = 3652.5;
 
@@ -41,21 +41,21 @@ impl Display for Traffic {
     }
 }
 
-/// How long to measure: so many messages, or until so many pages were erased.
+/// How long to measure: for so many messages, or until so many pages were erased.
 #[derive(Clone, Copy)]
 struct Span {
     messages: u32,
     erasures: u64,
 }
 
-/// Erasures of pages for a message, one message after the other, ten in a second.
+/// Page erasures for each message, with ten messages a second.
 fn erasures(traffic: Traffic, payload: usize, delay: u32, span: Span) -> f64 {
     let options = options().record_delay(delay);
     let flash = Nor::<1, 1, PAGE>::new(PAGES);
     let mut device = Device::<1, 1, PAGE, SCRATCH>::new(&options, OUTBOX, WINDOW, flash);
     device.drive();
     let payload = vec![b'x'; payload];
-    // From the end of one half to the end of another one.
+    // From one change of the half to another.
     let (mut first, mut last) = (None, (0, 0));
     let mut erased = 0;
     for nth in 0..span.messages {
@@ -84,7 +84,8 @@ fn erasures(traffic: Traffic, payload: usize, delay: u32, span: Span) -> f64 {
     (last.1 - first.1) as f64 / f64::from(last.0 - first.0)
 }
 
-/// A line of the table: erasures for a million messages, and messages a day for ten years, at once and later.
+/// A line of the table: erasures for a million messages, and messages a day for ten years; recorded at once, and with a
+/// delay.
 fn line(traffic: Traffic, payload: usize, span: Span) -> [f64; 4] {
     let of_delay = |delay| {
         let each = erasures(traffic, payload, delay, span);
@@ -99,7 +100,7 @@ fn head(traffic: Traffic, payload: usize) -> String {
 }
 
 #[test]
-fn the_documentation_says_how_often_flash_is_erased() {
+fn the_documentation_says_correctly_how_often_flash_is_erased() {
     let documentation = include_str!("../../src/driver/journal/flash.rs");
     for traffic in TRAFFIC {
         for payload in PAYLOADS {

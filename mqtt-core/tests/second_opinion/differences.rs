@@ -29,7 +29,7 @@ fn connect() -> Connect<'static> {
     }
 }
 
-/// What `mqttbytes` accepts though it is malformed; each has its row in the list.
+/// Malformed packets that `mqttbytes` accepts; each has its row in the list.
 pub(super) const ACCEPTED_BY_THEM: [Violation; 17] = [
     Violation::Flags,
     Violation::DupQoS0,
@@ -50,7 +50,7 @@ pub(super) const ACCEPTED_BY_THEM: [Violation; 17] = [
     Violation::SubscribeQoS,
 ];
 
-/// They accept what breaks this rule.
+/// `mqttbytes` accepts packets that break this rule.
 #[track_caller]
 fn they_accept(bytes: &[u8], violation: Violation) {
     assert_eq!(ours(bytes), Err(violation));
@@ -92,7 +92,7 @@ fn dup_with_qos_0() {
     assert_eq!(ours_encoded(&converted.packet()), Err(EncodeError::QoS0));
 }
 
-/// Sections 3.1, 3.2, 3.4 to 3.7, 3.12 to 3.14, each of which states the remaining length or ends the payload.
+/// Sections 3.1, 3.2, 3.4 to 3.7 and 3.12 to 3.14: each states the remaining length or the end of the payload.
 #[test]
 fn bytes_after_the_last_field() {
     they_accept(b"\x10\x0E\0\x04MQTT\x04\x02\0\x0A\0\x01cx", Violation::TrailingBytes);

@@ -1,8 +1,8 @@
-//! Every packet through `mqttbytes::v4` as well, in both directions, and each place where the two crates differ.
+//! Every packet goes through `mqttbytes::v4` as well, in both directions, and each difference of the two crates is shown.
 //!
-//! The places are listed, with who is right, in `docs/mqttbytes-differences.md`; each row there names its test in
+//! `docs/mqttbytes-differences.md` lists the differences and says which crate is right. Each row there names its test in
 //! `differences`.
-//! Both versions of the conversions meet where the properties compare: an error would have to be made twice.
+//! The properties compare both directions of the conversions, so an error would have to be made twice to stay hidden.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
@@ -52,7 +52,7 @@ fn theirs_encoded(packet: &v4::Packet) -> Result<Vec<u8>, Error> {
     Ok(out.to_vec())
 }
 
-/// What this crate makes of exactly one packet.
+/// The bytes as exactly one packet, decoded by this crate.
 fn ours(bytes: &[u8]) -> Result<Packet<'_>, Violation> {
     match Packet::decode(bytes, V311)? {
         Decoded::Packet { packet, len } => {
@@ -63,12 +63,12 @@ fn ours(bytes: &[u8]) -> Result<Packet<'_>, Violation> {
     }
 }
 
-/// What `mqttbytes` makes of exactly one packet.
+/// The bytes as exactly one packet, decoded by `mqttbytes`.
 fn theirs(bytes: &[u8]) -> Result<v4::Packet, Error> {
     v4::read(&mut BytesMut::from(bytes), usize::MAX)
 }
 
-/// A packet of `mqttbytes` of any kind, many of which it should not write.
+/// A packet of `mqttbytes` of any kind. Many of them may not be sent.
 fn any_of_theirs() -> impl Strategy<Value = v4::Packet> {
     let text = || prop_oneof![3 => "[ -~]{0,6}", 1 => ".{0,3}", 1 => "[a+#/\0]{0,3}"];
     let pkid = || prop_oneof![1 => Just(0), 6 => any::<u16>()];
@@ -130,7 +130,7 @@ fn any_of_theirs() -> impl Strategy<Value = v4::Packet> {
     ]
 }
 
-/// Bytes that are a packet but for a few changed ones.
+/// A packet with a few bytes changed.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let changes = collection::vec((any::<sample::Index>(), any::<u8>()), 1..4);
     (strategies::packet_of(V311), changes).prop_map(|(owned, changes)| {

@@ -1,7 +1,7 @@
-//! A broker that keeps to sections 4.3, 4.4 and 4.6 of MQTT 3.1.1, with one client and, behind it, one application that
-//! takes what the client publishes and one that publishes what the client takes.
+//! A broker that follows sections 4.3, 4.4 and 4.6 of MQTT 3.1.1. It has one client. Behind it, one application receives
+//! the messages of the client, and another one publishes messages to the client.
 //!
-//! It handles a packet the moment it arrives and answers at once; how long an answer then takes is the link's affair.
+//! It handles a packet when it arrives, and answers at once. The link decides how long the answer takes.
 
 use mqtt_core::{
     PacketId, Protocol, Publish, QoS,
@@ -15,7 +15,7 @@ use crate::rules::{Broken, Rule, Set, Verdict, hand_over};
 /// How many messages it sends before it waits for an answer.
 pub(crate) const WINDOW: usize = 2;
 
-/// When a QoS 2 message goes on to those who subscribed to it: figure 4.3 of the standard.
+/// When a QoS 2 message is handed on to its subscribers: figure 4.3 of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Stores the message with its PUBLISH, and hands it on with its PUBREL.
@@ -42,7 +42,7 @@ impl Down {
         self.encode(1).first().map_or(0, |first| first >> 4)
     }
 
-    /// Its bytes, of a message with a payload of so many.
+    /// Its bytes. A message has a payload of so many bytes.
     pub(crate) fn encode(self, payload: usize) -> Vec<u8> {
         let id = |id| PacketId::new(id).unwrap_or(FIRST_ID);
         let content;
@@ -97,7 +97,7 @@ pub(crate) struct Broker {
     connected: bool,
     /// Ids of QoS 2 between PUBLISH and PUBREL, with their messages.
     taken: Vec<(u16, u8)>,
-    /// What went on to the application behind it.
+    /// The messages that were handed on to the application behind it.
     delivered: Set,
     sending: Vec<Sending>,
     /// The next message for the client.
@@ -105,7 +105,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// A broker that knows nobody.
+    /// A broker without a session.
     pub(crate) const fn new(method: Method) -> Self {
         Self {
             method,
@@ -119,7 +119,7 @@ impl Broker {
         }
     }
 
-    /// What it handed on.
+    /// The messages that it handed on.
     pub(crate) const fn delivered(&self) -> Set {
         self.delivered
     }
@@ -129,7 +129,7 @@ impl Broker {
         self.connected = false;
     }
 
-    /// The session is lost, with all that was under way; the connection is over.
+    /// The session is lost, with all that was in flight, and the connection is over.
     pub(crate) fn lose_session(&mut self) {
         self.connected = false;
         self.session = false;
@@ -159,14 +159,14 @@ impl Broker {
             && usize::from(self.next) < inbound.len()
     }
 
-    /// Sends the next message, where it may.
+    /// Sends the next message, if it may.
     pub(crate) fn send(&mut self, inbound: &[QoS]) -> Option<Down> {
         if !self.can_send(inbound) {
             return None;
         }
         let message = self.next;
         let qos = *inbound.get(usize::from(message))?;
-        // The lowest that is free: an id comes again as soon as it may.
+        // The lowest free id is used, so that an id is used again as soon as possible.
         let id = (1..).find(|id| self.sending.iter().all(|sending| sending.id != *id))?;
         self.next += 1;
         self.sending.push(Sending { id, message, released: false });
@@ -226,7 +226,7 @@ impl Broker {
         answers.push(Down::ConnAck { session_present: self.session });
         self.connected = true;
         self.session = true;
-        // [MQTT-4.4.0-1]: all that is unanswered, in its order.
+        // [MQTT-4.4.0-1]: all unanswered packets, in their order.
         for Sending { id, message, released } in &self.sending {
             answers.push(match inbound.get(usize::from(*message)) {
                 Some(qos) if !released => {
@@ -255,7 +255,7 @@ impl Broker {
             answers.push(Down::PubAck(id.get()));
             return Ok(());
         }
-        // Between PUBLISH and PUBREL the id is all that counts [MQTT-4.3.3-2].
+        // Between PUBLISH and PUBREL only the id counts [MQTT-4.3.3-2].
         if !self.taken.iter().any(|(taken, _)| *taken == id.get()) {
             self.taken.push((id.get(), *message));
             if self.method == Method::B {
@@ -273,7 +273,7 @@ impl Broker {
                 self.hand_on(message, outbound)?;
             }
         }
-        // [MQTT-4.3.3-2]: PUBCOMP also to an id that is unknown.
+        // [MQTT-4.3.3-2]: a PUBREL with an unknown id gets a PUBCOMP as well.
         answers.push(Down::PubComp(id));
         Ok(())
     }
@@ -284,7 +284,7 @@ impl Broker {
         Ok(())
     }
 
-    /// The message under `id` of that QoS whose first answer is due.
+    /// The message with this id and QoS that waits for its first answer.
     fn sending_mut(&mut self, id: u16, qos: QoS, inbound: &[QoS]) -> Result<&mut Sending, Broken> {
         self.sending
             .iter_mut()
@@ -293,7 +293,7 @@ impl Broker {
             .ok_or(refused("an answer to a PUBLISH that was not sent"))
     }
 
-    /// PUBACK or PUBCOMP: the id is free.
+    /// A PUBACK or PUBCOMP came, and the id is free.
     fn acknowledged(&mut self, id: u16, qos: QoS, inbound: &[QoS]) -> Verdict {
         let at = self.sending.iter().position(|sending| {
             sending.id == id

@@ -1,4 +1,4 @@
-//! Explores a world to its end and says what was found.
+//! Explores a world to its end and reports the result.
 
 use std::{
     sync::{
@@ -18,12 +18,12 @@ use crate::{
     world::Action,
 };
 
-/// What was found in a world.
+/// The result of the exploration of a world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Different states.
     pub states: usize,
-    /// Ways from a state to another.
+    /// Steps from one state to another.
     pub steps: usize,
     /// How long it took.
     pub time: Duration,
@@ -38,12 +38,12 @@ pub enum End {
     Complete {
         /// Actions on the longest way.
         longest: u16,
-        /// Actions on the longest way on which nothing goes wrong.
+        /// Actions on the longest way without a fault.
         calm: u16,
     },
     /// A rule is broken.
     Violated(Violation),
-    /// Not every state was visited: the checker is at fault.
+    /// Not every state was visited, so the checker has a bug.
     Incomplete(String),
 }
 
@@ -52,7 +52,7 @@ pub enum End {
 pub struct Violation {
     /// The property, or "no livelock".
     pub property: &'static str,
-    /// What happens, a line an action, and what is broken.
+    /// One line for each action, and one for the broken rule.
     pub way: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ pub fn check(config: &Config) -> Outcome {
         let stop = Arc::clone(&stop);
         thread::spawn(move || descend(&world, &stop))
     };
-    // On one thread, so that it always takes the same way; the other one descends.
+    // On one thread, so that it always takes the same way. The other thread runs the descent.
     let checker = world.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let (states, steps) = (checker.unique_state_count(), checker.state_count());
     let found = shortest(&checker).map(|found| shorten(world, found));
@@ -106,11 +106,11 @@ fn shortest(checker: &impl Checker<World>) -> Option<Found> {
         .min_by_key(|(property, actions)| (actions.len(), *property))
 }
 
-/// A shortest way of all: `stateright` looks up from its work every 1,500 states only, and tells of the last broken
-/// rule that it met by then.
+/// A shortest way to any broken rule. `stateright` stops only after every 1,500 states, and reports the last broken rule
+/// that it met by then.
 fn shorten(world: World, mut found: Found) -> Found {
     loop {
-        // The depth counts states, the first one included, and ends in front of the limit.
+        // The depth counts states with the first one, and stays below the limit.
         let limit = found.1.len() + 1;
         let builder = world.checker().finish_when(HasDiscoveries::AnyFailures);
         let checker = builder.target_max_depth(limit).spawn_bfs().join();

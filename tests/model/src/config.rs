@@ -7,8 +7,8 @@ use crate::{broker::Method, device::LARGEST_OUTBOX};
 const ONE: QoS = QoS::AtLeastOnce;
 const TWO: QoS = QoS::ExactlyOnce;
 
-/// Where a write that does not end with a packet ends. Only whether the packet was begun, and whether it is whole,
-/// decides anything, so one place for each is enough.
+/// Where a write ends that stops in the middle of a packet. It only matters if the packet was begun and if it is whole, so
+/// one place for each is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partial {
     /// Nowhere: the transport takes whole packets.
@@ -22,25 +22,25 @@ pub enum Partial {
 /// One closed world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// What the client's application publishes, in this order.
+    /// The messages that the client's application publishes, in this order.
     pub outbound: &'static [QoS],
-    /// What the broker has for the client, in this order.
+    /// The messages that the broker has for the client, in this order.
     pub inbound: &'static [QoS],
-    /// How often the link breaks at the most.
+    /// The link breaks at most so many times.
     pub cuts: u8,
-    /// How often power fails at the most; 0: there is no journal.
+    /// Power fails at most so many times. With 0 there is no journal.
     pub power_cuts: u8,
-    /// How many of the cuts cost the session at the most.
+    /// At most so many of the cuts lose the session.
     pub lost_sessions: u8,
-    /// The link, or power, may also fail before the client has heard, and recorded, that the session was lost.
+    /// The link or power may fail even before the client has heard and recorded that the session was lost.
     pub loss_unheard: bool,
-    /// How often the application asks for a snapshot at the most.
+    /// The application asks for a snapshot at most so many times.
     pub snapshots: u8,
-    /// How often a record cannot be appended at the most.
+    /// A record cannot be appended at most so many times.
     pub failed_records: u8,
-    /// How the broker takes QoS 2.
+    /// The broker's method for QoS 2.
     pub method: Method,
     /// Where writes may end.
     pub partial: Partial,
@@ -54,7 +54,7 @@ pub struct Config {
     pub large: bool,
 }
 
-/// Two cuts, one power cut, method B, parts of one byte, more room than is ever needed.
+/// The usual world: two cuts, one power cut, method B, parts of one byte, and more room than is ever needed.
 const BASE: Config = Config {
     name: "",
     outbound: &[],
@@ -78,7 +78,7 @@ const IN: Config = Config { inbound: &[ONE, TWO, TWO, ONE], ..BASE };
 const BOTH: Config = Config { outbound: &[ONE, TWO], inbound: &[ONE, TWO], ..BASE };
 const LARGE: bool = true;
 
-/// Every world, those that are explored on demand last.
+/// Every world. The worlds that are explored on demand come last.
 ///
 /// The numbers in a name are the QoS of the messages, in their order.
 pub const ALL: &[Config] = &[
@@ -131,7 +131,7 @@ pub const ALL: &[Config] = &[
 ];
 
 impl Config {
-    /// What is in it, in a line.
+    /// Its content in one line.
     #[must_use]
     pub fn describe(&self) -> String {
         let list = |qoses: &[QoS]| -> String {

@@ -1,16 +1,16 @@
-//! Whether things end: an exploration of its own, depth first, of the same states.
+//! Shows that every way ends, by a second exploration of the same states, depth first.
 //!
-//! `stateright` can ask whether something happens *eventually*, but takes a path that closes a circle for one that has
-//! not ended, and so finds no fault with it. Here a circle is looked for: a state that is met again while it is still on
-//! the way to where one is. Where there is none, every way is finite; where moreover every state that has no way on
-//! without a disturbance is one in which all is done, everything is delivered in the end, whatever the order in which
-//! application, driver, link and broker take their turns. No fairness need be assumed. What goes wrong goes wrong a
-//! limited number of times, so circles consist of progress alone.
+//! `stateright` can check that something happens *eventually*, but it takes a path that closes a circle for a path that
+//! has not ended, and finds no fault with it. This descent looks for a circle: a state that is met again while it is on
+//! the current way. If there is no circle, every way is finite. If also all is done in every state that has no way on
+//! without a disturbance, then everything is delivered in the end, in whatever order application, driver, link and broker
+//! take their turns. No fairness is assumed. Each fault happens a limited number of times, so circles consist only of
+//! progress.
 //!
-//! The length of the longest way is what bounds the work between two disturbances: no livelock, no busy loop.
+//! The length of the longest way bounds the work between two disturbances: no livelock, no busy loop.
 //!
-//! States are told apart by another hash than that of `stateright`; that both find the same number of states is
-//! evidence that neither took two states for one.
+//! This exploration uses another hash than `stateright`. Both find the same number of states, which is evidence that
+//! neither took two states for one.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -21,9 +21,9 @@ use std::{
 use foldhash::quality::FixedState;
 use stateright::Model;
 
-/// A model that tells progress from what goes wrong.
+/// A model that separates progress from disturbances.
 pub(crate) trait Paths: Model {
-    /// What can happen in `state` while all goes well, and what else can.
+    /// The actions of progress in `state`, and the disturbances.
     fn split(
         &self,
         state: &Self::State,
@@ -32,39 +32,39 @@ pub(crate) trait Paths: Model {
     );
 }
 
-/// What was found.
+/// The result.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Descent<A> {
     /// Every way ends.
     Ends {
-        /// States met.
+        /// The number of states.
         states: usize,
         /// Actions of the longest way.
         longest: u16,
-        /// Actions of the longest way without disturbance, from wherever.
+        /// Actions of the longest way without a disturbance, from any state.
         calm: u16,
     },
-    /// The last action leads back to a state that was met on this way.
+    /// The last action leads back to a state on this way.
     Circle(Vec<A>),
-    /// It was told to stop.
+    /// It was stopped.
     Stopped,
 }
 
-/// How many actions can follow at the most: all, and those without disturbance.
+/// The most actions that can follow: with disturbances, and without.
 #[derive(Clone, Copy, Default)]
 struct Reach {
     longest: u16,
     calm: u16,
 }
 
-/// A state on the way to where we are.
+/// A state on the current way.
 struct Step<M: Model> {
     state: M::State,
     key: u64,
     /// Actions still to be tried, from the end: first progress, then so many disturbances.
     left: Vec<M::Action>,
     disturbances: usize,
-    /// The one that is being tried.
+    /// The action that is being tried.
     trying: Option<M::Action>,
     reach: Reach,
 }
@@ -78,7 +78,7 @@ impl<M: Paths> Step<M> {
         Self { state, key, left, disturbances, trying: None, reach: Reach::default() }
     }
 
-    /// What is being tried leads to where `reach` can follow.
+    /// The action that is being tried leads to a state where `reach` can follow.
     fn leads_to(&mut self, reach: Reach) {
         self.reach.longest = self.reach.longest.max(reach.longest.saturating_add(1));
         let is_progress = self.left.len() >= self.disturbances;
@@ -88,14 +88,14 @@ impl<M: Paths> Step<M> {
     }
 }
 
-/// Goes every way that there is in `model`.
+/// Goes every way in `model`.
 pub(crate) fn descend<M>(model: &M, stop: &AtomicBool) -> Descent<M::Action>
 where
     M: Paths,
     M::State: Hash,
     M::Action: Clone,
 {
-    // `None`: on the way to where we are.
+    // `None`: on the current way.
     let mut known: HashMap<u64, Option<Reach>, FixedState> = HashMap::default();
     let mut end = Reach::default();
     for state in model.init_states() {
@@ -153,7 +153,7 @@ mod tests {
 
     use super::{Descent, Paths, descend};
 
-    /// From each state to others; the steps to odd ones are disturbances.
+    /// From each state to others. Steps to odd numbers are disturbances.
     struct Graph(&'static [&'static [usize]]);
 
     impl Model for Graph {
@@ -186,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_way_is_found_though_a_shorter_one_came_first() {
+    fn the_longest_way_is_found_even_if_a_shorter_one_came_first() {
         let graph: &[&[usize]] = &[&[4, 2], &[], &[4], &[], &[6], &[], &[]];
         assert_eq!(go(graph), Descent::Ends { states: 4, longest: 3, calm: 3 });
     }
 
     #[test]
-    fn a_disturbance_ends_what_is_calm() {
+    fn a_disturbance_ends_a_calm_way() {
         let graph: &[&[usize]] = &[&[1], &[2], &[4], &[], &[3]];
         assert_eq!(go(graph), Descent::Ends { states: 5, longest: 4, calm: 2 });
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn two_ways_that_meet_are_no_circle() {
+    fn two_ways_that_meet_are_not_a_circle() {
         let graph: &[&[usize]] = &[&[2, 4], &[], &[6], &[], &[6], &[], &[]];
         assert_eq!(go(graph), Descent::Ends { states: 4, longest: 2, calm: 2 });
     }

@@ -1,4 +1,4 @@
-//! The client under test, with storage that makes copying a state cheap, and the few instants that there are.
+//! The client under test, with storage that is cheap to copy, and the few instants of this model.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -15,14 +15,14 @@ pub(crate) const WINDOW: usize = 2;
 /// The largest outbox that a configuration may have.
 pub(crate) const LARGEST_OUTBOX: usize = 128;
 
-/// Time stands still here.
+/// Time stands still at this instant.
 pub(crate) const NOW: Instant = Instant::from_millis(0);
-/// But for one call when the time to connect again has come.
+/// The instant of one call, when the time to connect again has come.
 pub(crate) const RECONNECT: Instant = Instant::from_millis(1);
-/// Or when what can be recorded later has waited long enough.
+/// The instant when a record that can wait has waited long enough.
 pub(crate) const RECORD: Instant = Instant::from_millis(2);
 
-/// Storage without a heap, of a length that the configuration gives.
+/// Storage without a heap. The configuration gives its length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outbox {
     bytes: [u8; LARGEST_OUTBOX],
@@ -48,7 +48,7 @@ pub(crate) struct Device(pub(crate) Client<Outbox, [Slot; WINDOW]>);
 impl Device {
     /// A client that was never used.
     pub(crate) fn new(config: &Config) -> Self {
-        // Deadlines that only end a connection never come: a cut does the same.
+        // Deadlines that only end a connection never come, as a cut does the same.
         let options = Options::new("c")
             .clean_session(false)
             .keep_alive(0)
@@ -63,7 +63,7 @@ impl Device {
         }
     }
 
-    /// Gives it a record of its own, before it is used.
+    /// Gives it one of its own records before it is used.
     pub(crate) fn restore(&mut self, record: &[u8]) -> Verdict {
         self.0
             .restore(record)

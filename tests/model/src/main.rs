@@ -22,7 +22,7 @@ The last line holds the totals. Exit status: 0 when every world was explored to 
 (with --mutation: when the bug was found), 1 when not, 2 when the command line was not understood.
 ";
 
-/// What the command line asks for.
+/// The arguments of the command line.
 #[derive(Debug, PartialEq, Eq)]
 struct Args {
     worlds: Vec<&'static Config>,
@@ -85,7 +85,7 @@ fn world(name: &str) -> Result<&'static Config, UsageError> {
     })
 }
 
-/// Explores `worlds` and tells of each.
+/// Explores `worlds` and reports on each.
 fn explore(worlds: &[&Config]) -> ExitCode {
     let (mut states, mut most, mut violations, mut incomplete) = (0, 0, 0, 0);
     for config in worlds {
@@ -122,7 +122,7 @@ fn explore(worlds: &[&Config]) -> ExitCode {
     if violations + incomplete == 0 && states > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Each bug is switched on in turn, and one of `worlds` has to show it.
+/// Switches each bug on in turn. One of `worlds` has to find it.
 fn hunt(worlds: &[&Config], bugs: &[mutation::Bug]) -> ExitCode {
     let mut caught = 0;
     for bug in bugs {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_wrong_argument_is_named() {
         for (line, words) in [
             ("--world moon", "no 'moon'; there are smallest, "),
             ("--world", "--world"),

@@ -55,7 +55,7 @@ impl Model for World {
 
 impl Paths for World {
     fn split(&self, state: &State, progress: &mut Vec<Action>, disturbances: &mut Vec<Action>) {
-        // What follows a broken rule tells nothing.
+        // Nothing behind a broken rule is meaningful.
         if state.broken.is_none() {
             state.progress(&self.0, progress);
             state.disturbances(&self.0, disturbances);
@@ -64,30 +64,30 @@ impl Paths for World {
 }
 
 impl World {
-    /// Carries `action` out; false where it turns out to be impossible now.
+    /// Carries `action` out. Returns false if it turns out to be impossible now.
     fn carry_out(&self, state: &mut State, action: Action, trace: &mut Trace) -> bool {
         let done = catch_unwind(AssertUnwindSafe(|| state.carry_out(&self.0, action, trace)));
         done.unwrap_or_else(|_| {
-            // What is left of the state is looked at no more, but for this.
+            // Of this state only the broken rule is used from now on.
             state.broken = Some(Broken::new(Rule::NoPanic, "a call panics"));
             true
         })
     }
 
-    /// Whether no more happens of itself, though not everything is done.
+    /// Whether nothing more happens by itself, although not everything is done.
     pub(crate) fn is_stuck(&self, state: &State) -> bool {
         if state.broken.is_some() || state.is_finished(&self.0) {
             return false;
         }
         let mut actions = Vec::new();
         state.progress(&self.0, &mut actions);
-        // Of the others it is certain that they can be carried out.
+        // All other actions can certainly be carried out.
         let may_fail = |action: &Action| matches!(action, Action::Publish | Action::Deliver(_));
         actions.iter().all(may_fail)
             && actions.into_iter().all(|action| self.next_state(state, action).is_none())
     }
 
-    /// What happens on the way that `actions` take from the beginning: a line each, with its packets and events.
+    /// The way that `actions` take from the beginning: a line for each, with its packets and events.
     pub(crate) fn tell(&self, actions: &[Action]) -> Vec<String> {
         let mut state = State::new(&self.0);
         let mut lines = Vec::new();

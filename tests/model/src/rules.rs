@@ -1,5 +1,5 @@
-//! What must hold, as small ledgers that are told what happens and say which rule it breaks. They know nothing of the
-//! client: they see requests, events, packets on the wire and messages handed over.
+//! The rules, as small ledgers that are told each event and say which rule it breaks. They know nothing of the client:
+//! they see requests, events, packets on the wire and messages that were handed over.
 
 mod order;
 mod requests;
@@ -14,7 +14,7 @@ pub(crate) use requests::Requests;
 pub(crate) enum Rule {
     /// A message of QoS 2 reaches its application once, never twice.
     ExactlyOnce,
-    /// Whoever lets things run finds every message delivered and nothing left to do.
+    /// If all goes on without faults, every message is delivered and nothing is left to do.
     AtLeastOnce,
     /// Messages arrive, and packets are sent, in their order [MQTT-4.6.0-1] to [MQTT-4.6.0-4].
     Order,
@@ -58,7 +58,7 @@ impl Broken {
     }
 }
 
-/// What a ledger says of one happening.
+/// What a ledger says about one event.
 pub(crate) type Verdict = Result<(), Broken>;
 
 /// A set of messages; they are numbered from 0 in the order in which they were published.
@@ -72,7 +72,7 @@ impl Set {
     /// No message.
     pub(crate) const EMPTY: Self = Self(0);
 
-    /// The messages 0 to `count`, that one not included.
+    /// The messages from 0 up to `count`, without `count`.
     pub(crate) fn first(count: usize) -> Self {
         (0..count as u8).fold(Self::EMPTY, Self::with)
     }
@@ -98,13 +98,13 @@ impl Set {
     }
 }
 
-/// Whether `message` may be handed over where those in `before` were: each QoS 2 message once, each message for the
-/// first time only after all that were published earlier and came at all. Where a QoS 1 message may overtake one of
-/// QoS 2 (method A hands the latter over at its PUBREL), each QoS has an order of its own.
+/// Whether `message` may be handed over after the messages in `before`. A QoS 2 message may come once. For the first time,
+/// a message may only come after all earlier ones that come at all. If a QoS 1 message may overtake one of QoS 2 (method A
+/// hands the latter over at its PUBREL), each QoS has an order of its own.
 ///
 /// # Errors
 ///
-/// The rule broken.
+/// The rule that is broken.
 pub(crate) fn hand_over(before: Set, message: u8, qoses: &[QoS], overtakes: bool) -> Verdict {
     let qos = |message: u8| qoses.get(usize::from(message)).copied();
     if before.has(message) {

@@ -1,11 +1,11 @@
-//! What a counterexample looks like to people.
+//! Counterexamples as text.
 
 use mqtt_core::{Protocol, Record};
 use test_kit::{text, wire::next_packet};
 
 use crate::{broker::Down, world::Action};
 
-/// Takes down what happens, or does not.
+/// Collects lines about what happens, or nothing.
 pub(crate) enum Trace {
     Off,
     Lines(Vec<String>),
@@ -18,7 +18,7 @@ impl Trace {
         }
     }
 
-    /// All that was taken down, behind the action that brought it about.
+    /// The action, and behind it all lines that were collected.
     pub(crate) fn line(&self, action: Action) -> String {
         let said = match self {
             Self::Off => "",

@@ -1,5 +1,5 @@
-//! The state of a world and what can happen in it: the client with its application and its driver, the link, the
-//! journal, the broker. [`steps`] carries out what happens.
+//! The state of a world and its possible actions: the client with its application and its driver, the link, the journal,
+//! the broker. [`steps`] carries the actions out.
 
 mod steps;
 
@@ -17,10 +17,10 @@ use crate::{
     trace::Trace,
 };
 
-/// What can happen next.
+/// An action that can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
-    /// The application publishes its next message, and marks how far it has come.
+    /// The application publishes its next message and sets its position.
     Publish,
     /// The time to connect again has come; the driver begins to open a transport.
     Connect,
@@ -28,56 +28,56 @@ pub(crate) enum Action {
     Connected,
     /// The transport takes a part of a packet.
     TransmitPart,
-    /// The transport takes so many whole packets; of the first it may have a part.
+    /// The transport takes so many whole packets. It may have a part of the first one already.
     Transmit(u8),
     /// The broker gets the next packet.
     Arrive,
     /// The broker sends its next message.
     Send,
-    /// The client takes a packet from the broker, the one of this number.
+    /// The client takes the packet with this number from the broker.
     Deliver(u8),
     /// The driver begins to append a record.
     Persist,
-    /// The same, of what need not be recorded at once but has waited long enough.
+    /// The driver begins to append a record that could wait and has waited long enough.
     PersistAtLast,
     /// The record is durable.
     Persisted,
-    /// The medium says that it could not append the record, which may be there all the same.
+    /// The medium reports that it could not append the record. The record may still be there.
     PersistFailed {
         /// It is there.
         whole: bool,
     },
     /// The application asks for a snapshot.
     Compact,
-    /// The link breaks, or a transport could not be opened. What is under way is lost.
+    /// The link breaks, or a transport could not be opened. Everything on its way is lost.
     Cut {
         /// The broker loses the session as well.
         lose_session: bool,
     },
     /// Power fails and comes back; the client is restored from its journal.
     PowerCut {
-        /// The record that was being written is there. Torn, it is as if it were not.
+        /// The record that was being written is there. A torn record counts as missing.
         whole: bool,
     },
 }
 
-/// How far the news has come that the broker lost the session.
+/// How far the client knows that the broker lost the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Loss {
-    /// There is none, or it is told and recorded.
+    /// There was no loss, or it was reported and recorded.
     Settled,
     /// The client does not know.
     Untold,
-    /// The client knows, and would forget with power.
+    /// The client knows, and would forget it in a power cut.
     Unrecorded,
-    /// The record that tells it is being written.
+    /// The record about it is being written.
     Recording,
 }
 
 /// A record that is being written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Writing {
-    /// Empty once power will not fail any more.
+    /// Empty once power can no longer fail.
     record: Vec<u8>,
     is_snapshot: bool,
 }
@@ -86,8 +86,7 @@ struct Writing {
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct State {
     pub(crate) client: Device,
-    /// What the journal would restore: a client that was given every durable record. `None` once power will not fail
-    /// any more.
+    /// The client that the journal would restore: it was given every durable record. `None` once power can no longer fail.
     restored: Option<Arc<Device>>,
     writing: Option<Writing>,
     /// The transport is open.
@@ -99,8 +98,8 @@ pub(crate) struct State {
     broker: Broker,
     /// The next message of the application's source.
     next: u8,
-    /// Messages that the application was handed: those in its durable store, those that get there with the record that
-    /// is being written, and those since.
+    /// Messages that the application was handed: those in its durable store, those that become durable with the record that
+    /// is being written, and the later ones.
     stored: Set,
     storing: Set,
     held: Set,
@@ -112,13 +111,12 @@ pub(crate) struct State {
     lost_sessions: u8,
     snapshots: u8,
     failed_records: u8,
-    /// The rule that was broken last; nothing follows.
+    /// The rule that was broken. Nothing follows.
     pub(crate) broken: Option<Broken>,
 }
 
 impl State {
-    /// Where a world begins: nothing has happened, or, where the broker has messages, the client is connected and has
-    /// subscribed.
+    /// The first state: nothing has happened. If the broker has messages, the client is connected and has subscribed.
     pub(crate) fn new(config: &Config) -> Self {
         let client = Device::new(config);
         let mut state = Self {
@@ -153,7 +151,7 @@ impl State {
         state
     }
 
-    /// Lets things run until the application or the broker has to begin something.
+    /// Runs until the application or the broker has to begin something.
     fn settle(&mut self, config: &Config) {
         let mut actions = Vec::new();
         loop {
@@ -167,9 +165,9 @@ impl State {
         }
     }
 
-    /// What can happen while all goes well: application, driver, link, journal and broker do their part, each at any
-    /// time. A packet that the client leaves alone for now, or a request that finds no room, turns out to be
-    /// impossible only when it is carried out.
+    /// The actions of progress: application, driver, link, journal and broker do their part, each at any time. If the client
+    /// does not take a packet yet, or a request finds no room, the action turns out to be impossible when it is carried
+    /// out.
     pub(crate) fn progress(&self, config: &Config, actions: &mut Vec<Action>) {
         if usize::from(self.next) < config.outbound.len() {
             actions.push(Action::Publish);
@@ -184,8 +182,8 @@ impl State {
         self.driving(config, actions);
     }
 
-    /// What the broker sent comes in its order. Where the configuration says so, its answers of different types may have
-    /// been sent in any order, for they belong to exchanges that nothing orders.
+    /// Packets of the broker come in the order of sending. If the configuration says so, its answers of different types come
+    /// in any order, because they belong to exchanges that have no order.
     fn deliveries(&self, config: &Config, actions: &mut Vec<Action>) {
         for (number, down) in (0..).zip(&self.down) {
             let mut before = self.down.iter().take(usize::from(number));
@@ -199,7 +197,7 @@ impl State {
         }
     }
 
-    /// What the driver can do next.
+    /// The actions of the driver.
     fn driving(&self, config: &Config, actions: &mut Vec<Action>) {
         let state = self.client.0.state();
         if state == ConnectionState::Connecting && !self.open {
@@ -216,7 +214,7 @@ impl State {
                 return;
             }
             Told::Transmit(bytes) => self.transmissions(config, bytes, actions),
-            // Neither belongs into these worlds, and to carry out 'connect' says so.
+            // Neither belongs into these worlds, and carrying out `Connect` reports that.
             Told::Close(_) | Told::Connect { .. } => actions.push(Action::Connect),
             Told::Wait(_) => {}
         }
@@ -240,9 +238,9 @@ impl State {
         }
     }
 
-    /// What can go wrong, or is not needed for things to end. Each of these happens a limited number of times.
+    /// The faults, and other actions that are not needed to finish. Each happens a limited number of times.
     pub(crate) fn disturbances(&self, config: &Config, actions: &mut Vec<Action>) {
-        // A session that was made anew and never told of looks like the old one: see the docs of the crate.
+        // A new session that the client never heard of looks like the old one: see the docs of the crate.
         let held = self.loss != Loss::Settled && !config.loss_unheard;
         let told = !held || self.loss != Loss::Untold || !self.broker.has_session();
         if self.cuts > 0 && told && self.client.0.state() != ConnectionState::Waiting {
@@ -267,14 +265,14 @@ impl State {
         }
     }
 
-    /// Whether everything is done that was asked for.
+    /// Whether all that was asked for is done.
     pub(crate) fn is_finished(&self, config: &Config) -> bool {
         let lost = self.lost_sessions < config.lost_sessions;
         let delivered = (0..config.outbound.len() as u8)
             .all(|message| self.broker.delivered().has(message) || self.requests.is_lost(message));
         delivered
             && usize::from(self.next) == config.outbound.len()
-            // What was under way to the client went with the session.
+            // Messages in flight to the client were lost with the session.
             && (lost || self.handed() == Set::first(config.inbound.len()))
             && self.client.0.state() == ConnectionState::Up
             && self.client.0.in_flight() == 0
@@ -309,7 +307,7 @@ fn packet_len(bytes: &[u8]) -> Option<usize> {
     decode(bytes).map(|(_, len)| len)
 }
 
-/// How many packets `bytes` are, and the part of one behind them.
+/// The number of whole packets in `bytes`, and the part of a packet behind them.
 fn packets(bytes: &[u8]) -> (u8, &[u8]) {
     let (mut whole, mut rest) = (0, bytes);
     while let Some((_, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {

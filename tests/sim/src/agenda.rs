@@ -1,4 +1,4 @@
-//! What happens when: a queue of events in virtual time.
+//! The agenda: a queue of events in virtual time.
 //!
 //! Events of the same millisecond happen in the order in which they were planned, so a run depends on nothing but its
 //! seed.
@@ -7,22 +7,22 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::link::{Side, Way};
 
-/// Something that is going to happen.
+/// An event that is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
-    /// The driver of a device looks again, unless it has planned something else since.
+    /// The driver of a device looks again, unless it has planned another look since.
     Wake { device: usize, ticket: u32 },
-    /// The application of a device does something.
+    /// The application of a device acts.
     Tick { device: usize },
     /// A device is switched on.
     PowerOn { device: usize },
     /// A transport is open, or could not be opened.
     Opened { link: usize },
-    /// Bytes, or the end, come out of a link.
+    /// Bytes, or the end of a direction, come out of a link.
     Arrive { link: usize, way: Way },
     /// One side learns that its link is dead.
     Dead { link: usize, side: Side },
-    /// The broker looks whether a client has been silent for too long.
+    /// The broker checks if a client has been silent for too long.
     KeepAlive { link: usize },
     /// The broker runs again.
     BrokerUp,
@@ -30,7 +30,7 @@ pub(crate) enum Event {
     Fault,
     /// Faults stop.
     Heal,
-    /// Is everything delivered?
+    /// The world checks if everything is delivered.
     Look,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    /// `event` happens at `at`, after everything that was planned for then before.
+    /// Plans `event` for `at`, after all events that are planned for the same time already.
     pub(crate) fn plan(&mut self, at: u64, event: Event) {
         self.planned += 1;
         self.heap.push(Reverse((at, self.planned, event)));

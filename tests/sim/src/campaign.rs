@@ -1,4 +1,4 @@
-//! Runs: one of a seed, or many over threads. Nothing that they tell depends on the number of threads.
+//! Runs: the run of one seed, or of many seeds on several threads. The number of threads changes no result.
 
 use std::{
     cell::RefCell,
@@ -21,11 +21,11 @@ use crate::{
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Of everything that happened: the same for the same seed.
+    /// A hash of everything that happened. It is the same for the same seed.
     pub hash: u64,
     /// The promise that was broken.
     pub violation: Option<Violation>,
-    /// What it did.
+    /// The numbers of the run.
     pub totals: Totals,
 }
 
@@ -68,11 +68,11 @@ fn traced(seed: u64, faults: bool, trace: &mut Trace) -> Outcome {
 }
 
 thread_local! {
-    /// What a panic of the run in progress said; `None`: this thread runs nothing.
+    /// The message of a panic in the run in progress; `None`: this thread runs nothing.
     static HEARD: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Panics of runs are written down, all others go where they went before.
+/// Keeps the panics of runs, and passes all others on to the hook that was there before.
 fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -97,12 +97,12 @@ fn listen() {
 pub struct Failure {
     /// The seed.
     pub seed: u64,
-    /// What it broke.
+    /// The promise that it broke.
     pub violation: Violation,
 }
 
 impl Failure {
-    /// The one line that plays it again.
+    /// The command line that replays it.
     #[must_use]
     pub fn replay(&self) -> String {
         format!("cargo xtask sim --seeds 1 --from {}", self.seed)
@@ -118,12 +118,12 @@ pub struct Campaign {
     pub seeds: u64,
     /// Threads to run them on; 0 counts as 1.
     pub threads: usize,
-    /// Whether to end with the first failure that is found; which one that is may depend on the threads.
+    /// Whether to stop at the first failure that is found. Which failure that is may depend on the threads.
     pub stop_at_first: bool,
 }
 
 impl Campaign {
-    /// Runs them all; gives the totals and the failures, the lowest seed first.
+    /// Runs all seeds. Returns the totals and the failures, the lowest seed first.
     #[must_use]
     pub fn run(&self) -> (Totals, Vec<Failure>) {
         let next = AtomicU64::new(0);

@@ -1,4 +1,5 @@
-//! A sequence chart of a run, as Mermaid text: what led to its end, and of those concerned alone.
+//! A sequence chart of a run, as Mermaid text. It shows the notes before the end, of the devices and the message
+//! concerned.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -7,7 +8,7 @@ use crate::{
     trace::{Note, Summary, What},
 };
 
-/// Notes of the device that broke a promise, at the most; and of the message that it is about.
+/// The chart shows at most so many notes of the device that broke a promise, and of the message that it is about.
 const OF_DEVICE: usize = 100;
 const OF_MESSAGE: usize = 60;
 
@@ -112,7 +113,7 @@ fn name(number: Option<u32>) -> String {
     number.map_or("without number".to_owned(), |number| format!("m{number}"))
 }
 
-/// What everybody has to know.
+/// Whether the note concerns all devices.
 const fn concerns_all(what: What) -> bool {
     matches!(what, What::BrokerUp | What::Heal)
 }
@@ -139,7 +140,7 @@ const fn number(what: What) -> Option<u32> {
     }
 }
 
-/// The first message that `words` name, as in '#12'.
+/// The first message that `words` name, such as '#12'.
 fn mentioned(words: &str) -> Option<u32> {
     let (_, behind) = words.split_once('#')?;
     let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());

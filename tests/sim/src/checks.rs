@@ -1,5 +1,5 @@
-//! What must hold, and how it is judged: one function an invariant. A check that fails names its invariant, the device
-//! and the moment; the run ends there.
+//! The invariants and their checks: one function for each invariant. A check that fails names its invariant, the device
+//! and the time, and the run ends.
 
 use std::fmt;
 
@@ -33,9 +33,9 @@ pub enum Invariant {
     OneEvent,
     /// Any other rule that a broker can see broken.
     Protocol,
-    /// What arrives is what was sent.
+    /// A message arrives as it was sent.
     Content,
-    /// The link is up again, faults have stopped, and still something is undone.
+    /// Faults have stopped and the link is up again, but not all is done.
     Healing,
     /// A journal gives back what it was given.
     Journal,
@@ -87,7 +87,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Invariant 2, towards the broker: it has taken ownership of message `number` once more.
+/// Invariant 2, towards the broker: the broker has taken ownership of message `number` once more.
 pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, number: u32) {
     let message = stage.ledger.message_mut(number);
     message.arrived += 1;
@@ -105,7 +105,7 @@ pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, 
     }
 }
 
-/// Invariant 2, towards the application: its receipt of message `number` is durable.
+/// Invariant 2, towards the application: the receipt of message `number` is durable.
 pub(crate) fn is_received_as_often_as_promised(
     stage: &mut Stage<'_>,
     device: usize,
@@ -128,7 +128,7 @@ pub(crate) fn is_received_as_often_as_promised(
     }
 }
 
-/// Invariants 1 and 2, at the end: everything accepted and not given up is at the broker.
+/// Invariants 1 and 2, at the end: the broker has every message that was accepted and not given up.
 pub(crate) fn everything_accepted_has_arrived(stage: &mut Stage<'_>) {
     for number in 0..stage.ledger.len() {
         let message = stage.ledger.message(number);
@@ -147,7 +147,7 @@ pub(crate) fn everything_accepted_has_arrived(stage: &mut Stage<'_>) {
     }
 }
 
-/// Invariants 1 and 2, at the end: everything that the broker had for a device is with its application.
+/// Invariants 1 and 2, at the end: the application has every message that the broker had for its device.
 pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, device: usize) {
     for number in 0..stage.ledger.len() {
         let Some(Receipt { counts, .. }) = stage.ledger.receipt(device, number) else { return };
@@ -162,7 +162,7 @@ pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, device: usize) 
     }
 }
 
-/// A PUBACK or PUBCOMP says nothing that is not so.
+/// A PUBACK or PUBCOMP is true: the application has the message.
 pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
     let message = stage.ledger.message(number);
     let (qos, device) = (message.qos, message.publisher);
@@ -175,8 +175,8 @@ pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
     }
 }
 
-/// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the messages of one publisher to one topic, at one QoS, come in their order; counted
-/// by the first time that each comes.
+/// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the messages of one publisher to one topic, at one QoS, arrive in order. Only the first
+/// arrival of each message counts.
 pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, qos: QoS) {
     let message = stage.ledger.message(number);
     let key = (message.topic, message.qos, qos);
@@ -185,7 +185,7 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
     // releases, it releases in no order.
     let excused = message.arrived > 1 || message.status == Status::Vanished;
     let receipt = stage.ledger.receipt_mut(device, number);
-    // Swallowed once, in a 3.1 session that the client took for another.
+    // The message may be missing once, in a 3.1 session that the client took for an older one.
     let swallowed = receipt.counts[qos as usize].void != 0;
     if std::mem::replace(&mut receipt.handed[qos as usize], true) {
         return;
@@ -210,8 +210,8 @@ pub(crate) fn makes_progress(stage: &mut Stage<'_>, device: usize, actions: usiz
     }
 }
 
-/// Invariant 5: nothing has happened since the client was told to wait until `before`; now it says `again`, or had
-/// something to do.
+/// Invariant 5: the client said to wait until `before`, and nothing has happened since. Now it says `again`, or `None` if
+/// it had something to do.
 pub(crate) fn waited_for_the_true_deadline(
     stage: &mut Stage<'_>,
     device: usize,
@@ -235,7 +235,7 @@ pub(crate) fn waited_for_the_true_deadline(
     }
 }
 
-/// [MQTT-3.1.2-23], as far as the client can: it lets no keep alive pass without sending.
+/// [MQTT-3.1.2-23], for the part that the client can decide: it lets no keep alive interval pass without sending.
 pub(crate) fn is_never_silent_for_too_long(
     stage: &mut Stage<'_>,
     device: usize,

@@ -1,22 +1,22 @@
-//! What goes wrong, by kind.
+//! The kinds of faults.
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Fault {
-    /// Bytes written together come apart.
+    /// Bytes that were written together arrive apart.
     Split,
-    /// Bytes written apart come together.
+    /// Bytes that were written apart arrive together.
     Merge,
     /// The transport takes fewer bytes than it was given.
     ShortWrite,
     /// A device pauses between two actions.
     Pause,
-    /// One or both directions deliver nothing for a while, and then all.
+    /// One or both directions deliver nothing for a while, and then everything.
     Stall,
     /// A link is cut at some byte of each direction, and both sides learn it.
     Cut,
-    /// A link is cut, or one direction of it, and one side at least is not told.
+    /// A link or one direction of it is cut, and at least one side does not learn it.
     HalfOpen,
     /// A link does not open.
     Unreachable,
@@ -24,23 +24,23 @@ pub enum Fault {
     Refusal,
     /// The broker closes the oldest connection of a client for a newer one.
     TakeOver,
-    /// The broker misses a client for one and a half keep alives.
+    /// The broker has not heard a client for one and a half times its keep alive.
     Silence,
-    /// The broker restarts, with its sessions.
+    /// The broker restarts and still has its sessions.
     BrokerRestart,
     /// The broker restarts and has lost its sessions.
     BrokerReset,
     /// Power is lost between two actions; the device has a journal.
     PowerLoss,
-    /// Before the record was appended.
+    /// Power is lost before the record was appended.
     PowerLossBeforeRecord,
-    /// In the middle of the record.
+    /// Power is lost in the middle of the record.
     PowerLossTornRecord,
-    /// After the record was appended, before it was confirmed.
+    /// Power is lost after the record was appended and before it was confirmed.
     PowerLossUnconfirmed,
     /// Power is lost, and the device has no journal.
     PowerLossWithoutJournal,
-    /// The clock of a driver is late: it looks later than it was told to.
+    /// The driver wakes later than it was told to.
     LateWake,
 }
 
@@ -94,8 +94,8 @@ impl Fault {
         }
     }
 
-    /// Whether it only shapes the bytes or the time of a link that works: too frequent to count among what befalls a
-    /// device.
+    /// Whether it only changes the grouping or the timing of bytes on a link that works. Such faults are too frequent to be
+    /// counted with the others.
     #[must_use]
     pub const fn is_texture(self) -> bool {
         matches!(self, Self::Split | Self::Merge | Self::ShortWrite | Self::Pause | Self::LateWake)

@@ -1,14 +1,14 @@
-//! The books: every message, who accepted it, how often it arrived, and at whom it is due how often.
+//! The books: every message, who accepted it, how often it arrived, and how often it is due at each device.
 //!
-//! A message is known by its number, which its payload begins with; the rest of the payload follows from the number.
-//! Nobody in the world reads these books but the judges.
+//! A message is identified by its number, which is at the start of its payload. The rest of the payload follows from the
+//! number. Only the checks read these books.
 
 use mqtt_core::QoS;
 
-/// What became of a message at its publisher.
+/// The state of a message at its publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// The client has not accepted it, or the journal does not know it after a power cut.
+    /// The client has not accepted it, or the journal does not hold it after a power cut.
     Waiting,
     Accepted,
     Published,
@@ -16,9 +16,9 @@ pub(crate) enum Status {
     Lost,
     /// `Event::Dropped`
     Dropped,
-    /// It went with the power, and no journal held it.
+    /// It was lost with the power, and no journal held it.
     Vanished,
-    /// It fits nowhere.
+    /// It is too large for the client.
     Refused,
     /// The broker publishes it when the device is gone.
     Will,
@@ -28,7 +28,7 @@ pub(crate) enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     Nothing,
-    /// Some of it, or nobody can say.
+    /// A part of it, or it is unknown how much.
     Perhaps,
     Whole,
 }
@@ -36,7 +36,7 @@ pub(crate) enum Sent {
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) publisher: usize,
-    /// Its place among the messages of its publisher.
+    /// Its position among the messages of its publisher.
     pub(crate) index: u32,
     /// In [`topics`](crate::topics).
     pub(crate) topic: usize,
@@ -48,31 +48,32 @@ pub(crate) struct Message {
     pub(crate) sent: Sent,
     /// How often the broker took it.
     pub(crate) arrived: u32,
-    /// How much oftener than once it may, or less often: MQTT 3.1 does not say that a session was lost.
+    /// How many times more than once it may arrive, and whether it may be missing. In MQTT 3.1 the broker does not say that a
+    /// session was lost.
     pub(crate) may_double: u32,
     pub(crate) may_miss: bool,
     /// The broker's session that saw its PUBREL.
     pub(crate) released_in: Option<u32>,
     /// The last session of the broker that saw its PUBLISH.
     pub(crate) seen_in: Option<u32>,
-    /// The last one in which it was sent whole.
+    /// The last session in which all of it was sent.
     pub(crate) sent_in: Option<u32>,
 }
 
-/// Of one message at one QoS, for one device.
+/// The account of one message at one QoS, for one device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     /// How often the broker queued it.
     pub(crate) due: u32,
-    /// How often it gave it up, with a session.
+    /// How often the broker gave it up, together with a session.
     pub(crate) void: u32,
-    /// How often the device may take it twice: it lost its memory in between.
+    /// How often the device may take it twice, because it lost its memory in between.
     pub(crate) may_double: u32,
-    /// How often the application has it for good.
+    /// How often the application has it durably.
     pub(crate) kept: u32,
 }
 
-/// Of one message, for one device; by QoS of the delivery.
+/// The accounts of one message, for one device, by QoS of the delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) counts: [Count; 3],
@@ -108,7 +109,7 @@ impl Ledger {
         self.epochs.resize(devices, 0);
     }
 
-    /// Tells the broker's sessions for `device` apart.
+    /// The number of the broker's present session for `device`.
     pub(crate) fn epoch(&self, device: usize) -> u32 {
         self.epochs[device]
     }
@@ -123,7 +124,7 @@ impl Ledger {
         self.messages.len() as u32 - 1
     }
 
-    /// Messages so far: their numbers are below this.
+    /// The number of messages so far. All their numbers are below it.
     pub(crate) fn len(&self) -> u32 {
         self.messages.len() as u32
     }
@@ -136,7 +137,7 @@ impl Ledger {
         &mut self.messages[number as usize]
     }
 
-    /// The message that a PUBLISH of `device`, or for it, is; the reason where it is none.
+    /// The message that a PUBLISH with this topic and payload carries, or the reason why it carries none.
     pub(crate) fn identify(
         &self,
         topic: usize,
@@ -169,7 +170,7 @@ impl Ledger {
         }
     }
 
-    /// The accounts of message `number` at `device`; `None` where the broker never had it for anybody.
+    /// The accounts of message `number` at `device`; `None` if the broker never had it.
     pub(crate) fn receipt(&self, device: usize, number: u32) -> Option<Receipt> {
         self.inboxes[device].receipts.get(number as usize).copied()
     }
@@ -183,7 +184,7 @@ impl Ledger {
         &mut receipts[at]
     }
 
-    /// The last index of `stream` that came to `device` before `index`, which is the last one from now on.
+    /// Returns the last index of `stream` that came to `device` before, and notes `index` as the last one.
     pub(crate) fn last_of(&mut self, device: usize, stream: Stream, index: u32) -> Option<u32> {
         let last = &mut self.inboxes[device].last;
         if let Some((_, at)) = last.iter_mut().find(|(known, _)| *known == stream) {
@@ -193,7 +194,7 @@ impl Ledger {
         None
     }
 
-    /// The client of `device` uses `id` for message `number`; false where it is in use.
+    /// The client of `device` uses `id` for message `number`. Returns false if the id is in use.
     pub(crate) fn takes_id(&mut self, device: usize, id: u16, number: u32) -> bool {
         let ids = &mut self.in_flight[device];
         let free = ids.iter().all(|(used, _)| *used != id);
@@ -206,7 +207,7 @@ impl Ledger {
         self.in_flight[device].retain(|(used, _)| *used != id);
     }
 
-    /// The client of `device` is no more, and its ids with it.
+    /// The client of `device` is gone, and its ids with it.
     pub(crate) fn frees_all_ids(&mut self, device: usize) {
         self.in_flight[device].clear();
     }
@@ -226,10 +227,10 @@ impl Ledger {
     }
 }
 
-/// For ids of what is no message.
+/// Marks the ids of requests that are no messages.
 pub(crate) const NO_MESSAGE: u32 = u32::MAX;
 
-/// The number that a payload begins with.
+/// The number at the start of a payload.
 pub(crate) fn number(payload: &[u8]) -> Option<u32> {
     payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }

@@ -1,7 +1,7 @@
-//! Links: two directions of bytes, each of which delays, splits, merges, stalls and can be cut at any byte.
+//! Links: two directions of bytes. Each of them delays, splits, merges and stalls, and can be cut at any byte.
 //!
-//! A link is a TCP connection as seen from its two ends: bytes come in order or not at all, the end of one direction
-//! comes behind its last byte, and a cut is seen late, or never, by either side on its own.
+//! A link is a TCP connection as its two ends see it. Bytes come in order or not at all. The end of a direction comes
+//! behind its last byte. Each side sees a cut late or never, independently of the other.
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,7 @@ pub(crate) struct Pace {
     pub(crate) most: u64,
 }
 
-/// Bytes that arrive together; none: the end of this direction.
+/// Bytes that arrive together; without bytes it is the end of this direction.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     at: u64,
@@ -40,17 +40,17 @@ struct Segment {
 /// One direction.
 #[derive(Debug)]
 struct Pipe {
-    /// Arrived and not read, then on the way.
+    /// Chunks that have arrived and are not read, then those on the way.
     bytes: VecDeque<u8>,
     flying: VecDeque<Segment>,
     arrived: usize,
     /// When the last byte on the way arrives.
     last: u64,
-    /// What is written goes nowhere.
+    /// Bytes that are written from now on are lost.
     cut: bool,
-    /// Bytes written since the cut: they fill the sender's buffer.
+    /// Bytes written since the cut. They fill the sender's buffer.
     swallowed: usize,
-    /// Bytes that the sender's buffer and the way hold.
+    /// Bytes that the sender's buffer and the network hold.
     capacity: usize,
 }
 
@@ -88,7 +88,7 @@ impl Pipe {
     }
 }
 
-/// What has come out of a pipe.
+/// The output of a pipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrived {
     pub(crate) bytes: bool,
@@ -104,7 +104,7 @@ pub(crate) struct Link {
     pub(crate) device_open: bool,
     /// The broker uses it.
     pub(crate) broker_open: bool,
-    /// It was cut, stalled or throttled: silence is not the client's fault.
+    /// It was cut, stalled or throttled, so that silence is not the client's fault.
     pub(crate) disturbed: bool,
     /// The attempt to open it fails.
     pub(crate) refused: bool,
@@ -114,11 +114,11 @@ pub(crate) struct Link {
     id: usize,
 }
 
-/// Every split adds an event; a packet in more pieces than this shows nothing new.
+/// Every split adds an event. More pieces than this show nothing new.
 const PIECES: u32 = 4;
 
 impl Link {
-    /// `capacity`: bytes that the device can write before any arrives.
+    /// The device can write `capacity` bytes before any of them arrives.
     pub(crate) fn new(id: usize, device: usize, pace: Pace, capacity: usize) -> Self {
         Self {
             device,
@@ -128,7 +128,7 @@ impl Link {
             refused: false,
             pace,
             up: Pipe::new(capacity),
-            // Brokers queue what their sockets do not take.
+            // Brokers queue the bytes that their sockets do not take.
             down: Pipe::new(usize::MAX),
             id,
         }
@@ -141,7 +141,7 @@ impl Link {
         }
     }
 
-    /// Writes as many of `data` as there is room for.
+    /// Writes as many bytes of `data` as there is room for.
     pub(crate) fn write(&mut self, stage: &mut Stage<'_>, way: Way, data: &[u8]) -> usize {
         let (pace, id, device) = (self.pace, self.id, self.device);
         let pipe = self.pipe(way);
@@ -190,7 +190,7 @@ impl Link {
         }
     }
 
-    /// What has come by now.
+    /// The output of one direction at this time.
     pub(crate) fn arrive(&mut self, now: u64, way: Way) -> Arrived {
         let pipe = self.pipe(way);
         let mut arrived = Arrived::default();
@@ -217,7 +217,7 @@ impl Link {
         count
     }
 
-    /// Nothing more is read: what is on the way is void.
+    /// Nothing more is read: bytes on the way are dropped.
     pub(crate) fn discard(&mut self, way: Way) {
         let pipe = self.pipe(way);
         pipe.cut(0);
@@ -239,7 +239,7 @@ impl Link {
         self.up.cut || self.down.cut
     }
 
-    /// One direction delivers nothing for `millis`, and then all.
+    /// One direction delivers nothing for `millis`, and then everything.
     pub(crate) fn stall(&mut self, stage: &mut Stage<'_>, way: Way, millis: u64) {
         self.disturbed = true;
         let id = self.id;
@@ -251,7 +251,7 @@ impl Link {
         }
     }
 
-    /// Faults have stopped: what is on the way arrives soon.
+    /// Faults have stopped: the bytes on the way arrive soon.
     pub(crate) fn heal(&mut self, stage: &mut Stage<'_>) {
         let (id, soon) = (self.id, stage.now + self.pace.most);
         for way in [Way::Up, Way::Down] {

@@ -29,7 +29,7 @@ The last line holds the totals. Exit status: 0 when no promise was broken (with 
 found), 1 when one was, 2 when the command line was not understood.
 ";
 
-/// What the command line asks for.
+/// The arguments of the command line.
 #[derive(Debug, PartialEq, Eq)]
 struct Args {
     seeds: u64,
@@ -98,7 +98,7 @@ fn simulate(args: &Args) -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Each bug is switched on in turn, and has to be found by a seed that passes without it.
+/// Switches each bug on in turn. A seed that passes without the bug has to find it.
 fn hunt(args: &Args, bugs: &[mutation::Bug]) -> ExitCode {
     let Args { from, seeds, threads, .. } = *args;
     let mut caught = 0;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_wrong_argument_is_named() {
         for (line, words) in [
             ("--seeds many", "--seeds: 'many'"),
             ("--seeds -1", "--seeds: '-1'"),

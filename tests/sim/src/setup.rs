@@ -1,4 +1,4 @@
-//! What a world is like: everything that is drawn from the seed before anything happens.
+//! The setup of a world: everything that is drawn from the seed before the run begins.
 
 use fastrand::Rng;
 use mqtt_core::{QoS, Queue, Reconnect, Version};
@@ -17,7 +17,7 @@ pub(crate) struct Setup {
     pub(crate) duration: u64,
     /// Milliseconds between two faults, on average.
     pub(crate) fault_gap: u64,
-    /// Milliseconds between two deeds of an application, on average.
+    /// Milliseconds between two actions of an application, on average.
     pub(crate) tick_gap: u64,
 }
 
@@ -26,15 +26,15 @@ pub(crate) struct Setup {
 pub(crate) struct BrokerSetup {
     /// Messages of QoS 1 and 2 in flight to one client.
     pub(crate) window: usize,
-    /// Method B of figure 4.3: hand a message on at its PUBLISH; else at its PUBREL.
+    /// Method B of figure 4.3: a message is handed on at its PUBLISH. Otherwise it is handed on at its PUBREL.
     pub(crate) method_b: bool,
-    /// A copy for each matching subscription, or one in all [MQTT-3.3.5-1].
+    /// One copy for each matching subscription, or only one copy [MQTT-3.3.5-1].
     pub(crate) copies: bool,
-    /// Retained messages go out ahead of the SUBACK.
+    /// Retained messages are sent before the SUBACK.
     pub(crate) retained_first: bool,
-    /// What is granted at the most; `None`: refused.
+    /// The highest QoS that is granted; `None`: subscriptions are refused.
     pub(crate) grants: [Option<QoS>; FILTERS.len()],
-    /// Where packet ids start in a new session.
+    /// The first packet id in a new session.
     pub(crate) first_id: u16,
     /// It knows 3.1 only.
     pub(crate) only_v31: bool,
@@ -63,16 +63,16 @@ pub(crate) struct DeviceSetup {
     pub(crate) journal: bool,
     /// Milliseconds.
     pub(crate) record_delay: u32,
-    /// The application cuts its output back to the position, instead of writing it together with the record.
+    /// After a restart the application cuts its output back to the position, instead of writing it together with the record.
     pub(crate) marks_output: bool,
     /// Publishes at most so many messages at once; 0: never.
     pub(crate) burst: u32,
-    /// Of ten messages, how many are of QoS 0 and of QoS 1.
+    /// How many of ten messages are of QoS 0, and how many of QoS 1.
     pub(crate) mix: (u32, u32),
     pub(crate) payload: usize,
     pub(crate) subscribes: bool,
     pub(crate) pace: Pace,
-    /// Bytes that its transport takes before any arrives.
+    /// Bytes that its transport takes before any of them arrives.
     pub(crate) capacity: usize,
 }
 
@@ -81,7 +81,7 @@ impl Setup {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let only_v31 = rng.u32(..20) == 0;
         let devices = (0..rng.usize(1..=MOST_DEVICES)).map(|_| device(rng, only_v31)).collect();
-        // From ten seconds to an hour, shorter ones oftener.
+        // From ten seconds to an hour, short ones more often.
         let duration = 10_000 << rng.u32(0..=8);
         let duration = rng.u64(duration..=duration * 3 / 2);
         Self {

@@ -1,4 +1,4 @@
-//! What all participants of a world share: the clock, the dice, the agenda, the ledger of messages, and the judges.
+//! The parts that all participants of a world share: clock, dice, agenda, ledger of messages, and checks.
 
 use fastrand::Rng;
 
@@ -21,11 +21,11 @@ pub(crate) struct Stage<'t> {
     pub(crate) totals: Totals,
     /// The first promise that was broken.
     pub(crate) broken: Option<Violation>,
-    /// Whether things still go wrong.
+    /// Whether faults still occur.
     pub(crate) faults_on: bool,
-    /// Nothing new is begun, and all that was is to be done.
+    /// Nothing new is begun, and all that was begun has to be done.
     pub(crate) healing: bool,
-    /// Outside of the world, so that it is there after a panic.
+    /// Outside of the world, so that it survives a panic.
     pub(crate) trace: &'t mut Trace,
 }
 
@@ -66,18 +66,18 @@ impl<'t> Stage<'t> {
         self.note(0, What::Heal);
     }
 
-    /// Writes down what happened to `device`.
+    /// Notes an event of `device`.
     pub(crate) fn note(&mut self, device: usize, what: What) {
         self.trace.note(self.now, device, what);
     }
 
-    /// Writes down, and counts, a fault that befell `device`.
+    /// Notes and counts a fault of `device`.
     pub(crate) fn fault(&mut self, device: usize, fault: Fault) {
         self.totals.faults[fault as usize] += 1;
         self.note(device, What::Fault(fault));
     }
 
-    /// A promise is broken; the first one counts. `words` is only called for that one.
+    /// A promise is broken. Only the first one counts, and `words` is only called for it.
     pub(crate) fn fail(
         &mut self,
         invariant: Invariant,

@@ -4,18 +4,18 @@ use std::sync::LazyLock;
 
 use mqtt_core::{Filter, Topic};
 
-/// Devices of a world at the most.
+/// The most devices that a world has.
 pub(crate) const MOST_DEVICES: usize = 5;
 /// Topics that each device publishes to.
 pub(crate) const TOPICS_EACH: usize = 3;
 
-/// Three of each device, then the wills.
+/// Three topics for each device, then the topics of the wills.
 pub(crate) const TOPICS: [&str; MOST_DEVICES * (TOPICS_EACH + 1)] = [
     "t/0/a", "t/0/b", "t/0/c", "t/1/a", "t/1/b", "t/1/c", "t/2/a", "t/2/b", "t/2/c", "t/3/a",
     "t/3/b", "t/3/c", "t/4/a", "t/4/b", "t/4/c", "w/0", "w/1", "w/2", "w/3", "w/4",
 ];
 
-/// What devices subscribe to.
+/// The filters that devices subscribe to.
 pub(crate) const FILTERS: [&str; 16] = [
     "#", "t/#", "+/+/a", "t/+/b", "t/+/c", "t/0/#", "t/1/#", "t/2/#", "t/3/#", "t/4/#", "t/0/a",
     "t/1/b", "t/2/c", "t/3/a", "w/#", "w/+",
@@ -29,12 +29,12 @@ static MATCHES: LazyLock<Vec<[bool; TOPICS.len()]>> = LazyLock::new(|| {
     FILTERS.iter().map(|filter| matches(filter)).collect()
 });
 
-/// The topic that `device` publishes to, its `nth` one.
+/// The `nth` topic that `device` publishes to.
 pub(crate) fn topic_of(device: usize, nth: usize) -> usize {
     device * TOPICS_EACH + nth % TOPICS_EACH
 }
 
-/// Where the will of `device` goes.
+/// The topic of the will of `device`.
 pub(crate) fn will_topic(device: usize) -> usize {
     MOST_DEVICES * TOPICS_EACH + device
 }

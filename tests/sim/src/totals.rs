@@ -1,4 +1,4 @@
-//! What a campaign did, in numbers.
+//! The numbers of a campaign.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::faults::Fault;
 pub struct Totals {
     /// Runs.
     pub seeds: u64,
-    /// Of these, those that broke a promise.
+    /// Runs that broke a promise.
     pub failed: u64,
     /// Milliseconds that devices were connected.
     pub connected: u64,
@@ -29,14 +29,14 @@ pub struct Totals {
     pub dropped: u64,
     /// Records appended to journals.
     pub records: u64,
-    /// Of these, snapshots.
+    /// The snapshots among them.
     pub snapshots: u64,
     /// Restarts from a journal.
     pub restores: u64,
 }
 
 impl Totals {
-    /// Takes those of another run in.
+    /// Adds those of another run.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.failed += other.failed;
@@ -59,7 +59,7 @@ impl Totals {
         self.restores += other.restores;
     }
 
-    /// How often a kind of fault befell a device.
+    /// How often a kind of fault occurred.
     #[must_use]
     pub const fn count(&self, fault: Fault) -> u64 {
         // Every kind has its place.
@@ -67,13 +67,13 @@ impl Totals {
         self.faults[fault as usize]
     }
 
-    /// Faults that befell devices; what only shaped bytes and time is not counted.
+    /// Faults that occurred. Those that only change grouping or timing are not counted.
     #[must_use]
     pub fn faults(&self) -> u64 {
         Fault::ALL.iter().filter(|fault| !fault.is_texture()).map(|fault| self.count(*fault)).sum()
     }
 
-    /// The report: a line a subject.
+    /// The report, with a line for each subject.
     #[must_use]
     pub fn report(&self, took: Duration) -> String {
         let mut text = String::new();

@@ -1,6 +1,6 @@
-//! What happened, as small notes: always hashed, kept only when somebody wants to read them.
+//! The events of a run as small notes. They are always hashed, and kept only for a chart.
 //!
-//! The hash is how two runs are compared. Nothing is put into words here; see [`chart`](crate::chart).
+//! Two runs are compared by the hash. The words are in [`chart`](crate::chart).
 
 use std::hash::{Hash, Hasher};
 
@@ -16,12 +16,12 @@ use crate::{faults::Fault, ledger};
 pub(crate) struct Note {
     /// In milliseconds.
     pub(crate) at: u64,
-    /// Whom it is about.
+    /// The device concerned.
     pub(crate) device: u8,
     pub(crate) what: What,
 }
 
-/// What a note says.
+/// The content of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum What {
     /// The device handed a whole packet to its transport.
@@ -49,7 +49,7 @@ pub(crate) enum What {
     Published {
         number: u32,
     },
-    /// It went with its session.
+    /// It was lost with its session.
     Lost {
         number: u32,
     },
@@ -122,7 +122,7 @@ impl Summary {
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     hash: Mixer,
-    /// `None`: nobody is going to read them.
+    /// `None`: notes are not kept.
     pub(crate) notes: Option<Vec<Note>>,
 }
 
@@ -146,7 +146,7 @@ impl Trace {
     }
 }
 
-/// A fast hash: one rotation and one multiplication a word (that of Firefox).
+/// The fast hash of Firefox: one rotation and one multiplication for each word.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mixer(u64);
 

@@ -1,4 +1,4 @@
-//! A world: devices, a broker, links between them, and what befalls them, one event after the other.
+//! A world: devices, a broker, links between them, and their faults, one event after the other.
 
 use fastrand::Rng;
 use mqtt_core::QoS;
@@ -16,11 +16,11 @@ use crate::{
     trace::{Trace, What},
 };
 
-/// How long it may take until less is left to do than ever before, once faults have stopped, in milliseconds.
+/// After faults have stopped, the work that is left has to become less within this time, in milliseconds.
 const PATIENCE: u64 = 900_000;
-/// Between two deeds of an application then.
+/// Milliseconds between two actions of an application after faults have stopped.
 const HEALING: u64 = 500;
-/// Between two looks whether all is done.
+/// Milliseconds between two checks if all is done.
 const LOOK: u64 = 3_000;
 
 /// A world.
@@ -31,10 +31,10 @@ pub(crate) struct World<'t> {
     links: Vec<Link>,
     fault_gap: u64,
     tick_gap: u64,
-    /// The least that was left to do, and until when it has to be less.
+    /// The least work that was left, and until when it has to become less.
     least_left: usize,
     deadline: u64,
-    /// All was done at the last look, when there had been so many links.
+    /// All was done at the last check, when there had been so many links.
     done: Option<usize>,
 }
 
@@ -74,7 +74,7 @@ impl<'t> World<'t> {
         }
     }
 
-    /// Lets everything happen, until all is done or a promise is broken.
+    /// Runs until all is done or a promise is broken.
     pub(crate) fn run(&mut self) {
         while self.stage.broken.is_none() {
             let Some((at, event)) = self.stage.agenda.next() else { break };
@@ -92,7 +92,7 @@ impl<'t> World<'t> {
         self.stage.totals.simulated = self.stage.now;
     }
 
-    /// False: all is done.
+    /// Returns false if all is done.
     fn happens(&mut self, event: Event) -> bool {
         let Self { stage, devices, broker, links, .. } = self;
         match event {
@@ -173,7 +173,7 @@ impl<'t> World<'t> {
         }
     }
 
-    /// An attempt to connect has come to its end.
+    /// An attempt to connect has ended.
     fn opened(&mut self, link: usize) {
         let Self { stage, devices, broker, links, .. } = self;
         let device = links[link].device;
@@ -189,7 +189,7 @@ impl<'t> World<'t> {
         self.drive(device);
     }
 
-    /// Something goes wrong.
+    /// A fault occurs.
     fn fault(&mut self) {
         let Self { stage, devices, links, .. } = self;
         let device = stage.rng.usize(..devices.len());
@@ -252,7 +252,7 @@ impl<'t> World<'t> {
         }
     }
 
-    /// From now on all goes well.
+    /// From now on there are no faults.
     fn heal(&mut self) {
         let Self { stage, devices, links, .. } = self;
         stage.heal();
@@ -287,9 +287,9 @@ impl<'t> World<'t> {
             let linked = session.link().is_some_and(|link| device.link() == Some(link));
             !device.is_idle() || !session.is_idle() || !linked
         };
-        // One that is offline is to blame ahead of one that is busy with its wills.
+        // A device that is offline is blamed before one that still receives wills.
         let undone = devices.iter().filter(waits).min_by_key(|device| device.is_up());
-        // Twice in a row, on the same connections: something may just be about to begin.
+        // All has to be done at two checks in a row, on the same connections, as something may be about to begin.
         let done = undone.is_none().then_some(links.len());
         let before = std::mem::replace(&mut self.done, done);
         if done.is_some() && before == done {
@@ -310,7 +310,7 @@ impl<'t> World<'t> {
         true
     }
 
-    /// All is done: was it done right?
+    /// All is done. Checks that it was done right.
     fn judge(&mut self) {
         let Self { stage, devices, broker, .. } = self;
         checks::everything_accepted_has_arrived(stage);

@@ -1,4 +1,4 @@
-//! The program `sim`: what it prints, and how it ends.
+//! The program `sim`: its output and its exit status.
 
 use std::process::{Command, Output};
 
@@ -12,7 +12,7 @@ fn text(output: &Output) -> (String, String) {
 }
 
 #[test]
-fn a_seed_that_is_played_again_gives_the_same_totals_in_one_last_line() {
+fn a_seed_that_is_replayed_gives_the_same_totals_in_the_last_line() {
     let play = || {
         let output = sim(&["--seeds", "1", "--from", "77"]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");

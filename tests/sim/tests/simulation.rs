@@ -1,5 +1,5 @@
-//! The simulation judged by its own promises: the same seed gives the same run, faults occur, and a world in which
-//! nothing goes wrong delivers everything.
+//! The simulation keeps its own promises: the same seed gives the same run, faults occur, and a world without faults
+//! delivers everything.
 
 use simulation::{Campaign, Failure, Fault, Invariant, Violation, chart, run, run_without_faults};
 
@@ -48,7 +48,7 @@ fn without_faults_everything_is_delivered_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_failure_tells_how_to_play_it_again() {
+fn a_failure_says_how_to_replay_it() {
     let violation = Violation {
         invariant: Invariant::Order,
         device: 1,

@@ -138,7 +138,7 @@ fn messages_go_out_two_at_a_time_under_the_lowest_ids() {
 
 /// [MQTT-4.4.0-1]
 #[test]
-fn what_is_unanswered_is_sent_again_in_its_order() {
+fn unanswered_packets_are_sent_again_in_order() {
     let mut script = Script::up(Method::B);
     let _ = (script.send(), script.send());
     assert_eq!(script.take(&Packet::PubRec(id(1))), Ok(vec![Down::PubRel(1)]));
@@ -152,7 +152,7 @@ fn what_is_unanswered_is_sent_again_in_its_order() {
 }
 
 #[test]
-fn a_lost_session_takes_the_subscription_and_all_that_was_under_way() {
+fn with_the_session_the_subscription_and_all_that_was_in_flight_are_lost() {
     let mut script = Script::up(Method::B);
     let _ = script.send();
     script.0.lose_session();
@@ -168,7 +168,7 @@ fn nothing_is_sent_without_a_connection() {
 }
 
 #[test]
-fn what_no_client_may_send_is_refused() {
+fn packets_that_no_client_may_send_are_refused() {
     let mut script = Script::new(Method::B);
     assert_eq!(script.take(&pubrel(1)), Err(Rule::Protocol), "ahead of the CONNECT");
     assert_eq!(script.take(&connect(true)), Err(Rule::Protocol), "another session than asked for");
@@ -193,7 +193,7 @@ fn what_no_client_may_send_is_refused() {
 }
 
 #[test]
-fn its_packets_are_packets() {
+fn packets_of_the_broker_have_the_right_bytes() {
     for (down, bytes) in [
         (NEW, &[0x20, 2, 0, 0][..]),
         (PRESENT, &[0x20, 2, 1, 0]),

@@ -1,4 +1,4 @@
-//! The properties fail where they should, and the smallest world is explored to its end.
+//! Each property fails for its own rule, and the smallest world is explored to its end.
 
 use mqtt_core::QoS;
 use stateright::Model as _;
@@ -25,7 +25,7 @@ fn violated(world: &World, state: &State) -> Vec<&'static str> {
         .collect()
 }
 
-/// Where a world ends in which nothing goes wrong.
+/// The last state of a world without faults.
 fn finished(world: &World) -> State {
     let mut state = State::new(&world.0);
     let mut actions = Vec::new();
@@ -46,7 +46,7 @@ fn the_smallest_world_is_explored_to_its_end() {
 }
 
 #[test]
-fn nothing_is_violated_where_all_is_done() {
+fn nothing_is_violated_if_all_is_done() {
     let world = World(smallest());
     let state = finished(&world);
     assert!(state.is_finished(&world.0));
@@ -75,10 +75,10 @@ fn each_property_fails_for_its_rule_alone() {
 }
 
 #[test]
-fn a_panic_is_a_broken_rule_as_well() {
+fn a_panic_is_a_broken_rule() {
     let world = World(smallest());
     let mut state = State::new(&world.0);
-    // There is no cut left to take away: the count would fall below zero.
+    // No cut is left, so the count would fall below zero.
     let cut = Action::Cut { lose_session: false };
     state = world.next_state(&state, cut).expect("the first one is possible");
     let state = world.next_state(&state, cut).expect("a state that tells of it");
@@ -86,7 +86,7 @@ fn a_panic_is_a_broken_rule_as_well() {
 }
 
 #[test]
-fn whoever_stops_before_all_is_done_is_stuck() {
+fn a_world_that_stops_before_all_is_done_is_stuck() {
     let world = World(smallest());
     let mut state = finished(&world);
     state.forget_what_was_delivered(&world.0);
@@ -94,9 +94,9 @@ fn whoever_stops_before_all_is_done_is_stuck() {
     assert_eq!(violated(&world, &state), [Rule::AtLeastOnce.name()]);
 }
 
-/// A limit of MQTT 3.1.1 that no client can mend, and proof that the checker finds what is wrong with the real one.
+/// A limit of MQTT 3.1.1 that no client can change. It also proves that the checker finds faults of the real client.
 #[test]
-fn a_lost_session_that_is_never_heard_of_doubles_a_message() {
+fn a_lost_session_that_the_client_never_hears_of_doubles_a_message() {
     let config = Config {
         outbound: &[QoS::ExactlyOnce],
         cuts: 2,
@@ -113,7 +113,7 @@ fn a_lost_session_that_is_never_heard_of_doubles_a_message() {
 }
 
 #[test]
-fn a_way_is_told_with_its_packets_and_events() {
+fn a_way_is_shown_with_its_packets_and_events() {
     let world = World(smallest());
     let actions = [
         Action::Publish,

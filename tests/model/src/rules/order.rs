@@ -1,4 +1,4 @@
-//! In which order packets may go to the broker.
+//! The order in which packets may go to the broker.
 
 use mqtt_core::QoS;
 
@@ -9,13 +9,13 @@ use super::{Broken, Rule, Verdict};
 pub(crate) struct Order {
     /// The message of the last PUBLISH on this connection.
     last: Option<u8>,
-    /// Ids whose PUBACK, or PUBREC, is due on this connection, oldest first.
+    /// Ids whose PUBACK or PUBREC is due on this connection, oldest first.
     pubacks: Vec<u16>,
     pubrecs: Vec<u16>,
     /// Ids between PUBREC and PUBCOMP in the order of their PUBRECs, over all connections.
     released: Vec<Released>,
-    /// A session was found that this client knew nothing of: it clears ids away that it never released, until the broker
-    /// has answered.
+    /// The client found a session that it did not know, so it releases ids that it never used, until the broker has
+    /// answered.
     pub(crate) clears: bool,
 }
 
@@ -24,16 +24,16 @@ struct Released {
     id: u16,
     /// The PUBREL was sent on this connection.
     sent: bool,
-    /// It was sent on any.
+    /// The PUBREL was sent on any connection.
     begun: bool,
     /// The PUBCOMP came.
     done: bool,
-    /// Power failed since, so that the client may have forgotten the PUBREC, or the PUBCOMP.
+    /// Power failed since, so that the client may have forgotten the PUBREC or the PUBCOMP.
     unsure: bool,
 }
 
 impl Order {
-    /// A new connection, or none.
+    /// The connection has ended.
     pub(crate) fn disconnected(&mut self) {
         self.last = None;
         self.pubacks.clear();
@@ -43,7 +43,7 @@ impl Order {
         }
     }
 
-    /// Nothing that was released matters any longer.
+    /// The session was lost, so released ids no longer matter.
     pub(crate) fn session_lost(&mut self) {
         self.released.clear();
     }
@@ -64,7 +64,7 @@ impl Order {
         self.released.push(new);
     }
 
-    /// The client took a PUBCOMP. Should power fail, which it `may`, it may have to ask again.
+    /// The client took a PUBCOMP. If power can fail (`may`), the client may have to send the PUBREL again.
     pub(crate) fn pubcomp_came(&mut self, id: u16, may: bool) {
         if may {
             for released in self.released.iter_mut().filter(|released| released.id == id) {
@@ -82,11 +82,11 @@ impl Order {
         }
     }
 
-    /// The PUBLISH of `message` arrived, under `id` [MQTT-4.6.0-1].
+    /// The PUBLISH of `message` arrived with `id` [MQTT-4.6.0-1].
     ///
     /// # Errors
     ///
-    /// [`Rule::Order`]; [`Rule::Protocol`] behind its own PUBREL.
+    /// [`Rule::Order`]; [`Rule::Protocol`] if its PUBREL was sent before.
     pub(crate) fn publish(&mut self, message: u8, id: u16) -> Verdict {
         let over = |released: &Released| released.id == id && released.begun && !released.done;
         if self.released.iter().any(over) {
@@ -122,7 +122,7 @@ impl Order {
     ///
     /// # Errors
     ///
-    /// [`Rule::Order`]; [`Rule::Protocol`] where there was no PUBREC.
+    /// [`Rule::Order`]; [`Rule::Protocol`] if there was no PUBREC.
     pub(crate) fn pubrel(&mut self, id: u16) -> Verdict {
         let asks = |released: &Released| released.id == id && (!released.done || released.unsure);
         let Some(at) = self.released.iter().position(asks) else {

@@ -1,11 +1,11 @@
-//! What became of each request of the client's application.
+//! The fate of each request of the client's application.
 
 use mqtt_core::Handle;
 
 use super::{Broken, Rule, Verdict};
 
-/// The requests of one client, over all its lives: which message each packet id stands for, and which still await
-/// their event.
+/// The requests of one client over all its lives: which message each packet id stands for, and which requests still wait
+/// for their event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Requests {
     /// By message.
@@ -18,7 +18,7 @@ pub(crate) struct Requests {
 struct Request {
     /// 0: never accepted.
     id: u16,
-    /// Of this life, while its event is to come.
+    /// The handle of this life, while its event is to come.
     handle: Option<Handle>,
     /// Its PUBLISH reached the broker, and no answer has ended it.
     on_wire: bool,
@@ -35,7 +35,7 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// [`Rule::PacketIds`] where its id is that of another request in flight.
+    /// [`Rule::PacketIds`] if another request in flight has its id.
     pub(crate) fn accepted(&mut self, message: u8, handle: Handle) -> Verdict {
         let id = handle.packet_id().map_or(0, |id| id.get());
         let in_use = |(other, request): (usize, &Request)| {
@@ -52,7 +52,7 @@ impl Requests {
         Ok(())
     }
 
-    /// The message that `id` stands for: that of the latest request with it.
+    /// The message that `id` stands for: the message of the latest request with it.
     pub(crate) fn message(&self, id: u16) -> Option<u8> {
         self.entries.iter().rposition(|request| request.id == id).map(|message| message as u8)
     }
@@ -61,8 +61,8 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// [`Rule::PacketIds`] where `id` is not the one that it was accepted with, or another message is under way with it;
-    /// [`Rule::Protocol`] where it is sent again without DUP.
+    /// [`Rule::PacketIds`] if it was accepted with another id, or another message is in flight with this id;
+    /// [`Rule::Protocol`] if it is sent again without DUP.
     pub(crate) fn published(&mut self, message: u8, id: u16, dup: bool) -> Verdict {
         let other = |(other, request): (usize, &Request)| {
             other != usize::from(message) && request.id == id && request.on_wire
@@ -82,20 +82,20 @@ impl Requests {
         }
     }
 
-    /// `Event::Published`; gives its message.
+    /// `Event::Published`. Returns its message.
     ///
     /// # Errors
     ///
-    /// [`Rule::OneEvent`] where no request awaits it.
+    /// [`Rule::OneEvent`] if no request waits for it.
     pub(crate) fn done(&mut self, handle: Handle) -> Result<u8, Broken> {
         self.ended(handle)
     }
 
-    /// `Event::Lost`, where the broker has lost a session.
+    /// `Event::Lost`, after the broker has lost a session.
     ///
     /// # Errors
     ///
-    /// [`Rule::OneEvent`] where no request awaits it.
+    /// [`Rule::OneEvent`] if no request waits for it.
     pub(crate) fn lost(&mut self, handle: Handle) -> Result<u8, Broken> {
         let message = self.ended(handle)?;
         if let Some(request) = self.entries.get_mut(usize::from(message)) {
@@ -121,14 +121,14 @@ impl Requests {
         Ok(message)
     }
 
-    /// The broker has lost the session: what is sent again starts anew.
+    /// The broker has lost the session. Messages that are sent again count as new.
     pub(crate) fn session_lost(&mut self) {
         for request in &mut self.entries {
             request.on_wire = false;
         }
     }
 
-    /// Power came back; so many requests were restored. The messages from `accepted` on are to be accepted anew.
+    /// Power came back, and so many requests were restored. The messages from `accepted` on will be accepted again.
     pub(crate) fn restarted(&mut self, restored: usize, accepted: u8) {
         self.restored = restored;
         for (message, request) in (0..).zip(&mut self.entries) {
@@ -139,12 +139,12 @@ impl Requests {
         }
     }
 
-    /// Whether any request awaits its event.
+    /// Whether any request waits for its event.
     pub(crate) fn is_open(&self) -> bool {
         self.restored != 0 || self.entries.iter().any(|request| request.handle.is_some())
     }
 
-    /// Whether `message` was told to be lost.
+    /// Whether `message` was reported as lost.
     pub(crate) fn is_lost(&self, message: u8) -> bool {
         self.entries.get(usize::from(message)).is_some_and(|request| request.lost)
     }

@@ -11,7 +11,7 @@ fn rule(verdict: Verdict) -> Option<Rule> {
     verdict.err().map(|broken| broken.rule)
 }
 
-/// Handles as a client gives them, with the ids 1 to 4.
+/// Handles of a real client, with the ids 1 to 4.
 fn handles() -> [Handle; 4] {
     let mut client =
         Client::new(&Options::new("c"), vec![0; 256], vec![Slot::EMPTY; 4]).expect("it fits");
@@ -27,7 +27,7 @@ fn a_qos_2_message_is_handed_over_once() {
 }
 
 #[test]
-fn no_message_is_handed_over_behind_a_later_one() {
+fn no_message_is_handed_over_after_a_later_one() {
     let later = Set::EMPTY.with(1);
     assert_eq!(rule(hand_over(later, 0, &[TWO, TWO], true)), Some(Rule::Order));
     assert_eq!(rule(hand_over(later, 0, &[TWO, ONE], false)), Some(Rule::Order));
@@ -47,7 +47,7 @@ fn an_id_in_flight_is_not_given_out() {
 }
 
 #[test]
-fn two_messages_are_not_sent_under_one_id() {
+fn two_messages_are_not_sent_with_one_id() {
     let [first, second, ..] = handles();
     let mut requests = Requests::of(2);
     requests.accepted(0, first).expect("a new id");
@@ -59,7 +59,7 @@ fn two_messages_are_not_sent_under_one_id() {
 }
 
 #[test]
-fn what_is_sent_again_has_dup() {
+fn a_message_that_is_sent_again_has_dup() {
     let [first, ..] = handles();
     let mut requests = Requests::of(1);
     requests.accepted(0, first).expect("a new id");
@@ -174,10 +174,10 @@ fn a_power_cut_leaves_open_which_pubrecs_are_known() {
     order.disconnected();
     order.restarted();
     let mut forgotten = order.clone();
-    // The client knows of neither, and hears of the first again.
+    // The client knows of neither PUBREC, and receives the first again.
     forgotten.pubrec_came(1);
     assert_eq!(forgotten.pubrel(1), Ok(()));
-    // It knows of both: then in their order.
+    // If it knows of both, it sends the PUBRELs in their order.
     assert_eq!(order.pubrel(2), Ok(()), "of the second alone");
     assert_eq!(rule(order.pubrel(1)), Some(Rule::Order));
 }

@@ -1,4 +1,4 @@
-//! How each action changes a world, and what it tells the ledgers of the rules.
+//! How each action changes a world, and what the ledgers of the rules are told.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl State {
-    /// Carries `action` out; false where it turns out to be impossible now.
+    /// Carries `action` out. Returns false if it turns out to be impossible now.
     pub(crate) fn carry_out(&mut self, config: &Config, action: Action, trace: &mut Trace) -> bool {
         let done = match action {
             Action::Publish => self.publish(config, trace),
@@ -59,7 +59,7 @@ impl State {
         true
     }
 
-    /// `None` where there is no room: the application waits for an event.
+    /// Returns `None` if there is no room, and the application waits for an event.
     fn publish(&mut self, config: &Config, trace: &mut Trace) -> Option<Verdict> {
         let message = self.next;
         let qos = *config.outbound.get(usize::from(message))?;
@@ -125,7 +125,7 @@ impl State {
             Packet::PubAck(id) => self.order.puback(id.get())?,
             Packet::PubRec(id) => self.order.pubrec(id.get())?,
             Packet::PubRel { id, .. } => self.order.pubrel(id.get())?,
-            // Of these there is nothing to tell; the broker refuses what it must.
+            // There is no rule about these. The broker refuses wrong ones.
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::PubComp(_)
@@ -148,7 +148,7 @@ impl State {
         verdict
     }
 
-    /// `None` where the client leaves the packet alone for now.
+    /// Returns `None` if the client does not take the packet yet.
     fn deliver(&mut self, config: &Config, number: u8, trace: &mut Trace) -> Option<Verdict> {
         let down = *self.down.get(usize::from(number))?;
         trace.say(|| trace::down(down));
@@ -183,7 +183,7 @@ impl State {
         Some(verdict)
     }
 
-    /// All but the last byte come first. That changes nothing, so nothing but whole packets need be told apart.
+    /// All bytes but the last come first. That changes nothing, so it is enough to explore whole packets.
     fn deliver_part(&self, bytes: &[u8]) -> Verdict {
         let mut client = self.client.clone();
         let (_, part) = bytes.split_last().unwrap_or((&0, &[]));
@@ -198,7 +198,7 @@ impl State {
     fn persist(&mut self, now: Instant, trace: &mut Trace) -> Verdict {
         let Told::Persist(record) = self.client.0.poll(now) else { return Err(withdrawn()) };
         trace.say(|| trace::record(&record));
-        // What is in it matters as long as power may fail.
+        // Its content matters as long as power can fail.
         let is_snapshot = record.is_snapshot();
         let record = if self.power_cuts > 0 { bytes_of(&record) } else { Vec::new() };
         self.writing = Some(Writing { record, is_snapshot });
@@ -230,9 +230,9 @@ impl State {
         Ok(())
     }
 
-    /// The record that is being written stays, and with it what the application did meanwhile.
+    /// The record that is being written is durable, and with it the work of the application until it was begun.
     ///
-    /// Those before a snapshot may stay as well, or go: what is restored is the same.
+    /// Records before a snapshot may stay or go. The restored client is the same.
     fn keep(&mut self, config: &Config) -> Verdict {
         let Writing { record, is_snapshot } = self.writing.take().unwrap_or_default();
         self.stored = self.stored.and(std::mem::take(&mut self.storing));
@@ -261,8 +261,8 @@ impl State {
         }
     }
 
-    /// Bytes and packets under way are gone. What a broker, or a client, takes after the other side has seen the link
-    /// break is the same as if it had taken it just before.
+    /// Bytes and packets on their way are lost. If a broker or a client took a packet after the other side has seen the cut,
+    /// that would be the same as taking it just before.
     fn disconnect(&mut self) {
         self.open = false;
         self.up.clear();
@@ -290,9 +290,8 @@ impl State {
         Ok(())
     }
 
-    /// What the driver does after everything: it takes the events that need no input, and asks what is next. Where that
-    /// is to wait or to transmit, the question has changed nothing but timers that are due at once, so there is no need
-    /// to tell the state before it from the one behind it.
+    /// After each action the driver takes the events that need no input, and polls. If the answer is to wait or to transmit,
+    /// polling has changed only timers that are due at once, so the states before and after it count as one.
     fn look_after(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         while let Ok(Some(event)) = self.client.0.receive(&mut &[][..], NOW) {
             trace.say(|| text::event(&event));
@@ -303,7 +302,7 @@ impl State {
             self.client = client;
         }
         if self.power_cuts == 0 {
-            // Nothing is forgotten any more.
+            // Power can no longer fail, so nothing is forgotten.
             self.stored = self.handed();
             self.storing = Set::EMPTY;
             self.held = Set::EMPTY;
@@ -319,7 +318,7 @@ impl State {
                 };
                 hand_over(self.handed(), *number, config.inbound, false)?;
                 self.held = self.held.with(*number);
-                // What was done with the message is to be durable before the broker hears that it was taken.
+                // The work on the message has to be durable before the broker gets its acknowledgement.
                 self.client.0.set_position(self.next.into());
                 Ok(())
             }
@@ -356,7 +355,7 @@ impl State {
             | Event::Down(_)
             | Event::Subscribed { .. }
             | Event::Renewed { .. } => Ok(()),
-            // No message is that large, none is of QoS 0, and nobody unsubscribes.
+            // No message is that large, none has QoS 0, and the application does not unsubscribe.
             Event::MessageStart(_)
             | Event::MessageChunk(_)
             | Event::MessageEnd { .. }

@@ -1,4 +1,4 @@
-//! What a client has to show for itself on one connection: the order of everything that it sends and answers.
+//! The audit of a client on one connection: the order of everything that it sends and answers.
 
 use std::collections::VecDeque;
 
@@ -16,20 +16,20 @@ pub(super) enum Answer {
 /// The books of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
-    /// The last PUBLISH, by its place among those of its publisher.
+    /// The last PUBLISH, as its position among the messages of its publisher.
     pub(super) last_publish: Option<u32>,
-    /// The last PUBREL, by the place of its PUBREC.
+    /// The last PUBREL, as the position of its PUBREC.
     pub(super) last_release: Option<u32>,
     /// Ids whose PUBREL came.
     pub(super) released: Vec<u16>,
-    /// What the client has still to answer, in this order.
+    /// The messages that the client still has to answer, in this order.
     pub(super) pubacks: VecDeque<u16>,
     pub(super) pubrecs: VecDeque<u16>,
     pub(super) pubcomps: VecDeque<u16>,
 }
 
 impl Audit {
-    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: the answer to the oldest packet that has none; false where it is not.
+    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: returns whether this is the answer to the oldest packet that has none.
     pub(super) fn answers_in_order(
         &mut self,
         stage: &mut Stage<'_>,
@@ -55,7 +55,7 @@ impl Audit {
         false
     }
 
-    /// [MQTT-4.6.0-1]: in the order of acceptance, each once a connection [MQTT-4.4.0-1].
+    /// [MQTT-4.6.0-1]: in the order of acceptance, each once on a connection [MQTT-4.4.0-1].
     pub(super) fn publishes_in_order(&mut self, stage: &mut Stage<'_>, device: usize, index: u32) {
         if let Some(last) = self.last_publish.replace(index).filter(|last| *last >= index) {
             stage.fail(Invariant::Order, device, || {

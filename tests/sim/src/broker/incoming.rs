@@ -1,5 +1,5 @@
-//! Publishes that come in: section 4.3 as a receiver, with both methods of figure 4.3, and what a receiver can see of
-//! a sender's mistakes.
+//! Publishes that come in: section 4.3 on the receiver's side, with both methods of figure 4.3, and the sender's mistakes
+//! that a receiver can see.
 
 use mqtt_core::{PacketId, Publish, QoS, codec::Packet};
 
@@ -17,14 +17,14 @@ pub(super) struct Inbound {
     post: Post,
     /// Method B: it was handed on.
     handed_on: bool,
-    /// The place of its last PUBREC among all.
+    /// The position of its last PUBREC among all PUBRECs.
     place: u32,
     /// The client has forgotten it.
     pub(super) orphan: bool,
 }
 
 impl Session {
-    /// A PUBLISH; gives the message where the broker owns it from now on.
+    /// Takes a PUBLISH. Returns the message if the broker owns it from now on.
     pub(super) fn take_publish(
         &mut self,
         outlet: &mut Outlet<'_, '_>,
@@ -79,7 +79,7 @@ impl Session {
         }
     }
 
-    /// A PUBREL; gives the message where the broker owns it from now on.
+    /// Takes a PUBREL. Returns the message if the broker owns it from now on.
     pub(super) fn take_pubrel(
         &mut self,
         outlet: &mut Outlet<'_, '_>,
@@ -98,7 +98,7 @@ impl Session {
             }
             (!handed_on).then_some(post)
         } else {
-            // Its PUBCOMP went astray; or the client has forgotten its ids, or, in 3.1, was not told that the broker has.
+            // Its PUBCOMP was lost; or the client has forgotten its ids; or, in 3.1, the broker has, and the client does not know.
             let excused = self.completed.contains(&id) || self.may_sweep || self.was_not_told;
             if !excused {
                 stage.fail(Invariant::Protocol, device, || {
@@ -128,7 +128,7 @@ impl Session {
         post
     }
 
-    /// What can be said of a PUBLISH whose message is known.
+    /// Checks a PUBLISH whose message is known.
     fn judge(&mut self, stage: &mut Stage<'_>, device: usize, publish: &Publish<'_>, number: u32) {
         let epoch = self.epoch();
         let message = stage.ledger.message_mut(number);
@@ -157,7 +157,7 @@ impl Session {
         self.audit.publishes_in_order(stage, device, index);
     }
 
-    /// A PUBLISH under an id whose exchange is under way.
+    /// Checks a PUBLISH with an id whose exchange has not ended.
     fn repeats(&mut self, stage: &mut Stage<'_>, device: usize, at: usize, post: Post, dup: bool) {
         let Inbound { id, post: before, orphan, .. } = self.inbound[at];
         if before != post {

@@ -1,11 +1,11 @@
 //! The model broker: connections, and which packet goes where.
 //!
-//! Faithful to the specification, with a state machine of its own; of the library under test it uses the codec and the
-//! matching of topics alone. It answers honestly and at once, and it is strict: whatever a client does that a broker
-//! can see to be wrong ends the run as a violation.
+//! It is faithful to the specification and has a state machine of its own. From the library under test it uses only the
+//! codec and the matching of topics. It answers honestly and at once, and it is strict: every mistake of a client that a
+//! broker can see ends the run as a violation.
 //!
-//! [`session`] is what outlives a connection and what goes out, [`incoming`] the publishes that come in, [`audit`] what
-//! a connection has to show for itself, [`routing`] who gets what.
+//! [`session`] is the state that outlives a connection, and the messages that go out; [`incoming`] the publishes that come
+//! in; [`audit`] checks the order of packets on a connection; [`routing`] decides who gets which message.
 
 mod audit;
 mod incoming;
@@ -45,7 +45,7 @@ pub(crate) struct Broker {
     epochs: u32,
 }
 
-/// What the broker knows of one link.
+/// The broker's end of one link.
 #[derive(Debug, Default)]
 struct Connection {
     phase: Phase,
@@ -77,11 +77,11 @@ struct Will {
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// With a DISCONNECT: no will.
+    /// With a DISCONNECT, so that no will is published.
     Asked,
-    /// Without one.
+    /// Without a DISCONNECT.
     Broken,
-    /// The broker is no more.
+    /// The broker has stopped.
     Crash,
 }
 
@@ -113,7 +113,7 @@ impl Outlet<'_, '_> {
 
 impl Broker {
     pub(crate) fn new(setup: BrokerSetup, windows: impl Iterator<Item = usize>) -> Self {
-        // A client has to have room for the QoS 2 messages that a broker has under way.
+        // A client has to have room for all QoS 2 messages that a broker has in flight.
         let sessions = windows.map(|most| Session::new(setup.window.min(most))).collect();
         Self {
             setup,
@@ -138,7 +138,7 @@ impl Broker {
         &self.sessions[device]
     }
 
-    /// Messages that are under way or wait.
+    /// Messages that are in flight or wait.
     pub(crate) fn left_to_do(&self) -> usize {
         let under_way = self.sessions.iter().map(Session::under_way);
         under_way.map(|(sent, queued, incoming)| sent + queued + incoming).sum()
@@ -179,7 +179,7 @@ impl Broker {
         while self.connection(link).phase != Phase::Closed && stage.broken.is_none() {
             let device = links[link].device;
             let phase = self.connection(link).phase;
-            // A CONNECT names its version itself.
+            // A CONNECT states its version.
             let protocol =
                 if let Phase::Accepted(protocol) = phase { protocol } else { Protocol::V311 };
             match Packet::decode(&buffer[at..], protocol) {
@@ -205,7 +205,7 @@ impl Broker {
         }
     }
 
-    /// The other side has closed, behind all that it sent; or the link is known to be dead.
+    /// The other side has closed after all that it sent, or the link is known to be dead.
     pub(crate) fn ended(&mut self, stage: &mut Stage<'_>, links: &mut [Link], link: usize) {
         if links[link].broker_open {
             self.close(stage, links, link, End::Broken);
@@ -298,7 +298,7 @@ impl Broker {
             stage.plan(keep_alive, Event::KeepAlive { link });
         }
         let mut outlet = Outlet { stage, link: &mut links[link], protocol };
-        // 3.1 does not tell.
+        // 3.1 does not say it.
         let session_present = present && protocol == Protocol::V311;
         outlet.send(&Packet::ConnAck(ConnAck { session_present, result: Ok(()) }));
         self.sessions[device].resume(&mut outlet);
@@ -369,7 +369,7 @@ impl Broker {
         let will = connection.will.take();
         *connection = Connection { phase: Phase::Closed, ..Connection::default() };
         links[link].broker_open = false;
-        // Should it have been cut, the end does not get through, and nobody tells the device before long.
+        // If the link was cut, the end does not arrive, and the device does not learn it for a long time.
         if links[link].is_cut() && links[link].device_open {
             let late = stage.rng.u64(1..20_000);
             stage.plan(late, Event::Dead { link, side: Side::Device });
@@ -384,7 +384,7 @@ impl Broker {
         }
     }
 
-    /// Has the client been silent for too long [MQTT-3.1.2-24]?
+    /// Whether the client has been silent for too long [MQTT-3.1.2-24].
     pub(crate) fn keep_alive(&mut self, stage: &mut Stage<'_>, links: &mut [Link], link: usize) {
         let Connection { phase, keep_alive, last_heard, .. } = *self.connection(link);
         if !matches!(phase, Phase::Accepted(_)) {
@@ -405,7 +405,7 @@ impl Broker {
         self.close(stage, links, link, End::Broken);
     }
 
-    /// The broker ends, with or without its sessions.
+    /// The broker stops. It keeps its sessions, or loses them.
     pub(crate) fn crash(&mut self, stage: &mut Stage<'_>, links: &mut [Link], reset: bool) {
         self.up = false;
         for link in 0..self.connections.len() {

@@ -1,4 +1,5 @@
-//! Who gets what: subscriptions, retained messages, and the way of a message from the one to the many.
+//! Who gets which message: subscriptions, retained messages, and the way of a message from its publisher to all
+//! subscribers.
 
 use mqtt_core::{
     Granted, Protocol, QoS,
@@ -9,7 +10,7 @@ use super::{Broker, Outlet, Post};
 use crate::{link::Link, stage::Stage, topics};
 
 impl Broker {
-    /// What `filter` is granted in `protocol`.
+    /// The QoS that `filter` is granted in `protocol`.
     pub(crate) fn grant(&self, filter: usize, wanted: QoS, protocol: Protocol) -> Option<QoS> {
         match (self.setup.grants[filter], protocol) {
             (Some(most), _) => Some(most.min(wanted)),
@@ -77,7 +78,7 @@ impl Broker {
         session.pump(&mut outlet);
     }
 
-    /// A message that the broker owns goes to everybody who wants it.
+    /// Hands a message that the broker owns to all subscribers.
     pub(super) fn hand_on(&mut self, stage: &mut Stage<'_>, links: &mut [Link], post: Post) {
         if post.retain {
             // [MQTT-3.3.1-5], [MQTT-3.3.1-10]

@@ -1,4 +1,5 @@
-//! What the broker keeps for a client between connections: subscriptions, messages on their way out, ids on their way in.
+//! The state that the broker keeps for a client between connections: subscriptions, messages that go out, and the ids of
+//! messages that come in.
 
 use std::collections::VecDeque;
 
@@ -12,13 +13,13 @@ use super::{
 };
 use crate::{checks::Invariant, stage::Stage, topics};
 
-/// A session, or the place for one.
+/// A session, or the empty place for one.
 #[derive(Debug)]
 pub(crate) struct Session {
     exists: bool,
     clean: bool,
     attached: Option<(usize, Protocol)>,
-    /// Filter and what was granted.
+    /// Filters and the granted QoS.
     subscriptions: Vec<(usize, QoS)>,
     pub(super) inbound: Vec<Inbound>,
     /// Ids that were answered with a PUBCOMP and not used since.
@@ -27,7 +28,7 @@ pub(crate) struct Session {
     outbound: VecDeque<Outbound>,
     queue: VecDeque<Post>,
     next_id: u16,
-    /// Messages in flight at the most.
+    /// The most messages in flight.
     window: usize,
     /// PUBRECs sent so far.
     places: u32,
@@ -37,18 +38,18 @@ pub(crate) struct Session {
     forgot: bool,
     /// A PUBLISH of QoS 2 was taken in this session.
     pub(super) took_exactly_once: bool,
-    /// It may send a PUBREL for any id, until its next PUBLISH of QoS 2: it has lost its memory, or never heard of the
-    /// session.
+    /// The client may send a PUBREL for any id until its next PUBLISH of QoS 2, since it has lost its memory, or never
+    /// heard of the session.
     pub(super) may_sweep: bool,
-    /// The session is another one, and 3.1 does not say so.
+    /// The session is a new one, and 3.1 does not say so.
     pub(super) was_not_told: bool,
-    /// No packet has come since it began: the client may not have heard of it.
+    /// No packet has come since the session began, so the client may not have heard of it.
     unheard: bool,
-    /// The client has missed that it is another one.
+    /// The client has missed that the session is a new one.
     missed: bool,
     /// Ids of QoS 2 messages that the client may remember from a session that it does not know to be lost.
     stale: Vec<u16>,
-    /// And those that it has been told to forget.
+    /// The ids that the client has been told to forget.
     forgotten: Vec<u16>,
     payload: Vec<u8>,
 }
@@ -114,18 +115,18 @@ impl Session {
         self.attached.map(|(link, _)| link)
     }
 
-    /// Nothing is under way, either way.
+    /// Nothing is in flight, in either direction.
     pub(crate) fn is_idle(&self) -> bool {
         let released = self.inbound.iter().all(|inbound| inbound.orphan);
         self.outbound.is_empty() && self.queue.is_empty() && released
     }
 
-    /// What is under way, for a report.
+    /// The exchanges in flight, for a report.
     pub(crate) fn under_way(&self) -> (usize, usize, usize) {
         (self.outbound.len(), self.queue.len(), self.inbound.len())
     }
 
-    /// What was granted for `filter`.
+    /// The QoS that was granted for `filter`.
     pub(crate) fn granted(&self, filter: usize) -> Option<QoS> {
         let found = self.subscriptions.iter().find(|(known, _)| *known == filter);
         found.map(|(_, qos)| *qos)
@@ -170,7 +171,7 @@ impl Session {
         self.audit = Audit::default();
         let missed = std::mem::take(&mut self.missed);
         if present && (missed || self.unheard) {
-            // It takes this session for the one before.
+            // The client takes this session for the one before.
             self.was_not_told = true;
             self.stale.append(&mut self.forgotten);
             excuse_publishes(stage, device);
@@ -198,7 +199,7 @@ impl Session {
         }
     }
 
-    /// The session is no more, and what it had for the client goes with it.
+    /// The session is gone, and with it all that it had for the client.
     pub(super) fn discard(&mut self, stage: &mut Stage<'_>, device: usize) {
         if !self.exists {
             return;
@@ -216,7 +217,7 @@ impl Session {
         self.completed.clear();
     }
 
-    /// The client has lost what it was told last: that the session is new.
+    /// The client has lost the news that the session is new.
     pub(super) const fn peer_missed_the_news(&mut self) {
         self.missed = true;
     }
@@ -242,7 +243,7 @@ impl Session {
         self.subscriptions.retain(|(known, _)| *known != filter);
     }
 
-    /// What its subscriptions that match `topic` were granted, the highest QoS first.
+    /// The granted QoS of each subscription that matches `topic`, the highest first.
     pub(super) fn wanted(&self, topic: usize) -> Vec<QoS> {
         let matching = |(filter, _): &&(usize, QoS)| topics::matches(*filter, topic);
         let mut wanted: Vec<QoS> =
@@ -262,7 +263,7 @@ impl Session {
         self.queue.push_back(post);
     }
 
-    /// Sends what the window has room for.
+    /// Sends as many messages as the window has room for.
     pub(super) fn pump(&mut self, outlet: &mut Outlet<'_, '_>) {
         while let Some(post) = self.queue.front().copied() {
             if post.qos == QoS::AtMostOnce {
@@ -278,7 +279,7 @@ impl Session {
         }
     }
 
-    /// [MQTT-4.4.0-1]: what has no answer is sent again, in its order; then the rest.
+    /// [MQTT-4.4.0-1]: unanswered packets are sent again in their order, then the others are sent.
     pub(super) fn resume(&mut self, outlet: &mut Outlet<'_, '_>) {
         for at in 0..self.outbound.len() {
             let Outbound { id, post, released, dup } = self.outbound[at];
@@ -292,7 +293,7 @@ impl Session {
         self.pump(outlet);
     }
 
-    /// With DUP, nobody can tell a new message from one that the client remembers from a lost session.
+    /// With DUP, the client cannot tell a new message from one that it remembers from a lost session.
     fn may_be_swallowed(&mut self, outlet: &mut Outlet<'_, '_>, id: u16, post: &Post) {
         let remembered = self.stale.iter().position(|stale| *stale == id);
         if let (Some(at), true, Some(number)) = (remembered, is_exact(post), post.number) {
@@ -379,8 +380,8 @@ impl Session {
     }
 }
 
-/// Publishes under way go on as if the session were the one that they began in: some may be missing, some may come
-/// twice.
+/// Publishes in flight go on as if the session were still the one that they began in, so some may be missing and some may
+/// come twice.
 fn excuse_publishes(stage: &mut Stage<'_>, device: usize) {
     let numbers: Vec<u32> = stage.ledger.in_flight(device).collect();
     for number in numbers {

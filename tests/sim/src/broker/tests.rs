@@ -1,4 +1,4 @@
-//! The model broker against scripted packets: it does what the standard says, and it tells what a client does wrong.
+//! The model broker against scripted packets: it follows the standard, and it reports the mistakes of a client.
 
 use fastrand::Rng;
 use mqtt_core::{
@@ -18,12 +18,12 @@ use crate::{
     trace::{Summary, Trace},
 };
 
-/// The broker, and clients that say what the script says.
+/// The broker, and clients that send the packets of the script.
 struct Script<'t> {
     stage: Stage<'t>,
     broker: Broker,
     links: Vec<Link>,
-    /// When the broker looks whether a client is silent.
+    /// When the broker checks if a client is silent.
     alarms: Vec<(u64, usize)>,
 }
 
@@ -52,7 +52,7 @@ impl<'t> Script<'t> {
         }
     }
 
-    /// A new link for `device`; gives its number.
+    /// Opens a new link for `device`. Returns its number.
     fn link(&mut self, device: usize) -> usize {
         let id = self.links.len();
         let mut link = Link::new(id, device, Pace { least: 1, most: 1 }, 10_000);
@@ -61,7 +61,7 @@ impl<'t> Script<'t> {
         id
     }
 
-    /// Message `index` of `device`, to its first topic.
+    /// Message `index` of `device` to its first topic.
     fn message(&mut self, device: usize, index: u32, qos: QoS, retain: bool) -> u32 {
         self.stage.ledger.add(Message {
             publisher: device,
@@ -81,7 +81,7 @@ impl<'t> Script<'t> {
         })
     }
 
-    /// What `device` hears when it says `packet` on `link`.
+    /// The packets that `device` receives after it sent `packet` on `link`.
     fn say(&mut self, link: usize, packet: &Packet<'_>) -> Vec<Summary> {
         let mut bytes = [0; 256];
         let len = packet.encode(&mut bytes, Protocol::V311).expect("a packet of a test");
@@ -90,7 +90,7 @@ impl<'t> Script<'t> {
         self.hear(link)
     }
 
-    /// What has been sent on `link`.
+    /// The packets that were sent on `link`.
     fn hear(&mut self, link: usize) -> Vec<Summary> {
         let mut bytes = Vec::new();
         self.links[link].read(Way::Down, usize::MAX, &mut bytes);
@@ -129,7 +129,7 @@ impl<'t> Script<'t> {
         }
     }
 
-    /// Lets time pass until the broker has looked for silence.
+    /// Lets time pass until the broker has checked for silence.
     fn wait(&mut self) {
         for (at, link) in std::mem::take(&mut self.alarms) {
             self.stage.now = at;
@@ -246,7 +246,7 @@ fn the_methods_differ_in_when_a_message_is_handed_on() {
 
 /// [MQTT-3.3.1-1], [MQTT-2.3.1-2], [MQTT-4.3.3-1]
 #[test]
-fn what_a_publisher_must_not_do_is_told() {
+fn the_mistakes_of_a_publisher_are_reported() {
     type Deed = fn(&mut Script<'_>, usize, [u32; 2]);
     let deeds: [(Deed, Invariant); 5] = [
         (
@@ -307,7 +307,7 @@ fn pair<'t>(trace: &'t mut Trace, setup: BrokerSetup, qos: QoS) -> (Script<'t>, 
 
 /// [MQTT-4.4.0-1], [MQTT-3.3.1-1], [MQTT-4.6.0-1]
 #[test]
-fn what_was_not_acknowledged_is_sent_again_in_order_with_dup() {
+fn unacknowledged_messages_are_sent_again_in_order_with_dup() {
     let mut trace = Trace::default();
     let (mut script, publisher, subscriber) = pair(&mut trace, setup(), QoS::AtLeastOnce);
     let numbers = [0, 1, 2].map(|index| script.message(0, index, QoS::AtLeastOnce, false));
@@ -330,7 +330,7 @@ fn what_was_not_acknowledged_is_sent_again_in_order_with_dup() {
 
 /// [MQTT-4.3.3-1]
 #[test]
-fn a_pubrec_turns_the_publish_into_a_pubrel_for_good() {
+fn after_a_pubrec_only_the_pubrel_is_sent() {
     let mut trace = Trace::default();
     let setup = BrokerSetup { method_b: true, ..setup() };
     let (mut script, publisher, subscriber) = pair(&mut trace, setup, QoS::ExactlyOnce);
@@ -348,7 +348,7 @@ fn a_pubrec_turns_the_publish_into_a_pubrel_for_good() {
 
 /// [MQTT-4.6.0-2], [MQTT-2.3.1-6]
 #[test]
-fn an_answer_out_of_turn_is_told() {
+fn an_answer_out_of_order_is_reported() {
     for (id, invariant) in [(2, Invariant::Order), (7, Invariant::Protocol)] {
         let mut trace = Trace::default();
         let (mut script, publisher, subscriber) = pair(&mut trace, setup(), QoS::AtLeastOnce);
@@ -398,7 +398,7 @@ fn a_will_is_published_after_silence_and_not_after_a_disconnect() {
         let Packet::Connect(plain) = connect(0, true) else { panic!("a CONNECT") };
         let will = Will::new(topics::topic(topics::will_topic(0)), &payload);
         let link = script.link(0);
-        // Its silence is no mistake of its own.
+        // Its silence is not its own mistake.
         script.links[link].disturbed = true;
         script.say(link, &Packet::Connect(Connect { keep_alive: 10, will: Some(will), ..plain }));
         if leaves {

@@ -1,10 +1,10 @@
-//! The application of a device: a durable source of messages to publish, a durable place for what it receives, and
-//! whims drawn from the seed.
+//! The application of a device: a durable source of messages to publish, a durable store for received messages, and random
+//! decisions drawn from the seed.
 //!
-//! With a journal it keeps to the rules: it marks the place in its source after each publish, and what it received
-//! becomes its own together with the record that follows. Without one it does what it can.
+//! With a journal it follows the rules: it sets the position in its source after each publish, and a received message is
+//! durable together with the next record. Without a journal it does its best.
 //!
-//! [`events`] is what it hears, [`durable`] what survives a power cut.
+//! [`events`] handles the events of the client, [`durable`] the state that survives a power cut.
 
 mod durable;
 mod events;
@@ -27,8 +27,8 @@ use events::Streaming;
 #[derive(Debug, Default)]
 pub(crate) struct App {
     device: usize,
-    /// Numbers of all messages to publish, and how many of them the client was given. Durable, the place with a
-    /// journal only.
+    /// Numbers of all messages to publish, and how many of them the client was given. The numbers are durable; the count is
+    /// durable only with a journal.
     source: Vec<u32>,
     place: usize,
     /// Requests that have not ended.
@@ -37,18 +37,18 @@ pub(crate) struct App {
     unacknowledged: Vec<(Delivery, Receipt)>,
     /// Received since the last record.
     recent: Vec<Receipt>,
-    /// What the record that is being written says, and what the journal says.
+    /// The content of the record that is being written, and of the journal.
     recording: Saved,
     recorded: Saved,
-    /// Received, as far as the record that is being written goes.
+    /// Received before the record that is being written.
     unrecorded: Vec<Receipt>,
-    /// Messages in its store, where that is what it marks.
+    /// Messages in its store, if the position counts those.
     output: u64,
     /// A message that comes in pieces.
     stream: Option<Streaming>,
     /// Granted and kept by the client.
     subscriptions: Vec<(usize, QoS)>,
-    /// Filters of requests under way when power was lost: nobody knows whether the broker got them.
+    /// Filters of requests that were in flight when power was lost. The broker may have received them or not.
     uncertain: Vec<usize>,
     /// The broker has begun a new session, and no record says so yet.
     news: bool,
@@ -89,7 +89,7 @@ impl App {
         self.source.len() - self.place + self.asked.len()
     }
 
-    /// What is left to do, for a report.
+    /// The work that is left, for a report.
     pub(crate) fn under_way(&self) -> String {
         let Self { source, place, asked, unacknowledged, recent, .. } = self;
         let (waiting, owed, unrecorded) =
@@ -130,7 +130,7 @@ impl App {
                 sent: Sent::Nothing,
                 arrived: 0,
                 may_double: 0,
-                // Without a number nobody can tell whether it arrives.
+                // Without a number its arrival cannot be checked.
                 may_miss: len == 0,
                 released_in: None,
                 seen_in: None,
@@ -140,7 +140,7 @@ impl App {
         }
     }
 
-    /// Publishes what the client takes.
+    /// Publishes as many messages as the client takes.
     pub(crate) fn publish(
         &mut self,
         stage: &mut Stage<'_>,
@@ -194,7 +194,7 @@ impl App {
         self.asked.push((handle, asked));
     }
 
-    /// A whim: subscribe or unsubscribe.
+    /// Subscribes or unsubscribes at random.
     pub(crate) fn subscribe(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
         let count = stage.rng.usize(1..=3);
         if stage.one_in(4) {
@@ -216,7 +216,7 @@ impl App {
         }
     }
 
-    /// Acknowledges some of what it has to, in any order; all of it once faults have stopped.
+    /// Acknowledges some of the messages in any order, and all of them once faults have stopped.
     pub(crate) fn acknowledge(
         &mut self,
         stage: &mut Stage<'_>,
@@ -231,7 +231,7 @@ impl App {
             match client.acknowledge(delivery) {
                 Ok(()) => self.keep(stage, client, receipt, setup),
                 Err(RequestError::OutboxFull { .. }) => {
-                    // No room to note it: once more, later.
+                    // There is no room for the acknowledgement, so it is tried again later.
                     self.unacknowledged.push((delivery, receipt));
                     break;
                 }
@@ -247,7 +247,7 @@ impl App {
         }
     }
 
-    /// A request has its event, the only one.
+    /// A request has got its only event.
     fn end(&mut self, stage: &mut Stage<'_>, handle: Handle) -> Option<Asked> {
         let id = handle.packet_id().map_or(0, |id| id.get());
         let at = self.asked.iter().position(|(known, _)| *known == handle)?;
@@ -255,7 +255,7 @@ impl App {
         Some(self.asked.remove(at).1)
     }
 
-    /// The connection is gone: what is not acknowledged comes again, and says so.
+    /// The connection is gone. Unacknowledged messages come again, with DUP.
     pub(crate) fn disconnected(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
         self.stream = None;
         for (delivery, receipt) in self.unacknowledged.drain(..) {
@@ -267,17 +267,17 @@ impl App {
         }
     }
 
-    /// Whether it should connect, for nobody else does.
+    /// Whether the application has to connect, because the client does not do it by itself.
     pub(crate) fn connects(&self, stage: &mut Stage<'_>, client: &BoxedClient) -> bool {
         client.state() == ConnectionState::Stopped && (stage.healing || stage.rng.bool())
     }
 
-    /// Whether nobody can say what the broker has for `filter`.
+    /// Whether it is unknown what the broker has for `filter`.
     pub(crate) fn is_uncertain(&self, filter: usize) -> bool {
         self.uncertain.contains(&filter)
     }
 
-    /// The client keeps what was granted.
+    /// The client keeps the granted subscriptions.
     pub(crate) fn check_subscriptions(&self, stage: &mut Stage<'_>, client: &BoxedClient) {
         let count = client.subscriptions().count();
         let known = |filter, qos| self.subscriptions.contains(&(filter, qos));

@@ -1,4 +1,5 @@
-//! The driver: receive until nothing comes, poll and do what that says, in steps between which anything may happen.
+//! The driver: it receives until nothing comes, then polls and carries out the action. Anything may happen between two
+//! steps. A single action is carried out by the test kit.
 
 use mqtt_core::{BoxedClient, ConnectionState, Event as Told, Instant, Protocol, Reason, Record};
 use test_kit::drive::{self as kit, Opening, Persisting, Step, World};
@@ -12,7 +13,7 @@ use crate::{
     stage::Stage,
 };
 
-/// How long the driver waits for a transport that takes nothing before it looks at the time, in milliseconds.
+/// How long the driver waits for a transport that takes no bytes before it polls again, in milliseconds.
 const CONGESTED: u64 = 200;
 
 /// How an action went.
@@ -27,9 +28,9 @@ enum Outcome {
 }
 
 impl Device {
-    /// Does what the client says, until it says to wait or something keeps the driver from it.
+    /// Carries out what the client says, until it says to wait or something holds the driver up.
     pub(crate) fn drive(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
-        // The client was told nothing since it said so.
+        // Nothing has happened since the client said to wait.
         let quiet = self.waits_until.take();
         let readable = self.link.map_or(0, |link| links[link].readable(Way::Down));
         let most = 100 + readable + self.input.len() + self.setup.outbox + 8 * self.setup.window;
@@ -97,7 +98,7 @@ impl Device {
                 Outcome::Next
             }
             (Did::Close(reason), _) => {
-                // [MQTT-3.14.4-1]; a transport that takes nothing gets no DISCONNECT either.
+                // [MQTT-3.14.4-1]. A transport that takes no bytes gets no DISCONNECT either.
                 if reason == Reason::Requested && !self.may_leave_silently(links) {
                     stage.fail(Invariant::Protocol, self.index, || {
                         "closed on request without a DISCONNECT".to_owned()
@@ -152,7 +153,7 @@ impl Device {
             return Outcome::PowerLost;
         }
         if stage.fault_one_in(32) {
-            // The write failed, and is tried again.
+            // The write fails, and is tried again.
             return Outcome::Next;
         }
         journal.append(stage, self.index);
@@ -168,7 +169,7 @@ impl Device {
         Outcome::Next
     }
 
-    /// Gives the client what has come, until it has nothing more to say.
+    /// Gives the client the bytes that have come, until it has no more events.
     fn receive(&mut self, stage: &mut Stage<'_>, links: &mut [Link], actions: &mut usize) -> Power {
         loop {
             let Some(client) = &mut self.client else { return Power::On };
@@ -182,7 +183,7 @@ impl Device {
             let before = rest.len();
             let outcome = client.receive(&mut rest, now);
             let taken = before - rest.len();
-            // A broken rule is said by the event that follows as well.
+            // After a broken rule the next event says the same.
             let event = outcome.unwrap_or(None);
             let told = event.is_some();
             if let Some(event) = event {
@@ -231,7 +232,7 @@ impl Device {
         }
     }
 
-    /// Whether a DISCONNECT cannot be expected.
+    /// Whether the connection may end without a DISCONNECT.
     fn may_leave_silently(&self, links: &[Link]) -> bool {
         let disturbed = self.link.is_none_or(|link| links[link].disturbed);
         self.tap.left || self.up_since.is_none() || disturbed
@@ -257,7 +258,7 @@ impl Device {
         }
         let mut delay = until.saturating_sub(stage.now);
         if delay > 1 && stage.one_in(16) {
-            // Just before: nothing may be due.
+            // The driver polls just before the deadline, when nothing may be due.
             delay -= 1;
         } else if stage.fault_one_in(64) {
             stage.fault(self.index, Fault::LateWake);
@@ -281,7 +282,7 @@ impl Device {
         self.blocked = false;
         self.last_sent = stage.now;
         if stage.fault_one_in(30) {
-            // Nobody answers.
+            // There is no answer.
             stage.fault(self.index, Fault::Unreachable);
         } else {
             stage.plan(delay, Event::Opened { link });

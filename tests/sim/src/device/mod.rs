@@ -1,7 +1,7 @@
 //! A device: a real client, a driver for it, an application, and perhaps a journal.
 //!
 //! The driver does what the documentation of `Client` says, in small steps: it may pause or lose power between any two
-//! of them ([`drive`]). [`app`] is the application, [`record_log`] what survives, [`tap`] listens behind the client.
+//! of them ([`drive`]). [`app`] is the application, [`record_log`] the journal, and [`tap`] sees what the client sends.
 
 mod app;
 mod drive;
@@ -26,7 +26,7 @@ use record_log::Journal;
 use tap::Tap;
 
 const CLIENT_IDS: [&str; topics::MOST_DEVICES] = ["d0", "d1", "d2", "d3", "d4"];
-/// Names that lead to the one broker.
+/// Endpoints, which all lead to the same broker.
 const ENDPOINTS: u8 = 3;
 /// In milliseconds.
 const NEVER: u64 = u64::MAX;
@@ -38,19 +38,19 @@ pub(crate) struct Device {
     /// `None`: no power.
     client: Option<BoxedClient>,
     link: Option<usize>,
-    /// The other side has closed the link; what it sent may not be read yet.
+    /// The other side has closed the link. Not all that it sent may have been read.
     ended: bool,
-    /// Read and not taken.
+    /// Bytes that were read and not taken by the client.
     input: Vec<u8>,
     app: App,
     journal: Option<Journal>,
     tap: Tap,
-    /// The one wake-up that counts.
+    /// The number of the wake-up that counts.
     ticket: u32,
     wake_at: u64,
-    /// The client said so, and nothing has happened since.
+    /// The client said to wait until then, and nothing has happened since.
     waits_until: Option<u64>,
-    /// The transport takes nothing.
+    /// The transport takes no bytes.
     blocked: bool,
     /// Power is lost after so many actions.
     power: Option<u32>,
@@ -66,11 +66,12 @@ pub(crate) enum Power {
     Lost,
 }
 
-/// What a device knows after a power cut.
+/// The memory of a device after a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     All,
-    /// But the broker began a new session, and power was lost before a record could say so: no client can tell.
+    /// The journal knows only an older session: the broker began a new one, and power was lost before a record could say so.
+    /// No client can notice that.
     OfAnOlderSession,
     None,
 }
@@ -101,14 +102,14 @@ impl Device {
         self.index
     }
 
-    /// Nothing is left to do for application and client.
+    /// Whether application and client have nothing left to do.
     pub(crate) fn is_idle(&self) -> bool {
         let done =
             |client: &BoxedClient| client.state() == ConnectionState::Up && client.in_flight() == 0;
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
     }
 
-    /// The client says that it is connected.
+    /// Whether the client says that it is connected.
     pub(crate) fn is_up(&self) -> bool {
         self.client.as_ref().is_some_and(|client| client.state() == ConnectionState::Up)
     }
@@ -118,13 +119,13 @@ impl Device {
         self.app.left_to_do()
     }
 
-    /// What is left to do, for a report.
+    /// The work that is left, for a report.
     pub(crate) fn under_way(&self) -> String {
         let client = self.client.as_ref().map(|client| (client.state(), client.in_flight()));
         format!("client (state, in flight) {client:?}, application {}", self.app.under_way())
     }
 
-    /// Whether nobody can say what the broker has for `filter`.
+    /// Whether it is unknown what the broker has for `filter`.
     pub(crate) fn is_uncertain(&self, filter: usize) -> bool {
         self.app.is_uncertain(filter)
     }
@@ -198,7 +199,7 @@ impl Device {
         self.last_sent = stage.now;
     }
 
-    /// Power is gone, and all that is not durable.
+    /// Power is lost, and with it all that is not durable.
     pub(crate) fn lose_power(&mut self, stage: &mut Stage<'_>, links: &mut [Link]) -> Memory {
         self.client = None;
         self.power = None;
@@ -209,7 +210,7 @@ impl Device {
         self.tap.disconnected(stage, self.index);
         let news = self.app.lose_power(stage, self.setup.journal);
         if let Some(link) = self.link.take() {
-            // Nobody says goodbye: the broker finds out when it does.
+            // No DISCONNECT is sent, and the broker notices the end some time later.
             links[link].cut(stage, Way::Up);
             self.leave(stage, links, link);
         }
@@ -245,7 +246,7 @@ impl Device {
         self.blocked = false;
     }
 
-    /// The link is gone, as the driver sees it.
+    /// The driver sees that the link is gone.
     pub(crate) fn close(&mut self, stage: &mut Stage<'_>, links: &mut [Link]) {
         self.waits_until = None;
         if let Some(link) = self.link.take() {
@@ -294,7 +295,7 @@ impl Device {
 
     fn wake_in(&mut self, stage: &mut Stage<'_>, delay: u64) {
         let at = stage.now.saturating_add(delay);
-        // An earlier one finds nothing to do, which is a check as well.
+        // If an earlier wake-up is planned it finds nothing to do, which is a check as well.
         if at < self.wake_at {
             self.ticket += 1;
             self.wake_at = at;
@@ -302,7 +303,7 @@ impl Device {
         }
     }
 
-    /// The application does something.
+    /// The application acts.
     pub(crate) fn tick(&mut self, stage: &mut Stage<'_>) {
         if !stage.healing {
             self.app.write(stage, &self.setup);

@@ -1,4 +1,4 @@
-//! The journal of a device: a log of records that survives a power cut, the last one whole, torn or not at all.
+//! The journal of a device: a log of records that survives a power cut. The last record may be whole, torn or missing.
 
 use mqtt_core::{BoxedClient, Record, RestoreError};
 
@@ -8,9 +8,9 @@ use crate::{checks::Invariant, stage::Stage, trace::What};
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     bytes: Vec<u8>,
-    /// Where each record ends. What is behind the last end is torn.
+    /// Where each record ends. Bytes behind the last end are a torn record.
     ends: Vec<usize>,
-    /// The record that is being written, and whether those before it may go then.
+    /// The record that is being written, and whether it replaces all records before it.
     record: Vec<u8>,
     snapshot: bool,
 }
@@ -35,7 +35,7 @@ impl Journal {
         }
     }
 
-    /// All of it is in the log.
+    /// All of the record is in the log.
     pub(crate) fn append(&mut self, stage: &mut Stage<'_>, device: usize) {
         self.bytes.extend(&self.record);
         self.ends.push(self.bytes.len());
@@ -45,13 +45,13 @@ impl Journal {
         stage.note(device, What::Recorded { len, snapshot: self.snapshot });
     }
 
-    /// Power fails in the middle of it.
+    /// Power fails in the middle of the record.
     pub(crate) fn tear(&mut self, stage: &mut Stage<'_>) {
         let written = stage.rng.usize(1..self.record.len());
         self.bytes.extend(&self.record[..written]);
     }
 
-    /// Where the last record states the whole session, those before it go.
+    /// If the last record is a snapshot, drops the records before it.
     pub(crate) fn trim(&mut self) {
         if std::mem::take(&mut self.snapshot) {
             let last = self.bytes.len() - self.record.len();

@@ -1,6 +1,6 @@
-//! A tap behind the client: what it has handed to its transport, packet by packet.
+//! A tap behind the client: it sees the packets that the client hands to its transport.
 //!
-//! It sees what never arrives, so it can tell whether a message was begun, and whether DUP says so.
+//! It also sees packets that never arrive, so it knows if a message was begun, and if DUP is right.
 
 use mqtt_core::{
     Protocol, QoS,
@@ -18,7 +18,7 @@ use crate::{
 /// The tap of one device.
 #[derive(Debug, Default)]
 pub(crate) struct Tap {
-    /// Sent on this connection, a packet not yet whole.
+    /// Bytes sent on this connection that are no whole packet yet.
     buffer: Vec<u8>,
     /// A DISCONNECT was sent on this connection.
     pub(crate) left: bool,
@@ -90,7 +90,7 @@ impl Tap {
         }
     }
 
-    /// The connection is gone, in the middle of a packet perhaps.
+    /// The connection is gone, perhaps in the middle of a packet.
     pub(crate) fn disconnected(&mut self, stage: &mut Stage<'_>, device: usize) {
         self.left = false;
         let buffer = std::mem::take(&mut self.buffer);
@@ -98,8 +98,8 @@ impl Tap {
         if first >> 4 != PacketType::Publish as u8 {
             return;
         }
-        // Where too little of it was sent: without DUP it can only have been the oldest of those that the broker's session
-        // has not seen.
+        // If too few bytes were sent to know the message: without DUP it is the oldest message that the broker's session has
+        // not seen.
         let epoch = Some(stage.ledger.epoch(device));
         let unsent = |number: &u32| {
             let message = stage.ledger.message(*number);

@@ -1,4 +1,4 @@
-//! What survives a power cut, and how the application goes on from there.
+//! The state that survives a power cut, and how the application goes on from there.
 
 use mqtt_core::{BoxedClient, Publish, QoS};
 
@@ -11,7 +11,7 @@ use crate::{
     topics,
 };
 
-/// What a journal has of an application, and of its requests.
+/// The part of a journal that is about an application and its requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Saved {
     position: u64,
@@ -21,7 +21,7 @@ pub(super) struct Saved {
 }
 
 impl App {
-    /// A record is given: what it says of the application and its requests.
+    /// A record is given. Notes its content about the application and its requests.
     pub(crate) fn begins_record(&mut self, client: &BoxedClient) {
         let publishes = self.asked.iter().filter_map(|(handle, asked)| match asked {
             Asked::Publish(number) => Some((handle.packet_id()?.get(), *number)),
@@ -35,7 +35,7 @@ impl App {
         self.unrecorded.append(&mut self.recent);
     }
 
-    /// It is durable, and all that was received before it with it.
+    /// The record is durable, and with it all that was received before.
     pub(crate) fn is_recorded(&mut self, stage: &mut Stage<'_>) {
         self.recorded = std::mem::take(&mut self.recording);
         self.news = false;
@@ -44,7 +44,7 @@ impl App {
         }
     }
 
-    /// Everything in memory is gone; true where the journal does not know that the broker began a new session.
+    /// Everything in memory is gone. Returns true if the journal does not know that the broker began a new session.
     pub(crate) fn lose_power(&mut self, stage: &mut Stage<'_>, journal: bool) -> bool {
         self.stream = None;
         self.unacknowledged.clear();
@@ -67,7 +67,7 @@ impl App {
         std::mem::take(&mut self.news) && journal
     }
 
-    /// The client is back, with what its journal held; the application goes on from there.
+    /// The client is restored from its journal, and the application goes on from there.
     pub(crate) fn restored(
         &mut self,
         stage: &mut Stage<'_>,
@@ -100,7 +100,7 @@ impl App {
                 });
                 return;
             };
-            // Without the message, where the broker has it.
+            // The message is missing if the broker has it.
             let same = publish.is_none_or(|publish| self.is_message(stage, number, &publish));
             if !same {
                 stage.fail(Invariant::Journal, device, || {
@@ -111,7 +111,7 @@ impl App {
             let message = stage.ledger.message_mut(number);
             message.status = Status::Accepted;
             if message.sent == Sent::Nothing {
-                // Nobody can tell, so it may be sent as if it had been.
+                // It is unknown whether it was sent, so it may be sent as a repetition.
                 message.sent = Sent::Perhaps;
             }
             self.asked.push((handle, Asked::Publish(number)));
@@ -126,7 +126,7 @@ impl App {
             == (topics::topic(message.topic), self.payload.as_slice(), message.qos, message.retain)
     }
 
-    /// What was accepted behind `position` is published anew: none of it may have been sent.
+    /// Messages accepted behind `position` are published again, and none of them may have been sent.
     fn goes_back(&mut self, stage: &mut Stage<'_>, position: usize) {
         for number in self.source.iter().take(self.place).skip(position).copied() {
             let message = stage.ledger.message_mut(number);
@@ -141,7 +141,7 @@ impl App {
     }
 }
 
-/// Whether the application marks what it received, and not what it published.
+/// Whether the position counts received messages, and not published ones.
 pub(super) const fn marks_output(setup: &DeviceSetup) -> bool {
     setup.journal && setup.marks_output && setup.burst == 0
 }

@@ -1,4 +1,4 @@
-//! What an application hears: messages to keep, and the ends of its requests.
+//! The events of an application: messages to keep, and the ends of its requests.
 
 use mqtt_core::{BoxedClient, Delivery, Event, QoS, Queue, Reason, SessionStatus};
 
@@ -23,7 +23,7 @@ pub(super) struct Streaming {
 }
 
 impl App {
-    /// What the client says.
+    /// Takes an event of the client.
     pub(crate) fn event(
         &mut self,
         stage: &mut Stage<'_>,
@@ -158,7 +158,7 @@ impl App {
         }
     }
 
-    /// A message is here.
+    /// A message has arrived in full.
     fn hand_over(
         &self,
         stage: &mut Stage<'_>,
@@ -184,7 +184,7 @@ impl App {
         Receipt { number, qos }
     }
 
-    /// It is the application's, or will be once it has acknowledged it.
+    /// The message belongs to the application, now or once it has acknowledged it.
     fn take(
         &mut self,
         stage: &mut Stage<'_>,
@@ -210,14 +210,14 @@ impl App {
         setup: &DeviceSetup,
     ) {
         if marks_output(setup) {
-            // Into its store at once; what the position does not cover is cut off again.
+            // The message goes into the store at once. Messages behind the position are cut off after a restart.
             self.recent.push(receipt);
             self.output += 1;
             client.set_position(self.output);
         } else if setup.journal && receipt.qos == QoS::ExactlyOnce {
             self.recent.push(receipt);
         } else {
-            // QoS 1 may come twice, so it is kept before the broker hears of it.
+            // A QoS 1 message may come twice, so it is kept before it is acknowledged.
             self.has(stage, receipt);
         }
     }
