@@ -1,8 +1,8 @@
 //! Whole publishes and receptions in memory, with `rumqttc`'s state machine and codec beside this project.
 //!
 //! A publish is everything from the application's request to the event that it arrived: request, encode, hand over
-//! the bytes, decode the answers, report. Windows are full: each publish takes the last place, each answer makes
-//! room; what a publish takes should depend on neither the window nor, but for the copy, the payload.
+//! the bytes, decode the answers, report. Windows are full: each publish takes the last place, and each answer makes
+//! room. The cost of a publish should not depend on the window, and on the payload only for the copy.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -26,7 +26,7 @@ const SHAPES: [(u16, usize); 4] = [(8, 64), (64, 64), (512, 64), (8, 4096)];
 
 criterion_group! {
     name = benches;
-    // Short: there is no noise but the machine's.
+    // The times are short, because the only noise is the machine's.
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(100))
@@ -155,7 +155,7 @@ impl Peer {
         }
     }
 
-    /// What the broker sent; gives what the application is told of it.
+    /// Takes bytes of the broker. Returns the packet that the application is told of.
     fn take(&mut self, frame: &[u8]) -> Option<Packet> {
         self.incoming.extend_from_slice(black_box(frame));
         let packet = Packet::read(&mut self.incoming, MOST).expect("a packet");

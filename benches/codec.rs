@@ -1,9 +1,9 @@
-//! Packets to bytes and back, with `mqttbytes` beside this project: the same packets, and the same bytes, which is
-//! asserted.
+//! Packets to bytes and back, with `mqttbytes` beside this project. It is asserted that both have the same packets and
+//! the same bytes.
 //!
-//! Encoding includes building the packet from borrowed strings, and decoding includes dropping it: where these
-//! allocate, they are part of the price. `mqttbytes` decodes from a buffer that it empties; filling that is the
-//! reader's work and is not measured.
+//! Encoding includes building the packet from borrowed strings, and decoding includes dropping it. If these allocate,
+//! that is part of the cost. `mqttbytes` decodes from a buffer that it empties. Filling the buffer is the reader's work
+//! and is not measured.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const OURS: &str = "mqtt-core";
 const THEIRS: &str = "mqttbytes";
 /// Enough for any packet here.
 const MOST: usize = 8192;
-/// Buffers that are filled ahead of the clock; few enough to stay in the cache.
+/// Buffers that are filled before the time is taken. They are few enough to stay in the cache.
 const FILLED_AHEAD: BatchSize = BatchSize::NumIterations(64);
 
 const FILTERS: [(Filter<'static>, QoS); 2] =
@@ -27,7 +27,7 @@ const FILTERS: [(Filter<'static>, QoS); 2] =
 
 criterion_group! {
     name = benches;
-    // Short: there is no noise but the machine's.
+    // The times are short, because the only noise is the machine's.
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(100))
@@ -113,7 +113,7 @@ fn connect(c: &mut Criterion) {
     );
 }
 
-/// With all that it may have.
+/// A CONNECT with all optional fields.
 fn ours_connect() -> Connect<'static> {
     Connect {
         protocol: Protocol::V311,
@@ -156,7 +156,7 @@ fn decode(c: &mut Criterion, name: &str, frame: &[u8]) {
     group.finish();
 }
 
-/// Each encoder gives the length written; both have to write `frame`.
+/// Each encoder returns the length written. Both have to write `frame`.
 fn encode(
     c: &mut Criterion,
     name: &str,

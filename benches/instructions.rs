@@ -1,9 +1,8 @@
 //! The operations whose instructions `cargo xtask bench` counts under callgrind.
 //!
-//! Without arguments: lists them, one a line: name, goal, and the operation whose count is taken off, with tabs
-//! between. With a name and a number: does that operation so many times. Each has a function of its own that is
-//! never inlined, so that the compiler neither drops nor merges what is counted, and a profile by function reads
-//! well.
+//! Without arguments it lists them, one on a line: name, goal, and the operation whose count is subtracted, with tabs
+//! between. With a name and a number it does that operation so many times. Each operation has a function of its own
+//! that is never inlined, so that the compiler neither drops nor merges it, and a profile by function is readable.
 
 use std::collections::VecDeque;
 use std::env;
@@ -22,7 +21,7 @@ struct Operation {
     name: &'static str,
     /// Instructions that it should take at most.
     goal: Option<u32>,
-    /// The operation whose count is taken off: what surrounds this one and is not part of it.
+    /// The operation whose count is subtracted: the work around this operation that is not part of it.
     less: &'static str,
     run: fn(u64),
 }
@@ -130,7 +129,7 @@ const OPERATIONS: &[Operation] = &[
     }),
 ];
 
-/// What is measured to be taken off.
+/// The operations that are measured to be subtracted.
 const SURROUNDINGS: &[Operation] = &[
     plain(NOTHING, |times| {
         repeat(times, || nothing(black_box(&PUBACK_FRAME)));
@@ -227,14 +226,14 @@ fn poll(supervisor: &mut Supervisor<'_>, now: Instant) -> Poll {
     supervisor.poll(now)
 }
 
-/// Polls when no task has anything to tell, which is what a device does all day.
+/// Polls without any news from the tasks, as a device does all day.
 fn polling(times: u64, count: usize) {
     let tasks = watch(count);
     let mut supervisor = supervise(&tasks);
     repeat(times, || consume(&poll(black_box(&mut supervisor), Instant::from_millis(500))));
 }
 
-/// `mqttbytes` decodes from a buffer that it empties: filling that is the reader's work, not the decoder's.
+/// `mqttbytes` decodes from a buffer that it empties. Filling the buffer is the reader's work, not the decoder's.
 fn refill(times: u64, frame: &[u8]) {
     let mut stream = BytesMut::with_capacity(4096);
     repeat(times, || {

@@ -1,8 +1,8 @@
-//! What the benchmarks share: packets, a connected client with the broker that answers it, all in memory, and watched
-//! tasks.
+//! The shared parts of the benchmarks: packets, a connected client with a broker that answers it, all in memory, and
+//! watched tasks.
 //!
-//! The broker is a script: it knows which ids are in flight and answers the oldest, so hardly anything but the
-//! client's own work is measured. The benchmarks are the files beside this package's manifest.
+//! The broker is a script: it knows which ids are in flight and answers the oldest, so almost
+//! only the client's own work is measured. The benchmarks are the files beside this package's manifest.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use mqtt_core::{
 use test_kit::wire::{ACCEPTED, PUBACK, PUBCOMP, PUBREC, PUBREL, ack};
 use watchdog_core::{Plan, Rules, Supervisor, Task, plan};
 
-/// What everything is published to.
+/// The topic of all publishes.
 pub const TOPIC: Topic<'static> = topic!("plant/7/boiler/temperature");
 
 /// The PUBACK to packet id 1.
@@ -28,7 +28,7 @@ pub fn payload(len: usize) -> Vec<u8> {
     vec![b'x'; len]
 }
 
-/// A PUBLISH of [`TOPIC`], under packet id 1 above QoS 0.
+/// A PUBLISH to [`TOPIC`], with packet id 1 above QoS 0.
 #[must_use]
 pub fn publish_frame(qos: QoS, payload: &[u8]) -> Vec<u8> {
     let mut publish = Publish::new(TOPIC, payload).qos(qos);
@@ -39,7 +39,7 @@ pub fn publish_frame(qos: QoS, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Makes the compiler believe that the value is looked at, without moving it.
+/// Makes the compiler assume that the value is used, without moving it.
 pub fn consume<T>(value: &T) {
     black_box(value);
 }
@@ -54,16 +54,17 @@ pub struct Connection {
     in_flight: InFlight,
 }
 
-/// Each operation is a function of its own that is never inlined, so that a profile by function reads well. The client is
-/// driven by hand: the operations poll once, as a driver does that has more to do, and the test kit's driver would poll
-/// until the client waits, and count the bookkeeping of its loop.
+/// Each operation is a function of its own that is never inlined, so that a profile by function reads well. The client
+/// is driven by hand: an operation polls once, as a driver that has more to do. The test kit's driver would poll until
+/// the client waits, and its loop would be counted.
 impl Connection {
-    /// With a window of so many requests, room for twice of what they hold, and so many bytes in each payload.
+    /// A connection with a window of so many requests and so many bytes in each payload. The outbox has room for twice
+    /// as much.
     #[must_use]
     pub fn new(window: usize, payload_len: usize) -> Self {
         let bytes = vec![0; 512 + 2 * (64 + payload_len) * window];
         let slots = vec![Slot::EMPTY; window];
-        // This broker takes all that the window holds.
+        // This broker takes as many messages as the window holds.
         let options = Options::new("bench").keep_alive(0).exactly_once_window(u16::MAX);
         let client = Client::new(&options, bytes.into(), slots.into()).expect("storage");
         let in_flight = VecDeque::with_capacity(window + 1);
@@ -76,7 +77,7 @@ impl Connection {
         connection
     }
 
-    /// With all of the window but one in flight: each publish fills it, and each answer makes room.
+    /// A connection with all of the window but one in flight. Each publish fills it, and each answer makes room.
     #[must_use]
     pub fn filled(window: usize, payload_len: usize, qos: QoS) -> Self {
         let mut connection = Self::new(window, payload_len);
@@ -87,8 +88,8 @@ impl Connection {
         connection
     }
 
-    /// Publishes, transmits, and receives the answers that the oldest publish in flight waits for: all the calls of a
-    /// driver that has more to do behind this one. Whether that was reported as published.
+    /// Publishes, transmits, and receives the answers to the oldest publish in flight. These are all calls of a driver
+    /// that has more to do afterwards. Returns whether that publish was reported as published.
     pub fn publish(&mut self, qos: QoS) -> bool {
         match qos {
             QoS::AtMostOnce => self.publish_qos0(),
@@ -124,8 +125,8 @@ impl Connection {
         !early && self.answer(PUBCOMP, id)
     }
 
-    /// Receives the PUBLISH in `frame`, of packet id 1, and transmits the answer; of QoS 2 also the PUBREL. Whether
-    /// it was handed over.
+    /// Receives the PUBLISH in `frame`, of packet id 1, and transmits the answer; with QoS 2 also receives the PUBREL.
+    /// Returns whether it was handed over.
     pub fn receive(&mut self, qos: QoS, frame: &[u8]) -> bool {
         match qos {
             QoS::AtMostOnce | QoS::AtLeastOnce => self.receive_once(frame),
@@ -154,7 +155,7 @@ impl Connection {
         }
     }
 
-    /// The broker's answer; whether it ends a publish.
+    /// Receives the broker's answer. Returns whether it ends a publish.
     fn answer(&mut self, first: u8, id: PacketId) -> bool {
         let frame = black_box(ack(first, id.get()));
         let event = self.client.receive(&mut frame.as_slice(), NOW);
@@ -162,7 +163,7 @@ impl Connection {
     }
 }
 
-/// The broker's own part of a publish: to be taken off what [`Connection::publish`] takes.
+/// The broker's own part of a publish, which is subtracted from the cost of [`Connection::publish`].
 #[inline(never)]
 pub fn keep_books(in_flight: &mut InFlight) {
     let id = in_flight.pop_front();
@@ -173,12 +174,12 @@ pub fn keep_books(in_flight: &mut InFlight) {
 #[must_use]
 pub fn watched(rules: Rules) -> Task {
     let task = Task::new(rules).expect("the rules can be kept");
-    // One with checkpoints begins with its first one.
+    // A task with checkpoints begins with its first one.
     let _needs_step = task.handle().feed(watchdog_core::Instant::from_millis(0));
     task
 }
 
-/// So many tasks that are well for a second.
+/// So many tasks, which may be silent for a second.
 #[must_use]
 pub fn watch(count: usize) -> Vec<Task> {
     (0..count).map(|_| watched(Rules::deadline(1_000))).collect()

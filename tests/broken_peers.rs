@@ -1,5 +1,5 @@
-//! Peers that break rules, stall or flood (M11, M16, M17, issue 'no deadlock when both directions are full'): the
-//! connection ends with the rule named, the session is kept, what was accepted is delivered afterwards.
+//! Peers that break rules, stall or flood (M11, M16, M17, no deadlock if both directions are full): the connection
+//! ends, the event names the rule, the session is kept, and accepted messages are delivered afterwards.
 
 use std::sync::mpsc;
 use std::thread;
@@ -18,7 +18,7 @@ fn lasting() -> Options<'static> {
     Options::new("device").clean_session(false).reconnect(AGAIN_AT_ONCE)
 }
 
-/// What a broker may not send to a client that has one QoS 1 publish, of packet id 1, in flight.
+/// Packets that a broker may not send to a client with one QoS 1 publish in flight, of packet id 1.
 const BROKEN: &[(&[u8], Violation)] = &[
     (b"\x00\x00", Violation::PacketType),
     (b"\xF0\x00", Violation::PacketType),
@@ -54,7 +54,8 @@ const BROKEN: &[(&[u8], Violation)] = &[
 ];
 
 #[test]
-fn a_broken_rule_ends_the_connection_by_its_name_and_accepted_messages_are_delivered_on_the_next() {
+fn a_broken_rule_ends_the_connection_with_its_name_and_accepted_messages_are_delivered_on_the_next()
+{
     for (bytes, violation) in BROKEN {
         let broker = FakeBroker::start(Protocol::V311, |door| {
             let (mut link, _) = door.admit(false);
@@ -92,7 +93,7 @@ fn packets(frames: &[Frame]) -> Vec<Packet<'_>> {
 
 /// [MQTT-3.2.0-1], [MQTT-3.2.2-4], [MQTT-3.2.2-6].
 #[test]
-fn a_broken_handshake_is_reported_by_the_rule_and_tried_again() {
+fn a_broken_handshake_is_reported_with_its_rule_and_tried_again() {
     for (bytes, violation) in [
         (&b"\x30\x03\0\x01t"[..], Violation::BeforeConnAck),
         (b"\xD0\x00", Violation::BeforeConnAck),
@@ -146,9 +147,9 @@ fn a_suback_that_does_not_fit_its_subscribe_ends_the_connection() {
     }
 }
 
-/// 3.1 allows what 3.1.1 does not, and the other way round.
+/// 3.1 allows packets that 3.1.1 does not allow, and the other way round.
 #[test]
-fn the_rules_are_those_of_the_version_spoken() {
+fn the_rules_depend_on_the_protocol_version() {
     // DUP on PUBREL.
     let broker = FakeBroker::start(Protocol::V31, |door| {
         let (mut link, _) = door.admit(false);
@@ -159,7 +160,7 @@ fn the_rules_are_those_of_the_version_spoken() {
         link.send_bytes(b"\x90\x03\0\x01\x80");
         link.wait_closed(SOON);
     });
-    // In 3.1 any session may be one of a former life, which begins with PUBRELs for QoS 2.
+    // In 3.1 any session may be from before a restart, so the client begins with PUBRELs for QoS 2.
     let options = lasting().version(mqtt_core::Version::V31).exactly_once_window(0);
     let mut device = Device::connect(broker.address(), &options);
     let _ = device.client().subscribe("t", QoS::AtMostOnce).expect("room");
@@ -187,7 +188,7 @@ fn packets_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_message_cut_off_by_the_end_of_the_connection_is_void() {
+fn a_message_cut_off_by_the_end_of_the_connection_is_not_handed_over() {
     let broker = FakeBroker::start(Protocol::V311, |door| {
         let (mut link, _) = door.admit(false);
         // 1,000,000 bytes are announced.
@@ -205,7 +206,7 @@ fn a_message_cut_off_by_the_end_of_the_connection_is_void() {
     broker.finish(SOON);
 }
 
-/// [MQTT-4.3.3-2]: PUBREC every time, handed over once; the id is new after PUBREL. Across a broken connection, too.
+/// [MQTT-4.3.3-2]: a PUBREC every time, one hand-over, and a new message after the PUBREL; also on a new connection.
 #[test]
 fn a_repeated_qos_2_message_is_handed_over_once() {
     const PUBREC: &[u8] = b"\x50\x02\0\x09";
@@ -235,7 +236,7 @@ fn a_repeated_qos_2_message_is_handed_over_once() {
     broker.finish(SOON);
 }
 
-/// Publishes until the outbox takes no more; gives how many it took.
+/// Publishes until the outbox takes no more. Returns how many it took.
 fn fill(device: &Device, payload: &[u8], qos: QoS) -> usize {
     let mut accepted = 0;
     loop {
@@ -247,8 +248,8 @@ fn fill(device: &Device, payload: &[u8], qos: QoS) -> usize {
     }
 }
 
-/// It reads nothing until its flood of 5,000 messages is under way: the client can neither write nor answer for a while,
-/// and still nothing is lost in either direction.
+/// The broker reads nothing while it begins to send 5,000 messages. For a while the client can neither write nor
+/// answer, but nothing is lost in either direction.
 #[test]
 fn a_broker_that_stops_reading_while_it_floods_is_no_deadlock() {
     const FLOOD: u16 = 5000;
@@ -295,7 +296,7 @@ fn a_broker_that_stops_reading_while_it_floods_is_no_deadlock() {
     broker.finish(SOON);
 }
 
-/// The broker has nothing to say: only what the transport took makes the event.
+/// The broker sends nothing. The event only needs the transport to take the bytes.
 #[test]
 fn a_qos_0_publish_ends_as_soon_as_the_transport_has_it() {
     let (go, start) = mpsc::channel();
@@ -337,9 +338,10 @@ fn a_qos_0_publish_of_another_thread_is_reported_while_the_broker_is_silent() {
     receiving.join().expect("it ends with the client");
 }
 
-/// Back-pressure is a value: what was accepted arrives once the broker goes on, what was not was said so.
+/// Back-pressure is a return value: accepted messages arrive once the broker goes on, and the others were refused with
+/// an error.
 #[test]
-fn a_stalled_broker_makes_requests_fail_and_loses_none_that_was_accepted() {
+fn a_stalled_broker_makes_requests_fail_and_no_accepted_one_is_lost() {
     let broker = Mosquitto::start();
     let subscriber = Subscriber::new(&broker, "subscriber").filter("t", QoS::AtLeastOnce).start();
     let options = lasting();

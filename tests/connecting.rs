@@ -1,17 +1,18 @@
 //! Connections (M1, M2, M7, M8): logins, refusals, versions, keep alive, time-outs, with real brokers.
 //!
-//! What Mosquitto 2.0.11 can be made to answer in a CONNACK, and by what:
+//! The codes that Mosquitto 2.0.11 sends in a CONNACK, and their causes:
 //!
 //! | code | | sent by Mosquitto 2.0.11 |
 //! |---|---|---|
 //! | 1 | unacceptable protocol version | a level other than 3 after `MQIsdp`, or than 4 and 5 after `MQTT` |
 //! | 2 | identifier rejected | an empty client id in 3.1; in 3.1.1 without clean session, or with `allow_zero_length_clientid false` |
-//! | 3 | server unavailable | no: its one place is the lack of memory for a name taken from a certificate; shown here by a script |
+//! | 3 | server unavailable | never in practice: only without memory for a name from a certificate; shown here by a script |
 //! | 4 | bad user name or password | with TLS and `use_identity_as_username` only, for a client without a certificate |
-//! | 5 | not authorized | a wrong login (not 4), none where one is required, a client id outside `clientid_prefixes`, `use_username_as_clientid` without a user, a will above `message_size_limit` |
+//! | 5 | not authorized | a wrong login (not 4), no login if one is required, a client id outside `clientid_prefixes`, `use_username_as_clientid` without a user, a will above `message_size_limit` |
 //!
 //! Without a CONNACK it closes the connection on a broken rule (an unknown protocol name, a reserved flag), above
-//! `max_connections`, and on a retained will with `retain_available false`. `max_keepalive` does not touch 3.1 and 3.1.1.
+//! `max_connections`, and on a retained will with `retain_available false`. `max_keepalive` does not touch 3.1 and
+//! 3.1.1.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,7 +30,7 @@ use system_tests::{
     Subscriber, Tunnel,
 };
 
-/// How the broker refused these options.
+/// How the broker refuses these options.
 #[track_caller]
 fn refusal(broker: SocketAddr, options: &Options<'_>) -> Refusal {
     let error = Device::refused(broker, options);
@@ -76,7 +77,7 @@ fn wrong_logins_are_refused_with_code_5() {
 }
 
 #[test]
-fn what_a_login_may_do_is_the_brokers_affair() {
+fn the_broker_decides_what_a_login_may_do() {
     let access = "user ada\ntopic write in/ada\ntopic read out/ada\n";
     let broker = Config::new()
         .login("ada", "1")
@@ -101,7 +102,7 @@ fn what_a_login_may_do_is_the_brokers_affair() {
     assert_eq!(ada.message(), Message::new("out/ada", b"to ada", QoS::AtLeastOnce, false));
 }
 
-/// No option makes a level that the broker does not know, so it is changed on the way.
+/// No option produces a level that the broker does not know, so the level is changed on the way.
 #[test]
 fn an_unknown_protocol_level_is_refused_with_code_1() {
     let broker = Mosquitto::start();
@@ -139,14 +140,14 @@ fn an_automatic_version_goes_on_with_3_1_once_3_1_1_is_refused_and_remembers_it(
 }
 
 #[test]
-fn an_automatic_version_is_3_1_1_where_the_broker_takes_it() {
+fn an_automatic_version_is_3_1_1_if_the_broker_takes_it() {
     let broker = Mosquitto::start();
     let mut device =
         Device::connect(broker.address(), &Options::new("device").version(Version::Auto));
     assert_eq!(spoken(&mut device), Protocol::V311);
 }
 
-/// Some brokers of 3.1 close the connection on a CONNECT that they do not know.
+/// Some brokers of 3.1 close the connection if they do not know the CONNECT.
 #[test]
 fn an_automatic_version_goes_on_with_3_1_after_a_close_without_connack() {
     let broker = FakeBroker::start(Protocol::V31, |door| {
@@ -175,12 +176,12 @@ fn spoken(device: &mut Device) -> Protocol {
 }
 
 #[test]
-fn an_empty_client_id_is_refused_with_code_2_where_the_broker_wants_one() {
+fn an_empty_client_id_is_refused_with_code_2_if_the_broker_wants_one() {
     let broker = Config::new().line("allow_zero_length_clientid false").start();
     assert_eq!(refusal(broker.address(), &Options::new("")), Refusal::IdentifierRejected);
 }
 
-/// The two that `Options` refuses itself, by raw bytes.
+/// The two cases that `Options` refuses itself, sent as raw bytes.
 #[test]
 fn an_empty_client_id_is_refused_with_code_2_in_3_1_and_without_clean_session() {
     let broker = Mosquitto::start();
@@ -208,7 +209,7 @@ fn an_empty_client_id_is_replaced_by_the_broker() {
     assert_eq!(device.message(), Message::new("a", b"hi", QoS::AtLeastOnce, false));
 }
 
-/// Its CONNACK says that the service is unavailable; the client goes on trying, and is accepted.
+/// The CONNACK says that the service is unavailable. The client tries again and is accepted.
 #[test]
 fn code_3_of_a_scripted_broker_is_reported_and_tried_again() {
     let broker = FakeBroker::start(Protocol::V311, |door| {
@@ -263,14 +264,14 @@ fn a_broker_that_is_full_closes_without_an_answer() {
     let broker = Config::new().line("max_connections 1").start();
     let first = Device::connect(broker.address(), &Options::new("first"));
     let error = Device::refused(broker.address(), &Options::new("second"));
-    // In the words of the operating system where the connection was reset.
+    // If the connection was reset, these are the words of the operating system.
     let closed = matches!(error, blocking::Error::NotConnected(Reason::TransportClosed));
     assert!(closed || matches!(error, blocking::Error::Io { .. }), "{error:?}");
     first.disconnect();
 }
 
 #[test]
-fn where_nobody_listens_the_reason_is_the_operating_systems() {
+fn if_no_broker_listens_the_reason_is_the_operating_systems() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
@@ -281,7 +282,7 @@ fn where_nobody_listens_the_reason_is_the_operating_systems() {
 }
 
 #[test]
-fn a_broker_that_does_not_answer_the_connect_is_given_up() {
+fn an_attempt_ends_if_the_broker_does_not_answer_the_connect() {
     let broker = Mosquitto::start();
     broker.freeze();
     let error = Device::refused(broker.address(), &Options::new("device").connect_timeout(200));
@@ -291,14 +292,14 @@ fn a_broker_that_does_not_answer_the_connect_is_given_up() {
     );
 }
 
-/// [MQTT-3.1.2-23], and M7: PINGREQ only when nothing else was sent, none with a keep alive of 0.
+/// [MQTT-3.1.2-23], M7: a PINGREQ is sent only if nothing else was sent, and never with a keep alive of 0.
 #[test]
 fn a_silent_client_pings_and_one_without_keep_alive_does_not() {
     let mut broker = Mosquitto::start();
     let mut silent = Device::connect(broker.address(), &Options::new("silent").keep_alive(1));
     let mut off = Device::connect(broker.address(), &Options::new("off").keep_alive(0));
     off.subscribe("end", QoS::AtLeastOnce);
-    // Driven all the time, so that it could ping.
+    // The client is driven all the time, so that it could ping.
     let off = thread::spawn(move || off.message());
     let log = broker.log().clone();
     silent.drive_until("two PINGREQs", || log.count("Received PINGREQ from silent") >= 2);
@@ -362,7 +363,7 @@ fn several_brokers_are_tried_in_turn() {
     second.log().wait("as device (p2", SOON);
 }
 
-/// Plain TCP, without waiting for the first connection.
+/// A client over plain TCP that does not wait for the first connection.
 struct Plain(String);
 
 impl Connector for Plain {
@@ -375,7 +376,7 @@ impl Connector for Plain {
     }
 }
 
-/// Makes the protocol level 9 where the protocol has one of these names.
+/// Sets the protocol level to 9 if the protocol has one of these names.
 struct WrongLevel {
     broker: SocketAddr,
     names: &'static [&'static str],

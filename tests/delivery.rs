@@ -97,8 +97,8 @@ fn two_devices_of_different_versions_exchange_every_qos_pair() {
     }
 }
 
-/// [MQTT-4.3.3-2], [MQTT-4.6.0-1]: with as many under way at once as are accepted by default, which is what Mosquitto
-/// takes by default: it acknowledges more, and drops them.
+/// [MQTT-4.3.3-2], [MQTT-4.6.0-1]: as many are in flight at once as are accepted by default. Mosquitto takes no more by
+/// default: it acknowledges further ones, and drops them.
 #[test]
 fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
     let broker = Mosquitto::start();
@@ -131,9 +131,9 @@ fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
     device.disconnect();
 }
 
-/// Mosquitto takes 20 of both together, acknowledges what is beyond, and drops it.
+/// Mosquitto takes 20 messages of QoS 1 and 2 together. It acknowledges further ones, and drops them.
 #[test]
-fn a_qos_1_message_behind_as_many_of_qos_2_as_are_accepted_is_not_dropped() {
+fn a_qos_1_message_behind_a_full_window_of_qos_2_is_not_dropped() {
     let broker = Mosquitto::start();
     let subscriber = Subscriber::new(&broker, "sub").filter("n", QoS::AtLeastOnce).start();
     let mut device = device(&broker, "device", Version::V311);
@@ -178,9 +178,9 @@ fn a_thousand_qos_2_messages_reach_a_device_once_each_and_in_order() {
     takes_a_burst(&broker, &mut device, 1000);
 }
 
-/// Another client publishes so many QoS 2 messages at once: the device gets each once and in order, and none behind.
+/// Another client publishes so many QoS 2 messages at once. The device gets each once and in order, and no others.
 fn takes_a_burst(broker: &Mosquitto, device: &mut Device, count: usize) {
-    // One line a message.
+    // One line for each message.
     let lines: String = (0..count).map(|n| format!("{n}\n")).collect();
     Publisher::new(broker, "pub").publish_lines("n", &lines, QoS::ExactlyOnce);
     for n in 0..count {
@@ -232,8 +232,8 @@ fn a_handler_publishes_while_it_holds_a_message() {
     echo.join().expect("the echo ends after its last word");
 }
 
-/// Four threads publish while a fifth waits for the socket; nobody waits for anybody, nothing is lost, and each
-/// thread's messages keep their order.
+/// Four threads publish while a fifth waits for the socket. No thread waits for another, nothing is lost, and the
+/// messages of each thread keep their order.
 #[test]
 fn threads_share_a_client() {
     const THREADS: usize = 4;
@@ -282,7 +282,7 @@ fn threads_share_a_client() {
 }
 
 #[test]
-fn the_version_spoken_is_the_one_asked_for() {
+fn the_client_speaks_the_requested_version() {
     let broker = Mosquitto::start();
     for (version, protocol) in BOTH_VERSIONS {
         let id = format!("{version:?}");

@@ -1,7 +1,7 @@
 //! The examples as their users run them: processes on a command line, with Mosquitto and its clients on the other side.
 //!
-//! `cargo nextest run --workspace` has built them. Where that is not so, or they are older than their sources, the
-//! first test that needs one builds them.
+//! `cargo nextest run --workspace` builds them. If they are missing or older than their sources, the first test that
+//! needs one builds them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -26,7 +26,7 @@ const VERSIONS: [&str; 3] = ["mqttv31", "mqttv311", "auto"];
 const LINES: usize = 10_000;
 const MIB: usize = 1 << 20;
 
-/// A port where nobody listens.
+/// A port on which no broker listens.
 fn closed_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
     listener.local_addr().expect("a bound socket has an address").port()
@@ -40,7 +40,7 @@ fn numbered_lines() -> Vec<u8> {
     (0..LINES).flat_map(|n| format!("line {n}\n").into_bytes()).collect()
 }
 
-/// What the account of quickstart tells, in this order.
+/// The lines of quickstart, in this order.
 const ACCOUNT: [&str; 20] = [
     "bob    -> CONNECT client id \"bob-",
     "bob    <- CONNACK accepted, session new",
@@ -76,12 +76,12 @@ fn check_account(account: &str) {
 }
 
 #[test]
-fn quickstart_brings_its_broker_and_tells_a_whole_conversation() {
+fn quickstart_starts_a_broker_and_shows_a_whole_conversation() {
     check_account(&Example::new("quickstart").run().text());
 }
 
 #[test]
-fn quickstart_talks_through_a_broker_of_the_users() {
+fn quickstart_uses_the_broker_of_the_user() {
     let broker = Config::new().login("meter", "p@ss").start();
     let url = format!("mqtt://meter:p%40ss@{}", broker.address());
     check_account(&Example::new("quickstart").args(&["--broker", &url]).run().text());
@@ -148,7 +148,7 @@ fn lines_of_mosquitto_pub_arrive_as_well() {
 }
 
 #[test]
-fn sixteen_mebibytes_pass_as_they_are_in_both_directions() {
+fn sixteen_mebibytes_pass_unchanged_in_both_directions() {
     let broker = Mosquitto::start();
     let payload = content(16 * MIB);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -185,7 +185,7 @@ fn messages_come_from_arguments_standard_input_or_nowhere() {
 }
 
 #[test]
-fn a_retained_message_is_told_from_a_live_one_and_can_be_left_out() {
+fn a_retained_message_is_marked_and_can_be_left_out() {
     let broker = Mosquitto::start();
     let publish = |args: &[&str]| {
         let publish = Example::new("pub").broker(broker.address());
@@ -263,7 +263,7 @@ fn sub_connects_again_and_says_so() {
 }
 
 #[test]
-fn sub_ends_well_when_nobody_reads_its_output() {
+fn sub_ends_with_success_when_its_output_is_closed() {
     let broker = Mosquitto::start();
     let sub = Example::new("sub").broker(broker.address()).args(&["-t", "a", "-q", "1"]);
     let mut sub = sub.subscribed("sub", broker.log());
@@ -300,7 +300,7 @@ fn a_refused_subscription_is_a_failure() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_made_is_named_with_its_reason() {
+fn a_connection_that_cannot_be_made_is_reported_with_its_reason() {
     let broker = Config::new().login("meter", "secret").start();
     let place = broker.address();
     let login = |password| {
@@ -353,7 +353,7 @@ fn a_wrong_command_line_is_a_failure_that_names_the_argument() {
 }
 
 #[test]
-fn debug_tells_every_packet_on_standard_error() {
+fn debug_shows_every_packet_on_standard_error() {
     let broker = Mosquitto::start();
     let publish = Example::new("pub").broker(broker.address());
     let done = publish.args(&["-t", "a", "-m", "x", "-q", "2", "-i", "c", "-d"]).run();
@@ -380,7 +380,7 @@ fn debug_tells_every_packet_on_standard_error() {
 }
 
 #[test]
-fn pub_falls_back_to_mqtt_31_where_311_is_refused() {
+fn pub_falls_back_to_mqtt_31_if_311_is_refused() {
     let broker = FakeBroker::start(Protocol::V31, |door| {
         let mut link = door.accept(SOON);
         let connect = link.receive(SOON);
@@ -432,7 +432,7 @@ fn pub_does_not_end_before_its_message_is_acknowledged() {
 }
 
 #[test]
-fn pub_says_that_nobody_knows_whether_a_message_arrived() {
+fn pub_says_that_it_is_unknown_whether_a_message_arrived() {
     let broker = FakeBroker::start(Protocol::V311, |door| {
         let (mut link, _) = door.admit(false);
         let publish = link.receive(SOON);
@@ -440,7 +440,7 @@ fn pub_says_that_nobody_knows_whether_a_message_arrived() {
         link.send(&Packet::PubRec(publish.id.expect("QoS 2 has an id")));
         assert!(matches!(link.receive(SOON).packet(), Packet::PubRel { .. }));
         drop(link);
-        // Another session: the PUBREL would mean nothing there.
+        // The session is a new one, in which the PUBREL would have no meaning.
         let (mut link, _) = door.admit(false);
         assert_eq!(link.receive(SOON).packet(), Packet::Disconnect);
     });

@@ -1,5 +1,5 @@
-//! A session found at a real broker (M5, M9): a device that lost its state harms neither the messages of its former
-//! life nor its own.
+//! A session found at a real broker (M5, M9): a device that lost its state harms neither its messages from before the
+//! restart nor its later ones.
 
 use std::net::SocketAddr;
 
@@ -13,12 +13,12 @@ use system_tests::{
     SOON, Subscriber,
 };
 
-/// Of this life, beside [`FORMER`]: of the same content, which the broker takes for the old message, and of another one,
-/// for which Mosquitto 2 throws the old message away ('Reused message ID').
+/// Messages after the restart, beside [`FORMER`]. If the content is the same, the broker takes the message for the old
+/// one. If it is another one, Mosquitto 2 throws the old message away ('Reused message ID').
 const OWN: [&[u8]; 2] = [FORMER, b"closed"];
 const FORMER: &[u8] = b"opened";
 
-/// As many messages wait, and may be under way.
+/// So many messages wait, and as many may be in flight.
 const LINES: usize = 30;
 
 fn lasting(version: Version) -> Options<'static> {
@@ -29,9 +29,9 @@ fn message(payload: &[u8]) -> Message {
     Message::new("door", payload, QoS::ExactlyOnce, false)
 }
 
-/// Leads one connection to `broker`, and breaks it when the PUBREL of a PUBLISH would have to go through.
+/// Forwards one connection to `broker`, and breaks it when the PUBREL of a PUBLISH comes.
 ///
-/// The packets of such a client have one answer each.
+/// Each packet of such a client has one answer.
 fn broken_at_release(broker: SocketAddr, protocol: Protocol) -> FakeBroker {
     FakeBroker::start(protocol, move |door| {
         let mut device = door.accept(SOON);
@@ -49,8 +49,8 @@ fn broken_at_release(broker: SocketAddr, protocol: Protocol) -> FakeBroker {
     })
 }
 
-/// Checked to fail without: in a client that did not purge (`Machine::found` emptied), the subscriber gets
-/// one message of the two, as [`two_lives_that_release_nothing_have_one_message`] shows for the broker alone.
+/// The test was seen to fail: if the client releases no ids, the subscriber gets one message of the two, as
+/// [`two_lives_that_release_nothing_have_one_message`] shows for the broker alone.
 #[test]
 fn both_messages_of_two_lives_under_one_packet_id_arrive_once() {
     for (version, protocol) in BOTH_VERSIONS {
@@ -80,7 +80,7 @@ fn both_messages_of_two_lives_under_one_packet_id_arrive_once() {
     }
 }
 
-/// What the broker makes of it where nobody purges, so that the test above can fail.
+/// Without a client that releases ids the broker delivers one message, so the test above can fail.
 #[test]
 fn two_lives_that_release_nothing_have_one_message() {
     for own in OWN {
@@ -112,12 +112,12 @@ fn two_lives_that_release_nothing_have_one_message() {
     }
 }
 
-/// The broker sends twelve at once, ahead of all that it answers, and only eight answers find room.
+/// The broker sends twelve messages at once, before its answers, and only eight answers find room.
 ///
-/// Checked to fail where what finds no room is left alone instead (`Purge::pass_over` not called in `Core::frame`): the
-/// PUBCOMPs behind it are never read, and the connection ends as `PingTimeout`.
+/// The test was seen to fail: if a message without room stays in the input instead of being skipped, the PUBCOMPs
+/// behind it are never read, and the connection ends with `PingTimeout`.
 #[test]
-fn messages_of_a_former_life_arrive_once_and_in_order_though_the_outbox_is_full() {
+fn messages_from_before_the_restart_arrive_once_and_in_order_with_a_full_outbox() {
     for (version, _) in BOTH_VERSIONS {
         let broker = Config::new().line("max_inflight_messages 12").start();
         let options = lasting(version).reconnect(AGAIN_AT_ONCE);
@@ -125,7 +125,7 @@ fn messages_of_a_former_life_arrive_once_and_in_order_though_the_outbox_is_full(
         device.subscribe("n", QoS::ExactlyOnce);
         device.disconnect();
         let lines: Vec<String> = (0..LINES).map(|n| n.to_string()).collect();
-        // Mosquitto 2.0.11 drops QoS 2 messages beyond as many in flight, of a publisher as well.
+        // Mosquitto 2.0.11 drops QoS 2 messages beyond its limit in flight, also those of a publisher.
         for some in lines.chunks(10) {
             let publisher = Publisher::new(&broker, "publisher");
             publisher.publish_lines("n", &some.join("\n"), QoS::ExactlyOnce);

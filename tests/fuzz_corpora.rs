@@ -1,5 +1,5 @@
-//! The fuzz bodies over their checked-in corpora, so that every compiler runs them and a crash once found stays
-//! found.
+//! The fuzz bodies run over their checked-in corpora, so that every compiler runs them and every known crash stays
+//! fixed.
 
 use std::{fs, path::Path};
 
@@ -28,7 +28,7 @@ fn watchdog_holds_over_its_corpus() {
     assert!(over_corpus("watchdog", fuzz_bodies::watchdog) >= 25);
 }
 
-/// The number of files; the last one printed is the one that failed.
+/// Runs `body` over each file. Returns the number of files. If it fails, the file printed last is the cause.
 fn over_corpus(target: &str, body: fn(&[u8])) -> usize {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let files: Vec<_> = fs::read_dir(corpus)

@@ -1,5 +1,5 @@
-//! The harness itself, shown with the independent clients alone: what it starts, stops and reports can be relied upon
-//! before anything of this project is judged by it.
+//! The harness itself, tested with the independent clients alone: it starts, stops and reports correctly, so the
+//! project can be judged by it.
 
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
@@ -15,7 +15,7 @@ use system_tests::{
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// A CONNECT with nothing but an id.
+/// A CONNECT with only a client id.
 fn connect(client_id: &str, protocol: Protocol) -> Connect<'_> {
     Connect { protocol, client_id, clean_session: true, keep_alive: 60, will: None, login: None }
 }
@@ -127,7 +127,7 @@ fn wills_follow_a_kill_and_not_a_disconnect() {
 }
 
 #[test]
-fn a_broker_with_logins_takes_the_right_ones_only() {
+fn a_broker_with_logins_accepts_only_right_ones() {
     let broker = Config::new().login("ada", "söcret").login("bob", "").start();
     Publisher::new(&broker, "p").login("ada", "söcret").publish("a", b"1", QoS::AtLeastOnce, false);
     let (status, errors) =
@@ -181,7 +181,7 @@ fn retained_messages_and_sessions_outlive_a_restart() {
     let subscriber = session(&broker).start();
     let mut messages = subscriber.take(3, SOON);
     messages.sort();
-    // Once from the session, and again, marked as retained, for the subscription that was renewed.
+    // It comes once from the session, and again, marked as retained, for the renewed subscription.
     assert_eq!(messages[0], Message::new("a/kept", b"1", QoS::ExactlyOnce, false));
     assert_eq!(messages[1], Message::new("a/kept", b"1", QoS::ExactlyOnce, true));
     assert_eq!(messages[2], Message::new("a/sent", b"2", QoS::AtLeastOnce, false));
@@ -195,7 +195,7 @@ fn a_frozen_broker_is_silent_until_it_thaws() {
     broker.freeze();
     let mut link = Link::connect(broker.address(), Protocol::V311);
     link.send(&Packet::Connect(connect("patient", Protocol::V311)));
-    // What is sent to it piles up, and after that it takes nothing.
+    // Bytes that are sent to it pile up, and then it takes no more.
     let sent = link.offer(&vec![0; 64 << 20], Duration::from_millis(300));
     assert!(sent < 64 << 20, "{sent}");
     broker.thaw();

@@ -1,4 +1,4 @@
-//! Payloads of every size (M3, M13, M16): none, the steps of the remaining length, 16 MiB, and what exceeds the
+//! Payloads of every size (M3, M13, M16): empty, at the steps of the remaining length, 16 MiB, and more than the
 //! 268,435,455 bytes that a packet can have.
 
 use mqtt_core::driver::blocking::Config as Sizes;
@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 /// The longest remaining length, less the two-byte length of the topic and the topic `t`.
 const LONGEST: usize = 268_435_455 - 3;
 
-/// Those around which the remaining length takes one more byte, for the topic `t` and QoS 0; the packet id shifts it.
+/// Sizes around which the remaining length takes one more byte, for the topic `t` and QoS 0. The packet id shifts them.
 const STEPS: [usize; 17] = [
     1, 2, 122, 123, 124, 125, 126, 127, 128, 16_378, 16_379, 16_380, 16_381, 2_097_146, 2_097_147,
     2_097_148, 2_097_149,
@@ -86,7 +86,7 @@ fn sixteen_mebibytes_from_mosquitto_pub_pass_through_a_small_buffer() {
 }
 
 #[test]
-fn sixteen_mebibytes_come_in_one_piece_where_the_buffer_is_large_enough() {
+fn sixteen_mebibytes_come_in_one_piece_if_the_buffer_is_large_enough() {
     let broker = Mosquitto::start();
     let options = Options::new("device");
     let sizes = Sizes::new(&options).outbox(17 * MIB).buffer(17 * MIB);
@@ -102,7 +102,7 @@ fn sixteen_mebibytes_come_in_one_piece_where_the_buffer_is_large_enough() {
 }
 
 #[test]
-fn what_exceeds_a_packet_or_the_outbox_is_refused_and_nothing_else_suffers() {
+fn a_publish_larger_than_a_packet_or_the_outbox_is_refused_and_changes_nothing() {
     let broker = Mosquitto::start();
     let mut device = Device::connect(broker.address(), &Options::new("device"));
     let client = device.client().clone();
@@ -117,7 +117,7 @@ fn what_exceeds_a_packet_or_the_outbox_is_refused_and_nothing_else_suffers() {
         matches!(refused, Err(RequestError::TooLarge { needed: 268_435_460, .. })),
         "{refused:?}"
     );
-    // With its packet id it is too long again.
+    // With a packet id the packet is too long again.
     let refused = client.publish("t", longest, QoS::AtLeastOnce, false);
     assert_eq!(refused, Err(RequestError::Encode(EncodeError::PacketTooLong)));
     device.subscribe("t", QoS::AtLeastOnce);
@@ -141,9 +141,9 @@ fn a_packet_above_the_clients_limit_ends_the_connection() {
     assert_eq!(device.up(), SessionStatus::New);
 }
 
-/// It acknowledges what it drops: 3.1.1 has no other answer.
+/// The broker acknowledges messages that it drops, as 3.1.1 has no other answer.
 #[test]
-fn a_broker_with_a_limit_drops_what_exceeds_it_and_stays() {
+fn a_broker_with_a_limit_drops_larger_messages_and_stays_connected() {
     let mut broker = Config::new().line("message_size_limit 1000").start();
     let options = Options::new("device").reconnect(Reconnect::never());
     let mut device = Device::connect(broker.address(), &options);

@@ -67,7 +67,7 @@ fn the_last_retained_message_replaces_those_before() {
 }
 
 #[test]
-fn an_empty_retained_payload_clears_what_was_stored() {
+fn an_empty_retained_payload_clears_the_stored_message() {
     let broker = Mosquitto::start();
     for (version, protocol) in BOTH_VERSIONS {
         let mut device =
@@ -77,7 +77,7 @@ fn an_empty_retained_payload_clears_what_was_stored() {
             device.publish(&kept, b"kept", QoS::AtLeastOnce, true);
             device.publish(&cleared, b"soon gone", qos, true);
             device.publish(&cleared, b"", qos, true);
-            // Whoever subscribes now is given one message, and a live one after it.
+            // A client that subscribes now gets one message, and a live one after it.
             let mut paho = Paho::new(&broker, &format!("paho-{version:?}-{qos:?}"))
                 .version(protocol)
                 .connect();
@@ -98,9 +98,9 @@ fn an_empty_retained_payload_clears_what_was_stored() {
     }
 }
 
-/// Present subscribers are told of the clearing by the empty payload itself, without the flag.
+/// Present subscribers get the empty payload itself, without the retain flag.
 #[test]
-fn a_device_is_told_of_a_clearing_and_later_finds_nothing() {
+fn a_device_hears_of_a_clearing_and_later_finds_nothing() {
     let broker = Mosquitto::start();
     let publisher = Publisher::new(&broker, "publisher");
     publisher.publish("a", b"on", QoS::AtLeastOnce, true);

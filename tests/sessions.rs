@@ -1,5 +1,5 @@
-//! Sessions (M5, M9, M11): present, lost, found and clean; what is kept over broken connections and restarted brokers,
-//! on either side.
+//! Sessions (M5, M9, M11): present, lost, found and clean; and the state that each side keeps over broken connections
+//! and restarts of the broker.
 
 use mqtt_core::{Event, Options, QoS, Reason, SessionStatus, Version};
 use system_tests::{
@@ -12,7 +12,7 @@ fn lasting(id: &str, version: Version) -> Options<'_> {
     Options::new(id).version(version).clean_session(false).reconnect(AGAIN_AT_ONCE)
 }
 
-/// What an independent client with the kept session `id` has been sent, up to the message `end`.
+/// The messages that an independent client with the kept session `id` has received, up to the message `end`.
 fn collected(broker: &Mosquitto, id: &str, filter: &str) -> Vec<String> {
     let subscriber =
         Subscriber::new(broker, id).keep_session().filter(filter, QoS::ExactlyOnce).start();
@@ -20,9 +20,9 @@ fn collected(broker: &Mosquitto, id: &str, filter: &str) -> Vec<String> {
     std::iter::repeat_with(next).take_while(|payload| payload != "end").collect()
 }
 
-/// 3.1 has no way to tell that it found the session, but gives what waited in it all the same.
+/// 3.1 cannot say that the session was found, but the broker still sends the messages that waited in it.
 #[test]
-fn messages_wait_in_a_kept_session_for_a_device_made_anew() {
+fn messages_wait_in_a_kept_session_for_a_restarted_device() {
     let broker = Mosquitto::start();
     for (version, found) in
         [(Version::V31, SessionStatus::New), (Version::V311, SessionStatus::Found)]
@@ -39,18 +39,18 @@ fn messages_wait_in_a_kept_session_for_a_device_made_anew() {
         assert_eq!(device.up(), found, "{version:?}");
         assert_eq!(device.message(), Message::new("a/b", b"waits", QoS::AtLeastOnce, false));
         assert_eq!(device.message(), Message::new("a/b", b"waits", QoS::ExactlyOnce, false));
-        // The subscription is still there as well.
+        // The subscription is still there, too.
         device.publish("a/c", b"live", QoS::AtMostOnce, false);
         assert_eq!(device.message(), Message::new("a/c", b"live", QoS::AtMostOnce, false));
         device.disconnect();
-        // The next round is to find nothing.
+        // The next round has to find nothing.
         Device::connect(broker.address(), &Options::new("device").version(version)).disconnect();
     }
 }
 
 /// [MQTT-3.1.2-6].
 #[test]
-fn a_clean_session_discards_what_a_kept_one_held() {
+fn a_clean_session_discards_the_messages_of_a_kept_one() {
     let broker = Mosquitto::start();
     for (version, _) in BOTH_VERSIONS {
         let mut device = Device::connect(broker.address(), &lasting("device", version));
@@ -94,7 +94,7 @@ fn a_session_is_resumed_by_a_broker_that_kept_it() {
     assert_eq!(broker.log().count("Received SUBSCRIBE from device"), 0);
 }
 
-/// In 3.1 the loss cannot be seen, so that subscriptions are made again in any case.
+/// In 3.1 the client cannot see the loss, so it always makes its subscriptions again.
 #[test]
 fn subscriptions_are_made_again_when_the_broker_has_lost_the_session() {
     for (version, status) in
@@ -156,12 +156,12 @@ fn renewed(device: &mut Device, codes: &[Option<QoS>]) {
     });
 }
 
-/// Accepted means in the session: what is published between the loss of the broker and its return is delivered.
+/// An accepted message is in the session: it is delivered even if it was published while the broker was away.
 ///
-/// Nineteen at a time, as many as are accepted at QoS 2: Mosquitto 2.0.11 takes 20 above QoS 0 at once, acknowledges
-/// more, and drops them.
+/// The test publishes nineteen at a time, the default limit at QoS 2. Mosquitto 2.0.11 takes 20 messages above QoS 0 at
+/// once. It acknowledges further ones, and drops them.
 #[test]
-fn what_was_accepted_offline_is_delivered_once_and_in_order() {
+fn messages_accepted_offline_are_delivered_once_and_in_order() {
     for (version, protocol) in BOTH_VERSIONS {
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
             let mut broker = Config::new().persistence().start();
@@ -189,9 +189,9 @@ fn what_was_accepted_offline_is_delivered_once_and_in_order() {
     }
 }
 
-/// The broker is stalled, so that the packets are sent and not answered, and then killed.
+/// The broker is stalled, so that the packets are sent and not answered, and then it is killed.
 #[test]
-fn what_was_not_acknowledged_is_sent_again_marked_as_a_duplicate() {
+fn unacknowledged_messages_are_sent_again_marked_as_duplicates() {
     for (version, _) in BOTH_VERSIONS {
         let mut broker = Config::new().persistence().start();
         let mut device = Device::connect(broker.address(), &lasting("device", version));
@@ -201,7 +201,7 @@ fn what_was_not_acknowledged_is_sent_again_marked_as_a_duplicate() {
             .filter("n", QoS::ExactlyOnce)
             .subscribe_and_leave();
         broker.save();
-        // In 3.1 a session begins with PUBRELs: what is answered comes behind them.
+        // In 3.1 a session begins with PUBRELs, and the other packets come behind them.
         device.publish("other", b"0", QoS::AtLeastOnce, false);
         broker.freeze();
         let (client, sent) = (device.client().clone(), device.client().counters().packets_out);
@@ -222,9 +222,9 @@ fn what_was_not_acknowledged_is_sent_again_marked_as_a_duplicate() {
     }
 }
 
-/// Nobody can say whether it arrived: it is neither repeated nor forgotten.
+/// It is unknown whether it arrived, so it is neither repeated nor forgotten.
 #[test]
-fn a_qos_2_publish_under_way_ends_as_lost_when_its_session_does() {
+fn a_qos_2_publish_in_flight_ends_as_lost_with_its_session() {
     let mut broker = Mosquitto::start();
     let mut device = Device::connect(broker.address(), &lasting("device", Version::V311));
     device.up();

@@ -1,4 +1,4 @@
-//! Subscriptions (M4, M12): a thousand filters, what was granted for each, unicode, wildcards, `$` topics.
+//! Subscriptions (M4, M12): a thousand filters with their granted QoS, unicode, wildcards, `$` topics.
 
 use mqtt_core::{Event, Filter, Options, QoS, RequestError, Topic, TopicError};
 use system_tests::{
@@ -12,7 +12,7 @@ fn name(n: usize) -> String {
     format!("house/{}/room/{n}", n % 7)
 }
 
-/// In turn QoS 0, 1, 2.
+/// QoS 0, 1 and 2 in turn.
 fn qos(n: usize) -> QoS {
     match n % 3 {
         0 => QoS::AtMostOnce,
@@ -21,7 +21,7 @@ fn qos(n: usize) -> QoS {
     }
 }
 
-/// What a publisher of QoS 2 sends to each of the thousand arrives with the QoS of its filter.
+/// A QoS 2 message to each of the thousand topics arrives with the QoS of its filter.
 #[track_caller]
 fn each_filter_works(broker: &Mosquitto, device: &mut Device) {
     let mut paho = Paho::new(broker, "paho").connect();
@@ -87,9 +87,9 @@ fn a_thousand_subscriptions_are_made_again_when_the_broker_has_lost_the_session(
     each_filter_works(&broker, &mut device);
 }
 
-/// [MQTT-3.8.4-5], [MQTT-3.9.3-2]: one code a filter, in order; 0x80 for a refused one.
+/// [MQTT-3.8.4-5], [MQTT-3.9.3-2]: one code for each filter, in order; 0x80 if it was refused.
 #[test]
-fn a_refused_filter_is_told_from_those_granted() {
+fn a_refused_filter_differs_from_granted_ones() {
     let broker = Config::new().only_subscribable("open/#").start();
     let mut device = Device::connect(broker.address(), &Options::new("device"));
     let filter = |name| Filter::new(name).expect("a filter");
@@ -181,9 +181,9 @@ fn the_longest_topic_passes() {
     assert_eq!(refused, Err(RequestError::Topic(TopicError::TooLong)));
 }
 
-/// [MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.2-1]: the broker matches; `Filter::matches` is asked for its opinion.
+/// [MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.2-1]: `Filter::matches` agrees with the broker.
 #[test]
-fn broker_and_library_agree_on_what_a_filter_matches() {
+fn broker_and_library_agree_on_the_matches_of_a_filter() {
     let topics = ["a", "a/b", "a/b/c", "/", "/a", "a/", "a//c", "b", "b/c", "$x", "$x/b"];
     let filters = [
         "a", "a/#", "#", "+", "+/+", "a/+", "a/+/c", "/+", "+/", "+/b/#", "/#", "$x", "$x/#",
@@ -192,7 +192,7 @@ fn broker_and_library_agree_on_what_a_filter_matches() {
     let broker = Mosquitto::start();
     let mut paho = Paho::new(&broker, "paho").connect();
     let mut device = Device::connect(broker.address(), &Options::new("device"));
-    // No wildcard here matches it.
+    // No wildcard in this list matches it.
     device.subscribe("$end", QoS::AtLeastOnce);
     for filter in filters {
         device.subscribe(filter, QoS::AtLeastOnce);

@@ -1,5 +1,5 @@
 //! Last wills (M6): not published after a clean disconnect; published after a lost connection, a killed process and a
-//! keep-alive failure; every QoS, retained or not, empty or not. Independent clients are the witnesses.
+//! keep-alive failure; every QoS, retained or not, empty or not. Independent clients receive them.
 //!
 //! Mosquitto 2.0.11 looks for keep-alive failures every five seconds, so those tests take that long.
 
@@ -8,7 +8,7 @@ use system_tests::{
     BOTH_VERSIONS, Device, EVERY_QOS, Message, Mosquitto, Paho, Program, SOON, Subscriber,
 };
 
-/// What `victim` and the tests here leave.
+/// The will of `victim` and of the tests in this file.
 fn gone(topic: &str) -> Message {
     Message::new(topic, b"gone", QoS::AtLeastOnce, false)
 }
@@ -35,7 +35,7 @@ fn a_will_is_published_after_a_lost_connection_and_not_after_a_disconnect() {
 }
 
 #[test]
-fn a_will_has_the_qos_the_retain_flag_and_the_payload_that_were_asked_for() {
+fn a_will_has_the_requested_qos_retain_flag_and_payload() {
     let broker = Mosquitto::start();
     let watcher = watcher(&broker);
     for (version, protocol) in BOTH_VERSIONS {
@@ -84,16 +84,16 @@ fn a_will_is_published_when_the_process_is_stopped_beyond_its_keep_alive() {
     let broker = Mosquitto::start();
     let watcher = watcher(&broker);
     let victim = victim(&broker, "1", "will/stopped");
-    // Until then it had kept itself alive.
+    // Until then the client had kept its connection alive.
     broker.log().wait("Received PINGREQ from victim", SOON);
     victim.freeze();
     assert_eq!(watcher.next(SOON), gone("will/stopped"));
     broker.log().wait("Client victim has exceeded timeout, disconnecting.", SOON);
 }
 
-/// Nobody calls `Events::next`, so nothing sends the PINGREQ.
+/// `Events::next` is not called, so no PINGREQ is sent.
 #[test]
-fn a_will_is_published_when_nobody_drives_the_client() {
+fn a_will_is_published_if_the_client_is_not_driven() {
     let broker = Mosquitto::start();
     let watcher = watcher(&broker);
     let options = Options::new("idle").keep_alive(1).will(will("will/idle"));

@@ -1,4 +1,4 @@
-//! The examples as processes: built where that is due, started, awaited.
+//! The examples as processes: built if necessary, started, and awaited.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -34,7 +34,7 @@ impl Example {
         self.args(&["-h", &address.ip().to_string(), "-p", &address.port().to_string()])
     }
 
-    /// What it reads on standard input.
+    /// Its standard input.
     pub(crate) fn input(mut self, bytes: &[u8]) -> Self {
         self.input = bytes.into();
         self
@@ -44,7 +44,7 @@ impl Example {
         let Self { mut command, input } = self;
         let mut child = command.spawn().expect("it was built");
         let mut stdin = child.stdin.take().expect("standard input is piped");
-        // A program that ends early does not read it all; its exit status tells.
+        // A program that ends early does not read all of it. Its exit status shows that.
         thread::spawn(move || drop(stdin.write_all(&input)));
         let out = child.stdout.take().expect("standard output is piped");
         let err = Some(read_all(child.stderr.take().expect("standard error is piped")));
@@ -96,7 +96,7 @@ impl Drop for Running {
     }
 }
 
-/// How it ended, and what it wrote.
+/// Its exit status and its output.
 pub(crate) struct Done {
     pub(crate) status: Option<i32>,
     pub(crate) out: Vec<u8>,
@@ -104,7 +104,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// What it wrote to standard output; it succeeded and had nothing to say.
+    /// Its standard output, after it ended with success and without a word on standard error.
     #[track_caller]
     pub(crate) fn well(self) -> Vec<u8> {
         assert_eq!((self.status, self.err.as_str()), (Some(0), ""));
@@ -116,7 +116,7 @@ impl Done {
         String::from_utf8(self.well()).expect("text")
     }
 
-    /// The first line that it wrote to standard error; it failed and wrote nothing else.
+    /// The first line of its standard error, after it failed and wrote nothing else.
     #[track_caller]
     pub(crate) fn failure(self) -> String {
         assert_eq!((self.status, self.out.as_slice()), (Some(1), &b""[..]), "{}", self.err);
@@ -124,19 +124,19 @@ impl Done {
     }
 }
 
-/// All that `source` gives until its end, read on a thread of its own.
+/// The whole content of `source`, read on a thread of its own.
 fn read_all(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).expect("a pipe can be read");
-        // Nobody waits when the test has failed.
+        // After a failed test no thread waits.
         let _ = sender.send(bytes);
     });
     receiver
 }
 
-/// The example's program, built where it is missing or older than what it is made from.
+/// The example's program. It is built if it is missing or older than its sources.
 fn built(name: &str) -> PathBuf {
     let this = env::current_exe().expect("a process knows its program");
     let profile_dir =

@@ -1,8 +1,8 @@
-//! The example `watchdog_threads`: each fault is told stage by stage and ends the program as a reset would.
+//! The example `watchdog_threads`: each fault is reported stage by stage and ends the program as a reset would.
 
 use super::program::Example;
 
-/// The stages in order, and what the daemon says of the fault.
+/// The stages in order, and the words of the daemon about the fault.
 #[track_caller]
 fn bites(fault: &str, finding: &str) -> String {
     let done = Example::new("watchdog_threads").args(&["--inject", fault]).run();
@@ -27,7 +27,7 @@ fn bites(fault: &str, finding: &str) -> String {
 }
 
 #[test]
-fn threads_that_work_are_let_go_when_they_have_said_so() {
+fn threads_that_retire_after_their_work_are_not_missed() {
     let text = Example::new("watchdog_threads").args(&["--rounds", "3"]).run().text();
     assert_eq!(text.matches("-- retires").count(), 3, "{text}");
     assert!(text.ends_with("== all ended on purpose: nobody bites\n"), "{text}");
@@ -39,17 +39,17 @@ fn a_thread_that_hangs_starves() {
 }
 
 #[test]
-fn a_thread_that_returns_too_soon_is_told_from_one_that_hangs() {
+fn a_thread_that_returns_too_soon_is_not_reported_as_one_that_hangs() {
     assert_eq!(bites("exit", "returned at "), "");
 }
 
 #[test]
-fn a_thread_that_panics_is_told_from_one_that_returns() {
+fn a_thread_that_panics_is_not_reported_as_one_that_returns() {
     assert!(bites("panic", "panicked at ").contains("as injected"));
 }
 
 #[test]
-fn a_thread_that_spins_around_a_checkpoint_is_out_of_order() {
+fn a_thread_that_spins_around_a_checkpoint_is_reported_as_out_of_order() {
     assert_eq!(bites("spin", "reported a checkpoint out of order at "), "");
 }
 
@@ -64,7 +64,7 @@ fn wrong_options_of_watchdog_threads_are_named() {
     ] {
         let done = Example::new("watchdog_threads").args(args).run();
         let told = format!("watchdog_threads: {why}\nwatchdog_threads: --help lists the options\n");
-        // As all examples do: 1, and nothing on the standard output.
+        // As all examples do: exit status 1, and nothing on standard output.
         assert_eq!((done.status, done.out, done.err), (Some(1), vec![], told));
     }
     let help = Example::new("watchdog_threads").args(&["--help"]).run().text();

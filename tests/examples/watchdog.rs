@@ -9,7 +9,7 @@ fn row(drawing: &str, name: &str) -> Vec<char> {
     rows.flat_map(str::chars).collect()
 }
 
-/// Asserts that these come one after the other.
+/// Asserts that these lines come one after the other.
 #[track_caller]
 fn in_order(text: &str, parts: &[&str]) {
     let mut rest = text;
@@ -47,7 +47,7 @@ fn external_watchdog_lives_through_boot_run_and_update_and_bites_after_the_hang(
 }
 
 #[test]
-fn external_watchdog_draws_what_its_pins_do() {
+fn external_watchdog_draws_the_levels_of_its_pins() {
     let text = Example::new("watchdog_external").run().text();
     let [phase, wdi, gate, reset] = ["phase", "WDI", "gate", "/RESET"].map(|name| row(&text, name));
     let columns = phase.len();
@@ -56,28 +56,28 @@ fn external_watchdog_draws_what_its_pins_do() {
     let mut held = 0;
     for (column, phase) in phase.iter().enumerate() {
         let (wdi, gate, reset) = (wdi.get(column), gate.get(column), reset.get(column));
-        // Disarmed in boot and while nothing can feed, armed otherwise.
+        // The chip is disarmed during boot and while no task can feed, and armed otherwise.
         assert_eq!(gate == Some(&'▁'), "be".contains(*phase), "column {column}");
         assert!(reset == Some(&'▔') || *phase == 'h', "column {column}");
-        // The simulation drives the pin from its first moment on.
+        // The simulation drives the pin from its beginning.
         assert!(wdi.is_some_and(|wdi| "▁▔║".contains(*wdi)), "column {column}");
         held += usize::from(reset == Some(&'▁'));
     }
     assert!((1..=4).contains(&held), "RESET is low for 120 to 300 ms, not {held} columns");
-    // Up to the hang the level never lasts for 900 ms.
+    // Before the hang the level never stays for 900 ms.
     let healthy = phase.iter().position(|phase| *phase == 'h').expect("it hangs");
     let fed = wdi.get(..healthy).expect("as many columns");
     let moves = |levels: &[char]| {
         levels.contains(&'║') || levels.iter().any(|level| Some(level) != levels.first())
     };
     assert!(fed.windows(10).all(moves), "{text}");
-    // From there on it does not move any more.
+    // After the hang it does not change.
     let starved = wdi.get(healthy + 10..).expect("columns after the hang");
     assert!(!moves(starved), "{text}");
 }
 
 #[test]
-fn external_watchdog_names_what_it_does_not_know() {
+fn external_watchdog_names_unknown_options() {
     assert_eq!(
         Example::new("watchdog_external").args(&["--part", "slow"]).run().failure(),
         "watchdog_external: option --part: \"slow\" is not fastest, slowest or a number"
@@ -108,7 +108,7 @@ mod on_linux {
 
     use super::*;
 
-    /// A file in place of a device, in a directory that goes with the first of the two.
+    /// A file in place of a device, in a directory that is removed when the first value is dropped.
     fn device() -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("watchdog0");
@@ -166,7 +166,7 @@ mod on_linux {
     }
 
     #[test]
-    fn linux_watchdog_tells_what_went_wrong_with_which_device() {
+    fn linux_watchdog_reports_each_failure_with_its_device() {
         let (_dir, file) = device();
         let path = file.to_str().expect("UTF-8");
         let no_ioctl = "Inappropriate ioctl for device (os error 25)";

@@ -1,12 +1,12 @@
-//! What Mosquitto's own log says of each message: which half of its promises a killed broker had given.
+//! The evidence in Mosquitto's own log: what a killed broker had promised for each message.
 //!
-//! A *life* is the time from a start of the broker to its end; all but the last end with SIGKILL. Whatever it had not
-//! saved by then, the next life knows nothing of: it may miss messages that were acknowledged, send again what was
-//! done with, or use packet ids again that are still taken.
+//! A *life* is the time from a start of the broker to its end. All lives but the last end with SIGKILL. The next life
+//! does not know what was not saved by then: it may miss messages that were acknowledged, send finished messages again,
+//! or use packet ids again that are still taken.
 //!
-//! One fault needs no kill of the broker: where a connection breaks while a session is being resumed, Mosquitto 2.0.11
-//! sends the PUBLISH of an exchange again whose PUBREL it has sent before, which [MQTT-4.3.3-1] forbids. A subscriber has
-//! forgotten the id by then, as it must, and cannot tell it from a new message.
+//! One fault needs no kill of the broker. If a connection breaks while a session is being resumed, Mosquitto 2.0.11
+//! sends the PUBLISH of an exchange again after its PUBREL, which [MQTT-4.3.3-1] forbids. By then the subscriber has
+//! forgotten the id, as it must, and cannot tell the message from a new one.
 
 use std::collections::HashMap;
 
@@ -17,12 +17,12 @@ use crate::{
     publisher, subscriber,
 };
 
-/// What was seen of one message.
+/// The packets of one message.
 #[derive(Clone, Debug, Default)]
 struct Trace {
     /// When it first came from the publisher.
     came: Option<usize>,
-    /// Lives in which the broker took it on itself: PUBACK or PUBREC.
+    /// Lives in which the broker took responsibility for it with a PUBACK or PUBREC.
     taken: Vec<usize>,
     sent: Vec<Sent>,
     /// Lives in which the subscriber acknowledged it: PUBACK or PUBREC.
@@ -32,7 +32,7 @@ struct Trace {
 }
 
 impl Trace {
-    /// Whether a PUBREL went out behind `from` and ahead of `to`.
+    /// Whether a PUBREL was sent between `from` and `to`.
     fn is_released(&self, from: &Sent, to: &Sent) -> bool {
         self.released.iter().any(|when| (from.when..to.when).contains(when))
     }
@@ -53,7 +53,7 @@ pub(crate) struct Evidence {
     lives: usize,
     lines: usize,
     messages: HashMap<u64, Trace>,
-    /// Whose packet ids stand for which messages, as used last.
+    /// The message that each packet id of the publisher and the subscriber stood for last.
     from_publisher: HashMap<u16, u64>,
     to_subscriber: HashMap<u16, u64>,
 }
@@ -63,7 +63,7 @@ impl Evidence {
     pub(crate) fn add_life<'l>(&mut self, log: impl IntoIterator<Item = &'l str>) {
         for line in log {
             self.lines += 1;
-            // What is no packet of these two is of no interest.
+            // Other lines are of no interest.
             let _other = self.add(line);
         }
         self.lives += 1;
@@ -113,7 +113,7 @@ impl Evidence {
         life + 1 < self.lives
     }
 
-    /// Why `number` never arrived, where that was the broker's doing.
+    /// Why `number` never arrived, if the broker is to blame.
     pub(crate) fn of_lost(&self, number: u64) -> Option<String> {
         let trace = self.messages.get(&number)?;
         let taken = *trace.taken.last()?;
@@ -122,7 +122,7 @@ impl Evidence {
                 "acknowledged to the publisher in life {taken}, which was killed; no later one saw to it"
             ));
         }
-        // The subscriber has taken it for a message that it had seen under the same id.
+        // The subscriber has taken it for an earlier message with the same id.
         trace.sent.iter().find_map(|sent| {
             let (other, life) = self.unfinished(number, sent)?;
             Some(format!(
@@ -132,7 +132,7 @@ impl Evidence {
         })
     }
 
-    /// The message that had the id of `sent` in an earlier life, and never its PUBREL.
+    /// The message that had the id of `sent` in an earlier life, and never got its PUBREL.
     fn unfinished(&self, number: u64, sent: &Sent) -> Option<(u64, usize)> {
         let others = self.messages.iter().filter(|(other, _)| **other != number);
         others.into_iter().find_map(|(other, trace)| {
@@ -145,7 +145,7 @@ impl Evidence {
         })
     }
 
-    /// Why `number`, of QoS 2, arrived more than once, where that was the broker's doing.
+    /// Why `number`, of QoS 2, arrived more than once, if the broker is to blame.
     pub(crate) fn of_doubled(&self, number: u64) -> Option<String> {
         let trace = self.messages.get(&number)?;
         trace.sent.iter().zip(trace.sent.iter().skip(1)).find_map(|(first, again)| {
@@ -165,11 +165,11 @@ impl Evidence {
         })
     }
 
-    /// Why `number` arrived behind `later`, where that was the broker's doing.
+    /// Why `number` arrived after `later`, if the broker is to blame.
     pub(crate) fn of_disorder(&self, number: u64, later: u64) -> Option<String> {
         let (trace, other) = (self.messages.get(&number)?, self.messages.get(&later)?);
         let came_in_order = trace.came? < other.came?;
-        // What was sent before the last kill may not have arrived.
+        // Messages sent before the last kill may not have arrived.
         let sent = trace.sent.iter().map(|sent| sent.when).min()?;
         let sent_in_order = sent < other.sent.iter().map(|sent| sent.when).min()?;
         if came_in_order && !sent_in_order {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_a_killed_broker_had_acknowledged_is_its_loss() {
+    fn the_loss_of_a_message_that_a_killed_broker_had_acknowledged_is_the_brokers() {
         assert!(evidence(&[&TAKEN, &[]]).of_lost(8).is_some());
         assert_eq!(evidence(&[&TAKEN]).of_lost(8), None, "nobody killed it");
         assert_eq!(evidence(&[&TAKEN[..1], &[]]).of_lost(8), None, "not acknowledged");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_under_an_id_that_another_still_has_is_the_brokers_loss() {
+    fn the_loss_of_a_message_whose_id_another_one_still_has_is_the_brokers() {
         let reused = [
             "Received PUBLISH from publisher (d0, q2, r0, m6, 'cut/2/10', ... (12 bytes))",
             "Sending PUBREC to publisher (m6, rc0)",
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_sent_again_as_if_it_were_new_is_the_brokers_double() {
+    fn a_message_that_is_sent_again_as_a_new_one_is_doubled_by_the_broker() {
         let (again, other_id) = (SENT.replace("d0", "d1"), SENT.replace("m9", "m10"));
         let first = [&TAKEN[..], &[SENT, PUBREC]].concat();
         let ended = [&first[..], &[PUBREL]].concat();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_sent_again_as_it_should_be_is_the_subscribers_to_know() {
+    fn a_message_that_is_sent_again_correctly_must_be_known_to_the_subscriber() {
         let again = SENT.replace("d0", "d1");
         let first = [&TAKEN[..], &[SENT, PUBREC]].concat();
         assert_eq!(evidence(&[&first, &[&again]]).of_doubled(8), None);

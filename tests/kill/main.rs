@@ -1,12 +1,14 @@
-//! Nothing lost, nothing doubled, though every process is killed at any moment: a publisher, a subscriber, and the broker.
+//! Shows that nothing is lost or doubled even if processes are killed at any moment: a publisher, a subscriber, and the
+//! broker.
 //!
-//! The publisher numbers its messages, QoS 1 and 2 in turn, and marks in its journal which number comes next; the
-//! subscriber writes what arrives to a file and marks how long that is. Both are killed (SIGKILL) over and over and
-//! started again from their journals, with a real Mosquitto between them. Then all is counted: at QoS 2 each message must
-//! have arrived exactly once and in order, at QoS 1 at least once.
+//! The publisher numbers its messages, with QoS 1 and 2 in turn. The position in its journal is the next number. The
+//! subscriber writes the messages to a file, and its position is the length of the file. Both are killed (SIGKILL) over
+//! and over and started again from their journals, with a real Mosquitto between them. Then all messages are counted:
+//! at QoS 2 each must have arrived exactly once and in order, at QoS 1 at least once.
 //!
-//! In a second part Mosquitto is killed as well. What it has acknowledged and not yet saved is lost then, which no
-//! client can mend: its own log tells such messages from those that a client would have lost or doubled.
+//! In a second part Mosquitto is killed as well. Then messages are lost that it has acknowledged and not yet saved,
+//! which no client can prevent. Its own log separates these messages from those that a client would have lost or
+//! doubled.
 
 mod evidence;
 mod message;
@@ -39,7 +41,7 @@ usage: kill [options]
 It takes a Mosquitto that is installed. Exit status: 0 nothing was lost, doubled or out of order but by Mosquitto; 1 something
 was, or the run failed; 2 the options are wrong.";
 
-/// How long anything may take that is not being killed.
+/// How long any step may take that is not killed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The status of wrong options.
 const USAGE: u8 = 2;
@@ -60,20 +62,20 @@ enum Error {
     Run(String),
 }
 
-/// What the command line asks for.
+/// The arguments of the command line.
 enum Order {
     Help,
     Run(run::Settings),
-    /// To be one of those that are killed.
+    /// Run as one of the processes that are killed.
     Publisher(Role),
     Subscriber(Role),
 }
 
-/// What a process that is to be killed has to know.
+/// The arguments of a process that is killed.
 struct Role {
     broker: String,
     folder: String,
-    /// Nobody kills it any more: the last messages, then the end.
+    /// It is no longer killed: it sends or receives the last messages, and ends.
     last: bool,
 }
 
@@ -134,7 +136,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
     }
 }
 
-/// Ends this process when the one that started it is gone, and so its end of our standard input.
+/// Ends this process when its parent is gone, which closes the standard input.
 fn end_with_parent() {
     std::thread::spawn(|| {
         let _gone = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());

@@ -1,8 +1,9 @@
-//! The messages: a number in the topic, so that Mosquitto's log tells it, and a payload that follows from the number.
+//! The messages: their number is in the topic, so that it is in Mosquitto's log, and the payload follows from the
+//! number.
 
 use mqtt_core::QoS;
 
-/// What the subscriber asks for.
+/// The filter of the subscriber.
 pub(crate) const FILTER: &str = "cut/#";
 /// The last part of the topic of the last message of each QoS.
 const LAST: &str = "last";
@@ -20,21 +21,21 @@ pub(crate) fn last_topic(qos: QoS) -> String {
     format!("cut/{}/{LAST}", qos as u8)
 }
 
-/// From none to a few hundred bytes.
+/// It has between none and a few hundred bytes.
 pub(crate) fn payload(number: u64) -> Vec<u8> {
     let len = number.wrapping_mul(37) % 300;
     (0..len).map(|at| (number ^ at) as u8).collect()
 }
 
-/// What a topic stands for.
+/// The meaning of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Number(u64),
-    /// Nothing of that QoS follows.
+    /// No message of this QoS follows.
     Last(QoS),
 }
 
-/// `None`: not a topic of ours.
+/// `None`: it is not a topic of this run.
 pub(crate) fn meaning(topic: &str) -> Option<Meaning> {
     let (qos, number) = topic.strip_prefix("cut/")?.split_once('/')?;
     let qos = qos.parse().ok().and_then(QoS::from_bits)?;
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_tells_its_number() {
+    fn a_topic_holds_its_number() {
         for number in [0, 1, 812] {
             assert_eq!(meaning(&topic(number)), Some(Meaning::Number(number)));
         }

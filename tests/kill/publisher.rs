@@ -1,4 +1,4 @@
-//! Publishes numbered messages from where its journal says, until it is killed.
+//! Publishes numbered messages from the position in its journal on, until it is killed.
 
 use std::{path::Path, thread, time::Duration};
 
@@ -15,14 +15,14 @@ use mqtt_examples::print;
 
 /// Its client id.
 pub(crate) const ID: &str = "publisher";
-/// Small, so that snapshots are written, and cut short, all the time.
+/// It is small, so that snapshots are often written, and often interrupted.
 const LONG: u64 = 8 << 10;
-/// Requests that may be under way.
+/// Requests that may be in flight.
 const WINDOW: usize = 64;
-/// The source has a message that often. Faster than the subscriber, which writes more to its journal, and all that would be
-/// seen is a backlog that is sent over and over.
+/// The time between two messages of the source. If the publisher were faster than the subscriber, which writes more to
+/// its journal, the run would only show a backlog that is sent over and over.
 const PACE: Duration = Duration::from_millis(5);
-/// How long to wait for room in one piece.
+/// How long to wait for room at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The options of both clients.
@@ -36,7 +36,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
     let journal = FileJournal::open(Path::new(&role.folder).join("publisher.journal"))?;
     let config = Config::new(&options(ID)).window(WINDOW).journal(journal.long_at(LONG));
     let (client, mut events) = config.start(&[&role.broker])?;
-    // What was accepted before the last kill ends here; the source goes on behind it.
+    // Messages accepted before the last kill are in the journal. The source goes on behind them.
     let next = client.position();
     let publishing = {
         let (client, last) = (client.clone(), role.last);

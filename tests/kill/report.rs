@@ -1,4 +1,4 @@
-//! What the user sees: how far the run is, and the table at its end.
+//! The output for the user: the progress of the run, and the table at its end.
 
 use std::{cell::Cell, io::IsTerminal, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::verdict::{Kind, Verdict};
 /// Anomalies that are shown in full.
 const SHOWN: usize = 6;
 
-/// Who was killed how often.
+/// How often each process was killed.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Kills {
     pub(crate) publisher: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Part {
     pub(crate) took: Duration,
 }
 
-/// Prints what came of it; whether all is as it should be.
+/// Prints the result. Returns whether all is right.
 pub(crate) fn print(parts: &[Part]) -> bool {
     print::line(&format!(
         "\n{:<14} {:>9} {:>10} {:>9} {:>8} {:>8} {:>5} {:>7} {:>9} {:>8} {:>11} {:>6}",
@@ -84,7 +84,7 @@ pub(crate) fn print(parts: &[Part]) -> bool {
     blamed == 0
 }
 
-/// How far the run is: a bar on a terminal, else a line now and then.
+/// The progress of the run: a bar on a terminal, otherwise a line now and then.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     all: u64,
@@ -95,7 +95,7 @@ impl Progress {
     pub(crate) fn new(all: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(all);
-            // A template of ours; were it wrong, the plain bar would do.
+            // If the template were wrong, the plain bar would be used.
             if let Ok(style) =
                 ProgressStyle::with_template("{bar:40} {pos}/{len} kills, {eta} left")
             {

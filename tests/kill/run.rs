@@ -1,4 +1,4 @@
-//! Starts the three, kills them, and counts.
+//! Starts the three processes, kills them, and counts messages.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use crate::{
     victim::Victim,
 };
 
-/// How often, and when.
+/// How often and when to kill.
 pub(crate) struct Settings {
     pub(crate) times: u64,
     pub(crate) broker_times: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
 
 /// Kills in one round, with a broker and a folder of its own; its log is kept in RAM.
 const ROUND: u64 = 500;
-/// Runs both parts; whether all is as it should be.
+/// Runs both parts. Returns whether all is right.
 pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
     let Settings { times, broker_times, seed } = *settings;
     print::line(&format!(
@@ -54,7 +54,7 @@ pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
     Ok(report::print(&parts))
 }
 
-/// Kills the publisher `kills` times, or the broker, and others beside; then lets them finish.
+/// Kills the publisher or the broker `kills` times, and the others in between. Then lets them finish.
 fn round(
     random: &mut fastrand::Rng,
     kills: u64,
@@ -118,12 +118,13 @@ fn kill(
     Ok(())
 }
 
-/// When the next one is killed: from at once to a fifth of a second, as often between 1 and 2 ms as between 100 and 200.
+/// The time until the next kill, up to a fifth of a second. It is as often between 1 and 2 ms as between 100 and 200
+/// ms.
 fn moment(random: &mut fastrand::Rng) -> Duration {
     Duration::from_secs_f64(0.2 * 0.005_f64.powf(random.f64()))
 }
 
-/// The three, and what is known of them.
+/// The three processes and their state.
 struct World<'f> {
     folder: &'f Path,
     broker: Mosquitto,
@@ -135,18 +136,18 @@ struct World<'f> {
 
 impl<'f> World<'f> {
     fn start(folder: &'f Path) -> Result<Self, Error> {
-        // The most that Mosquitto can do: it saves after each change, and yet after it has acknowledged it.
+        // This is the best that Mosquitto can do: it saves after each change, but only after it has acknowledged it.
         let broker = Config::new()
             .persistence()
             .line("autosave_on_changes true")
             .line("autosave_interval 1")
             .line("max_queued_messages 0")
-            // With a limit it keeps a queue, and sends what comes in ahead of what is in there.
+            // With a limit it keeps a queue, and sends new messages before those in the queue.
             .line("max_inflight_messages 0")
             .line("set_tcp_nodelay true")
             .start();
         let start = |role| Victim::start(role, broker.address(), folder, false);
-        // Both sessions are saved before anybody is killed: what a broker knows of no client is not about delivery.
+        // Both sessions are saved before any process is killed. A lost session would not be about delivery.
         let subscriber = start("subscriber")?;
         let _ = subscriber.line("resumed", || false)?;
         let publisher = start("publisher")?;
@@ -166,8 +167,8 @@ impl<'f> World<'f> {
         Ok(())
     }
 
-    /// Kills the subscriber; the next one may be let resume its session first. Where the connection breaks before that,
-    /// Mosquitto forgets which messages it has sent a PUBREL for: see `evidence`.
+    /// Kills the subscriber. The next one may be allowed to resume its session first. If the connection breaks before
+    /// that, Mosquitto forgets which PUBRELs it has sent: see `evidence`.
     fn kill_subscriber(&mut self, resumes: bool) -> Result<(), Error> {
         self.subscriber.kill()?;
         self.subscriber = self.victim("subscriber", false)?;
@@ -183,8 +184,8 @@ impl<'f> World<'f> {
         self.broker.start_again();
     }
 
-    /// Nobody is killed any more: lets everything arrive. Gives how many messages were published, and what the
-    /// subscriber has.
+    /// Kills no more and lets everything arrive. Returns how many messages were published, and what the subscriber has
+    /// received.
     fn finish(mut self) -> Result<(u64, String, Evidence), Error> {
         let output = self.folder.join(OUTPUT);
         let mut seen = 0;
@@ -210,7 +211,7 @@ impl<'f> World<'f> {
     fn keep_log(&mut self) {
         let lines = self.broker.log().to_the_end(0, SOON);
         self.evidence.add_life(lines.iter().map(String::as_str));
-        // For whoever has to look closer.
+        // The log is kept for a closer look.
         let name = format!("mosquitto-{}.log", self.lives);
         let _nowhere_to = fs::write(self.folder.join(name), lines.join("\n"));
         self.lives += 1;

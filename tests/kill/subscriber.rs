@@ -1,4 +1,4 @@
-//! Writes what it receives to a file, and goes on from where its journal says, until it is killed.
+//! Writes received messages to a file, and goes on from the position in its journal, until it is killed.
 
 use std::{
     fs::{File, OpenOptions},
@@ -23,9 +23,9 @@ use crate::{
 
 /// Its client id.
 pub(crate) const ID: &str = "subscriber";
-/// What it has received: a line each.
+/// The received messages, with a line for each.
 pub(crate) const OUTPUT: &str = "received";
-/// Small, so that snapshots are written, and cut short, all the time.
+/// It is small, so that snapshots are often written, and often interrupted.
 const LONG: u64 = 2 << 10;
 /// The broker sends all that came while the subscriber was away, without a limit.
 const WINDOW: usize = 0xEFFF;
@@ -34,7 +34,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
     end_with_parent();
     let folder = Path::new(&role.folder);
     let journal = FileJournal::open(folder.join("subscriber.journal"))?;
-    // By itself a message might be acknowledged before it is in the file.
+    // With automatic acknowledgement a message might be acknowledged before it is in the file.
     let options = options(ID).manual_acknowledge(true);
     let (client, mut events) = Config::new(&options)
         .window(WINDOW)
@@ -44,7 +44,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
     let (mut at_least_once_ended, mut exactly_once_ended) = (false, false);
     while let Some(event) = events.next() {
         if let Event::Up { .. } = event {
-            // The answer comes behind all that the broker sends to resume the session.
+            // The answer comes after all that the broker sends to resume the session.
             let request = |error| Error::Request { what: "subscribe", error };
             let _ = client.subscribe(FILTER, QoS::ExactlyOnce).map_err(request)?;
         } else if let Event::Subscribed { .. } = event {
@@ -66,7 +66,7 @@ pub(crate) fn run(role: &Role) -> Result<(), Error> {
     }
 }
 
-/// The file, cut to what the journal knows of.
+/// The file, cut to the position in the journal.
 struct Output {
     file: File,
     len: u64,

@@ -1,4 +1,4 @@
-//! What arrived, against what was published.
+//! Compares the messages that arrived with those that were published.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,11 @@ use crate::{evidence::Evidence, message};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Lost,
-    /// At QoS 2; at QoS 1 it may happen.
+    /// At QoS 2 only; at QoS 1 it is allowed.
     Doubled,
-    /// Behind one that was published later.
+    /// It came after a message that was published later.
     Disorder,
-    /// Nobody published it, or not like this.
+    /// It was not published, or not like this.
     Foreign,
 }
 
@@ -23,12 +23,12 @@ pub(crate) enum Kind {
 pub(crate) struct Anomaly {
     pub(crate) kind: Kind,
     pub(crate) what: String,
-    /// How the broker did it, where it did.
+    /// How the broker caused it, if it did.
     pub(crate) by_broker: Option<String>,
 }
 
 impl Anomaly {
-    /// Whether no client is to blame. While nobody kills the broker, it is to be right as well.
+    /// Whether no client is to blame. As long as the broker is not killed, it has to be right as well.
     pub(crate) fn is_excused(&self, broker_was_killed: bool) -> bool {
         broker_was_killed && self.by_broker.is_some()
     }
@@ -103,7 +103,7 @@ impl Verdict {
         self.anomalies.extend(other.anomalies);
     }
 
-    /// How many of that kind there are.
+    /// How many anomalies of that kind there are.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.anomalies.iter().filter(|anomaly| anomaly.kind == kind).count()
     }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_is_not() {
+    fn lost_doubled_disordered_and_foreign_messages_are_anomalies() {
         assert_eq!(kinds(4, "0\n1\n3\n"), [Kind::Lost]);
         assert_eq!(kinds(4, "0\n1\n2\n2\n3\n"), [Kind::Doubled]);
         assert_eq!(kinds(4, "2\n0\n1\n3\n"), [Kind::Disorder]);

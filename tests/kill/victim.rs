@@ -1,4 +1,4 @@
-//! A process of this program, to be killed.
+//! A process of this program that is killed.
 
 use std::{
     env,
@@ -21,7 +21,7 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
-    /// Starts it; `last`: it comes to an end by itself.
+    /// Starts it. With `last` it ends by itself.
     pub(crate) fn start(
         role: &'static str,
         broker: SocketAddr,
@@ -34,22 +34,22 @@ impl Victim {
         if last {
             command.arg("--last");
         }
-        // It ends with its standard input.
+        // It ends when its standard input does.
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let (sender, lines) = mpsc::channel();
         let stdout = child.stdout.take();
         thread::spawn(move || {
             for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
-                // Nobody listens once it is killed.
+                // After the kill there is no receiver.
                 let _ = line.map(|line| sender.send(line));
             }
         });
         Ok(Self { role, child, lines })
     }
 
-    /// Waits for a line that begins with `word`, and gives what follows it. As long as `goes_on` says that something
-    /// happens it may take its time.
+    /// Waits for a line that begins with `word`. Returns the rest of the line. It may take as long as `goes_on` says
+    /// that something happens.
     pub(crate) fn line(
         &self,
         word: &str,
@@ -108,7 +108,7 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

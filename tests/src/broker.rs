@@ -1,8 +1,8 @@
-//! Mosquitto, the reference broker: one a test, on a port of its own.
+//! Mosquitto, the reference broker: one for each test, on a port of its own.
 //!
-//! A port is free when it is asked for and may be taken when the broker binds it: that broker ends, and the next one
-//! tries another port. It counts as started when it has said so itself, which it does once it listens. A connection as
-//! proof might lead to somebody else's broker, and would count as a client of this one.
+//! A free port may be taken before the broker binds it. That broker ends, and the next one tries another port. A broker
+//! counts as started when its log says that it listens. A connection would be no proof: it might lead to another
+//! broker, and would count as a client of this one.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::tls;
 
 const RUNNING: &str = " running";
 
-/// The configuration of a broker. Without further words: one listener, anyone may connect, nothing is stored on disk.
+/// The configuration of a broker. By default: one listener, anyone may connect, nothing is stored on disk.
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing runs before `start`"]
 pub struct Config {
@@ -44,7 +44,7 @@ impl Config {
         self
     }
 
-    /// Admits this user, with this password, and nobody without a login.
+    /// Admits this user with this password, and no client without a login.
     pub fn login(mut self, user: &str, password: &str) -> Self {
         self.logins.push((user.into(), password.into()));
         self
@@ -56,9 +56,9 @@ impl Config {
         self
     }
 
-    /// Refuses every subscription but that to exactly this filter, by the plug-in that comes with Mosquitto.
+    /// Refuses every subscription except to exactly this filter, with the plug-in that comes with Mosquitto.
     ///
-    /// The access control file cannot do that: it says yes to the subscription and holds the messages back.
+    /// The access control file cannot do that: it grants the subscription and holds the messages back.
     pub fn only_subscribable(mut self, filter: &str) -> Self {
         self.subscribable = Some(filter.into());
         self
@@ -79,7 +79,7 @@ impl Config {
     /// Starts the broker and waits until it takes connections.
     ///
     /// # Panics
-    /// When it does not start; shows its log. When it is not installed; names the command that does it.
+    /// If it does not start; shows its log. If it is not installed; names the command that installs it.
     #[must_use]
     #[track_caller]
     pub fn start(self) -> Mosquitto {
@@ -95,7 +95,7 @@ impl Config {
         panic!("50 ports in turn were taken before Mosquitto could bind them");
     }
 
-    /// Writes the files that the configuration names, and returns its text but for the listener.
+    /// Writes the files that the configuration names. Returns its text without the listener.
     fn write_files(&self, folder: &Path) -> String {
         let place = |name: &str| folder.join(name).display().to_string();
         let mut text = String::from("log_dest stderr\nlog_type all\nlog_timestamp false\n");
@@ -141,14 +141,14 @@ impl Config {
     }
 }
 
-/// A Mosquitto of the test's own. It ends when this is dropped; its log is shown if the test is failing.
+/// A Mosquitto for one test. It ends when this is dropped. If the test fails, its log is shown.
 #[derive(Debug)]
 pub struct Mosquitto {
     folder: TempDir,
     settings: String,
     port: u16,
     running: Option<Process>,
-    /// One a start.
+    /// One log for each start.
     logs: Vec<Lines>,
 }
 
@@ -163,7 +163,7 @@ impl Mosquitto {
         Config::new().start()
     }
 
-    /// Where it listens; the same through all its starts.
+    /// Where it listens. The address is the same through all its starts.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
@@ -179,10 +179,10 @@ impl Mosquitto {
         self.logs.last().expect("a broker has a log from its start on")
     }
 
-    /// Ends it in good order (SIGTERM): clients are disconnected, what is persistent is saved.
+    /// Ends it in good order (SIGTERM): clients are disconnected, and persistent state is saved.
     ///
     /// # Panics
-    /// When it does not run, or does not end.
+    /// If it does not run, or does not end.
     #[track_caller]
     pub fn stop(&mut self) {
         self.end(Signal::TERM);
@@ -191,7 +191,7 @@ impl Mosquitto {
     /// Ends it at once (SIGKILL), as a power cut would.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it does not run.
     #[track_caller]
     pub fn kill(&mut self) {
         self.end(Signal::KILL);
@@ -204,15 +204,15 @@ impl Mosquitto {
         process.ended(self.log(), SOON);
     }
 
-    /// Starts it anew after [`stop`](Self::stop) or [`kill`](Self::kill): same port, same configuration, same folder.
+    /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill): same port, same configuration, same folder.
     ///
     /// # Panics
-    /// When it still runs, or does not start.
+    /// If it still runs, or does not start.
     #[track_caller]
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "the broker still runs");
         let limit = Instant::now() + SOON;
-        // Someone's outgoing connection may have got the port meanwhile.
+        // An outgoing connection of another program may have taken the port meanwhile.
         while !self.launch() {
             assert!(Instant::now() < limit, "port {} stays taken for {SOON:?}", self.port);
             thread::sleep(Duration::from_millis(20));
@@ -222,7 +222,7 @@ impl Mosquitto {
     /// Stalls it (SIGSTOP): connections stay open, the kernel goes on taking bytes and connections for it.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it does not run.
     pub fn freeze(&self) {
         self.running.as_ref().expect("the broker runs").freeze();
     }
@@ -230,15 +230,15 @@ impl Mosquitto {
     /// Ends a [`freeze`](Self::freeze).
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it does not run.
     pub fn thaw(&self) {
         self.running.as_ref().expect("the broker runs").thaw();
     }
 
-    /// Saves what is persistent, and waits until it has.
+    /// Saves its persistent state, and waits until that is done.
     ///
     /// # Panics
-    /// When it does not run or keeps nothing.
+    /// If it does not run or keeps nothing.
     #[track_caller]
     pub fn save(&self) {
         let database = self.folder.path().join("mosquitto.db");
@@ -246,7 +246,7 @@ impl Mosquitto {
         let before = written();
         self.running.as_ref().expect("the broker runs").signal(Signal::USR1);
         let limit = Instant::now() + SOON;
-        // It is written under another name and renamed: there means complete.
+        // The file is written under another name and renamed, so if it is there it is complete.
         while written() == before {
             assert!(
                 Instant::now() < limit,
@@ -258,7 +258,7 @@ impl Mosquitto {
         }
     }
 
-    /// Starts the process; `false` when another one has its port.
+    /// Starts the process. Returns `false` if another one has its port.
     #[track_caller]
     fn launch(&mut self) -> bool {
         let file = self.folder.path().join("mosquitto.conf");
@@ -296,7 +296,7 @@ impl Drop for Mosquitto {
     }
 }
 
-/// A port that nobody has just now.
+/// A port that is free now.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
     listener.local_addr().expect("a bound socket has an address").port()
@@ -314,7 +314,7 @@ fn plugin(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name}, which comes with Mosquitto, is missing"))
 }
 
-/// The plug-in's state: anonymous clients may do everything, but of all subscriptions only that to `filter`.
+/// The plug-in's state: anonymous clients may do everything, but may subscribe only to `filter`.
 fn dynamic_security(filter: &str) -> String {
     let json = r#"{
         "defaultACLAccess": { "publishClientSend": true, "publishClientReceive": true, "subscribe": false, "unsubscribe": true },

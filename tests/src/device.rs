@@ -10,12 +10,12 @@ use mqtt_core::{Event, Handle, Options, QoS, Reason, RequestError, SessionStatus
 use crate::message::Message;
 use crate::process::SOON;
 
-/// A client of this project, driven by the thread that waits for something. Dropped, it vanishes without a DISCONNECT.
+/// A client of this project. The thread that waits for something drives it. If it is dropped, no DISCONNECT is sent.
 #[derive(Debug)]
 pub struct Device {
     client: Client,
     events: Events,
-    /// Messages that came while something else was awaited.
+    /// Messages that came while the test waited for something else.
     messages: VecDeque<Message>,
     /// The message that is coming in pieces.
     begun: Option<Message>,
@@ -27,7 +27,7 @@ impl Device {
     /// A client that the broker has accepted, with default sizes.
     ///
     /// # Panics
-    /// When it has not.
+    /// If the broker has not accepted it.
     #[must_use]
     #[track_caller]
     pub fn connect(broker: SocketAddr, options: &Options<'_>) -> Self {
@@ -37,7 +37,7 @@ impl Device {
     /// A client that the broker has accepted, with these sizes.
     ///
     /// # Panics
-    /// When it has not.
+    /// If the broker has not accepted it.
     #[must_use]
     #[track_caller]
     pub fn sized(broker: SocketAddr, config: Config<'_>) -> Self {
@@ -45,10 +45,10 @@ impl Device {
         Self::new(parts.unwrap_or_else(|error| panic!("no connection: {error}")))
     }
 
-    /// What the driver says when the broker does not accept.
+    /// The error of the driver if the broker does not accept.
     ///
     /// # Panics
-    /// When it does.
+    /// If the broker accepts it.
     #[must_use]
     #[track_caller]
     pub fn refused(broker: SocketAddr, options: &Options<'_>) -> Error {
@@ -76,11 +76,11 @@ impl Device {
         (self.client, self.events)
     }
 
-    /// Waits for an event of which `pick` makes something. Messages are kept for [`message`](Self::message); other
-    /// events on the way are passed over.
+    /// Waits for an event for which `pick` returns a value. Messages are kept for [`message`](Self::message), and other
+    /// events are ignored.
     ///
     /// # Panics
-    /// When it does not come [`SOON`], or the client has stopped: shows the last events.
+    /// If it does not come within [`SOON`], or the client has stopped; shows the last events.
     #[track_caller]
     pub fn until<T>(&mut self, what: &str, mut pick: impl FnMut(&Event<'_>) -> Option<T>) -> T {
         let limit = Instant::now() + SOON;
@@ -95,10 +95,10 @@ impl Device {
         }
     }
 
-    /// Drives the client until `done`, which is asked every few milliseconds; for what shows elsewhere than in events.
+    /// Drives the client until `done`, which is called every few milliseconds. It is for results that are not events.
     ///
     /// # Panics
-    /// When that is not [`SOON`].
+    /// If that takes longer than [`SOON`].
     #[track_caller]
     pub fn drive_until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
         let limit = Instant::now() + SOON;
@@ -108,7 +108,7 @@ impl Device {
         }
     }
 
-    /// Waits until the broker has accepted a connection; says what became of the session.
+    /// Waits until the broker has accepted a connection. Returns the state of the session.
     ///
     /// # Panics
     /// As [`until`](Self::until).
@@ -130,17 +130,17 @@ impl Device {
         })
     }
 
-    /// Subscribes and waits for what is granted.
+    /// Subscribes and waits for the granted QoS.
     ///
     /// # Panics
-    /// When the request is not taken, and as [`until`](Self::until).
+    /// If the request is not taken, and as [`until`](Self::until).
     #[track_caller]
     pub fn subscribe(&mut self, filter: &str, qos: QoS) -> Vec<Option<QoS>> {
         let request = self.client.subscribe(filter, qos);
         self.granted(request)
     }
 
-    /// Waits for what was granted to a subscription.
+    /// Waits for the granted QoS of a subscription.
     ///
     /// # Panics
     /// As [`subscribe`](Self::subscribe).
@@ -189,7 +189,7 @@ impl Device {
         });
     }
 
-    /// The next message, in the order of arrival. One that comes in pieces is put together.
+    /// The next message, in the order of arrival. A message that comes in pieces is put together.
     ///
     /// # Panics
     /// As [`until`](Self::until).
@@ -220,7 +220,7 @@ impl Device {
     /// Sends a DISCONNECT and waits until the client has stopped.
     ///
     /// # Panics
-    /// When it does not [`SOON`].
+    /// If that takes longer than [`SOON`].
     #[track_caller]
     pub fn disconnect(mut self) {
         self.client.disconnect();

@@ -1,4 +1,4 @@
-//! A broker that does what its script says: for stalls, floods and broken rules, which no real one offers.
+//! A broker that does what its script says. It is for stalls, floods and broken rules, which no real broker offers.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::panic;
@@ -38,13 +38,13 @@ impl FakeBroker {
     /// Listens, and lets `script` run on a thread of its own.
     ///
     /// # Panics
-    /// When there is no port.
+    /// If there is no port.
     pub fn start(protocol: Protocol, script: impl FnOnce(&Door) + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (alive, ended) = mpsc::channel();
         let script = thread::spawn(move || {
-            // Dropped at the end of the script, whichever that is.
+            // It is dropped at the end of the script, whether that succeeds or panics.
             let _alive: mpsc::Sender<()> = alive;
             script(&Door { listener, protocol });
         });
@@ -60,7 +60,7 @@ impl FakeBroker {
     /// Waits for the end of the script.
     ///
     /// # Panics
-    /// When the script has, or when it has not ended `within` this time.
+    /// If the script has panicked, or has not ended `within` this time.
     #[track_caller]
     pub fn finish(self, within: Duration) {
         if self.ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
@@ -72,7 +72,7 @@ impl FakeBroker {
     }
 }
 
-/// Where clients come in, for a script.
+/// The listener of a script, which admits clients.
 #[derive(Debug)]
 pub struct Door {
     listener: TcpListener,
@@ -80,10 +80,10 @@ pub struct Door {
 }
 
 impl Door {
-    /// The next connection; nothing has been read from it.
+    /// The next connection. Nothing has been read from it.
     ///
     /// # Panics
-    /// When none has come `within` this time.
+    /// If none has come `within` this time.
     #[must_use]
     #[track_caller]
     pub fn accept(&self, within: Duration) -> Link {
@@ -94,10 +94,10 @@ impl Door {
         Link::new(stream, self.protocol)
     }
 
-    /// The next connection, with its CONNECT taken and answered by an accepting CONNACK.
+    /// The next connection. Its CONNECT has been read and answered with an accepting CONNACK.
     ///
     /// # Panics
-    /// When no connection comes, or something else than a CONNECT.
+    /// If no connection comes, or something else than a CONNECT.
     #[must_use]
     #[track_caller]
     pub fn admit(&self, session_present: bool) -> (Link, Frame) {

@@ -1,20 +1,21 @@
-//! What the system tests share: real brokers, independent clients, scripted peers.
+//! The harness of the system tests: real brokers, independent clients, scripted peers.
 //!
-//! A system test shows the crates at work against something that this project did not write, so that two halves of it
-//! never only agree with each other:
+//! A system test runs the crates against programs that this project did not write. Otherwise two halves of the project
+//! might only agree with each other.
 //!
 //! - [`Mosquitto`]: a broker of the test's own, on a free loopback port, with its own configuration in a temporary
 //!   folder; it can be stopped, killed, frozen and started again.
-//! - [`Subscriber`], [`Publisher`] (`mosquitto_sub`, `mosquitto_pub`) and [`Paho`] (the Python client): what sits on the
-//!   other side.
+//! - [`Subscriber`], [`Publisher`] (`mosquitto_sub`, `mosquitto_pub`) and [`Paho`] (the Python client): the clients on
+//!   the other side.
 //! - [`Device`]: the client under test, with waits that have a limit.
-//! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for what no real peer would do.
+//! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for things that no real peer would
+//!   do.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
-//! Rules that they keep: no sleep stands for an event; every wait has a limit and, when it is reached, fails the test
-//! naming what was awaited and what was seen instead; a program that is missing fails the test with the command that
-//! installs it; every process ends with the test that started it. That a message does *not* come is shown by a later one
-//! that comes first, not by waiting.
+//! They keep these rules. No sleep stands for an event. Every wait has a limit; at the limit the test fails and names
+//! the event that was awaited and those that came. If a program is missing, the test fails with the command that
+//! installs it. Every process ends with the test that started it. If a message must *not* come, a later message shows
+//! that by coming first; the test does not wait.
 //!
 //! ```no_run
 //! use mqtt_core::QoS;
@@ -51,7 +52,7 @@ pub use tls::Tunnel;
 /// All three, for loops.
 pub const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// Both versions: how it is asked for, what is spoken then.
+/// Both versions: the option, and the protocol that is then spoken.
 pub const BOTH_VERSIONS: [(Version, Protocol); 2] =
     [(Version::V31, Protocol::V31), (Version::V311, Protocol::V311)];
 

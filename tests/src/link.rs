@@ -1,4 +1,4 @@
-//! One end of a real TCP connection, in the hands of the test: whole packets, or bytes that are none.
+//! One end of a real TCP connection that a test holds: whole packets, or bytes that are no packets.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,7 +15,7 @@ use crate::process::SOON;
 pub struct Link {
     stream: TcpStream,
     protocol: Protocol,
-    /// Received, but not asked for yet.
+    /// Bytes that were received and not asked for yet.
     received: Vec<u8>,
 }
 
@@ -23,7 +23,7 @@ impl Link {
     /// Connects to a broker.
     ///
     /// # Panics
-    /// When nobody listens there.
+    /// If no broker listens there.
     #[must_use]
     #[track_caller]
     pub fn connect(broker: SocketAddr, protocol: Protocol) -> Self {
@@ -42,7 +42,7 @@ impl Link {
     /// Sends a CONNECT and takes the answer.
     ///
     /// # Panics
-    /// When the answer is no CONNACK, or does not come.
+    /// If the answer is no CONNACK, or does not come.
     #[track_caller]
     pub fn open(&mut self, connect: &Connect<'_>) -> ConnAck {
         self.send(&Packet::Connect(connect.clone()));
@@ -56,7 +56,7 @@ impl Link {
     /// A second hold on the connection, for a thread that sends while another one receives.
     ///
     /// # Panics
-    /// When the system has no descriptor left.
+    /// If the system has no descriptor left.
     #[must_use]
     pub fn sender(&self) -> Self {
         Self::new(self.stream.try_clone().expect("there are descriptors"), self.protocol)
@@ -65,7 +65,7 @@ impl Link {
     /// Sends a packet.
     ///
     /// # Panics
-    /// When it has no form on the wire, or the other end does not take it.
+    /// If it has no form on the wire, or the other end does not take it.
     #[track_caller]
     pub fn send(&mut self, packet: &Packet<'_>) {
         let len = packet.encoded_len().unwrap_or_else(|error| panic!("{packet:?}: {error}"));
@@ -80,7 +80,7 @@ impl Link {
     /// Sends bytes that need not be a packet.
     ///
     /// # Panics
-    /// When the other end does not take them all.
+    /// If the other end does not take them all.
     #[track_caller]
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let sent = self.offer(bytes, SOON);
@@ -91,11 +91,11 @@ impl Link {
         );
     }
 
-    /// Sends what the other end takes and gives the number of bytes: fewer than all when it did not take more `within`
-    /// this time, or has closed the connection.
+    /// Sends as many bytes as the other end takes, and returns their number. There are fewer than all if it did not
+    /// take more `within` this time, or has closed the connection.
     ///
     /// # Panics
-    /// When the connection fails in another way.
+    /// If the connection fails in another way.
     #[track_caller]
     pub fn offer(&mut self, bytes: &[u8], within: Duration) -> usize {
         let limit = Instant::now() + within;
@@ -117,7 +117,7 @@ impl Link {
     /// The next packet.
     ///
     /// # Panics
-    /// When none has come `within` this time, when the connection is closed, or when what came is none.
+    /// If none has come `within` this time, if the connection is closed, or if the bytes are no packet.
     #[track_caller]
     pub fn receive(&mut self, within: Duration) -> Frame {
         let limit = Instant::now() + within;
@@ -135,10 +135,10 @@ impl Link {
         }
     }
 
-    /// Waits until the other end has closed the connection, and gives the packets that still came before.
+    /// Waits until the other end has closed the connection. Returns the packets that came before.
     ///
     /// # Panics
-    /// When it has not closed it `within` this time.
+    /// If it has not closed it `within` this time.
     #[track_caller]
     #[must_use = "or call `wait_closed`"]
     pub fn until_closed(&mut self, within: Duration) -> Vec<Frame> {
@@ -161,7 +161,7 @@ impl Link {
     /// Waits until the other end has closed the connection, whatever it still sends.
     ///
     /// # Panics
-    /// When it has not closed it `within` this time.
+    /// If it has not closed it `within` this time.
     #[track_caller]
     pub fn wait_closed(&mut self, within: Duration) {
         let _ = self.until_closed(within);
@@ -195,13 +195,13 @@ impl Link {
         }
     }
 
-    /// What is received and no whole packet, for a message.
+    /// The bytes that were received and are no whole packet, for an error message.
     fn rest(&self) -> String {
         self.received.escape_ascii().to_string()
     }
 }
 
-/// A whole packet as it came.
+/// A whole packet as it was received.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     bytes: Vec<u8>,
@@ -212,7 +212,7 @@ impl Frame {
     /// The packet.
     ///
     /// # Panics
-    /// When the bytes break a rule.
+    /// If the bytes break a rule.
     #[must_use]
     #[track_caller]
     pub fn packet(&self) -> Packet<'_> {
@@ -229,7 +229,7 @@ impl Frame {
     }
 }
 
-/// The packet, or the bytes when they are none; the first of many only.
+/// The packet, or the first bytes if they are no packet.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Packet::decode(&self.bytes, self.protocol) {

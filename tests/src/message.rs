@@ -1,4 +1,4 @@
-//! A message as a client on the other side saw it.
+//! A message as a client on the other side received it.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl Message {
         Self { topic: topic.into(), payload: payload.into(), qos, retain }
     }
 
-    /// From the four fields `qos retain hex topic`, which all the clients print.
+    /// Reads the four fields `qos retain hex topic`, which all the clients print.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut fields = line.splitn(4, ' ');
         let qos = match fields.next()? {
@@ -59,7 +59,8 @@ impl fmt::Debug for Message {
     }
 }
 
-/// `len` bytes that differ from place to place and hold every value, so that a part that is lost, doubled or moved shows.
+/// `len` bytes that differ from place to place and contain every value, so that a lost, doubled or moved part is
+/// noticed.
 #[must_use]
 pub fn content(len: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

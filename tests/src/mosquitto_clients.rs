@@ -70,7 +70,7 @@ impl SubscriberConfig {
     /// Starts it and waits until the broker has acknowledged its subscriptions.
     ///
     /// # Panics
-    /// When it is missing, or the broker does not acknowledge: shows the broker's log.
+    /// If it is missing, or the broker does not acknowledge; shows the broker's log.
     #[must_use]
     #[track_caller]
     pub fn start(self) -> Subscriber {
@@ -81,12 +81,13 @@ impl SubscriberConfig {
         subscriber
     }
 
-    /// Subscribes, disconnects in good order and ends: what remains is its session, if it is to be kept.
+    /// Subscribes, disconnects in good order and ends. Its session remains if it is to be kept.
     ///
-    /// (A running one has no way to disconnect at any time: interrupted in the wrong moment, it hangs on its own lock.)
+    /// (A running one cannot disconnect at any time: if it is interrupted at the wrong moment, it hangs on its own
+    /// lock.)
     ///
     /// # Panics
-    /// When it is missing, or fails.
+    /// If it is missing, or fails.
     #[track_caller]
     pub fn subscribe_and_leave(self) {
         let (status, errors) = self.args(["-E"]).start().finish(SOON);
@@ -98,10 +99,10 @@ impl SubscriberConfig {
         self.args(["-C", &messages.to_string()])
     }
 
-    /// Starts it and waits for nothing: for one that is going to be refused.
+    /// Starts it without waiting, for a client that is going to be refused.
     ///
     /// # Panics
-    /// When it is missing.
+    /// If it is missing.
     #[must_use]
     #[track_caller]
     pub fn start_unawaited(mut self) -> Subscriber {
@@ -112,7 +113,7 @@ impl SubscriberConfig {
         Subscriber { process, output, errors, seen: AtomicUsize::new(0) }
     }
 
-    /// Starts it for one message, of which only the payload is wanted, and waits until it is subscribed.
+    /// Starts it for the payload of one message, and waits until it is subscribed.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -130,7 +131,7 @@ impl SubscriberConfig {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
             let read = output.read_to_end(&mut bytes);
-            // Nobody waits any more when the test has failed.
+            // After a failed test no thread waits.
             let _ = sender.send(read.map(|_| bytes));
         });
         self.log.wait(&format!("Sending SUBACK to {}", self.id), SOON);
@@ -148,10 +149,10 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// A client of `broker` with this client id, which is to be unlike all others.
+    /// A client of `broker` with this client id, which has to differ from all others.
     ///
     /// # Panics
-    /// When `mosquitto_sub` is missing.
+    /// If `mosquitto_sub` is missing.
     #[track_caller]
     #[expect(clippy::new_ret_no_self, reason = "the builder is the way to it")]
     pub fn new(broker: &Mosquitto, id: &str) -> SubscriberConfig {
@@ -162,7 +163,7 @@ impl Subscriber {
     /// The next message, in the order of arrival.
     ///
     /// # Panics
-    /// When none has come `within` this time.
+    /// If none has come `within` this time.
     #[track_caller]
     pub fn next(&self, within: Duration) -> Message {
         let number = self.seen.fetch_add(1, Ordering::Relaxed);
@@ -176,18 +177,18 @@ impl Subscriber {
     /// The next `count` messages.
     ///
     /// # Panics
-    /// When one of them has not come `within` this time after the one before.
+    /// If one of them has not come `within` this time after the one before.
     #[track_caller]
     #[must_use]
     pub fn take(&self, count: usize, within: Duration) -> Vec<Message> {
         std::iter::repeat_with(|| self.next(within)).take(count).collect()
     }
 
-    /// Waits for the end of the program, which it comes to by [`leave_after`](SubscriberConfig::leave_after) or on a
-    /// refusal; gives its exit status and what it said on standard error.
+    /// Waits for the end of the program, which comes with [`leave_after`](SubscriberConfig::leave_after) or a refusal.
+    /// Returns its exit status and its standard error.
     ///
     /// # Panics
-    /// When it has not ended `within` this time.
+    /// If it has not ended `within` this time.
     #[track_caller]
     pub fn finish(mut self, within: Duration) -> (ExitStatus, String) {
         let status = self.process.ended(&self.output, within);
@@ -210,7 +211,7 @@ impl Subscriber {
     }
 }
 
-/// A `mosquitto_sub` that takes one payload, of any size, as it is.
+/// A `mosquitto_sub` that takes one payload of any size unchanged.
 #[derive(Debug)]
 pub struct RawSubscriber {
     payload: Receiver<std::io::Result<Vec<u8>>>,
@@ -221,7 +222,7 @@ impl RawSubscriber {
     /// The payload of the one message.
     ///
     /// # Panics
-    /// When it has not come `within` this time.
+    /// If it has not come `within` this time.
     #[track_caller]
     #[must_use]
     pub fn payload(self, within: Duration) -> Vec<u8> {
@@ -231,7 +232,7 @@ impl RawSubscriber {
     }
 }
 
-/// `mosquitto_pub`: one connection a message.
+/// `mosquitto_pub`: one connection for each message.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `publish`"]
 pub struct Publisher {
@@ -240,7 +241,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A client of `broker` with this client id, which is to be unlike all others.
+    /// A client of `broker` with this client id, which has to differ from all others.
     pub fn new(broker: &Mosquitto, id: &str) -> Self {
         Self { address: broker.address(), args: Vec::new() }.args(["-i", id])
     }
@@ -264,7 +265,7 @@ impl Publisher {
     /// Publishes a message and waits until the broker has acknowledged it (for QoS 0: until it is sent).
     ///
     /// # Panics
-    /// When the program is missing, or fails: shows what it said.
+    /// If the program is missing, or fails; shows its output.
     #[track_caller]
     pub fn publish(&self, topic: &str, payload: &[u8], qos: QoS, retain: bool) {
         let (status, errors) = self.try_publish(topic, payload, qos, retain);
@@ -281,10 +282,10 @@ impl Publisher {
         assert!(status.success(), "mosquitto_pub: {status}\n{errors}");
     }
 
-    /// As [`publish`](Self::publish), but gives the exit status and what was said on standard error.
+    /// As [`publish`](Self::publish), but returns the exit status and the standard error.
     ///
     /// # Panics
-    /// When the program is missing, or does not end.
+    /// If the program is missing, or does not end.
     #[track_caller]
     #[must_use = "a failure is in the result"]
     pub fn try_publish(
@@ -294,7 +295,7 @@ impl Publisher {
         qos: QoS,
         retain: bool,
     ) -> (ExitStatus, String) {
-        // It takes an empty input for none, and sends nothing.
+        // It takes an empty input for no input, and sends nothing.
         let source = if payload.is_empty() { "-n" } else { "-s" };
         let mut args = vec!["-t", topic, "-q", level(qos), source];
         args.extend(retain.then_some("-r"));
@@ -308,7 +309,7 @@ impl Publisher {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Process::spawn("mosquitto_pub", &mut command);
         let errors = process.stderr();
-        // A program that ends early does not read it all; its exit status tells.
+        // A program that ends early does not read all of it. Its exit status shows that.
         let _ = process.stdin().write_all(input);
         let status = process.ended(&errors, SOON);
         (status, errors.to_the_end(0, SOON).join("\n"))

@@ -56,10 +56,10 @@ impl PahoConfig {
         self
     }
 
-    /// Starts it and waits for the broker's answer, which is to be yes.
+    /// Starts it and waits until the broker accepts it.
     ///
     /// # Panics
-    /// When Python or paho is missing, when the broker refuses or does not answer.
+    /// If Python or paho is missing, or the broker refuses or does not answer.
     #[must_use]
     #[track_caller]
     pub fn connect(self) -> Paho {
@@ -68,10 +68,10 @@ impl PahoConfig {
         paho
     }
 
-    /// Starts it and gives the return code of the broker's answer as well.
+    /// Starts it. Returns also the return code of the broker's answer.
     ///
     /// # Panics
-    /// When Python or paho is missing, when the broker does not answer.
+    /// If Python or paho is missing, or the broker does not answer.
     #[must_use]
     #[track_caller]
     pub fn start(self) -> (Paho, u8) {
@@ -114,7 +114,7 @@ pub struct Paho {
     counts: Counts,
 }
 
-/// How many answers of each sort have been awaited.
+/// How many answers of each kind have been awaited.
 #[derive(Debug, Default)]
 struct Counts {
     published: usize,
@@ -123,7 +123,7 @@ struct Counts {
 }
 
 impl Paho {
-    /// A client of `broker` with this client id, which is to be unlike all others.
+    /// A client of `broker` with this client id, which has to differ from all others.
     #[expect(clippy::new_ret_no_self, reason = "the builder is the way to it")]
     pub fn new(broker: &Mosquitto, id: &str) -> PahoConfig {
         let port = broker.address().port();
@@ -145,7 +145,7 @@ impl Paho {
     /// Publishes a message and waits until it is acknowledged (for QoS 0: sent).
     ///
     /// # Panics
-    /// When that does not come to pass.
+    /// If that does not happen.
     #[track_caller]
     pub fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS, retain: bool) {
         self.send(&format!("publish {}", fields(topic, payload, qos, retain)));
@@ -156,7 +156,7 @@ impl Paho {
     /// Subscribes to these filters with one SUBSCRIBE and returns the codes of the SUBACK (128: refused).
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If there is no answer.
     #[track_caller]
     pub fn subscribe(&mut self, filters: &[(&str, QoS)]) -> Vec<u8> {
         let pairs: Vec<_> =
@@ -170,7 +170,7 @@ impl Paho {
     /// Unsubscribes and waits for the answer.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     #[track_caller]
     pub fn unsubscribe(&mut self, filter: &str) {
         self.send(&format!("unsubscribe {filter}"));
@@ -181,7 +181,7 @@ impl Paho {
     /// The next message, in the order of arrival.
     ///
     /// # Panics
-    /// When none has come `within` this time.
+    /// If none has come `within` this time.
     #[track_caller]
     pub fn next(&self, within: Duration) -> Message {
         let number = self.seen.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +193,7 @@ impl Paho {
     /// Disconnects in good order.
     ///
     /// # Panics
-    /// When the program does not end.
+    /// If the program does not end.
     #[track_caller]
     pub fn disconnect(mut self) {
         self.send("disconnect");
@@ -205,7 +205,7 @@ impl Paho {
         drop(self);
     }
 
-    /// The `n`th line (from 1) that starts so.
+    /// The `n`th line (from 1) with this beginning.
     #[track_caller]
     fn said(&self, n: usize, start: &str, within: Duration) -> String {
         let line = self.output.until(within, |lines| {
@@ -229,10 +229,10 @@ fn fields(topic: &str, payload: &[u8], qos: QoS, retain: bool) -> String {
     format!("{} {} {} {topic}", qos as u8, u8::from(retain), to_hex(payload))
 }
 
-/// The interpreter of the virtual environment, which is made if it is not there.
+/// The interpreter of the virtual environment, which is created if it is missing.
 ///
 /// # Panics
-/// When it cannot be made; shows the command and what it said.
+/// If it cannot be created; shows the command and its output.
 #[track_caller]
 fn python() -> PathBuf {
     let folder = target_folder().join(PACKAGE.replace("==", "-"));
@@ -241,7 +241,7 @@ fn python() -> PathBuf {
     if ready.is_file() {
         return python;
     }
-    // Several tests may come here at once.
+    // Several tests may do this at once.
     let lock = File::create(folder.with_extension("lock")).expect("the target folder is writable");
     rustix::fs::flock(&lock, FlockOperation::LockExclusive).expect("a file can be locked");
     if !ready.is_file() {
@@ -264,7 +264,7 @@ fn setup(command: &mut Command) {
     );
 }
 
-/// `target`, from the place of the test program: `target/<profile>/deps/<program>`.
+/// `target`, found from the path of the test program: `target/<profile>/deps/<program>`.
 fn target_folder() -> PathBuf {
     let program = std::env::current_exe().expect("a program knows its path");
     program.ancestors().nth(3).map_or_else(std::env::temp_dir, Path::to_path_buf)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-/// The limit of a wait that is over in milliseconds on an idle machine: long enough for a busy one.
+/// The limit of a wait that takes milliseconds on an idle machine. It is long enough for a busy one.
 pub const SOON: Duration = Duration::from_secs(30);
 
 const INSTALL: &str = "Debian: `apt-get install mosquitto mosquitto-clients openssl`; or `cargo xtask test`, which does it";
@@ -26,7 +26,7 @@ pub struct Lines {
 #[derive(Debug, Default)]
 struct State {
     lines: Vec<String>,
-    /// The process closed this output, which it does at the latest by ending.
+    /// The process closed this output, at the latest by ending.
     ended: bool,
 }
 
@@ -53,7 +53,7 @@ impl Lines {
     /// Waits for a line that contains `text`, from the first line on, and returns it.
     ///
     /// # Panics
-    /// When no such line came `within` this time, or none can come any more; shows all the lines that came.
+    /// If no such line came `within` this time, or none can come any more; shows all the lines that came.
     #[track_caller]
     #[must_use = "or call `wait`"]
     pub fn line(&self, text: &str, within: Duration) -> String {
@@ -83,8 +83,8 @@ impl Lines {
 
     /// How many of the lines so far contain `text`.
     ///
-    /// Lines are read some time after they were printed. The number is final for what comes before a line that was
-    /// awaited, and after the end of the program ([`Mosquitto::stop`](crate::Mosquitto::stop)).
+    /// Lines are read some time after they were printed. The number is final for lines before one that was awaited, and
+    /// after the end of the program ([`Mosquitto::stop`](crate::Mosquitto::stop)).
     #[must_use]
     pub fn count(&self, text: &str) -> usize {
         lock(&self.shared.0).lines.iter().filter(|line| line.contains(text)).count()
@@ -93,7 +93,7 @@ impl Lines {
     /// The lines from number `from` (from 0) to the end of the output.
     ///
     /// # Panics
-    /// When the output has not ended `within` this time.
+    /// If the output has not ended `within` this time.
     #[track_caller]
     #[must_use]
     pub fn to_the_end(&self, from: usize, within: Duration) -> Vec<String> {
@@ -109,7 +109,7 @@ impl Lines {
         assert!(ended, "waited {within:?} for the end of {}\n{self}", self.name);
     }
 
-    /// Waits until `pick` makes something of the lines; `None` when the time is over or the output has ended.
+    /// Waits until `pick` returns a value for the lines; `None` if the time is over or the output has ended.
     pub(crate) fn until<T>(
         &self,
         within: Duration,
@@ -129,7 +129,7 @@ impl Lines {
     }
 }
 
-/// What is shown when a test fails: long lines are cut.
+/// The lines as they are shown if a test fails. Long lines are cut.
 impl std::fmt::Display for Lines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = lock(&self.shared.0);
@@ -238,7 +238,7 @@ impl Program {
     /// Starts the program at `path`, which Cargo's `CARGO_BIN_EXE_…` names.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     #[must_use]
     #[track_caller]
     pub fn start(path: &str, args: &[&str]) -> Self {
@@ -249,7 +249,7 @@ impl Program {
         Self { process, output }
     }
 
-    /// What it has said on standard output.
+    /// Its standard output so far.
     #[must_use]
     pub fn output(&self) -> &Lines {
         &self.output
@@ -269,7 +269,7 @@ impl Program {
 /// Runs a program to its end.
 ///
 /// # Panics
-/// When it fails; shows what it printed.
+/// If it fails; shows what it printed.
 #[track_caller]
 pub(crate) fn run(name: &str, command: &mut Command) {
     let output = command.stdin(Stdio::null()).output();
@@ -286,7 +286,7 @@ pub(crate) fn run(name: &str, command: &mut Command) {
 /// The path of a program: on `PATH`, or where systems put daemons that users do not have on theirs.
 ///
 /// # Panics
-/// When it is missing; names the command that installs it.
+/// If it is missing; names the command that installs it.
 #[track_caller]
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -299,7 +299,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("`{name}` is missing. {INSTALL}"))
 }
 
-/// A thread that panicked while it held the lock has reported that itself.
+/// Ignores that a thread panicked while it held the lock. That thread has reported it.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! TLS by `openssl`, for what a broker does only there.
+//! TLS by `openssl`, for things that a broker does only with TLS.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 
 use crate::process::{Process, program, run};
 
-/// Lines of `mosquitto.conf`. The certificate is asked for and not required, or else the handshake fails without it and
-/// MQTT never comes to pass.
+/// Lines of `mosquitto.conf`. The broker asks for the certificate and does not require it. Otherwise the handshake
+/// would fail without it, before any MQTT.
 pub(crate) const CERTIFICATE_LOGIN: [&str; 4] = [
     "certfile FOLDER/certificate.pem",
     "keyfile FOLDER/key.pem",
@@ -37,11 +37,11 @@ pub(crate) fn make_certificate(folder: &Path) {
     run("openssl req", &mut command);
 }
 
-/// A plain port for one connection that leads through TLS, without a client certificate, to a TLS broker.
+/// A plain port for one connection. It leads through TLS, without a client certificate, to a TLS broker.
 #[derive(Debug)]
 pub struct Tunnel {
     address: SocketAddr,
-    /// Ends with the process, once somebody has connected.
+    /// Ends with the process, once a client has connected.
     opened: Option<JoinHandle<Option<Process>>>,
 }
 
@@ -49,7 +49,7 @@ impl Tunnel {
     /// Opens a tunnel to `broker`.
     ///
     /// # Panics
-    /// When there is no port, or `openssl` is missing.
+    /// If there is no port, or `openssl` is missing.
     #[must_use]
     #[track_caller]
     pub fn open(broker: SocketAddr) -> Self {

@@ -4,8 +4,8 @@
 //! application watches every byte and every event ([`Link`], [`Session`]); in the end an honest broker has to bring
 //! every request to its event ([`Run::settle`]). A driver that breaks every rule goes first ([`careless`]).
 //!
-//! Both drive the client by hand and not with the test kit: the first breaks the contract of `poll` on purpose, and the
-//! second checks that contract, which takes asking twice and judging each answer.
+//! Both drive the client by hand and not with the test kit: [`careless`] breaks the contract of `poll` on purpose, and
+//! [`Run`] checks that contract, so it polls twice and judges each answer.
 
 mod careless;
 mod link;
@@ -29,7 +29,7 @@ use step::Step;
 const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
 const FILTERS: [&str; 6] =
     ["a", "b/#", "+/c", "#", "$share/g/a", "a/much/longer/filter/than/the/others/+"];
-/// Past this, deadlines saturate, and 'never' is what the client has to say.
+/// From here on deadlines saturate, and the client has to say 'never'.
 const END_OF_TIME: u64 = u64::MAX / 2;
 
 /// Takes settings and instructions.
@@ -44,7 +44,7 @@ pub fn client(data: &[u8]) {
     run.settle();
 }
 
-/// How the data of this target is put together. The seeds are written with it.
+/// The format of the data of this target. The seeds are written with it.
 pub mod program {
     pub use super::{
         packets::{BrokerPacket, Id, Kind},
@@ -61,9 +61,9 @@ struct Run {
     now: u64,
     /// When the client last sent something.
     last_sent: u64,
-    /// The transport did not take all that there was.
+    /// The transport did not take all bytes.
     unsent: bool,
-    /// A close was said and judged, and is still to be carried out.
+    /// The client has asked for a close. It was judged, and is not carried out yet.
     closing: bool,
     link: Link,
     session: Session,
@@ -142,7 +142,7 @@ impl Run {
         }
     }
 
-    /// What holds between any two calls.
+    /// Checks what must hold between any two calls.
     fn check(&mut self) {
         assert_eq!(self.client.in_flight(), self.session.in_flight(), "one slot a request");
         assert!(self.client.in_flight() <= self.settings.window);
@@ -160,7 +160,7 @@ impl Run {
         self.link.measure(self.client.outbox_free(), up);
     }
 
-    /// What the client says is next.
+    /// The next action of the client.
     fn next(&mut self) -> Action<'_> {
         self.link.answer_settled();
         self.client.poll(Instant::from_millis(self.now))
@@ -240,7 +240,8 @@ impl Run {
         self.receive(0);
     }
 
-    /// Carries out what `poll` says, of writing `count` bytes at the most; whether something was done.
+    /// Carries out the action that `poll` returns, and writes at most `count` bytes. Returns whether something was
+    /// done.
     fn poll(&mut self, count: usize) -> bool {
         match self.next() {
             Action::Connect { endpoint } => {
@@ -276,7 +277,7 @@ impl Run {
         }
     }
 
-    /// A time-out that ends the connection has run out, or messages were passed over.
+    /// Checks that the client closes for a good reason: a time-out has run out, or messages were skipped.
     fn closes_well(&self, reason: Reason) {
         assert_eq!(reason == Reason::PassedOver, self.link.has_passed_over());
         let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
@@ -319,9 +320,9 @@ impl Run {
         }
     }
 
-    /// What a good driver does, until there is nothing to do at this time.
+    /// Does what a good driver does, until there is nothing to do at this time.
     fn drive(&mut self) {
-        // What is written was asked for, or answers what was read; twice, should the link break.
+        // Bytes that are written were requested, or answer bytes that were read; twice, if the link breaks.
         let most = 4 * (self.settings.outbox + self.link.arrived()) + 64;
         for nth in 0.. {
             assert!(nth <= most, "actions without end");
@@ -350,7 +351,7 @@ impl Run {
             assert!(!late, "no PUBCOMP, and nothing happens");
             return assert!(self.link.reclaim.is_sent(), "ids that nobody releases");
         }
-        // [MQTT-3.12.4-1]: at the end of time, never comes.
+        // [MQTT-3.12.4-1]: near the end of time no deadline comes.
         let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
         assert!(!missed || self.link.is_delayed(), "no PINGRESP, and nothing happens");
         if self.settings.renews {
@@ -421,7 +422,7 @@ impl Run {
             Action::Connect { .. } => panic!("connected already"),
             Action::Persist(_) => panic!("a record without a journal"),
             Action::Close(reason) => {
-                // The clock may have gone back when it is asked again.
+                // The clock may have gone back before the client is asked again.
                 self.closes_well(reason);
                 self.closing = true;
                 None

@@ -1,4 +1,4 @@
-//! Decoding is total, decides by the frame alone, and encoding is its inverse, in both protocol versions.
+//! Decoding handles any bytes, depends on the frame alone, and is the inverse of encoding, in both protocol versions.
 
 use mqtt_core::{
     Protocol, QoS, Violation,
@@ -6,7 +6,7 @@ use mqtt_core::{
     framer::Framer,
 };
 
-/// Takes any bytes as what a peer sent.
+/// Takes any bytes as the bytes that a peer sent.
 pub fn decode(data: &[u8]) {
     for protocol in [Protocol::V31, Protocol::V311] {
         match Packet::decode(data, protocol) {
@@ -29,7 +29,7 @@ pub fn decode(data: &[u8]) {
 
 fn re_encoding_gives_an_equal_packet(packet: &Packet<'_>, frame: &[u8], protocol: Protocol) {
     let needed = packet.encoded_len().expect("what was decoded can be encoded");
-    // A remaining length may be padded with zeros on the wire; ours never is.
+    // A remaining length may be padded with zeros on the wire. The encoder never pads it.
     assert!(needed <= frame.len());
     let mut encoded = vec![0xAA; needed];
     assert_eq!(packet.encode(&mut encoded, protocol), Ok(needed));
@@ -44,7 +44,7 @@ fn re_encoding_gives_an_equal_packet(packet: &Packet<'_>, frame: &[u8], protocol
 }
 
 fn prefixes_need_more(frame: &[u8], protocol: Protocol) {
-    // Each one of a long frame would take quadratic time: its ends say most.
+    // Trying each length of a long frame would take quadratic time, and its ends show most.
     let lens = (0..frame.len()).filter(|len| *len < 64 || frame.len() - len < 64 || len % 61 == 0);
     for prefix in lens.filter_map(|len| frame.get(..len)) {
         match Packet::decode(prefix, protocol) {
@@ -94,7 +94,7 @@ fn fewer_bytes_are_not_enough(data: &[u8], missing: usize, protocol: Protocol) {
     longer.resize(data.len() + (missing - 1).min(512), 0);
     match Packet::decode(&longer, protocol) {
         Ok(Decoded::NeedMore(still)) => assert!(still >= 1),
-        // Bytes of a header may be bad in themselves, and so may fields that are complete.
+        // A header in part may be wrong already, and so may fields that are complete.
         Err(_) => {}
         Ok(Decoded::Packet { packet, .. }) => panic!("{packet:?} needed {missing} bytes more"),
     }
@@ -106,7 +106,7 @@ fn an_error_stays(data: &[u8], violation: Violation, protocol: Protocol) {
     assert_eq!(Packet::decode(&longer, protocol), Err(violation));
 }
 
-/// Through a framer of a size, and in pieces of sizes, that the data decides.
+/// Sends the data through a framer. The data decides its size and the sizes of the pieces.
 fn pieces_give_the_same_packets(data: &[u8], protocol: Protocol) {
     let mut sizes = data.iter().rev().map(|byte| usize::from(byte % 32)).cycle();
     let mut framer = Framer::new(vec![0xAA; sizes.next().unwrap_or(0) * 8]);

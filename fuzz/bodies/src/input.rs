@@ -1,6 +1,6 @@
 //! Fuzz data as a tape of numbers.
 
-/// What is left of the data; past its end all numbers are zero.
+/// The rest of the data. Behind its end all numbers are zero.
 pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {

@@ -1,7 +1,7 @@
-//! What the fuzz targets check, without the fuzzer.
+//! The bodies of the fuzz targets, without the fuzzer.
 //!
-//! Each body takes any bytes and panics where a property does not hold. The targets in `fuzz/fuzz_targets` hand
-//! them libFuzzer's bytes; a system test hands them the checked-in corpora, so that every compiler runs them.
+//! Each body takes any bytes and panics if a property does not hold. The targets in `fuzz/fuzz_targets` give them
+//! libFuzzer's bytes. A system test gives them the checked-in corpora, so that every compiler runs them.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,9 @@
 //! `restore`, given records of every kind.
 //!
-//! A client lives with a broker and leaves records ([`Life`]). Another one, in storage of another size, is given some of
-//! them: as they are, cut, swapped, spliced, changed with the checksum made right, and bytes that never were records.
-//! What it refuses leaves it as it was; and whatever it took, it goes on: ids in flight are unique, and with an honest
-//! broker every restored request ends in one event.
+//! A client lives with a broker and leaves records ([`Life`]). Another client, in storage of another size, is given
+//! some of them: unchanged, cut, swapped, spliced, changed with a right checksum, and bytes that never were records. A
+//! refused record changes nothing. After any accepted records the client goes on: ids in flight are unique, and with an
+//! honest broker every restored request ends in one event.
 
 mod life;
 
@@ -19,7 +19,7 @@ use test_kit::{
 use crate::input::Input;
 use life::Life;
 
-/// Takes settings, the first life, settings, what is made of the records, the second life.
+/// Takes settings, the first life, settings, how the records are changed, and the second life.
 pub fn journal(data: &[u8]) {
     let mut input = Input::new(data);
     let Some(client) = Storage::read(&mut input).client() else { return };
@@ -73,7 +73,7 @@ impl Storage {
         HeapClient::new(&self.options, outbox, slots).ok()
     }
 
-    /// What was refused has left no trace, and what the client says of itself can be restored.
+    /// Refused records have left no trace, and the client's own snapshot can be restored.
     fn check(&self, snapshot: &[u8], taken: &[Vec<u8>], client: &Life) {
         assert!(snapshot.len() <= self.outbox + 3 * self.window + 19, "{}", snapshot.len());
         let mut twin = self.client().expect("as before");
@@ -131,7 +131,7 @@ fn seen_from_outside(client: &HeapClient) -> Seen {
     }
 }
 
-/// Records, whole or not, by what the input says.
+/// Records as the input says, whole or not.
 fn made_of(records: &[Vec<u8>], input: &mut Input<'_>) -> Vec<Vec<u8>> {
     let any = |input: &mut Input<'_>| {
         let nth = usize::from(input.byte()).checked_rem(records.len());
@@ -155,7 +155,7 @@ fn made_of(records: &[Vec<u8>], input: &mut Input<'_>) -> Vec<Vec<u8>> {
             resealed(&record)
         }
         5 => {
-            // The front of one and the back of another one.
+            // The front of one record and the back of another.
             let (front, back) = (any(input), any(input));
             let (cut, from) = (usize::from(input.byte()), usize::from(input.byte()));
             let front = front.get(..cut.min(front.len())).unwrap_or_default();
@@ -183,7 +183,7 @@ fn change(record: &mut [u8], input: &mut Input<'_>) {
     }
 }
 
-/// The ids of the requests that a snapshot names: those released, and those of its PUBLISH packets.
+/// The ids of the requests in a snapshot: those that were released, and those of its PUBLISH packets.
 fn requests_in(snapshot: &[u8]) -> Vec<u16> {
     let mut ids = Vec::new();
     let (header, body) = snapshot.split_at(10);

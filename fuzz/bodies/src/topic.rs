@@ -1,9 +1,9 @@
-//! Topic names and filters against a model that is written for reading, section 4.7 of the standard.
+//! Topic names and filters against a simple model of section 4.7 of the standard.
 
 use mqtt_core::{Filter, Topic, TopicError, topic::Router};
 
-/// Takes what is before the first line feed as a filter and what is after it as a name; without a line feed, all
-/// is both. Each is also tried as the other.
+/// Takes the bytes before the first line feed as a filter and those after it as a name. Without a line feed all bytes
+/// are both. Each is also tried as the other.
 pub fn topic(data: &[u8]) {
     let mut parts = data.splitn(2, |byte| *byte == b'\n');
     let first = parts.next().unwrap_or_default();
@@ -69,7 +69,7 @@ fn a_router_asks_each_filter(filter: Filter<'_>, name: Topic<'_>) {
     assert!(router.route_mut(name).map(|at| *at).eq(expected));
 }
 
-/// Exactly what is faulty is refused, for one of its faults.
+/// A text is refused if and only if it is faulty, and for one of its faults.
 fn assert_blamed(error: Option<TopicError>, faults: &[TopicError]) {
     match error {
         None => assert_eq!(faults, []),
@@ -109,7 +109,7 @@ fn model_text_faults(bytes: &[u8]) -> Vec<TopicError> {
     faults.into_iter().filter(|(faulty, _)| *faulty).map(|(_, fault)| fault).collect()
 }
 
-/// As many levels on either side, or at least as many before a `#`, and each the same or `+`.
+/// Both sides have as many levels, or the name has at least as many as come before a `#`, and each is the same or `+`.
 fn model_matches(filter: &str, name: &str) -> bool {
     let mut wanted: Vec<&str> = filter.split('/').collect();
     let levels: Vec<&str> = name.split('/').collect();

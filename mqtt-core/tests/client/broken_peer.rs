@@ -8,8 +8,8 @@ use test_kit::{
     wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, ack},
 };
 
-/// Bytes that the broker sends after the CONNACK, and the rule that they break. In flight are a QoS 1 publish with id 1,
-/// a QoS 2 publish with id 2, and a SUBSCRIBE of two filters with id 3.
+/// Bytes that the broker sends after the CONNACK, and the rule that they break. In flight are a QoS 1 publish with id
+/// 1, a QoS 2 publish with id 2, and a SUBSCRIBE of two filters with id 3.
 const BROKEN: &[(&str, &[u8], Violation, &str)] = &[
     ("a reserved packet type", b"\x00\x00", Violation::PacketType, "MQTT-4.8.0-1"),
     ("the other reserved packet type", b"\xf0\x00", Violation::PacketType, "MQTT-4.8.0-1"),

@@ -121,7 +121,8 @@ struct Outcome {
     crossed: usize,
 }
 
-/// Publishes `messages` over a link that breaks whenever one of `cuts` has crossed, counted in bytes of both directions.
+/// Publishes `messages` over a link that breaks whenever one of `cuts` has crossed, counted in bytes of both
+/// directions.
 fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: usize) -> Outcome {
     let options = Options::new("me").clean_session(false).keep_alive(0);
     let mut client =

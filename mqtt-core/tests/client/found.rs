@@ -35,8 +35,8 @@ fn answer(script: &mut Script, ids: &[u16]) {
     }
 }
 
-/// The broker may still hold a publish from before the restart under any id. With [MQTT-4.3.3-2] it would take a new one
-/// for a repetition of that.
+/// The broker may still hold a publish from before the restart under any id. With [MQTT-4.3.3-2] it would take a new
+/// one for a repetition of that.
 #[test]
 fn ids_from_before_the_restart_are_released_before_anything_is_sent() {
     let mut script = found(&options());

@@ -442,7 +442,8 @@ fn subscriptions_are_made_again_on_the_first_connection_after_a_power_cut() {
     assert!(again.reconnect(ACCEPTED_SESSION_PRESENT).is_empty());
 }
 
-/// [MQTT-3.3.1-1]: a message that is sent again has DUP. A message without DUP is therefore a new one, of a new session.
+/// [MQTT-3.3.1-1]: a message that is sent again has DUP. A message without DUP is therefore a new one, of a new
+/// session.
 #[test]
 fn a_message_without_dup_is_new_after_a_power_cut() {
     let mut script = Script::up(&options());

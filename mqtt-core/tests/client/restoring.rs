@@ -1,5 +1,5 @@
-//! A restored client equals the client that gave the records: in random conversations, at every record and in storage of
-//! any size, both give the same snapshot.
+//! A restored client equals the client that gave the records: in random conversations, at every record and in storage
+//! of any size, both give the same snapshot.
 
 use std::collections::VecDeque;
 
@@ -353,7 +353,8 @@ proptest! {
     }
 }
 
-/// If a broker sends the PUBREL before it has the PUBREC, the id is free, whatever the application does with the message.
+/// If a broker sends the PUBREL before it has the PUBREC, the id is free, whatever the application does with the
+/// message.
 #[test]
 fn an_id_that_was_free_before_its_message_was_acknowledged_stays_free() {
     let options = Options::new("c").clean_session(false).journal(true).manual_acknowledge(true);

@@ -1,9 +1,9 @@
 //! NOR flash in RAM. It checks the rules of real flash, counts operations, and loses power at a given one.
 //!
-//! A word is written once between two erasures, except for zeros, which flash with error correction takes as well. A word
-//! of ones leaves it erased. Whole words are written at whole addresses, from memory aligned to 4 bytes. An *operation* is
-//! one word written or one page erased; power can be cut at each of them, which leaves that word or page as [`Tear`]
-//! says.
+//! A word is written once between two erasures, except for zeros, which flash with error correction takes as well. A
+//! word of ones leaves it erased. Whole words are written at whole addresses, from memory aligned to 4 bytes. An
+//! *operation* is one word written or one page erased; power can be cut at each of them, which leaves that word or page
+//! as [`Tear`] says.
 
 use core::future::pending;
 

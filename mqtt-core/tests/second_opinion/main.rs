@@ -1,8 +1,9 @@
-//! Every packet goes through `mqttbytes::v4` as well, in both directions, and each difference of the two crates is shown.
+//! Every packet goes through `mqttbytes::v4` as well, in both directions, and each difference of the two crates is
+//! shown.
 //!
-//! `docs/mqttbytes-differences.md` lists the differences and says which crate is right. Each row there names its test in
-//! `differences`.
-//! The properties compare both directions of the conversions, so an error would have to be made twice to stay hidden.
+//! `docs/mqttbytes-differences.md` lists the differences and says which crate is right. Each row there names its test
+//! in `differences`. The properties compare both directions of the conversions, so an error would have to be made twice
+//! to stay hidden.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 

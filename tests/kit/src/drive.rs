@@ -1,8 +1,8 @@
 //! The driver: it carries out what `Client::poll` says, in virtual time.
 //!
-//! [`act`] carries out one action, [`drive`] all that are due, [`receive`] hands over events. A test says in a [`World`]
-//! what each action meets outside the client. Nothing here allocates. No loop runs for ever: a client that always has
-//! one more action or event fails the test (invariant 4).
+//! [`act`] carries out one action, [`drive`] all that are due, [`receive`] hands over events. A test says in a
+//! [`World`] what each action meets outside the client. Nothing here allocates. No loop runs for ever: a client that
+//! always has one more action or event fails the test (invariant 4).
 
 use mqtt_core::{Action, Client, Event, Fatal, Instant, Reason, Record, Slot};
 

@@ -140,8 +140,8 @@ impl Script {
         self.now += millis;
     }
 
-    /// Connects to a broker that answers `connack`, and answers the PUBRELs of a session that was found. Forgets what was
-    /// sent and reported meanwhile.
+    /// Connects to a broker that answers `connack`, and answers the PUBRELs of a session that was found. Forgets what
+    /// was sent and reported meanwhile.
     pub fn accept(&mut self, connack: &[u8]) {
         self.run();
         assert!(self.peer.open, "the client asks for a connection: {:?}", self.client.state());

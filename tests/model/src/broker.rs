@@ -1,5 +1,5 @@
-//! A broker that follows sections 4.3, 4.4 and 4.6 of MQTT 3.1.1. It has one client. Behind it, one application receives
-//! the messages of the client, and another one publishes messages to the client.
+//! A broker that follows sections 4.3, 4.4 and 4.6 of MQTT 3.1.1. It has one client. Behind it, one application
+//! receives the messages of the client, and another one publishes messages to the client.
 //!
 //! It handles a packet when it arrives, and answers at once. The link decides how long the answer takes.
 

@@ -106,8 +106,8 @@ fn shortest(checker: &impl Checker<World>) -> Option<Found> {
         .min_by_key(|(property, actions)| (actions.len(), *property))
 }
 
-/// A shortest way to any broken rule. `stateright` stops only after every 1,500 states, and reports the last broken rule
-/// that it met by then.
+/// A shortest way to any broken rule. `stateright` stops only after every 1,500 states, and reports the last broken
+/// rule that it met by then.
 fn shorten(world: World, mut found: Found) -> Found {
     loop {
         // The depth counts states with the first one, and stays below the limit.

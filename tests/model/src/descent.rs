@@ -3,9 +3,9 @@
 //! `stateright` can check that something happens *eventually*, but it takes a path that closes a circle for a path that
 //! has not ended, and finds no fault with it. This descent looks for a circle: a state that is met again while it is on
 //! the current way. If there is no circle, every way is finite. If also all is done in every state that has no way on
-//! without a disturbance, then everything is delivered in the end, in whatever order application, driver, link and broker
-//! take their turns. No fairness is assumed. Each fault happens a limited number of times, so circles consist only of
-//! progress.
+//! without a disturbance, then everything is delivered in the end, in whatever order application, driver, link and
+//! broker take their turns. No fairness is assumed. Each fault happens a limited number of times, so circles consist
+//! only of progress.
 //!
 //! The length of the longest way bounds the work between two disturbances: no livelock, no busy loop.
 //!

@@ -1,10 +1,10 @@
 //! A model checker around the real client: small closed worlds, each explored to its end.
 //!
-//! The simulator runs long lives by chance, and the model checker runs short lives in every possible order. A world has a
-//! few messages, a client with its application, driver and journal, a link, a faithful broker, and a limited number of
-//! faults. `stateright` visits every reachable state, breadth first, and checks the rules of delivery in each. A second
-//! exploration, depth first, shows that all ways end. A broken rule is reported with a shortest way to it: every action,
-//! packet and event.
+//! The simulator runs long lives by chance, and the model checker runs short lives in every possible order. A world has
+//! a few messages, a client with its application, driver and journal, a link, a faithful broker, and a limited number
+//! of faults. `stateright` visits every reachable state, breadth first, and checks the rules of delivery in each. A
+//! second exploration, depth first, shows that all ways end. A broken rule is reported with a shortest way to it: every
+//! action, packet and event.
 //!
 //! The client is [`mqtt_core::Client`] itself and not a model of it: its methods are called, its bytes are decoded, and
 //! its records are given to `restore`. Only its surroundings are a model.
@@ -15,27 +15,27 @@
 //!
 //! - the application publishes its next message at any time, also offline, up to a window of 2, and calls
 //!   [`Client::set_position`](mqtt_core::Client::set_position) after each; it takes the messages that it is handed;
-//! - the driver carries out what [`Client::poll`](mqtt_core::Client::poll) says, one action at a time, and everything else
-//!   may happen between any two actions: connecting, an open transport, writing one packet, all packets, or a part of one,
-//!   a record begun, the record durable (or failed), a deadline passed;
-//! - the broker takes a packet, and its answer is on its way from then on; the broker sends its next message, with at most
-//!   two in flight; the client takes a packet;
+//! - the driver carries out what [`Client::poll`](mqtt_core::Client::poll) says, one action at a time, and everything
+//!   else may happen between any two actions: connecting, an open transport, writing one packet, all packets, or a part
+//!   of one, a record begun, the record durable (or failed), a deadline passed;
+//! - the broker takes a packet, and its answer is on its way from then on; the broker sends its next message, with at
+//!   most two in flight; the client takes a packet;
 //! - up to two link cuts at any moment, also of a transport that is being opened: everything on its way, in either
-//!   direction, is lost, even a part of a packet. This includes a link that takes bytes and delivers none, because nothing
-//!   forces the broker to get the bytes before the cut comes;
+//!   direction, is lost, even a part of a packet. This includes a link that takes bytes and delivers none, because
+//!   nothing forces the broker to get the bytes before the cut comes;
 //! - one power cut, at any moment: a new client is restored from every durable record, and from the one that is being
-//!   written in two ways, whole or not at all. Nothing lies in between: the checksum refuses a torn record as a
-//!   whole, as `mqtt-core/tests/client/recording.rs` shows for every length. The application goes on from its position, and
-//!   has lost the messages that it was handed since the last durable record. A snapshot restores the same with the records
-//!   before it and without;
+//!   written in two ways, whole or not at all. Nothing lies in between: the checksum refuses a torn record as a whole,
+//!   as `mqtt-core/tests/client/recording.rs` shows for every length. The application goes on from its position, and
+//!   has lost the messages that it was handed since the last durable record. A snapshot restores the same with the
+//!   records before it and without;
 //! - in some worlds: the loss of the session, a snapshot at any moment, a record that the medium reports as not written
 //!   (whether it is written or not), and answers of different types in any order, as from a broker with a task for each
 //!   exchange.
 //!
-//! The broker follows sections 4.3, 4.4 and 4.6 of the standard, with both methods of figure 4.3 for QoS 2. It keeps the
-//! session from the first CONNECT on. It gives each message the lowest free packet id, so that ids are used again as soon
-//! as possible, and sends everything unanswered again on a new connection. It is strict: an answer to nothing is a
-//! violation.
+//! The broker follows sections 4.3, 4.4 and 4.6 of the standard, with both methods of figure 4.3 for QoS 2. It keeps
+//! the session from the first CONNECT on. It gives each message the lowest free packet id, so that ids are used again
+//! as soon as possible, and sends everything unanswered again on a new connection. It is strict: an answer to nothing
+//! is a violation.
 //!
 //! # What must hold
 //!
@@ -52,40 +52,40 @@
 //!
 //! The second and the last row together are eventual delivery, which holds without any assumption of fairness. The
 //! `eventually` of `stateright` cannot show it: it is sound only for graphs without circles, and does not look for
-//! circles; see the head of `descent.rs`. The length of the longest way is printed twice: with faults, and calm (the most
-//! actions that can follow any state without a fault).
+//! circles; see the head of `descent.rs`. The length of the longest way is printed twice: with faults, and calm (the
+//! most actions that can follow any state without a fault).
 //!
-//! *Complete* means that `stateright` and the descent have both visited every state, and count the same number of states
-//! with two different hashes of 64 bits. For the largest world, with 6.3 million states, the probability that any two of
-//! them share a hash is about 1 in 900,000.
+//! *Complete* means that `stateright` and the descent have both visited every state, and count the same number of
+//! states with two different hashes of 64 bits. For the largest world, with 6.3 million states, the probability that
+//! any two of them share a hash is about 1 in 900,000.
 //!
 //! # What is left out, and why that is sound
 //!
-//! - **Time** stands still, except for three deadlines that may pass whenever they are set: the next attempt to connect, a
-//!   record that can wait, and the time from which a connection counts as stable (at once). The instants are chosen so
-//!   that each passes alone. Deadlines that end a connection never pass, as a cut at that moment does the same. Keep alive
-//!   is off: a PINGREQ changes nothing about messages, and the simulator covers it.
-//! - **When two states are the same**: clients are the same if their [`digest`](mqtt_core::Client::digest) is, which leaves
-//!   the counters out. The journal is kept as the client that it would restore, which is all that a later restore can see
-//!   of it. Once power can no longer fail, records are still written, but their content is not kept.
-//! - **Polling** that says to wait or to transmit has changed only timers that were due, so the states before and after it
-//!   count as one. Events that need no input are taken at once, as every driver does.
-//! - **Packets to the client come whole.** Every delivery checks that a part of the packet changes nothing. Several packets
-//!   in one read are several deliveries without a `poll` in between, which is one of the orders.
-//! - **Parts of packets to the broker** end behind the first byte, or, in other worlds, before the last. The code only asks
-//!   if a packet was begun and if it is whole. Both give the same number of states.
-//! - **A cut is seen by both sides at once.** If one side acts before it has noticed the cut, the result is the same as if
-//!   it had acted just before the cut, because nothing from the other side reaches it.
+//! - **Time** stands still, except for three deadlines that may pass whenever they are set: the next attempt to
+//!   connect, a record that can wait, and the time from which a connection counts as stable (at once). The instants are
+//!   chosen so that each passes alone. Deadlines that end a connection never pass, as a cut at that moment does the
+//!   same. Keep alive is off: a PINGREQ changes nothing about messages, and the simulator covers it.
+//! - **When two states are the same**: clients are the same if their [`digest`](mqtt_core::Client::digest) is, which
+//!   leaves the counters out. The journal is kept as the client that it would restore, which is all that a later
+//!   restore can see of it. Once power can no longer fail, records are still written, but their content is not kept.
+//! - **Polling** that says to wait or to transmit has changed only timers that were due, so the states before and after
+//!   it count as one. Events that need no input are taken at once, as every driver does.
+//! - **Packets to the client come whole.** Every delivery checks that a part of the packet changes nothing. Several
+//!   packets in one read are several deliveries without a `poll` in between, which is one of the orders.
+//! - **Parts of packets to the broker** end behind the first byte, or, in other worlds, before the last. The code only
+//!   asks if a packet was begun and if it is whole. Both give the same number of states.
+//! - **A cut is seen by both sides at once.** If one side acts before it has noticed the cut, the result is the same as
+//!   if it had acted just before the cut, because nothing from the other side reaches it.
 //! - **Power comes back at once**: a device that is off does nothing.
-//! - **The application** follows the rules of `Options::journal`: its work on a message is durable with the next record, and
-//!   it sets the position in its source.
+//! - **The application** follows the rules of `Options::journal`: its work on a message is durable with the next
+//!   record, and it sets the position in its source.
 //! - **The client hears of a lost session** before the next fault, if it publishes. Otherwise the broker makes a new
 //!   session, its CONNACK is lost (or forgotten, if power fails before its record), and the next CONNACK says 'session
 //!   present'. No client of 3.1.1 can tell that session from the old one, and a QoS 2 publish in flight is sent into a
-//!   session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message` keeps the
-//!   counterexample. Messages to the client are explored without this restriction (`in-lost`).
-//! - **QoS 0**, UNSUBSCRIBE, 3.1, manual acknowledgement, retained messages, wills and packets larger than the buffer are
-//!   covered by the simulator and the tests.
+//!   session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message` keeps
+//!   the counterexample. Messages to the client are explored without this restriction (`in-lost`).
+//! - **QoS 0**, UNSUBSCRIBE, 3.1, manual acknowledgement, retained messages, wills and packets larger than the buffer
+//!   are covered by the simulator and the tests.
 //!
 //! # Figures
 //!

@@ -98,9 +98,9 @@ impl Set {
     }
 }
 
-/// Whether `message` may be handed over after the messages in `before`. A QoS 2 message may come once. For the first time,
-/// a message may only come after all earlier ones that come at all. If a QoS 1 message may overtake one of QoS 2 (method A
-/// hands the latter over at its PUBREL), each QoS has an order of its own.
+/// Whether `message` may be handed over after the messages in `before`. A QoS 2 message may come once. For the first
+/// time, a message may only come after all earlier ones that come at all. If a QoS 1 message may overtake one of QoS 2
+/// (method A hands the latter over at its PUBREL), each QoS has an order of its own.
 ///
 /// # Errors
 ///

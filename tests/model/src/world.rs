@@ -1,5 +1,5 @@
-//! The state of a world and its possible actions: the client with its application and its driver, the link, the journal,
-//! the broker. [`steps`] carries the actions out.
+//! The state of a world and its possible actions: the client with its application and its driver, the link, the
+//! journal, the broker. [`steps`] carries the actions out.
 
 mod steps;
 
@@ -86,7 +86,8 @@ struct Writing {
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct State {
     pub(crate) client: Device,
-    /// The client that the journal would restore: it was given every durable record. `None` once power can no longer fail.
+    /// The client that the journal would restore: it was given every durable record. `None` once power can no longer
+    /// fail.
     restored: Option<Arc<Device>>,
     writing: Option<Writing>,
     /// The transport is open.
@@ -98,8 +99,8 @@ pub(crate) struct State {
     broker: Broker,
     /// The next message of the application's source.
     next: u8,
-    /// Messages that the application was handed: those in its durable store, those that become durable with the record that
-    /// is being written, and the later ones.
+    /// Messages that the application was handed: those in its durable store, those that become durable with the record
+    /// that is being written, and the later ones.
     stored: Set,
     storing: Set,
     held: Set,
@@ -165,9 +166,9 @@ impl State {
         }
     }
 
-    /// The actions of progress: application, driver, link, journal and broker do their part, each at any time. If the client
-    /// does not take a packet yet, or a request finds no room, the action turns out to be impossible when it is carried
-    /// out.
+    /// The actions of progress: application, driver, link, journal and broker do their part, each at any time. If the
+    /// client does not take a packet yet, or a request finds no room, the action turns out to be impossible when it is
+    /// carried out.
     pub(crate) fn progress(&self, config: &Config, actions: &mut Vec<Action>) {
         if usize::from(self.next) < config.outbound.len() {
             actions.push(Action::Publish);
@@ -182,8 +183,8 @@ impl State {
         self.driving(config, actions);
     }
 
-    /// Packets of the broker come in the order of sending. If the configuration says so, its answers of different types come
-    /// in any order, because they belong to exchanges that have no order.
+    /// Packets of the broker come in the order of sending. If the configuration says so, its answers of different types
+    /// come in any order, because they belong to exchanges that have no order.
     fn deliveries(&self, config: &Config, actions: &mut Vec<Action>) {
         for (number, down) in (0..).zip(&self.down) {
             let mut before = self.down.iter().take(usize::from(number));

@@ -175,8 +175,8 @@ pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
     }
 }
 
-/// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the messages of one publisher to one topic, at one QoS, arrive in order. Only the first
-/// arrival of each message counts.
+/// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the messages of one publisher to one topic, at one QoS, arrive in order. Only the
+/// first arrival of each message counts.
 pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, qos: QoS) {
     let message = stage.ledger.message(number);
     let key = (message.topic, message.qos, qos);
@@ -210,8 +210,8 @@ pub(crate) fn makes_progress(stage: &mut Stage<'_>, device: usize, actions: usiz
     }
 }
 
-/// Invariant 5: the client said to wait until `before`, and nothing has happened since. Now it says `again`, or `None` if
-/// it had something to do.
+/// Invariant 5: the client said to wait until `before`, and nothing has happened since. Now it says `again`, or `None`
+/// if it had something to do.
 pub(crate) fn waited_for_the_true_deadline(
     stage: &mut Stage<'_>,
     device: usize,

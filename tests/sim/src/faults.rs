@@ -94,8 +94,8 @@ impl Fault {
         }
     }
 
-    /// Whether it only changes the grouping or the timing of bytes on a link that works. Such faults are too frequent to be
-    /// counted with the others.
+    /// Whether it only changes the grouping or the timing of bytes on a link that works. Such faults are too frequent
+    /// to be counted with the others.
     #[must_use]
     pub const fn is_texture(self) -> bool {
         matches!(self, Self::Split | Self::Merge | Self::ShortWrite | Self::Pause | Self::LateWake)

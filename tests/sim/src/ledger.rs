@@ -1,7 +1,7 @@
 //! The books: every message, who accepted it, how often it arrived, and how often it is due at each device.
 //!
-//! A message is identified by its number, which is at the start of its payload. The rest of the payload follows from the
-//! number. Only the checks read these books.
+//! A message is identified by its number, which is at the start of its payload. The rest of the payload follows from
+//! the number. Only the checks read these books.
 
 use mqtt_core::QoS;
 
@@ -48,8 +48,8 @@ pub(crate) struct Message {
     pub(crate) sent: Sent,
     /// How often the broker took it.
     pub(crate) arrived: u32,
-    /// How many times more than once it may arrive, and whether it may be missing. In MQTT 3.1 the broker does not say that a
-    /// session was lost.
+    /// How many times more than once it may arrive, and whether it may be missing. In MQTT 3.1 the broker does not say
+    /// that a session was lost.
     pub(crate) may_double: u32,
     pub(crate) may_miss: bool,
     /// The broker's session that saw its PUBREL.

@@ -1,10 +1,10 @@
 //! A seeded, deterministic world in virtual time around the real client.
 //!
-//! In this world there are many [`mqtt_core::Client`]s with all kinds of settings, and a model broker that is faithful to
-//! the specification and strict. Links delay, split, merge, stall and break at any byte. Brokers restart with or without
-//! their sessions. Devices lose power between any two actions, and come back with the content of their journal. The
-//! promises of the library are checked all the time ([`Invariant`]). Every run ends with a healing phase: faults stop, and
-//! everything that was accepted has to be done.
+//! In this world there are many [`mqtt_core::Client`]s with all kinds of settings, and a model broker that is faithful
+//! to the specification and strict. Links delay, split, merge, stall and break at any byte. Brokers restart with or
+//! without their sessions. Devices lose power between any two actions, and come back with the content of their journal.
+//! The promises of the library are checked all the time ([`Invariant`]). Every run ends with a healing phase: faults
+//! stop, and everything that was accepted has to be done.
 //!
 //! A run depends on its seed alone. A failing seed prints one line that replays it, and is drawn as a sequence chart.
 //!

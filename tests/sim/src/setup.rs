@@ -63,7 +63,8 @@ pub(crate) struct DeviceSetup {
     pub(crate) journal: bool,
     /// Milliseconds.
     pub(crate) record_delay: u32,
-    /// After a restart the application cuts its output back to the position, instead of writing it together with the record.
+    /// After a restart the application cuts its output back to the position, instead of writing it together with the
+    /// record.
     pub(crate) marks_output: bool,
     /// Publishes at most so many messages at once; 0: never.
     pub(crate) burst: u32,

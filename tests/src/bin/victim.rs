@@ -1,5 +1,5 @@
-//! A client in a process of its own, to be killed or stopped from outside: `victim <host:port> <client id> <keep alive in
-//! seconds> <will topic>`. Its will is `gone` with QoS 1. It says `up` once the broker has accepted it.
+//! A client in a process of its own, to be killed or stopped from outside: `victim <host:port> <client id> <keep alive
+//! in seconds> <will topic>`. Its will is `gone` with QoS 1. It prints `up` once the broker has accepted it.
 
 use std::env;
 use std::error::Error;

@@ -131,8 +131,8 @@ pub(crate) fn seeds() -> Seeds {
     programs.map(program).into()
 }
 
-/// The instructions that a word of a program stands for. A word is a name; a number behind `:`, if the instruction takes
-/// one; and behind `*` how many times it is repeated.
+/// The instructions that a word of a program stands for. A word is a name; a number behind `:`, if the instruction
+/// takes one; and behind `*` how many times it is repeated.
 fn steps(word: &str) -> Vec<Step> {
     let (word, times) = word.split_once('*').unwrap_or((word, "1"));
     let (name, number) = word.split_once(':').unwrap_or((word, "0"));

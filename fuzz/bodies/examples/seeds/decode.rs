@@ -4,7 +4,7 @@ use test_kit::wire::{packet, string};
 
 use crate::Seeds;
 
-/// One packet or a few, as they are on the wire.
+/// One packet or several, as bytes on the wire.
 pub(crate) fn seeds() -> Seeds {
     let stream = [
         packet(0x20, &[&[0, 0]]),

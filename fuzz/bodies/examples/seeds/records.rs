@@ -2,8 +2,8 @@
 
 use crate::Seeds;
 
-/// Three bytes of settings, the length of the first life and its instructions; settings again, how many times records
-/// are made and of what; the instructions of the second life.
+/// Each seed has three bytes of settings, and the length and the instructions of the first life; then settings again,
+/// the number of changes of records and the changes; then the instructions of the second life.
 pub(crate) fn seeds() -> Seeds {
     const SETTINGS: [u8; 3] = [0x38, 60, 3];
     const MANUAL: [u8; 3] = [0x3A, 60, 3];

@@ -1,5 +1,5 @@
-//! A driver that does what it must not: reports bytes that were never there, calls out of turn, turns the clock as it
-//! likes. Nothing is promised to it but that nothing panics and every loop ends.
+//! A driver that breaks every rule: it reports bytes that were never there, calls out of order, and turns the clock as
+//! it likes. It is promised only that nothing panics and every loop ends.
 
 use mqtt_core::{Action, Client, Event, Filter, Instant, Publish, Slot, Topic};
 

@@ -1,5 +1,5 @@
-//! One connection after the other: the bytes of both directions, what the client may send when, and a broker that
-//! answers honestly when it is asked to.
+//! One connection after the other: the bytes of both directions, the packets that the client may send at each time, and
+//! a broker that answers honestly if it is asked to.
 
 use std::collections::VecDeque;
 
@@ -32,19 +32,19 @@ pub(super) struct Link {
     pub(super) leaving: bool,
     clean: bool,
     manual: bool,
-    /// Written by the client, a packet not yet whole.
+    /// Written by the client: a packet that is not whole yet.
     outgoing: Vec<u8>,
-    /// Read by the driver, not yet taken by the client.
+    /// Read by the driver, and not taken by the client yet.
     arrived: Vec<u8>,
-    /// Taken by the client, a packet not yet whole.
+    /// Taken by the client: a packet that is not whole yet.
     taken: Vec<u8>,
     connect_sent: bool,
     accepted: bool,
-    /// What the client has to say of the session, once accepted.
+    /// The session status that the client has to report, once it is accepted.
     status: Option<SessionStatus>,
-    /// Nothing more may be sent: DISCONNECT was, or the broker broke a rule.
+    /// Nothing more may be sent: a DISCONNECT was sent, or the broker broke a rule.
     over: bool,
-    /// The client ends it, as messages were passed over.
+    /// The client ends the connection, because it has skipped messages.
     passed_over: bool,
     /// Since when a PINGRESP is due.
     pinged: Option<u64>,
@@ -59,7 +59,7 @@ pub(super) struct Link {
     /// The honest broker keeps a session.
     kept: bool,
     /// A CONNECT was not answered, so the broker may have begun a new one.
-    doubt: bool,
+    session_uncertain: bool,
     bytes_in: u32,
     bytes_out: u32,
 }
@@ -68,9 +68,9 @@ struct Due {
     qos: QoS,
     id: PacketId,
     delivery: Option<Delivery>,
-    /// By the application, or nobody has to.
+    /// The application has acknowledged it, or does not have to.
     acknowledged: bool,
-    /// While ids are released: its answer lies in the outbox.
+    /// While ids are released: its answer is in the outbox.
     written: bool,
 }
 
@@ -107,7 +107,7 @@ impl Link {
             due_complete: VecDeque::new(),
             replies: VecDeque::new(),
             kept: false,
-            doubt: false,
+            session_uncertain: false,
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -128,36 +128,37 @@ impl Link {
         }
         session.disconnected(&self.outgoing);
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
-        let doubt = self.doubt || self.connect_sent && !self.accepted && self.reclaim.knows();
+        let session_uncertain =
+            self.session_uncertain || self.connect_sent && !self.accepted && self.reclaim.knows();
         let closed = Self::closed(self.clean, self.manual, self.reclaim.clone());
-        *self = Self { kept: self.kept, doubt, bytes_in, bytes_out, ..closed };
+        *self = Self { kept: self.kept, session_uncertain, bytes_in, bytes_out, ..closed };
     }
 
     pub(super) const fn is_accepted(&self) -> bool {
         self.accepted
     }
 
-    /// Whether the ids of a former life are being released on this connection.
+    /// Whether ids from before a restart are being released on this connection.
     pub(super) const fn is_reclaiming(&self) -> bool {
         self.accepted && self.reclaim.is_on()
     }
 
-    /// Whether the connection has to end, as messages were passed over.
+    /// Whether the connection has to end, because messages were skipped.
     pub(super) const fn has_passed_over(&self) -> bool {
         self.passed_over
     }
 
-    /// What the client has to say of the session.
+    /// The session status that the client has to report.
     pub(super) const fn status(&self) -> Option<SessionStatus> {
         self.status
     }
 
-    /// Whether a PINGRESP has been due for longer than the client has patience.
+    /// Whether a PINGRESP has been due for longer than the ping time-out.
     pub(super) fn misses_pong(&self, now: u64) -> bool {
         self.pinged.is_some_and(|at| now >= at.saturating_add(PING_TIMEOUT))
     }
 
-    /// Whether nobody can tell how long a PINGRESP may take, since it may lie behind a large message.
+    /// Whether it is unknown how long a PINGRESP may take, because it may be behind a large message.
     pub(super) const fn is_delayed(&self) -> bool {
         self.delayed
     }
@@ -215,8 +216,8 @@ impl Link {
         self.delayed |= !rest.is_empty();
     }
 
-    /// The client has taken these bytes and fails, perhaps because of the last packet. What matters afterwards are
-    /// the releases ahead of it, and one that is itself the cause changes nothing.
+    /// The client has taken these bytes and fails, perhaps because of the last packet. Afterwards only the releases
+    /// before that packet matter. If a release is the cause itself, it changes nothing.
     pub(super) fn failed(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
         self.over = true;
@@ -240,14 +241,15 @@ impl Link {
         assert!(!self.passed_over, "taken where the connection has to end");
     }
 
-    /// Whether the client can take it; always, but while ids are released. Its answer then takes room.
+    /// Whether the client can take the packet. It always can, except while ids are released. Then the answer takes
+    /// room.
     fn finds_room(&mut self, packet: &Packet<'_>, session: &mut Session) -> bool {
         if !self.is_reclaiming() {
             return true;
         }
         if let Packet::Publish(publish @ Publish { qos, id: Some(_), .. }) = packet {
             let new = *qos == QoS::ExactlyOnce && !session.has_seen(publish);
-            // Once one was passed over all are, or those behind it would come before it.
+            // After one skipped message all are skipped, or a later one would come before it.
             let behind = self.reclaim.has_passed_over();
             if behind || new && session.seen() == self.reclaim.slots() {
                 return false;
@@ -261,13 +263,13 @@ impl Link {
         !matches!(packet, Packet::PubRel { .. }) || self.reclaim.take_room()
     }
 
-    /// The outbox has `free` bytes for requests, of which the client tells.
+    /// The client says that the outbox has `free` bytes for requests.
     pub(super) fn measure(&mut self, free: usize, up: bool) {
         let known = self.is_reclaiming() && up;
         self.reclaim.measure(free, known);
     }
 
-    /// The client has had the opportunity to answer what the application acknowledged.
+    /// The client has had the opportunity to answer the messages that the application acknowledged.
     pub(super) fn answer_settled(&mut self) {
         if !self.is_reclaiming() {
             return;
@@ -293,9 +295,10 @@ impl Link {
                 if new {
                     session.begins_anew();
                 }
-                let doubt = std::mem::take(&mut self.doubt) || protocol == Protocol::V31;
-                if doubt && self.status == Some(SessionStatus::Resumed) {
-                    session.doubt();
+                let session_uncertain =
+                    std::mem::take(&mut self.session_uncertain) || protocol == Protocol::V31;
+                if session_uncertain && self.status == Some(SessionStatus::Resumed) {
+                    session.becomes_uncertain();
                 }
             }
             Packet::Publish(publish) => {
@@ -303,7 +306,7 @@ impl Link {
                 if !seen {
                     session.expect(&publish);
                 }
-                // The application acknowledges what it gets; a repetition it has acknowledged before.
+                // The application acknowledges each message it gets. It has acknowledged a repetition before.
                 if let (Some(id), true) = (publish.id, seen || !self.manual) {
                     self.due.push_back(Due {
                         qos: publish.qos,
@@ -327,7 +330,7 @@ impl Link {
             }
             Packet::SubAck(suback) => session.answered(PacketType::SubAck, suback.id),
             Packet::UnsubAck(id) => session.answered(PacketType::UnsubAck, id),
-            // One that nobody asked for may count for a PINGREQ that waits to be sent.
+            // An unexpected PINGRESP may count for a PINGREQ that waits to be sent.
             Packet::PingResp => self.delayed |= self.pinged.take().is_none(),
             Packet::ConnAck(_)
             | Packet::Connect(_)
@@ -338,7 +341,7 @@ impl Link {
         }
     }
 
-    /// The client took a PUBCOMP; whether it answers the release of an id.
+    /// The client took a PUBCOMP. Returns whether it answers the release of an id.
     fn releases(&mut self, session: &mut Session) -> bool {
         let answered = self.reclaim.take_answer();
         if answered && !self.reclaim.is_on() {
@@ -367,7 +370,7 @@ impl Link {
         if self.manual { self.due.len() } else { 0 }
     }
 
-    /// The application acknowledges; whether it had to.
+    /// The application acknowledges. Returns whether it had to.
     pub(super) fn acknowledge(&mut self, delivery: Delivery) -> bool {
         let due = self.due.iter_mut().find(|due| due.delivery == Some(delivery));
         due.is_some_and(|due| !std::mem::replace(&mut due.acknowledged, true))
@@ -423,7 +426,7 @@ impl Link {
                 self.replies.push_back(Reply::ConnAck(protocol));
             }
             Packet::Publish(publish) => {
-                // [MQTT-4.6.0-1]: in the order of their acceptance, each once a connection.
+                // [MQTT-4.6.0-1]: in the order of their acceptance, each once on a connection.
                 assert!(publish.id.is_none_or(|id| id.get() <= self.reclaim.last_id()));
                 let number = session.sent_publish(&publish);
                 assert!(self.last_publish < Some(number), "out of order");
@@ -470,7 +473,7 @@ impl Link {
         }
     }
 
-    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: in the order of the messages, and only once the application agreed.
+    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: in the order of the messages, and only after the application acknowledged them.
     fn sent_answer(&mut self, qos: QoS, id: PacketId) {
         let next = self.due.iter().position(|due| due.qos == qos);
         let due = next.and_then(|next| self.due.remove(next)).expect("a message to answer");
@@ -482,7 +485,7 @@ impl Link {
         self.replies.push_back(Reply::Packet(packet(first, &[&id.get().to_be_bytes(), rest])));
     }
 
-    /// The broker answers the oldest unanswered packet; honestly, unless `lie` is not zero. False where all is
+    /// The broker answers the oldest unanswered packet; honestly, if `lie` is zero. Returns false if all packets are
     /// answered.
     pub(super) fn reply(&mut self, lie: u8) -> bool {
         if self.transport != Transport::Open || self.over {
@@ -493,7 +496,7 @@ impl Link {
             Some(Reply::Packet(packet)) => packet,
             Some(Reply::ConnAck(protocol)) => {
                 let code = if lie < 0xF8 { 0 } else { lie & 7 };
-                // One that was there before the client.
+                // A session that was there before the client.
                 let former = lie & 4 != 0 && code == 0 && !self.clean;
                 let present = former || self.kept && lie & 1 == 0;
                 self.kept = !self.clean;

@@ -1,5 +1,5 @@
-//! Well-formed packets of a broker, which may make no sense just now: how the data of a fuzzer says them, and how they
-//! are on the wire. They are put together by hand, so that the codec under test has no part in them.
+//! Well-formed packets of a broker, which may come at a wrong time: their format in the data of a fuzzer, and their
+//! bytes on the wire. They are put together by hand, so that the codec under test has no part in them.
 
 #![expect(missing_docs, reason = "the names say it, and only the seeds use them")]
 

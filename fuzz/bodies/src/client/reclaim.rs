@@ -1,14 +1,14 @@
-//! A session found at the broker: until the ids of its former life are released, nothing else is sent but a PINGREQ, and
-//! what comes in without room for its answer is passed over. How much room there is, is known to the byte, as nothing leaves the
-//! outbox meanwhile.
+//! A session found at the broker: until all ids from before the restart are released, the client sends nothing else
+//! except a PINGREQ, and skips messages without room for their answers. The room is known to the byte, because nothing
+//! leaves the outbox meanwhile.
 
 use mqtt_core::{PacketId, Protocol, SessionStatus};
 
 use super::settings::{PING_TIMEOUT, Settings};
 
-/// Connections without a PUBCOMP, after which the client goes on all the same.
+/// After so many connections without a PUBCOMP the client goes on without releasing.
 const ATTEMPTS: u8 = 5;
-/// Bytes of the outbox out of reach of requests.
+/// Bytes of the outbox that requests cannot use.
 const ANSWER_ROOM: usize = 32;
 /// Bytes of a PUBACK, PUBREC or PUBCOMP.
 const ANSWER: usize = 4;
@@ -21,13 +21,13 @@ pub(super) struct Reclaim {
     clean: bool,
     /// The client has a session of its own.
     known: bool,
-    /// It is one that was found, so that ids do not go beyond the slots.
+    /// The session was found, so ids stay within the number of slots.
     fixed: bool,
     on: bool,
-    /// PUBCOMPs that have come, on whichever connection.
+    /// PUBCOMPs that have come, on any connection.
     answered: u16,
     attempts: u8,
-    /// Of this connection: the last id that was released, when something came in, whether something was passed over.
+    /// On this connection: the last id that was released, when bytes came in last, and whether a message was skipped.
     sent: u16,
     heard: u64,
     passed_over: bool,
@@ -53,7 +53,7 @@ impl Reclaim {
         }
     }
 
-    /// Whether it is under way, on this connection once that is accepted.
+    /// Whether ids are being released, once this connection is accepted.
     pub(super) const fn is_on(&self) -> bool {
         self.on
     }
@@ -68,12 +68,12 @@ impl Reclaim {
         usize::from(self.slots)
     }
 
-    /// The largest id of a request, where it is known.
+    /// The largest id that a request may have.
     pub(super) const fn last_id(&self) -> u16 {
         if self.fixed { self.slots } else { u16::MAX }
     }
 
-    /// A CONNACK was taken; what the client has to say of the session.
+    /// A CONNACK was taken. Returns the session status that the client has to report.
     pub(super) fn accepted(&mut self, protocol: Protocol, present: bool) -> SessionStatus {
         let told = protocol == Protocol::V311;
         let status = match (self.known, told, present) {
@@ -100,24 +100,24 @@ impl Reclaim {
         self.heard = now;
     }
 
-    /// When something came in.
+    /// When bytes came in last.
     pub(super) const fn heard(&self) -> u64 {
         self.heard
     }
 
-    /// Whether PUBCOMPs have been due for longer than the client has patience.
+    /// Whether PUBCOMPs have been due for longer than the ping time-out.
     pub(super) const fn is_late(&self, now: u64) -> bool {
         self.on && now >= self.heard.saturating_add(PING_TIMEOUT)
     }
 
-    /// A PUBREL was sent: each id once a connection, in order.
+    /// A PUBREL was sent: each id once on a connection, in order.
     pub(super) fn sent(&mut self, id: PacketId) {
         self.sent += 1;
         assert_eq!(id.get(), self.sent, "not the next id to release");
         assert!(self.sent <= self.slots, "no request gets this id");
     }
 
-    /// A PUBCOMP was taken; whether it answers such a PUBREL.
+    /// A PUBCOMP was taken. Returns whether it answers such a PUBREL.
     pub(super) const fn take_answer(&mut self) -> bool {
         if !self.on || self.answered == self.sent {
             return false;
@@ -128,12 +128,12 @@ impl Reclaim {
         true
     }
 
-    /// Whether all that is to be sent was.
+    /// Whether all PUBRELs were sent.
     pub(super) const fn is_sent(&self) -> bool {
         !self.on || self.sent == self.slots
     }
 
-    /// Whether something was passed over on this connection.
+    /// Whether a message was skipped on this connection.
     pub(super) const fn has_passed_over(&self) -> bool {
         self.passed_over
     }
@@ -143,7 +143,8 @@ impl Reclaim {
         self.passed_over = true;
     }
 
-    /// The outbox has `free` bytes for requests; `known`: only answers to what was taken can have changed that.
+    /// The outbox has `free` bytes for requests. If `known`, only answers to packets that were taken can have changed
+    /// that.
     pub(super) fn measure(&mut self, free: usize, known: bool) {
         if known {
             assert_eq!(free, self.room.saturating_sub(ANSWER_ROOM), "answers to what was taken");
@@ -157,7 +158,7 @@ impl Reclaim {
         self.room = free + ANSWER_ROOM;
     }
 
-    /// Takes the room for an answer; false where there is none.
+    /// Takes the room for an answer. Returns false if there is none.
     pub(super) fn take_room(&mut self) -> bool {
         let rest = self.room.checked_sub(ANSWER);
         self.room = rest.unwrap_or(self.room);

@@ -1,4 +1,4 @@
-//! What the application asks for; where the client refuses, nothing has changed.
+//! The requests of the application. If the client refuses one, nothing has changed.
 
 use mqtt_core::{Client, Filter, Handle, Publish, QoS, RequestError, Slot, Topic};
 
@@ -32,7 +32,7 @@ impl Run {
         self.request(Asked::Unsubscribe(filters.clone()), |client| client.unsubscribe(&typed));
     }
 
-    /// A request: on an error nothing has changed, and what a driver is about to write stays what it is.
+    /// A request: on an error nothing has changed, and the bytes that a driver is about to write stay the same.
     fn request(
         &mut self,
         asked: Asked,

@@ -1,5 +1,5 @@
-//! What the application was promised: every request ends in one event, every message is handed over as it was sent,
-//! one of QoS 2 once.
+//! The promises to the application: every request ends in one event, and every message is handed over as it was sent, a
+//! QoS 2 message once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use mqtt_core::{
     codec::{Header, PacketType, PublishHead, Subscribe, Unsubscribe},
 };
 
-/// Packet ids from here on are those of renewed subscriptions.
+/// Packet ids from here on belong to renewed subscriptions.
 pub(super) const RENEWALS: u16 = 0xF000;
 
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// Nothing is asked for, which cannot be said on the wire.
+    /// The request has no filter, so it has no form on the wire.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Publish { .. } => false,
@@ -41,14 +41,14 @@ struct Request {
     handle: Handle,
     number: u64,
     asked: Asked,
-    /// Some of it may have been sent, all of it has been sent, in the broker's present session.
+    /// A part of it may have been sent, and all of it has been sent, in the broker's present session.
     begun: bool,
     whole: bool,
-    /// And that on this connection.
+    /// All of it has been sent on this connection.
     recently: bool,
-    /// Its PUBREC came, as the one of this number.
+    /// The number of its PUBREC, if that came.
     released: Option<u64>,
-    /// Its session went while it was under way.
+    /// Its session was lost while it was in flight.
     lost: bool,
 }
 
@@ -70,9 +70,9 @@ enum Connection {
     Up,
 }
 
-/// What an event is judged by, beside the session.
+/// The state of the connection by which an event is judged.
 pub(super) struct Connected {
-    /// What the client has to say of the session that the broker told of.
+    /// The session status that the client has to report.
     pub(super) status: Option<SessionStatus>,
     /// Slots of the client.
     pub(super) slots: usize,
@@ -93,21 +93,21 @@ pub(super) struct Session {
     requests: Vec<Request>,
     accepted: u64,
     releases: u64,
-    /// Ids of QoS 2 messages handed over and not released.
+    /// Ids of QoS 2 messages that were handed over and not released.
     seen: BTreeSet<PacketId>,
-    /// Those that may be of a session that the broker has lost: a message without DUP is new.
+    /// The ids among them that may be from a session that the broker has lost. A message without DUP is then new.
     stale: BTreeSet<PacketId>,
     expected: Option<(Incoming, Option<PacketId>)>,
     stream: Option<(Incoming, usize)>,
-    /// What the next event is about, if it is the beginning or a piece of a message, was passed over: no end follows.
+    /// If the next event is the beginning or a piece of a message, that message was skipped and has no end.
     void: bool,
-    /// Connections ended as messages were passed over, and that was not told.
+    /// Connections that ended because messages were skipped, and whose end was not reported yet.
     passed_over: u32,
     deliveries: Vec<Delivery>,
     /// The last answer that the client took.
     answered: Option<(PacketType, PacketId)>,
     subscriptions: BTreeMap<String, QoS>,
-    /// What the broker's session lacks of them, and what was renewed on this connection.
+    /// The subscriptions that the broker's session lacks, and those that were renewed on this connection.
     lacking: BTreeMap<String, QoS>,
     renewed: BTreeMap<String, QoS>,
     connection: Connection,
@@ -164,7 +164,7 @@ impl Session {
         self.requests.iter_mut().find(|request| request.handle.packet_id() == Some(id))
     }
 
-    /// Its number, by which they are sent in order.
+    /// Returns its number. Publishes are sent in the order of their numbers.
     pub(super) fn sent_publish(&mut self, publish: &Publish<'_>) -> u64 {
         let unsent =
             |request: &&mut Request| request.asked.qos() == Some(QoS::AtMostOnce) && !request.whole;
@@ -192,7 +192,7 @@ impl Session {
         request.number
     }
 
-    /// The number of its PUBREC.
+    /// Returns the number of its PUBREC.
     pub(super) fn sent_release(&mut self, id: PacketId) -> u64 {
         let request = self.under(id).expect("a PUBREL for a request");
         assert!(!request.lost, "it is lost");
@@ -237,7 +237,7 @@ impl Session {
         }
     }
 
-    /// Whether the message is one that the application has.
+    /// Whether the application has the message already.
     pub(super) fn has_seen(&mut self, publish: &Publish<'_>) -> bool {
         let Some(id) = publish.id.filter(|_| publish.qos == QoS::ExactlyOnce) else { return false };
         let seen = self.seen.contains(&id) && (publish.dup || !self.stale.contains(&id));
@@ -247,7 +247,7 @@ impl Session {
         seen
     }
 
-    /// The client has taken another message; where that had no room, the ids of a lost session gave way.
+    /// The client has taken another message. If there was no room, the ids of a lost session gave way.
     fn make_room(&mut self, slots: usize) {
         if self.seen.len() == slots {
             assert!(!self.stale.is_empty(), "more messages under way than slots");
@@ -256,8 +256,8 @@ impl Session {
         }
     }
 
-    /// Nobody can tell whether the broker has still the same session.
-    pub(super) fn doubt(&mut self) {
+    /// It is unknown whether the broker still has the same session.
+    pub(super) fn becomes_uncertain(&mut self) {
         self.stale.clone_from(&self.seen);
         self.lacking.clone_from(&self.subscriptions);
     }
@@ -267,19 +267,19 @@ impl Session {
         self.seen.len()
     }
 
-    /// The client takes something, or has nothing to say: a message that was passed over gives no further event.
+    /// The client takes bytes, or has no event. A skipped message gives no further event.
     pub(super) fn goes_on(&mut self) {
         if std::mem::take(&mut self.void) {
             self.stream = None;
         }
     }
 
-    /// The client has passed over a packet; `last`: of all that it has taken so far.
+    /// The client has skipped a packet. `last`: it is the last packet that was taken so far.
     pub(super) const fn passes_over(&mut self, last: bool) {
         self.void = last;
     }
 
-    /// A connection ends as messages were passed over.
+    /// A connection ends because messages were skipped.
     pub(super) const fn ends_passed_over(&mut self) {
         self.passed_over += 1;
     }
@@ -316,7 +316,7 @@ impl Session {
         }
     }
 
-    /// The connection is gone, in the middle of what `outgoing` is the beginning of.
+    /// The connection is gone, in the middle of the packet that `outgoing` begins.
     pub(super) fn disconnected(&mut self, outgoing: &[u8]) {
         self.expected = None;
         self.stream = None;
@@ -335,7 +335,7 @@ impl Session {
         });
         let id = id.and_then(|head| head.id);
         for request in &mut self.requests {
-            // Which one it was cannot always be told.
+            // It is not always known which request it was.
             request.begun |= id.is_none() || request.handle.packet_id() == id;
         }
     }
@@ -459,7 +459,7 @@ impl Session {
         Some(Owed { qos, id, delivery })
     }
 
-    /// A request has its event, the only one.
+    /// A request has got its only event.
     fn ends(&mut self, handle: Handle) -> Request {
         let at = self.requests.iter().position(|request| request.handle == handle);
         self.requests.remove(at.unwrap_or_else(|| panic!("{handle:?} is not awaited")))
@@ -482,13 +482,13 @@ impl Session {
         self.was_answered(PacketType::SubAck, handle.packet_id().expect("an id"));
     }
 
-    /// The client renews these subscriptions, the last one of a filter counting.
+    /// The client renews these subscriptions. The last one of each filter counts.
     pub(super) fn keeps<'s>(&self, kept: impl Iterator<Item = (&'s str, QoS)>) {
         let kept: BTreeMap<String, QoS> =
             kept.map(|(filter, qos)| (filter.to_owned(), qos)).collect();
         assert_eq!(kept, self.subscriptions);
     }
-    /// The client has sent all that it had to.
+    /// The client has sent all packets.
     pub(super) fn has_renewed(&mut self) {
         for (filter, qos) in std::mem::take(&mut self.lacking) {
             assert_eq!(self.renewed.get(&filter), Some(&qos), "{filter} was not renewed");

@@ -1,4 +1,4 @@
-//! What a run starts with: options and storage, from tiny to roomy.
+//! The start of a run: options and storage, from tiny to large.
 
 use mqtt_core::{Login, Options, QoS, Reconnect, Topic, Version, Will};
 

@@ -1,7 +1,7 @@
-//! The program that the data of a fuzzer is: its instructions, read from bytes and written as bytes.
+//! The data of a fuzzer is a program. Its instructions are read from bytes and written as bytes.
 //!
 //! The fuzzer makes up bytes, and [`Step::read`] finds an instruction in any of them. The seeds are instructions, and
-//! [`Step::write`] makes bytes of them. Both stand here, and a test holds them together.
+//! [`Step::write`] makes bytes of them. A test holds both together.
 
 #![expect(missing_docs, reason = "the names say it, and only the seeds use them")]
 
@@ -111,7 +111,7 @@ impl Step {
             11 => Self::Receive(input.byte()),
             12 => Self::Poll(input.byte()),
             13 => Self::Drive,
-            // Most of what has depth begins with a connection.
+            // Most interesting programs begin with a connection.
             14 => Self::ComeUp,
             _ => Self::AnswerAll,
         })
@@ -166,7 +166,7 @@ impl Step {
 mod tests {
     use super::{Input, Step};
 
-    /// Every instruction with every next byte, and bytes behind them that have all kinds of values.
+    /// Tries every instruction with every next byte, and several values for the bytes behind.
     #[test]
     fn an_instruction_that_is_written_is_read_as_the_same() {
         for instruction in 0..=u8::MAX {

@@ -1,4 +1,4 @@
-//! A client with its driver, its application and its broker, all in one: what they do is what the data says.
+//! A client with its driver, its application and its broker. The data decides what each of them does.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -52,7 +52,7 @@ impl Life {
         self.outside.records
     }
 
-    /// The next record of a client that was not used yet, which is asked to say everything.
+    /// A snapshot of a client that was not used yet.
     pub(super) fn snapshot(&mut self) -> Vec<u8> {
         let now = self.instant();
         let bytes = record::snapshot(&mut self.client, now);
@@ -200,7 +200,7 @@ impl Life {
         self.outside.arrived.extend(encoded(packet, self.client.protocol()));
     }
 
-    /// Until there is nothing to do at this time.
+    /// Does all that is due at this time.
     fn drive(&mut self) {
         let now = self.instant();
         drive(&mut self.client, &mut self.outside, now);
@@ -231,7 +231,7 @@ impl Outside {
                 assert_eq!(requests.remove(&id), Some(handle), "once, and only if it is awaited");
             }
         };
-        // The client says of a broken rule again, with an event.
+        // After a broken rule an event follows.
         let _ = receive_from(client, &mut self.arrived, now, |event| match event {
             Event::Message(message) => deliveries.extend(message.delivery),
             Event::MessageEnd { delivery } => deliveries.extend(delivery),

@@ -4,8 +4,8 @@ use mqtt_core::Handle;
 
 use super::{Broken, Rule, Verdict};
 
-/// The requests of one client over all its lives: which message each packet id stands for, and which requests still wait
-/// for their event.
+/// The requests of one client over all its lives: which message each packet id stands for, and which requests still
+/// wait for their event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Requests {
     /// By message.

@@ -261,8 +261,8 @@ impl State {
         }
     }
 
-    /// Bytes and packets on their way are lost. If a broker or a client took a packet after the other side has seen the cut,
-    /// that would be the same as taking it just before.
+    /// Bytes and packets on their way are lost. If a broker or a client took a packet after the other side has seen the
+    /// cut, that would be the same as taking it just before.
     fn disconnect(&mut self) {
         self.open = false;
         self.up.clear();
@@ -290,8 +290,8 @@ impl State {
         Ok(())
     }
 
-    /// After each action the driver takes the events that need no input, and polls. If the answer is to wait or to transmit,
-    /// polling has changed only timers that are due at once, so the states before and after it count as one.
+    /// After each action the driver takes the events that need no input, and polls. If the answer is to wait or to
+    /// transmit, polling has changed only timers that are due at once, so the states before and after it count as one.
     fn look_after(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         while let Ok(Some(event)) = self.client.0.receive(&mut &[][..], NOW) {
             trace.say(|| text::event(&event));

@@ -1,5 +1,5 @@
-//! Publishes that come in: section 4.3 on the receiver's side, with both methods of figure 4.3, and the sender's mistakes
-//! that a receiver can see.
+//! Publishes that come in: section 4.3 on the receiver's side, with both methods of figure 4.3, and the sender's
+//! mistakes that a receiver can see.
 
 use mqtt_core::{PacketId, Publish, QoS, codec::Packet};
 
@@ -98,7 +98,8 @@ impl Session {
             }
             (!handed_on).then_some(post)
         } else {
-            // Its PUBCOMP was lost; or the client has forgotten its ids; or, in 3.1, the broker has, and the client does not know.
+            // Its PUBCOMP was lost; or the client has forgotten its ids; or, in 3.1, the broker has, and the client
+            // does not know.
             let excused = self.completed.contains(&id) || self.may_sweep || self.was_not_told;
             if !excused {
                 stage.fail(Invariant::Protocol, device, || {

@@ -1,11 +1,11 @@
 //! The model broker: connections, and which packet goes where.
 //!
 //! It is faithful to the specification and has a state machine of its own. From the library under test it uses only the
-//! codec and the matching of topics. It answers honestly and at once, and it is strict: every mistake of a client that a
-//! broker can see ends the run as a violation.
+//! codec and the matching of topics. It answers honestly and at once, and it is strict: every mistake of a client that
+//! a broker can see ends the run as a violation.
 //!
-//! [`session`] is the state that outlives a connection, and the messages that go out; [`incoming`] the publishes that come
-//! in; [`audit`] checks the order of packets on a connection; [`routing`] decides who gets which message.
+//! [`session`] is the state that outlives a connection, and the messages that go out; [`incoming`] the publishes that
+//! come in; [`audit`] checks the order of packets on a connection; [`routing`] decides who gets which message.
 
 mod audit;
 mod incoming;

@@ -1,5 +1,5 @@
-//! The state that the broker keeps for a client between connections: subscriptions, messages that go out, and the ids of
-//! messages that come in.
+//! The state that the broker keeps for a client between connections: subscriptions, messages that go out, and the ids
+//! of messages that come in.
 
 use std::collections::VecDeque;
 
@@ -380,8 +380,8 @@ impl Session {
     }
 }
 
-/// Publishes in flight go on as if the session were still the one that they began in, so some may be missing and some may
-/// come twice.
+/// Publishes in flight go on as if the session were still the one that they began in, so some may be missing and some
+/// may come twice.
 fn excuse_publishes(stage: &mut Stage<'_>, device: usize) {
     let numbers: Vec<u32> = stage.ledger.in_flight(device).collect();
     for number in numbers {

@@ -1,8 +1,8 @@
-//! The application of a device: a durable source of messages to publish, a durable store for received messages, and random
-//! decisions drawn from the seed.
+//! The application of a device: a durable source of messages to publish, a durable store for received messages, and
+//! random decisions drawn from the seed.
 //!
-//! With a journal it follows the rules: it sets the position in its source after each publish, and a received message is
-//! durable together with the next record. Without a journal it does its best.
+//! With a journal it follows the rules: it sets the position in its source after each publish, and a received message
+//! is durable together with the next record. Without a journal it does its best.
 //!
 //! [`events`] handles the events of the client, [`durable`] the state that survives a power cut.
 
@@ -27,8 +27,8 @@ use events::Streaming;
 #[derive(Debug, Default)]
 pub(crate) struct App {
     device: usize,
-    /// Numbers of all messages to publish, and how many of them the client was given. The numbers are durable; the count is
-    /// durable only with a journal.
+    /// Numbers of all messages to publish, and how many of them the client was given. The numbers are durable; the
+    /// count is durable only with a journal.
     source: Vec<u32>,
     place: usize,
     /// Requests that have not ended.

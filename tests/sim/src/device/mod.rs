@@ -70,8 +70,8 @@ pub(crate) enum Power {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     All,
-    /// The journal knows only an older session: the broker began a new one, and power was lost before a record could say so.
-    /// No client can notice that.
+    /// The journal knows only an older session: the broker began a new one, and power was lost before a record could
+    /// say so. No client can notice that.
     OfAnOlderSession,
     None,
 }

@@ -98,8 +98,8 @@ impl Tap {
         if first >> 4 != PacketType::Publish as u8 {
             return;
         }
-        // If too few bytes were sent to know the message: without DUP it is the oldest message that the broker's session has
-        // not seen.
+        // If too few bytes were sent to know the message: without DUP it is the oldest message that the broker's
+        // session has not seen.
         let epoch = Some(stage.ledger.epoch(device));
         let unsent = |number: &u32| {
             let message = stage.ledger.message(*number);
