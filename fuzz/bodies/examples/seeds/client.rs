@@ -219,8 +219,6 @@ const fn send(id: u8, kind: Kind) -> Step {
 
 /// The client does not receive the packet at once.
 fn later(step: Step) -> Step {
-    match step {
-        Step::Packet { packet, .. } => Step::Packet { packet, at_once: false },
-        other => panic!("{other:?} is no packet"),
-    }
+    let Step::Packet { packet, .. } = step else { panic!("{step:?} is no packet") };
+    Step::Packet { packet, at_once: false }
 }
