@@ -119,7 +119,7 @@ impl Evidence {
         let taken = *trace.taken.last()?;
         if trace.acknowledged.is_empty() && self.was_killed(taken) {
             return Some(format!(
-                "acknowledged to the publisher in life {taken}, which was killed; no later one saw to it"
+                "acknowledged to the publisher in life {taken}, which was killed; no later life delivered it"
             ));
         }
         // The subscriber has taken it for an earlier message with the same id.
