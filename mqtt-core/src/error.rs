@@ -7,8 +7,10 @@
 
 use thiserror::Error;
 
-pub(crate) use crate::codec::{EncodeError, Violation};
-use crate::{codec::Refusal, topic::TopicError};
+use crate::{
+    codec::{EncodeError, Refusal, Violation},
+    topic::TopicError,
+};
 
 /// Why a request was refused. Nothing has changed. There is one variant for each remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

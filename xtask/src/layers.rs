@@ -39,8 +39,12 @@ const LIBRARIES: &[Library] = &[
         ],
     },
     Library {
+        sources: "tests/kit/src",
+        rooms: &["wire", "record", "text", "drive", "script", "command_line"],
+    },
+    Library {
         sources: "fuzz/bodies/src",
-        rooms: &["input", "topic", "decode", "client", "journal", "watchdog"],
+        rooms: &["input", "topic", "decode", "client", "records", "watchdog"],
     },
     Library {
         sources: "xtask/src",

@@ -139,3 +139,15 @@ impl<'a> Config<'a> {
         Ok((Client { shared }, events))
     }
 }
+
+impl Client {
+    /// Connects over TCP to `broker`, `host:port`, with default sizes, and waits until it accepts the connection.
+    /// [`Config`] has more settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], or the reason why the connection could not be made.
+    pub fn connect(broker: &str, options: &Options<'_>) -> Result<(Self, Events), Error> {
+        Config::new(options).connect(&[broker])
+    }
+}

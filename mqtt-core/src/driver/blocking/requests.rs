@@ -6,12 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CONGESTED, Config, Error, Events, Flushed, Shared, State};
+use super::{CONGESTED, Flushed, Shared, State};
 use crate::{
     codec::{Protocol, Publish, QoS},
     error::RequestError,
     event::{ConnectionState, Counters},
-    options::Options,
     session::{Delivery, Handle},
     topic::{Filter, Topic},
 };
@@ -32,16 +31,6 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects over TCP to `broker`, `host:port`, with default sizes, and waits until it accepts the connection.
-    /// [`Config`] has more settings.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`], or the reason why the connection could not be made.
-    pub fn connect(broker: &str, options: &Options<'_>) -> Result<(Self, Events), Error> {
-        Config::new(options).connect(&[broker])
-    }
-
     /// Publishes `payload` to `topic`.
     ///
     /// # Errors
