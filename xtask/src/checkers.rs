@@ -34,6 +34,8 @@ pub(crate) fn build_mutated(
     cargo.current_dir(&mutated.root).env("CARGO_TARGET_DIR", &mutated.target);
     // A bug may leave code behind that is never reached: no lint of the workspace is to refuse that.
     cargo.env("RUSTFLAGS", "--cfg mqtt_core_mutations --cap-lints=warn");
+    // The rules of simulator and model checker have to find the bug, not an assertion of the library.
+    cargo.env("CARGO_PROFILE_SIM_DEBUG_ASSERTIONS", "false");
     build_in(cargo, &mutated.target, log, checker)
 }
 
