@@ -185,14 +185,14 @@ impl<'a> Machine<'a> {
             }
         }
         let state = &mut *self.state;
-        match state.phase {
-            Phase::Closing(why, _) => return Some(Action::Close(why)),
-            Phase::Leaving { .. } if !state.timers.is_set(Timer::Connect) => {
-                // A transport that takes no DISCONNECT delays the end by this time at most.
-                let patience = u64::from(state.settings.connect_timeout);
-                state.timers.set(Timer::Connect, now.plus_millis(patience));
-            }
-            _ => {}
+        if let Phase::Closing(reason, _) = state.phase {
+            return Some(Action::Close(reason));
+        }
+        let leaving = matches!(state.phase, Phase::Leaving { .. });
+        if leaving && !state.timers.is_set(Timer::Connect) {
+            // A transport that takes no DISCONNECT delays the end by this time at most.
+            let patience = u64::from(state.settings.connect_timeout);
+            state.timers.set(Timer::Connect, now.plus_millis(patience));
         }
         None
     }

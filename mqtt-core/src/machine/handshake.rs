@@ -53,10 +53,7 @@ impl Machine<'_> {
     fn up<'i>(&mut self, session: SessionStatus, now: Instant) -> Option<Event<'i>> {
         let reclaiming = self.session.is_reclaiming();
         let state = &mut *self.state;
-        let intent = match state.phase {
-            Phase::Handshake(intent) => intent,
-            _ => Intent::Stay,
-        };
+        let intent = if let Phase::Handshake(intent) = state.phase { intent } else { Intent::Stay };
         state.timers.clear(Timer::Connect);
         if intent == Intent::Leave && !reclaiming {
             state.begin_leaving();

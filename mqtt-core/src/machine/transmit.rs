@@ -59,9 +59,10 @@ impl State {
     }
 
     const fn disconnect_sent(&self) -> usize {
-        match self.phase {
-            Phase::Leaving { disconnect_sent } => disconnect_sent as usize,
-            _ => 0,
+        if let Phase::Leaving { disconnect_sent } = self.phase {
+            disconnect_sent as usize
+        } else {
+            0
         }
     }
 }
