@@ -15,7 +15,7 @@ use super::{
 use crate::codec::{PacketId, QoS};
 
 #[derive(Clone, Debug, Default, Hash)]
-pub(crate) struct Inbound {
+pub(super) struct Inbound {
     /// Ids in the table.
     seen: u32,
     /// The ring's first slot and its length.

@@ -4,12 +4,12 @@ use super::requests::LAST_ID;
 use crate::codec::PacketId;
 
 /// Bytes of a note.
-pub(crate) const NOTE_LEN: usize = 3;
+pub(super) const NOTE_LEN: usize = 3;
 
 /// What happened to the exchange of a packet id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Fate {
+pub(super) enum Fate {
     /// The client's publish is done: PUBACK or PUBCOMP came, or the publish was lost.
     Done = 1,
     /// The client's publish of QoS 2 is the broker's: PUBREC came, and a PUBREL is to be sent.
@@ -22,9 +22,9 @@ pub(crate) enum Fate {
 
 /// A packet id and its fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
-    pub(crate) fate: Fate,
-    pub(crate) id: PacketId,
+pub(super) struct Note {
+    pub(super) fate: Fate,
+    pub(super) id: PacketId,
 }
 
 impl Note {

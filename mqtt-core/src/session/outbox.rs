@@ -41,7 +41,7 @@ pub(crate) const ANSWER_ROOM: usize = 32;
 
 /// Until when a new packet stays.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Until {
+pub(super) enum Until {
     /// The transport has taken it.
     Sent,
     /// The broker has answered it.
@@ -49,7 +49,7 @@ pub(crate) enum Until {
 }
 
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Outbox {
+pub(super) struct Outbox {
     /// The CONNECT and the granted subscriptions lie below.
     base: usize,
     head: usize,

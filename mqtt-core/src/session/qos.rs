@@ -33,7 +33,7 @@ pub(crate) enum Answer {
 
 /// What an answer does to the request that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(super) enum Progress {
     /// The request is done; its id is free [MQTT-2.3.1-3].
     Done,
     /// Discard the message, send PUBREL and await PUBCOMP [MQTT-4.3.3-1].
@@ -53,7 +53,7 @@ impl Awaits {
     }
 
     /// The sender's side of sections 4.3.2 and 4.3.3, and of SUBSCRIBE and UNSUBSCRIBE.
-    pub(crate) const fn answered(self, answer: Answer) -> Progress {
+    pub(super) const fn answered(self, answer: Answer) -> Progress {
         match (self, answer) {
             // [MQTT-4.3.3-1]: after PUBREC the PUBLISH is never sent again.
             (Self::PubRec, Answer::PubRec) => Progress::Release,
@@ -73,11 +73,11 @@ pub(crate) struct Arrival {
     /// Hand it to the application.
     pub(crate) deliver: bool,
     /// Keep its id until the PUBREL.
-    pub(crate) remember: bool,
+    pub(super) remember: bool,
 }
 
 /// The receiver's side of sections 4.3.1 to 4.3.3; `seen`: its id is known from a PUBLISH without a PUBREL yet.
-pub(crate) const fn arrived(qos: QoS, seen: bool) -> Arrival {
+pub(super) const fn arrived(qos: QoS, seen: bool) -> Arrival {
     match qos {
         // [MQTT-4.3.2-2]: after the PUBACK the id is a new publication, whatever DUP says.
         QoS::AtMostOnce | QoS::AtLeastOnce => Arrival { deliver: true, remember: false },

@@ -191,19 +191,19 @@ impl<'a> Record<'a> {
 /// A valid record.
 #[derive(Clone, Copy)]
 pub(crate) struct Parsed<'r> {
-    pub(crate) flags: u8,
-    pub(crate) position: u64,
+    pub(super) flags: u8,
+    pub(super) position: u64,
     notes: &'r [u8],
-    pub(crate) subscriptions: Option<&'r [u8]>,
+    pub(super) subscriptions: Option<&'r [u8]>,
     packets: &'r [u8],
 }
 
 /// A PUBLISH of a record.
 #[derive(Clone, Copy)]
 pub(super) struct Accepted<'r> {
-    pub(crate) id: PacketId,
-    pub(crate) qos: QoS,
-    pub(crate) packet: &'r [u8],
+    pub(super) id: PacketId,
+    pub(super) qos: QoS,
+    pub(super) packet: &'r [u8],
 }
 
 impl<'r> Parsed<'r> {

@@ -24,7 +24,7 @@ pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 
 /// Which id a slot gives to its next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Ids {
+pub(super) enum Ids {
     /// Another one each time, so that a late answer is not taken for the answer to a new request.
     MoveOn,
     /// Always the same, so that few ids have to be reclaimed from a session that the client did not open.
@@ -33,7 +33,7 @@ pub(crate) enum Ids {
 
 /// The requests in flight; the slots themselves are the caller's.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Requests {
+pub(super) struct Requests {
     /// The two ends of the list of free slots, linked through `place`.
     first_free: u32,
     last_free: u32,
@@ -62,9 +62,9 @@ struct Tally {
 }
 
 /// The requests together with their slots.
-pub(crate) struct Table<'a> {
-    pub(crate) requests: &'a mut Requests,
-    pub(crate) slots: &'a mut [Slot],
+pub(super) struct Table<'a> {
+    pub(super) requests: &'a mut Requests,
+    pub(super) slots: &'a mut [Slot],
 }
 
 impl Table<'_> {
@@ -80,16 +80,16 @@ impl Table<'_> {
 }
 
 /// A request that an answer belongs to.
-pub(crate) struct InFlight {
-    pub(crate) index: usize,
-    pub(crate) id: PacketId,
-    pub(crate) awaits: Awaits,
-    pub(crate) place: u32,
-    pub(crate) handle: Handle,
+pub(super) struct InFlight {
+    pub(super) index: usize,
+    pub(super) id: PacketId,
+    pub(super) awaits: Awaits,
+    pub(super) place: u32,
+    pub(super) handle: Handle,
 }
 
 impl Requests {
-    pub(crate) fn new(slots: &mut [Slot]) -> Self {
+    pub(super) fn new(slots: &mut [Slot]) -> Self {
         let count = slots.len() as u32;
         for (slot, next) in slots.iter_mut().zip(1..) {
             *slot = Slot { place: if next == count { NIL } else { next }, ..Slot::EMPTY };

@@ -21,7 +21,7 @@ use crate::{
 
 /// Writes a request's packet to the front of a slice and gives its length. If the request awaits an answer, it gets
 /// the packet id.
-pub(crate) type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, EncodeError>;
+type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, EncodeError>;
 
 /// The shortest PUBLISH that is acknowledged: header, a topic of one byte, packet id, no payload.
 const SHORTEST_PUBLISH: usize = 2 + (2 + 1) + PacketId::LEN;

@@ -77,18 +77,18 @@ impl<'b> Iterator for UnsentQos0<'b> {
 
 /// The packets of the arena that wait for an answer, from a place on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unacknowledged<'b> {
+pub(in crate::session) struct Unacknowledged<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) at: usize,
 }
 
 /// A packet that waits for an answer.
 #[derive(Clone, Copy)]
-pub(crate) struct Unanswered<'b> {
-    pub(crate) id: u16,
-    pub(crate) is_pubrel: bool,
+pub(in crate::session) struct Unanswered<'b> {
+    pub(in crate::session) id: u16,
+    pub(in crate::session) is_pubrel: bool,
     /// Its bytes if it is a PUBLISH.
-    pub(crate) publish: Option<&'b [u8]>,
+    pub(in crate::session) publish: Option<&'b [u8]>,
 }
 
 impl<'b> Iterator for Unacknowledged<'b> {
