@@ -249,6 +249,18 @@ fn all_that_is_ready_is_one_write() {
 }
 
 #[test]
+fn transmitted_without_bytes_to_send_changes_nothing() {
+    let mut script = Script::up(&Options::new("me"));
+    let (before, now) = (*script.client.counters(), script.now());
+    let next = format!("{:?}", script.client.poll(now));
+    script.later(1_000);
+    let now = script.now();
+    script.client.transmitted(5, now);
+    assert_eq!(*script.client.counters(), before);
+    assert_eq!(format!("{:?}", script.client.poll(now)), next);
+}
+
+#[test]
 fn the_counters_count() {
     let mut script = Script::up(&Options::new("me"));
     let before = *script.client.counters();

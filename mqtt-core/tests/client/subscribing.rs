@@ -104,6 +104,16 @@ fn subscriptions_are_renewed_before_anything_else_if_the_session_was_lost() {
 }
 
 #[test]
+fn a_renewal_counts_as_one_packet() {
+    let mut script = Script::up(&Options::new("me"));
+    granted(&mut script, &[("a", QoS::AtLeastOnce), ("b", QoS::AtMostOnce)], &[1, 0]);
+    script.cut();
+    let before = script.client.counters().packets_out;
+    assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 a:1 b:0"]);
+    assert_eq!(script.client.counters().packets_out - before, 2, "the CONNECT and the SUBSCRIBE");
+}
+
+#[test]
 fn a_resumed_session_needs_no_renewal() {
     let mut script = Script::up(&Options::new("me").clean_session(false));
     granted(&mut script, &[("a", QoS::AtLeastOnce)], &[1]);
