@@ -18,8 +18,8 @@ use crate::{
 ///
 /// `B` holds the outbox, bytes that wait for the broker or for its answer; `S` holds the slots, one for each request
 /// in flight. Both are the caller's: arrays, borrowed slices, boxes. See [`StaticClient`], and `BoxedClient` with the
-/// feature `alloc`. They must keep their lengths: a debug assertion tells if they do not, and a release build loses
-/// packets then.
+/// feature `alloc`. Their lengths must not change: if one does, a debug assertion fails, and a release build loses
+/// packets.
 ///
 /// A driver repeats two steps: it calls [`receive`](Self::receive) with the bytes that came until it gives `None`, and
 /// carries out the actions that [`poll`](Self::poll) gives until it gives [`Action::Wait`]. Requests are accepted in
@@ -176,7 +176,8 @@ where
     /// # Errors
     ///
     /// [`RequestError`]: [`WindowFull`](RequestError::WindowFull), [`OutboxFull`](RequestError::OutboxFull),
-    /// [`TooLarge`](RequestError::TooLarge) or [`Encode`](RequestError::Encode); nothing has changed then.
+    /// [`TooLarge`](RequestError::TooLarge), [`Encode`](RequestError::Encode), or, with `Options::queue_messages`,
+    /// [`QueueFull`](RequestError::QueueFull). Nothing has changed then.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
         self.machine().publish(publish)
     }
@@ -225,8 +226,8 @@ where
         self.machine().disconnect();
     }
 
-    /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. It has no
-    /// effect while there is a connection.
+    /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. It has
+    /// no effect while there is a connection.
     pub fn connect(&mut self) {
         self.machine().connect();
     }
@@ -254,12 +255,13 @@ where
         self.machine().restore(record)
     }
 
-    /// Sets a number of the application's that the next record keeps. It becomes durable together with everything that
+    /// Sets a number of the application that the next record stores. It becomes durable together with everything that
     /// is accepted, acknowledged or taken before the next [`poll`](Self::poll).
     ///
     /// An application that publishes from a source sets the position in the source behind the published message. One
-    /// that stores received messages sets the length of its store. After a power cut it goes on from [`position`](Self::position): it
-    /// publishes from there, or cuts its store back to there, and nothing is lost or doubled.
+    /// that stores received messages sets the length of its store. After a power cut the application goes on from
+    /// [`position`](Self::position): it publishes from there, or cuts its store back to there, and nothing is lost or
+    /// doubled.
     pub fn set_position(&mut self, position: u64) {
         self.machine().session.set_position(position);
     }

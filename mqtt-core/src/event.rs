@@ -138,8 +138,8 @@ pub enum Action<'a> {
     },
     /// Close the transport, then call `closed`. `poll` says it until that is done.
     Close(Reason),
-    /// Append the record to the journal, and call `persisted` once it is durable. `poll` says it until that is done, and
-    /// nothing is transmitted before. Only with `Options::journal`.
+    /// Append the record to the journal, and call `persisted` once it is durable. `poll` says it until that is done,
+    /// and nothing is transmitted before. Only with `Options::journal`.
     Persist(Record<'a>),
     /// Write some of these bytes, then call `transmitted` with the number that the transport took.
     Transmit(&'a [u8]),
@@ -148,7 +148,7 @@ pub enum Action<'a> {
     Wait(Instant),
 }
 
-/// Where the connection stands.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionState {
@@ -172,7 +172,7 @@ pub struct Counters {
     pub bytes_out: u32,
     /// Bytes taken from the input.
     pub bytes_in: u32,
-    /// Whole packets that the transport has taken.
+    /// Whole packets that the transport has taken, without the DISCONNECT.
     pub packets_out: u32,
     /// Packets taken from the input.
     pub packets_in: u32,

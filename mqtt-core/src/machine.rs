@@ -1,10 +1,18 @@
-//! The composition: the connection's state and the session, for the length of one call, not generic. So one copy of the
-//! logic is compiled, whatever storage a client has.
+//! The client's logic: the connection's state and the session, put together for the length of one call.
 //!
-//! [`State`] is the data of the connection; [`Machine`] is that data and the session at work. This file says what the
-//! driver has to do next ([`Machine::poll`]) and carries out time-outs. `connection` and `handshake` begin and end
-//! connections, `transmit` knows what goes out, `receive`, `answers` and `messages` take what comes in, `request` and
-//! `overflow` what the application asks for, `keep_alive` and `recording` are the other two reasons to act.
+//! Nothing here is generic, so one copy of the logic is compiled, whatever storage a client has. [`State`] is the data
+//! of the connection. [`Machine`] is that data and the session at work. This file chooses the driver's next action
+//! ([`Machine::poll`]) and carries out time-outs. The rest is in the files of the folder:
+//!
+//! | task | files |
+//! |---|---|
+//! | a connection begins and ends | `connection`, `connect_packet`, `handshake` |
+//! | bytes go out | `transmit` |
+//! | packets come in | `receive`, `answers`, `messages` |
+//! | the application makes requests | `request`, `overflow` |
+//! | the connection is silent | `keep_alive` |
+//! | a record is due | `recording` |
+//! | events wait to be given | `untold` |
 
 mod answers;
 mod connect_packet;
@@ -72,7 +80,7 @@ pub(crate) struct Machine<'a> {
     full: bool,
 }
 
-/// The event of a packet that was taken, if it has one. If [`Machine::full`] is set, it was not taken.
+/// The event of a packet that was taken, if it has one. If [`Machine::full`] is set, the packet was not taken.
 type Taken<'i> = Result<Option<Event<'i>>, Fatal>;
 
 impl State {
@@ -157,7 +165,7 @@ const fn check_receive_capacity(capacity: usize) -> Result<(), ConfigError> {
 }
 
 impl<'a> Machine<'a> {
-    /// What to do next, most urgent first.
+    /// The driver's next action, most urgent first.
     pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
         let quiet = self.state.phase.is_up()
             && !self.state.timers.may_be_due(now)
@@ -197,7 +205,7 @@ impl<'a> Machine<'a> {
         None
     }
 
-    /// `timer` has run out. If it is time to connect, gives the endpoint.
+    /// `timer` has run out. Gives the endpoint if it is time to connect.
     fn time_out(&mut self, timer: Timer, now: Instant) -> Option<u8> {
         match (timer, &self.state.phase) {
             (Timer::Reconnect, Phase::Waiting) => return Some(self.open(now)),

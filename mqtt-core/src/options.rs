@@ -59,8 +59,8 @@ impl<'a> Options<'a> {
     /// Whether each connection starts without a session (default), or the session outlives connections
     /// [MQTT-3.1.2-4].
     ///
-    /// With a clean session, a QoS 2 publish that was in flight when the link broke ends as `Event::Lost`, because nobody
-    /// can tell whether it arrived. With `false` it is resumed.
+    /// With a clean session, a QoS 2 publish that was in flight when the link broke ends as `Event::Lost`, because
+    /// nobody can tell whether it arrived. With `false` it is resumed.
     pub const fn clean_session(mut self, clean: bool) -> Self {
         self.connect.clean_session = clean;
         self
@@ -75,7 +75,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// The broker publishes this message if the client goes without a DISCONNECT.
+    /// The broker publishes this message if the connection ends without a DISCONNECT.
     pub const fn will(mut self, will: Will<'a>) -> Self {
         self.connect.will = Some(will);
         self
@@ -122,7 +122,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Which message gives way if the queue is full; by default none, and the new one is refused.
+    /// Which message is dropped if the queue is full; by default none, and the new one is refused.
     pub const fn queue(mut self, queue: Queue) -> Self {
         self.settings.queue = queue;
         self.settings.limit_queue = Some(LIMIT_QUEUE);
@@ -162,8 +162,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Whether granted subscriptions stay in the outbox and are made again, in one SUBSCRIBE, if the broker has lost the
-    /// session; on by default.
+    /// Whether granted subscriptions stay in the outbox and are made again, in one SUBSCRIBE, if the broker has lost
+    /// the session; on by default.
     ///
     /// Some brokers accept only a few filters in one SUBSCRIBE (some cloud services eight). Switch it off for them, and
     /// subscribe again at each `Event::Up` whose session is not `Resumed`.

@@ -1,10 +1,10 @@
 //! [`Session`]: everything that outlives a connection, as one type with one place for each change of its life.
 //!
 //! A session holds the requests in flight and the packets that wait for the broker, the packet ids of messages between
-//! PUBLISH and PUBREL, the granted subscriptions, and the changes that the journal does not have yet. Nothing outside of
+//! PUBLISH and PUBREL, the granted subscriptions, and the changes that the journal does not have yet. Nothing outside
 //! this folder touches these parts: others call the session's verbs.
 //!
-//! | life | verb |
+//! | change | verb |
 //! |---|---|
 //! | the broker began a new session | [`begin`](SessionMut::begin) |
 //! | the broker kept the session | [`resume`](SessionMut::resume) |
@@ -57,13 +57,13 @@ pub use subscriptions::Subscription;
 use subscriptions::Subscriptions;
 pub(crate) use subscriptions::{Renewals, SPARE as SUBSCRIPTIONS_SPARE, suback_len};
 
-/// The session at the broker, as far as this client knows.
+/// The client's knowledge of its session at the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum AtBroker {
     /// The broker has no session for this client, or one that this client knows nothing of.
     None,
     /// The broker should have this session.
-    Kept,
+    Expected,
     /// The broker should have it. But it may have begun a new one and said so in a CONNACK that got lost, or that no
     /// record shows.
     Uncertain,
@@ -153,7 +153,7 @@ impl Session {
 
     /// Feeds everything that affects behaviour to `hasher`.
     pub(crate) fn digest(&self, bytes: &[u8], slots: &[Slot], hasher: &mut impl Hasher) {
-        // Taken apart, so that no field is forgotten.
+        // Destructured, so that no field is forgotten.
         let Self {
             lifetime,
             acknowledge,
@@ -199,7 +199,7 @@ impl SessionMut<'_> {
         self.session.at_broker != AtBroker::None
     }
 
-    /// The broker began a new session [MQTT-3.1.2-6]: `outbox::resend` says what that means for each packet.
+    /// The broker began a new session [MQTT-3.1.2-6]. [`Outbox::start_session`] decides about each packet.
     ///
     /// MQTT 3.1 has no session-present flag, so an unknown session may exist: it is treated as adopted.
     pub(crate) fn begin(&mut self, protocol: Protocol) {
@@ -242,7 +242,7 @@ impl SessionMut<'_> {
         session.changes.connected = true;
         session.at_broker = match session.lifetime {
             Lifetime::Connection => AtBroker::None,
-            Lifetime::Persistent => AtBroker::Kept,
+            Lifetime::Persistent => AtBroker::Expected,
         };
     }
 
@@ -258,7 +258,7 @@ impl SessionMut<'_> {
 
     /// A CONNECT went out and its CONNACK did not come: the broker may have begun a new session.
     pub(crate) fn unanswered_connect(&mut self) {
-        if self.session.at_broker == AtBroker::Kept {
+        if self.session.at_broker == AtBroker::Expected {
             self.session.at_broker = AtBroker::Uncertain;
         }
     }

@@ -10,8 +10,8 @@ use crate::{
     time::Instant,
 };
 
-/// The longer protocol name, in a header that is one byte longer: `MQIsdp` takes two bytes more than `MQTT`, and the
-/// remaining length at most one.
+/// Room in front of the CONNECT for the longer protocol name: `MQIsdp` takes two bytes more than `MQTT`, and the
+/// remaining length takes at most one byte more.
 const SPARE: usize = 3;
 const _: () = assert!(
     SPARE == Protocol::V31.name().len() - Protocol::V311.name().len() + 1,
@@ -25,7 +25,7 @@ pub(super) struct ConnectPacket {
     flags: usize,
     end: usize,
     cursor: usize,
-    /// When the transport took bytes of it last: the first silence towards the broker starts there.
+    /// When the transport last took bytes of it: the first silence towards the broker starts there.
     sent_at: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! The connection: its phases, their changes, and what the end of one means for the next.
+//! The connection: its phases, their changes, and the time and version of the next attempt.
 
 use super::{Machine, State};
 use crate::{
@@ -17,7 +17,7 @@ pub(super) enum Intent {
     Leave,
 }
 
-/// Where the connection stands.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     /// Offline until `connect` is called.
@@ -28,7 +28,7 @@ pub(super) enum Phase {
     Opening,
     /// The CONNECT goes out; the CONNACK ends the phase.
     Handshake(Intent),
-    /// The broker has accepted the connection. To leave, packet ids have to be reclaimed first.
+    /// The broker has accepted the connection. With `Leave`, packet ids have to be reclaimed before the DISCONNECT.
     Up(Intent),
     /// Accepted requests are still sent, then the DISCONNECT.
     Leaving {
@@ -60,7 +60,7 @@ pub(super) enum Negotiation {
     /// No version has worked yet: the next attempt may change it.
     Open,
     /// The version has worked. A refusal opens the negotiation again.
-    Settled,
+    Done,
 }
 
 impl State {
@@ -89,7 +89,7 @@ impl State {
     /// that attempt may follow at once.
     fn negotiate(&mut self, reason: Reason) -> bool {
         let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
-        if refused && self.negotiation == Negotiation::Settled {
+        if refused && self.negotiation == Negotiation::Done {
             self.negotiation = Negotiation::Open;
         }
         let unanswered = self.awaits_connack() && reason == Reason::TransportClosed;
@@ -103,7 +103,7 @@ impl State {
         refused && newer
     }
 
-    /// The delay until the next attempt after an end for `reason`; `None`: there is none.
+    /// Milliseconds from an end for `reason` to the next attempt; `None` if there is no next attempt.
     // Not inlined: that saves 70 bytes of flash.
     #[inline(never)]
     fn reconnect_delay(&mut self, reason: Reason) -> Option<u32> {
@@ -175,7 +175,7 @@ impl Machine<'_> {
             }
             None => Phase::Stopped,
         };
-        // After the negotiation, which decides in which version all is sent again.
+        // This follows the negotiation, which decides the version in which packets are sent again.
         let again = self.session.suspend(state.protocol);
         let counter = &mut state.counters.retransmissions;
         *counter = counter.wrapping_add(again);

@@ -1,4 +1,4 @@
-//! The common ground of two clients that behave alike, for model checkers.
+//! The digest of a client, for model checkers: two clients with the same digest behave alike.
 
 use core::hash::{Hash, Hasher};
 
@@ -7,7 +7,7 @@ use super::{State, settings::Settings};
 impl State {
     /// Feeds everything that affects behaviour to `hasher`: everything but the counters.
     pub(crate) fn digest(&self, hasher: &mut impl Hasher) {
-        // Taken apart, so that no field is forgotten.
+        // Destructured, so that no field is forgotten.
         let Self {
             phase,
             negotiation,

@@ -1,4 +1,4 @@
-//! The first packet on a connection: a CONNACK, and what it says about the session.
+//! CONNACK: the first packet on a connection, and its meaning for the session. Section 3.2 of the standard.
 
 use super::{
     Machine, Taken,
@@ -43,7 +43,7 @@ impl Machine<'_> {
             SessionStatus::Found => self.session.adopt(),
         }
         if state.negotiation == Negotiation::Open {
-            state.negotiation = Negotiation::Settled;
+            state.negotiation = Negotiation::Done;
         }
         state.counters.connections = state.counters.connections.wrapping_add(1);
         Ok(self.up(status, now))
@@ -68,7 +68,8 @@ impl Machine<'_> {
     }
 }
 
-/// The session that the broker has, seen from here; `expected`: this client has one there.
+/// The status of the broker's session. `present`: the CONNACK says that there is one. `expected`: the client should
+/// have one there.
 const fn status(present: bool, expected: bool, protocol: Protocol) -> SessionStatus {
     match (present, expected, protocol) {
         (true, true, _) => SessionStatus::Resumed,

@@ -34,7 +34,7 @@ impl State {
         }
     }
 
-    /// The end of `Options::ping_timeout`.
+    /// When `Options::ping_timeout` ends if it starts at `now`.
     #[inline(never)]
     pub(super) fn patience(&self, now: Instant) -> Instant {
         now.plus_millis(u64::from(self.settings.ping_timeout))
@@ -61,7 +61,8 @@ impl Machine<'_> {
         if !done && self.session.append_pingreq() {
             self.note_ping(Source::Outbox, now);
         }
-        // If the transport takes nothing, the PINGREQ gets no answer.
+        // If the transport takes no bytes, the PINGREQ is not sent and no PINGRESP is awaited: this timer ends the
+        // connection.
         if !self.state.timers.is_set(Timer::Stall) && self.is_ready() {
             self.state.timers.set(Timer::Stall, self.state.patience(now));
         }

@@ -1,4 +1,4 @@
-//! PUBLISH and PUBREL that come in, whole or in pieces.
+//! Messages of the broker: PUBLISH, whole or in pieces, and PUBREL.
 
 use super::{Machine, Taken, connection::Phase};
 use crate::{
@@ -39,8 +39,8 @@ impl Machine<'_> {
         if self.session.release(id) { Ok(None) } else { self.not_now() }
     }
 
-    /// A part of a packet. A broken rule that shows in this part is found now. If the driver's buffer cannot hold a
-    /// PUBLISH, it is begun.
+    /// The input holds only the front of a packet. If this part breaks a rule, the error comes now. If the packet is a
+    /// PUBLISH that the driver's buffer cannot hold, it is begun.
     #[cold]
     pub(super) fn partial<'i>(&mut self, input: &mut &'i [u8]) -> Taken<'i> {
         codec::incomplete(input, self.state.protocol)?;

@@ -1,4 +1,4 @@
-//! A full queue: which older message is dropped if a publish has no room, or makes an older one useless.
+//! A full queue: which older message is dropped if a publish has no room, or replaces an older one.
 //!
 //! Only unsent messages of QoS 0 are dropped, because nobody was promised that they arrive. If a publish is refused,
 //! nothing was dropped for it.
@@ -95,7 +95,7 @@ impl Machine<'_> {
         }
     }
 
-    /// What `publish` lacks; `None` if no dropped message would help.
+    /// The slots and bytes that `publish` lacks; `None` if dropping messages cannot help.
     fn short(&self, publish: &Publish<'_>) -> Option<Short> {
         if publish.qos == QoS::ExactlyOnce && !self.session.has_room_for_qos_2() {
             return None;

@@ -1,7 +1,8 @@
 //! Bytes that come in: one packet at a time, from input that the driver owns.
 //!
 //! A packet is taken whole or not at all: if its answer has no room in the outbox, the input is left alone until the
-//! transport has taken some bytes. A PUBLISH larger than the driver's buffer is taken in pieces, see [`messages`](super::messages).
+//! transport has taken some bytes. A PUBLISH larger than the driver's buffer is taken in pieces, see
+//! [`messages`](super::messages).
 
 use super::{Machine, Taken, connection::Phase, untold::Untold};
 use crate::{

@@ -1,5 +1,5 @@
-//! The journal: when a record is due, and the calls of its driver. [`session::changes`](crate::session) says what has
-//! to be recorded before what.
+//! The journal: when a record is due, and the calls of its driver. `session/changes.rs` says which packets wait for a
+//! record.
 
 use super::Machine;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Machine<'_> {
-    /// The way to make the record that is due now. For changes that can wait, sets the time of their record.
+    /// The recorder, if a record is due now. If the changes can wait, starts the time after which their record is due.
     pub(super) fn record_is_due(&mut self, now: Instant) -> Option<&'static Recorder> {
         match self.session.record_due() {
             RecordDue::Now(recorder) => return Some(recorder),

@@ -15,34 +15,34 @@ pub enum Version {
     /// MQTT 3.1.1 only.
     #[default]
     V311,
-    /// 3.1.1 first. If a broker refuses the version or closes without a CONNACK, then 3.1. The client remembers which
+    /// 3.1.1 first, then 3.1 if a broker refuses the version or closes without a CONNACK. The client remembers which
     /// one worked.
     Auto,
 }
 
-/// Which message gives way if the queue is full: the outbox, the window, or `Options::queue_messages`.
+/// Which message is dropped if the queue is full: the outbox, the window, or `Options::queue_messages`.
 ///
-/// Only messages of QoS 0 that wait to be sent ever give way, and each one that does is an `Event::Dropped`. With
+/// Only messages of QoS 0 that wait to be sent are ever dropped, and each of them is an `Event::Dropped`. With
 /// [`DropOldest`](Self::DropOldest) and [`LatestPerTopic`](Self::LatestPerTopic) messages of QoS 0 take a slot as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Queue {
-    /// The new one is refused with an error that says what is full.
+    /// None: the new message is refused with an error that names the full part.
     #[default]
     RefuseNew,
-    /// The oldest of QoS 0 give way to it, as many as it takes.
+    /// The oldest messages of QoS 0, as many as the new message needs.
     DropOldest,
-    /// For telemetry: a message of QoS 0 that still waits gives way to any later one of the same topic, even if there
-    /// is room. If none gives way, the new one is refused.
+    /// For telemetry: a message of QoS 0 that still waits is dropped for any later one of the same topic, even if there
+    /// is room. If there is no room and no such message, the new message is refused.
     LatestPerTopic,
 }
 
-/// How a publish is counted after the queue's limits are applied.
+/// Whether a publish will hold a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// As the QoS has it.
+    /// Only above QoS 0.
     ByQos,
-    /// QoS 0: in a slot, so that it can give way.
+    /// A publish of QoS 0 holds one, so that it can be dropped.
     Droppable,
 }
 
@@ -52,7 +52,7 @@ pub(crate) type LimitQueue =
 
 /// The largest packet that MQTT has: the longest remaining length and its header.
 const LARGEST_PACKET: u32 = 268_435_455 + Header::MAX_LEN as u32;
-/// The fixed packets fit, and the heads of most others.
+/// Room for every packet of fixed length, and for the heads of most others.
 pub(super) const LEAST_RECEIVE_CAPACITY: usize = 16;
 
 /// See the methods of `Options` with these names. Times are in milliseconds.

@@ -1,5 +1,5 @@
-//! The bytes that go out: their sources, in order, for everybody who asks which bytes are ready, which source the
-//! transport has taken bytes of, and where a PINGREQ ends.
+//! The bytes that go out: their sources, in one order. The order is written only here, and three questions are answered
+//! from it: which bytes are ready, from which source has the transport taken bytes, and where does a PINGREQ end.
 
 use super::{Machine, State, connection::Phase};
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
 pub(super) enum Source {
     /// The CONNECT, alone until the CONNACK.
     Connect,
-    /// PUBRELs for packet ids that are reclaimed. The others wait until all are answered, not only until all are sent.
+    /// PUBRELs for packet ids that are reclaimed. The sources below wait until all PUBRELs are answered, not only until
+    /// they are sent.
     Reclaim,
     /// The SUBSCRIBE that renews the subscriptions.
     Renewal,
@@ -86,7 +87,7 @@ impl Machine<'_> {
         !self.state.ready(session, bytes).is_empty()
     }
 
-    /// The transport has taken `count` bytes of those that `poll` gave.
+    /// The transport has taken `count` bytes of those that `poll` gave. If `poll` gave none, nothing happens.
     pub(crate) fn transmitted(&mut self, count: usize, now: Instant) {
         let source = self.state.source(self.session.parts().0);
         let Some(source) = source.filter(|_| count != 0) else { return };

@@ -2,8 +2,8 @@
 
 use crate::{error::Reason, event::Event};
 
-/// At most one end and one beginning of an attempt are untold: an attempt that began and ended before the end of the
-/// one before was told leaves no trace.
+/// At most one end and one beginning of an attempt are untold. If an attempt begins and ends before the end of the
+/// previous one was told, it leaves no trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Untold {
     Nothing,

@@ -62,7 +62,7 @@ pub(super) struct Changes {
     pub(super) restorable: bool,
     /// Changes that no record holds.
     pending: u8,
-    /// Changes in the record that the driver has and has not confirmed by `persisted`.
+    /// Changes in the record that was handed to the driver and is not yet confirmed by `persisted`.
     given: u8,
     /// Bytes of notes in that record.
     given_notes: usize,
@@ -139,7 +139,7 @@ impl<'a> SessionMut<'a> {
     fn write_record(self) -> Record<'a> {
         let session = self.session;
         let changes = &mut session.changes;
-        // If the last record was not confirmed, this one holds all of that as well.
+        // If the last record was not confirmed, this one holds all of its changes as well.
         changes.given |= core::mem::take(&mut changes.pending);
         changes.given_notes = session.outbox.begin_record();
         let mut flags = changes.given & (SNAPSHOT | SUBSCRIPTIONS);

@@ -1,4 +1,4 @@
-//! Names that the application holds on to: [`Handle`] for a request, [`Delivery`] for a message.
+//! Names that the application stores: [`Handle`] for a request, [`Delivery`] for a message.
 
 use crate::codec::PacketId;
 

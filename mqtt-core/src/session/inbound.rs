@@ -134,7 +134,7 @@ impl Inbound {
             if candidate == 0 {
                 break;
             }
-            // It moves back if it does not get in front of its home by that.
+            // It moves back unless that would put it in front of its home.
             let from_home = distance(home(candidate, count), at, count);
             if from_home >= distance(hole, at, count) {
                 set_seen(slots, hole, candidate, stale);

@@ -48,7 +48,7 @@ impl SessionMut<'_> {
         self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count)
     }
 
-    /// A PINGREQ goes out between PUBRELs that reclaim ids. Gives whether it is needed: a PUBREL is as good.
+    /// A PINGREQ is due while ids are reclaimed. Gives whether it goes out: if a PUBREL is being sent, that is enough.
     pub(crate) const fn ping_while_reclaiming(&mut self) -> bool {
         self.session.reclaim.ping()
     }

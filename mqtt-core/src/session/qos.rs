@@ -5,7 +5,7 @@
 
 use crate::codec::QoS;
 
-/// What a request in flight waits for.
+/// The answer that a request in flight waits for. Each variant names the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Awaits {
@@ -31,7 +31,7 @@ pub(crate) enum Answer {
     UnsubAck,
 }
 
-/// What an answer does to the request that it names.
+/// The effect of an answer on the request that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// The request is done; its id is free [MQTT-2.3.1-3].
@@ -67,7 +67,7 @@ impl Awaits {
     }
 }
 
-/// What to do with a PUBLISH that came in.
+/// The treatment of a PUBLISH that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
     /// Hand it to the application.
@@ -76,7 +76,8 @@ pub(crate) struct Arrival {
     pub(super) remember: bool,
 }
 
-/// The receiver's side of sections 4.3.1 to 4.3.3; `seen`: its id is known from a PUBLISH without a PUBREL yet.
+/// The receiver's side of sections 4.3.1 to 4.3.3; `seen`: its id came in before, and the
+/// PUBREL for it did not.
 pub(super) const fn arrived(qos: QoS, seen: bool) -> Arrival {
     match qos {
         // [MQTT-4.3.2-2]: after the PUBACK the id is a new publication, whatever DUP says.
@@ -112,7 +113,7 @@ mod tests {
 
     /// [MQTT-4.3.1-1], [MQTT-4.3.2-1], [MQTT-4.3.3-1]
     #[test]
-    fn a_publish_awaits_what_its_qos_says() {
+    fn a_publish_awaits_the_answer_of_its_qos() {
         assert_eq!(Awaits::of_publish(QoS::AtMostOnce), None);
         assert_eq!(Awaits::of_publish(QoS::AtLeastOnce), Some(Awaits::PubAck));
         assert_eq!(Awaits::of_publish(QoS::ExactlyOnce), Some(Awaits::PubRec));

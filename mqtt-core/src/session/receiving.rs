@@ -22,7 +22,7 @@ impl SessionMut<'_> {
         self.session.inbound.is_repeated(self.slots, id, dup)
     }
 
-    /// Whether the message `id` can be taken now, and what to do with it; `None` if there is no room.
+    /// The treatment of the message `id`, if it can be taken now; `None` if there is no room.
     pub(crate) fn admit(
         &mut self,
         qos: QoS,

@@ -1,7 +1,7 @@
 //! Packet ids of a session at the broker that this client did not open: they are reclaimed before they are used.
 //!
 //! The device lost its state, and the broker did not. It may hold QoS 2 publishes from before, whose PUBREL never came.
-//! If a new publish used the packet id of such a one, the broker would take it for a duplicate and drop it. So before
+//! If a new publish used one of their packet ids, the broker would take it for a duplicate and drop it. So before
 //! anything else is sent, a PUBREL goes out for every id that requests may get. The broker answers each with a PUBCOMP
 //! [MQTT-4.3.3-2] and publishes the message that it held, once. From then on ids do not move on: each slot keeps its
 //! own.
@@ -21,7 +21,7 @@ use crate::codec::{
 /// Connections without progress.
 const ATTEMPTS: u8 = 5;
 
-/// What a PUBCOMP means for the reclaim.
+/// The meaning of a PUBCOMP for the reclaim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reclaimed {
     /// It answers a PUBREL of a request.

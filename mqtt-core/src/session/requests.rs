@@ -25,7 +25,7 @@ pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 /// Which id a slot gives to its next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ids {
-    /// Another one each time, so that a late answer is not taken for the answer to a new request.
+    /// Another one each time, so that a late answer is not mistaken for the answer to a new request.
     MoveOn,
     /// Always the same, so that few ids have to be reclaimed from a session that the client did not open.
     Stay,
@@ -52,13 +52,13 @@ pub(super) struct Requests {
     queue: Queue,
 }
 
-/// QoS 0 publishes: accepted, sent, and reported to the application as sent. If none can be dropped, they are sent in
-/// the order of their numbers, and the count of reported ones is the number of the last.
+/// QoS 0 publishes: accepted, sent, and told to the application as sent. If none can be dropped, they are sent in the
+/// order of their numbers, and the count of told ones is the number of the last.
 #[derive(Clone, Debug, Default, Hash)]
 struct Tally {
     accepted: u32,
     sent: u32,
-    reported: u32,
+    told: u32,
 }
 
 /// The requests together with their slots.
@@ -318,14 +318,14 @@ impl Requests {
     pub(super) fn has_ended(&self) -> bool {
         self.lost != 0
             || !self.queue.dropped.is_empty()
-            || self.unacknowledged.sent != self.unacknowledged.reported
+            || self.unacknowledged.sent != self.unacknowledged.told
     }
 
-    /// The next request that ended without an answer from the broker and was not reported yet.
+    /// The next request that ended without an answer from the broker and was not told yet.
     pub(super) fn next_ended(&mut self, slots: &mut [Slot]) -> Option<Ended> {
-        if self.unacknowledged.sent != self.unacknowledged.reported {
-            self.unacknowledged.reported = self.unacknowledged.reported.wrapping_add(1);
-            let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.reported);
+        if self.unacknowledged.sent != self.unacknowledged.told {
+            self.unacknowledged.told = self.unacknowledged.told.wrapping_add(1);
+            let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.told);
             return Some(Ended::Sent(Handle::new(0, number)));
         }
         if let Some(number) = self.queue.dropped.next() {

@@ -27,7 +27,7 @@ pub(crate) struct SessionSettings {
     pub(crate) renewals: Renewals,
     /// Publishes of QoS 2 that may be in flight or wait at once; 0: none is ever sent.
     pub(crate) exactly_once_window: u16,
-    /// There is a journal.
+    /// `Some` if there is a journal.
     pub(crate) recorder: Option<&'static Recorder>,
 }
 

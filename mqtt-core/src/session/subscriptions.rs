@@ -255,7 +255,7 @@ impl Subscriptions {
         self.asked = 0;
     }
 
-    /// Whether a renewal was due when the record was written.
+    /// Restores whether a renewal was due when the record was written.
     pub(super) fn set_due(&mut self, due: bool) {
         self.asked = if due { self.count } else { 0 };
     }

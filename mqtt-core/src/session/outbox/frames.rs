@@ -2,7 +2,7 @@
 
 use crate::codec::{FirstByte, Header, PacketType, QoS};
 
-/// A packet that was taken out.
+/// The first byte of a packet that was removed.
 pub(super) const HOLE: FirstByte = FirstByte::NO_PACKET;
 
 /// How long a packet stays in the arena.
@@ -53,7 +53,7 @@ pub(in crate::session) fn frame_at(bytes: &[u8], at: usize) -> Option<Frame> {
     Some(Frame { first: header.first_byte(), header: header.header_len(), len: header.frame_len() })
 }
 
-/// The packet at `at`, in a walk up to `end`.
+/// The packet at `at`, for a loop over the packets before `end`.
 pub(super) fn frame_before(bytes: &[u8], at: usize, end: usize) -> Option<Frame> {
     if at >= end {
         return None;

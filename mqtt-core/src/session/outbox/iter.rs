@@ -1,4 +1,4 @@
-//! Walks over the packets of the arena, for the journal and for a full queue.
+//! Iterators over the packets of the arena, for the journal and for a full queue.
 
 use super::{
     Outbox, Table,
@@ -14,7 +14,7 @@ impl Outbox {
         UnsentQos0 { bytes, at: self.boundary, cursor: self.cursor, position: 0 }
     }
 
-    /// Takes `count` of them out, from the one at `position` on.
+    /// Removes `count` of them, from the one at `position` on.
     pub(in crate::session) fn drop_unsent(
         &mut self,
         bytes: &mut [u8],
@@ -46,7 +46,7 @@ pub(crate) struct UnsentQos0<'b> {
 /// A QoS 0 publish of which no byte was sent.
 pub(crate) struct Unsent<'b> {
     place: usize,
-    /// Its place among the QoS 0 publishes that have not been sent whole.
+    /// Its index among the QoS 0 publishes that have not been sent whole.
     pub(crate) position: usize,
     pub(crate) len: usize,
     pub(crate) topic: &'b [u8],

@@ -7,7 +7,7 @@ use super::{
 use crate::session::note::{NOTE_LEN, Note};
 
 impl Outbox {
-    /// Keeps account of what is recorded, from now on.
+    /// From now on the outbox tracks which packets are recorded.
     pub(in crate::session) const fn keep_journal(&mut self) {
         self.recorded = self.base;
         self.recording = self.base;
@@ -25,7 +25,7 @@ impl Outbox {
         bytes.get(self.end(bytes)..).unwrap_or_default()
     }
 
-    /// The driver gets a record that holds every packet and note. Gives the bytes of the notes.
+    /// The driver gets a record that holds every packet and note. Gives how many bytes the notes take.
     pub(in crate::session) const fn begin_record(&mut self) -> usize {
         self.recording = self.tail;
         self.notes

@@ -1,4 +1,5 @@
-//! What the end of a connection, or of a session at the broker, means for the packets in the arena.
+//! The packets after the end of a connection, or of a session at the broker: some are sent again, others are dropped or
+//! lost.
 
 use super::{
     Outbox, Table,

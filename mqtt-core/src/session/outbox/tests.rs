@@ -171,7 +171,7 @@ fn an_arena_of_which_everything_is_answered_starts_again_at_its_base() {
 }
 
 #[test]
-fn answers_behind_the_last_kept_packet_take_no_room_once_sent() {
+fn answers_behind_the_last_unanswered_packet_take_no_room_once_sent() {
     let mut world = World::new(40);
     world.append(10, true);
     for _ in 0..100 {

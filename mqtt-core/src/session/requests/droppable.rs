@@ -1,8 +1,9 @@
 //! QoS 0 publishes that can be dropped from a full queue: their order, and the numbers of the dropped ones.
 //!
 //! If the queue drops nothing, QoS 0 publishes are sent in the order of their numbers and hold no slot. If it may drop
-//! them, each holds a slot until it is reported, in a list in the order of the outbox. The numbers of dropped publishes
-//! are kept as ranges until they are reported. The oldest are dropped first, so one range is usually enough.
+//! them, each holds a slot until the application is told of its end. These slots are a list in the order of the outbox.
+//! The numbers of dropped publishes are stored as ranges until they are told. The oldest are dropped first, so one
+//! range is usually enough.
 
 use super::{
     super::slot::{NIL, Slot, Use},
@@ -24,7 +25,7 @@ impl Queue {
         Self { first: NIL, last: NIL, number: 0, dropped: Dropped([Range::EMPTY; RANGES]) };
 }
 
-/// Numbers of dropped publishes that are still to be reported.
+/// Numbers of dropped publishes that are still to be told.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Dropped([Range; RANGES]);
 
@@ -40,7 +41,7 @@ impl Range {
     const EMPTY: Self = Self { first: 0, count: 0 };
 
     /// Whether `number` extends this range, or the range is empty.
-    const fn takes(&self, number: u32) -> bool {
+    const fn can_hold(&self, number: u32) -> bool {
         self.count == 0 || self.first.wrapping_add(self.count) == number
     }
 }
@@ -50,18 +51,18 @@ impl Dropped {
         self.0.iter().all(|range| range.count == 0)
     }
 
-    fn takes(&self, number: u32) -> bool {
-        self.0.iter().any(|range| range.takes(number))
+    fn has_room_for(&self, number: u32) -> bool {
+        self.0.iter().any(|range| range.can_hold(number))
     }
 
     fn add(&mut self, number: u32) {
-        let extends = |range: &&mut Range| range.count != 0 && range.takes(number);
+        let extends = |range: &&mut Range| range.count != 0 && range.can_hold(number);
         let range = match self.0.iter_mut().find(extends) {
             Some(range) => range,
             None => match self.0.iter_mut().find(|range| range.count == 0) {
                 Some(range) => range,
                 None => {
-                    debug_assert!(false, "`takes` was not asked before `add`");
+                    debug_assert!(false, "`has_room_for` was not asked before `add`");
                     return;
                 }
             },
@@ -121,7 +122,7 @@ impl Requests {
     /// The number of the publish at `position`, counted among those that have not been sent whole.
     pub(in crate::session) fn number_at(&self, slots: &[Slot], position: usize) -> Option<u32> {
         let mut at = self.queue.first;
-        for _ in 0..self.reportable() + position {
+        for _ in 0..self.untold() + position {
             at = slots.get(at as usize)?.place;
         }
         slots.get(at as usize).map(|slot| slot.generation)
@@ -129,14 +130,14 @@ impl Requests {
 
     /// Whether there is room to remember that the publish `number` was dropped.
     pub(in crate::session) fn can_drop(&self, number: u32) -> bool {
-        self.queue.dropped.takes(number)
+        self.queue.dropped.has_room_for(number)
     }
 
     /// Drops the publish at `position`, counted among those that have not been sent whole.
     pub(in crate::session) fn drop_at(&mut self, slots: &mut [Slot], position: usize) {
         let mut before = NIL;
         let mut at = self.queue.first;
-        for _ in 0..self.reportable() + position {
+        for _ in 0..self.untold() + position {
             before = at;
             at = slots.get(at as usize).map_or(NIL, |slot| slot.place);
         }
@@ -157,8 +158,8 @@ impl Requests {
         self.end(slots, at as usize);
     }
 
-    /// How many publishes at the front of the list were sent and are still to be reported.
-    fn reportable(&self) -> usize {
-        self.unacknowledged.sent.wrapping_sub(self.unacknowledged.reported) as usize
+    /// How many publishes at the front of the list were sent and are still to be told.
+    fn untold(&self) -> usize {
+        self.unacknowledged.sent.wrapping_sub(self.unacknowledged.told) as usize
     }
 }
