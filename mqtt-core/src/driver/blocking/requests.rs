@@ -18,7 +18,8 @@ use crate::{
 /// Makes requests; clones share one connection.
 ///
 /// A request is accepted at once, also offline, and its outcome is an event. If another thread waits in
-/// [`Events::next`], a call returns only once the transport has taken the ready bytes or is closed.
+/// [`Events::next`](super::Events::next), a call returns only once the transport has taken the ready bytes or is
+/// closed.
 #[derive(Clone)]
 pub struct Client {
     pub(super) shared: Arc<Shared>,
@@ -57,9 +58,10 @@ impl Client {
 
     /// Publishes this message and sets the position, both in the same record of the journal.
     ///
-    /// It is for messages that come from a source that can be read again, such as a file, with [`Config::journal`].
-    /// `position` is the place in the source behind this message. After a restart the application reads the source from
-    /// [`position`](Self::position) on, so no message is lost and none is published twice.
+    /// It is for messages that come from a source that can be read again, such as a file, with
+    /// [`Config::journal`](super::Config::journal). `position` is the place in the source behind this message. After a
+    /// restart the application reads the source from [`position`](Self::position) on, so no message is lost and none is
+    /// published twice.
     ///
     /// # Errors
     ///
@@ -116,10 +118,10 @@ impl Client {
     /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the position, both in the same record of
     /// the journal.
     ///
-    /// It is for an application that stores the messages that it receives, with [`Config::journal`]. `position` is the
-    /// length of the store with this message in it. After a restart the application cuts its store to
-    /// [`position`](Self::position). A message behind that was not acknowledged, so the broker sends it again, and each
-    /// message of QoS 2 is in the store once.
+    /// It is for an application that stores the messages that it receives, with
+    /// [`Config::journal`](super::Config::journal). `position` is the length of the store with this message in it. After
+    /// a restart the application cuts its store to [`position`](Self::position). A message behind that was not
+    /// acknowledged, so the broker sends it again, and each message of QoS 2 is in the store once.
     ///
     /// This needs manual acknowledgement: the acknowledgement of the client itself may be recorded, by a request of any
     /// thread, before the application has stored the message and set the position.
@@ -135,7 +137,8 @@ impl Client {
         })
     }
 
-    /// Sets the position, a number of the application that [`Config::journal`] keeps with the session.
+    /// Sets the position, a number of the application that [`Config::journal`](super::Config::journal) stores with the
+    /// session.
     pub fn set_position(&self, position: u64) {
         let _set = self.request(|state| {
             state.client.set_position(position);
@@ -148,8 +151,8 @@ impl Client {
         self.shared.lock().client.position()
     }
 
-    /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`] ends. The broker does not
-    /// publish the will.
+    /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`](super::Events::next) ends. The
+    /// broker does not publish the will.
     pub fn disconnect(&self) {
         let _sent = self.request(|state| {
             state.client.disconnect();
@@ -191,7 +194,8 @@ impl Client {
 
     /// Publishes this message; if there is no room, waits for room, at most for `timeout`.
     ///
-    /// It is not for the thread that calls [`Events::next`]: that thread makes the room, so it would wait in vain.
+    /// It is not for the thread that calls [`Events::next`](super::Events::next): that thread makes the room, so it would
+    /// wait in vain.
     ///
     /// # Errors
     ///
