@@ -283,7 +283,7 @@ where
         self.state.connection_state()
     }
 
-    /// The protocol version in use. With `Version::Auto`: the version to be tried next, or the one that worked.
+    /// The protocol version in use. With `Version::Auto`: the version to be tried next, or the version that worked.
     pub const fn protocol(&self) -> Protocol {
         self.state.protocol()
     }

@@ -94,8 +94,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How long a PINGRESP may take, in milliseconds; and how long the transport may take no bytes after the keep alive
-    /// has run out. Default 10,000.
+    /// The longest time for a PINGRESP, in milliseconds. It is also the longest time for which the transport may take
+    /// no bytes after the keep alive has run out. Default 10,000.
     pub const fn ping_timeout(mut self, millis: u32) -> Self {
         self.settings.ping_timeout = millis;
         self

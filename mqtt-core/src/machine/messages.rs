@@ -1,4 +1,6 @@
 //! Messages of the broker: PUBLISH, whole or in pieces, and PUBREL.
+//!
+//! Once a PUBLISH is begun in pieces, no other packet is taken before its end.
 
 use super::{Machine, Taken, connection::Phase};
 use crate::{

@@ -1,5 +1,6 @@
 //! The bytes that go out: their sources, in one order. The order is written only here, and three questions are answered
 //! from it: which bytes are ready, from which source has the transport taken bytes, and where does a PINGREQ end.
+//! `poll` never gives bytes of two sources at once.
 
 use super::{Machine, State, connection::Phase};
 use crate::{

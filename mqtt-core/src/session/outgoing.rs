@@ -34,16 +34,18 @@ impl Session {
     }
 }
 
-/// The transport has taken `count` bytes of a source; each gives how many packets that completed.
 impl SessionMut<'_> {
+    /// The transport has taken `count` bytes of the PUBRELs that reclaim ids; gives how many packets that completed.
     pub(crate) fn reclaim_transmitted(&mut self, count: usize) -> u32 {
         u32::from(self.session.reclaim.transmitted(count))
     }
 
+    /// The transport has taken `count` bytes of the renewal; gives how many packets that completed.
     pub(crate) fn renewal_transmitted(&mut self, count: usize) -> u32 {
         u32::from(self.session.subscriptions.transmitted(count))
     }
 
+    /// The transport has taken `count` bytes of the outbox; gives how many packets that completed.
     pub(crate) fn outbox_transmitted(&mut self, count: usize) -> u32 {
         self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count)
     }

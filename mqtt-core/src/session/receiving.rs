@@ -1,4 +1,7 @@
 //! Messages of the broker, from their arrival to the last acknowledgement: the receiver's side of section 4.3.
+//!
+//! A message is taken only if there is room for its answer or, with manual acknowledgement, in the ring of messages to
+//! acknowledge.
 
 use super::{
     SessionMut,

@@ -4,7 +4,7 @@
 //! [`outbox`](super::outbox). The packet id names the slot: id = index + 1 + n × (number of slots). So one division
 //! finds the slot of an acknowledgement, however many requests are in flight, and an id in use cannot be given out
 //! again [MQTT-2.3.1-2]. Slots are reused in the order in which they became free, so the ids of an orderly exchange
-//! count up.
+//! count up. Every slot is either in use or in the list of free slots.
 
 mod droppable;
 

@@ -1,5 +1,7 @@
 //! Requests of the application, from their acceptance to the broker's answer: the sender's side of section 4.3, and
 //! SUBSCRIBE and UNSUBSCRIBE.
+//!
+//! A request that awaits an answer has one slot and one packet in the outbox.
 
 use super::{
     Handle, Session, SessionMut, Slot,

@@ -159,7 +159,7 @@ proptest! {
 }
 
 #[test]
-fn an_arena_of_which_everything_is_answered_starts_again_at_its_base() {
+fn an_arena_with_every_packet_answered_starts_again_at_its_base() {
     let mut world = World::new(60);
     for len in 0..50 {
         world.append(len % 20, true);

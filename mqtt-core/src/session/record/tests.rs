@@ -21,9 +21,9 @@ proptest! {
         prop_assert_eq!(Parsed::new(&bytes).err(), Some(RestoreError::Torn));
     }
 
-    /// Any bytes with the checksum are a record or one of two errors, and the parts of a record can be walked.
+    /// Any bytes with the checksum are a record or one of two errors, and the parts of a record can be read.
     #[test]
-    fn any_bytes_with_the_checksum_are_a_record_or_none(
+    fn any_bytes_with_the_checksum_are_a_record_or_an_error(
         mut bytes in prop::collection::vec(any::<u8>(), 1..64),
         known in any::<bool>(),
     ) {

@@ -45,7 +45,7 @@ proptest! {
 }
 
 #[test]
-fn ids_start_again_below_those_of_renewals() {
+fn ids_start_again_below_the_id_of_renewals() {
     let mut slots = vec![Slot::EMPTY; 3];
     let mut requests = Requests::new(&mut slots);
     let mut highest = 0;
