@@ -155,7 +155,7 @@ impl Peer {
         }
     }
 
-    /// Takes bytes of the broker. Returns the packet that the application is told of.
+    /// Takes bytes of the broker. Returns the packet that is reported to the application.
     fn take(&mut self, frame: &[u8]) -> Option<Packet> {
         self.incoming.extend_from_slice(black_box(frame));
         let packet = Packet::read(&mut self.incoming, MOST).expect("a packet");

@@ -1,4 +1,4 @@
-//! Lines of output, without the panic of `println!` if nobody reads any more.
+//! Lines of output, without the panic of `println!` if the reader is gone.
 
 use std::io::{self, Write};
 

@@ -175,7 +175,7 @@ fn whole(name: String, input: impl Read) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// The number of messages, and the number of those that are done.
+/// The number of messages, and how many of them are done.
 #[derive(Debug)]
 struct Progress {
     done: AtomicU64,

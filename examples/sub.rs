@@ -245,7 +245,7 @@ struct Output<'a> {
     count: u64,
     /// The message that was written and has to be acknowledged now.
     written: Option<Delivery>,
-    /// Nobody reads any more.
+    /// The reader is gone.
     closed: bool,
     /// Later messages are not written.
     done: bool,

@@ -80,7 +80,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         Usage(#[from] UsageError),
         #[error(transparent)]
         Device(#[from] LinuxError),
-        #[error("{0}; --every has to tell how often to feed")]
+        #[error("{0}; --every has to say how often to feed")]
         Interval(LinuxError),
         #[error("feeding {device} each {every} ms: {error}; it bites after {timeout} ms")]
         Plan { device: String, every: u32, timeout: u32, error: PlanError },
@@ -163,7 +163,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
     fn tell_status(order: &Order) -> Result<(), Error> {
         let status = Status::of(&order.device)?;
         let tell = |name: &str, value: Option<String>| {
-            print::line(&format!("{name:<12} {}", value.as_deref().unwrap_or("not told")));
+            print::line(&format!("{name:<12} {}", value.as_deref().unwrap_or("not reported")));
         };
         let yes_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
         let time = |time: Duration| format!("{} s", time.as_secs());
@@ -208,7 +208,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
             // Opening the device has started it, and nothing will feed it.
             Err(error) => return stop(dog).and(Err(error)),
         };
-        let bites = timeout.map_or("after a time that it does not tell".into(), |timeout| {
+        let bites = timeout.map_or("after a time that it does not report".into(), |timeout| {
             format!("after {} s", timeout.as_secs())
         });
         print::line(&format!("{device} runs, is fed each {every} ms, and bites {bites} without"));

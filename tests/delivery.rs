@@ -97,8 +97,8 @@ fn two_devices_of_different_versions_exchange_every_qos_pair() {
     }
 }
 
-/// [MQTT-4.3.3-2], [MQTT-4.6.0-1]: as many are in flight at once as are accepted by default. Mosquitto takes no more by
-/// default: it acknowledges further ones, and drops them.
+/// [MQTT-4.3.3-2], [MQTT-4.6.0-1]: as many messages are in flight as Mosquitto accepts by default. It acknowledges
+/// further ones, but drops them.
 #[test]
 fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
     let broker = Mosquitto::start();

@@ -238,7 +238,7 @@ fn a_fake_broker_follows_its_script() {
     let broker = FakeBroker::start(Protocol::V311, |door| {
         let (mut link, connect) = door.admit(true);
         let Packet::Connect(connect) = connect.packet() else {
-            unreachable!("`admit` has seen to it")
+            unreachable!("`admit` accepts only a CONNECT")
         };
         assert_eq!(connect.client_id, "fake");
         assert!(matches!(link.receive(SOON).packet(), Packet::PingReq));

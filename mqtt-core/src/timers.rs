@@ -5,7 +5,7 @@
 
 use crate::time::Instant;
 
-/// What a deadline is for.
+/// The purpose of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// Connecting (transport and CONNACK) or sending the DISCONNECT takes too long.

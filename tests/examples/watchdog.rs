@@ -89,7 +89,7 @@ fn external_watchdog_names_unknown_options() {
 }
 
 #[test]
-fn watchdog_examples_tell_how_to_be_used() {
+fn watchdog_examples_print_their_usage() {
     for name in ["watchdog_external", "watchdog_linux", "watchdog_threads"] {
         for wish in ["--help", "-h"] {
             let help = Example::new(name).args(&[wish]).run().text();
@@ -174,7 +174,7 @@ mod on_linux {
             (
                 &[][..],
                 format!(
-                    "{path}: it does not tell its time-out: {no_ioctl}; --every has to tell how often to feed"
+                    "{path}: it does not report its time-out: {no_ioctl}; --every has to say how often to feed"
                 ),
             ),
             (

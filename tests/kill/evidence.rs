@@ -1,12 +1,12 @@
-//! The evidence in Mosquitto's own log: what a killed broker had promised for each message.
+//! The evidence in Mosquitto's own log: the promises of a killed broker for each message.
 //!
 //! A *life* is the time from a start of the broker to its end. All lives but the last end with SIGKILL. The next life
-//! does not know what was not saved by then: it may miss messages that were acknowledged, send finished messages again,
-//! or use packet ids again that are still taken.
+//! knows only the saved state: it may miss messages that were acknowledged, send finished messages again, or use packet
+//! ids again that are still taken.
 //!
 //! One fault needs no kill of the broker. If a connection breaks while a session is being resumed, Mosquitto 2.0.11
 //! sends the PUBLISH of an exchange again after its PUBREL, which [MQTT-4.3.3-1] forbids. By then the subscriber has
-//! forgotten the id, as it must, and cannot tell the message from a new one.
+//! forgotten the id, as it must, and cannot distinguish the message from a new one.
 
 use std::collections::HashMap;
 

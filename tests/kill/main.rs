@@ -43,7 +43,7 @@ was, or the run failed; 2 the options are wrong.";
 
 /// How long any step may take that is not killed.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The status of wrong options.
+/// The exit status for wrong options.
 const USAGE: u8 = 2;
 
 #[derive(Debug, Error)]

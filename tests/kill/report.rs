@@ -68,7 +68,7 @@ pub(crate) fn print(parts: &[Part]) -> bool {
             print::line(&format!("  and {} more, each with its evidence", by_broker.len() - SHOWN));
         }
         for anomaly in by_clients.iter().take(SHOWN) {
-            let hint = anomaly.by_broker.as_deref().unwrap_or("Mosquitto's log does not tell why");
+            let hint = anomaly.by_broker.as_deref().unwrap_or("Mosquitto's log does not say why");
             print::line(&format!("  FAILED: {}: {hint}", anomaly.what));
         }
         kills += killed.publisher + killed.subscriber + killed.broker;

@@ -48,8 +48,8 @@ impl Victim {
         Ok(Self { role, child, lines })
     }
 
-    /// Waits for a line that begins with `word`. Returns the rest of the line. It may take as long as `goes_on` says
-    /// that something happens.
+    /// Waits for a line that begins with `word`. Returns the rest of the line. The wait goes on while `goes_on` returns
+    /// true.
     pub(crate) fn line(
         &self,
         word: &str,

@@ -302,7 +302,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("a bound socket has an address").port()
 }
 
-/// Mosquitto's own plug-ins lie where the system's libraries do.
+/// Mosquitto's own plug-ins are in the folder of the system's libraries.
 fn plugin(name: &str) -> PathBuf {
     let libraries = ["/usr/lib", "/usr/local/lib", "/opt/homebrew/lib"].map(PathBuf::from);
     let nested = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! A broker that does what its script says. It is for stalls, floods and broken rules, which no real broker offers.
+//! A broker that follows its script. It is for stalls, floods and broken rules, which no real broker offers.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::panic;

@@ -53,7 +53,7 @@ impl Link {
         answer
     }
 
-    /// A second hold on the connection, for a thread that sends while another one receives.
+    /// A second handle of the connection, for a thread that sends while another one receives.
     ///
     /// # Panics
     /// If the system has no descriptor left.

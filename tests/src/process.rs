@@ -269,7 +269,7 @@ impl Program {
 /// Runs a program to its end.
 ///
 /// # Panics
-/// If it fails; shows what it printed.
+/// If it fails; shows its output.
 #[track_caller]
 pub(crate) fn run(name: &str, command: &mut Command) {
     let output = command.stdin(Stdio::null()).output();
@@ -283,7 +283,7 @@ pub(crate) fn run(name: &str, command: &mut Command) {
     );
 }
 
-/// The path of a program: on `PATH`, or where systems put daemons that users do not have on theirs.
+/// The path of a program: on `PATH`, or in a system folder for daemons that a user's `PATH` lacks.
 ///
 /// # Panics
 /// If it is missing; names the command that installs it.

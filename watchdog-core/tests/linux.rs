@@ -132,13 +132,13 @@ mod by_ioctl {
     use super::*;
 
     #[test]
-    fn what_is_no_watchdog_refuses_each_question() {
+    fn a_file_that_is_no_watchdog_refuses_each_question() {
         let (_dir, path) = device();
         let mut dog = LinuxWatchdog::open(&path).unwrap();
         let path = path.display();
         let says = |what| {
             format!(
-                "{path}: it does not tell its {what}: Inappropriate ioctl for device (os error 25)"
+                "{path}: it does not report its {what}: Inappropriate ioctl for device (os error 25)"
             )
         };
         assert_eq!(dog.support().unwrap_err().to_string(), says("identity"));

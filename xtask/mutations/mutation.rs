@@ -1,5 +1,5 @@
-//! Chooses among the bugs of this build, of which there is one a patch. `cargo xtask mutations` puts this file into
-//! its copy of mqtt-core, and adds a last line that names the bugs to it: `bugs! { EarlyIdReuse, ... }`.
+//! Chooses among the bugs of this build, one for each patch. `cargo xtask mutations` puts this file into its copy of
+//! mqtt-core, and adds a last line that names the bugs to it: `bugs! { EarlyIdReuse, ... }`.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 

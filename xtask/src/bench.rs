@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: time by criterion, instructions by callgrind.
 //!
-//! Times differ from machine to machine and are for reading. Instruction counts hardly differ, so they may hardly grow. The count of one operation is the difference between a run of 2 N and one of N of them, divided by
-//! N, less the count of its surroundings (an operation that does nothing, say): it holds neither start-up nor loop.
+//! Times differ from machine to machine and are for reading. Instruction counts hardly differ, so they may hardly grow.
+//! The count of one operation is the difference between a run of 2 N and one of N of them, divided by N, less the count
+//! of its surroundings (an operation that does nothing, say): it holds neither start-up nor loop.
 
 use std::path::Path;
 

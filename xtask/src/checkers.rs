@@ -18,12 +18,12 @@ pub(crate) struct Checker {
     pub(crate) program: &'static str,
 }
 
-/// Builds `checker` with optimisation and overflow checks; gives where it is.
+/// Builds `checker` with optimisation and overflow checks; gives its path.
 pub(crate) fn build(workspace: &Workspace, log: &Log, checker: Checker) -> Result<PathBuf, String> {
     build_in(workspace.cargo(), &workspace.target, log, checker)
 }
 
-/// Builds `checker` with the bugs on purpose; gives where it is.
+/// Builds `checker` with the bugs on purpose; gives its path.
 pub(crate) fn build_mutated(
     workspace: &Workspace,
     log: &Log,

@@ -30,7 +30,7 @@ pub(crate) struct Module {
     pub(crate) for_tests: BTreeSet<String>,
 }
 
-/// The module of a file, and those that are written inside of it.
+/// The module of a file, and the modules that are written inside of it.
 pub(crate) fn read(file: &str, path: &[String], source: &str) -> Result<Vec<Module>, String> {
     let tokens: TokenStream = source.parse().map_err(|error| format!("{file}: {error}"))?;
     let (home, file) = (path.to_vec(), file.to_owned());

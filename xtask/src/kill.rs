@@ -1,5 +1,5 @@
-//! `cargo xtask kill`: a publisher, a subscriber and a real broker are killed at random moments, and what arrived is
-//! counted. The work is done by `tests/kill`; here it is built, given a Mosquitto, and started.
+//! `cargo xtask kill`: a publisher, a subscriber and a real broker are killed at random moments, and the messages that
+//! arrived are counted. The work is done by `tests/kill`; here it is built, given a Mosquitto, and started.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

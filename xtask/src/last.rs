@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_with_its_sign() {
+    fn a_change_is_printed_with_its_sign() {
         assert_eq!(change(1000, 1000), "+0.0");
         assert_eq!(change(1000, 987), "-1.3");
         assert_eq!(change(1000, 1_125), "+12.5");

@@ -146,7 +146,7 @@ fn upward(library: &Library, import: &Import<'_>) -> Option<String> {
     let Some(to) = import.to.home.first() else {
         return Some(import.line("rooms: the root is above all"));
     };
-    // A file without a room is told by `table_errors`.
+    // `table_errors` reports a file without a room.
     let (below, above) = (height(from)?, height(to)?);
     (below < above).then(|| import.line(&format!("rooms: {from} is below {to}")))
 }

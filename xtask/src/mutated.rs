@@ -13,7 +13,7 @@ const CHOOSER: &str = "mutation.rs";
 /// The sources of the library that gets the chooser.
 const LIBRARY: &str = "mqtt-core/src";
 
-/// Where the copy is, and where it is built. Both outlast a run, so that the next one builds only what changed.
+/// The folder of the copy, and its build directory. Both outlast a run, so that the next one builds only what changed.
 pub(crate) struct Mutated {
     /// The root folder of the copy.
     pub(crate) root: PathBuf,
@@ -234,7 +234,7 @@ diff --git a/src/a.rs b/src/a.rs
     }
 
     #[test]
-    fn a_stale_patch_is_told_with_its_name_file_and_hunk() {
+    fn a_stale_patch_is_reported_with_its_name_file_and_hunk() {
         let error = applied("stale", &SOURCE.replace("four", "FOUR")).expect_err("stale");
         assert_eq!(error, "no-four.patch does not apply to src/a.rs: hunk 1, made for line 1");
         let error = applied("stale", "").expect_err("stale");

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_that_tells_a_catch_is_found() {
+    fn the_line_that_reports_a_catch_is_found() {
         let text =
             "    1. connect\n  One: caught after 1,234 states by 'order' in world out-1221\n";
         let found = caught_after(text, "One");

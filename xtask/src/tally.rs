@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 /// Tests by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Passed, those that were slow or needed a second try included.
+    /// Passed, including slow tests and tests that needed a second try.
     pub(crate) passed: u64,
     /// Failed, timed out, or could not be started.
     pub(crate) failed: u64,

@@ -1,7 +1,7 @@
-//! Packets with a body of a packet id or of nothing: PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK, PINGREQ, PINGRESP and
+//! Packets whose body is a packet id or empty: PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK, PINGREQ, PINGRESP and
 //! DISCONNECT. Sections 3.4 to 3.7 and 3.11 to 3.14 of the standard.
 //!
-//! The decoders check only the flags of the first byte, because the caller has chosen them by the type.
+//! The decoders check only the flags of the first byte, because the caller has chosen the decoder by the packet type.
 
 use super::{
     cursor::Writer,

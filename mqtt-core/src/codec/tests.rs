@@ -222,7 +222,7 @@ fn a_wrong_first_byte_is_found_before_other_bytes_follow() {
 }
 
 #[test]
-fn without_bytes_the_two_of_the_shortest_packet_are_needed() {
+fn without_bytes_the_decoder_needs_the_two_bytes_of_the_shortest_packet() {
     assert_eq!(Packet::decode(&[], Protocol::V311), Ok(Decoded::NeedMore(2)));
 }
 

@@ -115,7 +115,8 @@ pub enum ReplayError<E> {
 ///
 /// # Errors
 ///
-/// [`ReplayError`]. The records that were restored before the failure count; the application may go on without the rest.
+/// [`ReplayError`]. The records that were restored before the failure count; the application may go on without the
+/// rest.
 pub async fn replay<J, B, S>(
     journal: &mut J,
     client: &mut Client<B, S>,

@@ -35,8 +35,8 @@ fn answer(script: &mut Script, ids: &[u16]) {
     }
 }
 
-/// The broker may still hold a publish from before the restart under any id. With [MQTT-4.3.3-2] it would take a new
-/// one for a repetition of that.
+/// The broker may still hold a publish from before the restart under any id. By [MQTT-4.3.3-2] it would then treat a
+/// new publish with the same id as a repetition of the old one.
 #[test]
 fn ids_from_before_the_restart_are_released_before_anything_is_sent() {
     let mut script = found(&options());
@@ -239,7 +239,7 @@ fn the_answer_to_a_ping_is_awaited_after_all_ids_are_released() {
     assert_eq!(script.told()[0], format!("down: {}", Fatal::PingTimeout));
 }
 
-/// The connection is over. As the slots are full, the next message would be a reason of its own to end it.
+/// The connection has ended. All slots are full, so the client would end it for message 14 with another reason.
 #[test]
 fn after_a_skipped_message_nothing_behind_the_last_answer_is_taken() {
     let mut script = found(&options());

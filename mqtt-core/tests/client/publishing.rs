@@ -148,7 +148,7 @@ fn a_publish_into_a_full_window_is_an_error_and_changes_nothing() {
     let _ = script.client.publish(&publish(QoS::ExactlyOnce)).expect("there is room again");
 }
 
-/// By default Mosquitto takes 20 messages above QoS 0 at once. It acknowledges more of them, and drops them. One place
+/// By default Mosquitto takes 20 messages above QoS 0 at once. It acknowledges further ones, but drops them. One place
 /// is left for QoS 1.
 #[test]
 fn no_more_qos_2_messages_are_in_flight_than_the_options_allow() {

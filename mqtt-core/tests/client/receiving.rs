@@ -129,7 +129,7 @@ fn a_qos_2_message_beyond_the_slots_ends_the_connection_and_comes_again() {
 
 /// Ids that collide in the table, in every order of coming and going.
 #[test]
-fn ids_that_collide_in_the_table_are_told_apart() {
+fn ids_that_collide_in_the_table_are_not_confused() {
     for removed in [1_u16, 9, 17, 2] {
         let mut script = Script::up(&Options::new("me"));
         for id in [1, 9, 17, 2] {
@@ -251,9 +251,10 @@ fn in_3_1_ids_of_a_former_session_do_not_fill_the_table_for_ever() {
     assert_eq!(script.fatal(), Some(Fatal::InboundFull { slots: 2 }));
 }
 
-/// If stale and live ids share the table, a stale id gives way, so that the connection does not have to end.
+/// If stale and live ids share the table, a stale id is dropped for a message without a slot, so that the connection
+/// does not have to end.
 #[test]
-fn in_3_1_a_single_stale_id_gives_way_to_a_message_without_a_slot() {
+fn in_3_1_a_single_stale_id_is_dropped_for_a_message_without_a_slot() {
     let options = Options::new("c").clean_session(false).version(Version::V31);
     let mut script = Script::sized(&options, 1024, 3);
     script.accept(ACCEPTED);

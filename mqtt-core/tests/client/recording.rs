@@ -1,4 +1,4 @@
-//! A session that survives power cuts: what is recorded and when, and what comes back.
+//! A session that survives power cuts: the content and the time of its records, and the restored session.
 
 use mqtt_core::{
     Action, Instant, Options, PacketId, Publish, QoS, RequestError, RestoreError, codec::Packet,
@@ -39,7 +39,7 @@ fn restored(records: &[Vec<u8>], bytes: usize, window: usize) -> Script {
     again
 }
 
-/// Connects a restored client. Returns what it sends behind the CONNECT.
+/// Connects a restored client. Returns the packets that it sends after the CONNECT.
 fn sent_after(script: &mut Script, connack: &[u8]) -> Vec<String> {
     script.run();
     script.hear(connack);

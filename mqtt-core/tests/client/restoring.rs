@@ -88,7 +88,7 @@ fn options() -> impl Strategy<Value = Options<'static>> {
     )
 }
 
-/// A client with its world, which both do what the steps say.
+/// A client and its world. Both follow the steps.
 struct Life {
     client: HeapClient,
     now: u64,

@@ -57,10 +57,10 @@ fn calls_in_the_wrong_state_change_nothing() {
     assert!(matches!(client.poll(now), Action::Transmit(_)));
 }
 
-/// The caller promises that the storage keeps its length. If it does not, an assertion tells it in a debug build, and a
-/// release build breaks promises, but not the program.
+/// The caller promises that the storage keeps its length. If it does not, an assertion fails in a debug build. A
+/// release build may break promises of the library, but does not panic.
 #[test]
-fn storage_that_changes_its_length_is_an_assertion_in_debug_builds_alone() {
+fn storage_that_changes_its_length_fails_an_assertion_in_debug_builds_only() {
     let run = std::panic::catch_unwind(use_storage_that_changes_its_length);
     assert_eq!(run.is_err(), cfg!(debug_assertions));
 }

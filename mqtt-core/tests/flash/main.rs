@@ -1,4 +1,4 @@
-//! The journal in flash: what it keeps when power fails, what it refuses, and what it costs.
+//! The journal in flash: the records that survive a power cut, the errors, and the wear.
 
 #![expect(
     clippy::unwrap_used,

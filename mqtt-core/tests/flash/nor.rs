@@ -11,7 +11,7 @@ use embedded_storage_async::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
 
-/// What the word or page looks like at which power fails.
+/// The state in which a power cut leaves the word or page of its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tear {
     /// It is unchanged.
@@ -92,7 +92,7 @@ impl<const READ: usize, const WORD: usize, const PAGE: usize> Nor<READ, WORD, PA
         self.bytes.len() as u32
     }
 
-    /// Whether the next operation succeeds; if not, what the word or page looks like.
+    /// Whether the next operation succeeds; if not, the state of its word or page.
     async fn operation(&mut self) -> Result<(), Option<Tear>> {
         let number = self.operations;
         match self.stop {

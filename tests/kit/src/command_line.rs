@@ -1,11 +1,11 @@
-//! What the command lines of `sim` and `model` have in common.
+//! The common part of the command lines of `sim` and `model`.
 
 use std::{fmt, num::ParseIntError, process::ExitCode};
 
-/// Why a command line was not understood.
+/// The error in a command line.
 #[derive(Debug)]
 pub enum UsageError {
-    /// It has no such form.
+    /// The command line cannot be split into flags and values.
     Lexopt(lexopt::Error),
     /// A value is no number.
     Number {

@@ -1,4 +1,4 @@
-//! The driver: it carries out what `Client::poll` says, in virtual time.
+//! The driver: it carries out the actions of `Client::poll` in virtual time.
 //!
 //! [`act`] carries out one action, [`drive`] all that are due, [`receive`] hands over events. A test says in a
 //! [`World`] what each action meets outside the client. Nothing here allocates. No loop runs for ever: a client that
@@ -9,7 +9,7 @@ use mqtt_core::{Action, Client, Event, Fatal, Instant, Reason, Record, Slot};
 /// Actions or events in a row that no healthy client comes to.
 const MOST: usize = 1_000_000;
 
-/// What is outside a client: its transport, its journal, its application.
+/// The surroundings of a client: its transport, its journal, its application.
 ///
 /// Only `transmit` has to be written. By default a transport opens at once and every record becomes durable.
 pub trait World<B, S> {
@@ -21,7 +21,7 @@ pub trait World<B, S> {
         Opening::Open
     }
 
-    /// The client ends its connection, or what is left of one.
+    /// The client ends its connection, which may be broken already.
     fn close(&mut self, _reason: Reason) {}
 
     /// The client gives a record to be made durable.
@@ -33,19 +33,19 @@ pub trait World<B, S> {
     fn transmit(&mut self, bytes: &[u8]) -> usize;
 }
 
-/// What becomes of a transport that the client asked for.
+/// The fate of a transport that the client asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// It is open, and the client is told so.
+    /// It is open, and the driver reports that to the client.
     Open,
     /// It opens later. The test calls `Client::connected` or `Client::closed` itself.
     Later,
 }
 
-/// What becomes of a record.
+/// The fate of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persisting {
-    /// It is durable, and the client is told so.
+    /// It is durable, and the driver reports that to the client.
     Durable,
     /// It is not durable yet. The driver stops, so that the test can confirm the record, lose power, or try again.
     NotYet,

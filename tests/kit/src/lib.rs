@@ -1,6 +1,6 @@
 //! The test kit: one driver of a client, one scripted peer, and the helpers that all tests share.
 //!
-//! - [`drive`] carries out what `Client::poll` says. What happens outside the client is a [`World`](drive::World).
+//! - [`drive`] carries out the actions of `Client::poll`. Everything outside the client is a [`World`](drive::World).
 //! - [`script`] is a peer in virtual time for tests of one behaviour: it shows packets and events as lines of text.
 //! - [`wire`] holds packets that are put together by hand, and finds the packets in a stream of bytes.
 //! - [`record`] works on records of the journal, with a checksum that is not the library's own.

@@ -1,5 +1,5 @@
-//! Records of the journal: their bytes, and a checksum of the crate `crc`, so that the library's own is not its own
-//! witness.
+//! Records of the journal: their bytes, and a checksum of the crate `crc`, so that the library's own checksum is
+//! checked by another one.
 
 use mqtt_core::{Action, Client, Instant, Record, Slot};
 

@@ -25,7 +25,7 @@ pub struct Script {
     peer: Peer,
 }
 
-/// What is outside the client, but for its records.
+/// The surroundings of the client, except for its records.
 #[derive(Debug)]
 struct Peer {
     /// The transport moves at most so many bytes at once.
@@ -90,8 +90,8 @@ impl World<Vec<u8>, Vec<Slot>> for Outside<'_> {
 
 /// # Panics
 ///
-/// A test fails by panicking: the options do not fit the storage, the client sends no packets, or it does what the
-/// script does not expect.
+/// A test fails by panicking: the options do not fit the storage, the client sends no packets, or it does something
+/// that the script does not expect.
 impl Script {
     /// A client with an outbox of 1024 bytes and a window of 8.
     #[must_use]
@@ -155,8 +155,8 @@ impl Script {
         assert_eq!(self.client.state(), ConnectionState::Up);
     }
 
-    /// Breaks the connection, and connects again to a broker that answers `connack`. Returns what is sent behind the
-    /// CONNECT.
+    /// Breaks the connection, and connects again to a broker that answers `connack`. Returns the packets that are sent
+    /// after the CONNECT.
     pub fn reconnect(&mut self, connack: &[u8]) -> Vec<String> {
         self.cut();
         self.peer.output.clear();
@@ -169,7 +169,7 @@ impl Script {
         sent
     }
 
-    /// Carries out what the client says until it waits. Returns until when.
+    /// Carries out the actions of the client until it waits. Returns the end of the wait.
     pub fn run(&mut self) -> Instant {
         let now = self.now();
         let mut outside = Outside { peer: &mut self.peer, records: &mut self.records };

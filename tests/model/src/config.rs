@@ -7,7 +7,7 @@ use crate::{broker::Method, device::LARGEST_OUTBOX};
 const ONE: QoS = QoS::AtLeastOnce;
 const TWO: QoS = QoS::ExactlyOnce;
 
-/// Where a write ends that stops in the middle of a packet. It only matters if the packet was begun and if it is whole,
+/// The end of a write that stops in the middle of a packet. It only matters if the packet was begun and if it is whole,
 /// so one place for each is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partial {

@@ -78,7 +78,7 @@ impl<M: Paths> Step<M> {
         Self { state, key, left, disturbances, trying: None, reach: Reach::default() }
     }
 
-    /// The action that is being tried leads to a state where `reach` can follow.
+    /// The action that is being tried leads to a state from which the ways in `reach` begin.
     fn leads_to(&mut self, reach: Reach) {
         self.reach.longest = self.reach.longest.max(reach.longest.saturating_add(1));
         let is_progress = self.left.len() >= self.disturbances;

@@ -9,7 +9,7 @@
 //! The client is [`mqtt_core::Client`] itself and not a model of it: its methods are called, its bytes are decoded, and
 //! its records are given to `restore`. Only its surroundings are a model.
 //!
-//! # What is explored
+//! # The actions
 //!
 //! Every interleaving of
 //!
@@ -37,7 +37,7 @@
 //! as soon as possible, and sends everything unanswered again on a new connection. It is strict: an answer to nothing
 //! is a violation.
 //!
-//! # What must hold
+//! # The rules
 //!
 //! | property | in each state |
 //! |---|---|
@@ -46,7 +46,7 @@
 //! | order | messages, and PUBLISH, PUBACK, PUBREC, PUBREL keep their order [MQTT-4.6.0-1] to [MQTT-4.6.0-4] |
 //! | packet ids | no id stands for two messages in flight, beginning with the call that gave it out |
 //! | one event a request | no event comes twice or without a request; `Published` is true |
-//! | protocol | neither side refuses what the other one sends; DUP is set [MQTT-3.3.1-1], no PUBLISH follows its PUBREL [MQTT-4.3.3-1] |
+//! | protocol | neither side refuses a packet of the other; DUP is set [MQTT-3.3.1-1], no PUBLISH follows its PUBREL [MQTT-4.3.3-1] |
 //! | no panic | no call panics, in a build with debug assertions and overflow checks |
 //! | no livelock | no way leads back to a state that it has passed |
 //!
@@ -59,7 +59,7 @@
 //! states with two different hashes of 64 bits. For the largest world, with 6.3 million states, the probability that
 //! any two of them share a hash is about 1 in 900,000.
 //!
-//! # What is left out, and why that is sound
+//! # Simplifications, and why they are sound
 //!
 //! - **Time** stands still, except for three deadlines that may pass whenever they are set: the next attempt to
 //!   connect, a record that can wait, and the time from which a connection counts as stable (at once). The instants are
@@ -81,9 +81,9 @@
 //!   record, and it sets the position in its source.
 //! - **The client hears of a lost session** before the next fault, if it publishes. Otherwise the broker makes a new
 //!   session, its CONNACK is lost (or forgotten, if power fails before its record), and the next CONNACK says 'session
-//!   present'. No client of 3.1.1 can tell that session from the old one, and a QoS 2 publish in flight is sent into a
-//!   session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message` keeps
-//!   the counterexample. Messages to the client are explored without this restriction (`in-lost`).
+//!   present'. No client of 3.1.1 can distinguish that session from the old one, and a QoS 2 publish in flight is sent
+//!   into a session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message`
+//!   keeps the counterexample. Messages to the client are explored without this restriction (`in-lost`).
 //! - **QoS 0**, UNSUBSCRIBE, 3.1, manual acknowledgement, retained messages, wills and packets larger than the buffer
 //!   are covered by the simulator and the tests.
 //!

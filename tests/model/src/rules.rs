@@ -1,5 +1,5 @@
-//! The rules, as small ledgers that are told each event and say which rule it breaks. They know nothing of the client:
-//! they see requests, events, packets on the wire and messages that were handed over.
+//! The rules, as small ledgers. A ledger gets each event and names the rule that the event breaks. Ledgers know nothing
+//! of the client: they see requests, events, packets on the wire and messages that were handed over.
 
 mod order;
 mod requests;
@@ -22,7 +22,7 @@ pub(crate) enum Rule {
     PacketIds,
     /// Every accepted request ends in exactly one event, and `Published` is true.
     OneEvent,
-    /// Neither side refuses what the other one sends, and DUP is set [MQTT-3.3.1-1].
+    /// Neither side refuses a packet of the other, and DUP is set [MQTT-3.3.1-1].
     Protocol,
     /// No call panics.
     NoPanic,
@@ -48,7 +48,7 @@ impl Rule {
 pub(crate) struct Broken {
     /// Which rule.
     pub(crate) rule: Rule,
-    /// What happened.
+    /// How it was broken.
     pub(crate) how: &'static str,
 }
 
@@ -58,7 +58,7 @@ impl Broken {
     }
 }
 
-/// What a ledger says about one event.
+/// The verdict of a ledger on one event.
 pub(crate) type Verdict = Result<(), Broken>;
 
 /// A set of messages; they are numbered from 0 in the order in which they were published.

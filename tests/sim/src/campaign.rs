@@ -41,7 +41,7 @@ pub fn run_without_faults(seed: u64) -> Outcome {
     traced(seed, false, &mut Trace::default())
 }
 
-/// What happened in the run of a seed, as Mermaid text.
+/// The events in the run of a seed, as Mermaid text.
 #[must_use]
 pub fn chart(seed: u64) -> String {
     let mut trace = Trace::keeping();

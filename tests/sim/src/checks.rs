@@ -37,7 +37,7 @@ pub enum Invariant {
     Content,
     /// Faults have stopped and the link is up again, but not all is done.
     Healing,
-    /// A journal gives back what it was given.
+    /// A journal gives back the records that it was given.
     Journal,
     /// The subscriptions of both sides agree.
     Subscriptions,
@@ -181,8 +181,8 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
     let message = stage.ledger.message(number);
     let key = (message.topic, message.qos, qos);
     let (publisher, index) = (message.publisher, message.index);
-    // One that the broker took again, at QoS 1, may come for the first time then; and what a device without memory
-    // releases, it releases in no order.
+    // A QoS 1 message that the broker took again may arrive for the first time then. A device without memory releases
+    // the messages of its old session in any order.
     let excused = message.arrived > 1 || message.status == Status::Vanished;
     let receipt = stage.ledger.receipt_mut(device, number);
     // The message may be missing once, in a 3.1 session that the client took for an older one.

@@ -40,7 +40,7 @@ pub enum Fault {
     PowerLossUnconfirmed,
     /// Power is lost, and the device has no journal.
     PowerLossWithoutJournal,
-    /// The driver wakes later than it was told to.
+    /// The driver wakes later than the client asked for.
     LateWake,
 }
 

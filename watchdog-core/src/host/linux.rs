@@ -83,7 +83,7 @@ pub enum Problem {
     },
     /// The device did not answer a question. Many drivers answer only a few: the error is `ENOTTY` or `EOPNOTSUPP`
     /// then.
-    #[error("it does not tell its {what}: {error}")]
+    #[error("it does not report its {what}: {error}")]
     Ask {
         /// The subject of the question.
         what: &'static str,

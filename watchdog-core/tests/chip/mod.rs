@@ -139,7 +139,7 @@ impl Board {
         self.0.borrow().fed.clone()
     }
 
-    /// All bites, also those that the gate kept from the board.
+    /// All bites, including bites that the gate kept from the board.
     pub(crate) fn bites(&self) -> Vec<Bite> {
         self.0.borrow().bites.clone()
     }

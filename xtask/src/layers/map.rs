@@ -109,7 +109,7 @@ impl<'a> Map<'a> {
         self.0.get(path.as_slice()).copied()
     }
 
-    /// The module that defines what is called `name` in `at`.
+    /// The module that defines the item called `name` in `at`.
     fn defined(
         &self,
         at: &'a Module,

@@ -104,12 +104,12 @@ pub(crate) fn seeds() -> Seeds {
         ("former-life-given-up", kept, "each former lose-up*6 honest each honest"),
         ("former-life-nearly-given-up", kept, "each former lose-up*4 answer:0 lose-up*5 honest"),
         (
-            "doubt-31",
+            "uncertain-31",
             [V31 | AGAIN, 8, 0xFF, 100, 1],
             "up honest message-2 lose up message-2 lose up message-of-id:6 honest",
         ),
         (
-            "doubt-unanswered-connect",
+            "uncertain-unanswered-connect",
             kept,
             "up subscribe honest message-2 lose drive lose up message-2 message-again honest",
         ),

@@ -2,7 +2,7 @@
 
 use crate::Seeds;
 
-/// Settings and calls of the body `watchdog`, and what its other choices take.
+/// Settings and calls of the body `watchdog`, and the input of its other parts.
 pub(crate) fn seeds() -> Seeds {
     // Heartbeat 100 ms, one rescue, from 0 on; restart, last words after 50 ms, reset after 20.
     const SETTINGS: &[u8] = &[0, 100, 0, 1, 0, 2, 1, 0, 0, 4, 50, 0, 20];

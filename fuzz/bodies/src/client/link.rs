@@ -186,7 +186,7 @@ impl Link {
         std::mem::take(&mut self.arrived)
     }
 
-    /// The client has taken these bytes of those that arrived.
+    /// The client has taken these bytes of the input.
     pub(super) fn took(
         &mut self,
         bytes: &[u8],

@@ -107,7 +107,7 @@ pub(super) struct Session {
     /// The last answer that the client took.
     answered: Option<(PacketType, PacketId)>,
     subscriptions: BTreeMap<String, QoS>,
-    /// The subscriptions that the broker's session lacks, and those that were renewed on this connection.
+    /// The subscriptions that the broker's session lacks, and the subscriptions that were renewed on this connection.
     lacking: BTreeMap<String, QoS>,
     renewed: BTreeMap<String, QoS>,
     connection: Connection,
@@ -247,10 +247,10 @@ impl Session {
         seen
     }
 
-    /// The client has taken another message. If there was no room, the ids of a lost session gave way.
+    /// The client has taken another message. If there was no room, the client has dropped the ids of a lost session.
     fn make_room(&mut self, slots: usize) {
         if self.seen.len() == slots {
-            assert!(!self.stale.is_empty(), "more messages under way than slots");
+            assert!(!self.stale.is_empty(), "more messages in flight than slots");
             let stale = std::mem::take(&mut self.stale);
             self.seen.retain(|id| !stale.contains(id));
         }

@@ -15,7 +15,7 @@ fn has_no_form_in(protocol: Protocol, packet: &Packet<'_>, error: EncodeError) {
     assert_eq!(packet.encode(&mut vec![0; 400_000], protocol), Err(error));
 }
 
-/// The packet has no form in any version, and `encoded_len` gives the error already.
+/// Checks that no version has a form for the packet, and that `encoded_len` already returns the error.
 #[track_caller]
 fn has_no_form(packet: &Packet<'_>, error: EncodeError) {
     assert_eq!(packet.encoded_len(), Err(error));

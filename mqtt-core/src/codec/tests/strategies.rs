@@ -188,7 +188,7 @@ fn id() -> impl Strategy<Value = PacketId> {
     (1..=u16::MAX).prop_map(|id| PacketId::new(id).unwrap())
 }
 
-/// Now and then as long as takes a second byte of remaining length.
+/// Sometimes long enough for a remaining length of two bytes.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => collection::vec(any::<u8>(), 0..40), 1 => collection::vec(any::<u8>(), 90..300)]
 }
@@ -210,7 +210,7 @@ fn filter() -> impl Strategy<Value = String> {
     })
 }
 
-/// So many characters, half of them ASCII, none of them U+0000.
+/// `len` characters. Half of them are ASCII, and none is U+0000.
 fn text(len: core::ops::Range<usize>) -> impl Strategy<Value = String> {
     let character = prop_oneof![
         prop::char::range('\u{1}', '\u{7F}'),

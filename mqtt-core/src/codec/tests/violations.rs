@@ -154,7 +154,7 @@ fn packet_id_is_zero() {
     breaks(b"\xA2\x05\0\0\0\x01a", Violation::PacketIdZero);
 }
 
-/// [MQTT-1.5.3-1], and where strings are: [MQTT-3.1.3-4], [MQTT-3.1.3-10], [MQTT-3.1.3-11], [MQTT-3.3.2-1],
+/// [MQTT-1.5.3-1], and the statements on each string: [MQTT-3.1.3-4], [MQTT-3.1.3-10], [MQTT-3.1.3-11], [MQTT-3.3.2-1],
 /// [MQTT-3.8.3-1], [MQTT-3.10.3-1].
 #[test]
 fn string_is_not_utf_8() {
@@ -279,7 +279,7 @@ fn client_id_of_3_1_has_not_1_to_23_characters() {
     decoded(&connect_31(0x02, &[b"\0\x2E", "ç".repeat(23).as_bytes()]), Protocol::V31);
 }
 
-/// All flags together: which are a packet, and which rule the others break.
+/// Every combination of flags is either a valid packet or breaks a rule that this test names.
 #[test]
 fn every_combination_of_connect_flags_is_checked() {
     for flags in 0..=u8::MAX {

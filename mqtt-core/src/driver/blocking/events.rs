@@ -18,12 +18,12 @@ use crate::{
     time::Instant,
 };
 
-/// The shortest wait for bytes that operating systems know.
+/// The shortest read time-out that operating systems support.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest wait for bytes. A request of another thread can cause an event (a QoS 0 message was sent) but cannot end
 /// a read, so such an event comes at most this late.
 const LONGEST_READ: Duration = Duration::from_millis(250);
-/// The longest wait in one piece.
+/// The longest single wait.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// The events of a client, one after the other. The thread that waits here keeps the connection alive, and connects

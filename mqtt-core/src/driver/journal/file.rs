@@ -6,19 +6,19 @@
 //! let options = Options::new("meter-7").clean_session(false);
 //! let journal = FileJournal::open("/var/lib/meter/session.journal")?;
 //! let (client, events) = Config::new(&options).journal(journal).start(&["broker:1883"])?;
-//! client.publish("meter/7", b"81.2", QoS::ExactlyOnce, false)?; // in the file, though nobody is connected yet
+//! client.publish("meter/7", b"81.2", QoS::ExactlyOnce, false)?; // in the file, also before a connection
 //! # let _ = events;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! There are two more files beside it: `….lock`, which keeps a second process out and is never removed, and `….new`,
-//! which exists only while a snapshot is written. A snapshot is written to `….new`, made durable and renamed; only then
-//! are the old records gone.
+//! which exists only while a snapshot is written. A snapshot is written to `….new`, made durable and renamed. The old
+//! records exist until the rename.
 //!
 //! Invariants: before `end` there are only whole records, and all of them are confirmed; behind it there is nothing, or
-//! the remains of a failed or interrupted [`append`](Journal::append). If a sync failed, the file may hold less than was
-//! written to it: it is never appended to again, only replaced. `file/frame.rs` says how a torn record is told from a
-//! damaged one.
+//! the remains of a failed or interrupted [`append`](Journal::append). If a sync failed, the file may hold less than
+//! was written to it: it is never appended to again, only replaced. `file/frame.rs` says how a torn record differs from
+//! a damaged one.
 
 mod frame;
 
@@ -42,7 +42,7 @@ use frame::{Front, Head, Next, Reader};
 /// The default size in bytes at which a journal is long.
 const LONG: u64 = 1 << 20;
 
-/// What the records survive. This choice decides how long an append takes.
+/// The failures that the records survive. This choice decides how long an append takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Survive {
     /// Power cuts: a record is durable once the medium has it (`fdatasync`), a new file once its directory is durable
@@ -100,7 +100,7 @@ pub enum FileError {
         /// The offset at which it begins.
         offset: u64,
     },
-    /// A sync failed before, so nobody knows the content of the file. Only a snapshot is accepted, because it goes to a
+    /// A sync failed before, so the content of the file is unknown. Only a snapshot is accepted, because it goes to a
     /// new file; [`is_long`](Journal::is_long) asks for one.
     #[error("{}: not trusted since a sync failed, a snapshot is due", file.display())]
     Distrusted {
@@ -179,7 +179,7 @@ impl FileJournal {
         Ok(journal)
     }
 
-    /// Sets what the records survive; power cuts by default.
+    /// Sets the failures that the records survive; power cuts by default.
     #[must_use]
     pub const fn survive(mut self, survive: Survive) -> Self {
         self.survive = survive;
@@ -268,7 +268,8 @@ impl FileJournal {
             self.trusted = self.cut().is_ok();
             return Err(self.io("append")(error));
         }
-        // After a failed sync the cache counts as clean though the medium does not have it, so a second sync proves nothing.
+        // After a failed sync the cache counts as clean though the medium does not have it, so a second sync proves
+        // nothing.
         self.trusted = false;
         self.sync().map_err(self.io("sync"))?;
         self.trusted = true;
@@ -282,7 +283,8 @@ impl FileJournal {
         self.buffer.extend(head.encode());
         head.frame(frame::FRONT_LEN, snapshot, &mut self.buffer).map_err(self.io("snapshot"))?;
         let replaced = replace(&self.path, &self.buffer, self.survive)?;
-        // From here on the name is the new file's. If the directory is not durable, a power cut brings the old one back.
+        // From here on the name is the new file's. If the directory is not durable, a power cut brings the old one
+        // back.
         self.head = head;
         self.end = self.buffer.len() as u64;
         self.base = self.end;
@@ -355,8 +357,8 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Locks the journal until the file is closed; if the process is killed, the operating system closes it. The lock is on a
-/// file of its own, because a snapshot replaces the journal.
+/// Locks the journal until the file is closed; if the process is killed, the operating system closes it. The lock is on
+/// a file of its own, because a snapshot replaces the journal.
 fn lock(path: &Path) -> Result<File, FileError> {
     let name = beside(path, ".lock");
     let opened = OpenOptions::new().write(true).create(true).truncate(false).open(name);
@@ -368,8 +370,8 @@ fn lock(path: &Path) -> Result<File, FileError> {
     }
 }
 
-/// Replaces the file at `path` by one with `content`, as a whole or not at all. The inner error says that it is replaced,
-/// but that a power cut may undo this.
+/// Replaces the file at `path` by one with `content`, as a whole or not at all. The inner error says that it is
+/// replaced, but that a power cut may undo this.
 fn replace(path: &Path, content: &[u8], survive: Survive) -> Result<io::Result<File>, FileError> {
     let new = beside(path, ".new");
     let written = write_new(&new, content, survive).and_then(|file| {

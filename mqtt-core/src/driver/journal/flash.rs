@@ -33,27 +33,27 @@
 //!
 //! # Power cuts
 //!
-//! The range has two halves. One holds the journal, the other one is erased. If the first [is
-//! long](Journal::is_long), the next snapshot goes to the other half, and only after it is whole the first half is erased.
-//! A power cut between the two leaves both halves, and the newer one counts if its snapshot is complete. So a snapshot
-//! always finds room, however often power fails while it is written. Nothing is written twice between two erasures, with
-//! one exception: if power failed while the queue marked a page with zeros, it writes the zeros again. Flash with error
-//! correction allows a second write of zeros and no other, so it can be used.
+//! The range has two halves. One holds the journal, the other one is erased. If the first [is long](Journal::is_long),
+//! the next snapshot goes to the other half, and only after it is whole the first half is erased. A power cut between
+//! the two leaves both halves, and the newer one counts if its snapshot is complete. So a snapshot always finds room,
+//! however often power fails while it is written. Nothing is written twice between two erasures, with one exception: if
+//! power failed while the queue marked a page with zeros, it writes the zeros again. Flash with error correction allows
+//! a second write of zeros and no other, so it can be used.
 //!
 //! Power may fail within any write and any erasure. A record with a missing item at its end was not confirmed, and the
 //! next record replaces it. Items are numbered: if one in the middle is missing or does not match its checksum, a
 //! confirmed record is damaged. That is [`FlashError::Damaged`]; the session is not restored with a gap. (Damage to the
-//! last record cannot be told from a power cut.)
+//! last record cannot be distinguished from a power cut.)
 //!
-//! The futures may be dropped at any time. It is as if power had failed at that moment, and the next call reads the flash
-//! again.
+//! The futures may be dropped at any time. It is as if power had failed at that moment, and the next call reads the
+//! flash again.
 //!
 //! # Wear
 //!
-//! The table gives the erasures of pages for a million messages, and the number of messages a day that wear out 64 KiB of
-//! NOR flash in ten years: 16 pages of 4 KiB with 100,000 erasures each. All pages are erased equally often. Topics have
-//! 11 bytes. Messages go one at a time, ten in a second, which is the worst case: messages accepted together share a
-//! record.
+//! The table gives the erasures of pages for a million messages, and the number of messages a day that wear out 64 KiB
+//! of NOR flash in ten years: 16 pages of 4 KiB with 100,000 erasures each. All pages are erased equally often. Topics
+//! have 11 bytes. Messages go one at a time, ten in a second, which is the worst case: messages accepted together share
+//! a record.
 //!
 //! | message | payload | erasures, `record_delay(0)` | a day | erasures, `record_delay(1_000)` | a day |
 //! |---|---|---|---|---|---|
@@ -68,13 +68,13 @@
 //! | received, QoS 2 | 1024 | 14,700 | 29,800 | 14,700 | 29,800 |
 //!
 //! If the delay is longer than the time between two messages, the end of one message is recorded together with the next
-//! message. Messages of QoS 0 and messages received at QoS 1 are not recorded. The figures are measured on simulated flash
-//! in RAM: `cargo test -p mqtt-core --features journal-flash --test flash wear -- --ignored --nocapture` prints the table,
-//! and a test keeps it within 5 %. Twice as much flash lasts for twice as many messages.
+//! message. Messages of QoS 0 and messages received at QoS 1 are not recorded. The figures are measured on simulated
+//! flash in RAM: `cargo test -p mqtt-core --features journal-flash --test flash wear -- --ignored --nocapture` prints
+//! the table, and a test keeps it within 5 %. Twice as much flash lasts for twice as many messages.
 //!
-//! An append writes the record and 10 bytes for each of its items, in whole words; an item holds up to an eighth of a page
-//! (128 bytes to 4 KiB). If a snapshot moves the journal, its append also erases half of the range and takes that much
-//! longer.
+//! An append writes the record and 10 bytes for each of its items, in whole words; an item holds up to an eighth of a
+//! page (128 bytes to 4 KiB). If a snapshot moves the journal, its append also erases half of the range and takes that
+//! much longer.
 
 mod error;
 mod layout;
@@ -319,7 +319,7 @@ where
             let end = needed.min(at + layout.piece());
             let (first, last) = (at == 0, end == needed);
             let tag = Tag { first, last, moves: log.moves, number: log.number };
-            // The tag is put where the next piece begins; those bytes are put back after the write.
+            // The tag overwrites the first bytes of the next piece. They are restored after the write.
             let behind = scratch.get_mut(end..).and_then(|rest| rest.first_chunk_mut());
             let Some(behind) = behind else {
                 return Err(FlashError::RecordTooLong { needed, capacity });

@@ -1,4 +1,4 @@
-//! How each action changes a world, and what the ledgers of the rules are told.
+//! How each action changes a world, and which events the ledgers of the rules get.
 
 use std::sync::Arc;
 

@@ -69,7 +69,7 @@ impl Session {
             (_, Some(packet_id)) => {
                 if known.is_some() {
                     stage.fail(Invariant::IdReuse, device, || {
-                        format!("id {id} of a QoS 2 message under way [MQTT-2.3.1-2]")
+                        format!("id {id} of a QoS 2 message in flight [MQTT-2.3.1-2]")
                     });
                 }
                 outlet.send(&Packet::PubAck(packet_id));
@@ -178,7 +178,7 @@ impl Session {
         let used = |inbound: &&Inbound| inbound.id == id.get() && !inbound.orphan;
         if let Some(inbound) = self.inbound.iter().find(used) {
             stage.fail(Invariant::IdReuse, device, || {
-                format!("id {} of message {:?} under way", id.get(), inbound.post.number)
+                format!("id {} of message {:?} in flight", id.get(), inbound.post.number)
             });
         }
     }

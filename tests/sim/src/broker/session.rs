@@ -293,7 +293,7 @@ impl Session {
         self.pump(outlet);
     }
 
-    /// With DUP, the client cannot tell a new message from one that it remembers from a lost session.
+    /// With DUP, the client cannot distinguish a new message from one that it remembers from a lost session.
     fn may_be_swallowed(&mut self, outlet: &mut Outlet<'_, '_>, id: u16, post: &Post) {
         let remembered = self.stale.iter().position(|stale| *stale == id);
         if let (Some(at), true, Some(number)) = (remembered, is_exact(post), post.number) {

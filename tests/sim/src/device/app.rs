@@ -272,7 +272,7 @@ impl App {
         client.state() == ConnectionState::Stopped && (stage.healing || stage.rng.bool())
     }
 
-    /// Whether it is unknown what the broker has for `filter`.
+    /// Whether it is unknown if the broker has a subscription to `filter`.
     pub(crate) fn is_uncertain(&self, filter: usize) -> bool {
         self.uncertain.contains(&filter)
     }

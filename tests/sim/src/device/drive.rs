@@ -28,7 +28,7 @@ enum Outcome {
 }
 
 impl Device {
-    /// Carries out what the client says, until it says to wait or something holds the driver up.
+    /// Carries out the actions of the client, until the client waits or something holds the driver up.
     pub(crate) fn drive(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
         // Nothing has happened since the client said to wait.
         let quiet = self.waits_until.take();
@@ -104,7 +104,7 @@ impl Device {
                         "closed on request without a DISCONNECT".to_owned()
                     });
                 }
-                // The client is told once more that the connection is closed, which changes nothing.
+                // The driver reports the closed connection once more, which changes nothing.
                 self.close(stage, links);
                 Outcome::Next
             }
@@ -290,7 +290,7 @@ impl Device {
     }
 }
 
-/// What an action did outside the client. The device does what follows from it.
+/// The effect of an action outside the client. The device reacts to it.
 #[derive(Clone, Copy, Debug)]
 enum Did {
     Nothing,

@@ -1,7 +1,7 @@
 //! A device: a real client, a driver for it, an application, and perhaps a journal.
 //!
-//! The driver does what the documentation of `Client` says, in small steps: it may pause or lose power between any two
-//! of them ([`drive`]). [`app`] is the application, [`record_log`] the journal, and [`tap`] sees what the client sends.
+//! The driver follows the documentation of `Client` in small steps: it may pause or lose power between any two of them
+//! ([`drive`]). [`app`] is the application, [`record_log`] the journal, and [`tap`] sees what the client sends.
 
 mod app;
 mod drive;
@@ -125,7 +125,7 @@ impl Device {
         format!("client (state, in flight) {client:?}, application {}", self.app.under_way())
     }
 
-    /// Whether it is unknown what the broker has for `filter`.
+    /// Whether it is unknown if the broker has a subscription to `filter`.
     pub(crate) fn is_uncertain(&self, filter: usize) -> bool {
         self.app.is_uncertain(filter)
     }

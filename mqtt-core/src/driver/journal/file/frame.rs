@@ -11,12 +11,11 @@
 //!
 //! - torn if the file ends within it, or if only zeros follow it;
 //! - damaged if anything else follows it: it was confirmed before the bytes behind it were written;
-//! - if its length is wrong, so that nobody knows where it ends: damaged if the front of a frame follows anywhere, else
-//!   torn.
+//! - if its length is wrong, so that its end is unknown: damaged if the front of a frame follows anywhere, else torn.
 //!
 //! The front of a frame identifies its file and its offset. So bytes of an earlier file that a disk gives back, or a
-//! message that carries a journal, are never mistaken for a frame. Damage to the last record cannot be told from a torn
-//! record.
+//! message that carries a journal, are never mistaken for a frame. Damage to the last record cannot be distinguished
+//! from a torn record.
 
 use std::{
     fs::File,

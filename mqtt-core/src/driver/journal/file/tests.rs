@@ -70,7 +70,7 @@ fn client() -> BoxedClient {
     BoxedClient::new_boxed(&options, 1 << 16, 64).unwrap()
 }
 
-/// The client that `journal` tells of.
+/// The client that `journal` restores.
 fn restored(journal: &mut FileJournal) -> BoxedClient {
     let mut client = client();
     now(replay(journal, &mut client)).unwrap();
@@ -96,7 +96,8 @@ fn publish(client: &mut BoxedClient, payload: &[u8]) {
     client.set_position(client.position() + 1);
 }
 
-/// A journal of `count` records after its first: each of a publish, with its number for a position; and where each ends.
+/// A journal with `count` records after the first one, and the offset at which each record ends. Each of them has one
+/// publish, and its number as the position.
 fn filled(journal: &mut FileJournal, count: usize) -> Vec<u64> {
     let mut client = restored(journal);
     let mut ends = vec![journal.size()];
@@ -108,7 +109,7 @@ fn filled(journal: &mut FileJournal, count: usize) -> Vec<u64> {
     ends
 }
 
-/// What `journal` tells: how many messages wait, and the position.
+/// The state in `journal`: the number of messages that wait, and the position.
 fn told(journal: &mut FileJournal) -> (usize, u64) {
     let client = restored(journal);
     (client.in_flight(), client.position())
@@ -149,7 +150,7 @@ fn a_file_cut_at_any_byte_gives_the_session_as_of_a_confirmed_record() {
     }
 }
 
-/// Power that fails may leave any bytes where a record was being appended.
+/// If power fails while a record is appended, any bytes may stand in its place.
 #[test]
 fn any_damage_to_the_last_record_keeps_the_records_before_it() {
     let place = Place::new("last");
@@ -222,7 +223,7 @@ fn a_file_that_is_not_a_journal_is_refused_and_not_changed() {
     assert!(matches!(error, FileError::Io { doing: "resolve", .. }), "{error}");
 }
 
-/// Someone sends a journal as a message, and power fails while that is recorded.
+/// Someone sends a journal as a message, and power fails while the message is recorded.
 #[test]
 fn records_inside_a_message_are_not_mistaken_for_records() {
     let place = Place::new("carried");
@@ -328,7 +329,7 @@ fn device(name: &str) -> File {
     OpenOptions::new().read(true).write(true).open(name).unwrap()
 }
 
-/// The variable that tells this test that it is the process with the limit.
+/// If this variable is set, the test is the process with the limit.
 const LIMITED: &str = "MQTT_CORE_TEST_LIMITED";
 
 /// A real short write: the system takes what fits below the largest size that a file may have, and refuses the rest.
@@ -366,7 +367,7 @@ fn an_incomplete_write_is_cut_off_and_the_journal_goes_on() {
         }
         assert_eq!(told(&mut journal).0, kept);
     }
-    // The broker takes all but the last: the rest finds room.
+    // A small record still fits.
     let mut small = restored(&mut journal);
     small.set_position(7);
     persist(&mut journal, &mut small).unwrap();

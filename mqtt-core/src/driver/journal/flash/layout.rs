@@ -1,7 +1,8 @@
 //! The place of a record: halves, pages, items. It is arithmetic in bytes, without access to the flash.
 //!
-//! An item holds a *piece* of a record and a [`Tag`] behind it. Pieces are short, because an item that does not fit at the
-//! end of a page goes to the next page, and the rest of the page is lost: at most an eighth if pages are large enough.
+//! An item holds a *piece* of a record and a [`Tag`] behind it. Pieces are short, because an item that does not fit at
+//! the end of a page goes to the next page, and the rest of the page is lost: at most an eighth if pages are large
+//! enough.
 
 use core::ops::Range;
 
