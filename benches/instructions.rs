@@ -1,7 +1,7 @@
 //! The operations whose instructions `cargo xtask bench` counts under callgrind.
 //!
 //! Without arguments it lists them, one on a line: name, goal, and the operation whose count is subtracted, with tabs
-//! between. With a name and a number it does that operation so many times. Each operation has a function of its own
+//! between. With a name and a number it does that operation this many times. Each operation has a function of its own
 //! that is never inlined, so that the compiler neither drops nor merges it, and a profile by function is readable.
 
 use std::collections::VecDeque;

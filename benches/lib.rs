@@ -58,8 +58,8 @@ pub struct Connection {
 /// is driven by hand: an operation polls once, as a driver that has more to do. The test kit's driver would poll until
 /// the client waits, and its loop would be counted.
 impl Connection {
-    /// A connection with a window of so many requests and so many bytes in each payload. The outbox has room for twice
-    /// as much.
+    /// A connection with a window of `window` requests and `payload_len` bytes in each payload. The outbox has room for
+    /// twice as much.
     #[must_use]
     pub fn new(window: usize, payload_len: usize) -> Self {
         let bytes = vec![0; 512 + 2 * (64 + payload_len) * window];
@@ -179,7 +179,7 @@ pub fn watched(rules: Rules) -> Task {
     task
 }
 
-/// So many tasks, which may be silent for a second.
+/// `count` tasks, each of which may be silent for a second.
 #[must_use]
 pub fn watch(count: usize) -> Vec<Task> {
     (0..count).map(|_| watched(Rules::deadline(1_000))).collect()

@@ -178,7 +178,7 @@ fn a_thousand_qos_2_messages_reach_a_device_once_each_and_in_order() {
     takes_a_burst(&broker, &mut device, 1000);
 }
 
-/// Another client publishes so many QoS 2 messages at once. The device gets each once and in order, and no others.
+/// Another client publishes this many QoS 2 messages at once. The device gets each once and in order, and no others.
 fn takes_a_burst(broker: &Mosquitto, device: &mut Device, count: usize) {
     // One line for each message.
     let lines: String = (0..count).map(|n| format!("{n}\n")).collect();

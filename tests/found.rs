@@ -18,7 +18,7 @@ use system_tests::{
 const OWN: [&[u8]; 2] = [FORMER, b"closed"];
 const FORMER: &[u8] = b"opened";
 
-/// So many messages wait, and as many may be in flight.
+/// The number of messages that wait, and of messages that may be in flight.
 const LINES: usize = 30;
 
 fn lasting(version: Version) -> Options<'static> {

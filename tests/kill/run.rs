@@ -184,7 +184,7 @@ impl<'f> World<'f> {
         self.broker.start_again();
     }
 
-    /// Kills no more and lets everything arrive. Returns the number of published messages, the file of received ones,
+    /// Stops the kills and lets everything arrive. Returns the number of published messages, the file of received ones,
     /// and the evidence.
     fn finish(mut self) -> Result<(u64, String, Evidence), Error> {
         let output = self.folder.join(OUTPUT);

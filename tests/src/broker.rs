@@ -1,7 +1,7 @@
 //! Mosquitto, the reference broker: one for each test, on a port of its own.
 //!
 //! A free port may be taken before the broker binds it. That broker ends, and the next one tries another port. A broker
-//! counts as started when its log says that it listens. A connection would be no proof: it might lead to another
+//! counts as started when its log says that it listens. A connection would not be a proof: it might lead to another
 //! broker, and would count as a client of this one.
 
 use std::fmt::Write as _;

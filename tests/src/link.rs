@@ -1,4 +1,4 @@
-//! One end of a real TCP connection that a test holds: whole packets, or bytes that are no packets.
+//! One end of a real TCP connection that a test holds: whole packets, or bytes that are not packets.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -42,7 +42,7 @@ impl Link {
     /// Sends a CONNECT and takes the answer.
     ///
     /// # Panics
-    /// If the answer is no CONNACK, or does not come.
+    /// If the answer is not a CONNACK, or does not come.
     #[track_caller]
     pub fn open(&mut self, connect: &Connect<'_>) -> ConnAck {
         self.send(&Packet::Connect(connect.clone()));
@@ -117,7 +117,7 @@ impl Link {
     /// The next packet.
     ///
     /// # Panics
-    /// If none has come `within` this time, if the connection is closed, or if the bytes are no packet.
+    /// If none has come `within` this time, if the connection is closed, or if the bytes are not a packet.
     #[track_caller]
     pub fn receive(&mut self, within: Duration) -> Frame {
         let limit = Instant::now() + within;
@@ -195,7 +195,7 @@ impl Link {
         }
     }
 
-    /// The bytes that were received and are no whole packet, for an error message.
+    /// The bytes that were received and are not a whole packet, for an error message.
     fn rest(&self) -> String {
         self.received.escape_ascii().to_string()
     }
@@ -229,7 +229,7 @@ impl Frame {
     }
 }
 
-/// The packet, or the first bytes if they are no packet.
+/// The packet, or the first bytes if they are not a packet.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Packet::decode(&self.bytes, self.protocol) {

@@ -335,7 +335,7 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
         self.edge()
     }
 
-    /// The earliest time at which a feed is no fault; `None`: any time.
+    /// The earliest time at which a feed is not a fault; `None`: any time.
     fn earliest_feed(&self) -> Option<Instant> {
         self.chip.window()?;
         let since = match self.last_feed {

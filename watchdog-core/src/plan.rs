@@ -37,7 +37,7 @@
 //! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).task(Rules::deadline(1_000), 1_000, 10));
 //! ```
 //!
-//! The heartbeat is no multiple of the work's own heartbeat, so the device wakes up twice instead of once:
+//! The heartbeat is not a multiple of the work's own heartbeat, so the device wakes up twice instead of once:
 //!
 //! ```compile_fail,E0080
 //! # use watchdog_core::{Plan, Rules, Timing, plan};

@@ -80,7 +80,7 @@ fn a_plain_file_is_not_mistaken_for_the_device_of_the_same_name() {
 }
 
 #[test]
-fn a_device_that_is_no_watchdog_has_no_status() {
+fn a_device_that_is_not_a_watchdog_has_no_status() {
     let error = Status::of(Path::new("/dev/null")).unwrap_err();
     assert!(
         error.to_string().starts_with("/dev/null: there is no /sys/class/watchdog/null of it: ")
@@ -132,7 +132,7 @@ mod by_ioctl {
     use super::*;
 
     #[test]
-    fn a_file_that_is_no_watchdog_refuses_each_question() {
+    fn a_file_that_is_not_a_watchdog_refuses_each_question() {
         let (_dir, path) = device();
         let mut dog = LinuxWatchdog::open(&path).unwrap();
         let path = path.display();

@@ -34,10 +34,10 @@ that explains them. Goals are printed, and whether they are met.",
 /// Operations of the shorter run.
 const N: u64 = 2_000;
 
-/// A goal counts as met up to so many per cent above it.
+/// A count meets its goal up to this percentage above it.
 const TOLERANCE: u64 = 10;
 
-/// The names of a peer's operations start so.
+/// The names of a peer's operations start with this.
 const PEER: &str = "mqttbytes: ";
 
 /// The last figures of all operations of this project.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::workspace::Workspace;
 
-/// A number may grow by so many per cent.
+/// A number may grow by this percentage.
 const GROWTH: u64 = 2;
 
 /// A file of last figures: a line for each, with the number and the name.

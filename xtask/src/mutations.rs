@@ -61,7 +61,7 @@ fn run(args: &Args) -> Outcome {
     Ok(Closing { line, ok: missed == 0 && !all.is_empty() })
 }
 
-/// Applies the patches, and no more.
+/// Only applies the patches.
 fn check(workspace: &Workspace, log: &Log) -> Outcome {
     let bugs = mutated::check(workspace, log)?;
     for bug in &bugs {

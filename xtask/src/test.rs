@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all that a change must pass, here as on the build machines.
+//! `cargo xtask test`: all checks that a change must pass, here and on the build machines.
 
 use std::fs;
 

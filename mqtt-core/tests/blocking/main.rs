@@ -81,7 +81,7 @@ fn a_broker_that_floods_and_does_not_read_stops_nothing() {
         for _ in 0..FLOOD {
             peer.send(&message);
         }
-        // Keeps the connection, unread, until the test has seen enough.
+        // Keeps the connection open and reads nothing until the test has seen enough.
         let _ended = stopped.recv_timeout(PATIENCE);
         peer
     });
@@ -298,7 +298,7 @@ fn a_timeout_of_zero_returns_at_once() {
     assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Message(_))));
 }
 
-/// A transport that is one object, and whose reads time out soon, as those of a serial port.
+/// A transport in one object. Its reads time out soon, as reads of a serial port do.
 #[test]
 fn a_transport_that_cannot_be_split_works_as_well() {
     struct Serial(String);

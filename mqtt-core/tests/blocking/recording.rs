@@ -1,4 +1,4 @@
-//! A blocking client with a journal: when records are in it, and what happens if it fails.
+//! A blocking client with a journal: when records are in it, and the effects of its failure.
 
 use std::{
     future::poll_fn,
@@ -35,7 +35,7 @@ struct Notebook(Arc<Mutex<Pages>>);
 struct Pages {
     records: Vec<Vec<u8>>,
     fails: bool,
-    /// With so many records or more the journal is long.
+    /// The journal is long from this number of records on.
     long: Option<usize>,
 }
 

@@ -99,7 +99,7 @@ fn nothing_may_come_before_the_connack() {
         script.run();
         script.hear(wire);
         let early = Some(Fatal::Violation(Violation::BeforeConnAck));
-        // One byte is no header yet, but it is enough to see a wrong packet type.
+        // One byte is not a header yet, but it is enough to see a wrong packet type.
         assert_eq!(script.fatal(), if wire.len() == 1 { None } else { early }, "{wire:?}");
     }
 }

@@ -72,11 +72,11 @@ struct Link<'c> {
     broker: Broker,
     /// On its way to the client.
     inbox: Vec<u8>,
-    /// The link takes at most so many bytes at once.
+    /// The link takes at most this many bytes at once.
     piece: usize,
     /// Bytes that have crossed, either way.
     crossed: usize,
-    /// The link breaks when so many have crossed.
+    /// The link breaks after this number of bytes.
     cuts: &'c [usize],
 }
 

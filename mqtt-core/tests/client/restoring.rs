@@ -110,7 +110,7 @@ struct Outside {
     received: Vec<u16>,
     /// Every record, each confirmed.
     records: Vec<Vec<u8>>,
-    /// After so many records, a snapshot ends this life.
+    /// After this many records, a snapshot ends this life.
     last: usize,
 }
 

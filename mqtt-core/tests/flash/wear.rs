@@ -41,7 +41,7 @@ impl Display for Traffic {
     }
 }
 
-/// How long to measure: for so many messages, or until so many pages were erased.
+/// How long to measure: for this many messages, or until this many pages were erased.
 #[derive(Clone, Copy)]
 struct Span {
     messages: u32,

@@ -7,13 +7,13 @@ use std::{fmt, num::ParseIntError, process::ExitCode};
 pub enum UsageError {
     /// The command line cannot be split into flags and values.
     Lexopt(lexopt::Error),
-    /// A value is no number.
+    /// A value is not a number.
     Number {
         /// The flag, without its dashes.
         flag: &'static str,
         /// The value that was given.
         value: String,
-        /// Why it is no number.
+        /// Why it is not a number.
         error: ParseIntError,
     },
     /// A value is refused.
@@ -63,7 +63,7 @@ pub fn text(parser: &mut lexopt::Parser) -> Result<String, UsageError> {
 ///
 /// # Errors
 ///
-/// There is no value, or it is no number.
+/// There is no value, or it is not a number.
 pub fn number(flag: &'static str, parser: &mut lexopt::Parser) -> Result<u64, UsageError> {
     let value = text(parser)?;
     value.parse().map_err(|error| UsageError::Number { flag, value, error })

@@ -99,7 +99,7 @@ where
     }
 }
 
-/// Carries out all that is due at `now`. Returns until when the client waits, or `None` if the world holds it up.
+/// Carries out all that is due at `now`. Returns the end of the wait, or `None` if the world holds it up.
 #[inline]
 pub fn drive<B, S, W>(client: &mut Client<B, S>, world: &mut W, now: Instant) -> Option<Instant>
 where

@@ -66,7 +66,7 @@ pub fn resealed(record: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn is_whole(record: &[u8]) -> bool {
     record.split_last_chunk().is_some_and(|(body, crc)| {
-        // The checksum of nothing is 0, and nothing is no record.
+        // The checksum of nothing is 0, and nothing is not a record.
         !body.is_empty() && checksum(body).to_be_bytes() == *crc
     })
 }

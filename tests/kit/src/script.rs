@@ -28,7 +28,7 @@ pub struct Script {
 /// The surroundings of the client, except for its records.
 #[derive(Debug)]
 struct Peer {
-    /// The transport moves at most so many bytes at once.
+    /// The transport moves at most this many bytes at once.
     piece: usize,
     open: bool,
     /// Sent by the peer, and not taken by the client.

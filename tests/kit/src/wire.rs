@@ -86,7 +86,7 @@ pub fn encoded(packet: Packet<'_>, protocol: Protocol) -> Vec<u8> {
 ///
 /// # Panics
 ///
-/// The bytes are no packet.
+/// The bytes are not a packet.
 #[must_use]
 pub fn next_packet(bytes: &[u8], protocol: Protocol) -> Option<(Packet<'_>, &[u8])> {
     match Packet::decode(bytes, protocol) {

@@ -42,7 +42,7 @@ impl Down {
         self.encode(1).first().map_or(0, |first| first >> 4)
     }
 
-    /// Its bytes. A message has a payload of so many bytes.
+    /// Its bytes. A message has a payload of this many bytes.
     pub(crate) fn encode(self, payload: usize) -> Vec<u8> {
         let id = |id| PacketId::new(id).unwrap_or(FIRST_ID);
         let content;

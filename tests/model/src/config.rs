@@ -28,17 +28,17 @@ pub struct Config {
     pub outbound: &'static [QoS],
     /// The messages that the broker has for the client, in this order.
     pub inbound: &'static [QoS],
-    /// The link breaks at most so many times.
+    /// The link breaks at most this many times.
     pub cuts: u8,
-    /// Power fails at most so many times. With 0 there is no journal.
+    /// Power fails at most this many times. With 0 there is no journal.
     pub power_cuts: u8,
-    /// At most so many of the cuts lose the session.
+    /// At most this many of the cuts lose the session.
     pub lost_sessions: u8,
     /// The link or power may fail even before the client has heard and recorded that the session was lost.
     pub loss_unheard: bool,
-    /// The application asks for a snapshot at most so many times.
+    /// The application asks for a snapshot at most this many times.
     pub snapshots: u8,
-    /// A record cannot be appended at most so many times.
+    /// A record cannot be appended at most this many times.
     pub failed_records: u8,
     /// The broker's method for QoS 2.
     pub method: Method,

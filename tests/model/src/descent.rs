@@ -61,7 +61,7 @@ struct Reach {
 struct Step<M: Model> {
     state: M::State,
     key: u64,
-    /// Actions still to be tried, from the end: first progress, then so many disturbances.
+    /// Actions still to be tried, from the end: first progress, then this many disturbances.
     left: Vec<M::Action>,
     disturbances: usize,
     /// The action that is being tried.

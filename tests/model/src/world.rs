@@ -28,7 +28,7 @@ pub(crate) enum Action {
     Connected,
     /// The transport takes a part of a packet.
     TransmitPart,
-    /// The transport takes so many whole packets. It may have a part of the first one already.
+    /// The transport takes this many whole packets. It may have a part of the first one already.
     Transmit(u8),
     /// The broker gets the next packet.
     Arrive,
@@ -266,7 +266,7 @@ impl State {
         }
     }
 
-    /// Whether all that was asked for is done.
+    /// Whether all requests are done.
     pub(crate) fn is_finished(&self, config: &Config) -> bool {
         let lost = self.lost_sessions < config.lost_sessions;
         let delivered = (0..config.outbound.len() as u8)

@@ -8,7 +8,7 @@ use crate::{
     trace::{Note, Summary, What},
 };
 
-/// The chart shows at most so many notes of the device that broke a promise, and of the message that it is about.
+/// The chart shows at most this many notes of the device that broke a promise, and of the message that it is about.
 const OF_DEVICE: usize = 100;
 const OF_MESSAGE: usize = 60;
 

@@ -10,24 +10,24 @@ use crate::{
     stage::Stage,
 };
 
-/// The promises, in the words of the design.
+/// The promises. [`words`](Self::words) says each of them in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Invariant {
-    /// 1
+    /// Invariant 1.
     AtLeastOnce,
-    /// 2
+    /// Invariant 2.
     ExactlyOnce,
     /// QoS 0.
     AtMostOnce,
-    /// 3: ids.
+    /// Invariant 3, for packet ids.
     IdReuse,
-    /// 3: order of PUBLISH, PUBACK, PUBREC, PUBREL, and of messages.
+    /// Invariant 3, for the order of PUBLISH, PUBACK, PUBREC, PUBREL, and of messages.
     Order,
-    /// 4
+    /// Invariant 4.
     Progress,
-    /// 5
+    /// Invariant 5.
     Deadline,
-    /// 6: no panic.
+    /// Invariant 6: no panic.
     Panic,
     /// Every accepted request ends in exactly one event.
     OneEvent,

@@ -227,7 +227,7 @@ impl Ledger {
     }
 }
 
-/// Marks the ids of requests that are no messages.
+/// Marks the ids of requests that are not messages.
 pub(crate) const NO_MESSAGE: u32 = u32::MAX;
 
 /// The number at the start of a payload.

@@ -66,7 +66,7 @@ pub(crate) struct DeviceSetup {
     /// After a restart the application cuts its output back to the position, instead of writing it together with the
     /// record.
     pub(crate) marks_output: bool,
-    /// Publishes at most so many messages at once; 0: never.
+    /// Publishes at most this many messages at once; 0: never.
     pub(crate) burst: u32,
     /// How many of ten messages are of QoS 0, and how many of QoS 1.
     pub(crate) mix: (u32, u32),

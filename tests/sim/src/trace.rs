@@ -61,12 +61,12 @@ pub(crate) enum What {
     Up(SessionStatus),
     Down(Reason),
     PowerOn,
-    /// A record of so many bytes went into the journal.
+    /// A record of this many bytes went into the journal.
     Recorded {
         len: u32,
         snapshot: bool,
     },
-    /// So many records came out of the journal.
+    /// This many records came out of the journal.
     Restored {
         records: u32,
         position: u64,

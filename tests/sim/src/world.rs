@@ -31,10 +31,10 @@ pub(crate) struct World<'t> {
     links: Vec<Link>,
     fault_gap: u64,
     tick_gap: u64,
-    /// The least work that was left, and until when it has to become less.
+    /// The least work that was left, and the deadline until which it has to become less.
     least_left: usize,
     deadline: u64,
-    /// All was done at the last check, when there had been so many links.
+    /// All was done at the last check, when there had been this many links.
     done: Option<usize>,
 }
 

@@ -34,7 +34,7 @@ impl Import<'_> {
 /// The modules of a crate by path.
 pub(super) struct Map<'a>(BTreeMap<&'a [String], &'a Module>);
 
-/// So many re-exports are followed, one to the next.
+/// The longest chain of re-exports that is followed.
 const DEPTH: u8 = 8;
 
 impl<'a> Map<'a> {

@@ -17,7 +17,7 @@ pub(crate) fn seeds() -> Seeds {
     const GRANTS: &[u8] = &[8, 250, 0, 3, 4];
     const PAUSED: &[u8] = &[16, 250, 0];
     const LONGEST: &[u8] = &[32, 0, 0xBA, 0xDB, 0];
-    // Calls, of task 0 but for the last.
+    // Calls of task 0; the last one is of another task.
     const FEED: u8 = 0;
     const STEP: u8 = 2;
     const NEXT: u8 = 3;

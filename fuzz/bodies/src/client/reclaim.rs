@@ -6,7 +6,7 @@ use mqtt_core::{PacketId, Protocol, SessionStatus};
 
 use super::settings::{PING_TIMEOUT, Settings};
 
-/// After so many connections without a PUBCOMP the client goes on without releasing.
+/// After this many connections without a PUBCOMP the client goes on without releasing.
 const ATTEMPTS: u8 = 5;
 /// Bytes of the outbox that requests cannot use.
 const ANSWER_ROOM: usize = 32;

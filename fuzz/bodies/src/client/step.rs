@@ -12,7 +12,7 @@ use super::{input::Input, packets::BrokerPacket, qos};
 /// An instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The application publishes so many bytes to one of four topics.
+    /// The application publishes this many bytes to one of four topics.
     Publish {
         topic: u8,
         qos: QoS,
@@ -29,13 +29,13 @@ pub enum Step {
     /// The driver reports an open transport, or a closed one.
     Connected,
     Closed,
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u16),
-    /// So many times 1,024 ms pass; at least 64 times.
+    /// This many units of 1,024 ms pass; at least 64.
     PassLong(u8),
-    /// The clock goes back by so many times 64 ms; 1 to 63 times.
+    /// The clock goes back by this many units of 64 ms; 1 to 63.
     GoBack(u8),
-    /// It is so many milliseconds before the end of time.
+    /// It is this many milliseconds before the end of time.
     NearTheEnd(u8),
     /// The broker sends any bytes, at most 63, and the client receives all that there is.
     Garbage(Vec<u8>),
@@ -46,9 +46,9 @@ pub enum Step {
     },
     /// The broker answers one packet; honestly if this is 0.
     Answer(u8),
-    /// The client receives at most so many bytes.
+    /// The client receives at most this many bytes.
     Receive(u8),
-    /// The driver carries out one action and writes at most so many bytes.
+    /// The driver carries out one action and writes at most this many bytes.
     Poll(u8),
     /// The driver does all that is to be done at this time.
     Drive,

@@ -160,8 +160,8 @@ impl Client {
         });
     }
 
-    /// Connects again: after [`Client::disconnect`], before the back-off ends, or after the journal failed, which is
-    /// then tried again.
+    /// Connects again: after [`Client::disconnect`], before the back-off ends, or after the journal failed. The journal
+    /// is then tried again.
     pub fn reconnect(&self) {
         let mut state = self.shared.lock();
         state.halted = false;

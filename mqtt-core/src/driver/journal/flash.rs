@@ -34,11 +34,11 @@
 //! # Power cuts
 //!
 //! The range has two halves. One holds the journal, the other one is erased. If the first [is long](Journal::is_long),
-//! the next snapshot goes to the other half, and only after it is whole the first half is erased. A power cut between
-//! the two leaves both halves, and the newer one counts if its snapshot is complete. So a snapshot always finds room,
-//! however often power fails while it is written. Nothing is written twice between two erasures, with one exception: if
-//! power failed while the queue marked a page with zeros, it writes the zeros again. Flash with error correction allows
-//! a second write of zeros and no other, so it can be used.
+//! the next snapshot goes to the other half. The first half is erased only after this snapshot is whole. A power cut
+//! between the two leaves both halves, and the newer one counts if its snapshot is complete. So a snapshot always finds
+//! room, however often power fails while it is written. Nothing is written twice between two erasures, with one
+//! exception: if power failed while the queue marked a page with zeros, it writes the zeros again. Flash with error
+//! correction allows a second write of zeros and no other, so it can be used.
 //!
 //! Power may fail within any write and any erasure. A record with a missing item at its end was not confirmed, and the
 //! next record replaces it. Items are numbered: if one in the middle is missing or does not match its checksum, a
@@ -440,8 +440,8 @@ where
         self.walk(log.half, numbered).await.map_err(ReplayError::Medium)?.map(|_| ())
     }
 
-    /// If it is false, the next record fits, whatever its length; if it is true, only a snapshot is sure to fit. It is
-    /// false before the first [`append`](Journal::append) or [`read`](Journal::read), which read the flash.
+    /// If it is false, the next record fits, whatever its length; if it is true, only a snapshot is certain to fit. It
+    /// is false before the first [`append`](Journal::append) or [`read`](Journal::read), which read the flash.
     fn is_long(&self) -> bool {
         self.log.is_some_and(|log| self.layout.is_long(log.free))
     }

@@ -26,7 +26,7 @@ struct Request {
 }
 
 impl Requests {
-    /// For so many messages.
+    /// The requests for this many messages.
     pub(crate) fn of(messages: usize) -> Self {
         Self { entries: vec![Request::default(); messages], restored: 0 }
     }
@@ -128,7 +128,7 @@ impl Requests {
         }
     }
 
-    /// Power came back, and so many requests were restored. The messages from `accepted` on will be accepted again.
+    /// Power came back, and this many requests were restored. The messages from `accepted` on will be accepted again.
     pub(crate) fn restarted(&mut self, restored: usize, accepted: u8) {
         self.restored = restored;
         for (message, request) in (0..).zip(&mut self.entries) {

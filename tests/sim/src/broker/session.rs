@@ -199,7 +199,7 @@ impl Session {
         }
     }
 
-    /// The session is gone, and with it all that it had for the client.
+    /// The session is lost, together with all its messages for the client.
     pub(super) fn discard(&mut self, stage: &mut Stage<'_>, device: usize) {
         if !self.exists {
             return;

@@ -113,7 +113,7 @@ impl Device {
         }
     }
 
-    /// The transport has taken so many bytes.
+    /// The transport has taken this many bytes.
     fn transmitted(&mut self, stage: &mut Stage<'_>, link: &mut Link, taken: usize) -> Outcome {
         self.blocked = taken == 0;
         if self.blocked {

@@ -52,7 +52,7 @@ pub(crate) struct Device {
     waits_until: Option<u64>,
     /// The transport takes no bytes.
     blocked: bool,
-    /// Power is lost after so many actions.
+    /// Power is lost after this many actions.
     power: Option<u32>,
     last_sent: u64,
     up_since: Option<u64>,
@@ -232,7 +232,7 @@ impl Device {
         }
     }
 
-    /// The device uses `link` no more.
+    /// The device does not use `link` any more.
     fn leave(&mut self, stage: &mut Stage<'_>, links: &mut [Link], link: usize) {
         links[link].device_open = false;
         if links[link].is_cut() && links[link].broker_open && stage.rng.bool() {

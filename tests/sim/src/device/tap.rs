@@ -18,7 +18,7 @@ use crate::{
 /// The tap of one device.
 #[derive(Debug, Default)]
 pub(crate) struct Tap {
-    /// Bytes sent on this connection that are no whole packet yet.
+    /// Bytes sent on this connection that are not a whole packet yet.
     buffer: Vec<u8>,
     /// A DISCONNECT was sent on this connection.
     pub(crate) left: bool,

@@ -2,7 +2,7 @@
 //!
 //! Why it is sound: the kernel's header fixes the type behind each request, and the number of a request contains the
 //! size of this type. The tests compare each number, and the layout of `watchdog_info`, with the result of a C compiler
-//! for the header. A file that is no watchdog rejects the numbers (`ENOTTY`). MIDI devices use the letter `W`, too
+//! for the header. A file that is not a watchdog rejects the numbers (`ENOTTY`). MIDI devices use the letter `W`, too
 //! (`sound/asound.h`); they accept only requests of the same size, and write no more than this size.
 #![expect(unsafe_code, reason = "the watchdog API of the kernel is made of ioctls; see above")]
 
