@@ -17,7 +17,7 @@ impl Sizes {
         self.text + self.rodata
     }
 
-    /// The sizes without those of `baseline`.
+    /// The sizes less the sizes of `baseline`.
     pub(crate) fn less(self, baseline: Self) -> Self {
         Self {
             text: self.text.saturating_sub(baseline.text),

@@ -54,7 +54,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "codec", about: "no client: decodes and encodes all 14 packets" },
 ];
 
-/// One program's sizes less those of the baseline.
+/// One program's sizes less the sizes of the baseline.
 pub(crate) struct Measured {
     program: &'static Program,
     sizes: Sizes,

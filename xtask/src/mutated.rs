@@ -13,7 +13,7 @@ const CHOOSER: &str = "mutation.rs";
 /// The sources of the library that gets the chooser.
 const LIBRARY: &str = "mqtt-core/src";
 
-/// The folder of the copy, and its build directory. Both outlast a run, so that the next one builds only what changed.
+/// The folder of the copy, and its build directory. Both outlast a run, so that the next run builds only changed files.
 pub(crate) struct Mutated {
     /// The root folder of the copy.
     pub(crate) root: PathBuf,

@@ -142,7 +142,7 @@ impl Run {
         }
     }
 
-    /// Checks what must hold between any two calls.
+    /// Checks the rules that hold between any two calls.
     fn check(&mut self) {
         assert_eq!(self.client.in_flight(), self.session.in_flight(), "one slot a request");
         assert!(self.client.in_flight() <= self.settings.window);
@@ -320,7 +320,7 @@ impl Run {
         }
     }
 
-    /// Does what a good driver does, until there is nothing to do at this time.
+    /// Acts as a good driver, until there is nothing to do at this time.
     fn drive(&mut self) {
         // Bytes that are written were requested, or answer bytes that were read; twice, if the link breaks.
         let most = 4 * (self.settings.outbox + self.link.arrived()) + 64;
@@ -401,7 +401,7 @@ impl Run {
         panic!("for ever in flight: {:?}", self.session);
     }
 
-    /// Whether the client takes what comes in now.
+    /// Whether the client takes bytes that come in now.
     fn listens(&self) -> bool {
         let state = self.client.state();
         self.link.transport == Transport::Open

@@ -183,7 +183,7 @@ fn change(record: &mut [u8], input: &mut Input<'_>) {
     }
 }
 
-/// The ids of the requests in a snapshot: those that were released, and those of its PUBLISH packets.
+/// The ids of the requests in a snapshot: the released ids, and the ids of its PUBLISH packets.
 fn requests_in(snapshot: &[u8]) -> Vec<u16> {
     let mut ids = Vec::new();
     let (header, body) = snapshot.split_at(10);

@@ -139,8 +139,8 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 }
 
 impl PacketType {
-    /// The type in this first byte, if the type allows its flags. Nothing else can be wrong with a packet of which only
-    /// one byte is known.
+    /// The type in this first byte, if the type allows its flags. If only one byte of a packet is known, nothing else
+    /// can be wrong.
     ///
     /// # Errors
     ///

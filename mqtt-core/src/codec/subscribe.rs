@@ -55,8 +55,7 @@ pub struct SubAck<'a> {
     pub granted: Granted<'a>,
 }
 
-/// The codes of a SUBACK: what the broker granted for each filter of the SUBSCRIBE, in its order [MQTT-3.9.3-1]. Never
-/// empty.
+/// The codes of a SUBACK: the result for each filter of the SUBSCRIBE, in its order [MQTT-3.9.3-1]. Never empty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Granted<'a>(&'a [u8]);
 

@@ -34,7 +34,7 @@ impl Peer {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Reads the next packet, and returns what `look` returns for it.
+    /// Reads the next packet, and returns the result of `look` for it.
     pub(crate) fn hear<T>(&mut self, look: impl FnOnce(&Packet<'_>) -> T) -> T {
         loop {
             if let Some((packet, rest)) = next_packet(&self.held, Protocol::V311) {

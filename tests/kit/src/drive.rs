@@ -1,8 +1,8 @@
 //! The driver: it carries out the actions of `Client::poll` in virtual time.
 //!
-//! [`act`] carries out one action, [`drive`] all that are due, [`receive`] hands over events. A test says in a
-//! [`World`] what each action meets outside the client. Nothing here allocates. No loop runs for ever: a client that
-//! always has one more action or event fails the test (invariant 4).
+//! [`act`] carries out one action, [`drive`] all that are due, [`receive`] hands over events. A test implements
+//! [`World`] for everything outside the client. Nothing here allocates. No loop runs for ever: a client that always has
+//! one more action or event fails the test (invariant 4).
 
 use mqtt_core::{Action, Client, Event, Fatal, Instant, Reason, Record, Slot};
 
@@ -13,7 +13,8 @@ const MOST: usize = 1_000_000;
 ///
 /// Only `transmit` has to be written. By default a transport opens at once and every record becomes durable.
 pub trait World<B, S> {
-    /// Called before each action of [`drive`]: gives the client what came in, takes its events, makes requests.
+    /// Called before each action of [`drive`]: gives the client the bytes that came in, takes its events, makes
+    /// requests.
     fn before(&mut self, _client: &mut Client<B, S>, _now: Instant) {}
 
     /// The client asks for a connection.

@@ -7,7 +7,7 @@
 //! - [`text`] turns packets and events into lines.
 //!
 //! Nothing here is a model of a broker. The simulator, the model checker and the fuzz targets have one each, so that a
-//! mistake in one of them is not a mistake in all. `tests/README.md` says which kind of test shows what.
+//! mistake in one of them is not a mistake in all. `tests/README.md` lists the kinds of tests and their purposes.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! A scripted peer in virtual time: it shows what a client sends and reports as lines of text.
+//! A scripted peer in virtual time: it shows the packets and the events of a client as lines of text.
 
 use mqtt_core::{
     Client, ConnectionState, Fatal, Instant, Options, Reason, Record, Slot, codec::Packet,
@@ -140,8 +140,8 @@ impl Script {
         self.now += millis;
     }
 
-    /// Connects to a broker that answers `connack`, and answers the PUBRELs of a session that was found. Forgets what
-    /// was sent and reported meanwhile.
+    /// Connects to a broker that answers `connack`, and answers the PUBRELs of a session that was found. Forgets the
+    /// packets and the events of this time.
     pub fn accept(&mut self, connack: &[u8]) {
         self.run();
         assert!(self.peer.open, "the client asks for a connection: {:?}", self.client.state());

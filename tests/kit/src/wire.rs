@@ -47,7 +47,7 @@ pub fn suback(id: u16, codes: &[u8]) -> Vec<u8> {
     packet(SUBACK, &[&id.to_be_bytes(), codes])
 }
 
-/// Any packet: its first byte, and the parts of what follows the remaining length.
+/// Any packet: its first byte, and the parts that follow the remaining length.
 #[must_use]
 pub fn packet(first: u8, body: &[&[u8]]) -> Vec<u8> {
     let body = body.concat();

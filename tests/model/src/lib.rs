@@ -15,7 +15,7 @@
 //!
 //! - the application publishes its next message at any time, also offline, up to a window of 2, and calls
 //!   [`Client::set_position`](mqtt_core::Client::set_position) after each; it takes the messages that it is handed;
-//! - the driver carries out what [`Client::poll`](mqtt_core::Client::poll) says, one action at a time, and everything
+//! - the driver carries out the actions of [`Client::poll`](mqtt_core::Client::poll), one at a time, and everything
 //!   else may happen between any two actions: connecting, an open transport, writing one packet, all packets, or a part
 //!   of one, a record begun, the record durable (or failed), a deadline passed;
 //! - the broker takes a packet, and its answer is on its way from then on; the broker sends its next message, with at

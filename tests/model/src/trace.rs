@@ -5,7 +5,7 @@ use test_kit::{text, wire::next_packet};
 
 use crate::{broker::Down, world::Action};
 
-/// Collects lines about what happens, or nothing.
+/// Collects lines about each event, or nothing.
 pub(crate) enum Trace {
     Off,
     Lines(Vec<String>),

@@ -36,7 +36,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds those of another run.
+    /// Adds the sums of another run.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.failed += other.failed;

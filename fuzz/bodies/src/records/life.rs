@@ -1,4 +1,4 @@
-//! A client with its driver, its application and its broker. The data decides what each of them does.
+//! A client with its driver, its application and its broker. The data decides about the steps of each.
 
 use std::collections::{BTreeMap, VecDeque};
 

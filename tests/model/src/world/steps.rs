@@ -262,7 +262,7 @@ impl State {
     }
 
     /// Bytes and packets on their way are lost. If a broker or a client took a packet after the other side has seen the
-    /// cut, that would be the same as taking it just before.
+    /// cut, the result would be the same as if it took the packet just before.
     fn disconnect(&mut self) {
         self.open = false;
         self.up.clear();

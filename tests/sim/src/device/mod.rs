@@ -1,7 +1,8 @@
 //! A device: a real client, a driver for it, an application, and perhaps a journal.
 //!
 //! The driver follows the documentation of `Client` in small steps: it may pause or lose power between any two of them
-//! ([`drive`]). [`app`] is the application, [`record_log`] the journal, and [`tap`] sees what the client sends.
+//! ([`drive`]). [`app`] is the application, [`record_log`] the journal, and [`tap`] sees the packets that the client
+//! sends.
 
 mod app;
 mod drive;

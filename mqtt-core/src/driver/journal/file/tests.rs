@@ -77,7 +77,7 @@ fn restored(journal: &mut FileJournal) -> BoxedClient {
     client
 }
 
-/// Adds what `client` has to record, if anything.
+/// Appends the record that `client` has to give, if there is one.
 fn persist(journal: &mut FileJournal, client: &mut BoxedClient) -> Result<(), FileError> {
     let at = Instant::from_millis(0);
     // The client asks for a connection before its first record.
@@ -332,7 +332,7 @@ fn device(name: &str) -> File {
 /// If this variable is set, the test is the process with the limit.
 const LIMITED: &str = "MQTT_CORE_TEST_LIMITED";
 
-/// A real short write: the system takes what fits below the largest size that a file may have, and refuses the rest.
+/// A real short write: the system takes bytes up to the largest size that a file may have, and refuses the rest.
 #[test]
 fn an_incomplete_write_is_cut_off_and_the_journal_goes_on() {
     if env::var_os(LIMITED).is_none() {
