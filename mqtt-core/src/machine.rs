@@ -66,8 +66,8 @@ pub(crate) struct State {
     stream: Option<Stream>,
     connect: ConnectPacket,
     timers: Timers,
-    /// Milliseconds of silence after which a PINGREQ goes out; 0: never.
-    ping_after: u32,
+    /// The keep alive in seconds; 0: off.
+    keep_alive: u16,
     settings: Settings,
     counters: Counters,
 }
@@ -118,8 +118,7 @@ impl State {
             stream: None,
             connect: packet,
             timers,
-            // Three quarters: the rest is for the way to the broker.
-            ping_after: u32::from(connect.keep_alive) * 750,
+            keep_alive: connect.keep_alive,
             settings: settings.clone(),
             counters: Counters::default(),
         })

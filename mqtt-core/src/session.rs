@@ -38,7 +38,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::codec::Protocol;
 use changes::Changes;
-pub(crate) use changes::{RecordDue, Recorder};
+pub(crate) use changes::Recorder;
 pub use handle::{Delivery, Handle};
 use inbound::Inbound;
 use outbox::Outbox;
@@ -82,6 +82,8 @@ pub(crate) struct Session {
     subscriptions: Subscriptions,
     reclaim: Reclaim,
     changes: Changes,
+    /// The application's position in its source or store.
+    position: u64,
 }
 
 /// A session and its storage, for the length of one call.
@@ -116,6 +118,7 @@ impl Session {
             subscriptions: Subscriptions::new(start, renewals),
             reclaim: Reclaim::default(),
             changes: Changes::new(recorder),
+            position: 0,
         }
     }
 
@@ -130,7 +133,7 @@ impl Session {
 
     /// The application's position.
     pub(crate) const fn position(&self) -> u64 {
-        self.changes.position
+        self.position
     }
 
     /// Requests that hold a slot.
@@ -165,9 +168,10 @@ impl Session {
             subscriptions,
             reclaim,
             changes,
+            position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
-        (inbound, subscriptions, reclaim, changes).hash(hasher);
+        (inbound, subscriptions, reclaim, changes, position).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
 }
@@ -264,7 +268,7 @@ impl SessionMut<'_> {
     }
 
     /// The broker may hold packet ids from before. Only publishes of QoS 2 could collide with them.
-    #[inline(never)]
+    #[inline(never)] // for less flash
     fn reclaim_ids(&mut self) {
         if self.session.exactly_once_window != 0 {
             self.session.reclaim.start(self.slots.len() as u16);
@@ -279,7 +283,7 @@ impl SessionMut<'_> {
     }
 
     /// Makes `len` bytes free at the end of the outbox, for an answer or a request.
-    #[inline(never)]
+    #[inline(never)] // for less flash
     fn make_room(&mut self, len: usize) -> bool {
         self.has_room(len) || self.make_room_slowly(len)
     }

@@ -75,6 +75,7 @@ impl State {
     }
 
     /// Accepted requests are still to be sent, then the DISCONNECT.
+    #[inline(never)] // for less flash
     pub(super) fn begin_leaving(&mut self) {
         self.timers.clear_all();
         self.phase = Phase::Leaving { disconnect_sent: 0 };
@@ -104,8 +105,7 @@ impl State {
     }
 
     /// Milliseconds from an end for `reason` to the next attempt; `None` if there is no next attempt.
-    // Not inlined: that saves 70 bytes of flash.
-    #[inline(never)]
+    #[inline(never)] // for less flash
     fn reconnect_delay(&mut self, reason: Reason) -> Option<u32> {
         let delay = self.settings.reconnect.delay(self.failures.into());
         if reason == Reason::Requested || self.phase.intent() == Intent::Leave {

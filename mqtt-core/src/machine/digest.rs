@@ -19,14 +19,14 @@ impl State {
             stream,
             connect,
             timers,
-            ping_after,
+            keep_alive,
             settings,
             counters,
         } = self;
         // The counter of sent bytes only matters for the PINGREQ.
         let ping = ping.map(|ping| (ping.at, ping.end.wrapping_sub(counters.bytes_out)));
         (phase, negotiation, protocol, failures, endpoint_turn, untold).hash(hasher);
-        (ping, stream, connect, timers, ping_after).hash(hasher);
+        (ping, stream, connect, timers, keep_alive).hash(hasher);
         let Settings {
             version,
             reconnect,

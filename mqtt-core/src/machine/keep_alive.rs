@@ -20,8 +20,10 @@ impl State {
     /// Starts the time after which a PINGREQ is due.
     pub(super) fn arm(&mut self, timer: Timer, now: Instant) {
         let on = timer != Timer::Silence || self.settings.ping_on_silence;
-        if self.ping_after != 0 && on {
-            self.timers.set(timer, now.plus_millis(u64::from(self.ping_after)));
+        if self.keep_alive != 0 && on {
+            // Three quarters: the rest is for the way to the broker.
+            let millis = u32::from(self.keep_alive) * 750;
+            self.timers.set(timer, now.plus_millis(u64::from(millis)));
         }
     }
 
@@ -35,7 +37,7 @@ impl State {
     }
 
     /// When `Options::ping_timeout` ends if it starts at `now`.
-    #[inline(never)]
+    #[inline(never)] // for less flash
     pub(super) fn patience(&self, now: Instant) -> Instant {
         now.plus_millis(u64::from(self.settings.ping_timeout))
     }

@@ -2,30 +2,23 @@
 //! record.
 
 use super::Machine;
-use crate::{
-    error::RestoreError,
-    session::{RecordDue, Recorder},
-    time::Instant,
-    timers::Timer,
-};
+use crate::{error::RestoreError, session::Recorder, time::Instant, timers::Timer};
 
 impl Machine<'_> {
     /// The recorder, if a record is due now. If the changes can wait, starts the time after which their record is due.
     pub(super) fn record_is_due(&mut self, now: Instant) -> Option<&'static Recorder> {
-        match self.session.record_due() {
-            RecordDue::Now(recorder) => return Some(recorder),
-            RecordDue::Later if !self.state.timers.is_set(Timer::Record) => {
-                let delay = u64::from(self.state.settings.record_delay);
-                self.state.timers.set(Timer::Record, now.plus_millis(delay));
-            }
-            RecordDue::Later | RecordDue::Never => {}
+        let due = self.session.recorder_due();
+        let waits = due.is_none() && self.session.has_changes();
+        if waits && !self.state.timers.is_set(Timer::Record) {
+            let delay = u64::from(self.state.settings.record_delay);
+            self.state.timers.set(Timer::Record, now.plus_millis(delay));
         }
-        None
+        due
     }
 
     /// The record that `poll` gave is durable.
     pub(crate) fn persisted(&mut self) {
-        if self.session.persisted() == Some(true) {
+        if self.session.persisted() {
             self.state.timers.clear(Timer::Record);
         }
     }

@@ -43,16 +43,6 @@ impl Recorder {
     }
 }
 
-/// When a record is due.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RecordDue {
-    /// Before anything is sent.
-    Now(&'static Recorder),
-    /// After a while.
-    Later,
-    Never,
-}
-
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Changes {
     recorder: Option<&'static Recorder>,
@@ -66,21 +56,11 @@ pub(super) struct Changes {
     given: u8,
     /// Bytes of notes in that record.
     given_notes: usize,
-    /// The application's position.
-    pub(super) position: u64,
 }
 
 impl Changes {
     pub(super) const fn new(recorder: Option<&'static Recorder>) -> Self {
-        Self {
-            recorder,
-            connected: false,
-            restorable: true,
-            pending: 0,
-            given: 0,
-            given_notes: 0,
-            position: 0,
-        }
+        Self { recorder, connected: false, restorable: true, pending: 0, given: 0, given_notes: 0 }
     }
 
     /// Whether there is a journal.
@@ -121,14 +101,10 @@ impl<'a> SessionMut<'a> {
         self.session.changes.pending | self.session.changes.given != 0
     }
 
-    /// When a record of the changes is due.
-    pub(crate) const fn record_due(&self) -> RecordDue {
+    /// The recorder, if a record of the changes is due before anything is sent.
+    pub(crate) fn recorder_due(&self) -> Option<&'static Recorder> {
         let changes = &self.session.changes;
-        match (changes.pending | changes.given, changes.recorder) {
-            (0, _) | (_, None) => RecordDue::Never,
-            (what, Some(recorder)) if what & NOW != 0 => RecordDue::Now(recorder),
-            (_, Some(_)) => RecordDue::Later,
-        }
+        changes.recorder.filter(|_| (changes.pending | changes.given) & NOW != 0)
     }
 
     /// The change that could wait has waited long enough.
@@ -152,19 +128,19 @@ impl<'a> SessionMut<'a> {
         ] {
             flags |= if set { flag } else { 0 };
         }
-        let position = session.changes.position;
+        let position = session.position;
         let (outbox, subscriptions) = (&session.outbox, &session.subscriptions);
         Record::new(flags, position, self.bytes, self.slots, outbox, subscriptions)
     }
 
-    /// The record is durable. Gives whether all changes are recorded now; `None` if no record was given.
-    pub(crate) fn persisted(&mut self) -> Option<bool> {
+    /// The record that the driver has is durable. Gives whether every change is recorded now.
+    pub(crate) fn persisted(&mut self) -> bool {
         let session = &mut *self.session;
         if core::mem::take(&mut session.changes.given) == 0 {
-            return None;
+            return false;
         }
         session.outbox.end_record(self.bytes, session.changes.given_notes);
-        Some(session.changes.pending == 0)
+        session.changes.pending == 0
     }
 
     /// The next record states the whole session.
@@ -174,7 +150,7 @@ impl<'a> SessionMut<'a> {
 
     /// Sets the application's position, to be recorded before anything more is sent.
     pub(crate) const fn set_position(&mut self, position: u64) {
-        self.session.changes.position = position;
+        self.session.position = position;
         self.session.changes.need();
     }
 

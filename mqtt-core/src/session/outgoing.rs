@@ -56,7 +56,7 @@ impl SessionMut<'_> {
     }
 
     /// Appends a PINGREQ to the outbox; false if it has no room.
-    #[inline(never)]
+    #[inline(never)] // for less flash
     pub(crate) fn append_pingreq(&mut self) -> bool {
         let roomy = self.make_room(PINGREQ.len());
         if roomy {

@@ -125,7 +125,7 @@ impl SessionMut<'_> {
         if parsed.flags & RECLAIM_DUE != 0 {
             session.reclaim.start(self.slots.len() as u16);
         }
-        session.changes.position = parsed.position;
+        session.position = parsed.position;
         session.changes.connected |= parsed.flags & CONNECTED != 0;
         if session.changes.connected {
             session.outbox.suspect_sent(self.bytes);

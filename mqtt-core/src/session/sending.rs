@@ -168,7 +168,7 @@ impl SessionMut<'_> {
     }
 
     /// SUBACK.
-    #[inline(never)]
+    #[inline(never)] // for less flash
     pub(crate) fn subscribed(
         &mut self,
         id: PacketId,
