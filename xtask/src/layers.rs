@@ -40,7 +40,7 @@ const LIBRARIES: &[Library] = &[
     },
     Library {
         sources: "tests/kit/src",
-        rooms: &["wire", "record", "text", "drive", "script", "command_line"],
+        rooms: &["wire", "record", "text", "drive", "script", "mutation", "command_line"],
     },
     Library {
         sources: "fuzz/bodies/src",

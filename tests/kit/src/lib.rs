@@ -5,6 +5,7 @@
 //! - [`wire`] holds packets that are put together by hand, and finds the packets in a stream of bytes.
 //! - [`record`] works on records of the journal, with a checksum that is not the library's own.
 //! - [`text`] turns packets and events into lines.
+//! - `command_line` and `mutation` are for the programs `sim` and `model`, behind the feature `command-line`.
 //!
 //! Nothing here is a model of a broker. The simulator, the model checker and the fuzz targets have one each, so that a
 //! mistake in one of them is not a mistake in all. `tests/README.md` lists the kinds of tests and their purposes.
@@ -14,6 +15,8 @@
 #[cfg(feature = "command-line")]
 pub mod command_line;
 pub mod drive;
+#[cfg(feature = "command-line")]
+pub mod mutation;
 pub mod record;
 pub mod script;
 pub mod text;

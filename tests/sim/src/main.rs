@@ -8,7 +8,10 @@ use std::{
 };
 
 use simulation::{Campaign, Failure};
-use test_kit::command_line::{self, UsageError, number};
+use test_kit::{
+    command_line::{self, UsageError, number},
+    mutation,
+};
 
 const HELP: &str = "\
 Simulates clients, a broker and every fault, from seeds
@@ -134,41 +137,6 @@ fn write_chart(seed: u64, charts: &Path) -> io::Result<PathBuf> {
     let path = charts.join(format!("seed-{seed}.mmd"));
     fs::write(&path, simulation::chart(seed))?;
     Ok(path)
-}
-
-/// The bugs on purpose, which are only in the build of `cargo xtask mutations`.
-#[cfg(mqtt_core_mutations)]
-mod mutation {
-    pub(crate) use mqtt_core::mutation::{Bug, set};
-
-    /// The bugs that `name` stands for.
-    pub(crate) fn called(name: &str) -> Result<&'static [Bug], String> {
-        let known = || Bug::ALL.map(Bug::name).join(", ");
-        mqtt_core::mutation::called(name)
-            .ok_or_else(|| format!("no '{name}'; there are {}, all", known()))
-    }
-}
-
-#[cfg(not(mqtt_core_mutations))]
-mod mutation {
-    /// There is none in this build.
-    #[derive(Clone, Copy)]
-    pub(crate) enum Bug {}
-
-    impl Bug {
-        pub(crate) const fn name(self) -> &'static str {
-            match self {}
-        }
-    }
-
-    /// There is none to find.
-    pub(crate) fn called(_: &str) -> Result<&'static [Bug], String> {
-        Err("this build has no bugs to switch on; `cargo xtask sim --mutation` makes one that has"
-            .to_owned())
-    }
-
-    /// There is none to switch on.
-    pub(crate) const fn set(_: Option<Bug>) {}
 }
 
 #[cfg(test)]
