@@ -112,11 +112,11 @@ impl Machine<'_> {
 
     /// [MQTT-3.14.4-1], [MQTT-3.14.4-2]: nothing after the DISCONNECT, and close.
     fn disconnect_transmitted(&mut self, count: usize) -> u32 {
-        let sent = (self.state.disconnect_sent() + count).min(DISCONNECT.len());
-        if sent == DISCONNECT.len() {
+        let sent = self.state.disconnect_sent();
+        if count >= DISCONNECT.len().saturating_sub(sent) {
             self.close(Reason::Requested);
         } else {
-            self.state.phase = Phase::Leaving { disconnect_sent: sent as u8 };
+            self.state.phase = Phase::Leaving { disconnect_sent: (sent + count) as u8 };
         }
         0
     }

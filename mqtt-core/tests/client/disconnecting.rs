@@ -1,6 +1,6 @@
 //! The application asks for the end of the connection.
 
-use mqtt_core::{Action, ConnectionState, Instant, Options, Publish, QoS, topic};
+use mqtt_core::{Action, ConnectionState, Instant, Options, Publish, QoS, Reason, topic};
 
 use test_kit::{script::Script, wire::ACCEPTED};
 
@@ -142,4 +142,15 @@ fn every_disconnect_sends_its_packet() {
         script.client.connect();
         script.accept(ACCEPTED);
     }
+}
+
+#[test]
+fn a_driver_that_reports_too_many_bytes_of_a_disconnect_gets_a_close_and_no_panic() {
+    let mut script = Script::up(&Options::new("me"));
+    let now = script.now();
+    script.client.disconnect();
+    assert!(matches!(script.client.poll(now), Action::Transmit(bytes) if bytes.len() == 2));
+    script.client.transmitted(1, now);
+    script.client.transmitted(usize::MAX, now);
+    assert_eq!(script.client.poll(now), Action::Close(Reason::Requested));
 }
