@@ -33,7 +33,7 @@ enum Step {
     /// The client connects. With `true` the broker still has the session.
     Connect(bool),
     Later(u16),
-    Mark,
+    Position,
     Compact,
     /// The driver does all that is due.
     Run,
@@ -53,7 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Cut),
         3 => prop::bool::weighted(0.7).prop_map(Step::Connect),
         1 => (0..3_000_u16).prop_map(Step::Later),
-        1 => Just(Step::Mark),
+        1 => Just(Step::Position),
         1 => Just(Step::Compact),
         8 => Just(Step::Run),
     ]
@@ -92,7 +92,7 @@ fn options() -> impl Strategy<Value = Options<'static>> {
 struct Life {
     client: HeapClient,
     now: u64,
-    marks: u64,
+    position: u64,
     outside: Outside,
     /// Set at the end of this life.
     snapshot: Option<Vec<u8>>,
@@ -117,7 +117,7 @@ struct Outside {
 impl Life {
     fn new(client: HeapClient, last: usize) -> Self {
         let outside = Outside { last, ..Outside::default() };
-        Self { client, now: 0, marks: 0, outside, snapshot: None }
+        Self { client, now: 0, position: 0, outside, snapshot: None }
     }
 
     fn steps(mut self, steps: &[Step]) -> Self {
@@ -184,9 +184,9 @@ impl Life {
                 }
             }
             Step::Later(millis) => self.now += u64::from(millis),
-            Step::Mark => {
-                self.marks += 1;
-                self.client.set_position(self.marks);
+            Step::Position => {
+                self.position += 1;
+                self.client.set_position(self.position);
             }
             Step::Compact => self.client.compact(),
             Step::Run => self.run(),
@@ -362,7 +362,7 @@ fn an_id_that_was_free_before_its_message_was_acknowledged_stays_free() {
     let world = Life::new(storage.client(&options), usize::MAX);
     let mut world = world.steps(&[Step::Connect(true), Step::Hear(3, false), Step::Run]);
     world.say(&ack(PUBREL, 3));
-    let world = world.steps(&[Step::Run, Step::Acknowledge(true), Step::Mark, Step::Run]);
+    let world = world.steps(&[Step::Run, Step::Acknowledge(true), Step::Position, Step::Run]);
     let mut again = storage.client(&options);
     for record in &world.outside.records {
         again.restore(record).unwrap();
