@@ -41,8 +41,8 @@ use changes::Changes;
 pub(crate) use changes::Recorder;
 pub use handle::{Delivery, Handle};
 use inbound::Inbound;
-use outbox::Outbox;
 pub(crate) use outbox::{ANSWER_ROOM, copy, put_u16};
+use outbox::{Outbox, Until};
 use reclaim::Reclaim;
 pub(crate) use reclaim::Reclaimed;
 #[cfg(feature = "journal-file")]
@@ -295,12 +295,15 @@ impl SessionMut<'_> {
         session.outbox.make_room(self.bytes, &mut table, len)
     }
 
-    /// Writes `packet` to the room that [`Outbox::append`] counted.
-    fn write(&mut self, start: usize, packet: &[u8]) {
+    /// Appends `packet` to the outbox and gives its place. The caller has made room.
+    #[inline(always)] // for less flash
+    fn append(&mut self, packet: &[u8], until: Until) -> u32 {
+        let start = self.session.outbox.append(packet.len(), until);
         let space = self.bytes.get_mut(start..start + packet.len());
         debug_assert!(space.is_some(), "{} bytes at {start} are outside the outbox", packet.len());
         if let Some(space) = space {
             space.copy_from_slice(packet);
         }
+        start as u32
     }
 }

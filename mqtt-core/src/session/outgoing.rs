@@ -60,8 +60,7 @@ impl SessionMut<'_> {
     pub(crate) fn append_pingreq(&mut self) -> bool {
         let roomy = self.make_room(PINGREQ.len());
         if roomy {
-            let start = self.session.outbox.append(PINGREQ.len(), Until::Sent);
-            self.write(start, &PINGREQ);
+            self.append(&PINGREQ, Until::Sent);
         }
         roomy
     }

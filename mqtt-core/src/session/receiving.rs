@@ -91,8 +91,7 @@ impl SessionMut<'_> {
     }
 
     fn answer(&mut self, first: FirstByte, id: PacketId) {
-        let start = self.session.outbox.append(ACK_LEN, Until::Sent);
-        self.write(start, &ack::packet(first, id));
+        self.append(&ack::packet(first, id), Until::Sent);
     }
 
     /// PUBREL; false if its answer has no room.
@@ -112,7 +111,7 @@ impl SessionMut<'_> {
     /// The application acknowledges a message.
     pub(crate) fn acknowledge(&mut self, delivery: Delivery) -> Result<(), RequestError> {
         if self.session.changes.are_recorded() && !self.make_room(NOTE_LEN) {
-            let free = self.session.outbox.free(self.bytes);
+            let free = self.outbox_free();
             return Err(RequestError::OutboxFull { needed: NOTE_LEN, free });
         }
         let Some(qos) = self.session.inbound.acknowledge(self.slots, delivery) else {

@@ -99,9 +99,8 @@ impl SessionMut<'_> {
             let roomy = self.make_room(packet.len());
             debug_assert!(roomy, "the record was checked against the outbox");
             if roomy {
-                let start = self.session.outbox.append(packet.len(), Until::Answered);
-                self.write(start, packet);
-                self.session.requests.restore(self.slots, id, awaits, start as u32);
+                let place = self.append(packet, Until::Answered);
+                self.session.requests.restore(self.slots, id, awaits, place);
             }
         }
     }

@@ -48,7 +48,7 @@ impl SessionMut<'_> {
             Some(awaits) => Some(self.next_id(awaits)?),
             None => None,
         };
-        let free = self.session.outbox.free(self.bytes);
+        let free = self.outbox_free();
         let len = match encode(id, self.session.outbox.space(self.bytes, free)) {
             Err(EncodeError::NoSpace { needed, .. }) => {
                 self.reserve(needed, free)?;
@@ -56,8 +56,8 @@ impl SessionMut<'_> {
             }
             encoded => encoded?,
         };
+        self.use_begins();
         let session = &mut *self.session;
-        session.changes.restorable = false;
         Ok(match (awaits, id) {
             (Some(awaits), Some(id)) => {
                 let start = session.outbox.append(len, Until::Answered);
@@ -112,7 +112,7 @@ impl SessionMut<'_> {
         self.session.subscriptions.count()
     }
 
-    /// The request that `answer` under `id` belongs to.
+    /// The request under `id`, if the transport has taken its whole packet: only then can an answer belong to it.
     fn find_sent(&self, id: PacketId) -> Option<InFlight> {
         let found = self.session.requests.find(self.slots, id)?;
         self.session.outbox.was_sent(found.place).then_some(found)
@@ -157,9 +157,7 @@ impl SessionMut<'_> {
 
     /// Appends a PUBREL; gives its place. The caller has made room.
     pub(super) fn append_pubrel(&mut self, id: PacketId) -> u32 {
-        let start = self.session.outbox.append(ACK_LEN, Until::Answered);
-        self.write(start, &ack::packet(FirstByte::of(PacketType::PubRel), id));
-        start as u32
+        self.append(&ack::packet(FirstByte::of(PacketType::PubRel), id), Until::Answered)
     }
 
     fn end_request(&mut self, found: &InFlight) {
@@ -272,7 +270,7 @@ impl SessionMut<'_> {
 
     /// Bytes that requests can still take in the outbox.
     pub(crate) fn outbox_free(&self) -> usize {
-        self.session.outbox.free(self.bytes)
+        self.session.outbox_free(self.bytes)
     }
 }
 
