@@ -132,7 +132,8 @@ impl State {
         slots: &mut [Slot],
     ) -> Session {
         let lifetime = if clean { Lifetime::Connection } else { Lifetime::Persistent };
-        Session::new(self.connect.end() + SUBSCRIPTIONS_SPARE, slots, lifetime, settings)
+        let start = self.connect.end() + SUBSCRIPTIONS_SPARE;
+        Session::new(start, slots, lifetime, settings, self.settings.most_shown())
     }
 
     /// This state and `session`, for one call.
@@ -178,6 +179,7 @@ impl<'a> Machine<'a> {
                 return Action::Persist(recorder.record(self.session));
             }
         }
+        self.show();
         let Self { state, session, .. } = self;
         let (session, bytes) = session.into_parts();
         let ready = state.ready(session, bytes);

@@ -95,15 +95,16 @@ pub(crate) struct SessionMut<'a> {
 
 impl Session {
     /// A session that holds nothing. Its packets lie above the first `start` bytes, which are the CONNECT and the room
-    /// for the header of a renewal.
+    /// for the header of a renewal. At most `most_shown` bytes of several packets are shown to the driver at once.
     pub(crate) fn new(
         start: usize,
         slots: &mut [Slot],
         lifetime: Lifetime,
         settings: SessionSettings,
+        most_shown: usize,
     ) -> Self {
         let SessionSettings { acknowledge, renewals, exactly_once_window, recorder } = settings;
-        let mut outbox = Outbox::new(start);
+        let mut outbox = Outbox::new(start, most_shown);
         if recorder.is_some() {
             outbox.keep_journal();
         }

@@ -25,6 +25,8 @@ pub(super) struct ConnectPacket {
     flags: usize,
     end: usize,
     cursor: usize,
+    /// The driver was shown the packet on this connection.
+    shown: bool,
     /// When the transport last took bytes of it: the first silence towards the broker starts there.
     sent_at: Instant,
 }
@@ -54,7 +56,14 @@ impl ConnectPacket {
         }
         let header = Header::decode(space).ok().flatten().map_or(2, |header| header.header_len());
         let (flags, end) = (SPARE + header + name_len(connect.protocol), SPARE + len);
-        Ok(Self { start: SPARE, flags, end, cursor: end, sent_at: Instant::from_millis(0) })
+        Ok(Self {
+            start: SPARE,
+            flags,
+            end,
+            cursor: end,
+            shown: false,
+            sent_at: Instant::from_millis(0),
+        })
     }
 
     /// End of the CONNECT.
@@ -81,6 +90,17 @@ impl ConnectPacket {
     pub(super) fn begin(&mut self, bytes: &mut [u8], protocol: Protocol) {
         self.switch(bytes, protocol);
         self.cursor = self.start;
+        self.shown = false;
+    }
+
+    /// The driver is going to see the ready bytes.
+    pub(super) const fn show(&mut self) {
+        self.shown = true;
+    }
+
+    /// Whether bytes of it may have left on this connection.
+    pub(super) const fn was_shown(&self) -> bool {
+        self.shown
     }
 
     pub(super) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {

@@ -86,6 +86,11 @@ impl State {
         matches!(self.phase, Phase::Handshake(_)) && self.connect.is_sent()
     }
 
+    /// Whether the broker may have the CONNECT, and its CONNACK has not come.
+    const fn connack_may_follow(&self) -> bool {
+        matches!(self.phase, Phase::Handshake(_)) && self.connect.was_shown()
+    }
+
     /// Changes the version for the next attempt if this one was refused, or the CONNECT was not answered. Gives whether
     /// that attempt may follow at once.
     fn negotiate(&mut self, reason: Reason) -> bool {
@@ -143,7 +148,7 @@ impl Machine<'_> {
 
     /// The connection has to end.
     pub(super) fn close(&mut self, reason: Reason) {
-        if self.state.awaits_connack() {
+        if self.state.connack_may_follow() {
             self.session.unanswered_connect();
         }
         self.state.phase = Phase::Closing(reason, self.state.phase.intent());
@@ -159,7 +164,7 @@ impl Machine<'_> {
             Phase::Leaving { .. } => Reason::Requested,
             Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => Reason::TransportClosed,
         };
-        if state.awaits_connack() {
+        if state.connack_may_follow() {
             self.session.unanswered_connect();
         }
         state.untold.down(reason);

@@ -72,7 +72,21 @@ pub(crate) struct Settings {
     pub(crate) limit_queue: Option<LimitQueue>,
 }
 
+/// How many bytes the driver is shown at once, if they are not of one packet. Shown packets may have left if the
+/// connection ends: this many bytes fill a large write, such as a record of TLS.
+const MOST_SHOWN: usize = 16 << 10;
+/// The same if the queue may drop messages, because a shown message cannot be dropped: about one segment of TCP.
+const MOST_SHOWN_DROPPABLE: usize = 1400;
+
 impl Settings {
+    /// How many bytes of several packets the driver is shown at once.
+    pub(super) const fn most_shown(&self) -> usize {
+        match self.queue {
+            Queue::RefuseNew => MOST_SHOWN,
+            Queue::DropOldest | Queue::LatestPerTopic => MOST_SHOWN_DROPPABLE,
+        }
+    }
+
     pub(crate) const DEFAULT: Self = Self {
         version: Version::V311,
         reconnect: Reconnect::after(1_000),

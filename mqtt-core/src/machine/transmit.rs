@@ -85,7 +85,19 @@ impl Machine<'_> {
     /// Whether any bytes are ready for the transport.
     pub(super) fn is_ready(&self) -> bool {
         let (session, bytes) = self.session.parts();
-        !self.state.ready(session, bytes).is_empty()
+        match self.state.source(session) {
+            Some(Source::Outbox) => true,
+            _ => !self.state.ready(session, bytes).is_empty(),
+        }
+    }
+
+    /// The driver is going to see the ready bytes. From now on they do not change, and may have left.
+    pub(super) fn show(&mut self) {
+        match self.state.source(self.session.parts().0) {
+            Some(Source::Connect) => self.state.connect.show(),
+            Some(Source::Outbox) => self.session.show_outbox(),
+            Some(Source::Reclaim | Source::Renewal | Source::Disconnect) | None => {}
+        }
     }
 
     /// The transport has taken `count` bytes of those that `poll` gave. If `poll` gave none, nothing happens.

@@ -56,6 +56,10 @@ pub(super) struct Outbox {
     /// Start of the packet that the cursor is in.
     boundary: usize,
     cursor: usize,
+    /// The driver was shown the bytes up to here, and may have a copy of them. They do not change before they are taken.
+    shown: usize,
+    /// How many bytes the driver is shown at most beyond the packet that the cursor is in.
+    most_shown: usize,
     tail: usize,
     /// End of the last packet that stays until it is answered.
     answered_end: usize,
@@ -77,13 +81,15 @@ pub(super) struct Outbox {
 const NO_JOURNAL: usize = usize::MAX;
 
 impl Outbox {
-    /// An empty arena above the first `base` bytes.
-    pub(super) const fn new(base: usize) -> Self {
+    /// An empty arena above the first `base` bytes. `most_shown`: see the field.
+    pub(super) const fn new(base: usize, most_shown: usize) -> Self {
         Self {
             base,
             head: base,
             boundary: base,
             cursor: base,
+            shown: base,
+            most_shown,
             tail: base,
             answered_end: base,
             live: 0,
@@ -106,7 +112,8 @@ impl Outbox {
         let ordered = self.base <= self.head
             && self.head <= self.boundary
             && self.boundary <= self.cursor
-            && self.cursor <= self.tail
+            && self.cursor <= self.shown
+            && self.shown <= self.tail
             && self.tail + self.notes <= bytes.len();
         ordered
             && self.answered_end <= self.tail
@@ -155,9 +162,21 @@ impl Outbox {
         start
     }
 
-    /// How many bytes are ready for the transport.
+    /// How many bytes wait for the transport.
     pub(super) const fn ready_len(&self) -> usize {
         self.tail - self.cursor
+    }
+
+    /// The driver is going to see the ready bytes.
+    pub(super) fn show(&mut self, bytes: &[u8]) {
+        let most = self.cursor + self.most_shown;
+        let end = if self.tail <= most {
+            self.tail
+        } else {
+            let packet = frame_at(bytes, self.boundary).map_or(0, |frame| frame.len);
+            most.max(self.boundary + packet).min(self.tail)
+        };
+        self.shown = self.shown.max(end);
     }
 
     /// The bytes that affect behaviour.
@@ -169,9 +188,9 @@ impl Outbox {
         ]
     }
 
-    /// The bytes ready for the transport.
+    /// The bytes that the driver was [shown](Self::show).
     pub(super) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        bytes.get(self.cursor..self.tail).unwrap_or_default()
+        bytes.get(self.cursor..self.shown).unwrap_or_default()
     }
 
     /// The transport has taken `count` bytes; gives how many packets that completed.
@@ -181,7 +200,7 @@ impl Outbox {
         requests: &mut Requests,
         count: usize,
     ) -> u32 {
-        self.cursor = self.cursor.saturating_add(count);
+        self.cursor = self.cursor.saturating_add(count).min(self.shown);
         if self.cursor < self.tail {
             return self.partly_transmitted(bytes, requests);
         }
@@ -196,6 +215,7 @@ impl Outbox {
             self.tail = self.answered_end;
             self.boundary = self.tail;
             self.cursor = self.tail;
+            self.shown = self.tail;
             self.clamp_recorded();
         }
         packets
@@ -226,6 +246,11 @@ impl Outbox {
     /// Whether the transport has taken the whole packet at `place` on this connection.
     pub(super) const fn was_sent(&self, place: u32) -> bool {
         (place as usize) < self.boundary
+    }
+
+    /// Whether the driver was shown bytes of the packet at `place` on this connection.
+    pub(super) const fn was_shown(&self, place: u32) -> bool {
+        (place as usize) < self.shown
     }
 
     /// The packet at `place` was sent and has its answer.
@@ -264,6 +289,7 @@ impl Outbox {
         self.head = self.base;
         self.boundary = self.base;
         self.cursor = self.base;
+        self.shown = self.base;
         self.tail = self.base;
         self.answered_end = self.base;
         self.clamp_recorded();

@@ -45,6 +45,11 @@ impl SessionMut<'_> {
         u32::from(self.session.subscriptions.transmitted(count))
     }
 
+    /// The driver is going to see the ready bytes of the outbox.
+    pub(crate) fn show_outbox(&mut self) {
+        self.session.outbox.show(self.bytes);
+    }
+
     /// The transport has taken `count` bytes of the outbox; gives how many packets that completed.
     pub(crate) fn outbox_transmitted(&mut self, count: usize) -> u32 {
         self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count)

@@ -52,13 +52,15 @@ pub(super) struct Requests {
     queue: Queue,
 }
 
-/// QoS 0 publishes: accepted, sent, and told to the application as sent. If none can be dropped, they are sent in the
-/// order of their numbers, and the count of told ones is the number of the last.
+/// QoS 0 publishes: accepted, sent, and told to the application. If none can be dropped, they are sent in the order of
+/// their numbers, and the count of told ones is the number of the last.
 #[derive(Clone, Debug, Default, Hash)]
 struct Tally {
     accepted: u32,
     sent: u32,
     told: u32,
+    /// Behind the sent ones come those that were shown when the connection ended. All are told before the next one.
+    lost: u32,
 }
 
 /// The requests together with their slots.
@@ -314,9 +316,14 @@ impl Requests {
         self.unacknowledged.sent = self.unacknowledged.accepted;
     }
 
+    /// The connection ended while the transport may have taken the oldest QoS 0 publish that was not sent.
+    pub(super) const fn lose_unacknowledged(&mut self) {
+        self.unacknowledged.lost += 1;
+    }
+
     /// Whether [`Requests::next_ended`] has something to tell.
     pub(super) fn has_ended(&self) -> bool {
-        self.lost != 0
+        self.lost | self.unacknowledged.lost != 0
             || !self.queue.dropped.is_empty()
             || self.unacknowledged.sent != self.unacknowledged.told
     }
@@ -327,6 +334,15 @@ impl Requests {
             self.unacknowledged.told = self.unacknowledged.told.wrapping_add(1);
             let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.told);
             return Some(Ended::Sent(Handle::new(0, number)));
+        }
+        if self.unacknowledged.lost != 0 {
+            let tally = &mut self.unacknowledged;
+            tally.lost -= 1;
+            tally.sent = tally.sent.wrapping_add(1);
+            tally.told = tally.told.wrapping_add(1);
+            let told = tally.told;
+            let number = self.leave_queue(slots).unwrap_or(told);
+            return Some(Ended::Lost(Handle::new(0, number)));
         }
         if let Some(number) = self.queue.dropped.next() {
             return Some(Ended::Dropped(Handle::new(0, number)));
@@ -365,7 +381,7 @@ fn in_flight(slots: &[Slot], index: usize) -> Option<InFlight> {
 pub(crate) enum Ended {
     /// QoS 0: the transport has taken it.
     Sent(Handle),
-    /// The broker lost the session.
+    /// The broker lost the session; QoS 0: the connection ended while the transport was taking it.
     Lost(Handle),
     /// QoS 0: it was dropped from a full queue.
     Dropped(Handle),

@@ -247,7 +247,7 @@ impl SessionMut<'_> {
         self.session.requests.enter_queue(self.slots);
     }
 
-    /// The QoS 0 publishes of which no byte was sent, oldest first.
+    /// The QoS 0 publishes of which the driver was shown no byte, oldest first.
     pub(crate) fn unsent_qos_0(&self) -> UnsentQos0<'_> {
         self.session.outbox.unsent_qos_0(self.bytes)
     }

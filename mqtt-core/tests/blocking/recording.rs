@@ -303,9 +303,12 @@ fn a_message_and_its_position_are_in_one_record_whatever_other_threads_do() {
     let other = {
         let client = client.clone();
         thread::spawn(move || {
-            // Each of these calls writes the records that are due.
-            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
-                let _full = client.publish("other", b"x", QoS::AtMostOnce, false);
+            // Each of these calls writes the records that are due. They leave room for the messages of the test.
+            for _ in 0..5_000 {
+                if stopped.try_recv() != Err(mpsc::TryRecvError::Empty) {
+                    break;
+                }
+                let _ = client.publish("other", b"x", QoS::AtMostOnce, false).unwrap();
             }
         })
     };

@@ -143,7 +143,8 @@ fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: us
         }
         let at = Instant::from_millis(now);
         let faithful = receive_from(&mut client, &mut link.inbox, at, |event| match event {
-            Event::Published(handle) => {
+            // Lost: a publish of QoS 0 that was on its way.
+            Event::Published(handle) | Event::Lost(handle) => {
                 *done.entry(names.remove(&handle).expect("one event")).or_default() += 1;
             }
             Event::Connecting { .. } | Event::Up { .. } | Event::Down(_) => {}

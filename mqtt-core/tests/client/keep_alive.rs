@@ -82,7 +82,7 @@ fn a_transport_that_takes_no_bytes_is_detected() {
     script.later(1);
     assert!(poll(&mut script));
     script.run();
-    assert_eq!(script.told(), ["down: the transport takes no bytes"]);
+    assert_eq!(script.told(), ["down: the transport takes no bytes", "lost -"]);
 }
 
 #[test]

@@ -21,5 +21,6 @@ mod receiving;
 mod recording;
 mod resending;
 mod restoring;
+mod shown;
 mod storage;
 mod subscribing;

@@ -32,6 +32,8 @@ impl Outbox {
         let (mut at, end) = (self.head, self.tail);
         let mut to = self.base;
         let (boundary, into) = (self.boundary, self.cursor - self.boundary);
+        // Shown bytes that are not taken are alive and lie one behind the other.
+        let shown = self.shown - self.cursor;
         let mut reached = None;
         if self.recorded != NO_JOURNAL {
             self.recorded = self.compacted(bytes, self.recorded);
@@ -51,6 +53,7 @@ impl Outbox {
         self.head = self.base;
         self.boundary = reached.unwrap_or(to);
         self.cursor = self.boundary + into;
+        self.shown = self.cursor + shown;
         self.tail = to;
         self.relocate(bytes, table);
     }
@@ -126,9 +129,11 @@ impl Outbox {
         copy(bytes, self.tail, subscriptions);
         rotate_right(bytes.get_mut(start..end).unwrap_or_default(), len);
         self.base += len;
-        for position in [&mut self.head, &mut self.boundary, &mut self.cursor, &mut self.tail] {
-            *position += len;
-        }
+        self.head += len;
+        self.boundary += len;
+        self.cursor += len;
+        self.shown += len;
+        self.tail += len;
         if self.recorded != NO_JOURNAL {
             self.recorded += len;
             self.recording += len;

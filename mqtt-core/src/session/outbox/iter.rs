@@ -8,10 +8,10 @@ use super::{
 use crate::codec::PacketType;
 
 impl Outbox {
-    /// The QoS 0 publishes of which no byte was sent.
+    /// The QoS 0 publishes of which the driver was shown no byte.
     pub(in crate::session) fn unsent_qos_0<'b>(&self, bytes: &'b [u8]) -> UnsentQos0<'b> {
         let bytes = bytes.get(..self.tail).unwrap_or_default();
-        UnsentQos0 { bytes, at: self.boundary, cursor: self.cursor, position: 0 }
+        UnsentQos0 { bytes, at: self.boundary, shown: self.shown, position: 0 }
     }
 
     /// Removes `count` of them, from the one at `position` on.
@@ -39,11 +39,11 @@ impl Outbox {
 pub(crate) struct UnsentQos0<'b> {
     bytes: &'b [u8],
     at: usize,
-    cursor: usize,
+    shown: usize,
     position: usize,
 }
 
-/// A QoS 0 publish of which no byte was sent.
+/// A QoS 0 publish of which the driver was shown no byte.
 pub(crate) struct Unsent<'b> {
     place: usize,
     /// Its index among the QoS 0 publishes that have not been sent whole.
@@ -65,7 +65,7 @@ impl<'b> Iterator for UnsentQos0<'b> {
             }
             let position = self.position;
             self.position += 1;
-            if place >= self.cursor {
+            if place >= self.shown {
                 let start = place + frame.header + 2;
                 let topic = start..start + usize::from(u16_at(self.bytes, start - 2));
                 let topic = self.bytes.get(topic).unwrap_or_default();

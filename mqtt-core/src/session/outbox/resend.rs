@@ -9,8 +9,9 @@ use super::{
 use crate::codec::{PacketType, Protocol, QoS};
 
 impl Outbox {
-    /// The connection ended. Answers are dropped, because the broker asks again [MQTT-4.4.0-1]. Packets that were sent
-    /// and have no answer are sent again, with DUP [MQTT-3.3.1-1]. Gives how many packets are sent again.
+    /// The connection ended. Answers are dropped, because the broker asks again [MQTT-4.4.0-1]. Packets that were shown
+    /// to the driver may have left. Those that await an answer are sent again, with DUP [MQTT-3.3.1-1]. Those of QoS 0
+    /// are not sent twice: they end. Gives how many packets are sent again.
     pub(in crate::session) fn rewind(
         &mut self,
         bytes: &mut [u8],
@@ -25,8 +26,12 @@ impl Outbox {
                 // Packets that were sent whole are not counted as live any more.
                 Stay::ThisConnection | Stay::UntilSent if whole => set_first(bytes, at, HOLE),
                 Stay::ThisConnection => self.kill(bytes, at, frame),
+                Stay::UntilSent if at < self.shown => {
+                    self.kill(bytes, at, frame);
+                    table.requests.lose_unacknowledged();
+                }
                 Stay::UntilReleased => {
-                    let begun = at < self.cursor;
+                    let begun = at < self.shown;
                     retransmissions += u32::from(begun);
                     // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
                     let publish = frame.first.is(PacketType::Publish);
@@ -42,6 +47,7 @@ impl Outbox {
         }
         self.boundary = self.head;
         self.cursor = self.head;
+        self.shown = self.head;
         self.compact(bytes, table);
         retransmissions
     }

@@ -13,6 +13,7 @@ use crate::{
 };
 
 const BASE: usize = 5;
+const MOST_SHOWN: usize = 25;
 
 /// A packet that the model knows of.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,8 @@ struct World {
     waiting: Vec<Entry>,
     /// Bytes of the first waiting packet that are sent.
     into: usize,
+    /// Bytes of the waiting packets that were shown.
+    shown: usize,
 }
 
 impl World {
@@ -39,7 +42,8 @@ impl World {
         let requests = Requests::new(&mut slots);
         let bytes = vec![0xEE; BASE + size];
         let (sent, waiting) = (Vec::new(), Vec::new());
-        Self { outbox: Outbox::new(BASE), bytes, slots, requests, sent, waiting, into: 0 }
+        let outbox = Outbox::new(BASE, MOST_SHOWN);
+        Self { outbox, bytes, slots, requests, sent, waiting, into: 0, shown: 0 }
     }
 
     fn append(&mut self, len: usize, answered: bool) {
@@ -72,20 +76,33 @@ impl World {
         }
     }
 
+    /// The transport takes `count` bytes.
     fn transmit(&mut self, count: usize) {
-        let expected: Vec<u8> =
-            self.waiting.iter().flat_map(|entry| entry.wire.clone()).skip(self.into).collect();
-        assert_eq!(self.outbox.ready(&self.bytes), expected);
-        let count = count.min(expected.len());
+        let mut left = count;
+        while left != 0 && !self.waiting.is_empty() {
+            left -= self.write(left);
+        }
+    }
+
+    /// The transport takes at most `count` of the bytes that are shown; gives how many.
+    fn write(&mut self, count: usize) -> usize {
+        let all: Vec<u8> = self.waiting.iter().flat_map(|entry| entry.wire.clone()).collect();
+        let first = self.waiting.first().map_or(0, |entry| entry.wire.len());
+        self.shown = self.shown.max(first.max(self.into + MOST_SHOWN).min(all.len()));
+        self.outbox.show(&self.bytes);
+        assert_eq!(self.outbox.ready(&self.bytes), &all[self.into..self.shown]);
+        let count = count.min(self.shown - self.into);
         self.outbox.transmitted(&self.bytes, &mut self.requests, count);
         self.into += count;
         while self.waiting.first().is_some_and(|entry| entry.wire.len() <= self.into) {
             let entry = self.waiting.remove(0);
             self.into -= entry.wire.len();
+            self.shown -= entry.wire.len();
             if entry.id.is_some() {
                 self.sent.push(entry);
             }
         }
+        count
     }
 
     fn answer(&mut self, which: usize) {
@@ -107,13 +124,21 @@ impl World {
         let set_dup =
             |entry: &mut Entry| entry.wire[0] = FirstByte::new(entry.wire[0]).with_dup().get();
         self.sent.iter_mut().for_each(set_dup);
-        self.waiting.first_mut().filter(|_| self.into != 0).into_iter().for_each(set_dup);
-        let begun = self.into != 0 && self.waiting.first().is_some_and(|entry| entry.id.is_some());
-        assert_eq!(again as usize, self.sent.len() + usize::from(begun));
+        let mut before = 0;
+        let mut begun = 0;
+        for entry in &mut self.waiting {
+            if before < self.shown && entry.id.is_some() {
+                set_dup(entry);
+                begun += 1;
+            }
+            before += entry.wire.len();
+        }
+        assert_eq!(again as usize, self.sent.len() + begun);
         self.sent.append(&mut self.waiting);
         self.waiting = std::mem::take(&mut self.sent);
         self.waiting.retain(|entry| entry.id.is_some());
         self.into = 0;
+        self.shown = 0;
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::{
     super::slot::{NIL, Slot, Use},
-    Requests,
+    Requests, Tally,
 };
 
 #[derive(Clone, Debug, Hash)]
@@ -85,7 +85,8 @@ impl Dropped {
 impl Requests {
     /// QoS 0 publishes that have not been sent.
     pub(in crate::session) const fn unsent(&self) -> usize {
-        self.unacknowledged.accepted.wrapping_sub(self.unacknowledged.sent) as usize
+        let Tally { accepted, sent, lost, .. } = self.unacknowledged;
+        accepted.wrapping_sub(sent).wrapping_sub(lost) as usize
     }
 
     /// The QoS 0 publish that was accepted last holds a slot from now on. The caller has checked that one is free.
@@ -158,8 +159,9 @@ impl Requests {
         self.end(slots, at as usize);
     }
 
-    /// How many publishes at the front of the list were sent and are still to be told.
+    /// How many publishes at the front of the list were sent, or lost, and are still to be told.
     fn untold(&self) -> usize {
-        self.unacknowledged.sent.wrapping_sub(self.unacknowledged.told) as usize
+        let Tally { sent, told, lost, .. } = self.unacknowledged;
+        sent.wrapping_sub(told).wrapping_add(lost) as usize
     }
 }

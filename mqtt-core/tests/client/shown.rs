@@ -1,0 +1,88 @@
+//! Bytes that `poll` has shown: they stay as they are until they are taken, and may have left if the connection ends.
+//! Invariant 10.
+
+use mqtt_core::{Action, Options, Publish, QoS, Queue, topic};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT},
+};
+
+fn publish(script: &mut Script, text: &str, qos: QoS) {
+    let publish = Publish::new(topic!("t"), text.as_bytes()).qos(qos);
+    let _ = script.client.publish(&publish).expect("there is room");
+}
+
+/// What `poll` shows; the transport reports nothing.
+fn shown(script: &mut Script) -> Vec<u8> {
+    let now = script.now();
+    match script.client.poll(now) {
+        Action::Transmit(bytes) => bytes.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn persistent() -> Options<'static> {
+    Options::new("me").clean_session(false)
+}
+
+/// [MQTT-3.3.1-1]
+#[test]
+fn a_publish_that_was_shown_is_sent_again_with_dup_if_the_transport_reported_nothing() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut script = Script::up(&persistent());
+        publish(&mut script, "1", qos);
+        assert!(!shown(&mut script).is_empty());
+        let sent = script.reconnect(ACCEPTED_SESSION_PRESENT);
+        assert_eq!(sent, [format!("PUBLISH t 1 q{} 1 dup", qos as u8)]);
+    }
+}
+
+#[test]
+fn a_qos_2_publish_that_was_shown_is_lost_with_a_clean_session() {
+    let mut script = Script::up(&Options::new("me"));
+    publish(&mut script, "1", QoS::ExactlyOnce);
+    assert!(!shown(&mut script).is_empty());
+    assert_eq!(script.reconnect(ACCEPTED), [""; 0]);
+    assert!(script.told().contains(&"lost 1".to_string()));
+}
+
+#[test]
+fn a_qos_0_publish_that_was_shown_ends_as_lost_and_is_not_sent_again() {
+    let mut script = Script::up(&persistent());
+    publish(&mut script, "1", QoS::AtMostOnce);
+    assert!(!shown(&mut script).is_empty());
+    publish(&mut script, "2", QoS::AtMostOnce);
+    script.cut();
+    assert_eq!(script.told(), ["down: the transport closed", "lost -"]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t 2 q0"]);
+    assert!(script.told().contains(&"published -".to_string()));
+}
+
+#[test]
+fn a_full_queue_drops_no_message_that_was_shown() {
+    for queue in [Queue::DropOldest, Queue::LatestPerTopic] {
+        let options = persistent().queue(queue).queue_messages(3);
+        let mut script = Script::up(&options);
+        publish(&mut script, "1", QoS::AtMostOnce);
+        publish(&mut script, "2", QoS::AtLeastOnce);
+        let before = shown(&mut script);
+        for text in ["3", "4", "5"] {
+            let publish = Publish::new(topic!("t"), text.as_bytes());
+            let _full = script.client.publish(&publish);
+            assert!(shown(&mut script).starts_with(&before), "{queue:?}");
+        }
+    }
+}
+
+#[test]
+fn a_short_write_leaves_the_rest_of_the_shown_bytes_as_they_are() {
+    let options = persistent().queue(Queue::LatestPerTopic);
+    let mut script = Script::up(&options);
+    publish(&mut script, "1", QoS::AtMostOnce);
+    publish(&mut script, "2", QoS::AtLeastOnce);
+    let before = shown(&mut script);
+    let now = script.now();
+    script.client.transmitted(1, now);
+    publish(&mut script, "3", QoS::AtMostOnce);
+    assert!(shown(&mut script).starts_with(&before[1..]));
+}
