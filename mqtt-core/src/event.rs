@@ -116,7 +116,10 @@ pub enum Event<'a> {
     },
     /// The filters are unsubscribed.
     Unsubscribed(Handle),
-    /// The broker lost the session, and with it a QoS 2 publish that was in flight. Nobody can say whether it arrived.
+    /// The broker answered a publish of QoS 2 with PUBACK: it has no QoS 2. It has the message at least once.
+    Downgraded(Handle),
+    /// Nobody can say whether the message arrived. QoS 2: the broker lost the session, and with it the publish that was
+    /// in flight. QoS 0: the connection ended while the transport was taking it.
     Lost(Handle),
     /// QoS 0: the message was dropped from the full queue before it was sent, see `Options::queue`.
     Dropped(Handle),
@@ -176,6 +179,8 @@ pub struct Counters {
     pub packets_out: u32,
     /// Packets taken from the input.
     pub packets_in: u32,
+    /// Answers of the broker that no request awaited: repeated ones, or for an unknown packet id.
+    pub unexpected_acks: u32,
     /// Packets queued again after a broken connection.
     pub retransmissions: u32,
     /// Connections that the broker accepted.

@@ -195,6 +195,21 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Whether every answer that breaks the protocol ends the connection [MQTT-4.8.0-1]; off by default. It is for those
+    /// who test brokers.
+    ///
+    /// By default the client bears mistakes that brokers make, because the same mistake would end every connection. The
+    /// deviations from the standard are these:
+    ///
+    /// | input | default | strict |
+    /// |---|---|---|
+    /// | PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK for a packet id that is not in flight, or at the wrong step | ignored, [`Counters::unexpected_acks`](crate::Counters::unexpected_acks); a PUBREC is answered with PUBREL [MQTT-4.3.3-1] | [`Violation`](crate::Violation) |
+    /// | PUBACK for a publish of QoS 2 | [`Event::Downgraded`](crate::Event::Downgraded) | [`Violation::WrongAck`](crate::Violation::WrongAck) |
+    pub const fn strict(mut self, on: bool) -> Self {
+        self.settings.strict = on;
+        self
+    }
+
     /// How long the end of a publish may stay unrecorded, in milliseconds, while no other record is due.
     /// Default 1,000.
     ///

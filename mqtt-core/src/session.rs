@@ -32,6 +32,7 @@ mod restore;
 mod sending;
 mod settings;
 mod slot;
+mod stray;
 mod subscriptions;
 
 use core::hash::{Hash, Hasher};
@@ -50,9 +51,10 @@ pub(crate) use record::Parsed;
 pub use record::{Chunk, Record};
 pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
 use requests::{Ids, Requests, Table};
-pub(crate) use sending::{SubAckFor, Waiting};
-pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings};
+pub(crate) use sending::{Answered, Done, SubAckFor, Waiting};
+pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
 pub use slot::Slot;
+use stray::StrayRelease;
 pub use subscriptions::Subscription;
 use subscriptions::Subscriptions;
 pub(crate) use subscriptions::{Renewals, SPARE as SUBSCRIPTIONS_SPARE, suback_len};
@@ -81,6 +83,7 @@ pub(crate) struct Session {
     inbound: Inbound,
     subscriptions: Subscriptions,
     reclaim: Reclaim,
+    stray: StrayRelease,
     changes: Changes,
     /// The application's position in its source or store.
     position: u64,
@@ -118,6 +121,7 @@ impl Session {
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(start, renewals),
             reclaim: Reclaim::default(),
+            stray: StrayRelease::default(),
             changes: Changes::new(recorder),
             position: 0,
         }
@@ -168,11 +172,12 @@ impl Session {
             inbound,
             subscriptions,
             reclaim,
+            stray,
             changes,
             position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
-        (inbound, subscriptions, reclaim, changes, position).hash(hasher);
+        (inbound, subscriptions, reclaim, stray, changes, position).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
 }
@@ -258,6 +263,7 @@ impl SessionMut<'_> {
         let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);
         session.inbound.empty_ring(self.slots);
         session.subscriptions.disconnected();
+        session.stray.clear();
         retransmissions
     }
 

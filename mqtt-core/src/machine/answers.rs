@@ -1,22 +1,31 @@
 //! The broker's answers to requests: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK.
+//!
+//! Brokers repeat answers, or answer a request that has ended. By default such an answer is ignored and counted; with
+//! `Options::strict` it ends the connection [MQTT-4.8.0-1].
 
 use super::{
     Machine, Taken,
     connection::{Intent, Phase},
 };
 use crate::{
-    codec::{Granted, PacketId},
+    codec::{Granted, PacketId, Protocol},
     error::Reason,
     event::Event,
-    session::{Reclaimed, SubAckFor, qos::Answer},
+    session::{Answered, Done, Reclaimed, Strictness, SubAckFor, qos::Answer},
     timers::Timer,
 };
 
 impl Machine<'_> {
     /// PUBACK and PUBREC; PUBCOMP, if it does not answer a PUBREL that reclaims an id.
     pub(super) fn acknowledged<'i>(&mut self, answer: Answer, id: PacketId) -> Taken<'i> {
-        let done = self.session.acknowledged(answer, id, self.state.protocol)?;
-        Ok(done.map(Event::Published))
+        // A 3.1 broker may get, and answer, a retry that crossed the first answer.
+        let v31 = self.state.protocol == Protocol::V31;
+        let strictness = if v31 { Strictness::Lenient } else { self.strictness() };
+        let answered = self.session.acknowledged(answer, id, strictness)?;
+        Ok(self.answered(answered).flatten().map(|done| match done {
+            Done::Published(handle) => Event::Published(handle),
+            Done::Downgraded(handle) => Event::Downgraded(handle),
+        }))
     }
 
     /// PUBCOMP.
@@ -38,7 +47,9 @@ impl Machine<'_> {
 
     /// SUBACK.
     pub(super) fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Taken<'i> {
-        Ok(Some(match self.session.subscribed(id, granted)? {
+        let strictness = self.strictness();
+        let answered = self.session.subscribed(id, granted, strictness)?;
+        Ok(self.answered(answered).map(|subscribe| match subscribe {
             SubAckFor::Renewal => Event::Renewed { granted },
             SubAckFor::Request(handle) => Event::Subscribed { handle, granted },
         }))
@@ -46,6 +57,25 @@ impl Machine<'_> {
 
     /// UNSUBACK.
     pub(super) fn unsubscribed<'i>(&mut self, id: PacketId) -> Taken<'i> {
-        Ok(Some(Event::Unsubscribed(self.session.unsubscribed(id)?)))
+        let strictness = self.strictness();
+        let answered = self.session.unsubscribed(id, strictness)?;
+        Ok(self.answered(answered).map(Event::Unsubscribed))
+    }
+
+    const fn strictness(&self) -> Strictness {
+        if self.state.settings.strict { Strictness::Strict } else { Strictness::Lenient }
+    }
+
+    /// The request that was answered, if one was.
+    fn answered<T>(&mut self, answered: Answered<T>) -> Option<T> {
+        match answered {
+            Answered::Yes(request) => return Some(request),
+            Answered::Unexpected => {
+                let count = &mut self.state.counters.unexpected_acks;
+                *count = count.wrapping_add(1);
+            }
+            Answered::NotYet => self.full = true,
+        }
+        None
     }
 }

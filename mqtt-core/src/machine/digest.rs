@@ -36,11 +36,12 @@ impl State {
             max_packet,
             receive_capacity,
             record_delay,
+            strict,
             queue,
             queue_messages,
             limit_queue: _,
         } = settings;
         (version, reconnect, connect_timeout, ping_timeout, ping_on_silence).hash(hasher);
-        (max_packet, receive_capacity, record_delay, queue, queue_messages).hash(hasher);
+        (max_packet, receive_capacity, record_delay, strict, queue, queue_messages).hash(hasher);
     }
 }

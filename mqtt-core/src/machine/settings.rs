@@ -66,6 +66,7 @@ pub(crate) struct Settings {
     pub(crate) max_packet: u32,
     pub(crate) receive_capacity: usize,
     pub(crate) record_delay: u32,
+    pub(crate) strict: bool,
     pub(crate) queue: Queue,
     pub(crate) queue_messages: usize,
     /// A pointer, so that a client without limits does not link the code that applies them.
@@ -96,6 +97,7 @@ impl Settings {
         max_packet: LARGEST_PACKET,
         receive_capacity: 1024,
         record_delay: 1_000,
+        strict: false,
         queue: Queue::RefuseNew,
         queue_messages: usize::MAX,
         limit_queue: None,

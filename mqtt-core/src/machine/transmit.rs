@@ -15,6 +15,8 @@ pub(super) enum Source {
     /// PUBRELs for packet ids that are reclaimed. The sources below wait until all PUBRELs are answered, not only until
     /// they are sent.
     Reclaim,
+    /// The PUBREL that answers a PUBREC of no request, between two packets of the sources below.
+    Stray,
     /// The SUBSCRIBE that renews the subscriptions.
     Renewal,
     /// Requests and answers.
@@ -32,6 +34,8 @@ impl State {
             Phase::Up(_) | Phase::Leaving { .. } => {
                 if session.reclaim_is_sending() {
                     Some(Source::Reclaim)
+                } else if session.stray_may_send() {
+                    Some(Source::Stray)
                 } else if session.renewal_ready_len() != 0 {
                     Some(Source::Renewal)
                 } else if session.outbox_ready_len() != 0 {
@@ -52,6 +56,7 @@ impl State {
             None => &[],
             Some(Source::Connect) => self.connect.ready(bytes),
             Some(Source::Reclaim) => session.reclaim_ready(),
+            Some(Source::Stray) => session.stray_ready(),
             Some(Source::Renewal) => session.renewal_ready(bytes),
             Some(Source::Outbox) => session.outbox_ready(bytes),
             Some(Source::Disconnect) => {
@@ -72,10 +77,12 @@ impl State {
 /// Bytes to be sent up to the end of `source`, while the connection is up.
 pub(super) const fn bytes_through(source: Source, session: &Session) -> usize {
     let reclaim = session.reclaim_ready_len();
-    let renewal = reclaim + session.renewal_ready_len();
+    let stray = reclaim + session.stray_ready_len();
+    let renewal = stray + session.renewal_ready_len();
     match source {
         Source::Connect | Source::Disconnect => 0,
         Source::Reclaim => reclaim,
+        Source::Stray => stray,
         Source::Renewal => renewal,
         Source::Outbox => renewal + session.outbox_ready_len(),
     }
@@ -96,7 +103,8 @@ impl Machine<'_> {
         match self.state.source(self.session.parts().0) {
             Some(Source::Connect) => self.state.connect.show(),
             Some(Source::Outbox) => self.session.show_outbox(),
-            Some(Source::Reclaim | Source::Renewal | Source::Disconnect) | None => {}
+            Some(Source::Reclaim | Source::Stray | Source::Renewal | Source::Disconnect) | None => {
+            }
         }
     }
 
@@ -109,6 +117,7 @@ impl Machine<'_> {
         let packets = match source {
             Source::Connect => self.state.connect.transmitted(count, now),
             Source::Reclaim => self.session.reclaim_transmitted(count),
+            Source::Stray => self.session.stray_transmitted(count),
             Source::Renewal => self.session.renewal_transmitted(count),
             Source::Outbox => self.session.outbox_transmitted(count),
             Source::Disconnect => self.disconnect_transmitted(count),

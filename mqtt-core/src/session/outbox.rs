@@ -179,6 +179,21 @@ impl Outbox {
         self.shown = self.shown.max(end);
     }
 
+    /// Nothing more is shown than whole packets, of those of which something was shown.
+    #[cold]
+    pub(super) fn show_whole_packets(&mut self, bytes: &[u8]) {
+        let mut end = self.boundary;
+        while let Some(frame) = frame_before(bytes, end, self.shown.min(self.tail)) {
+            end += frame.len;
+        }
+        self.shown = self.shown.max(end);
+    }
+
+    /// Whether no packet is shown in part, or shown and not taken.
+    pub(super) const fn is_between_packets(&self) -> bool {
+        self.cursor == self.boundary && self.shown == self.cursor
+    }
+
     /// The bytes that affect behaviour.
     pub(super) fn in_use<'b>(&self, bytes: &'b [u8]) -> [&'b [u8]; 3] {
         [

@@ -1,4 +1,4 @@
-//! The session's three sources of outgoing bytes, for `machine::transmit`, which knows their order.
+//! The session's four sources of outgoing bytes, for `machine::transmit`, which knows their order.
 
 use super::{Session, SessionMut, outbox::Until};
 use crate::codec::ack::PINGREQ;
@@ -15,6 +15,20 @@ impl Session {
 
     pub(crate) const fn reclaim_ready_len(&self) -> usize {
         self.reclaim.ready_len()
+    }
+
+    /// Whether the PUBREL of no request may go out: it waits, and no other packet is sent in part.
+    pub(crate) const fn stray_may_send(&self) -> bool {
+        let between = self.outbox.is_between_packets() && self.subscriptions.ready_len() == 0;
+        self.stray.ready_len() != 0 && (between || self.stray.is_begun())
+    }
+
+    pub(crate) fn stray_ready(&self) -> &[u8] {
+        self.stray.ready()
+    }
+
+    pub(crate) const fn stray_ready_len(&self) -> usize {
+        self.stray.ready_len()
     }
 
     pub(crate) fn renewal_ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
@@ -47,7 +61,17 @@ impl SessionMut<'_> {
 
     /// The driver is going to see the ready bytes of the outbox.
     pub(crate) fn show_outbox(&mut self) {
-        self.session.outbox.show(self.bytes);
+        if self.session.stray.ready_len() != 0 {
+            // It goes out behind the packet that is begun.
+            self.session.outbox.show_whole_packets(self.bytes);
+        } else {
+            self.session.outbox.show(self.bytes);
+        }
+    }
+
+    /// The transport has taken `count` bytes of the PUBREL of no request; gives how many packets that completed.
+    pub(crate) fn stray_transmitted(&mut self, count: usize) -> u32 {
+        u32::from(self.session.stray.transmitted(count))
     }
 
     /// The transport has taken `count` bytes of the outbox; gives how many packets that completed.

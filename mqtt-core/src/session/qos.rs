@@ -38,6 +38,10 @@ pub(super) enum Progress {
     Done,
     /// Discard the message, send PUBREL and await PUBCOMP [MQTT-4.3.3-1].
     Release,
+    /// PUBACK for a publish of QoS 2: the broker has no QoS 2, and has taken the message at least once.
+    Downgrade,
+    /// PUBREC again: the PUBREL has to go out again [MQTT-4.3.3-1].
+    ReleaseAgain,
     /// This answer does not belong to this request.
     Wrong,
 }
@@ -62,6 +66,8 @@ impl Awaits {
             | (Self::PubComp, Answer::PubComp)
             | (Self::SubAck, Answer::SubAck)
             | (Self::UnsubAck, Answer::UnsubAck) => Progress::Done,
+            (Self::PubRec, Answer::PubAck) => Progress::Downgrade,
+            (Self::PubComp, Answer::PubRec) => Progress::ReleaseAgain,
             _ => Progress::Wrong,
         }
     }
@@ -101,10 +107,12 @@ mod tests {
     fn each_request_takes_its_own_answer_and_no_other() {
         for (i, state) in STATES.into_iter().enumerate() {
             for (j, answer) in ANSWERS.into_iter().enumerate() {
-                let expected = match (i == j, state) {
-                    (false, _) => Progress::Wrong,
-                    (true, Awaits::PubRec) => Progress::Release,
-                    (true, _) => Progress::Done,
+                let expected = match (i == j, state, answer) {
+                    (false, Awaits::PubRec, Answer::PubAck) => Progress::Downgrade,
+                    (false, Awaits::PubComp, Answer::PubRec) => Progress::ReleaseAgain,
+                    (false, ..) => Progress::Wrong,
+                    (true, Awaits::PubRec, _) => Progress::Release,
+                    (true, ..) => Progress::Done,
                 };
                 assert_eq!(state.answered(answer), expected, "{state:?} {answer:?}");
             }

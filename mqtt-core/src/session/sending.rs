@@ -10,12 +10,12 @@ use super::{
     qos::{Answer, Awaits, Progress},
     reclaim::Reclaimed,
     requests::{Ended, InFlight, Requests, Table},
+    settings::Strictness,
     subscriptions::filter_count,
 };
 use crate::{
     codec::{
-        EncodeError, FirstByte, Granted, Header, PacketId, PacketType, Protocol, Publish,
-        Violation,
+        EncodeError, FirstByte, Granted, Header, PacketId, PacketType, Publish, Violation,
         ack::{self, ACK_LEN},
     },
     error::RequestError,
@@ -29,6 +29,26 @@ type Encode<'e> = &'e dyn Fn(Option<PacketId>, &mut [u8]) -> Result<usize, Encod
 const SHORTEST_PUBLISH: usize = 2 + (2 + 1) + PacketId::LEN;
 // After a PUBREC the PUBREL and its note take the room of the PUBLISH.
 const _: () = assert!(ACK_LEN + NOTE_LEN <= SHORTEST_PUBLISH);
+
+/// The meaning of an answer of the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered<T> {
+    /// It answers a request.
+    Yes(T),
+    /// It answers no request that awaits it: brokers repeat answers, or send one for each filter.
+    Unexpected,
+    /// It may answer a packet that was shown and is not reported as taken. It is looked at again once that is.
+    NotYet,
+}
+
+/// The end of a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// At its QoS.
+    Published(Handle),
+    /// A publish of QoS 2 was answered as one of QoS 1.
+    Downgraded(Handle),
+}
 
 /// The SUBSCRIBE that a SUBACK answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,36 +133,70 @@ impl SessionMut<'_> {
     }
 
     /// The request under `id`, if the transport has taken its whole packet: only then can an answer belong to it.
-    fn find_sent(&self, id: PacketId) -> Option<InFlight> {
-        let found = self.session.requests.find(self.slots, id)?;
-        self.session.outbox.was_sent(found.place).then_some(found)
+    fn find_sent(&self, id: PacketId) -> Answered<InFlight> {
+        let outbox = &self.session.outbox;
+        match self.session.requests.find(self.slots, id) {
+            Some(found) if outbox.was_sent(found.place) => Answered::Yes(found),
+            Some(found) if outbox.was_shown(found.place) => Answered::NotYet,
+            _ => Answered::Unexpected,
+        }
     }
 
-    /// PUBACK, PUBREC or PUBCOMP; gives the publish that is done.
+    /// PUBACK, PUBREC or PUBCOMP; gives the publish that is done, if one is.
     pub(crate) fn acknowledged(
         &mut self,
         answer: Answer,
         id: PacketId,
-        protocol: Protocol,
-    ) -> Result<Option<Handle>, Violation> {
-        // A 3.1 broker may get, and answer, a retry that crossed the first answer.
-        let lenient = protocol == Protocol::V31;
-        let Some(found) = self.find_sent(id) else {
-            return if lenient { Ok(None) } else { Err(Violation::UnknownPacketId) };
-        };
-        match found.awaits.answered(answer) {
-            Progress::Done => {
-                self.end_request(&found);
-                self.note_done(id);
-                Ok(Some(found.handle))
+        strictness: Strictness,
+    ) -> Result<Answered<Option<Done>>, Violation> {
+        let found = match self.find_sent(id) {
+            Answered::Yes(found) => found,
+            Answered::NotYet => return Ok(Answered::NotYet),
+            Answered::Unexpected => {
+                return self.unexpected(answer, id, strictness, Violation::UnknownPacketId);
             }
+        };
+        let done = match found.awaits.answered(answer) {
+            Progress::Done => Some(Done::Published(found.handle)),
             Progress::Release => {
                 self.release_to_broker(&found);
-                Ok(None)
+                None
             }
-            Progress::Wrong if lenient => Ok(None),
-            Progress::Wrong => Err(Violation::WrongAck),
+            Progress::Downgrade if strictness == Strictness::Lenient => {
+                Some(Done::Downgraded(found.handle))
+            }
+            Progress::ReleaseAgain if strictness == Strictness::Lenient => {
+                self.release_again(&found);
+                return Ok(Answered::Unexpected);
+            }
+            Progress::Downgrade | Progress::ReleaseAgain | Progress::Wrong => {
+                return self.unexpected(answer, id, strictness, Violation::WrongAck);
+            }
+        };
+        if done.is_some() {
+            self.end_request(&found);
+            self.note_done(id);
         }
+        Ok(Answered::Yes(done))
+    }
+
+    /// An answer that no request awaits. By default it is ignored; a PUBREC is answered [MQTT-4.3.3-1].
+    #[cold]
+    fn unexpected<T>(
+        &mut self,
+        answer: Answer,
+        id: PacketId,
+        strictness: Strictness,
+        violation: Violation,
+    ) -> Result<Answered<T>, Violation> {
+        if strictness == Strictness::Strict {
+            return Err(violation);
+        }
+        let found = self.session.requests.find(self.slots, id);
+        // The PUBREL of a publish waits in the outbox already.
+        let released = found.is_some_and(|found| found.awaits == Awaits::PubComp);
+        let busy = answer == Answer::PubRec && !released && !self.session.stray.set(id);
+        Ok(if busy { Answered::NotYet } else { Answered::Unexpected })
     }
 
     /// [MQTT-4.3.3-1]: the PUBLISH is discarded, and the PUBREL takes its place.
@@ -151,6 +205,16 @@ impl SessionMut<'_> {
         let roomy = self.make_room(ACK_LEN + self.note_len());
         debug_assert!(roomy, "a PUBREL and a note are no longer than any PUBLISH");
         self.note(Fate::Released, publish.id);
+        let start = self.append_pubrel(publish.id);
+        Requests::advance(self.slots, publish.index, Awaits::PubComp, start);
+    }
+
+    /// A PUBREC came again, and the PUBREL was sent: it goes out once more, as the newest packet.
+    #[cold]
+    fn release_again(&mut self, publish: &InFlight) {
+        self.session.outbox.release(self.bytes, publish.place);
+        let roomy = self.make_room(ACK_LEN);
+        debug_assert!(roomy, "the old PUBREL made room for the new one");
         let start = self.append_pubrel(publish.id);
         Requests::advance(self.slots, publish.index, Awaits::PubComp, start);
     }
@@ -171,15 +235,17 @@ impl SessionMut<'_> {
         &mut self,
         id: PacketId,
         granted: Granted<'_>,
-    ) -> Result<SubAckFor, Violation> {
+        strictness: Strictness,
+    ) -> Result<Answered<SubAckFor>, Violation> {
         if self.session.subscriptions.is_answer(id, granted.len())? {
             self.session.changes.need_later();
-            return Ok(SubAckFor::Renewal);
+            return Ok(Answered::Yes(SubAckFor::Renewal));
         }
-        let found = self.find_sent(id).ok_or(Violation::UnknownSubscribeId)?;
-        if found.awaits.answered(Answer::SubAck) != Progress::Done {
-            return Err(Violation::WrongAck);
-        }
+        let found = match self.find_answered(Answer::SubAck, id, strictness)? {
+            Answered::Yes(found) => found,
+            Answered::Unexpected => return Ok(Answered::Unexpected),
+            Answered::NotYet => return Ok(Answered::NotYet),
+        };
         // [MQTT-3.8.4-5]
         if filter_count(self.bytes, found.place as usize) != granted.len() {
             return Err(Violation::SubAckCount);
@@ -200,20 +266,44 @@ impl SessionMut<'_> {
         } else {
             self.end_request(&found);
         }
-        Ok(SubAckFor::Request(found.handle))
+        Ok(Answered::Yes(SubAckFor::Request(found.handle)))
     }
 
     /// UNSUBACK.
-    pub(crate) fn unsubscribed(&mut self, id: PacketId) -> Result<Handle, Violation> {
-        let found = self.find_sent(id).ok_or(Violation::UnknownSubscribeId)?;
-        if found.awaits.answered(Answer::UnsubAck) != Progress::Done {
-            return Err(Violation::WrongAck);
-        }
+    pub(crate) fn unsubscribed(
+        &mut self,
+        id: PacketId,
+        strictness: Strictness,
+    ) -> Result<Answered<Handle>, Violation> {
+        let found = match self.find_answered(Answer::UnsubAck, id, strictness)? {
+            Answered::Yes(found) => found,
+            Answered::Unexpected => return Ok(Answered::Unexpected),
+            Answered::NotYet => return Ok(Answered::NotYet),
+        };
         let session = &mut *self.session;
         session.subscriptions.unsubscribed(&mut session.outbox, self.bytes, found.place);
         session.changes.need_subscriptions();
         self.end_request(&found);
-        Ok(found.handle)
+        Ok(Answered::Yes(found.handle))
+    }
+
+    /// The SUBSCRIBE or UNSUBSCRIBE that `answer` ends.
+    fn find_answered(
+        &mut self,
+        answer: Answer,
+        id: PacketId,
+        strictness: Strictness,
+    ) -> Result<Answered<InFlight>, Violation> {
+        match self.find_sent(id) {
+            Answered::Yes(found) if found.awaits.answered(answer) == Progress::Done => {
+                Ok(Answered::Yes(found))
+            }
+            Answered::Yes(_) => self.unexpected(answer, id, strictness, Violation::WrongAck),
+            Answered::Unexpected => {
+                self.unexpected(answer, id, strictness, Violation::UnknownSubscribeId)
+            }
+            Answered::NotYet => Ok(Answered::NotYet),
+        }
     }
 
     /// A PUBCOMP came: does it answer a PUBREL that reclaims an id?

@@ -20,6 +20,15 @@ pub(crate) enum Acknowledge {
     Manual,
 }
 
+/// What an answer does that no request awaits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Strictness {
+    /// It is ignored.
+    Lenient,
+    /// It ends the connection [MQTT-4.8.0-1].
+    Strict,
+}
+
 /// See the methods of `Options` with these names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionSettings {

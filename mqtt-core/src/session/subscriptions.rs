@@ -223,11 +223,9 @@ impl Subscriptions {
 
     /// Whether a SUBACK with `id` and `codes` codes answers a renewal.
     pub(super) fn is_answer(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
-        if id.get() != RENEWAL_ID {
+        let awaited = self.asked != 0 && self.end != 0 && self.ready_len() == 0;
+        if id.get() != RENEWAL_ID || !awaited {
             return Ok(false);
-        }
-        if self.asked == 0 || self.end == 0 || self.ready_len() != 0 {
-            return Err(Violation::UnknownSubscribeId);
         }
         // [MQTT-3.8.4-5]
         if self.asked != codes {

@@ -24,3 +24,4 @@ mod restoring;
 mod shown;
 mod storage;
 mod subscribing;
+mod unexpected;

@@ -143,7 +143,7 @@ fn a_renewal_is_answered_once_and_in_full() {
         (&[&[1, 1], &[1, 1]], Violation::UnknownSubscribeId),
     ];
     for (answers, violation) in cases {
-        let mut script = Script::up(&Options::new("me").clean_session(false));
+        let mut script = Script::up(&Options::new("me").clean_session(false).strict(true));
         granted(&mut script, &[("a", QoS::AtLeastOnce), ("b", QoS::AtLeastOnce)], &[1, 1]);
         script.reconnect(ACCEPTED);
         for codes in answers {

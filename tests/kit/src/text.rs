@@ -26,6 +26,7 @@ pub fn event(event: &Event<'_>) -> String {
             format!("subscribed {} {:?}", id_of(*handle), granted.as_bytes())
         }
         Event::Unsubscribed(handle) => format!("unsubscribed {}", id_of(*handle)),
+        Event::Downgraded(handle) => format!("downgraded {}", id_of(*handle)),
         Event::Lost(handle) => format!("lost {}", id_of(*handle)),
         Event::Dropped(handle) => format!("dropped {}", id_of(*handle)),
         Event::Renewed { granted } => format!("renewed {:?}", granted.as_bytes()),

@@ -73,6 +73,7 @@ impl EventRange {
             Event::MessageEnd { delivery } => (Event::MessageEnd { delivery }, NOWHERE, NOWHERE),
             Event::Published(handle) => (Event::Published(handle), NOWHERE, NOWHERE),
             Event::Unsubscribed(handle) => (Event::Unsubscribed(handle), NOWHERE, NOWHERE),
+            Event::Downgraded(handle) => (Event::Downgraded(handle), NOWHERE, NOWHERE),
             Event::Lost(handle) => (Event::Lost(handle), NOWHERE, NOWHERE),
             Event::Dropped(handle) => (Event::Dropped(handle), NOWHERE, NOWHERE),
         };
@@ -116,6 +117,7 @@ impl EventRange {
             | Event::MessageEnd { .. }
             | Event::Published(_)
             | Event::Unsubscribed(_)
+            | Event::Downgraded(_)
             | Event::Lost(_)
             | Event::Dropped(_)) => event,
         }
