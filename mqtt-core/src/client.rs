@@ -31,7 +31,7 @@ use crate::{
 /// |---|---|
 /// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
 /// | the driver's reports on actions | [`connected`](Self::connected), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
-/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
+/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`cancel`](Self::cancel), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
 /// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
 /// ```
@@ -216,6 +216,25 @@ where
     /// room.
     pub fn acknowledge(&mut self, delivery: Delivery) -> Result<(), RequestError> {
         self.machine().session.acknowledge(delivery)
+    }
+
+    /// Takes back a publish of QoS 1 or 2, a subscribe or an unsubscribe that is not answered. The request ends with
+    /// [`Event::Cancelled`], which says whether its packet may have been sent.
+    ///
+    /// It is for a request that stands in the way: a broker that closes the connection at a packet which it does not
+    /// allow would close the next one at the same packet. With a journal the request does not come back after a restart.
+    ///
+    /// A packet that is being sent is finished, and its event comes then. To give up a packet that was sent departs from
+    /// [MQTT-4.4.0-1], which wants it sent again. Its packet id stays out of use until the broker answers it or the
+    /// session ends [MQTT-2.3.1-3].
+    ///
+    /// # Errors
+    ///
+    /// [`NotInFlight`](RequestError::NotInFlight), [`Released`](RequestError::Released) after the PUBREC of a QoS 2
+    /// publish, [`AtMostOnce`](RequestError::AtMostOnce) at QoS 0, [`OutboxFull`](RequestError::OutboxFull) if the note
+    /// for the journal has no room. Nothing has changed then.
+    pub fn cancel(&mut self, handle: Handle) -> Result<(), RequestError> {
+        self.machine().session.cancel(handle)
     }
 
     /// Ends the connection with a DISCONNECT once all accepted requests are sent: the will is not published. Nothing

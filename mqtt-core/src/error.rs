@@ -60,6 +60,15 @@ pub enum RequestError {
         /// `Options::receive_capacity`.
         capacity: usize,
     },
+    /// The request to be cancelled has ended; its event was given, or is the next to come.
+    #[error("the request has ended")]
+    NotInFlight,
+    /// The publish to be cancelled is the broker's already: its PUBREC came [MQTT-4.3.3-1].
+    #[error("the broker has the message already")]
+    Released,
+    /// A publish of QoS 0 cannot be cancelled: nothing remembers it once it is accepted.
+    #[error("a publish of QoS 0 cannot be cancelled")]
+    AtMostOnce,
     /// The message is acknowledged already, or its connection has ended and the broker will send it again.
     #[error("the message is not, or no longer, to be acknowledged")]
     StaleDelivery,

@@ -121,6 +121,17 @@ pub enum Event<'a> {
     /// Nobody can say whether the message arrived. QoS 2: the broker lost the session, and with it the publish that was
     /// in flight. QoS 0: the connection ended while the transport was taking it.
     Lost(Handle),
+    /// The request was taken back with `Client::cancel`.
+    Cancelled {
+        /// The request.
+        handle: Handle,
+        /// Its packet was shown to the driver, on this connection or an earlier one: the message may have arrived, the
+        /// filters may be subscribed or unsubscribed.
+        sent: bool,
+    },
+    /// The client gave the request up, because it stood in the way of all others: see `Options::give_up_stuck`. It may
+    /// have arrived.
+    GivenUp(Handle),
     /// QoS 0: the message was dropped from the full queue before it was sent, see `Options::queue`.
     Dropped(Handle),
     /// The broker had lost the session. Its subscriptions were made again, and this is the answer.

@@ -16,6 +16,7 @@
 //! [`SessionMut`] is a session together with the caller's storage, for the length of one call. `sending` has the verbs
 //! for requests, `receiving` those for messages, `changes` those for the journal.
 
+mod cancelling;
 mod changes;
 mod crc;
 mod handle;
@@ -49,8 +50,8 @@ pub(crate) use reclaim::Reclaimed;
 #[cfg(feature = "journal-file")]
 pub(crate) use record::Parsed;
 pub use record::{Chunk, Record};
+use requests::{Abandoned, Ids, Requests, Table};
 pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
-use requests::{Ids, Requests, Table};
 pub(crate) use sending::{Answered, Done, SubAckFor, Waiting};
 pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
 pub use slot::Slot;
@@ -216,6 +217,7 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         session.reclaim.cancel();
         session.requests.set_ids(Ids::MoveOn);
+        session.requests.abandoned = Abandoned::NONE;
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         session.outbox.start_session(self.bytes, &mut table);
         session.inbound.clear(self.slots);
@@ -258,6 +260,9 @@ impl SessionMut<'_> {
 
     /// The connection is gone; `protocol` is the version in which packets will be sent again. Gives how many those are.
     pub(crate) fn suspend(&mut self, protocol: Protocol) -> u32 {
+        if self.session.requests.has_finishing() {
+            self.drop_cancelled();
+        }
         let session = &mut *self.session;
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);

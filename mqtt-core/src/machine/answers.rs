@@ -74,6 +74,7 @@ impl Machine<'_> {
                 let count = &mut self.state.counters.unexpected_acks;
                 *count = count.wrapping_add(1);
             }
+            Answered::Late => {}
             Answered::NotYet => self.full = true,
         }
         None

@@ -64,6 +64,8 @@ impl Machine<'_> {
             Ended::Sent(handle) => Event::Published(handle),
             Ended::Lost(handle) => Event::Lost(handle),
             Ended::Dropped(handle) => Event::Dropped(handle),
+            Ended::Cancelled { handle, sent } => Event::Cancelled { handle, sent },
+            Ended::GivenUp(handle) => Event::GivenUp(handle),
         })
     }
 

@@ -129,8 +129,9 @@ impl<'a> SessionMut<'a> {
             flags |= if set { flag } else { 0 };
         }
         let position = session.position;
+        let abandoned = session.requests.abandoned;
         let (outbox, subscriptions) = (&session.outbox, &session.subscriptions);
-        Record::new(flags, position, self.bytes, self.slots, outbox, subscriptions)
+        Record::new(flags, position, self.bytes, self.slots, abandoned, outbox, subscriptions)
     }
 
     /// The record that the driver has is durable. Gives whether every change is recorded now.

@@ -10,7 +10,8 @@ pub(super) const NOTE_LEN: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Fate {
-    /// The client's publish is done: PUBACK or PUBCOMP came, or the publish was lost.
+    /// The client's publish is done: PUBACK or PUBCOMP came, or the publish was lost or taken back before it was sent. If
+    /// it was abandoned, its id is free.
     Done = 1,
     /// The client's publish of QoS 2 is the broker's: PUBREC came, and a PUBREL is to be sent.
     Released = 2,
@@ -18,6 +19,9 @@ pub(super) enum Fate {
     Seen = 3,
     /// The PUBREL for it came: from now on the id is a new message.
     Forgotten = 4,
+    /// The client's request was given up after its packet may have been sent: the id stays out of use until it is
+    /// answered.
+    Abandoned = 5,
 }
 
 /// A packet id and its fate.
@@ -40,10 +44,11 @@ impl Note {
             2 => Fate::Released,
             3 => Fate::Seen,
             4 => Fate::Forgotten,
+            5 => Fate::Abandoned,
             _ => return None,
         };
         let id = PacketId::new(u16::from_be_bytes([high, low]))?;
-        let is_request = matches!(fate, Fate::Done | Fate::Released);
+        let is_request = matches!(fate, Fate::Done | Fate::Released | Fate::Abandoned);
         (!is_request || id.get() <= LAST_ID).then_some(Self { fate, id })
     }
 }

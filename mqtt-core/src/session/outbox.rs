@@ -258,6 +258,11 @@ impl Outbox {
         packets
     }
 
+    /// Packets below were sent whole on this connection.
+    pub(super) const fn boundary(&self) -> usize {
+        self.boundary
+    }
+
     /// Whether the transport has taken the whole packet at `place` on this connection.
     pub(super) const fn was_sent(&self, place: u32) -> bool {
         (place as usize) < self.boundary
@@ -276,6 +281,27 @@ impl Outbox {
         let Some(frame) = frame else { return };
         self.kill(bytes, at, frame);
         self.free_front();
+    }
+
+    /// The packet at `place` awaits an answer and is not needed any more. It is either sent, or not shown.
+    #[cold]
+    pub(super) fn remove(&mut self, bytes: &mut [u8], table: &mut Table<'_>, place: u32) {
+        let at = place as usize;
+        let Some(frame) = frame_at(bytes, at) else { return };
+        self.kill(bytes, at, frame);
+        if at >= self.boundary {
+            // A hole must not be sent.
+            self.compact(bytes, table);
+        }
+        self.free_front();
+    }
+
+    /// The connection is gone, and the packet at `place` is not to be sent again.
+    pub(super) fn kill_at(&mut self, bytes: &mut [u8], place: u32) {
+        let at = place as usize;
+        if let Some(frame) = frame_at(bytes, at) {
+            self.kill(bytes, at, frame);
+        }
     }
 
     /// The packet at `at` becomes a hole.

@@ -76,7 +76,12 @@ impl SessionMut<'_> {
 
     /// The transport has taken `count` bytes of the outbox; gives how many packets that completed.
     pub(crate) fn outbox_transmitted(&mut self, count: usize) -> u32 {
-        self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count)
+        let packets =
+            self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count);
+        if self.session.requests.has_finishing() {
+            self.finish_cancelled();
+        }
+        packets
     }
 
     /// A PINGREQ is due while ids are reclaimed. Gives whether it goes out: if a PUBREL is being sent, that is enough.

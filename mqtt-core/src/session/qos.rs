@@ -19,6 +19,8 @@ pub(crate) enum Awaits {
     SubAck,
     /// An UNSUBSCRIBE.
     UnsubAck,
+    /// The request was cancelled while its packet was being sent.
+    Nothing,
 }
 
 /// An answer to a request.
@@ -98,8 +100,14 @@ mod tests {
     use super::{Answer, Arrival, Awaits, Progress, arrived};
     use crate::codec::QoS;
 
-    const STATES: [Awaits; 5] =
-        [Awaits::PubAck, Awaits::PubRec, Awaits::PubComp, Awaits::SubAck, Awaits::UnsubAck];
+    const STATES: [Awaits; 6] = [
+        Awaits::PubAck,
+        Awaits::PubRec,
+        Awaits::PubComp,
+        Awaits::SubAck,
+        Awaits::UnsubAck,
+        Awaits::Nothing,
+    ];
     const ANSWERS: [Answer; 5] =
         [Answer::PubAck, Answer::PubRec, Answer::PubComp, Answer::SubAck, Answer::UnsubAck];
 

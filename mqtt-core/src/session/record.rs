@@ -19,7 +19,7 @@ use super::{
     inbound::Inbound,
     note::{Fate, NOTE_LEN, Note},
     outbox::{Outbox, Unacknowledged},
-    requests::LAST_ID,
+    requests::{Abandoned, LAST_ID},
     slot::Slot,
     subscriptions::Subscriptions,
 };
@@ -65,6 +65,8 @@ pub struct Record<'a> {
     notes: &'a [u8],
     /// In a snapshot, the seen ids lie here; empty otherwise.
     slots: &'a [Slot],
+    /// Listed in a snapshot. Their packets are left out.
+    abandoned: Abandoned,
     subscriptions: Option<&'a [u8]>,
     packets: Unacknowledged<'a>,
 }
@@ -108,6 +110,7 @@ impl<'a> Record<'a> {
         position: u64,
         bytes: &'a [u8],
         slots: &'a [Slot],
+        abandoned: Abandoned,
         outbox: &Outbox,
         subscriptions: &Subscriptions,
     ) -> Self {
@@ -118,6 +121,7 @@ impl<'a> Record<'a> {
             header: [VERSION, flags, a, b, c, d, e, f, g, h],
             notes: if snapshot { &[] } else { outbox.notes(bytes) },
             slots: if snapshot { slots } else { &[] },
+            abandoned,
             subscriptions: has_subscriptions.then(|| subscriptions.filters(outbox, bytes)),
             packets: if snapshot { outbox.unacknowledged(bytes) } else { outbox.unrecorded(bytes) },
         }
@@ -143,7 +147,7 @@ impl<'a> Record<'a> {
     }
 
     fn body(&self) -> impl Iterator<Item = Chunk<'a>> + use<'a> {
-        let Self { header, notes, slots, subscriptions, packets } = *self;
+        let Self { header, notes, slots, abandoned, subscriptions, packets } = *self;
         let snapshot = self.is_snapshot();
         // Oldest first.
         let noted = notes.rchunks(NOTE_LEN).map(Chunk::borrowed);
@@ -151,8 +155,17 @@ impl<'a> Record<'a> {
             .iter()
             .filter_map(|slot| Inbound::acknowledged_id(slot, slots))
             .map(|id| Chunk::few(Note { fate: Fate::Seen, id }.encode()));
-        let released =
-            packets.filter(move |packet| snapshot && packet.is_pubrel).filter_map(|packet| {
+        let given_up = abandoned
+            .iter()
+            .filter(move |_| snapshot)
+            .map(|id| Chunk::few(Note { fate: Fate::Abandoned, id }.encode()));
+        let is_abandoned =
+            move |packet: u16| PacketId::new(packet).is_some_and(|id| abandoned.has(id));
+        let packets = packets.filter(move |packet| !is_abandoned(packet.id));
+        let released = packets
+            .clone()
+            .filter(move |packet| snapshot && packet.is_pubrel)
+            .filter_map(|packet| {
                 let id = PacketId::new(packet.id)?;
                 Some(Chunk::few(Note { fate: Fate::Released, id }.encode()))
             });
@@ -163,6 +176,7 @@ impl<'a> Record<'a> {
             .chain(noted)
             .chain(seen)
             .chain(released)
+            .chain(given_up)
             .chain(core::iter::once(Chunk::few([NO_MORE_NOTES])))
             .chain(subscriptions)
             .chain(packets.filter_map(|packet| packet.publish).map(Chunk::borrowed))
@@ -262,13 +276,17 @@ impl<'r> Parsed<'r> {
         self.notes.chunks_exact(NOTE_LEN).filter_map(|note| Note::decode(*note.first_chunk()?))
     }
 
-    /// The ids whose last note, among those of `fate` and `other`, is of `fate`; each once.
-    pub(super) fn ids(&self, fate: Fate, other: Fate) -> impl Iterator<Item = PacketId> + use<'r> {
+    /// The ids whose last note, among those of `fate` and `others`, is of `fate`; each once.
+    pub(super) fn ids(
+        &self,
+        fate: Fate,
+        others: &'static [Fate],
+    ) -> impl Iterator<Item = PacketId> + use<'r> {
         let notes = *self;
         self.notes().enumerate().filter_map(move |(at, note)| {
             let mut behind = notes.notes().skip(at + 1);
-            let last =
-                !behind.any(|later| later.id == note.id && [fate, other].contains(&later.fate));
+            let counts = |later: Fate| later == fate || others.contains(&later);
+            let last = !behind.any(|later| later.id == note.id && counts(later.fate));
             (note.fate == fate && last).then_some(note.id)
         })
     }

@@ -6,6 +6,7 @@
 //! again [MQTT-2.3.1-2]. Slots are reused in the order in which they became free, so the ids of an orderly exchange
 //! count up. Every slot is either in use or in the list of free slots.
 
+mod abandoned;
 mod droppable;
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     slot::{NIL, Slot, Use},
 };
 use crate::codec::PacketId;
+pub(super) use abandoned::Abandoned;
 use droppable::Queue;
 
 /// The last id of a request; the id above belongs to renewed subscriptions, see
@@ -43,8 +45,11 @@ pub(super) struct Requests {
     /// Some ids were restored into slots that are not their own, because the window had another size.
     misplaced: bool,
     ids: Ids,
-    /// Requests in state [`Use::Lost`].
-    lost: u32,
+    /// Requests that ended without an answer, and whose event is still to come.
+    ended: u32,
+    /// Cancelled requests whose packet is being sent.
+    finishing: u32,
+    pub(super) abandoned: Abandoned,
     generation: u32,
     /// Counts of QoS 0 publishes. A dropped publish is in none of them.
     unacknowledged: Tally,
@@ -79,6 +84,14 @@ impl Table<'_> {
     pub(super) fn lose(&mut self, id: u16) {
         self.requests.lose(self.slots, id);
     }
+
+    /// The packet of the request under `id` was shown to the driver, and the connection has ended.
+    pub(super) fn was_sent(&mut self, id: u16) {
+        let found = PacketId::new(id).and_then(|id| self.requests.find(self.slots, id));
+        if let Some(slot) = found.and_then(|found| self.slots.get_mut(found.index)) {
+            slot.marks.set_sent(true);
+        }
+    }
 }
 
 /// A request that an answer belongs to.
@@ -88,6 +101,15 @@ pub(super) struct InFlight {
     pub(super) awaits: Awaits,
     pub(super) place: u32,
     pub(super) handle: Handle,
+    /// Its packet was shown on an earlier connection.
+    pub(super) was_sent: bool,
+}
+
+impl InFlight {
+    /// Whether it was not cancelled.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaits != Awaits::Nothing
+    }
 }
 
 impl Requests {
@@ -103,7 +125,9 @@ impl Requests {
             exactly_once: 0,
             misplaced: false,
             ids: Ids::MoveOn,
-            lost: 0,
+            ended: 0,
+            finishing: 0,
+            abandoned: Abandoned::NONE,
             generation: 0,
             unacknowledged: Tally::default(),
             queue: Queue::EMPTY,
@@ -132,26 +156,36 @@ impl Requests {
     pub(super) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
         let slot = slots.get(self.first_free as usize)?;
         let id = self.id_after(slots, u32::from(slot.id))?;
-        if self.misplaced { self.free_id_from(slots, id) } else { Some(id) }
+        if self.misplaced || !self.abandoned.is_empty() {
+            self.free_id_from(slots, id)
+        } else {
+            Some(id)
+        }
     }
 
     /// The id of the first free slot that follows `last`.
     fn id_after(&self, slots: &[Slot], last: u32) -> Option<PacketId> {
+        let last = if self.ids == Ids::Stay { 0 } else { last };
+        self.later_id(slots, last)
+    }
+
+    /// As [`Requests::id_after`]; ids that stay move on as well. If `last` is 0, it is the first id of the slot.
+    fn later_id(&self, slots: &[Slot], last: u32) -> Option<PacketId> {
         // Each round over all slots adds their number; above LAST_ID a slot starts again with its first id.
         let next = last + slots.len() as u32;
-        let again = last == 0 || self.ids == Ids::Stay || next > u32::from(LAST_ID);
+        let again = last == 0 || next > u32::from(LAST_ID);
         PacketId::new(if again { self.first_free + 1 } else { next } as u16)
     }
 
-    /// `id`, or the next id of the same slot that no other slot holds.
+    /// `id`, or the next id of the same slot that is in use by no other slot and not kept out of use.
     #[cold]
     fn free_id_from(&self, slots: &[Slot], id: PacketId) -> Option<PacketId> {
         let mut id = id;
-        for _ in slots {
-            if self.find(slots, id).is_none() {
+        for _ in 0..slots.len() + abandoned::MOST {
+            if self.find(slots, id).is_none() && !self.abandoned.has(id) {
                 return Some(id);
             }
-            id = self.id_after(slots, u32::from(id.get()))?;
+            id = self.later_id(slots, u32::from(id.get()))?;
         }
         None
     }
@@ -175,6 +209,7 @@ impl Requests {
             slot.place = place;
             slot.id = id.get();
             slot.state = Use::InFlight(awaits);
+            slot.marks.set_sent(false);
         }
         Handle::new(id.get(), self.generation)
     }
@@ -286,7 +321,61 @@ impl Requests {
         debug_assert!(found.is_some(), "the packet of id {id} is in the outbox without a request");
         if let Some(slot) = found.and_then(|found| slots.get_mut(found.index)) {
             slot.state = Use::Lost;
-            self.lost += 1;
+            self.ended += 1;
+        }
+    }
+
+    /// The request in slot `index` ends without an answer. If its packet is being sent, the slot stays until
+    /// [`Requests::finished`].
+    pub(super) fn give_up(
+        &mut self,
+        slots: &mut [Slot],
+        index: usize,
+        ending: Ending,
+        being_sent: bool,
+    ) {
+        let Some(slot) = slots.get_mut(index) else { return };
+        let exactly_once = matches!(slot.state, Use::InFlight(Awaits::PubRec | Awaits::PubComp));
+        self.exactly_once = self.exactly_once.saturating_sub(u32::from(exactly_once));
+        if being_sent {
+            slot.state = Use::InFlight(Awaits::Nothing);
+            self.finishing += 1;
+        } else {
+            slot.state = match ending {
+                Ending::Cancelled => Use::Cancelled,
+                Ending::CancelledSent => Use::CancelledSent,
+                Ending::GivenUp => Use::GivenUp,
+            };
+            self.ended += 1;
+        }
+    }
+
+    /// Every request may have been sent before a power cut.
+    pub(super) fn suspect_sent(&self, slots: &mut [Slot]) {
+        for slot in slots {
+            slot.marks.set_sent(matches!(slot.state, Use::InFlight(_)));
+        }
+    }
+
+    /// Whether packets of cancelled requests are being sent.
+    pub(super) const fn has_finishing(&self) -> bool {
+        self.finishing != 0
+    }
+
+    /// The place of one of these packets, below `boundary`.
+    pub(super) fn finishing(&self, slots: &[Slot], boundary: usize) -> Option<u32> {
+        let mut all = self.all(slots).filter(|found| !found.is_awaited());
+        all.find(|found| (found.place as usize) < boundary).map(|found| found.place)
+    }
+
+    /// The packet at `place` of a cancelled request is sent, or its connection is gone.
+    pub(super) fn finished(&mut self, slots: &mut [Slot], place: u32) {
+        let is_it =
+            |slot: &&mut Slot| slot.state == Use::InFlight(Awaits::Nothing) && slot.place == place;
+        if let Some(slot) = slots.iter_mut().find(is_it) {
+            slot.state = Use::CancelledSent;
+            self.finishing -= 1;
+            self.ended += 1;
         }
     }
 
@@ -323,7 +412,7 @@ impl Requests {
 
     /// Whether [`Requests::next_ended`] has something to tell.
     pub(super) fn has_ended(&self) -> bool {
-        self.lost | self.unacknowledged.lost != 0
+        self.ended | self.unacknowledged.lost != 0
             || !self.queue.dropped.is_empty()
             || self.unacknowledged.sent != self.unacknowledged.told
     }
@@ -347,19 +436,30 @@ impl Requests {
         if let Some(number) = self.queue.dropped.next() {
             return Some(Ended::Dropped(Handle::new(0, number)));
         }
-        if self.lost == 0 {
+        if self.ended == 0 {
             return None;
         }
-        let lost = slots.iter().position(|slot| slot.state == Use::Lost);
-        let Some((index, slot)) = lost.and_then(|at| Some((at, slots.get(at)?))) else {
-            debug_assert!(false, "{} requests are lost, and no slot holds one", self.lost);
-            self.lost = 0;
+        let ended = slots.iter().enumerate().find_map(|(index, slot)| Some((index, ended(slot)?)));
+        let Some((index, ended)) = ended else {
+            debug_assert!(false, "{} requests have ended, and no slot holds one", self.ended);
+            self.ended = 0;
             return None;
         };
-        let handle = Handle::new(slot.id, slot.generation);
-        self.lost -= 1;
+        self.ended -= 1;
         self.end(slots, index);
-        Some(Ended::Lost(handle))
+        Some(ended)
+    }
+}
+
+/// The event of the request in `slot`, if it has ended.
+fn ended(slot: &Slot) -> Option<Ended> {
+    let handle = Handle::new(slot.id, slot.generation);
+    match slot.state {
+        Use::Lost => Some(Ended::Lost(handle)),
+        Use::Cancelled => Some(Ended::Cancelled { handle, sent: false }),
+        Use::CancelledSent => Some(Ended::Cancelled { handle, sent: true }),
+        Use::GivenUp => Some(Ended::GivenUp(handle)),
+        Use::Free | Use::InFlight(_) | Use::Droppable => None,
     }
 }
 
@@ -373,7 +473,19 @@ fn in_flight(slots: &[Slot], index: usize) -> Option<InFlight> {
         awaits,
         place: slot.place,
         handle: Handle::new(slot.id, slot.generation),
+        was_sent: slot.marks.was_sent(),
     })
+}
+
+/// Why a request ends without an answer while the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The application took it back. Its packet was never shown to the driver.
+    Cancelled,
+    /// The application took it back. Its packet may have been sent.
+    CancelledSent,
+    /// The client gave it up, because it stood in the way of the others.
+    GivenUp,
 }
 
 /// A request that ended without an answer from the broker.
@@ -385,6 +497,10 @@ pub(crate) enum Ended {
     Lost(Handle),
     /// QoS 0: it was dropped from a full queue.
     Dropped(Handle),
+    /// The application took it back. `sent`: its packet may have been sent.
+    Cancelled { handle: Handle, sent: bool },
+    /// The client gave it up.
+    GivenUp(Handle),
 }
 
 #[cfg(test)]

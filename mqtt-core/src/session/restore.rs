@@ -15,6 +15,9 @@ use crate::{
     error::RestoreError,
 };
 
+/// The notes that end a request.
+const ENDS: &[Fate] = &[Fate::Done, Fate::Abandoned];
+
 impl SessionMut<'_> {
     /// Applies `record`. On an error nothing has changed.
     ///
@@ -73,10 +76,10 @@ impl SessionMut<'_> {
 
     fn restore_inbound(&mut self, parsed: &Parsed<'_>) {
         let inbound = &mut self.session.inbound;
-        for id in parsed.ids(Fate::Forgotten, Fate::Seen) {
+        for id in parsed.ids(Fate::Forgotten, &[Fate::Seen]) {
             inbound.forget(self.slots, id);
         }
-        for id in parsed.ids(Fate::Seen, Fate::Forgotten) {
+        for id in parsed.ids(Fate::Seen, &[Fate::Forgotten]) {
             if !inbound.has_seen(self.slots, id) {
                 inbound.remember(self.slots, id);
             }
@@ -84,7 +87,14 @@ impl SessionMut<'_> {
     }
 
     fn restore_requests(&mut self, parsed: &Parsed<'_>) {
-        for id in parsed.ids(Fate::Released, Fate::Done) {
+        let abandoned = &mut self.session.requests.abandoned;
+        for id in parsed.ids(Fate::Done, &[Fate::Abandoned]) {
+            abandoned.remove(id);
+        }
+        for id in parsed.ids(Fate::Abandoned, &[Fate::Done]) {
+            abandoned.add(id);
+        }
+        for id in parsed.ids(Fate::Released, ENDS) {
             let roomy = self.make_room(ACK_LEN);
             debug_assert!(roomy, "the record was checked against the outbox");
             if roomy {
@@ -128,6 +138,7 @@ impl SessionMut<'_> {
         session.changes.connected |= parsed.flags & CONNECTED != 0;
         if session.changes.connected {
             session.outbox.suspect_sent(self.bytes);
+            session.requests.suspect_sent(self.slots);
         }
     }
 
@@ -152,14 +163,14 @@ impl SessionMut<'_> {
                     live += session.outbox.len_at(self.bytes, found.place);
                 }
             }
-            let forgotten = parsed.ids(Fate::Forgotten, Fate::Seen);
+            let forgotten = parsed.ids(Fate::Forgotten, &[Fate::Seen]);
             let gone = forgotten.filter(|id| session.inbound.has_seen(self.slots, *id)).count();
             seen = session.inbound.seen() - gone;
         }
         let known =
             |id: &PacketId| !parsed.is_snapshot() && session.inbound.has_seen(self.slots, *id);
-        seen += parsed.ids(Fate::Seen, Fate::Forgotten).filter(|id| !known(id)).count();
-        let released = parsed.ids(Fate::Released, Fate::Done).count();
+        seen += parsed.ids(Fate::Seen, &[Fate::Forgotten]).filter(|id| !known(id)).count();
+        let released = parsed.ids(Fate::Released, ENDS).count();
         in_flight += released + parsed.packets().count();
         live += released * ACK_LEN;
         live += parsed.packets().map(|accepted| accepted.packet.len()).sum::<usize>();
@@ -178,7 +189,8 @@ impl SessionMut<'_> {
 
 /// The ids of requests that the record changes.
 fn ended<'r>(parsed: &Parsed<'r>) -> impl Iterator<Item = PacketId> + use<'r> {
-    let is_request = |note: &Note| matches!(note.fate, Fate::Done | Fate::Released);
+    let is_request =
+        |note: &Note| matches!(note.fate, Fate::Done | Fate::Released | Fate::Abandoned);
     let noted = parsed.notes().filter(is_request).map(|note| note.id);
     noted.chain(parsed.packets().map(|accepted| accepted.id))
 }

@@ -37,6 +37,8 @@ pub(crate) enum Answered<T> {
     Yes(T),
     /// It answers no request that awaits it: brokers repeat answers, or send one for each filter.
     Unexpected,
+    /// It answers a request that was given up.
+    Late,
     /// It may answer a packet that was shown and is not reported as taken. It is looked at again once that is.
     NotYet,
 }
@@ -152,7 +154,7 @@ impl SessionMut<'_> {
         let found = match self.find_sent(id) {
             Answered::Yes(found) => found,
             Answered::NotYet => return Ok(Answered::NotYet),
-            Answered::Unexpected => {
+            Answered::Unexpected | Answered::Late => {
                 return self.unexpected(answer, id, strictness, Violation::UnknownPacketId);
             }
         };
@@ -189,14 +191,24 @@ impl SessionMut<'_> {
         strictness: Strictness,
         violation: Violation,
     ) -> Result<Answered<T>, Violation> {
-        if strictness == Strictness::Strict {
+        let abandoned = self.session.requests.abandoned.has(id);
+        if strictness == Strictness::Strict && !abandoned {
             return Err(violation);
         }
         let found = self.session.requests.find(self.slots, id);
         // The PUBREL of a publish waits in the outbox already.
         let released = found.is_some_and(|found| found.awaits == Awaits::PubComp);
-        let busy = answer == Answer::PubRec && !released && !self.session.stray.set(id);
-        Ok(if busy { Answered::NotYet } else { Answered::Unexpected })
+        if answer == Answer::PubRec {
+            if !released && !self.session.stray.set(id) {
+                return Ok(Answered::NotYet);
+            }
+        } else if abandoned {
+            if !self.make_room(self.note_len()) {
+                return Ok(Answered::NotYet);
+            }
+            self.free_abandoned(id);
+        }
+        Ok(if abandoned { Answered::Late } else { Answered::Unexpected })
     }
 
     /// [MQTT-4.3.3-1]: the PUBLISH is discarded, and the PUBREL takes its place.
@@ -244,6 +256,7 @@ impl SessionMut<'_> {
         let found = match self.find_answered(Answer::SubAck, id, strictness)? {
             Answered::Yes(found) => found,
             Answered::Unexpected => return Ok(Answered::Unexpected),
+            Answered::Late => return Ok(Answered::Late),
             Answered::NotYet => return Ok(Answered::NotYet),
         };
         // [MQTT-3.8.4-5]
@@ -278,6 +291,7 @@ impl SessionMut<'_> {
         let found = match self.find_answered(Answer::UnsubAck, id, strictness)? {
             Answered::Yes(found) => found,
             Answered::Unexpected => return Ok(Answered::Unexpected),
+            Answered::Late => return Ok(Answered::Late),
             Answered::NotYet => return Ok(Answered::NotYet),
         };
         let session = &mut *self.session;
@@ -299,7 +313,7 @@ impl SessionMut<'_> {
                 Ok(Answered::Yes(found))
             }
             Answered::Yes(_) => self.unexpected(answer, id, strictness, Violation::WrongAck),
-            Answered::Unexpected => {
+            Answered::Unexpected | Answered::Late => {
                 self.unexpected(answer, id, strictness, Violation::UnknownSubscribeId)
             }
             Answered::NotYet => Ok(Answered::NotYet),
@@ -390,7 +404,8 @@ impl Session {
                 let header = Header::decode(packet).ok()??;
                 Publish::decode(header.first(), packet.get(header.header_len()..)?).ok()
             });
-            (packet.is_pubrel || publish.is_some()).then_some((found.handle, publish))
+            let is_publish = packet.is_pubrel || publish.is_some();
+            (is_publish && found.is_awaited()).then_some((found.handle, publish))
         })
     }
 }

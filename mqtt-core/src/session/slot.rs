@@ -12,8 +12,15 @@ pub(super) const NIL: u32 = u32::MAX;
 pub(super) enum Use {
     Free,
     InFlight(Awaits),
-    /// The broker lost the session before the request was done; its event is still to come.
+    /// The broker lost the session before the request was done. The event of this state and of the next three is still
+    /// to come.
     Lost,
+    /// The application took the request back, and its packet was never shown to the driver.
+    Cancelled,
+    /// The application took the request back, and its packet may have been sent.
+    CancelledSent,
+    /// The client gave the request up.
+    GivenUp,
     /// A publish of QoS 0 that can be dropped from a full queue. It waits to be sent, or its event is still to come.
     Droppable,
 }
@@ -27,8 +34,8 @@ pub struct Slot {
     pub(super) place: u32,
     pub(super) id: u16,
     pub(super) state: Use,
-    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). They have nothing to
-    /// do with the request.
+    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). Only one bit of the
+    /// marks is about the request.
     pub(super) marks: Marks,
     pub(super) owed_id: u16,
     pub(super) seen: u16,
@@ -76,7 +83,7 @@ pub(super) enum Owed {
     ExactlyOnceAcknowledged = 4,
 }
 
-/// The state of the ring entry and of the table entry that lie in a slot, in one byte.
+/// The state of the ring entry and of the table entry that lie in a slot, and one bit of its request, in one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Marks(u8);
 
@@ -84,9 +91,12 @@ impl Marks {
     pub(super) const NONE: Self = Self(0);
     /// The id in the table may belong to a session that the broker has lost.
     const STALE: u8 = 0x80;
+    /// The packet of the slot's request was shown on an earlier connection.
+    const SENT: u8 = 0x40;
+    const OWED: u8 = 0x07;
 
     pub(super) const fn owed(self) -> Owed {
-        match self.0 & !Self::STALE {
+        match self.0 & Self::OWED {
             1 => Owed::AtLeastOnce,
             2 => Owed::ExactlyOnce,
             3 => Owed::AtLeastOnceAcknowledged,
@@ -96,7 +106,15 @@ impl Marks {
     }
 
     pub(super) const fn set_owed(&mut self, owed: Owed) {
-        self.0 = self.0 & Self::STALE | owed as u8;
+        self.0 = self.0 & !Self::OWED | owed as u8;
+    }
+
+    pub(super) const fn was_sent(self) -> bool {
+        self.0 & Self::SENT != 0
+    }
+
+    pub(super) const fn set_sent(&mut self, sent: bool) {
+        self.0 = self.0 & !Self::SENT | if sent { Self::SENT } else { 0 };
     }
 
     pub(super) const fn is_stale(self) -> bool {

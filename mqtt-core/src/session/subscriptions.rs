@@ -109,6 +109,13 @@ impl Subscriptions {
         }
     }
 
+    /// A SUBSCRIBE of `filters` filters was given up.
+    pub(super) const fn give_up(&mut self, filters: usize) {
+        if self.are_renewed() {
+            self.count = self.count.saturating_sub(filters);
+        }
+    }
+
     /// The SUBSCRIBE at `place` in the outbox was answered and leaves it; the granted filters stay here.
     pub(super) fn granted(
         &mut self,

@@ -8,6 +8,7 @@
 )]
 
 mod broken_peer;
+mod cancelling;
 mod connecting;
 mod disconnecting;
 mod every_cut;

@@ -34,6 +34,8 @@ enum Step {
     Connect(bool),
     Later(u16),
     Position,
+    /// The application takes back the oldest request with `true`, or the newest.
+    Cancel(bool),
     Compact,
     /// The driver does all that is due.
     Run,
@@ -54,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => prop::bool::weighted(0.7).prop_map(Step::Connect),
         1 => (0..3_000_u16).prop_map(Step::Later),
         1 => Just(Step::Position),
+        1 => any::<bool>().prop_map(Step::Cancel),
         1 => Just(Step::Compact),
         8 => Just(Step::Run),
     ]
@@ -187,6 +190,13 @@ impl Life {
             Step::Position => {
                 self.position += 1;
                 self.client.set_position(self.position);
+            }
+            Step::Cancel(oldest) => {
+                let handles: Vec<_> = self.client.publishes().map(|(handle, _)| handle).collect();
+                let handle = if oldest { handles.first() } else { handles.last() };
+                if let Some(handle) = handle {
+                    let _ = self.client.cancel(*handle);
+                }
             }
             Step::Compact => self.client.compact(),
             Step::Run => self.run(),

@@ -29,6 +29,10 @@ pub fn event(event: &Event<'_>) -> String {
         Event::Downgraded(handle) => format!("downgraded {}", id_of(*handle)),
         Event::Lost(handle) => format!("lost {}", id_of(*handle)),
         Event::Dropped(handle) => format!("dropped {}", id_of(*handle)),
+        Event::Cancelled { handle, sent } => {
+            format!("cancelled {}{}", id_of(*handle), if *sent { " sent" } else { "" })
+        }
+        Event::GivenUp(handle) => format!("given up {}", id_of(*handle)),
         Event::Renewed { granted } => format!("renewed {:?}", granted.as_bytes()),
         Event::Up { session, protocol } => format!("up {session:?} {protocol:?}"),
         Event::Down(reason) => format!("down: {reason}"),

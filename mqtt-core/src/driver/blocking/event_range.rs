@@ -76,6 +76,10 @@ impl EventRange {
             Event::Downgraded(handle) => (Event::Downgraded(handle), NOWHERE, NOWHERE),
             Event::Lost(handle) => (Event::Lost(handle), NOWHERE, NOWHERE),
             Event::Dropped(handle) => (Event::Dropped(handle), NOWHERE, NOWHERE),
+            Event::Cancelled { handle, sent } => {
+                (Event::Cancelled { handle, sent }, NOWHERE, NOWHERE)
+            }
+            Event::GivenUp(handle) => (Event::GivenUp(handle), NOWHERE, NOWHERE),
         };
         Self { event, first, second }
     }
@@ -119,7 +123,9 @@ impl EventRange {
             | Event::Unsubscribed(_)
             | Event::Downgraded(_)
             | Event::Lost(_)
-            | Event::Dropped(_)) => event,
+            | Event::Dropped(_)
+            | Event::Cancelled { .. }
+            | Event::GivenUp(_)) => event,
         }
     }
 }

@@ -33,6 +33,9 @@ impl Outbox {
                 Stay::UntilReleased => {
                     let begun = at < self.shown;
                     retransmissions += u32::from(begun);
+                    if begun {
+                        table.was_sent(id_at(bytes, at, frame));
+                    }
                     // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
                     let publish = frame.first.is(PacketType::Publish);
                     if begun && (publish || protocol == Protocol::V31) {

@@ -1,0 +1,99 @@
+//! Requests that the application takes back, and those that the client gives up.
+//!
+//! The request ends with one event that says whether its packet was ever shown to the driver: then it may have arrived.
+//! Its packet id stays out of use in that case, see [`abandoned`](super::requests::Abandoned). A packet that is being
+//! sent is finished, because the broker would not find the next one otherwise. To give up a packet that was sent is a
+//! departure from [MQTT-4.4.0-1], which wants it sent again.
+
+use super::{
+    Handle, SessionMut,
+    note::{Fate, NOTE_LEN},
+    qos::Awaits,
+    requests::{Ending, InFlight, Table},
+    subscriptions::filter_count,
+};
+use crate::{codec::PacketId, error::RequestError};
+
+impl SessionMut<'_> {
+    /// The application takes back the request `handle`.
+    pub(crate) fn cancel(&mut self, handle: Handle) -> Result<(), RequestError> {
+        let Some(id) = handle.packet_id() else { return Err(RequestError::AtMostOnce) };
+        let found = self.session.requests.find(self.slots, id);
+        let Some(found) = found.filter(|found| found.handle == handle && found.is_awaited()) else {
+            return Err(RequestError::NotInFlight);
+        };
+        if found.awaits == Awaits::PubComp {
+            return Err(RequestError::Released);
+        }
+        if self.session.changes.are_recorded() && self.is_being_sent(&found) {
+            // Only this packet stays in the outbox, so only here the note may have no room.
+            if !self.make_room(NOTE_LEN) {
+                let free = self.outbox_free();
+                return Err(RequestError::OutboxFull { needed: NOTE_LEN, free });
+            }
+        }
+        self.give_up(id, Ending::Cancelled);
+        Ok(())
+    }
+
+    /// Whether the driver was shown bytes of the packet that the transport has not taken.
+    fn is_being_sent(&self, request: &InFlight) -> bool {
+        let outbox = &self.session.outbox;
+        outbox.was_shown(request.place) && !outbox.was_sent(request.place)
+    }
+
+    /// The request under `id` ends without an answer. There is room for a note.
+    pub(super) fn give_up(&mut self, id: PacketId, ending: Ending) {
+        let Some(found) = self.session.requests.find(self.slots, id) else { return };
+        let sent = self.session.outbox.was_shown(found.place) || found.was_sent;
+        let being_sent = self.is_being_sent(&found);
+        let session = &mut *self.session;
+        if found.awaits == Awaits::SubAck {
+            session.subscriptions.give_up(filter_count(self.bytes, found.place as usize));
+        }
+        let ending =
+            if ending == Ending::Cancelled && sent { Ending::CancelledSent } else { ending };
+        session.requests.give_up(self.slots, found.index, ending, being_sent);
+        if !being_sent {
+            let mut table = Table { requests: &mut session.requests, slots: self.slots };
+            session.outbox.remove(self.bytes, &mut table, found.place);
+        }
+        if sent {
+            session.requests.abandoned.add(id);
+        }
+        if session.changes.are_recorded() {
+            let roomy = self.make_room(NOTE_LEN);
+            debug_assert!(roomy, "the packet made room for the note, or it was asked for");
+            self.note(if sent { Fate::Abandoned } else { Fate::Done }, id);
+            // Otherwise a power cut would bring the request back.
+            self.session.changes.need();
+        }
+    }
+
+    /// The transport has taken bytes: packets of cancelled requests are no longer needed once they are sent.
+    #[cold]
+    pub(super) fn finish_cancelled(&mut self) {
+        let session = &mut *self.session;
+        while let Some(place) = session.requests.finishing(self.slots, session.outbox.boundary()) {
+            session.outbox.release(self.bytes, place);
+            session.requests.finished(self.slots, place);
+        }
+    }
+
+    /// The connection is gone: packets of cancelled requests are not sent again.
+    #[cold]
+    pub(super) fn drop_cancelled(&mut self) {
+        let session = &mut *self.session;
+        while let Some(place) = session.requests.finishing(self.slots, usize::MAX) {
+            session.outbox.kill_at(self.bytes, place);
+            session.requests.finished(self.slots, place);
+        }
+    }
+
+    /// A late answer to a request that was given up: its packet id is free.
+    pub(super) fn free_abandoned(&mut self, id: PacketId) {
+        if self.session.requests.abandoned.remove(id) {
+            self.note_done(id);
+        }
+    }
+}
