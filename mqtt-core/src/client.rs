@@ -31,7 +31,7 @@ use crate::{
 /// |---|---|
 /// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
 /// | the driver's reports on actions | [`connected`](Self::connected), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
-/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`cancel`](Self::cancel), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
+/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
 /// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
 /// ```
@@ -235,6 +235,21 @@ where
     /// for the journal has no room. Nothing has changed then.
     pub fn cancel(&mut self, handle: Handle) -> Result<(), RequestError> {
         self.machine().session.cancel(handle)
+    }
+
+    /// Forgets `count` subscriptions, from the one at position `first` of [`subscriptions`](Self::subscriptions) on: they
+    /// are not made again if the broker loses the session. It is for [`Event::RenewalStuck`]. The broker may still have
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// [`Renewing`](RequestError::Renewing) while a renewal is being sent; nothing has changed then.
+    pub fn forget_subscriptions(&mut self, first: usize, count: usize) -> Result<(), RequestError> {
+        if self.machine().session.forget_subscriptions(first, count) {
+            Ok(())
+        } else {
+            Err(RequestError::Renewing)
+        }
     }
 
     /// Ends the connection with a DISCONNECT once all accepted requests are sent: the will is not published. Nothing

@@ -66,6 +66,9 @@ pub enum RequestError {
     /// The publish to be cancelled is the broker's already: its PUBREC came [MQTT-4.3.3-1].
     #[error("the broker has the message already")]
     Released,
+    /// A renewal of the subscriptions is being sent. Try again at the next event.
+    #[error("the subscriptions are being renewed")]
+    Renewing,
     /// A publish of QoS 0 cannot be cancelled: nothing remembers it once it is accepted.
     #[error("a publish of QoS 0 cannot be cancelled")]
     AtMostOnce,

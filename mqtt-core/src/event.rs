@@ -134,10 +134,31 @@ pub enum Event<'a> {
     GivenUp(Handle),
     /// QoS 0: the message was dropped from the full queue before it was sent, see `Options::queue`.
     Dropped(Handle),
-    /// The broker had lost the session. Its subscriptions were made again, and this is the answer.
+    /// The broker had lost the session. Some of its subscriptions were made again, and this is the answer. A renewal of
+    /// more than `Options::filters_per_subscribe` has several answers.
     Renewed {
+        /// The position of the first of them in `Client::subscriptions`.
+        first: usize,
         /// The QoS granted now, in the order of `Client::subscriptions`.
         granted: Granted<'a>,
+    },
+    /// A request stands in the way: this many connections in a row ended with it as the first unanswered one. The broker
+    /// may close at this packet, or never answer it. `Client::cancel` takes it back, also after a PUBREC. Until then it
+    /// is sent alone on each connection, and the event comes again: see `Options::stuck_after`.
+    Stuck {
+        /// The request.
+        handle: Handle,
+        /// Connections that ended so.
+        connections: u16,
+    },
+    /// As [`Stuck`](Self::Stuck), for a renewal of subscriptions. `Client::forget_subscriptions` takes it away.
+    RenewalStuck {
+        /// The position of the first subscription in `Client::subscriptions`.
+        first: usize,
+        /// How many subscriptions the packet asked for.
+        count: usize,
+        /// Connections that ended so.
+        connections: u16,
     },
 }
 

@@ -167,6 +167,9 @@ const fn check_receive_capacity(capacity: usize) -> Result<(), ConfigError> {
 impl<'a> Machine<'a> {
     /// The driver's next action, most urgent first.
     pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
+        if self.session.parts().0.is_holding() {
+            self.keep_hold();
+        }
         let quiet = self.state.phase.is_up()
             && !self.state.timers.may_be_due(now)
             && !self.session.has_changes();
@@ -179,11 +182,21 @@ impl<'a> Machine<'a> {
                 return Action::Persist(recorder.record(self.session));
             }
         }
+        if self.session.parts().0.is_holding() {
+            self.keep_hold();
+        }
         self.show();
         let Self { state, session, .. } = self;
         let (session, bytes) = session.into_parts();
         let ready = state.ready(session, bytes);
         if ready.is_empty() { Action::Wait(state.timers.next()) } else { Action::Transmit(ready) }
+    }
+
+    /// Brings the outbox up to date while requests are held back. Before a DISCONNECT for good all of them are sent.
+    #[cold]
+    fn keep_hold(&mut self) {
+        let leaves = matches!(self.state.phase, Phase::Leaving { .. });
+        self.session.keep_hold(leaves);
     }
 
     /// Carries out everything that is due by now.

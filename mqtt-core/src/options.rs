@@ -162,13 +162,41 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Whether granted subscriptions stay in the outbox and are made again, in one SUBSCRIBE, if the broker has lost
-    /// the session; on by default.
-    ///
-    /// Some brokers accept only a few filters in one SUBSCRIBE (some cloud services eight). Switch it off for them, and
-    /// subscribe again at each `Event::Up` whose session is not `Resumed`.
+    /// Whether granted subscriptions stay in the outbox and are made again if the broker has lost the session; on by
+    /// default.
     pub const fn renew_subscriptions(mut self, on: bool) -> Self {
         self.session.renewals = if on { Renewals::On } else { Renewals::Off };
+        self
+    }
+
+    /// How many filters a SUBSCRIBE has at most that makes subscriptions again. Default 8.
+    ///
+    /// Some brokers accept only a few filters in one SUBSCRIBE; AWS IoT takes eight. The requests of the application are
+    /// sent as they are.
+    pub const fn filters_per_subscribe(mut self, filters: u16) -> Self {
+        self.session.filters_per_subscribe = filters;
+        self
+    }
+
+    /// After how many connections in a row that ended with the same first unanswered request the application is told by
+    /// `Event::Stuck` or `Event::RenewalStuck`. Default 3; 0 switches it off.
+    ///
+    /// A broker may close the connection at a packet that it does not allow [MQTT-3.3.5-2], and would close each
+    /// connection at the same packet. Three is enough to tell that from a link that breaks now and then. If several
+    /// requests were under way, the last of these connections sends that request alone, so the event names the right one.
+    /// It comes again after as many connections more.
+    pub const fn stuck_after(mut self, connections: u8) -> Self {
+        self.session.stuck_after = connections;
+        self
+    }
+
+    /// Whether a request that is stuck is given up, with `Event::GivenUp`; off by default. Subscriptions whose renewal is
+    /// stuck are then forgotten.
+    ///
+    /// This is for devices without anyone who would call `Client::cancel`. It departs from [MQTT-4.4.0-1]: a message may
+    /// be lost because the link broke several times at the same moment.
+    pub const fn give_up_stuck(mut self, on: bool) -> Self {
+        self.session.give_up_stuck = on;
         self
     }
 

@@ -34,6 +34,7 @@ mod sending;
 mod settings;
 mod slot;
 mod stray;
+mod stuck;
 mod subscriptions;
 
 use core::hash::{Hash, Hasher};
@@ -56,6 +57,8 @@ pub(crate) use sending::{Answered, Done, SubAckFor, Waiting};
 pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
 pub use slot::Slot;
 use stray::StrayRelease;
+pub(crate) use stuck::StuckAt;
+use stuck::{Hold, Stuck};
 pub use subscriptions::Subscription;
 use subscriptions::Subscriptions;
 pub(crate) use subscriptions::{Renewals, SPARE as SUBSCRIPTIONS_SPARE, suback_len};
@@ -85,6 +88,10 @@ pub(crate) struct Session {
     subscriptions: Subscriptions,
     reclaim: Reclaim,
     stray: StrayRelease,
+    stuck: Stuck,
+    hold: Hold,
+    stuck_after: u8,
+    give_up_stuck: bool,
     changes: Changes,
     /// The application's position in its source or store.
     position: u64,
@@ -107,7 +114,15 @@ impl Session {
         settings: SessionSettings,
         most_shown: usize,
     ) -> Self {
-        let SessionSettings { acknowledge, renewals, exactly_once_window, recorder } = settings;
+        let SessionSettings {
+            acknowledge,
+            renewals,
+            filters_per_subscribe,
+            exactly_once_window,
+            stuck_after,
+            give_up_stuck,
+            recorder,
+        } = settings;
         let mut outbox = Outbox::new(start, most_shown);
         if recorder.is_some() {
             outbox.keep_journal();
@@ -120,9 +135,13 @@ impl Session {
             requests: Requests::new(slots),
             outbox,
             inbound: Inbound::default(),
-            subscriptions: Subscriptions::new(start, renewals),
+            subscriptions: Subscriptions::new(start, renewals, filters_per_subscribe),
             reclaim: Reclaim::default(),
             stray: StrayRelease::default(),
+            stuck: Stuck::NEW,
+            hold: Hold::No,
+            stuck_after,
+            give_up_stuck,
             changes: Changes::new(recorder),
             position: 0,
         }
@@ -174,11 +193,16 @@ impl Session {
             subscriptions,
             reclaim,
             stray,
+            stuck,
+            hold,
+            stuck_after,
+            give_up_stuck,
             changes,
             position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
         (inbound, subscriptions, reclaim, stray, changes, position).hash(hasher);
+        (stuck, hold, stuck_after, give_up_stuck).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
 }
@@ -249,8 +273,11 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         session.reclaim.connected();
         if renew {
-            session.subscriptions.renew(&session.outbox, self.bytes);
+            let one_by_one = session.stuck.one_by_one;
+            session.subscriptions.renew(&session.outbox, self.bytes, one_by_one);
         }
+        self.begin_hold();
+        let session = &mut *self.session;
         session.changes.connected = true;
         session.at_broker = match session.lifetime {
             Lifetime::Connection => AtBroker::None,
@@ -259,7 +286,11 @@ impl SessionMut<'_> {
     }
 
     /// The connection is gone; `protocol` is the version in which packets will be sent again. Gives how many those are.
-    pub(crate) fn suspend(&mut self, protocol: Protocol) -> u32 {
+    ///
+    /// `blame`: its end may be the fault of a packet.
+    pub(crate) fn suspend(&mut self, protocol: Protocol, blame: bool) -> u32 {
+        self.count_end(blame);
+        self.session.hold = Hold::No;
         if self.session.requests.has_finishing() {
             self.drop_cancelled();
         }

@@ -50,7 +50,7 @@ impl Machine<'_> {
         let strictness = self.strictness();
         let answered = self.session.subscribed(id, granted, strictness)?;
         Ok(self.answered(answered).map(|subscribe| match subscribe {
-            SubAckFor::Renewal => Event::Renewed { granted },
+            SubAckFor::Renewal { first } => Event::Renewed { first, granted },
             SubAckFor::Request(handle) => Event::Subscribed { handle, granted },
         }))
     }

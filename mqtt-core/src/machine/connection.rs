@@ -180,8 +180,9 @@ impl Machine<'_> {
             }
             None => Phase::Stopped,
         };
+        let blame = !matches!(reason, Reason::Requested | Reason::PassedOver);
         // This follows the negotiation, which decides the version in which packets are sent again.
-        let again = self.session.suspend(state.protocol);
+        let again = self.session.suspend(state.protocol, blame);
         let counter = &mut state.counters.retransmissions;
         *counter = counter.wrapping_add(again);
     }

@@ -73,7 +73,8 @@ impl Machine<'_> {
     /// A PINGREQ was put at the end of `source`.
     fn note_ping(&mut self, source: Source, now: Instant) {
         if self.state.ping.is_none() {
-            let ahead = bytes_through(source, self.session.parts().0);
+            let (session, bytes) = self.session.parts();
+            let ahead = bytes_through(source, session, bytes);
             let end = self.state.counters.bytes_out.wrapping_add(ahead as u32);
             self.state.ping = Some(Ping { at: now, end });
         }

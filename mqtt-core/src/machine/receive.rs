@@ -9,7 +9,7 @@ use crate::{
     codec::{Header, PacketType, SubAck, Violation, ack},
     error::{Fatal, Reason},
     event::Event,
-    session::{Ended, qos::Answer},
+    session::{Ended, StuckAt, qos::Answer},
     time::Instant,
 };
 
@@ -48,17 +48,22 @@ impl Machine<'_> {
 
     /// Events that need no input.
     fn untold<'i>(&mut self) -> Option<Event<'i>> {
-        if self.state.untold == Untold::Nothing && !self.session.parts().0.has_ended() {
-            None
-        } else {
-            self.next_untold()
-        }
+        let nothing = self.state.untold == Untold::Nothing;
+        if nothing && !self.session.parts().0.has_untold() { None } else { self.next_untold() }
     }
 
     #[cold]
     fn next_untold<'i>(&mut self) -> Option<Event<'i>> {
         if let Some(event) = self.state.untold.next() {
             return Some(event);
+        }
+        if let Some(stuck) = self.session.next_stuck() {
+            return Some(match stuck {
+                StuckAt::Request { handle, connections } => Event::Stuck { handle, connections },
+                StuckAt::Renewal { first, count, connections } => {
+                    Event::RenewalStuck { first, count, connections }
+                }
+            });
         }
         self.session.next_ended().map(|ended| match ended {
             Ended::Sent(handle) => Event::Published(handle),

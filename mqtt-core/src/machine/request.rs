@@ -28,8 +28,9 @@ impl Machine<'_> {
         &mut self,
         filters: &[(Filter<'_>, QoS)],
     ) -> Result<Handle, RequestError> {
-        // A renewal is one packet, so all its filters have one answer.
-        let needed = suback_len(self.session.filters_to_renew() + filters.len());
+        // The answer to this packet, and the longest answer to a renewal.
+        let renewed = self.session.most_renewed_at_once(filters.len());
+        let needed = suback_len(renewed.max(filters.len()));
         let capacity = self.state.settings.receive_capacity;
         if needed > capacity {
             return Err(RequestError::TooManySubscriptions { needed, capacity });

@@ -36,7 +36,7 @@ impl State {
                     Some(Source::Reclaim)
                 } else if session.stray_may_send() {
                     Some(Source::Stray)
-                } else if session.renewal_ready_len() != 0 {
+                } else if session.renewal_may_send() {
                     Some(Source::Renewal)
                 } else if session.outbox_ready_len() != 0 {
                     Some(Source::Outbox)
@@ -75,7 +75,7 @@ impl State {
 }
 
 /// Bytes to be sent up to the end of `source`, while the connection is up.
-pub(super) const fn bytes_through(source: Source, session: &Session) -> usize {
+pub(super) fn bytes_through(source: Source, session: &Session, bytes: &[u8]) -> usize {
     let reclaim = session.reclaim_ready_len();
     let stray = reclaim + session.stray_ready_len();
     let renewal = stray + session.renewal_ready_len();
@@ -84,7 +84,7 @@ pub(super) const fn bytes_through(source: Source, session: &Session) -> usize {
         Source::Reclaim => reclaim,
         Source::Stray => stray,
         Source::Renewal => renewal,
-        Source::Outbox => renewal + session.outbox_ready_len(),
+        Source::Outbox => renewal + session.outbox_bytes_ahead(bytes),
     }
 }
 
@@ -103,8 +103,8 @@ impl Machine<'_> {
         match self.state.source(self.session.parts().0) {
             Some(Source::Connect) => self.state.connect.show(),
             Some(Source::Outbox) => self.session.show_outbox(),
-            Some(Source::Reclaim | Source::Stray | Source::Renewal | Source::Disconnect) | None => {
-            }
+            Some(Source::Renewal) => self.session.show_renewal(),
+            Some(Source::Reclaim | Source::Stray | Source::Disconnect) | None => {}
         }
     }
 

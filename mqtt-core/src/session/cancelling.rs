@@ -22,7 +22,7 @@ impl SessionMut<'_> {
         let Some(found) = found.filter(|found| found.handle == handle && found.is_awaited()) else {
             return Err(RequestError::NotInFlight);
         };
-        if found.awaits == Awaits::PubComp {
+        if !self.may_cancel(&found) {
             return Err(RequestError::Released);
         }
         if self.session.changes.are_recorded() && self.is_being_sent(&found) {
@@ -68,6 +68,17 @@ impl SessionMut<'_> {
             // Otherwise a power cut would bring the request back.
             self.session.changes.need();
         }
+    }
+
+    /// Subscriptions from the position `first` on are not made again; false while a renewal is sent in part.
+    pub(crate) fn forget_subscriptions(&mut self, first: usize, count: usize) -> bool {
+        let session = &mut *self.session;
+        let free = !session.subscriptions.is_begun();
+        if free {
+            session.subscriptions.forget(&mut session.outbox, self.bytes, first, count);
+            session.changes.need_subscriptions();
+        }
+        free
     }
 
     /// The transport has taken bytes: packets of cancelled requests are no longer needed once they are sent.

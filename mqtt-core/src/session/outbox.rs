@@ -24,6 +24,7 @@
 mod bytes;
 mod compact;
 mod frames;
+mod hold;
 mod iter;
 mod recording;
 mod resend;
@@ -60,6 +61,8 @@ pub(super) struct Outbox {
     shown: usize,
     /// How many bytes the driver is shown at most beyond the packet that the cursor is in.
     most_shown: usize,
+    /// Requests from here on are held back; [`NO_HOLD`] if none is.
+    hold_from: usize,
     tail: usize,
     /// End of the last packet that stays until it is answered.
     answered_end: usize,
@@ -79,6 +82,8 @@ pub(super) struct Outbox {
 
 /// A position beyond every packet.
 const NO_JOURNAL: usize = usize::MAX;
+/// The same, for requests that are held back.
+const NO_HOLD: usize = usize::MAX;
 
 impl Outbox {
     /// An empty arena above the first `base` bytes. `most_shown`: see the field.
@@ -90,6 +95,7 @@ impl Outbox {
             cursor: base,
             shown: base,
             most_shown,
+            hold_from: NO_HOLD,
             tail: base,
             answered_end: base,
             live: 0,
@@ -169,6 +175,9 @@ impl Outbox {
 
     /// The driver is going to see the ready bytes.
     pub(super) fn show(&mut self, bytes: &[u8]) {
+        if self.is_holding() {
+            return self.show_up_to_held(bytes);
+        }
         let most = self.cursor + self.most_shown;
         let end = if self.tail <= most {
             self.tail
@@ -216,7 +225,7 @@ impl Outbox {
         count: usize,
     ) -> u32 {
         self.cursor = self.cursor.saturating_add(count).min(self.shown);
-        if self.cursor < self.tail {
+        if self.cursor < self.tail || self.is_holding() {
             return self.partly_transmitted(bytes, requests);
         }
         requests.sent_all_unacknowledged();
@@ -265,12 +274,17 @@ impl Outbox {
 
     /// Whether the transport has taken the whole packet at `place` on this connection.
     pub(super) const fn was_sent(&self, place: u32) -> bool {
-        (place as usize) < self.boundary
+        (place as usize) < self.boundary && self.is_before_hold(place)
     }
 
     /// Whether the driver was shown bytes of the packet at `place` on this connection.
     pub(super) const fn was_shown(&self, place: u32) -> bool {
-        (place as usize) < self.shown
+        (place as usize) < self.shown && self.is_before_hold(place)
+    }
+
+    /// Whether the request at `place` is not held back.
+    pub(super) const fn is_before_hold(&self, place: u32) -> bool {
+        (place as usize) < self.hold_from
     }
 
     /// The packet at `place` was sent and has its answer.
@@ -333,6 +347,9 @@ impl Outbox {
         self.shown = self.base;
         self.tail = self.base;
         self.answered_end = self.base;
+        if self.is_holding() {
+            self.hold_from = self.base;
+        }
         self.clamp_recorded();
     }
 

@@ -1,6 +1,6 @@
 //! The session's four sources of outgoing bytes, for `machine::transmit`, which knows their order.
 
-use super::{Session, SessionMut, outbox::Until};
+use super::{Session, SessionMut, outbox::Until, stuck::Hold};
 use crate::codec::ack::PINGREQ;
 
 impl Session {
@@ -19,7 +19,7 @@ impl Session {
 
     /// Whether the PUBREL of no request may go out: it waits, and no other packet is sent in part.
     pub(crate) const fn stray_may_send(&self) -> bool {
-        let between = self.outbox.is_between_packets() && self.subscriptions.ready_len() == 0;
+        let between = self.outbox.is_between_packets() && !self.subscriptions.is_begun();
         self.stray.ready_len() != 0 && (between || self.stray.is_begun())
     }
 
@@ -29,6 +29,22 @@ impl Session {
 
     pub(crate) const fn stray_ready_len(&self) -> usize {
         self.stray.ready_len()
+    }
+
+    /// Whether a renewal may go on: it waits, and no packet of the outbox is sent in part.
+    pub(crate) const fn renewal_may_send(&self) -> bool {
+        let between = self.outbox.is_between_packets() || self.subscriptions.is_begun();
+        self.subscriptions.ready_len() != 0 && between
+    }
+
+    /// Whether requests are held back.
+    pub(crate) const fn is_holding(&self) -> bool {
+        self.outbox.is_holding()
+    }
+
+    /// Bytes of the outbox that go out before anything that is appended now.
+    pub(crate) fn outbox_bytes_ahead(&self, bytes: &[u8]) -> usize {
+        self.outbox.bytes_ahead(bytes)
     }
 
     pub(crate) fn renewal_ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
@@ -54,6 +70,11 @@ impl SessionMut<'_> {
         u32::from(self.session.reclaim.transmitted(count))
     }
 
+    /// The driver is going to see the ready bytes of the renewal.
+    pub(crate) const fn show_renewal(&mut self) {
+        self.session.subscriptions.show();
+    }
+
     /// The transport has taken `count` bytes of the renewal; gives how many packets that completed.
     pub(crate) fn renewal_transmitted(&mut self, count: usize) -> u32 {
         u32::from(self.session.subscriptions.transmitted(count))
@@ -61,8 +82,10 @@ impl SessionMut<'_> {
 
     /// The driver is going to see the ready bytes of the outbox.
     pub(crate) fn show_outbox(&mut self) {
-        if self.session.stray.ready_len() != 0 {
-            // It goes out behind the packet that is begun.
+        let session = &*self.session;
+        let ends = session.hold == Hold::No && session.outbox.is_holding();
+        if session.stray.ready_len() | session.subscriptions.ready_len() != 0 || ends {
+            // Another source goes on behind the packet that is begun.
             self.session.outbox.show_whole_packets(self.bytes);
         } else {
             self.session.outbox.show(self.bytes);

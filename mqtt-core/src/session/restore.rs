@@ -146,7 +146,8 @@ impl SessionMut<'_> {
     fn check(&self, parsed: &Parsed<'_>, receive_capacity: usize) -> Result<(), RestoreError> {
         let session = &*self.session;
         let filters = parsed.subscriptions.filter(|_| session.subscriptions.are_renewed());
-        let needed = suback_len(filters.map_or(0, filters_in));
+        let filters_in = filters.map_or(0, filters_in);
+        let needed = suback_len(session.subscriptions.most_asked(filters_in));
         if needed > receive_capacity {
             return Err(RestoreError::TooManySubscriptions { needed, capacity: receive_capacity });
         }

@@ -56,7 +56,10 @@ pub(crate) enum Done {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubAckFor {
     Request(Handle),
-    Renewal,
+    /// Of the subscriptions from this position on.
+    Renewal {
+        first: usize,
+    },
 }
 
 impl SessionMut<'_> {
@@ -129,9 +132,10 @@ impl SessionMut<'_> {
         self.session.subscriptions.expect(filters);
     }
 
-    /// Filters in the next renewal once everything in flight is granted.
-    pub(crate) const fn filters_to_renew(&self) -> usize {
-        self.session.subscriptions.count()
+    /// Filters in the longest SUBSCRIBE of a renewal once everything in flight and `more` filters are granted.
+    pub(crate) fn most_renewed_at_once(&self, more: usize) -> usize {
+        let subscriptions = &self.session.subscriptions;
+        subscriptions.most_asked(subscriptions.count() + more)
     }
 
     /// The request under `id`, if the transport has taken its whole packet: only then can an answer belong to it.
@@ -249,9 +253,16 @@ impl SessionMut<'_> {
         granted: Granted<'_>,
         strictness: Strictness,
     ) -> Result<Answered<SubAckFor>, Violation> {
-        if self.session.subscriptions.is_answer(id, granted.len())? {
-            self.session.changes.need_later();
-            return Ok(Answered::Yes(SubAckFor::Renewal));
+        let session = &mut *self.session;
+        let codes = granted.len();
+        if let Some(first) =
+            session.subscriptions.answered(&session.outbox, self.bytes, id, codes)?
+        {
+            if !session.subscriptions.is_due() {
+                session.stuck.one_by_one = false;
+                session.changes.need_later();
+            }
+            return Ok(Answered::Yes(SubAckFor::Renewal { first }));
         }
         let found = match self.find_answered(Answer::SubAck, id, strictness)? {
             Answered::Yes(found) => found,
@@ -387,9 +398,9 @@ pub(crate) struct Waiting {
 }
 
 impl Session {
-    /// Whether [`SessionMut::next_ended`] has something to tell.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.requests.has_ended()
+    /// Whether [`SessionMut::next_ended`] or [`SessionMut::next_stuck`] has something to tell.
+    pub(crate) fn has_untold(&self) -> bool {
+        self.requests.has_ended() || self.stuck.is_untold()
     }
 
     /// The publishes above QoS 0 that have not ended; with the message if it is still here.

@@ -34,8 +34,11 @@ pub(crate) enum Strictness {
 pub(crate) struct SessionSettings {
     pub(crate) acknowledge: Acknowledge,
     pub(crate) renewals: Renewals,
+    pub(crate) filters_per_subscribe: u16,
     /// Publishes of QoS 2 that may be in flight or wait at once; 0: none is ever sent.
     pub(crate) exactly_once_window: u16,
+    pub(crate) stuck_after: u8,
+    pub(crate) give_up_stuck: bool,
     /// `Some` if there is a journal.
     pub(crate) recorder: Option<&'static Recorder>,
 }
@@ -44,7 +47,10 @@ impl SessionSettings {
     pub(crate) const DEFAULT: Self = Self {
         acknowledge: Acknowledge::Automatic,
         renewals: Renewals::On,
+        filters_per_subscribe: 8,
         exactly_once_window: 19,
+        stuck_after: 3,
+        give_up_stuck: false,
         recorder: None,
     };
 }

@@ -1,9 +1,11 @@
 //! Granted subscriptions. The client makes them again if the broker loses the session: that is a renewal.
 //!
-//! They lie as filters with their QoS, as in the body of a SUBSCRIBE, between the CONNECT and the base of the outbox,
-//! with room for a header in front: so a renewal is one SUBSCRIBE that is already encoded. It goes out ahead of the
-//! packets in the outbox, under a packet id that requests never get. It stays due until it is answered: if the link
-//! breaks before, the broker may keep a session that does not have the subscriptions.
+//! They lie as filters with their QoS, as in the body of a SUBSCRIBE, between the CONNECT and the base of the outbox. A
+//! renewal asks for a few of them at a time, because some brokers take only a few filters in one SUBSCRIBE. It goes out
+//! ahead of the requests in the outbox, under a packet id that requests never get, and its next packet follows the answer
+//! to the one before. In front of the filters is room for a header; the packets behind the first one have their header
+//! there and their body apart. A renewal stays due until all of it is answered: if the link breaks before, the broker may
+//! keep a session that does not have the subscriptions.
 
 use super::{
     outbox::{Frame, Outbox, copy, frame_at, move_bytes, put_u16, u16_at},
@@ -38,13 +40,46 @@ pub(super) struct Subscriptions {
     /// Where they start; they end at the outbox's base.
     start: usize,
     renewals: Renewals,
+    /// Filters that a SUBSCRIBE of a renewal has at most.
+    most: u16,
+    /// The same in the renewal that goes on.
+    most_now: u16,
     /// Filters granted, and filters of SUBSCRIBEs in flight.
     count: usize,
-    /// The bytes of a renewal that are still to be sent.
-    cursor: usize,
+    /// A renewal is not answered in full.
+    due: bool,
+    /// The driver was shown the packet of the renewal that is being sent.
+    shown: bool,
+    /// The bytes of that packet that are still to be sent: its header, and its body if that lies apart.
+    head: Span,
+    body: Span,
+    /// Filters in the packet that is being sent or awaits its SUBACK, and the position of the first one.
+    asked: u16,
+    first: u16,
+    /// Where the filters start that follow; 0: none.
+    next: usize,
+}
+
+/// A range of the arena.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Span {
+    start: usize,
     end: usize,
-    /// Filters in the renewal that awaits its SUBACK; 0: no renewal is due.
-    asked: usize,
+}
+
+impl Span {
+    const EMPTY: Self = Self { start: 0, end: 0 };
+
+    const fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Takes `count` bytes from the front; gives how many are left of `count`.
+    fn take(&mut self, count: usize) -> usize {
+        let taken = count.min(self.len());
+        self.start += taken;
+        count - taken
+    }
 }
 
 /// Whether granted subscriptions are stored, and made again if the broker loses the session.
@@ -89,8 +124,21 @@ pub(super) fn filter_count(bytes: &[u8], start: usize) -> usize {
 }
 
 impl Subscriptions {
-    pub(super) const fn new(start: usize, renewals: Renewals) -> Self {
-        Self { start, renewals, count: 0, cursor: 0, end: 0, asked: 0 }
+    pub(super) const fn new(start: usize, renewals: Renewals, most: u16) -> Self {
+        Self {
+            start,
+            renewals,
+            most,
+            most_now: most,
+            count: 0,
+            due: false,
+            shown: false,
+            head: Span::EMPTY,
+            body: Span::EMPTY,
+            asked: 0,
+            first: 0,
+            next: 0,
+        }
     }
 
     /// Filters granted, and filters of SUBSCRIBEs in flight; 0 if there are no renewals.
@@ -179,67 +227,165 @@ impl Subscriptions {
         None
     }
 
-    /// The broker may not have the subscriptions: all are made again, ahead of the packets in the outbox.
-    pub(super) fn renew(&mut self, outbox: &Outbox, bytes: &mut [u8]) {
-        let len = outbox.base() - self.start;
-        let mut header = [0; Header::MAX_LEN];
-        let Ok(header_len) = Header::encode(
-            FirstByte::of(PacketType::Subscribe).get(),
-            PacketId::LEN + len,
-            &mut header,
-        ) else {
-            return;
-        };
-        if len == 0 {
-            self.asked = 0;
-            return;
-        }
-        self.cursor = self.start - PacketId::LEN - header_len;
-        self.end = outbox.base();
-        copy(bytes, self.cursor, header.get(..header_len).unwrap_or_default());
-        put_u16(bytes, self.start - PacketId::LEN, RENEWAL_ID);
-        self.asked = filter_count(bytes, self.cursor);
+    /// Filters in the longest SUBSCRIBE of a renewal of `filters` filters.
+    pub(super) fn most_asked(&self, filters: usize) -> usize {
+        filters.min(usize::from(self.most.max(1)))
     }
 
-    /// Whether a renewal is not answered yet.
+    /// The broker may not have the subscriptions: all are made again, ahead of the requests in the outbox.
+    pub(super) fn renew(&mut self, outbox: &Outbox, bytes: &mut [u8], one_by_one: bool) {
+        self.most_now = if one_by_one { 1 } else { self.most.max(1) };
+        self.due = outbox.base() != self.start;
+        self.first = 0;
+        self.asked = 0;
+        self.next = self.start;
+        self.ask(outbox.base(), bytes);
+    }
+
+    /// Prepares the next packet of a renewal: some filters from `next` on. All of them end at `end`.
+    fn ask(&mut self, end: usize, bytes: &mut [u8]) {
+        self.first += self.asked;
+        self.asked = 0;
+        let start = core::mem::take(&mut self.next);
+        let mut at = start;
+        while at < end && self.asked < self.most_now {
+            at = Entry::at(bytes, at).next();
+            self.asked += 1;
+        }
+        let mut header = [0; Header::MAX_LEN];
+        let first = FirstByte::of(PacketType::Subscribe).get();
+        let header_len = Header::encode(first, PacketId::LEN + (at - start), &mut header);
+        let (1.., Ok(header_len)) = (self.asked, header_len) else { return };
+        let head = self.start - PacketId::LEN - header_len;
+        copy(bytes, head, header.get(..header_len).unwrap_or_default());
+        put_u16(bytes, self.start - PacketId::LEN, RENEWAL_ID);
+        self.head = Span { start: head, end: self.start };
+        self.body = Span { start, end: at };
+        self.next = if at < end { at } else { 0 };
+        self.shown = false;
+    }
+
+    /// Whether a renewal is not answered in full.
     pub(super) const fn is_due(&self) -> bool {
-        self.asked != 0
+        self.due
+    }
+
+    /// Whether filters of a renewal are still to be sent.
+    pub(super) const fn has_more_to_ask(&self) -> bool {
+        self.next != 0 || self.ready_len() != 0
+    }
+
+    /// The position of the first filter, and the number of filters, of the packet that may have been sent and is not
+    /// answered.
+    pub(super) fn awaited(&self) -> Option<(usize, usize)> {
+        (self.shown && self.asked != 0).then(|| (self.first.into(), self.asked.into()))
     }
 
     /// The connection ended.
     pub(super) const fn disconnected(&mut self) {
-        self.cursor = 0;
-        self.end = 0;
+        self.head = Span::EMPTY;
+        self.body = Span::EMPTY;
+        self.asked = 0;
+        self.next = 0;
+        self.shown = false;
+    }
+
+    /// The driver is going to see the ready bytes.
+    pub(super) const fn show(&mut self) {
+        self.shown = true;
+    }
+
+    /// Whether a packet of a renewal was shown and is not sent.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.shown && self.ready_len() != 0
     }
 
     /// How many bytes of a renewal are ready for the transport.
     pub(super) const fn ready_len(&self) -> usize {
-        self.end - self.cursor
+        self.head.len() + self.body.len()
     }
 
-    /// The bytes of a renewal that are ready for the transport.
+    /// The bytes of a renewal that are ready for the transport; if the body lies apart, the header comes first.
     pub(super) fn ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        bytes.get(self.cursor..self.end).unwrap_or_default()
+        let Span { start, end } = self.head;
+        let ready = if self.head.len() == 0 {
+            self.body.start..self.body.end
+        } else if end == self.body.start {
+            start..self.body.end
+        } else {
+            start..end
+        };
+        bytes.get(ready).unwrap_or_default()
     }
 
-    /// The transport has taken `count` bytes; whether that completed the renewal.
+    /// The transport has taken `count` bytes; whether that completed a packet.
     pub(super) fn transmitted(&mut self, count: usize) -> bool {
-        self.cursor += count.min(self.ready_len());
-        self.cursor == self.end
+        let left = self.head.take(count);
+        self.body.take(left);
+        self.ready_len() == 0
     }
 
-    /// Whether a SUBACK with `id` and `codes` codes answers a renewal.
-    pub(super) fn is_answer(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
-        let awaited = self.asked != 0 && self.end != 0 && self.ready_len() == 0;
+    /// Whether a SUBACK with `id` and `codes` codes answers a renewal; gives the position of the first filter. The next
+    /// filters are asked for.
+    pub(super) fn answered(
+        &mut self,
+        outbox: &Outbox,
+        bytes: &mut [u8],
+        id: PacketId,
+        codes: usize,
+    ) -> Result<Option<usize>, Violation> {
+        let awaited = self.asked != 0 && self.ready_len() == 0;
         if id.get() != RENEWAL_ID || !awaited {
-            return Ok(false);
+            return Ok(None);
         }
         // [MQTT-3.8.4-5]
-        if self.asked != codes {
+        if usize::from(self.asked) != codes {
             return Err(Violation::SubAckCount);
         }
-        self.asked = 0;
-        Ok(true)
+        let first = self.first.into();
+        if self.next == 0 {
+            self.asked = 0;
+            self.due = false;
+        } else {
+            self.ask(outbox.base(), bytes);
+        }
+        Ok(Some(first))
+    }
+
+    /// Takes `count` subscriptions out, from the one at position `first` on. No renewal is sent in part.
+    pub(super) fn forget(
+        &mut self,
+        outbox: &mut Outbox,
+        bytes: &mut [u8],
+        first: usize,
+        count: usize,
+    ) {
+        let end = outbox.base();
+        let (mut at, mut position) = (self.start, 0);
+        let (mut from, mut removed) = (None, 0);
+        while at < end && removed < count {
+            if position == first {
+                from = Some(at);
+            }
+            removed += usize::from(from.is_some());
+            at = Entry::at(bytes, at).next();
+            position += 1;
+        }
+        let Some(from) = from else { return };
+        move_bytes(bytes, at, from, end - at);
+        if self.next >= at {
+            self.next -= at - from;
+        } else if self.next > from {
+            self.next = from;
+        }
+        if first < usize::from(self.first) {
+            self.first -= removed.min(usize::from(self.first) - first) as u16;
+        }
+        if self.next == end - (at - from) {
+            self.next = 0;
+        }
+        self.count = self.count.saturating_sub(removed);
+        outbox.set_base(end - (at - from));
     }
 
     /// The filters granted, as in the body of a SUBSCRIBE.
@@ -257,12 +403,12 @@ impl Subscriptions {
     ) {
         outbox.replace_subscriptions(bytes, table, self.start, filters);
         self.count = self.iter(outbox, bytes).count();
-        self.asked = 0;
+        self.due = false;
     }
 
     /// Restores whether a renewal was due when the record was written.
-    pub(super) fn set_due(&mut self, due: bool) {
-        self.asked = if due { self.count } else { 0 };
+    pub(super) const fn set_due(&mut self, due: bool) {
+        self.due = due;
     }
 
     /// Where they start.

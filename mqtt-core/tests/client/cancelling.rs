@@ -18,9 +18,9 @@ fn publish(script: &mut Script, text: &str, qos: QoS) -> Handle {
 #[test]
 fn a_cancelled_request_that_was_never_shown_is_not_sent_and_the_order_of_the_others_is_kept() {
     let mut script = Script::new(&persistent());
-    publish(&mut script, "1", QoS::AtLeastOnce);
+    let _ = publish(&mut script, "1", QoS::AtLeastOnce);
     let second = publish(&mut script, "2", QoS::ExactlyOnce);
-    publish(&mut script, "3", QoS::ExactlyOnce);
+    let _ = publish(&mut script, "3", QoS::ExactlyOnce);
     script.client.cancel(second).unwrap();
     script.run();
     assert_eq!(script.told(), ["cancelled 2", "connecting 0"]);
@@ -221,7 +221,7 @@ fn a_cancelled_request_does_not_come_back_after_a_power_cut() {
                 script.accept(ACCEPTED);
             }
             let handle = publish(&mut script, "1", QoS::ExactlyOnce);
-            publish(&mut script, "2", QoS::ExactlyOnce);
+            let _ = publish(&mut script, "2", QoS::ExactlyOnce);
             if send {
                 script.run();
             }

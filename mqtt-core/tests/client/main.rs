@@ -24,5 +24,6 @@ mod resending;
 mod restoring;
 mod shown;
 mod storage;
+mod stuck;
 mod subscribing;
 mod unexpected;

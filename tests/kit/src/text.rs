@@ -33,7 +33,16 @@ pub fn event(event: &Event<'_>) -> String {
             format!("cancelled {}{}", id_of(*handle), if *sent { " sent" } else { "" })
         }
         Event::GivenUp(handle) => format!("given up {}", id_of(*handle)),
-        Event::Renewed { granted } => format!("renewed {:?}", granted.as_bytes()),
+        Event::Renewed { first: 0, granted } => format!("renewed {:?}", granted.as_bytes()),
+        Event::Renewed { first, granted } => {
+            format!("renewed from {first} {:?}", granted.as_bytes())
+        }
+        Event::Stuck { handle, connections } => {
+            format!("stuck {} at {connections} connections", id_of(*handle))
+        }
+        Event::RenewalStuck { first, count, connections } => {
+            format!("renewal of {count} from {first} stuck at {connections} connections")
+        }
         Event::Up { session, protocol } => format!("up {session:?} {protocol:?}"),
         Event::Down(reason) => format!("down: {reason}"),
         Event::Connecting { endpoint } => format!("connecting {endpoint}"),

@@ -62,8 +62,8 @@ impl EventRange {
                 range_of(granted.as_bytes(), buffer),
                 NOWHERE,
             ),
-            Event::Renewed { granted } => (
-                Event::Renewed { granted: SOME_CODES },
+            Event::Renewed { first, granted } => (
+                Event::Renewed { first, granted: SOME_CODES },
                 range_of(granted.as_bytes(), buffer),
                 NOWHERE,
             ),
@@ -80,6 +80,12 @@ impl EventRange {
                 (Event::Cancelled { handle, sent }, NOWHERE, NOWHERE)
             }
             Event::GivenUp(handle) => (Event::GivenUp(handle), NOWHERE, NOWHERE),
+            Event::Stuck { handle, connections } => {
+                (Event::Stuck { handle, connections }, NOWHERE, NOWHERE)
+            }
+            Event::RenewalStuck { first, count, connections } => {
+                (Event::RenewalStuck { first, count, connections }, NOWHERE, NOWHERE)
+            }
         };
         Self { event, first, second }
     }
@@ -114,7 +120,7 @@ impl EventRange {
             Event::Subscribed { handle, .. } => {
                 Event::Subscribed { handle, granted: codes(self.first) }
             }
-            Event::Renewed { .. } => Event::Renewed { granted: codes(self.first) },
+            Event::Renewed { first, .. } => Event::Renewed { first, granted: codes(self.first) },
             event @ (Event::Connecting { .. }
             | Event::Up { .. }
             | Event::Down(_)
@@ -125,7 +131,9 @@ impl EventRange {
             | Event::Lost(_)
             | Event::Dropped(_)
             | Event::Cancelled { .. }
-            | Event::GivenUp(_)) => event,
+            | Event::GivenUp(_)
+            | Event::Stuck { .. }
+            | Event::RenewalStuck { .. }) => event,
         }
     }
 }

@@ -35,6 +35,7 @@ impl Outbox {
         // Shown bytes that are not taken are alive and lie one behind the other.
         let shown = self.shown - self.cursor;
         let mut reached = None;
+        let mut hold_from = None;
         if self.recorded != NO_JOURNAL {
             self.recorded = self.compacted(bytes, self.recorded);
             self.recording = self.compacted(bytes, self.recording);
@@ -43,7 +44,10 @@ impl Outbox {
             if at >= boundary && reached.is_none() {
                 reached = Some(to);
             }
-            if !is_dead(frame, at < boundary) {
+            if at >= self.hold_from && hold_from.is_none() {
+                hold_from = Some(to);
+            }
+            if !is_dead(frame, at < boundary && !self.is_held(at, frame)) {
                 move_bytes(bytes, at, to, frame.len);
                 to += frame.len;
             }
@@ -55,6 +59,9 @@ impl Outbox {
         self.cursor = self.boundary + into;
         self.shown = self.cursor + shown;
         self.tail = to;
+        if self.is_holding() {
+            self.hold_from = hold_from.unwrap_or(to);
+        }
         self.relocate(bytes, table);
     }
 
@@ -64,7 +71,7 @@ impl Outbox {
         let mut to = self.base;
         let end = position.min(self.tail);
         while let Some(frame) = frame_before(bytes, at, end) {
-            if !is_dead(frame, at < self.boundary) {
+            if !is_dead(frame, at < self.boundary && !self.is_held(at, frame)) {
                 to += frame.len;
             }
             at += frame.len;

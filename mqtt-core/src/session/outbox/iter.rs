@@ -3,15 +3,35 @@
 use super::{
     Outbox, Table,
     bytes::u16_at,
-    frames::{Stay, frame_at, frame_before, id_at, stay},
+    frames::{Frame, Stay, frame_at, frame_before, id_at, stay},
 };
-use crate::codec::PacketType;
+use crate::codec::{PacketId, PacketType};
 
 impl Outbox {
     /// The QoS 0 publishes of which the driver was shown no byte.
     pub(in crate::session) fn unsent_qos_0<'b>(&self, bytes: &'b [u8]) -> UnsentQos0<'b> {
         let bytes = bytes.get(..self.tail).unwrap_or_default();
         UnsentQos0 { bytes, at: self.boundary, shown: self.shown, position: 0 }
+    }
+
+    /// The packet ids of the requests that were shown on this connection and are not answered.
+    pub(in crate::session) fn shown_unanswered<'b>(
+        &self,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = PacketId> + use<'b> {
+        let end = self.shown.min(self.hold_from);
+        let shown =
+            move |at: usize, frame: Frame| at < end && stay(frame.first) == Stay::UntilReleased;
+        let mut at = self.head;
+        let tail = self.tail;
+        core::iter::from_fn(move || {
+            let here = at;
+            let frame = frame_before(bytes, here, tail)?;
+            at += frame.len;
+            Some(shown(here, frame).then(|| id_at(bytes, here, frame)))
+        })
+        .flatten()
+        .filter_map(PacketId::new)
     }
 
     /// Removes `count` of them, from the one at `position` on.

@@ -2,7 +2,7 @@
 //! lost.
 
 use super::{
-    Outbox, Table,
+    NO_HOLD, Outbox, Table,
     bytes::set_first,
     frames::{HOLE, Stay, frame_before, id_at, stay},
 };
@@ -21,17 +21,18 @@ impl Outbox {
         let mut retransmissions = 0;
         let mut at = self.head;
         while let Some(frame) = frame_before(bytes, at, self.tail) {
-            let whole = at < self.boundary;
+            let held = self.is_held(at, frame);
+            let whole = at < self.boundary && !held;
+            let begun = at < self.shown && !held;
             match stay(frame.first) {
                 // Packets that were sent whole are not counted as live any more.
                 Stay::ThisConnection | Stay::UntilSent if whole => set_first(bytes, at, HOLE),
                 Stay::ThisConnection => self.kill(bytes, at, frame),
-                Stay::UntilSent if at < self.shown => {
+                Stay::UntilSent if begun => {
                     self.kill(bytes, at, frame);
                     table.requests.lose_unacknowledged();
                 }
                 Stay::UntilReleased => {
-                    let begun = at < self.shown;
                     retransmissions += u32::from(begun);
                     if begun {
                         table.was_sent(id_at(bytes, at, frame));
@@ -51,6 +52,7 @@ impl Outbox {
         self.boundary = self.head;
         self.cursor = self.head;
         self.shown = self.head;
+        self.hold_from = NO_HOLD;
         self.compact(bytes, table);
         retransmissions
     }

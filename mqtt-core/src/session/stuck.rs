@@ -1,0 +1,214 @@
+//! Requests that stand in the way: the same one was the first unanswered request at the end of several connections.
+//!
+//! A broker may close the connection at a packet that it does not allow [MQTT-3.3.5-2], and the next one at the same
+//! packet, because it is sent again first. Or it never answers. Nobody says which packet it was, so the client counts
+//! the ends of connections by their first unanswered request. If several requests were under way, the next connection
+//! sends that one alone, to be sure. After `Options::stuck_after` ends the application hears of it, or the request is
+//! given up.
+//!
+//! A renewal of the subscriptions can be stuck as well. Its filters are then asked for one by one.
+
+use super::{
+    Handle, SessionMut,
+    qos::Awaits,
+    requests::{Ending, InFlight, Table},
+};
+
+/// A request that had no answer when a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Suspect {
+    Nobody,
+    Request(Handle),
+    /// The renewal of the subscriptions from this one on.
+    Renewal(usize),
+}
+
+/// The memory of ends.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Stuck {
+    suspect: Suspect,
+    /// Connections in a row that ended with it as the first unanswered request.
+    ends: u16,
+    /// The application is to be told.
+    untold: bool,
+    /// The application was told of this suspect.
+    told: bool,
+    /// A renewal was unanswered: filters are asked for one by one until all are answered.
+    pub(super) one_by_one: bool,
+    /// The broker has accepted the connection.
+    up: bool,
+}
+
+impl Stuck {
+    pub(super) const NEW: Self = Self {
+        suspect: Suspect::Nobody,
+        ends: 0,
+        untold: false,
+        told: false,
+        one_by_one: false,
+        up: false,
+    };
+
+    pub(super) const fn is_untold(&self) -> bool {
+        self.untold
+    }
+
+    /// The same for another suspect.
+    const fn anew(&self, suspect: Suspect) -> Self {
+        Self { suspect, one_by_one: self.one_by_one, up: self.up, ..Self::NEW }
+    }
+}
+
+/// Why requests are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Hold {
+    No,
+    /// Only the suspect is sent.
+    Alone,
+    /// Subscriptions are renewed first.
+    Renewal,
+    /// The connection is about to end.
+    Leaving,
+}
+
+/// What stands in the way, for the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StuckAt {
+    Request { handle: Handle, connections: u16 },
+    Renewal { first: usize, count: usize, connections: u16 },
+}
+
+impl SessionMut<'_> {
+    /// The connection ended. `blame`: it may be the fault of a packet.
+    pub(super) fn count_end(&mut self, blame: bool) {
+        let after = u16::from(self.session.stuck_after);
+        let up = core::mem::take(&mut self.session.stuck.up);
+        if !up || !blame || after == 0 {
+            return;
+        }
+        let (suspect, alone) = self.first_unanswered();
+        let stuck = &mut self.session.stuck;
+        if suspect == Suspect::Nobody || stuck.suspect != suspect {
+            *stuck = stuck.anew(suspect);
+        }
+        if suspect == Suspect::Nobody {
+            return;
+        }
+        stuck.ends = stuck.ends.saturating_add(1);
+        if matches!(suspect, Suspect::Renewal(_)) && stuck.ends + 1 >= after {
+            stuck.one_by_one = true;
+        }
+        if alone && stuck.ends >= after && stuck.ends % after == 0 {
+            stuck.untold = true;
+            stuck.told = true;
+        }
+    }
+
+    /// The first request that was shown and is not answered, and whether it was the only one.
+    fn first_unanswered(&self) -> (Suspect, bool) {
+        let session = &*self.session;
+        let mut shown = session.outbox.shown_unanswered(self.bytes);
+        if let Some((first, count)) = session.subscriptions.awaited() {
+            return (Suspect::Renewal(first), count == 1 && shown.next().is_none());
+        }
+        let find = |id| self.session.requests.find(self.slots, id).filter(InFlight::is_awaited);
+        let mut requests = shown.filter_map(find);
+        match requests.next() {
+            Some(first) => (Suspect::Request(first.handle), requests.next().is_none()),
+            None => (Suspect::Nobody, true),
+        }
+    }
+
+    /// The broker accepted a connection, and the session is begun or resumed: holds back whatever has to wait.
+    pub(super) fn begin_hold(&mut self) {
+        self.session.stuck.up = true;
+        let after = u16::from(self.session.stuck_after);
+        let suspected = after != 0 && self.session.stuck.ends >= after.saturating_sub(1).max(1);
+        let suspect = self.suspect();
+        let session = &mut *self.session;
+        if session.subscriptions.has_more_to_ask()
+            || suspected && session.subscriptions.awaited().is_some()
+        {
+            session.outbox.hold();
+            session.hold = Hold::Renewal;
+        } else if let Some(suspect) = suspect.filter(|_| suspected) {
+            session.outbox.hold_all_but(self.bytes, suspect.place);
+            session.hold = Hold::Alone;
+        }
+    }
+
+    /// The suspect, if it is a request in flight.
+    fn suspect(&self) -> Option<InFlight> {
+        let Suspect::Request(handle) = self.session.stuck.suspect else { return None };
+        let found = self.session.requests.find(self.slots, handle.packet_id()?)?;
+        (found.handle == handle).then_some(found)
+    }
+
+    /// Whether the application was told that this request is stuck.
+    pub(super) fn is_told_as_stuck(&self, handle: Handle) -> bool {
+        self.session.stuck.told && self.session.stuck.suspect == Suspect::Request(handle)
+    }
+
+    /// From now on no request is sent, and answers go on: the connection is about to end.
+    pub(crate) fn hold_requests(&mut self) {
+        if !self.session.outbox.is_holding() {
+            self.session.outbox.hold();
+        }
+        self.session.hold = Hold::Leaving;
+    }
+
+    /// Brings the outbox up to date while requests are held back. `leaves`: the client leaves for good.
+    pub(crate) fn keep_hold(&mut self, leaves: bool) {
+        let session = &*self.session;
+        let goes_on = match session.hold {
+            Hold::Leaving => true,
+            Hold::No => false,
+            _ if leaves => false,
+            // A PUBREL lies behind the place of its PUBLISH.
+            Hold::Alone => {
+                self.suspect().is_some_and(|suspect| session.outbox.is_before_hold(suspect.place))
+            }
+            Hold::Renewal if session.stuck.one_by_one => session.subscriptions.is_due(),
+            Hold::Renewal => session.subscriptions.has_more_to_ask(),
+        };
+        let session = &mut *self.session;
+        if goes_on {
+            session.outbox.pass_held(self.bytes);
+        } else {
+            session.hold = Hold::No;
+            if session.outbox.is_between_packets() {
+                let mut table = Table { requests: &mut session.requests, slots: self.slots };
+                session.outbox.end_hold(self.bytes, &mut table);
+            }
+        }
+    }
+
+    /// What the application has to hear of. If `Options::give_up_stuck` is on, it is given up.
+    pub(crate) fn next_stuck(&mut self) -> Option<StuckAt> {
+        if !core::mem::take(&mut self.session.stuck.untold) {
+            return None;
+        }
+        let connections = self.session.stuck.ends;
+        match self.session.stuck.suspect {
+            Suspect::Nobody => None,
+            Suspect::Request(handle) => {
+                let found = self.suspect()?;
+                if self.session.give_up_stuck {
+                    self.give_up(found.id, Ending::GivenUp);
+                }
+                Some(StuckAt::Request { handle, connections })
+            }
+            Suspect::Renewal(first) => {
+                if self.session.give_up_stuck {
+                    let _given_up = self.forget_subscriptions(first, 1);
+                }
+                Some(StuckAt::Renewal { first, count: 1, connections })
+            }
+        }
+    }
+
+    /// Whether `Client::cancel` may end this request.
+    pub(super) fn may_cancel(&self, request: &InFlight) -> bool {
+        request.awaits != Awaits::PubComp || self.is_told_as_stuck(request.handle)
+    }
+}
