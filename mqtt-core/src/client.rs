@@ -4,7 +4,7 @@
 use core::hash::Hasher;
 
 use crate::{
-    codec::{Protocol, Publish, QoS},
+    codec::{PacketId, Protocol, Publish, QoS},
     error::{ConfigError, Fatal, RequestError, RestoreError},
     event::{Action, ConnectionState, Counters, Event},
     machine::{Machine, State},
@@ -31,7 +31,7 @@ use crate::{
 /// |---|---|
 /// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
 /// | the driver's reports on actions | [`connected`](Self::connected), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
-/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
+/// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`forget_message`](Self::forget_message), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
 /// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
 /// ```
@@ -250,6 +250,16 @@ where
         } else {
             Err(RequestError::Renewing)
         }
+    }
+
+    /// Forgets a QoS 2 message of the broker whose PUBREL never comes, so its slot is free for another one; for use
+    /// after [`Fatal::NotReleased`]. If the broker sends the message again, it counts as new.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxFull`](RequestError::OutboxFull) if the note for the journal has no room.
+    pub fn forget_message(&mut self, id: PacketId) -> Result<(), RequestError> {
+        self.machine().session.forget_message(id)
     }
 
     /// Ends the connection with a DISCONNECT once all accepted requests are sent: the will is not published. Nothing

@@ -8,7 +8,7 @@
 use thiserror::Error;
 
 use crate::{
-    codec::{EncodeError, Refusal, Violation},
+    codec::{EncodeError, PacketId, Refusal, Violation},
     topic::TopicError,
 };
 
@@ -52,12 +52,12 @@ pub enum RequestError {
     #[error("{0}")]
     Topic(#[from] TopicError),
     /// The SUBACK of this request, or of a renewal of all subscriptions, would be longer than
-    /// `Options::receive_capacity`. Raise the capacity, or turn `Options::renew_subscriptions` off.
-    #[error("a SUBACK of {needed} bytes, the receive capacity is {capacity}")]
+    /// `Options::receive_capacity` or `Options::max_packet`. Raise them, or turn `Options::renew_subscriptions` off.
+    #[error("a SUBACK of {needed} bytes, the limit is {capacity}")]
     TooManySubscriptions {
         /// Bytes of the SUBACK.
         needed: usize,
-        /// `Options::receive_capacity`.
+        /// The smaller of the two.
         capacity: usize,
     },
     /// The request to be cancelled has ended; its event was given, or is the next to come.
@@ -140,12 +140,12 @@ pub enum RestoreError {
         /// Slots given.
         slots: usize,
     },
-    /// The SUBACK of a renewal would be longer than `Options::receive_capacity`.
-    #[error("a SUBACK of {needed} bytes, the receive capacity is {capacity}")]
+    /// The SUBACK of a renewal would be longer than `Options::receive_capacity` or `Options::max_packet`.
+    #[error("a SUBACK of {needed} bytes, the limit is {capacity}")]
     TooManySubscriptions {
         /// Bytes of the SUBACK.
         needed: usize,
-        /// `Options::receive_capacity`.
+        /// The smaller of the two.
         capacity: usize,
     },
     /// The client was asked to connect or to send before. A session has to be restored first.
@@ -176,8 +176,8 @@ pub enum Fatal {
     /// The transport took no bytes for `Options::ping_timeout` after the keep alive had run out.
     #[error("the transport takes no bytes")]
     Stalled,
-    /// A packet longer than `Options::max_packet`, or a packet other than PUBLISH longer than
-    /// `Options::receive_capacity`.
+    /// A packet other than PUBLISH longer than `Options::max_packet` or `Options::receive_capacity`; or, with
+    /// `Oversized::Close`, a message that is too large.
     #[error("packet of {len} bytes, the limit is {limit}")]
     PacketTooLarge {
         /// Bytes of the packet.
@@ -185,12 +185,15 @@ pub enum Fatal {
         /// The limit.
         limit: usize,
     },
-    /// The broker has more QoS 2 messages in flight than there are slots to remember their ids. The last one was not
-    /// acknowledged, so the broker sends it again on the next connection.
-    #[error("{slots} QoS 2 messages in flight, no slot for another")]
-    InboundFull {
-        /// The number of slots.
-        slots: usize,
+    /// Messages were passed over because no slot was left, and no PUBREL came for `Options::answer_timeout`. This QoS 2
+    /// message is one of those that wait for it.
+    ///
+    /// If the broker does not send the message again on the next connection, its id gives way to another message.
+    /// `Client::forget_message` takes it away at once.
+    #[error("no PUBREL in time for message {id}", id = id.get())]
+    NotReleased {
+        /// The packet id of the message.
+        id: PacketId,
     },
 }
 
@@ -204,9 +207,12 @@ pub enum Reason {
     /// The transport was closed, or could not be opened.
     #[error("the transport closed")]
     TransportClosed,
-    /// The broker had a session that this client did not know, and it is safe to use now. Messages that came before
-    /// that and found no room were passed over: neither delivered nor acknowledged. The broker sends them again on the
-    /// next connection.
+    /// Messages were passed over: neither delivered nor acknowledged. A QoS 2 message found no slot for its packet id,
+    /// or an answer found no room while the packet ids of a session that was
+    /// [found](crate::SessionStatus::Found) were reclaimed.
+    ///
+    /// The client took all the messages that it could, sent a DISCONNECT, and connects again at once to the same
+    /// broker, which sends the rest. This is no failure.
     #[error("messages were passed over")]
     PassedOver,
     /// The client closed the connection.

@@ -15,7 +15,7 @@
 //! ```
 
 use crate::{
-    codec::{Granted, Protocol, QoS},
+    codec::{Granted, PacketId, Protocol, QoS, Violation},
     error::Reason,
     session::{Delivery, Handle, Record},
     time::Instant,
@@ -54,6 +54,39 @@ pub struct MessageStart<'a> {
     pub retain: bool,
     /// As in [`Message`].
     pub dup: bool,
+}
+
+/// A message that was not handed over, borrowed from the driver's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped<'a> {
+    /// The bytes of its topic; only the beginning if the driver's buffer cannot hold the topic. They are not checked.
+    pub topic: &'a [u8],
+    /// Bytes of the whole packet.
+    pub len: usize,
+    /// As in [`Message`].
+    pub qos: QoS,
+    /// As in [`Message`].
+    pub retain: bool,
+    /// As in [`Message`].
+    pub dup: bool,
+    /// Its packet id. `None` at QoS 0, or if the driver's buffer cannot hold the topic. In the second case a repetition
+    /// of a QoS 2 message cannot be recognised in time, so it is told again.
+    pub id: Option<PacketId>,
+    /// Why it was not handed over.
+    pub cause: SkipCause,
+}
+
+/// Why a message was not handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkipCause {
+    /// The packet is longer than `Options::max_packet`, or its topic is longer than the driver's buffer.
+    TooLarge,
+    /// The topic breaks this rule. The next `receive` gives it as an error, unless `Options::skip_unreadable` is on.
+    Unreadable(Violation),
+    /// No slot is left to remember the packet id of a QoS 2 message, and with a clean session it would not come again.
+    NoSlot,
 }
 
 /// The session that the broker had for this client when it accepted the connection.
@@ -104,6 +137,9 @@ pub enum Event<'a> {
         /// As in [`Message::delivery`].
         delivery: Option<Delivery>,
     },
+    /// A message was not handed over. At its end it is acknowledged, so the broker does not send it again
+    /// [MQTT-4.5.0-2]; see [`SkipCause::Unreadable`] for the exception.
+    Skipped(Skipped<'a>),
     /// QoS 1: the broker has the message (PUBACK). QoS 2: it has it exactly once (PUBCOMP). QoS 0: the transport has
     /// taken it.
     Published(Handle),
@@ -217,6 +253,10 @@ pub struct Counters {
     pub retransmissions: u32,
     /// Connections that the broker accepted.
     pub connections: u32,
+    /// Messages that were told as [`Event::Skipped`].
+    pub skipped: u32,
+    /// Messages that were left unanswered because an earlier one found no slot. They come again on the next connection.
+    pub passed_over: u32,
     /// Milliseconds between the last answered PINGREQ and its PINGRESP.
     pub ping_round_trip: Option<u32>,
 }

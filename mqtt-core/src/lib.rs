@@ -34,8 +34,11 @@ pub use codec::{
     EncodeError, Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Violation, Will,
 };
 pub use error::{ConfigError, Fatal, Reason, RequestError, RestoreError};
-pub use event::{Action, ConnectionState, Counters, Event, Message, MessageStart, SessionStatus};
-pub use machine::{Queue, Version};
+pub use event::{
+    Action, ConnectionState, Counters, Event, Message, MessageStart, SessionStatus, SkipCause,
+    Skipped,
+};
+pub use machine::{Oversized, Queue, Version};
 pub use options::Options;
 pub use reconnect::Reconnect;
 pub use session::{Chunk, Delivery, Handle, Record, Slot, Subscription};

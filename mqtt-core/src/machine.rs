@@ -8,7 +8,8 @@
 //! |---|---|
 //! | a connection begins and ends | `connection`, `connect_packet`, `handshake` |
 //! | bytes go out | `transmit` |
-//! | packets come in | `receive`, `answers`, `messages` |
+//! | packets come in | `receive`, `answers`, `messages`, `pieces` |
+//! | messages cannot be taken | `pass_over` |
 //! | the application makes requests | `request`, `overflow` |
 //! | the connection is silent | `keep_alive` |
 //! | a record is due | `recording` |
@@ -22,6 +23,8 @@ mod handshake;
 mod keep_alive;
 mod messages;
 mod overflow;
+mod pass_over;
+mod pieces;
 mod receive;
 mod recording;
 mod request;
@@ -43,11 +46,11 @@ use crate::{
 use connect_packet::ConnectPacket;
 use connection::{Negotiation, Phase};
 use keep_alive::Ping;
-use messages::Stream;
 pub(crate) use overflow::LIMIT_QUEUE;
+use pieces::Stream;
 use settings::LEAST_RECEIVE_CAPACITY;
 pub(crate) use settings::Settings;
-pub use settings::{Queue, Version};
+pub use settings::{Oversized, Queue, Version};
 use untold::Untold;
 
 /// Everything about a client but its session and its storage.
@@ -173,11 +176,12 @@ impl<'a> Machine<'a> {
         let quiet = self.state.phase.is_up()
             && !self.state.timers.may_be_due(now)
             && !self.session.has_changes();
-        if !quiet || self.session.is_owed() {
+        if !quiet || self.session.is_owed() || self.session.is_passing_over() {
             if let Some(action) = self.time_outs(now) {
                 return action;
             }
             self.session.answer_acknowledged();
+            self.delayed_close(now);
             if let Some(recorder) = self.record_is_due(now) {
                 return Action::Persist(recorder.record(self.session));
             }
@@ -226,10 +230,11 @@ impl<'a> Machine<'a> {
             (Timer::Connect, Phase::Opening | Phase::Handshake(_)) => {
                 self.close(Reason::Fatal(Fatal::ConnectTimeout));
             }
-            (Timer::Connect, Phase::Leaving { .. }) => self.close(Reason::Requested),
+            (Timer::Connect, Phase::Leaving { goal, .. }) => self.close(goal.reason()),
             (Timer::PingResponse, Phase::Up(_)) => {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }
+            (Timer::Release, Phase::Up(_)) => self.not_released(),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),
             (Timer::KeepAlive | Timer::Silence, Phase::Up(_)) => self.ping(timer, now),
             (Timer::Stable, Phase::Up(_)) => self.state.failures = 0,

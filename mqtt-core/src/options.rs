@@ -17,7 +17,7 @@
 
 use crate::{
     codec::{Connect, Login, Protocol, Will},
-    machine::{LIMIT_QUEUE, Queue, Settings, Version},
+    machine::{LIMIT_QUEUE, Oversized, Queue, Settings, Version},
     reconnect::Reconnect,
     session::{Acknowledge, Recorder, Renewals, SessionSettings},
 };
@@ -111,6 +111,16 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// How long an answer of the broker may take while the link is alive, in milliseconds; 0 switches it off. Default
+    /// 120,000.
+    ///
+    /// If messages are passed over because no slot is left for their ids, each PUBREL starts this time again. At its
+    /// end the connection ends with `Fatal::NotReleased`.
+    pub const fn answer_timeout(mut self, millis: u32) -> Self {
+        self.settings.answer_timeout = millis;
+        self
+    }
+
     /// How many publishes of QoS 2 may be in flight, or wait, at once. The number of slots limits them as well.
     /// Default 19.
     ///
@@ -137,8 +147,9 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// The largest packet accepted from the broker, in bytes, header included; a larger one ends the connection.
-    /// Default: the largest that MQTT has, 268,435,460.
+    /// The largest packet accepted from the broker, in bytes, header included. A larger message is skipped, see
+    /// [`oversized`](Self::oversized); any other larger packet ends the connection. Default: the largest that MQTT has,
+    /// 268,435,460.
     pub const fn max_packet(mut self, bytes: u32) -> Self {
         self.settings.max_packet = bytes;
         self
@@ -151,6 +162,25 @@ impl<'a> Options<'a> {
     /// the size of its own buffer.
     pub const fn receive_capacity(mut self, bytes: usize) -> Self {
         self.settings.receive_capacity = bytes;
+        self
+    }
+
+    /// The treatment of a message whose packet is longer than [`max_packet`](Self::max_packet), or whose topic is longer
+    /// than [`receive_capacity`](Self::receive_capacity). By default it is skipped: the application gets an
+    /// `Event::Skipped`, and the broker an acknowledgement [MQTT-4.5.0-2].
+    pub const fn oversized(mut self, oversized: Oversized) -> Self {
+        self.settings.oversized = oversized;
+        self
+    }
+
+    /// Whether a message whose topic name is not valid (ill-formed UTF-8, U+0000, a wildcard, empty) is skipped and
+    /// acknowledged like one that is too large; off by default.
+    ///
+    /// **This is outside the standard**, which demands the end of the connection [MQTT-1.5.3-1], [MQTT-1.5.3-2]. By
+    /// default the client tells the message as `Event::Skipped` and ends the connection. If such a message is retained
+    /// or queued, the broker sends it again on each connection. Switch this on for such a broker.
+    pub const fn skip_unreadable(mut self, on: bool) -> Self {
+        self.settings.skip_unreadable = on;
         self
     }
 

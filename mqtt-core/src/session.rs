@@ -14,7 +14,7 @@
 //! | a snapshot from the journal replaces it | `forget`, in `restore` |
 //!
 //! [`SessionMut`] is a session together with the caller's storage, for the length of one call. `sending` has the verbs
-//! for requests, `receiving` those for messages, `changes` those for the journal.
+//! for requests, `receiving` and `pass_over` those for messages, `changes` those for the journal.
 
 mod cancelling;
 mod changes;
@@ -24,6 +24,7 @@ mod inbound;
 mod note;
 mod outbox;
 mod outgoing;
+mod pass_over;
 pub(crate) mod qos;
 mod receiving;
 mod reclaim;
@@ -46,6 +47,7 @@ pub use handle::{Delivery, Handle};
 use inbound::Inbound;
 pub(crate) use outbox::{ANSWER_ROOM, copy, put_u16};
 use outbox::{Outbox, Until};
+pub(crate) use receiving::Judgement;
 use reclaim::Reclaim;
 pub(crate) use reclaim::Reclaimed;
 #[cfg(feature = "journal-file")]
@@ -85,6 +87,8 @@ pub(crate) struct Session {
     requests: Requests,
     outbox: Outbox,
     inbound: Inbound,
+    /// Messages are left unanswered for the rest of this connection.
+    passing_over: bool,
     subscriptions: Subscriptions,
     reclaim: Reclaim,
     stray: StrayRelease,
@@ -135,6 +139,7 @@ impl Session {
             requests: Requests::new(slots),
             outbox,
             inbound: Inbound::default(),
+            passing_over: false,
             subscriptions: Subscriptions::new(start, renewals, filters_per_subscribe),
             reclaim: Reclaim::default(),
             stray: StrayRelease::default(),
@@ -190,6 +195,7 @@ impl Session {
             requests,
             outbox,
             inbound,
+            passing_over,
             subscriptions,
             reclaim,
             stray,
@@ -201,7 +207,7 @@ impl Session {
             position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
-        (inbound, subscriptions, reclaim, stray, changes, position).hash(hasher);
+        (inbound, passing_over, subscriptions, reclaim, stray, changes, position).hash(hasher);
         (stuck, hold, stuck_after, give_up_stuck).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
@@ -298,6 +304,7 @@ impl SessionMut<'_> {
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);
         session.inbound.empty_ring(self.slots);
+        session.passing_over = false;
         session.subscriptions.disconnected();
         session.stray.clear();
         retransmissions

@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Silence,
     /// A PINGRESP is overdue.
     PingResponse,
+    /// A PUBREL is overdue, while messages are passed over.
+    Release,
     /// The transport has taken no bytes though some are ready.
     Stall,
     /// The next attempt to connect.
@@ -26,9 +28,10 @@ pub(crate) enum Timer {
     Record,
 }
 
-const ALL: [Timer; 8] = [
+const ALL: [Timer; 9] = [
     Timer::Connect,
     Timer::PingResponse,
+    Timer::Release,
     Timer::Stall,
     Timer::KeepAlive,
     Timer::Silence,

@@ -43,6 +43,7 @@ pub(crate) use first_byte::FirstByte;
 pub use header::Header;
 pub(crate) use packet::incomplete;
 pub use packet::{Decoded, Packet};
+pub(crate) use publish::RawHead;
 pub use publish::{Publish, PublishHead};
 pub use subscribe::{Granted, SubAck, Subscribe, Unsubscribe};
 pub use types::{PacketId, PacketType, Protocol, QoS};

@@ -1,7 +1,7 @@
 //! PUBLISH: section 3.3 of the standard.
 //!
 //! [`PublishHead`] reads everything before the payload and works before the payload has come; [`Publish::decode`] reads
-//! the whole packet.
+//! the whole packet. [`RawHead`] works even before the topic has come in full, and does not check it.
 //!
 //! `#[inline]` is only on the functions that a busy connection needs. At opt-level s it makes the compiler inline large
 //! functions; everywhere in the codec it would cost a client 2 KiB of flash on a Cortex-M3.
@@ -156,36 +156,90 @@ impl<'a> PublishHead<'a> {
         remaining: usize,
         body_so_far: &'a [u8],
     ) -> Result<Option<Self>, Violation> {
+        let head = RawHead::decode(first, remaining, body_so_far)?;
+        let Some(head) = head.filter(|head| head.is_whole) else { return Ok(None) };
+        let RawHead { qos, retain, dup, id, payload_len, head_len, .. } = head;
+        // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
+        let topic = Topic::from_bytes(head.topic)?;
+        Ok(Some(Self { topic, qos, retain, dup, id, payload_len, head_len }))
+    }
+}
+
+/// A PUBLISH without its payload, as much of it as has come. Its topic is not checked.
+#[derive(Clone, Copy)]
+pub(crate) struct RawHead<'a> {
+    /// The topic, or its beginning.
+    pub(crate) topic: &'a [u8],
+    /// Bytes of the topic that have not come.
+    pub(crate) topic_left: usize,
+    /// As in [`Publish`].
+    pub(crate) qos: QoS,
+    /// As in [`Publish`].
+    pub(crate) retain: bool,
+    /// As in [`Publish`].
+    pub(crate) dup: bool,
+    /// The packet id, if there is one and it has come.
+    pub(crate) id: Option<PacketId>,
+    /// Everything in front of the payload has come.
+    pub(crate) is_whole: bool,
+    /// As in [`PublishHead`].
+    pub(crate) payload_len: usize,
+    /// Bytes between the fixed header and the first byte that is not in this head.
+    pub(crate) head_len: usize,
+}
+
+impl<'a> RawHead<'a> {
+    /// As [`PublishHead::decode`]. It is `None` only if the length of the topic has not come.
+    #[inline(never)] // for less flash
+    pub(crate) fn read(
+        first: u8,
+        remaining: usize,
+        body_so_far: &'a [u8],
+    ) -> Result<Option<Self>, Violation> {
+        Self::decode(first, remaining, body_so_far)
+    }
+
+    #[inline]
+    fn decode(
+        first: u8,
+        remaining: usize,
+        body_so_far: &'a [u8],
+    ) -> Result<Option<Self>, Violation> {
         let first = FirstByte::new(first);
         let (qos, dup) = first.publish_flags()?;
         let body = body_so_far.get(..remaining).unwrap_or(body_so_far);
         let id_len = if matches!(qos, QoS::AtMostOnce) { 0 } else { PacketId::LEN };
         let Some((pair, rest)) = body.split_first_chunk() else {
-            return need_more(remaining, 2 + id_len);
+            return if 2 + id_len > remaining { Err(Violation::Truncated) } else { Ok(None) };
         };
         let topic_len = usize::from(u16::from_be_bytes(*pair));
-        let head_len = 2 + topic_len + id_len;
-        let Some((topic, rest)) = rest.split_at_checked(topic_len) else {
-            return need_more(remaining, head_len);
+        let Some(payload_len) = remaining.checked_sub(2 + topic_len + id_len) else {
+            return Err(Violation::Truncated);
         };
-        let id = if id_len == 0 {
-            None
-        } else {
-            let Some(pair) = rest.first_chunk() else { return need_more(remaining, head_len) };
-            // [MQTT-2.3.1-1]
-            Some(PacketId::new(u16::from_be_bytes(*pair)).ok_or(Violation::PacketIdZero)?)
-        };
-        // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
-        let topic = Topic::from_bytes(topic)?;
         let retain = first.has_retain();
-        debug_assert!(head_len <= remaining, "the body is at most the remaining length");
-        let payload_len = remaining.saturating_sub(head_len);
-        Ok(Some(Self { topic, qos, retain, dup, id, payload_len, head_len }))
+        let (topic, rest) = rest.split_at_checked(topic_len).unwrap_or((rest, &[]));
+        let topic_left = topic_len - topic.len();
+        let mut head = Self {
+            topic,
+            topic_left,
+            qos,
+            retain,
+            dup,
+            id: None,
+            is_whole: topic_left == 0,
+            payload_len,
+            head_len: 2 + topic.len(),
+        };
+        if id_len != 0 && head.is_whole {
+            if let Some(pair) = rest.first_chunk() {
+                // [MQTT-2.3.1-1]
+                let id = PacketId::new(u16::from_be_bytes(*pair)).ok_or(Violation::PacketIdZero)?;
+                head.id = Some(id);
+                head.head_len += PacketId::LEN;
+            } else {
+                head.is_whole = false;
+            }
+        }
+        Ok(Some(head))
     }
-}
-
-/// `None`, or an error if the packet ends before the missing bytes: it is shorter than `at_least`.
-#[cold]
-fn need_more<T>(remaining: usize, at_least: usize) -> Result<Option<T>, Violation> {
-    if at_least > remaining { Err(Violation::Truncated) } else { Ok(None) }
 }

@@ -5,11 +5,10 @@
 
 use super::{
     Machine, Taken,
-    connection::{Intent, Phase},
+    connection::{Intent, LeaveFor, Phase},
 };
 use crate::{
     codec::{Granted, PacketId, Protocol},
-    error::Reason,
     event::Event,
     session::{Answered, Done, Reclaimed, Strictness, SubAckFor, qos::Answer},
     timers::Timer,
@@ -33,12 +32,10 @@ impl Machine<'_> {
         match self.session.reclaimed() {
             Reclaimed::No => return self.acknowledged(Answer::PubComp, id),
             Reclaimed::One => {}
-            Reclaimed::Last { skipped } => {
+            Reclaimed::Last => {
                 self.state.timers.clear(Timer::PingResponse);
-                if self.state.phase == Phase::Up(Intent::Leave) {
-                    self.state.begin_leaving();
-                } else if skipped {
-                    self.close(Reason::PassedOver);
+                if let Phase::Up(Intent::Leave) = self.state.phase {
+                    self.state.begin_leaving(LeaveFor::Good);
                 }
             }
         }

@@ -18,7 +18,7 @@ pub(super) enum Intent {
 }
 
 /// The state of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) enum Phase {
     /// Offline until `connect` is called.
     Stopped,
@@ -30,8 +30,9 @@ pub(super) enum Phase {
     Handshake(Intent),
     /// The broker has accepted the connection. With `Leave`, packet ids have to be reclaimed before the DISCONNECT.
     Up(Intent),
-    /// Accepted requests are still sent, then the DISCONNECT.
+    /// Packets that wait are still sent, then the DISCONNECT.
     Leaving {
+        goal: LeaveFor,
         /// Bytes of the DISCONNECT that are sent.
         disconnect_sent: u8,
     },
@@ -48,6 +49,24 @@ impl Phase {
         match self {
             Self::Handshake(intent) | Self::Up(intent) | Self::Closing(_, intent) => *intent,
             Self::Stopped | Self::Waiting | Self::Opening | Self::Leaving { .. } => Intent::Stay,
+        }
+    }
+}
+
+/// The time after a DISCONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LeaveFor {
+    /// The application called `disconnect`: offline until `connect`.
+    Good,
+    /// Messages were passed over: the client connects again at once.
+    Again,
+}
+
+impl LeaveFor {
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::Good => Reason::Requested,
+            Self::Again => Reason::PassedOver,
         }
     }
 }
@@ -74,11 +93,11 @@ impl State {
         }
     }
 
-    /// Accepted requests are still to be sent, then the DISCONNECT.
+    /// Packets that wait are still to be sent, then the DISCONNECT.
     #[inline(never)] // for less flash
-    pub(super) fn begin_leaving(&mut self) {
+    pub(super) fn begin_leaving(&mut self, goal: LeaveFor) {
         self.timers.clear_all();
-        self.phase = Phase::Leaving { disconnect_sent: 0 };
+        self.phase = Phase::Leaving { goal, disconnect_sent: 0 };
     }
 
     /// Whether a CONNECT went out whole and its CONNACK has not come.
@@ -102,11 +121,15 @@ impl State {
         if self.negotiation != Negotiation::Open || !(refused || unanswered) {
             return false;
         }
-        // The same broker once more.
-        self.endpoint_turn = self.endpoint_turn.wrapping_sub(1);
+        self.same_endpoint();
         let newer = self.protocol == Protocol::V311;
         self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
         refused && newer
+    }
+
+    /// The next attempt is made to the same broker.
+    const fn same_endpoint(&mut self) {
+        self.endpoint_turn = self.endpoint_turn.wrapping_sub(1);
     }
 
     /// Milliseconds from an end for `reason` to the next attempt; `None` if there is no next attempt.
@@ -115,8 +138,12 @@ impl State {
         let delay = self.settings.reconnect.delay(self.failures.into());
         if reason == Reason::Requested || self.phase.intent() == Intent::Leave {
             None
-        } else if reason == Reason::PassedOver || self.negotiate(reason) {
-            // Nothing is wrong with the broker, or the other version may suit it: there is no reason to wait.
+        } else if reason == Reason::PassedOver {
+            // Nothing is wrong with this broker, and it has more messages.
+            self.same_endpoint();
+            delay.map(|_| 0)
+        } else if self.negotiate(reason) {
+            // The other version may suit the broker: there is no reason to wait.
             delay.map(|_| 0)
         } else {
             delay
@@ -139,7 +166,7 @@ impl Machine<'_> {
 
     /// The transport is open.
     pub(crate) fn connected(&mut self) {
-        if self.state.phase == Phase::Opening {
+        if let Phase::Opening = self.state.phase {
             self.state.phase = Phase::Handshake(Intent::Stay);
             let protocol = self.state.protocol;
             self.state.connect.begin(self.session.connect_bytes(), protocol);
@@ -161,7 +188,7 @@ impl Machine<'_> {
         let reason = match state.phase {
             Phase::Stopped | Phase::Waiting => return,
             Phase::Closing(why, _) => why,
-            Phase::Leaving { .. } => Reason::Requested,
+            Phase::Leaving { goal, .. } => goal.reason(),
             Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => Reason::TransportClosed,
         };
         if state.connack_may_follow() {
@@ -172,7 +199,9 @@ impl Machine<'_> {
         state.stream = None;
         state.ping = None;
         let delay = state.reconnect_delay(reason);
-        state.failures = state.failures.saturating_add(1);
+        if reason != Reason::PassedOver {
+            state.failures = state.failures.saturating_add(1);
+        }
         state.phase = match delay {
             Some(delay) => {
                 state.timers.set(Timer::Reconnect, now.plus_millis(u64::from(delay)));
@@ -192,14 +221,15 @@ impl Machine<'_> {
         let reclaiming = self.session.is_reclaiming();
         let state = &mut *self.state;
         match state.phase {
-            Phase::Stopped | Phase::Leaving { .. } => {}
+            Phase::Stopped => {}
+            Phase::Leaving { ref mut goal, .. } => *goal = LeaveFor::Good,
             Phase::Waiting => {
                 state.timers.clear_all();
                 state.phase = Phase::Stopped;
                 state.untold.stopped(Reason::Requested);
             }
             Phase::Opening => self.close(Reason::Requested),
-            Phase::Up(_) if !reclaiming => state.begin_leaving(),
+            Phase::Up(_) if !reclaiming => state.begin_leaving(LeaveFor::Good),
             // A DISCONNECT before the CONNACK would leave open whether the will is published.
             Phase::Handshake(ref mut intent)
             | Phase::Closing(_, ref mut intent)

@@ -33,15 +33,20 @@ impl State {
             connect_timeout,
             ping_timeout,
             ping_on_silence,
+            answer_timeout,
             max_packet,
             receive_capacity,
+            oversized,
+            skip_unreadable,
             record_delay,
             strict,
             queue,
             queue_messages,
             limit_queue: _,
         } = settings;
-        (version, reconnect, connect_timeout, ping_timeout, ping_on_silence).hash(hasher);
+        (version, reconnect, connect_timeout, ping_timeout, ping_on_silence, answer_timeout)
+            .hash(hasher);
+        (oversized, skip_unreadable).hash(hasher);
         (max_packet, receive_capacity, record_delay, strict, queue, queue_messages).hash(hasher);
     }
 }

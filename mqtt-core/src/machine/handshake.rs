@@ -2,7 +2,7 @@
 
 use super::{
     Machine, Taken,
-    connection::{Intent, Negotiation, Phase},
+    connection::{Intent, LeaveFor, Negotiation, Phase},
 };
 use crate::{
     codec::{ConnAck, PacketType, Protocol, Violation},
@@ -56,7 +56,7 @@ impl Machine<'_> {
         let intent = if let Phase::Handshake(intent) = state.phase { intent } else { Intent::Stay };
         state.timers.clear(Timer::Connect);
         if intent == Intent::Leave && !reclaiming {
-            state.begin_leaving();
+            state.begin_leaving(LeaveFor::Good);
             return None;
         }
         state.phase = Phase::Up(intent);

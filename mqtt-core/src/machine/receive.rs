@@ -2,7 +2,7 @@
 //!
 //! A packet is taken whole or not at all: if its answer has no room in the outbox, the input is left alone until the
 //! transport has taken some bytes. A PUBLISH larger than the driver's buffer is taken in pieces, see
-//! [`messages`](super::messages).
+//! [`pieces`](super::pieces).
 
 use super::{Machine, Taken, connection::Phase, untold::Untold};
 use crate::{
@@ -98,16 +98,10 @@ impl Machine<'_> {
         let Some(header) = Header::decode(bytes)? else { return self.partial(input) };
         let len = header.frame_len();
         let limit = self.state.settings.max_packet as usize;
-        if len > limit {
-            return Err(Fatal::PacketTooLarge { len, limit });
-        }
-        let Some((frame, rest)) = bytes.split_at_checked(len) else { return self.partial(input) };
+        let whole = if len > limit { None } else { bytes.split_at_checked(len) };
+        let Some((frame, rest)) = whole else { return self.partial(input) };
         let body = frame.get(header.header_len()..).unwrap_or_default();
-        let taken = self.packet(header.first(), body, now);
-        if self.full && self.session.is_reclaiming() {
-            self.full = false;
-            self.session.skip_message();
-        }
+        let taken = self.packet(header, body, now);
         if !self.full {
             *input = rest;
             self.count_packet();
@@ -116,13 +110,14 @@ impl Machine<'_> {
     }
 
     /// A whole packet.
-    fn packet<'i>(&mut self, first: u8, body: &'i [u8], now: Instant) -> Taken<'i> {
+    fn packet<'i>(&mut self, header: Header, body: &'i [u8], now: Instant) -> Taken<'i> {
+        let first = header.first();
         let kind = PacketType::from_first(first)?;
         if let Phase::Handshake(_) = self.state.phase {
             return self.handshake(kind, first, body, now);
         }
         match kind {
-            PacketType::Publish => self.message(first, body),
+            PacketType::Publish => self.message(header, body),
             PacketType::PubAck => self.acknowledged(Answer::PubAck, ack::id(first, body)?),
             PacketType::PubRec => self.acknowledged(Answer::PubRec, ack::id(first, body)?),
             PacketType::PubComp => self.completed(ack::id(first, body)?),

@@ -25,6 +25,6 @@ impl Machine<'_> {
 
     /// Rebuilds the session from `record`.
     pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), RestoreError> {
-        self.session.restore(record, self.state.settings.receive_capacity)
+        self.session.restore(record, self.state.settings.largest_suback())
     }
 }

@@ -31,7 +31,7 @@ impl Machine<'_> {
         // The answer to this packet, and the longest answer to a renewal.
         let renewed = self.session.most_renewed_at_once(filters.len());
         let needed = suback_len(renewed.max(filters.len()));
-        let capacity = self.state.settings.receive_capacity;
+        let capacity = self.state.settings.largest_suback();
         if needed > capacity {
             return Err(RequestError::TooManySubscriptions { needed, capacity });
         }

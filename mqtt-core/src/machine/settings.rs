@@ -37,6 +37,18 @@ pub enum Queue {
     LatestPerTopic,
 }
 
+/// The treatment of a message that is too large: its packet is longer than `Options::max_packet`, or its topic is
+/// longer than the driver's buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Oversized {
+    /// The message is told as `Event::Skipped`, read away, and acknowledged at its end.
+    #[default]
+    Skip,
+    /// The connection ends with `Fatal::PacketTooLarge`. If the message is retained or queued, it ends each connection.
+    Close,
+}
+
 /// Whether a publish will hold a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -63,8 +75,11 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: u32,
     pub(crate) ping_timeout: u32,
     pub(crate) ping_on_silence: bool,
+    pub(crate) answer_timeout: u32,
     pub(crate) max_packet: u32,
     pub(crate) receive_capacity: usize,
+    pub(crate) oversized: Oversized,
+    pub(crate) skip_unreadable: bool,
     pub(crate) record_delay: u32,
     pub(crate) strict: bool,
     pub(crate) queue: Queue,
@@ -94,12 +109,20 @@ impl Settings {
         connect_timeout: 20_000,
         ping_timeout: 10_000,
         ping_on_silence: false,
+        answer_timeout: 120_000,
         max_packet: LARGEST_PACKET,
         receive_capacity: 1024,
+        oversized: Oversized::Skip,
+        skip_unreadable: false,
         record_delay: 1_000,
         strict: false,
         queue: Queue::RefuseNew,
         queue_messages: usize::MAX,
         limit_queue: None,
     };
+
+    /// Bytes of the largest packet other than a PUBLISH that can be received. Only a SUBACK can be larger.
+    pub(crate) fn largest_suback(&self) -> usize {
+        self.receive_capacity.min(self.max_packet as usize)
+    }
 }

@@ -3,9 +3,7 @@
 //! `poll` never gives bytes of two sources at once.
 
 use super::{Machine, State, connection::Phase};
-use crate::{
-    codec::ack::DISCONNECT, error::Reason, session::Session, time::Instant, timers::Timer,
-};
+use crate::{codec::ack::DISCONNECT, session::Session, time::Instant, timers::Timer};
 
 /// A source of outgoing bytes. While a source has bytes to send, those behind it wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +28,9 @@ impl State {
     fn source(&self, session: &Session) -> Option<Source> {
         match self.phase {
             Phase::Handshake(_) => Some(Source::Connect),
-            Phase::Leaving { disconnect_sent: 1.. } => Some(Source::Disconnect),
-            Phase::Up(_) | Phase::Leaving { .. } => {
-                if session.reclaim_is_sending() {
-                    Some(Source::Reclaim)
-                } else if session.stray_may_send() {
-                    Some(Source::Stray)
-                } else if session.renewal_may_send() {
-                    Some(Source::Renewal)
-                } else if session.outbox_ready_len() != 0 {
-                    Some(Source::Outbox)
-                } else if self.phase.is_up() {
-                    None
-                } else {
-                    Some(Source::Disconnect)
-                }
-            }
+            Phase::Leaving { disconnect_sent: 1.., .. } => Some(Source::Disconnect),
+            Phase::Up(_) => before_disconnect(session),
+            Phase::Leaving { .. } => before_disconnect(session).or(Some(Source::Disconnect)),
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(..) => None,
         }
     }
@@ -66,11 +51,27 @@ impl State {
     }
 
     const fn disconnect_sent(&self) -> usize {
-        if let Phase::Leaving { disconnect_sent } = self.phase {
+        if let Phase::Leaving { disconnect_sent, .. } = self.phase {
             disconnect_sent as usize
         } else {
             0
         }
+    }
+}
+
+/// The source that may send while the connection is up; `None` if nothing is left that has to go out before a
+/// DISCONNECT.
+fn before_disconnect(session: &Session) -> Option<Source> {
+    if session.reclaim_is_sending() {
+        Some(Source::Reclaim)
+    } else if session.stray_may_send() {
+        Some(Source::Stray)
+    } else if session.renewal_may_send() {
+        Some(Source::Renewal)
+    } else if session.outbox_ready_len() != 0 {
+        Some(Source::Outbox)
+    } else {
+        None
     }
 }
 
@@ -133,11 +134,13 @@ impl Machine<'_> {
 
     /// [MQTT-3.14.4-1], [MQTT-3.14.4-2]: nothing after the DISCONNECT, and close.
     fn disconnect_transmitted(&mut self, count: usize) -> u32 {
-        let sent = self.state.disconnect_sent();
-        if count >= DISCONNECT.len().saturating_sub(sent) {
-            self.close(Reason::Requested);
-        } else {
-            self.state.phase = Phase::Leaving { disconnect_sent: (sent + count) as u8 };
+        if let Phase::Leaving { goal, disconnect_sent } = &mut self.state.phase {
+            *disconnect_sent = disconnect_sent.saturating_add(count.min(DISCONNECT.len()) as u8);
+            let whole = usize::from(*disconnect_sent) >= DISCONNECT.len();
+            let reason = goal.reason();
+            if whole {
+                self.close(reason);
+            }
         }
         0
     }

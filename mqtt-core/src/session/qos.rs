@@ -76,7 +76,7 @@ impl Awaits {
 }
 
 /// The treatment of a PUBLISH that came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Arrival {
     /// Hand it to the application.
     pub(crate) deliver: bool,
@@ -84,12 +84,17 @@ pub(crate) struct Arrival {
     pub(super) remember: bool,
 }
 
+impl Arrival {
+    /// The message is new, and its id need not be kept.
+    pub(crate) const NEW: Self = Self { deliver: true, remember: false };
+}
+
 /// The receiver's side of sections 4.3.1 to 4.3.3; `seen`: its id came in before, and the
 /// PUBREL for it did not.
 pub(super) const fn arrived(qos: QoS, seen: bool) -> Arrival {
     match qos {
         // [MQTT-4.3.2-2]: after the PUBACK the id is a new publication, whatever DUP says.
-        QoS::AtMostOnce | QoS::AtLeastOnce => Arrival { deliver: true, remember: false },
+        QoS::AtMostOnce | QoS::AtLeastOnce => Arrival::NEW,
         // [MQTT-4.3.3-2]: PUBREC every time, deliver once.
         QoS::ExactlyOnce => Arrival { deliver: !seen, remember: !seen },
     }

@@ -1,7 +1,8 @@
 //! Messages of the broker, from their arrival to the last acknowledgement: the receiver's side of section 4.3.
 //!
 //! A message is taken only if there is room for its answer or, with manual acknowledgement, in the ring of messages to
-//! acknowledge.
+//! acknowledge. A QoS 2 message needs a place for its packet id as well. If there is none, the message is
+//! [passed over](super::pass_over) or, with a clean session, lost.
 
 use super::{
     SessionMut,
@@ -9,75 +10,91 @@ use super::{
     note::{Fate, NOTE_LEN},
     outbox::Until,
     qos::{self, Arrival},
-    settings::Acknowledge,
+    settings::{Acknowledge, Lifetime},
 };
 use crate::{
     codec::{
         FirstByte, PacketId, PacketType, QoS,
         ack::{self, ACK_LEN},
     },
-    error::{Fatal, RequestError},
+    error::RequestError,
 };
 
+/// The decision about a message that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It is taken if there is room for its answer.
+    Take(Arrival),
+    /// It is left unanswered, so it comes again on the next connection.
+    PassOver,
+    /// No place is left for its id, and it would not come again. So it is answered and lost [MQTT-4.5.0-2].
+    NoSlot,
+}
+
 impl SessionMut<'_> {
-    /// Whether the message `id` was taken before.
-    pub(crate) fn is_repeated(&mut self, id: PacketId, dup: bool) -> bool {
-        self.session.inbound.is_repeated(self.slots, id, dup)
-    }
-
-    /// The treatment of the message `id`, if it can be taken now; `None` if there is no room.
-    pub(crate) fn admit(
-        &mut self,
-        qos: QoS,
-        id: PacketId,
-        dup: bool,
-    ) -> Result<Option<Arrival>, Fatal> {
-        let seen = qos == QoS::ExactlyOnce && self.is_repeated(id, dup);
-        let arrival = qos::arrived(qos, seen);
-        let room = match self.session.acknowledge {
-            Acknowledge::Manual => self.session.inbound.can_owe(self.slots),
-            Acknowledge::Automatic => {
-                let needed = ACK_LEN + if arrival.remember { self.note_len() } else { 0 };
-                // Asked here first: that saves a call for nearly every message.
-                self.has_room(needed) || self.make_room(needed)
-            }
-        };
+    /// The decision about the message `id`. If the client has to pass messages over because of it, that begins here.
+    pub(crate) fn judge(&mut self, qos: QoS, id: PacketId, dup: bool) -> Judgement {
         let session = &mut *self.session;
-        if !room || session.reclaim.is_skipping() {
-            return Ok(None);
+        let exactly_once = qos == QoS::ExactlyOnce;
+        let seen = exactly_once && session.inbound.is_repeated(self.slots, id, dup);
+        // The broker may wait for the answer to a repetition.
+        if session.passing_over && !seen {
+            return Judgement::PassOver;
         }
-        if arrival.remember && !session.inbound.has_room(self.slots) {
-            if session.reclaim.is_on() {
-                return Ok(None);
-            }
-            if !session.inbound.drop_stale(self.slots) {
-                return Err(Fatal::InboundFull { slots: self.slots.len() });
-            }
+        let arrival = qos::arrived(qos, seen);
+        if !arrival.remember || session.inbound.has_room(self.slots) {
+            return Judgement::Take(arrival);
+        }
+        if session.inbound.drop_stale(self.slots) {
             session.changes.need_snapshot();
+            return Judgement::Take(arrival);
         }
-        Ok(Some(arrival))
+        match session.lifetime {
+            Lifetime::Connection => Judgement::NoSlot,
+            Lifetime::Persistent => {
+                session.passing_over = true;
+                Judgement::PassOver
+            }
+        }
     }
 
-    /// Takes the message `id`: answers it, or leaves that to the application. [`SessionMut::admit`] has found room.
+    /// Whether there is room for the answer to a message, now or later.
+    pub(crate) fn has_room_to_answer(&mut self, arrival: Arrival) -> bool {
+        let note = if arrival.remember { self.note_len() } else { 0 };
+        let needed = match self.session.acknowledge {
+            Acknowledge::Manual if !self.session.inbound.can_owe(self.slots) => return false,
+            // The application's call writes the note.
+            Acknowledge::Manual if arrival.deliver => return true,
+            Acknowledge::Manual => note,
+            Acknowledge::Automatic => ACK_LEN + note,
+        };
+        // Asked here first: that saves a call for nearly every message.
+        self.has_room(needed) || self.make_room(needed)
+    }
+
+    /// Takes the message `id`: answers it, or leaves that to the application. The caller has found
+    /// [room](Self::has_room_to_answer).
     pub(crate) fn take(&mut self, qos: QoS, id: PacketId, arrival: Arrival) -> Option<Delivery> {
         let session = &mut *self.session;
         if arrival.remember {
             session.inbound.remember(self.slots, id);
         }
-        if session.acknowledge == Acknowledge::Manual {
+        let manual = session.acknowledge == Acknowledge::Manual;
+        if manual {
             let delivery = session.inbound.owe(self.slots, id, qos);
             if arrival.deliver {
                 return Some(delivery);
             }
-            // The application has acknowledged it before; the answer still waits for its turn.
+            // The application has nothing to acknowledge; the answer waits for its turn [MQTT-4.6.0-2].
             let acknowledged = session.inbound.acknowledge(self.slots, delivery);
             debug_assert!(acknowledged.is_some(), "an entry of the ring can be acknowledged once");
-            return None;
         }
         if arrival.remember {
             self.note(Fate::Seen, id);
         }
-        self.acknowledge_to_broker(qos, id);
+        if !manual {
+            self.acknowledge_to_broker(qos, id);
+        }
         None
     }
 
@@ -143,13 +160,8 @@ impl SessionMut<'_> {
         self.session.inbound.is_owed()
     }
 
-    /// Whether packet ids are being reclaimed, so that messages without room are skipped.
+    /// Whether packet ids are being reclaimed, so no answer can leave.
     pub(crate) const fn is_reclaiming(&self) -> bool {
         self.session.reclaim.is_on()
-    }
-
-    /// A message is skipped: the broker sends it again on the next connection.
-    pub(crate) const fn skip_message(&mut self) {
-        self.session.reclaim.skip();
     }
 }

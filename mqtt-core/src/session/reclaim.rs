@@ -7,8 +7,7 @@
 //! own.
 //!
 //! Messages that come in meanwhile are taken if there is room for their answers, which wait. A message without room is
-//! skipped: it is neither delivered nor acknowledged. The client then connects again afterwards, and the broker sends
-//! the message again.
+//! [passed over](super::pass_over), because a client that waited for room would never read the PUBCOMPs.
 //!
 //! A broker that closes the connection at such a PUBREL, or does not answer it within `Options::ping_timeout`, breaks
 //! the rule. After [`ATTEMPTS`] connections without one PUBCOMP the client gives the reclaim up.
@@ -28,8 +27,8 @@ pub(crate) enum Reclaimed {
     No,
     /// One id more is reclaimed.
     One,
-    /// It was the last one. If messages were skipped meanwhile, the client has to connect again.
-    Last { skipped: bool },
+    /// It was the last one.
+    Last,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -43,8 +42,6 @@ pub(super) struct Reclaim {
     packet: [u8; ACK_LEN],
     left: u8,
     attempts: u8,
-    /// Messages were skipped.
-    skipped: bool,
 }
 
 impl Reclaim {
@@ -82,7 +79,6 @@ impl Reclaim {
         }
         if self.is_on() {
             self.attempts += 1;
-            self.skipped = false;
             self.sending = self.first;
             self.load_pubrel();
         }
@@ -131,16 +127,6 @@ impl Reclaim {
         true
     }
 
-    /// Whether incoming messages are skipped. Once one was skipped all are, because the later ones would overtake it.
-    pub(super) const fn is_skipping(&self) -> bool {
-        self.first != 0 && self.skipped
-    }
-
-    /// A message found no room.
-    pub(super) const fn skip(&mut self) {
-        self.skipped = true;
-    }
-
     /// A PUBCOMP came.
     pub(super) fn reclaimed(&mut self) -> Reclaimed {
         if !self.is_on() || self.first >= self.sending {
@@ -151,8 +137,7 @@ impl Reclaim {
         if self.first <= self.last {
             return Reclaimed::One;
         }
-        let skipped = self.skipped;
         self.end();
-        Reclaimed::Last { skipped }
+        Reclaimed::Last
     }
 }

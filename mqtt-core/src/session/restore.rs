@@ -21,11 +21,11 @@ const ENDS: &[Fate] = &[Fate::Done, Fate::Abandoned];
 impl SessionMut<'_> {
     /// Applies `record`. On an error nothing has changed.
     ///
-    /// A renewal's SUBACK must not be longer than `receive_capacity`.
+    /// A renewal's SUBACK must not be longer than `largest_suback`.
     pub(crate) fn restore(
         &mut self,
         record: &[u8],
-        receive_capacity: usize,
+        largest_suback: usize,
     ) -> Result<(), RestoreError> {
         if !self.session.changes.are_recorded() {
             return Err(RestoreError::NoJournal);
@@ -34,7 +34,7 @@ impl SessionMut<'_> {
             return Err(RestoreError::InUse);
         }
         let parsed = Parsed::new(record)?;
-        self.check(&parsed, receive_capacity)?;
+        self.check(&parsed, largest_suback)?;
         if parsed.is_snapshot() {
             self.forget();
         }
@@ -143,13 +143,13 @@ impl SessionMut<'_> {
     }
 
     /// Whether the storage holds everything that is there once `parsed` is applied.
-    fn check(&self, parsed: &Parsed<'_>, receive_capacity: usize) -> Result<(), RestoreError> {
+    fn check(&self, parsed: &Parsed<'_>, largest_suback: usize) -> Result<(), RestoreError> {
         let session = &*self.session;
         let filters = parsed.subscriptions.filter(|_| session.subscriptions.are_renewed());
         let filters_in = filters.map_or(0, filters_in);
         let needed = suback_len(session.subscriptions.most_asked(filters_in));
-        if needed > receive_capacity {
-            return Err(RestoreError::TooManySubscriptions { needed, capacity: receive_capacity });
+        if needed > largest_suback {
+            return Err(RestoreError::TooManySubscriptions { needed, capacity: largest_suback });
         }
         let filters = match filters {
             Some(filters) => filters.len(),

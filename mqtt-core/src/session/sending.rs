@@ -334,7 +334,7 @@ impl SessionMut<'_> {
     /// A PUBCOMP came: does it answer a PUBREL that reclaims an id?
     pub(crate) fn reclaimed(&mut self) -> Reclaimed {
         let reclaimed = self.session.reclaim.reclaimed();
-        if let Reclaimed::Last { .. } = reclaimed {
+        if reclaimed == Reclaimed::Last {
             // It has to be recorded before a QoS 2 publish is sent.
             self.session.changes.need();
         }

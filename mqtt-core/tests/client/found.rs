@@ -6,7 +6,7 @@ use mqtt_core::{
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBCOMP, PUBREC, ack},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBCOMP, PUBREC, PUBREL, ack},
 };
 
 const PURGE: [&str; 3] = ["PUBREL 1", "PUBREL 2", "PUBREL 3"];
@@ -17,6 +17,10 @@ fn options() -> Options<'static> {
 
 fn publish(script: &mut Script, payload: &[u8], qos: QoS) {
     let _ = script.client.publish(&Publish::new(topic!("t"), payload).qos(qos)).unwrap();
+}
+
+fn message(id: u16, qos: QoS) -> Packet<'static> {
+    Packet::Publish(Publish { id: PacketId::new(id), ..Publish::new(topic!("t"), b"m").qos(qos) })
 }
 
 /// A client with three slots that found a session. Its CONNECT is no longer among the packets sent.
@@ -111,33 +115,83 @@ fn a_session_lost_while_ids_are_released_needs_no_releasing() {
 fn messages_that_come_while_ids_are_released_are_taken_and_answered_afterwards() {
     let mut script = found(&options());
     script.sent();
-    script.hear_packet(Packet::Publish(Publish {
-        id: PacketId::new(9),
-        ..Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce)
-    }));
+    script.hear_packet(message(9, QoS::ExactlyOnce));
     assert_eq!(script.told(), ["message t m q2"]);
     answer(&mut script, &[1, 2, 3]);
     assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "PUBREC 9"]);
 }
 
-/// A client that stopped reading for lack of room would never read the PUBCOMPs that come behind.
+/// A client that stopped reading for lack of room would never read the PUBCOMPs that come behind. The connection ends
+/// once the messages that were taken are complete.
 #[test]
-fn messages_without_room_are_skipped_and_come_again() {
+fn messages_without_room_are_passed_over_and_come_again() {
     let mut script = found(&options());
     script.sent();
     for id in 10..14 {
-        script.hear_packet(Packet::Publish(Publish {
-            id: PacketId::new(id),
-            ..Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce)
-        }));
+        script.hear_packet(message(id, QoS::ExactlyOnce));
     }
     assert_eq!(script.told().len(), 3, "one for each slot");
     assert_eq!(script.untaken(), 0);
     answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "PUBREC 10", "PUBREC 11", "PUBREC 12"]);
+    for id in 10..13 {
+        script.hear(&ack(PUBREL, id));
+    }
+    let sent = script.sent();
+    assert_eq!(sent[..4], ["PUBCOMP 10", "PUBCOMP 11", "PUBCOMP 12", "DISCONNECT"]);
     let told = script.told();
     assert_eq!(told, ["down: messages were passed over", "connecting 0"], "at once");
     script.hear(ACCEPTED_SESSION_PRESENT);
-    assert_eq!(script.sent().last().unwrap(), "PUBLISH t 1 q2 1");
+    assert_eq!(script.sent().last().unwrap(), "PUBLISH t 1 q2 1 dup");
+}
+
+/// Nine messages of QoS 1: eight answers wait for their turn, and no ninth finds room.
+#[test]
+fn a_message_whose_answer_finds_no_room_is_passed_over() {
+    let mut script = found(&options());
+    script.sent();
+    let filling = vec![0; script.client.outbox_free() - 8];
+    publish(&mut script, &filling, QoS::AtLeastOnce);
+    for id in 10..19 {
+        script.hear_packet(message(id, QoS::AtLeastOnce));
+    }
+    assert_eq!(script.told().len(), 8);
+    answer(&mut script, &[1, 2, 3]);
+    let answers: Vec<String> = (10..18).map(|id| format!("PUBACK {id}")).collect();
+    let sent = script.sent();
+    assert_eq!((&sent[2..10], &*sent[10]), (&answers[..], "DISCONNECT"));
+    assert_eq!(script.told(), ["down: messages were passed over", "connecting 0"]);
+}
+
+/// The PUBREL comes again on the next connection, so this one does not wait for it. The id is forgotten also after a
+/// power cut, so the next message under it is not taken for a repetition.
+#[test]
+fn a_release_whose_answer_finds_no_room_is_passed_over() {
+    let options = options().journal(true);
+    let mut script = found(&options);
+    script.sent();
+    script.hear_packet(message(9, QoS::ExactlyOnce));
+    let filling = vec![0; script.client.outbox_free() - 8];
+    publish(&mut script, &filling, QoS::AtLeastOnce);
+    for id in 10..18 {
+        script.hear_packet(message(id, QoS::AtLeastOnce));
+    }
+    script.hear(&ack(PUBREL, 9));
+    answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.told().last().unwrap(), "connecting 0");
+    assert!(!script.sent().contains(&"PUBCOMP 9".to_owned()));
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    script.hear(&ack(PUBREL, 9));
+    assert!(script.sent().contains(&"PUBCOMP 9".to_owned()));
+    let mut again = Script::sized(&options, 256, 3);
+    for record in &script.records {
+        again.client.restore(record).unwrap();
+    }
+    again.run();
+    again.hear(ACCEPTED_SESSION_PRESENT);
+    again.told();
+    again.hear_packet(message(9, QoS::ExactlyOnce));
+    assert_eq!(again.told(), ["message t m q2"]);
 }
 
 #[test]
@@ -239,36 +293,14 @@ fn the_answer_to_a_ping_is_awaited_after_all_ids_are_released() {
     assert_eq!(script.told()[0], format!("down: {}", Fatal::PingTimeout));
 }
 
-/// The connection has ended. All slots are full, so the client would end it for message 14 with another reason.
-#[test]
-fn after_a_skipped_message_nothing_behind_the_last_answer_is_taken() {
-    let mut script = found(&options());
-    script.sent();
-    let mut bytes = Vec::new();
-    let mut packet = [0; 32];
-    let mut message = |id| {
-        let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
-        let len = Publish { id: PacketId::new(id), ..publish }.encode(&mut packet).unwrap();
-        packet[..len].to_vec()
-    };
-    (10..14).for_each(|id| bytes.extend(message(id)));
-    (1..4).for_each(|id| bytes.extend(ack(PUBCOMP, id)));
-    bytes.extend(message(14));
-    script.hear(&bytes);
-    assert_eq!(script.fatal(), None);
-    assert_eq!(script.told()[3..], ["down: messages were passed over", "connecting 0"]);
-}
-
 /// Otherwise the message that comes again would come behind a later one.
 #[test]
-fn messages_behind_a_skipped_one_are_skipped() {
+fn messages_behind_one_that_is_passed_over_are_passed_over() {
     let mut script = found(&options());
     script.sent();
     for id in 10..14 {
-        let publish = Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce);
-        script.hear_packet(Packet::Publish(Publish { id: PacketId::new(id), ..publish }));
+        script.hear_packet(message(id, QoS::ExactlyOnce));
     }
-    let publish = Publish::new(topic!("t"), b"n").qos(QoS::AtLeastOnce);
-    script.hear_packet(Packet::Publish(Publish { id: PacketId::new(14), ..publish }));
+    script.hear_packet(message(14, QoS::AtLeastOnce));
     assert_eq!(script.told().len(), 3);
 }

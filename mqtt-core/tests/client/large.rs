@@ -1,6 +1,6 @@
 //! Messages larger than the driver's buffer, and limits.
 
-use mqtt_core::{Event, Fatal, Options, QoS};
+use mqtt_core::{Event, Fatal, Options, Oversized, QoS};
 
 use test_kit::{script::Script, wire::ACCEPTED_SESSION_PRESENT};
 
@@ -118,15 +118,16 @@ fn a_pingresp_behind_a_long_payload_is_not_missed() {
 }
 
 #[test]
-fn a_packet_above_the_limit_ends_the_connection() {
-    let mut script = Script::up(&Options::new("me").max_packet(20));
+fn a_message_above_the_limit_ends_the_connection_on_request() {
+    let options = Options::new("me").max_packet(20).oversized(Oversized::Close);
+    let mut script = Script::up(&options);
     script.hear(&wire(QoS::AtMostOnce)[..2]);
     assert_eq!(script.fatal(), Some(Fatal::PacketTooLarge { len: 45, limit: 20 }));
 }
 
 #[test]
-fn a_topic_that_the_buffer_cannot_hold_ends_the_connection() {
-    let mut script = Script::up(&options());
+fn a_topic_that_the_buffer_cannot_hold_ends_the_connection_on_request() {
+    let mut script = Script::up(&options().oversized(Oversized::Close));
     let mut wire = vec![0x30, 60, 0, 50];
     wire.extend([b't'; 58]);
     script.hear(&wire[..20]);
@@ -138,4 +139,7 @@ fn a_suback_that_the_buffer_cannot_hold_ends_the_connection() {
     let mut script = Script::up(&options());
     script.hear(&[0x90, 100, 0, 1]);
     assert_eq!(script.fatal(), Some(Fatal::PacketTooLarge { len: 102, limit: 16 }));
+    let mut script = Script::up(&options().max_packet(10));
+    script.hear(&[0x90, 12, 0, 1]);
+    assert_eq!(script.fatal(), Some(Fatal::PacketTooLarge { len: 14, limit: 10 }));
 }

@@ -1,6 +1,6 @@
 //! Packets and events as lines of text.
 
-use mqtt_core::{Event, Handle, PacketId, codec::Packet};
+use mqtt_core::{Event, Handle, PacketId, SkipCause, codec::Packet};
 
 /// An event as a line, like `message a/b hello q1 dup` or `published 7`.
 ///
@@ -21,6 +21,21 @@ pub fn event(event: &Event<'_>) -> String {
         Event::MessageStart(m) => format!("start {} {} q{}", m.topic, m.payload_len, m.qos as u8),
         Event::MessageChunk(chunk) => format!("chunk {}", chunk.escape_ascii()),
         Event::MessageEnd { .. } => "end".to_string(),
+        Event::Skipped(s) => format!(
+            "skipped {} {} q{}{}{}{}: {}",
+            s.topic.escape_ascii(),
+            s.len,
+            s.qos as u8,
+            s.id.map_or(String::new(), |id| format!(" {}", id.get())),
+            flag(s.retain, " retained"),
+            flag(s.dup, " dup"),
+            match s.cause {
+                SkipCause::TooLarge => "too large".to_string(),
+                SkipCause::Unreadable(violation) => violation.to_string(),
+                SkipCause::NoSlot => "no slot".to_string(),
+                other => format!("{other:?}"),
+            },
+        ),
         Event::Published(handle) => format!("published {}", id_of(*handle)),
         Event::Subscribed { handle, granted } => {
             format!("subscribed {} {:?}", id_of(*handle), granted.as_bytes())

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use crate::{
     codec::{Granted, Protocol},
-    event::{Event, Message, MessageStart},
+    event::{Event, Message, MessageStart, Skipped},
     topic::Topic,
 };
 
@@ -52,6 +52,11 @@ impl EventRange {
             Event::MessageStart(start) => (
                 Event::MessageStart(MessageStart { topic: SOME_TOPIC, ..start }),
                 range_of(start.topic.as_bytes(), buffer),
+                NOWHERE,
+            ),
+            Event::Skipped(skipped) => (
+                Event::Skipped(Skipped { topic: &[], ..skipped }),
+                range_of(skipped.topic, buffer),
                 NOWHERE,
             ),
             Event::MessageChunk(piece) => {
@@ -115,6 +120,9 @@ impl EventRange {
             }),
             Event::MessageStart(start) => {
                 Event::MessageStart(MessageStart { topic: topic(self.first), ..start })
+            }
+            Event::Skipped(skipped) => {
+                Event::Skipped(Skipped { topic: part(self.first), ..skipped })
             }
             Event::MessageChunk(_) => Event::MessageChunk(part(self.first)),
             Event::Subscribed { handle, .. } => {

@@ -1,0 +1,77 @@
+//! Messages that are passed over, and the delayed close behind them. `session/pass_over.rs` says when that begins.
+//!
+//! The connection ends once the messages that were taken are complete: the packets that wait go out, then a DISCONNECT,
+//! so the broker does not publish the will. The client connects again at once, to the same broker. That is neither a
+//! failure nor a back-off.
+//!
+//! If the broker never sends a PUBREL, the connection would never end. So each PUBREL starts `Options::answer_timeout`
+//! again, and its end is `Fatal::NotReleased`.
+
+use super::{
+    Machine, Taken,
+    connection::{LeaveFor, Phase},
+};
+use crate::{
+    codec::PacketId,
+    error::{Fatal, Reason},
+    time::Instant,
+    timers::Timer,
+};
+
+impl Machine<'_> {
+    /// A message is passed over, and all later ones are.
+    #[cold]
+    pub(super) const fn pass_over(&mut self) {
+        self.session.pass_over();
+        let counters = &mut self.state.counters;
+        counters.passed_over = counters.passed_over.wrapping_add(1);
+    }
+
+    /// An answer has no room. While packet ids are reclaimed no answer leaves, so nothing makes room.
+    #[cold]
+    pub(super) fn no_room<'i>(&mut self) -> Taken<'i> {
+        if self.session.is_reclaiming() {
+            self.pass_over();
+            Ok(None)
+        } else {
+            self.not_now()
+        }
+    }
+
+    /// A PUBCOMP has no room.
+    #[cold]
+    pub(super) fn no_room_for_pubcomp<'i>(&mut self, id: PacketId) -> Taken<'i> {
+        if self.session.is_reclaiming() {
+            self.session.pass_over_release(id);
+            Ok(None)
+        } else {
+            self.not_now()
+        }
+    }
+
+    /// Ends the connection once the messages that were taken are complete, if others were passed over.
+    #[cold]
+    pub(super) fn delayed_close(&mut self, now: Instant) {
+        let state = &mut *self.state;
+        let passing = self.session.is_passing_over() && !self.session.is_reclaiming();
+        // A message in pieces is not cut off.
+        if !passing || !matches!(state.phase, Phase::Up(_)) || state.is_delivering() {
+            return;
+        }
+        if self.session.has_completed_messages() {
+            state.begin_leaving(LeaveFor::Again);
+        } else if state.settings.answer_timeout != 0 && !state.timers.is_set(Timer::Release) {
+            let patience = u64::from(state.settings.answer_timeout);
+            state.timers.set(Timer::Release, now.plus_millis(patience));
+        }
+    }
+
+    /// No PUBREL came in time.
+    #[cold]
+    pub(super) fn not_released(&mut self) {
+        // If the application owes acknowledgements, the next `poll` starts the time again.
+        if let Some(id) = self.session.suspect_unreleased() {
+            self.close(Reason::Fatal(Fatal::NotReleased { id }));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Messages that are passed over: the client leaves them unanswered for the rest of the connection, so the broker sends
+//! them again on the next one.
+//!
+//! Two things begin it. A QoS 2 message of a kept session finds no slot for its packet id. Or an answer finds no room
+//! while packet ids are [reclaimed](super::reclaim), when no answer can leave.
+//!
+//! From then on every QoS 1 and QoS 2 message is passed over, because a later one would overtake the first. QoS 0
+//! messages, PUBRELs and repetitions of messages that were taken go on as usual. Once all messages that were taken are
+//! complete, the machine ends the connection with a DISCONNECT and connects again at once: a delayed close in the sense
+//! of [MQTT-4.8.0-2]. So each connection takes at least as many messages as were complete at its end.
+//!
+//! With a clean session nothing would come again. So a message without a slot is lost, and the application is told.
+
+use super::{
+    SessionMut,
+    note::{Fate, NOTE_LEN},
+};
+use crate::{codec::PacketId, error::RequestError};
+
+impl SessionMut<'_> {
+    /// From now on messages are passed over.
+    pub(crate) const fn pass_over(&mut self) {
+        self.session.passing_over = true;
+    }
+
+    pub(crate) const fn is_passing_over(&self) -> bool {
+        self.session.passing_over
+    }
+
+    /// A PUBREL without room for its PUBCOMP is passed over, so it comes again on the next connection. Its id is
+    /// forgotten at once, so the end of this connection does not wait for it.
+    #[cold]
+    pub(crate) fn pass_over_release(&mut self, id: PacketId) {
+        self.pass_over();
+        self.session.inbound.forget(self.slots, id);
+        // There is no room for a note either.
+        self.session.changes.need_snapshot();
+    }
+
+    /// Whether the messages that were taken are complete: no id is between PUBLISH and PUBREL, and no acknowledgement
+    /// is owed.
+    pub(crate) fn has_completed_messages(&self) -> bool {
+        self.session.inbound.seen() == 0 && !self.session.inbound.is_owed()
+    }
+
+    /// The PUBREL of a message that was answered is overdue. Gives the message's id; `None` if the application still
+    /// owes acknowledgements, so the broker cannot go on.
+    ///
+    /// From now on the ids in the table are suspect: if the broker does not send them again on the next connection,
+    /// they give way to new messages.
+    pub(crate) fn suspect_unreleased(&mut self) -> Option<PacketId> {
+        let inbound = &mut self.session.inbound;
+        let id = self.slots.iter().find_map(|slot| PacketId::new(slot.seen));
+        let id = id.filter(|_| !inbound.is_owed())?;
+        inbound.suspect_lost(self.slots);
+        Some(id)
+    }
+
+    /// The application gives up the PUBREL for `id`.
+    pub(crate) fn forget_message(&mut self, id: PacketId) -> Result<(), RequestError> {
+        if !self.make_room(self.note_len()) {
+            let free = self.outbox_free();
+            return Err(RequestError::OutboxFull { needed: NOTE_LEN, free });
+        }
+        if self.session.inbound.has_seen(self.slots, id) {
+            self.session.inbound.forget(self.slots, id);
+            self.note(Fate::Forgotten, id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! QoS 2 messages beyond the window: the client passes them over, ends the connection once the taken ones are complete,
+//! and gets them on the next connection.
+
+use std::collections::VecDeque;
+
+use mqtt_core::{
+    ConnectionState, Event, Fatal, Options, PacketId, Publish, QoS, Reconnect, codec::Packet, topic,
+};
+
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, ack},
+};
+
+fn kept() -> Options<'static> {
+    Options::new("me").clean_session(false)
+}
+
+/// A message whose payload is its packet id.
+fn message(script: &mut Script, id: u16, qos: QoS, dup: bool) {
+    let payload = id.to_string();
+    let id = PacketId::new(id).filter(|_| qos != QoS::AtMostOnce);
+    let publish = Publish { id, dup, ..Publish::new(topic!("t"), payload.as_bytes()).qos(qos) };
+    script.hear_packet(Packet::Publish(publish));
+}
+
+/// A client with two slots that has taken the QoS 2 messages 1 and 2 and passed over 3.
+fn passing_over(options: &Options<'_>) -> Script {
+    let mut script = Script::sized(options, 512, 2);
+    script.accept(ACCEPTED);
+    for id in 1..=3 {
+        message(&mut script, id, QoS::ExactlyOnce, false);
+    }
+    assert_eq!(script.told(), ["message t 1 q2", "message t 2 q2"]);
+    assert_eq!(script.sent(), ["PUBREC 1", "PUBREC 2"]);
+    script
+}
+
+/// [MQTT-4.8.0-2] as a delayed close: the DISCONNECT spares the will.
+#[test]
+fn a_message_without_a_slot_is_passed_over_and_taken_on_the_next_connection() {
+    let mut script = passing_over(&kept());
+    assert_eq!(script.client.counters().passed_over, 1);
+    script.hear(&ack(PUBREL, 1));
+    assert_eq!(script.sent(), ["PUBCOMP 1"], "2 is not complete");
+    script.hear(&ack(PUBREL, 2));
+    assert_eq!(script.sent()[..2], ["PUBCOMP 2", "DISCONNECT"]);
+    assert_eq!(script.told(), ["down: messages were passed over", "connecting 0"], "at once");
+    assert_eq!(script.fatal(), None);
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    script.told();
+    message(&mut script, 3, QoS::ExactlyOnce, true);
+    assert_eq!(script.told(), ["message t 3 q2 dup"]);
+    assert_eq!(script.sent().last().unwrap(), "PUBREC 3");
+}
+
+/// Otherwise a message that comes again would come behind a later one.
+#[test]
+fn every_later_message_above_qos_0_is_passed_over() {
+    let mut script = passing_over(&kept());
+    script.hear(&ack(PUBREL, 1));
+    script.sent();
+    message(&mut script, 4, QoS::AtLeastOnce, false);
+    message(&mut script, 5, QoS::ExactlyOnce, false);
+    message(&mut script, 6, QoS::AtMostOnce, false);
+    assert_eq!(script.told(), ["message t 6 q0"]);
+    assert!(script.sent().is_empty());
+    assert_eq!(script.client.counters().passed_over, 3);
+}
+
+/// [MQTT-4.3.3-2]
+#[test]
+fn repetitions_of_taken_messages_are_answered_while_others_are_passed_over() {
+    let mut script = passing_over(&kept());
+    message(&mut script, 2, QoS::ExactlyOnce, true);
+    assert_eq!(script.sent(), ["PUBREC 2"]);
+    assert!(script.told().is_empty());
+}
+
+/// A broker with 20 messages in flight against four slots, which sends again what was not answered.
+#[test]
+fn twenty_messages_against_four_slots_come_once_and_in_order() {
+    let options = kept().reconnect(Reconnect::after(600_000));
+    let mut script = Script::sized(&options, 512, 4);
+    script.run();
+    let mut waiting: VecDeque<u16> = (1..=20).collect();
+    let mut told = Vec::new();
+    for connection in 1..=5 {
+        assert!(script.is_open(), "at once, without a back-off");
+        script.hear(if connection == 1 { ACCEPTED } else { ACCEPTED_SESSION_PRESENT });
+        for id in waiting.clone() {
+            message(&mut script, id, QoS::ExactlyOnce, connection > 1);
+        }
+        let sent = script.sent();
+        let received = sent.iter().filter_map(|line| line.strip_prefix("PUBREC "));
+        let received: Vec<u16> = received.map(|id| id.parse().unwrap()).collect();
+        waiting.retain(|id| !received.contains(id));
+        for id in received {
+            script.hear(&ack(PUBREL, id));
+        }
+        let lines = script.told();
+        let messages = lines.iter().filter_map(|line| line.strip_prefix("message t "));
+        told.extend(messages.map(|line| line.split(' ').next().unwrap().to_owned()));
+    }
+    let all: Vec<String> = (1..=20).map(|id: u16| id.to_string()).collect();
+    assert_eq!(told, all);
+    assert_eq!(script.client.state(), ConnectionState::Up, "nothing was left on the last one");
+    assert_eq!(script.client.counters().connections, 5);
+}
+
+/// With several brokers, the messages are at this one.
+#[test]
+fn the_next_connection_goes_to_the_same_broker() {
+    let mut script = passing_over(&kept().reconnect(Reconnect::after(1_000).endpoints(3)));
+    script.hear(&[ack(PUBREL, 1), ack(PUBREL, 2)].concat());
+    assert_eq!(script.told(), ["down: messages were passed over", "connecting 0"]);
+}
+
+#[test]
+fn a_disconnect_while_messages_are_passed_over_is_the_last_word() {
+    let mut script = passing_over(&kept());
+    script.client.disconnect();
+    script.run();
+    assert_eq!(script.sent(), ["DISCONNECT"]);
+    assert_eq!(script.told(), ["down: disconnected on request"]);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+}
+
+/// The DISCONNECT has begun, and then the application asks for the end.
+#[test]
+fn a_disconnect_during_the_delayed_close_keeps_the_client_offline() {
+    let mut script = passing_over(&kept());
+    let now = script.now();
+    let mut input = &[ack(PUBREL, 1), ack(PUBREL, 2)].concat()[..];
+    assert_eq!(script.client.receive(&mut input, now), Ok(None));
+    let _ = script.client.poll(now);
+    assert_eq!(script.client.state(), ConnectionState::Closing);
+    script.client.disconnect();
+    script.run();
+    assert_eq!(script.told(), ["down: disconnected on request"]);
+    assert_eq!(script.client.state(), ConnectionState::Stopped);
+}
+
+/// Nothing would come again with a clean session.
+#[test]
+fn with_a_clean_session_a_message_without_a_slot_is_told_and_the_connection_goes_on() {
+    let mut script = Script::sized(&Options::new("me"), 512, 2);
+    script.accept(ACCEPTED);
+    for id in 1..=3 {
+        message(&mut script, id, QoS::ExactlyOnce, false);
+    }
+    message(&mut script, 4, QoS::AtLeastOnce, false);
+    let told = script.told();
+    assert_eq!(told[2..], ["skipped t 8 q2 3: no slot", "message t 4 q1"]);
+    // [MQTT-4.5.0-2]
+    assert_eq!(script.sent(), ["PUBREC 1", "PUBREC 2", "PUBREC 3", "PUBACK 4"]);
+    script.hear(&ack(PUBREL, 3));
+    assert_eq!(script.sent(), ["PUBCOMP 3"]);
+    let counters = script.client.counters();
+    assert_eq!((counters.skipped, counters.passed_over), (1, 0));
+}
+
+/// With manual acknowledgement the taken messages are complete only after the application has acknowledged them.
+#[test]
+fn the_connection_does_not_end_while_the_application_owes_an_acknowledgement() {
+    let mut script = Script::sized(&kept().manual_acknowledge(true), 512, 2);
+    script.accept(ACCEPTED);
+    let now = script.now();
+    let wire = |first, id| [first, 6, 0, 1, b't', 0, id, b'x'];
+    let mut deliveries = Vec::new();
+    let mut input = &[wire(0x32, 1), wire(0x34, 2)].concat()[..];
+    while let Some(event) = script.client.receive(&mut input, now).unwrap() {
+        if let Event::Message(message) = event {
+            deliveries.extend(message.delivery);
+        }
+    }
+    script.client.acknowledge(deliveries[0]).unwrap();
+    script.run();
+    let mut input = &wire(0x34, 3)[..];
+    while let Some(event) = script.client.receive(&mut input, now).unwrap() {
+        if let Event::Message(message) = event {
+            deliveries.extend(message.delivery);
+        }
+    }
+    message(&mut script, 4, QoS::ExactlyOnce, false);
+    script.client.acknowledge(deliveries[1]).unwrap();
+    script.run();
+    script.hear(&ack(PUBREL, 2));
+    assert_eq!(script.sent(), ["PUBACK 1", "PUBREC 2", "PUBCOMP 2"]);
+    script.client.acknowledge(deliveries[2]).unwrap();
+    script.run();
+    script.hear(&ack(PUBREL, 3));
+    assert_eq!(script.sent()[..3], ["PUBREC 3", "PUBCOMP 3", "DISCONNECT"]);
+}
+
+fn restored(options: &Options<'_>, records: &[Vec<u8>]) -> Script {
+    let mut script = Script::sized(options, 512, 2);
+    for record in records {
+        script.client.restore(record).unwrap();
+    }
+    script
+}
+
+/// Invariant 2 over a power cut at any record: a passed over message leaves no trace.
+#[test]
+fn a_message_that_was_passed_over_is_taken_after_a_power_cut() {
+    let options = kept().journal(true);
+    let mut script = passing_over(&options);
+    script.hear(&ack(PUBREL, 1));
+    let mut again = restored(&options, &script.records);
+    again.run();
+    again.hear(ACCEPTED_SESSION_PRESENT);
+    again.told();
+    for (id, told) in [(2, vec![]), (3, vec!["message t 3 q2 dup"])] {
+        message(&mut again, id, QoS::ExactlyOnce, true);
+        assert_eq!(again.told(), told, "{id}");
+    }
+}
+
+mod a_broker_that_never_releases {
+    use super::*;
+
+    fn options() -> Options<'static> {
+        kept().keep_alive(0).answer_timeout(60_000)
+    }
+
+    #[test]
+    fn ends_the_connection_after_the_time_for_an_answer() {
+        let mut script = passing_over(&options());
+        script.later(59_999);
+        assert_eq!(script.run().millis_since(script.now()), 1);
+        script.hear(&ack(PUBREL, 2));
+        script.later(59_999);
+        script.run();
+        assert!(script.is_open(), "each PUBREL starts the time again");
+        script.later(1);
+        script.run();
+        let why = Fatal::NotReleased { id: PacketId::new(1).unwrap() };
+        assert_eq!(script.told()[0], format!("down: {why}"));
+    }
+
+    #[test]
+    fn is_not_noticed_if_the_time_is_off() {
+        let mut script = passing_over(&options().answer_timeout(0));
+        script.later(1_000_000_000);
+        script.run();
+        assert!(script.is_open());
+    }
+
+    /// The broker forgot its ids: it goes on to other messages without sending those again.
+    #[test]
+    fn makes_room_on_the_next_connection() {
+        let mut script = passing_over(&options());
+        script.later(60_000);
+        script.run();
+        script.later(1_000_000);
+        script.accept(ACCEPTED_SESSION_PRESENT);
+        for id in 3..=4 {
+            message(&mut script, id, QoS::ExactlyOnce, true);
+        }
+        assert_eq!(script.told(), ["message t 3 q2 dup", "message t 4 q2 dup"]);
+        assert_eq!(script.sent(), ["PUBREC 3", "PUBREC 4"]);
+    }
+
+    /// Exactly once: an id that the broker confirms stays known.
+    #[test]
+    fn keeps_the_ids_that_it_sends_again() {
+        let mut script = passing_over(&options());
+        script.later(60_000);
+        script.run();
+        script.later(1_000_000);
+        script.accept(ACCEPTED_SESSION_PRESENT);
+        message(&mut script, 1, QoS::ExactlyOnce, true);
+        message(&mut script, 3, QoS::ExactlyOnce, true);
+        message(&mut script, 4, QoS::ExactlyOnce, true);
+        message(&mut script, 1, QoS::ExactlyOnce, true);
+        assert_eq!(script.told(), ["message t 3 q2 dup"], "2 gave way to 3, 4 found no room");
+    }
+
+    #[test]
+    fn can_be_helped_by_the_application() {
+        let options = options().journal(true);
+        let mut script = passing_over(&options);
+        script.hear(&ack(PUBREL, 2));
+        script.sent();
+        script.client.forget_message(PacketId::new(1).unwrap()).unwrap();
+        script.run();
+        assert_eq!(script.sent()[..1], ["DISCONNECT"]);
+        // It is forgotten for good.
+        let mut again = restored(&options, &script.records);
+        again.run();
+        again.hear(ACCEPTED_SESSION_PRESENT);
+        again.told();
+        message(&mut again, 1, QoS::ExactlyOnce, false);
+        assert_eq!(again.told(), ["message t 1 q2"]);
+    }
+}
