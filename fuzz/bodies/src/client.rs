@@ -17,7 +17,9 @@ mod session;
 mod settings;
 mod step;
 
-use mqtt_core::{Action, Client, ConnectionState, Event, Fatal, Instant, QoS, Reason, Slot};
+use mqtt_core::{
+    Action, Client, ConnectionState, Event, Fatal, Instant, QoS, Reason, SkipCause, Skipped, Slot,
+};
 
 use crate::input::{self, Input};
 use link::{Link, Transport};
@@ -192,6 +194,7 @@ impl Run {
         let mut rest = shown;
         // Each event takes a byte, or ends a request, or is one of the few about the connection.
         let most = shown.len() + self.session.outstanding() + 8;
+        let mut refused = None;
         for nth in 0.. {
             assert!(nth <= most, "events without end");
             let listens = self.listens();
@@ -202,14 +205,22 @@ impl Run {
             let protocol = self.client.protocol();
             match outcome {
                 Ok(event) => {
+                    assert_eq!(refused, None, "the violation comes next");
                     self.link.took(taken, self.now, protocol, &mut self.session);
                     let Some(event) = event else { break };
+                    if let Event::Skipped(Skipped { cause, qos, .. }) = event {
+                        self.link.skips(cause, qos, &self.session);
+                        if let SkipCause::Unreadable(violation) = cause {
+                            refused = Some(violation);
+                        }
+                    }
                     self.event(event);
                 }
                 Err(fatal) => {
                     self.link.failed(taken, protocol, &mut self.session);
-                    let full = matches!(fatal, Fatal::InboundFull { .. });
-                    assert!(!full || !self.link.is_reclaiming(), "it is to be passed over");
+                    if let Some(violation) = refused {
+                        assert_eq!(fatal, Fatal::Violation(violation));
+                    }
                     assert_eq!(self.next(), Action::Close(Reason::Fatal(fatal)));
                     break;
                 }
@@ -251,6 +262,9 @@ impl Run {
             }
             Action::Close(reason) => {
                 assert_eq!(self.next(), Action::Close(reason), "until it is closed");
+                if let Reason::Fatal(Fatal::NotReleased { .. }) = reason {
+                    self.session.suspects();
+                }
                 if !self.closing {
                     self.closes_well(reason);
                 }
@@ -277,15 +291,17 @@ impl Run {
         }
     }
 
-    /// Checks that the client closes for a good reason: a time-out has run out, or messages were skipped.
+    /// Checks that the client closes for a good reason: a time-out has run out, or messages were passed over.
     fn closes_well(&self, reason: Reason) {
-        assert_eq!(reason == Reason::PassedOver, self.link.has_passed_over());
         let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
         match reason {
             Reason::Fatal(Fatal::PingTimeout) => {
                 let late = self.link.is_reclaiming() && self.link.reclaim.is_late(self.now);
                 let missed = late || self.link.misses_pong(self.now);
                 assert!(stalled || missed, "bytes flow, and nothing is due");
+            }
+            Reason::PassedOver | Reason::Fatal(Fatal::NotReleased { .. }) => {
+                assert!(self.link.is_passing_over(), "nothing was passed over");
             }
             Reason::Fatal(Fatal::Stalled) => assert!(stalled, "bytes flow"),
             Reason::Fatal(Fatal::ConnectTimeout) => assert!(!self.link.is_accepted()),
@@ -351,6 +367,8 @@ impl Run {
             assert!(!late, "no PUBCOMP, and nothing happens");
             return assert!(self.link.reclaim.is_sent(), "ids that nobody releases");
         }
+        let over = self.link.has_to_end(&self.session);
+        assert!(!over, "the connection has to end");
         // [MQTT-3.12.4-1]: near the end of time no deadline comes.
         let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
         assert!(!missed || self.link.is_delayed(), "no PINGRESP, and nothing happens");

@@ -5,18 +5,21 @@ use std::collections::VecDeque;
 
 use mqtt_core::{
     Counters, Delivery, PacketId, Protocol, QoS, SessionStatus,
-    codec::{ConnAck, Decoded, Header, Packet, PacketType, Publish},
+    codec::{ConnAck, Decoded, Header, Packet, PacketType},
 };
 
 use test_kit::wire::{
     CONNACK, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, UNSUBACK, next_packet, packet,
 };
 
+mod passing;
+
 use super::{
     reclaim::Reclaim,
     session::{Owed, Session},
     settings::{PING_TIMEOUT, Settings},
 };
+use passing::Decision;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -44,8 +47,12 @@ pub(super) struct Link {
     status: Option<SessionStatus>,
     /// Nothing more may be sent: a DISCONNECT was sent, or the broker broke a rule.
     over: bool,
-    /// The client ends the connection, because it has skipped messages.
-    passed_over: bool,
+    /// The client passes messages over, and ends the connection once those that it has taken are complete.
+    passing: bool,
+    /// The decision about the message whose packet is not whole yet.
+    begun: Option<Decision>,
+    /// That message was told as skipped.
+    skipped: bool,
     /// Since when a PINGRESP is due.
     pinged: Option<u64>,
     delayed: bool,
@@ -98,7 +105,9 @@ impl Link {
             accepted: false,
             status: None,
             over: false,
-            passed_over: false,
+            passing: false,
+            begun: None,
+            skipped: false,
             pinged: None,
             delayed: false,
             last_publish: None,
@@ -141,11 +150,6 @@ impl Link {
     /// Whether ids from before a restart are being released on this connection.
     pub(super) const fn is_reclaiming(&self) -> bool {
         self.accepted && self.reclaim.is_on()
-    }
-
-    /// Whether the connection has to end, because messages were skipped.
-    pub(super) const fn has_passed_over(&self) -> bool {
-        self.passed_over
     }
 
     /// The session status that the client has to report.
@@ -197,21 +201,28 @@ impl Link {
         if !bytes.is_empty() {
             self.reclaim.hear(now);
         }
-        session.goes_on();
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
         self.taken.extend(bytes);
         let taken = std::mem::take(&mut self.taken);
         let mut rest = taken.as_slice();
-        while let Some((packet, behind)) = next_packet(rest, protocol) {
-            assert!(!self.passed_over, "taken where the connection has to end");
-            if self.finds_room(&packet, session) {
-                self.took_packet(packet, protocol, session);
-            } else {
-                self.reclaim.pass_over();
-                session.passes_over(behind.is_empty());
+        loop {
+            match Packet::decode(rest, protocol) {
+                Ok(Decoded::Packet { packet, len }) => {
+                    match self.decide(&packet, session) {
+                        Decision::Take => self.took_packet(packet, protocol, session),
+                        Decision::Lose => self.lost_packet(&packet, session),
+                        Decision::PassOver => self.pass_over(session),
+                    }
+                    self.skipped = false;
+                    self.begun = None;
+                    rest = rest.get(len..).unwrap_or_default();
+                }
+                Ok(Decoded::NeedMore(_)) => break,
+                // The client reports the message, and then the violation.
+                Err(_) => rest = &[],
             }
-            rest = behind;
         }
+        self.begins(rest, session);
         self.taken = rest.to_vec();
         self.delayed |= !rest.is_empty();
     }
@@ -228,39 +239,15 @@ impl Link {
             if !self.accepted {
                 break;
             }
-            let taken = self.finds_room(&packet, session);
-            if let (Packet::PubRel { id, .. }, true) = (&packet, taken) {
-                session.forget(*id);
+            if let Packet::PubRel { id, .. } = packet {
+                session.forget(id);
             } else if let Packet::PubComp(_) = packet {
-                self.releases(session);
+                self.releases();
             } else if let Packet::PubRec(id) = packet {
                 session.answered(PacketType::PubRec, id);
             }
             rest = rest.get(len..).unwrap_or_default();
         }
-        assert!(!self.passed_over, "taken where the connection has to end");
-    }
-
-    /// Whether the client can take the packet. It always can, except while ids are released. Then the answer takes
-    /// room.
-    fn finds_room(&mut self, packet: &Packet<'_>, session: &mut Session) -> bool {
-        if !self.is_reclaiming() {
-            return true;
-        }
-        if let Packet::Publish(publish @ Publish { qos, id: Some(_), .. }) = packet {
-            let new = *qos == QoS::ExactlyOnce && !session.has_seen(publish);
-            // After one skipped message all are skipped, or a later one would come before it.
-            let behind = self.reclaim.has_passed_over();
-            if behind || new && session.seen() == self.reclaim.slots() {
-                return false;
-            }
-            if self.manual {
-                let owed = self.due.iter().filter(|due| !due.written).count();
-                return owed < self.reclaim.slots();
-            }
-            return self.reclaim.take_room();
-        }
-        !matches!(packet, Packet::PubRel { .. }) || self.reclaim.take_room()
     }
 
     /// The client says that the outbox has `free` bytes for requests.
@@ -303,18 +290,14 @@ impl Link {
             }
             Packet::Publish(publish) => {
                 let seen = session.has_seen(&publish);
-                if !seen {
+                if self.skipped {
+                    session.keep(&publish, self.reclaim.slots());
+                } else if !seen {
                     session.expect(&publish);
                 }
                 // The application acknowledges each message it gets. It has acknowledged a repetition before.
-                if let (Some(id), true) = (publish.id, seen || !self.manual) {
-                    self.due.push_back(Due {
-                        qos: publish.qos,
-                        id,
-                        delivery: None,
-                        acknowledged: true,
-                        written: !self.manual,
-                    });
+                if let (Some(id), true) = (publish.id, seen || self.skipped || !self.manual) {
+                    self.owe_answer(publish.qos, id);
                 }
             }
             Packet::PubRel { id, .. } => {
@@ -324,7 +307,7 @@ impl Link {
             Packet::PubAck(id) => session.answered(PacketType::PubAck, id),
             Packet::PubRec(id) => session.answered(PacketType::PubRec, id),
             Packet::PubComp(id) => {
-                if !self.releases(session) {
+                if !self.releases() {
                     session.answered(PacketType::PubComp, id);
                 }
             }
@@ -342,16 +325,11 @@ impl Link {
     }
 
     /// The client took a PUBCOMP. Returns whether it answers the release of an id.
-    fn releases(&mut self, session: &mut Session) -> bool {
+    fn releases(&mut self) -> bool {
         let answered = self.reclaim.take_answer();
         if answered && !self.reclaim.is_on() {
             // Until now the PUBCOMPs were awaited, from now on the PINGRESP is.
             self.pinged = self.pinged.map(|_| self.reclaim.heard());
-        }
-        if answered && !self.reclaim.is_on() && self.reclaim.has_passed_over() && !self.leaving {
-            self.passed_over = true;
-            self.over = true;
-            session.ends_passed_over();
         }
         answered
     }
@@ -466,7 +444,10 @@ impl Link {
                 self.pinged.get_or_insert(now);
                 self.replies.push_back(Reply::Packet(PINGRESP.into()));
             }
-            Packet::Disconnect => self.over = true,
+            Packet::Disconnect => {
+                assert!(self.leaving || self.may_end(session), "nobody asked for it");
+                self.over = true;
+            }
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 panic!("a client sent {packet:?}");
             }

@@ -1,5 +1,5 @@
 //! A session found at the broker: until all ids from before the restart are released, the client sends nothing else
-//! except a PINGREQ, and skips messages without room for their answers. The room is known to the byte, because nothing
+//! except a PINGREQ, and passes over messages without room for their answers. The room is known to the byte, because nothing
 //! leaves the outbox meanwhile.
 
 use mqtt_core::{PacketId, Protocol, SessionStatus};
@@ -27,10 +27,9 @@ pub(super) struct Reclaim {
     /// PUBCOMPs that have come, on any connection.
     answered: u16,
     attempts: u8,
-    /// On this connection: the last id that was released, when bytes came in last, and whether a message was skipped.
+    /// On this connection: the last id that was released, and when bytes came in last.
     sent: u16,
     heard: u64,
-    passed_over: bool,
     /// Bytes of the outbox that answers can take.
     room: usize,
 }
@@ -48,7 +47,6 @@ impl Reclaim {
             attempts: 0,
             sent: 0,
             heard: 0,
-            passed_over: false,
             room: 0,
         }
     }
@@ -91,7 +89,6 @@ impl Reclaim {
         self.on &= self.attempts < ATTEMPTS;
         self.attempts += u8::from(self.on);
         self.sent = self.answered;
-        self.passed_over = false;
         status
     }
 
@@ -133,16 +130,6 @@ impl Reclaim {
         !self.on || self.sent == self.slots
     }
 
-    /// Whether a message was skipped on this connection.
-    pub(super) const fn has_passed_over(&self) -> bool {
-        self.passed_over
-    }
-
-    /// A packet found no room.
-    pub(super) const fn pass_over(&mut self) {
-        self.passed_over = true;
-    }
-
     /// The outbox has `free` bytes for requests. If `known`, only answers to packets that were taken can have changed
     /// that.
     pub(super) fn measure(&mut self, free: usize, known: bool) {
@@ -156,6 +143,11 @@ impl Reclaim {
     /// A request was accepted and left `free` bytes.
     pub(super) const fn requested(&mut self, free: usize) {
         self.room = free + ANSWER_ROOM;
+    }
+
+    /// Whether there is room for an answer.
+    pub(super) const fn has_room(&self) -> bool {
+        self.room >= ANSWER
     }
 
     /// Takes the room for an answer. Returns false if there is none.

@@ -99,9 +99,9 @@ pub(super) struct Session {
     stale: BTreeSet<PacketId>,
     expected: Option<(Incoming, Option<PacketId>)>,
     stream: Option<(Incoming, usize)>,
-    /// If the next event is the beginning or a piece of a message, that message was skipped and has no end.
-    void: bool,
-    /// Connections that ended because messages were skipped, and whose end was not reported yet.
+    /// The message that the client has to report as skipped for want of a slot.
+    lost: Option<PacketId>,
+    /// Connections on which messages were passed over, and whose end was not reported as that.
     passed_over: u32,
     deliveries: Vec<Delivery>,
     /// The last answer that the client took.
@@ -267,21 +267,35 @@ impl Session {
         self.seen.len()
     }
 
-    /// The client takes bytes, or has no event. A skipped message gives no further event.
-    pub(super) fn goes_on(&mut self) {
-        if std::mem::take(&mut self.void) {
-            self.stream = None;
+    /// Whether another id can be kept.
+    pub(super) fn has_slot(&self, slots: usize) -> bool {
+        self.seen.len() < slots || !self.stale.is_empty()
+    }
+
+    /// The client has skipped a message, so it keeps the id.
+    pub(super) fn keep(&mut self, publish: &Publish<'_>, slots: usize) {
+        if let Some(id) = publish.id.filter(|_| publish.qos == QoS::ExactlyOnce) {
+            if !self.seen.contains(&id) {
+                self.make_room(slots);
+            }
+            self.stale.remove(&id);
+            self.seen.insert(id);
         }
     }
 
-    /// The client has skipped a packet. `last`: it is the last packet that was taken so far.
-    pub(super) const fn passes_over(&mut self, last: bool) {
-        self.void = last;
+    /// The client has no slot for this message, so the application hears of it.
+    pub(super) fn expect_skipped(&mut self, id: PacketId) {
+        assert_eq!(self.lost.replace(id), None, "an event is missing");
     }
 
-    /// A connection ends because messages were skipped.
-    pub(super) const fn ends_passed_over(&mut self) {
+    /// The client passes messages over on this connection.
+    pub(super) const fn passes_over(&mut self) {
         self.passed_over += 1;
+    }
+
+    /// A PUBREL did not come in time.
+    pub(super) fn suspects(&mut self) {
+        self.stale.clone_from(&self.seen);
     }
 
     /// From now on the id stands for a new message.
@@ -320,7 +334,7 @@ impl Session {
     pub(super) fn disconnected(&mut self, outgoing: &[u8]) {
         self.expected = None;
         self.stream = None;
-        self.void = false;
+        self.lost = None;
         self.renewed.clear();
         for request in &mut self.requests {
             request.recently = false;
@@ -384,7 +398,6 @@ impl Session {
                 incoming.payload.extend(chunk);
             }
             Event::MessageEnd { delivery } => {
-                assert!(!self.void, "it was passed over");
                 let (incoming, len) = self.stream.take().expect("a start before the end");
                 assert_eq!(incoming.payload.len(), len);
                 owed = self.deliver(incoming, delivery, connection);
@@ -421,9 +434,14 @@ impl Session {
                 assert_eq!(self.answered.map(|(kind, _)| kind), Some(PacketType::SubAck));
                 assert!(!granted.is_empty());
             }
+            Event::Skipped(skipped) => {
+                let lost = self.lost.take();
+                assert!(lost.is_none() || lost == skipped.id, "another message");
+            }
             other @ (Event::Dropped(_) | _) => panic!("no reason for {other:?}"),
         }
         assert!(self.expected.is_none() || self.stream.is_some(), "a message is missing");
+        assert_eq!(self.lost, None, "an event is missing");
         owed
     }
 

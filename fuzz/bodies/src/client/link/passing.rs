@@ -1,0 +1,142 @@
+//! Messages that the client does not take: those that it passes over, and those that it skips.
+
+use mqtt_core::{
+    PacketId, Publish, QoS, SkipCause,
+    codec::{Header, Packet, PublishHead},
+};
+
+use super::{Due, Link, Session};
+
+/// What the client does with a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    Take,
+    /// It is answered and lost.
+    Lose,
+    PassOver,
+}
+
+impl Link {
+    /// Whether the client passes messages over.
+    pub(in super::super) const fn is_passing_over(&self) -> bool {
+        self.passing
+    }
+
+    /// Whether the connection can end, because messages were passed over and those that were taken are complete.
+    pub(super) fn may_end(&self, session: &Session) -> bool {
+        let complete = session.seen() == 0 && self.due.is_empty() && self.due_complete.is_empty();
+        self.passing && !self.is_reclaiming() && complete
+    }
+
+    /// Whether the connection has to end: a message in pieces may hold that up.
+    pub(in super::super) fn has_to_end(&self, session: &Session) -> bool {
+        self.may_end(session) && self.taken.is_empty()
+    }
+
+    /// The client reports a message as skipped because of `cause`.
+    pub(in super::super) fn skips(&mut self, cause: SkipCause, qos: QoS, session: &Session) {
+        if cause == SkipCause::NoSlot {
+            assert!(self.clean && qos == QoS::ExactlyOnce, "it would come again");
+            assert_eq!(session.seen(), self.reclaim.slots(), "there is a slot");
+        }
+        // A whole packet was judged before.
+        self.skipped = !self.taken.is_empty();
+    }
+
+    /// The client has taken `front`, the front of a PUBLISH. It decides as soon as it knows the packet id.
+    pub(super) fn begins(&mut self, front: &[u8], session: &mut Session) {
+        if self.begun.is_some() {
+            return;
+        }
+        let Ok(Some(header)) = Header::decode(front) else { return };
+        let body = front.get(header.header_len()..).unwrap_or_default();
+        let head = PublishHead::decode(header.first(), header.remaining(), body);
+        let Ok(Some(PublishHead { topic, qos, retain, dup, id, .. })) = head else { return };
+        let decision = self.judge(&Publish { topic, payload: b"", qos, retain, dup, id }, session);
+        if decision == Decision::PassOver {
+            self.pass_over(session);
+        }
+        self.begun = Some(decision);
+    }
+
+    /// What the client does with the packet.
+    pub(super) fn decide(&mut self, packet: &Packet<'_>, session: &mut Session) -> Decision {
+        match packet {
+            Packet::PubRel { id, .. } => {
+                if self.is_reclaiming() && !self.reclaim.take_room() {
+                    session.forget(*id);
+                    return Decision::PassOver;
+                }
+                Decision::Take
+            }
+            Packet::Publish(publish) => {
+                let decision = self.begun.unwrap_or_else(|| self.judge(publish, session));
+                let answers = decision == Decision::Take && publish.id.is_some();
+                if answers && self.is_reclaiming() && !self.manual {
+                    assert!(self.reclaim.take_room(), "there was room");
+                }
+                decision
+            }
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::PubAck(_)
+            | Packet::PubRec(_)
+            | Packet::PubComp(_)
+            | Packet::Subscribe(_)
+            | Packet::SubAck(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingReq
+            | Packet::PingResp
+            | Packet::Disconnect => Decision::Take,
+        }
+    }
+
+    /// What the client does with a message. Only while ids are released can an answer find no room for good.
+    fn judge(&self, publish: &Publish<'_>, session: &mut Session) -> Decision {
+        if publish.id.is_none() {
+            return Decision::Take;
+        }
+        let seen = session.has_seen(publish);
+        // After one message that was passed over all are, or a later one would come before it.
+        if self.passing && !seen {
+            return Decision::PassOver;
+        }
+        let new = publish.qos == QoS::ExactlyOnce && !seen;
+        if new && !session.has_slot(self.reclaim.slots()) {
+            return if self.clean { Decision::Lose } else { Decision::PassOver };
+        }
+        let room = if !self.is_reclaiming() {
+            true
+        } else if self.manual {
+            self.due.iter().filter(|due| !due.written).count() < self.reclaim.slots()
+        } else {
+            self.reclaim.has_room()
+        };
+        if room { Decision::Take } else { Decision::PassOver }
+    }
+
+    /// The client passes messages over.
+    pub(super) fn pass_over(&mut self, session: &mut Session) {
+        if !self.passing {
+            session.passes_over();
+        }
+        self.passing = true;
+    }
+
+    /// The client has answered the message, and neither kept its id nor handed it over.
+    pub(super) fn lost_packet(&mut self, packet: &Packet<'_>, session: &mut Session) {
+        if let Packet::Publish(Publish { qos, id: Some(id), .. }) = packet {
+            self.owe_answer(*qos, *id);
+            if !self.skipped {
+                session.expect_skipped(*id);
+            }
+        }
+    }
+
+    /// A message that the application does not have to acknowledge is answered in its turn.
+    pub(super) fn owe_answer(&mut self, qos: QoS, id: PacketId) {
+        let (acknowledged, written) = (true, !self.manual);
+        self.due.push_back(Due { qos, id, delivery: None, acknowledged, written });
+    }
+}
