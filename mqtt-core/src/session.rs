@@ -53,7 +53,7 @@ pub(crate) use reclaim::Reclaimed;
 #[cfg(feature = "journal-file")]
 pub(crate) use record::Parsed;
 pub use record::{Chunk, Record};
-use requests::{Abandoned, Ids, Requests, Table};
+use requests::{Abandoned, Ids, Requests, Table, last_reclaimed};
 pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
 pub(crate) use sending::{Answered, Done, SubAckFor, Waiting};
 pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
@@ -246,7 +246,7 @@ impl SessionMut<'_> {
     pub(crate) fn begin(&mut self, protocol: Protocol) {
         let session = &mut *self.session;
         session.reclaim.cancel();
-        session.requests.set_ids(Ids::MoveOn);
+        session.requests.set_ids(self.slots, Ids::MoveOn);
         session.requests.abandoned = Abandoned::NONE;
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         session.outbox.start_session(self.bytes, &mut table);
@@ -321,8 +321,8 @@ impl SessionMut<'_> {
     #[inline(never)] // for less flash
     fn reclaim_ids(&mut self) {
         if self.session.exactly_once_window != 0 {
-            self.session.reclaim.start(self.slots.len() as u16);
-            self.session.requests.set_ids(Ids::Stay);
+            self.session.reclaim.start(last_reclaimed(self.slots));
+            self.session.requests.set_ids(self.slots, Ids::Reclaimed);
             self.session.changes.need();
         }
     }

@@ -33,6 +33,8 @@ pub(super) enum Phase {
     /// Packets that wait are still sent, then the DISCONNECT.
     Leaving {
         goal: LeaveFor,
+        /// The DISCONNECT was shown to the driver, so no other packet may follow [MQTT-3.14.4-2].
+        shown: bool,
         /// Bytes of the DISCONNECT that are sent.
         disconnect_sent: u8,
     },
@@ -97,7 +99,7 @@ impl State {
     #[inline(never)] // for less flash
     pub(super) fn begin_leaving(&mut self, goal: LeaveFor) {
         self.timers.clear_all();
-        self.phase = Phase::Leaving { goal, disconnect_sent: 0 };
+        self.phase = Phase::Leaving { goal, shown: false, disconnect_sent: 0 };
     }
 
     /// Whether a CONNECT went out whole and its CONNACK has not come.

@@ -28,6 +28,10 @@ impl Machine<'_> {
         let state = &mut *self.state;
         let connack = ConnAck::decode(first, body, state.protocol)?;
         if !state.connect.is_sent() {
+            if state.connect.was_shown() {
+                // It is looked at again once the driver has reported the CONNECT.
+                return self.not_now();
+            }
             return Err(Violation::UnexpectedConnAck.into());
         }
         connack.result?;

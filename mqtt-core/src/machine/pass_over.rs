@@ -60,6 +60,8 @@ impl Machine<'_> {
         }
         if self.session.has_completed_messages() {
             state.begin_leaving(LeaveFor::Again);
+            // They go out on the next connection and do not put the end off.
+            self.session.hold_requests();
         } else if state.settings.answer_timeout != 0 && !state.timers.is_set(Timer::Release) {
             let patience = u64::from(state.settings.answer_timeout);
             state.timers.set(Timer::Release, now.plus_millis(patience));

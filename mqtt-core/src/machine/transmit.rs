@@ -28,7 +28,7 @@ impl State {
     fn source(&self, session: &Session) -> Option<Source> {
         match self.phase {
             Phase::Handshake(_) => Some(Source::Connect),
-            Phase::Leaving { disconnect_sent: 1.., .. } => Some(Source::Disconnect),
+            Phase::Leaving { shown: true, .. } => Some(Source::Disconnect),
             Phase::Up(_) => before_disconnect(session),
             Phase::Leaving { .. } => before_disconnect(session).or(Some(Source::Disconnect)),
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(..) => None,
@@ -105,7 +105,12 @@ impl Machine<'_> {
             Some(Source::Connect) => self.state.connect.show(),
             Some(Source::Outbox) => self.session.show_outbox(),
             Some(Source::Renewal) => self.session.show_renewal(),
-            Some(Source::Reclaim | Source::Stray | Source::Disconnect) | None => {}
+            Some(Source::Disconnect) => {
+                if let Phase::Leaving { shown, .. } = &mut self.state.phase {
+                    *shown = true;
+                }
+            }
+            Some(Source::Reclaim | Source::Stray) | None => {}
         }
     }
 
@@ -134,7 +139,7 @@ impl Machine<'_> {
 
     /// [MQTT-3.14.4-1], [MQTT-3.14.4-2]: nothing after the DISCONNECT, and close.
     fn disconnect_transmitted(&mut self, count: usize) -> u32 {
-        if let Phase::Leaving { goal, disconnect_sent } = &mut self.state.phase {
+        if let Phase::Leaving { goal, disconnect_sent, .. } = &mut self.state.phase {
             *disconnect_sent = disconnect_sent.saturating_add(count.min(DISCONNECT.len()) as u8);
             let whole = usize::from(*disconnect_sent) >= DISCONNECT.len();
             let reason = goal.reason();

@@ -123,7 +123,7 @@ impl<'a> SessionMut<'a> {
             (SESSION, session.at_broker != AtBroker::None),
             (CONNECTED, session.changes.connected),
             (RENEWAL_DUE, session.subscriptions.is_due()),
-            (FOUND, session.requests.ids() == Ids::Stay),
+            (FOUND, session.requests.ids() == Ids::Reclaimed),
             (RECLAIM_DUE, session.reclaim.is_on()),
         ] {
             flags |= if set { flag } else { 0 };

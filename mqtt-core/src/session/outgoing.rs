@@ -20,7 +20,9 @@ impl Session {
     /// Whether the PUBREL of no request may go out: it waits, and no other packet is sent in part.
     pub(crate) const fn stray_may_send(&self) -> bool {
         let between = self.outbox.is_between_packets() && !self.subscriptions.is_begun();
-        self.stray.ready_len() != 0 && (between || self.stray.is_begun())
+        // If nothing is left to send, the packets ahead were sent or taken back.
+        let next = self.stray.is_next() || self.outbox.ready_len() == 0;
+        self.stray.ready_len() != 0 && (between && next || self.stray.is_begun())
     }
 
     pub(crate) fn stray_ready(&self) -> &[u8] {
@@ -84,7 +86,7 @@ impl SessionMut<'_> {
     pub(crate) fn show_outbox(&mut self) {
         let session = &*self.session;
         let ends = session.hold == Hold::No && session.outbox.is_holding();
-        if session.stray.ready_len() | session.subscriptions.ready_len() != 0 || ends {
+        if session.stray.is_next() || session.subscriptions.ready_len() != 0 || ends {
             // Another source goes on behind the packet that is begun.
             self.session.outbox.show_whole_packets(self.bytes);
         } else {
@@ -99,6 +101,7 @@ impl SessionMut<'_> {
 
     /// The transport has taken `count` bytes of the outbox; gives how many packets that completed.
     pub(crate) fn outbox_transmitted(&mut self, count: usize) -> u32 {
+        self.session.stray.outbox_transmitted(count);
         let packets =
             self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count);
         if self.session.requests.has_finishing() {

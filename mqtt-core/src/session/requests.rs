@@ -29,8 +29,18 @@ pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 pub(super) enum Ids {
     /// Another one each time, so that a late answer is not mistaken for the answer to a new request.
     MoveOn,
-    /// Always the same, so that few ids have to be reclaimed from a session that the client did not open.
-    Stay,
+    /// Publishes of QoS 2 go round among the reclaimed ids, because the broker may hold others from a session that the
+    /// client did not open. The ids of all other requests go round among the rest: the broker holds none of theirs.
+    Reclaimed,
+}
+
+/// How many ids are reclaimed at least, so that a late answer is not mistaken for the answer to the next request if there
+/// are few slots.
+const LEAST_RECLAIMED: u16 = 8;
+
+/// The last of the ids that a client with these slots reclaims.
+pub(super) fn last_reclaimed(slots: &[Slot]) -> u16 {
+    (slots.len() as u16).max(LEAST_RECLAIMED)
 }
 
 /// The requests in flight; the slots themselves are the caller's.
@@ -45,6 +55,9 @@ pub(super) struct Requests {
     /// Some ids were restored into slots that are not their own, because the window had another size.
     misplaced: bool,
     ids: Ids,
+    /// With [`Ids::Reclaimed`]: the last id of a publish of QoS 2, and of another request.
+    last_exactly_once: u16,
+    last_other: u16,
     /// Requests that ended without an answer, and whose event is still to come.
     ended: u32,
     /// Cancelled requests whose packet is being sent.
@@ -125,6 +138,8 @@ impl Requests {
             exactly_once: 0,
             misplaced: false,
             ids: Ids::MoveOn,
+            last_exactly_once: 0,
+            last_other: 0,
             ended: 0,
             finishing: 0,
             abandoned: Abandoned::NONE,
@@ -134,8 +149,15 @@ impl Requests {
         }
     }
 
-    pub(super) const fn set_ids(&mut self, ids: Ids) {
+    /// From now on ids are given out as `ids` says.
+    pub(super) fn set_ids(&mut self, slots: &[Slot], ids: Ids) {
         self.ids = ids;
+        if ids == Ids::Reclaimed {
+            // Those in flight are not used again at once.
+            let range = last_reclaimed(slots);
+            let in_flight = self.all(slots).map(|found| found.id.get()).filter(|id| *id <= range);
+            self.last_exactly_once = in_flight.max().unwrap_or(0);
+        }
     }
 
     pub(super) const fn ids(&self) -> Ids {
@@ -152,9 +174,17 @@ impl Requests {
         self.exactly_once as usize
     }
 
+    /// Whether a slot is free.
+    pub(super) const fn has_free(&self) -> bool {
+        self.first_free != NIL
+    }
+
     /// The id that the next request gets; `None` while every slot is used. Nothing changes until [`Requests::begin`].
-    pub(super) fn next_id(&self, slots: &[Slot]) -> Option<PacketId> {
+    pub(super) fn next_id(&self, slots: &[Slot], awaits: Awaits) -> Option<PacketId> {
         let slot = slots.get(self.first_free as usize)?;
+        if self.ids == Ids::Reclaimed {
+            return self.next_id_beside_reclaimed(slots, awaits);
+        }
         let id = self.id_after(slots, u32::from(slot.id))?;
         if self.misplaced || !self.abandoned.is_empty() {
             self.free_id_from(slots, id)
@@ -163,14 +193,34 @@ impl Requests {
         }
     }
 
-    /// The id of the first free slot that follows `last`.
-    fn id_after(&self, slots: &[Slot], last: u32) -> Option<PacketId> {
-        let last = if self.ids == Ids::Stay { 0 } else { last };
-        self.later_id(slots, last)
+    /// See [`Ids::Reclaimed`].
+    #[cold]
+    fn next_id_beside_reclaimed(&self, slots: &[Slot], awaits: Awaits) -> Option<PacketId> {
+        let range = last_reclaimed(slots);
+        if awaits == Awaits::PubRec {
+            let mut id = self.last_exactly_once;
+            for _ in 0..range {
+                id = if id >= range { 1 } else { id + 1 };
+                let free = PacketId::new(id).filter(|id| self.is_free(slots, *id));
+                if free.is_some() {
+                    return free;
+                }
+            }
+        }
+        let count = slots.len() as u32;
+        let last = u32::from(self.last_other.max(range));
+        // The next id that is the first free slot's own.
+        let ahead = (self.first_free + count - last % count) % count + 1;
+        let id = self.id_after(slots, last + ahead - count)?;
+        self.free_id_from(slots, id)
     }
 
-    /// As [`Requests::id_after`]; ids that stay move on as well. If `last` is 0, it is the first id of the slot.
-    fn later_id(&self, slots: &[Slot], last: u32) -> Option<PacketId> {
+    fn is_free(&self, slots: &[Slot], id: PacketId) -> bool {
+        self.find(slots, id).is_none() && !self.abandoned.has(id)
+    }
+
+    /// The id of the first free slot that follows its id `last`. If `last` is 0, it is the first id of the slot.
+    fn id_after(&self, slots: &[Slot], last: u32) -> Option<PacketId> {
         // Each round over all slots adds their number; above LAST_ID a slot starts again with its first id.
         let next = last + slots.len() as u32;
         let again = last == 0 || next > u32::from(LAST_ID);
@@ -182,10 +232,10 @@ impl Requests {
     fn free_id_from(&self, slots: &[Slot], id: PacketId) -> Option<PacketId> {
         let mut id = id;
         for _ in 0..slots.len() + abandoned::MOST {
-            if self.find(slots, id).is_none() && !self.abandoned.has(id) {
+            if self.is_free(slots, id) {
                 return Some(id);
             }
-            id = self.later_id(slots, u32::from(id.get()))?;
+            id = self.id_after(slots, u32::from(id.get()))?;
         }
         None
     }
@@ -198,7 +248,14 @@ impl Requests {
         awaits: Awaits,
         place: u32,
     ) -> Handle {
-        debug_assert_eq!(self.next_id(slots), Some(id), "a request gets the id that is next");
+        debug_assert_eq!(
+            self.next_id(slots, awaits),
+            Some(id),
+            "a request gets the id that is next"
+        );
+        if self.ids == Ids::Reclaimed {
+            self.use_beside_reclaimed(slots, id, awaits);
+        }
         self.generation = self.generation.wrapping_add(1);
         if let Some(slot) = slots.get_mut(self.first_free as usize) {
             debug_assert!(slot.state == Use::Free, "the list of free slots holds free slots");
@@ -212,6 +269,17 @@ impl Requests {
             slot.marks.set_sent(false);
         }
         Handle::new(id.get(), self.generation)
+    }
+
+    #[cold]
+    fn use_beside_reclaimed(&mut self, slots: &[Slot], id: PacketId, awaits: Awaits) {
+        if awaits == Awaits::PubRec {
+            self.last_exactly_once = id.get();
+        } else {
+            self.last_other = id.get();
+        }
+        let own = usize::from(id.get() - 1).checked_rem(slots.len());
+        self.misplaced |= own != Some(self.first_free as usize);
     }
 
     /// The request in flight under `id`.

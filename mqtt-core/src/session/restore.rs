@@ -7,7 +7,7 @@ use super::{
     outbox::{ANSWER_ROOM, Until},
     qos::Awaits,
     record::{Accepted, CONNECTED, FOUND, Parsed, RECLAIM_DUE, RENEWAL_DUE, SESSION, filters_in},
-    requests::{Ids, Requests, Table},
+    requests::{Ids, Requests, Table, last_reclaimed},
     subscriptions::suback_len,
 };
 use crate::{
@@ -128,11 +128,11 @@ impl SessionMut<'_> {
         session.requests.rebuild(self.slots);
         session.at_broker =
             if parsed.flags & SESSION != 0 { AtBroker::Uncertain } else { AtBroker::None };
-        let ids = if parsed.flags & FOUND != 0 { Ids::Stay } else { Ids::MoveOn };
-        session.requests.set_ids(ids);
+        let ids = if parsed.flags & FOUND != 0 { Ids::Reclaimed } else { Ids::MoveOn };
+        session.requests.set_ids(self.slots, ids);
         session.reclaim.cancel();
         if parsed.flags & RECLAIM_DUE != 0 {
-            session.reclaim.start(self.slots.len() as u16);
+            session.reclaim.start(last_reclaimed(self.slots));
         }
         session.position = parsed.position;
         session.changes.connected |= parsed.flags & CONNECTED != 0;

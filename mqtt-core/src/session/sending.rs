@@ -105,7 +105,7 @@ impl SessionMut<'_> {
             return Err(RequestError::WindowFull { in_flight: requests.exactly_once() });
         }
         let in_flight = requests.in_flight();
-        requests.next_id(self.slots).ok_or(RequestError::WindowFull { in_flight })
+        requests.next_id(self.slots, awaits).ok_or(RequestError::WindowFull { in_flight })
     }
 
     /// Whether `Options::exactly_once_window` allows another publish of QoS 2.
@@ -203,7 +203,10 @@ impl SessionMut<'_> {
         // The PUBREL of a publish waits in the outbox already.
         let released = found.is_some_and(|found| found.awaits == Awaits::PubComp);
         if answer == Answer::PubRec {
-            if !released && !self.session.stray.set(id) {
+            // While ids are reclaimed, a PUBREL goes out for each in turn.
+            let needless = released || self.session.reclaim.is_on();
+            let ahead = self.session.outbox.bytes_ahead(self.bytes);
+            if !needless && !self.session.stray.set(id, ahead) {
                 return Ok(Answered::NotYet);
             }
         } else if abandoned {
@@ -353,8 +356,8 @@ impl SessionMut<'_> {
     }
 
     /// Whether a slot is free for another request.
-    pub(crate) fn has_free_slot(&self) -> bool {
-        self.session.requests.next_id(self.slots).is_some()
+    pub(crate) const fn has_free_slot(&self) -> bool {
+        self.session.requests.has_free()
     }
 
     /// The QoS 0 publish that was accepted last holds a slot from now on, so it can be dropped.

@@ -14,15 +14,18 @@ pub(super) struct StrayRelease {
     packet: [u8; ACK_LEN],
     /// Bytes of the packet that are still to be sent; they lie at its end.
     left: u8,
+    /// Bytes of the outbox that go out before, because earlier PUBRELs are among them [MQTT-4.6.0-4].
+    ahead: usize,
 }
 
 impl StrayRelease {
-    /// The PUBREL for `id` is to be sent; false if another one waits.
-    pub(super) const fn set(&mut self, id: PacketId) -> bool {
+    /// The PUBREL for `id` is to be sent, behind `ahead` bytes of the outbox; false if another one waits.
+    pub(super) const fn set(&mut self, id: PacketId, ahead: usize) -> bool {
         let free = self.left == 0;
         if free {
             self.packet = ack::packet(FirstByte::of(PacketType::PubRel), id);
             self.left = ACK_LEN as u8;
+            self.ahead = ahead;
         }
         free
     }
@@ -30,6 +33,16 @@ impl StrayRelease {
     /// The connection ended.
     pub(super) const fn clear(&mut self) {
         self.left = 0;
+    }
+
+    /// The transport has taken `count` bytes of the outbox.
+    pub(super) const fn outbox_transmitted(&mut self, count: usize) {
+        self.ahead = self.ahead.saturating_sub(count);
+    }
+
+    /// Whether it waits only for the end of a packet.
+    pub(super) const fn is_next(&self) -> bool {
+        self.left != 0 && self.ahead == 0
     }
 
     /// Whether it is sent in part.

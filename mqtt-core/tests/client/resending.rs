@@ -163,7 +163,7 @@ fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
     script.run();
     script.sent();
     let again = script.reconnect(ACCEPTED);
-    assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 2 a:0 dup", "UNSUBSCRIBE 3 b dup"]);
+    assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 10 a:0 dup", "UNSUBSCRIBE 11 b dup"]);
 }
 
 /// In PUBREL, SUBSCRIBE and UNSUBSCRIBE of 3.1.1 the bit of DUP is reserved [MQTT-2.2.2-1].
@@ -188,7 +188,7 @@ fn retries_marked_with_dup_in_3_1_lose_it_in_3_1_1() {
     script.later(1_000_000);
     script.run();
     script.hear(ACCEPTED_SESSION_PRESENT);
-    assert_eq!(script.sent()[1..], ["SUBSCRIBE 2 a:0", "PUBREL 1"]);
+    assert_eq!(script.sent()[1..], ["SUBSCRIBE 10 a:0", "PUBREL 1"]);
 }
 
 #[test]

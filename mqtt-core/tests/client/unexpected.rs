@@ -97,8 +97,9 @@ fn a_pubrec_that_comes_again_before_the_pubrel_went_out_is_ignored() {
     assert_eq!(script.told(), ["published 1"]);
 }
 
+/// [MQTT-4.6.0-4]: a PUBREL that waits in the outbox goes out first.
 #[test]
-fn a_pubrel_for_an_unknown_packet_id_goes_out_between_two_packets() {
+fn a_pubrel_for_an_unknown_packet_id_goes_out_between_two_packets_behind_those_that_wait() {
     let mut script = up();
     let message = Publish::new(topic!("t"), b"0123456789").qos(QoS::AtLeastOnce);
     let _ = script.client.publish(&message).unwrap();
@@ -106,7 +107,6 @@ fn a_pubrel_for_an_unknown_packet_id_goes_out_between_two_packets() {
     let Action::Transmit(bytes) = script.client.poll(now) else { panic!("a PUBLISH is due") };
     let packet = bytes.to_vec();
     script.client.transmitted(5, now);
-    let _ = script.client.publish(&message).unwrap();
     let mut input = &ack(PUBREC, 9)[..];
     assert_eq!(script.client.receive(&mut input, now), Ok(None));
     let mut sent = Vec::new();
@@ -115,8 +115,7 @@ fn a_pubrel_for_an_unknown_packet_id_goes_out_between_two_packets() {
         let len = bytes.len();
         script.client.transmitted(len, now);
     }
-    assert_eq!(sent[..2], [packet[5..].to_vec(), vec![0x62, 2, 0, 9]]);
-    assert_eq!(sent.len(), 3);
+    assert_eq!(sent, [&packet[5..], &[0x62, 2, 0, 9]]);
 }
 
 #[test]

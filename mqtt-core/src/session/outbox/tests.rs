@@ -47,7 +47,7 @@ impl World {
     }
 
     fn append(&mut self, len: usize, answered: bool) {
-        let id = if answered { self.requests.next_id(&self.slots) } else { None };
+        let id = if answered { self.requests.next_id(&self.slots, Awaits::PubAck) } else { None };
         if answered && id.is_none() {
             return;
         }

@@ -60,6 +60,8 @@ impl Abandoned {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
     use std::vec::Vec;
 
     use super::{Abandoned, MOST};

@@ -19,7 +19,7 @@ proptest! {
         let mut requests = Requests::new(&mut slots);
         let mut model = BTreeMap::new();
         for (place, step) in (0..).zip(steps) {
-            let next = requests.next_id(&slots);
+            let next = requests.next_id(&slots, Awaits::PubAck);
             prop_assert_eq!(next.is_none(), model.len() == window);
             match next {
                 Some(new) if step.index(2) == 0 => {
@@ -50,7 +50,7 @@ fn ids_start_again_below_the_id_of_renewals() {
     let mut requests = Requests::new(&mut slots);
     let mut highest = 0;
     for _ in 0..70_000 {
-        let new = requests.next_id(&slots).unwrap();
+        let new = requests.next_id(&slots, Awaits::PubAck).unwrap();
         highest = highest.max(new.get());
         let _ = requests.begin(&mut slots, new, Awaits::PubAck, 0);
         let found = requests.find(&slots, new).unwrap();
@@ -64,7 +64,7 @@ fn ids_of_an_orderly_exchange_count_up() {
     let mut slots = vec![Slot::EMPTY; 4];
     let mut requests = Requests::new(&mut slots);
     for expected in 1..100 {
-        let new = requests.next_id(&slots).unwrap();
+        let new = requests.next_id(&slots, Awaits::PubAck).unwrap();
         assert_eq!(new.get(), expected);
         let _ = requests.begin(&mut slots, new, Awaits::PubAck, 0);
         let found = requests.find(&slots, new).unwrap();
