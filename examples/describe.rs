@@ -171,7 +171,7 @@ mod tests {
         let filters = [(filter!("a/+"), QoS::AtMostOnce), (filter!("b"), QoS::ExactlyOnce)];
         let line = packet(&Packet::Subscribe(Subscribe::new(id, &filters)));
         assert_eq!(line, "SUBSCRIBE id 7: \"a/+\" at QoS 0, \"b\" at QoS 2");
-        let granted = Granted::from_bytes(&[0x80, 2], Protocol::V311).expect("valid codes");
+        let granted = Granted::from_bytes(&[0x80, 2]).expect("valid codes");
         let line = packet(&Packet::SubAck(SubAck { id, granted }));
         assert_eq!(line, "SUBACK id 7: refused, granted QoS 2");
         let line = packet(&Packet::Unsubscribe(Unsubscribe::new(id, &[filter!("b")])));

@@ -8,7 +8,8 @@ use std::time::Instant;
 use mqtt_core::codec::{Packet, PacketId, Publish};
 use mqtt_core::driver::blocking::Config as Sizes;
 use mqtt_core::{
-    Event, Fatal, Options, Protocol, QoS, Reason, RequestError, SessionStatus, Topic, Violation,
+    Event, Fatal, Filter, Options, Protocol, QoS, Reason, RequestError, SessionStatus, Topic,
+    Violation,
 };
 use system_tests::{
     AGAIN_AT_ONCE, Device, FakeBroker, Frame, Message, Mosquitto, SOON, Subscriber, content,
@@ -147,7 +148,31 @@ fn a_suback_that_does_not_fit_its_subscribe_ends_the_connection() {
     }
 }
 
-/// 3.1 allows packets that 3.1.1 does not allow, and the other way round.
+/// 3.1 has no refusal of a filter, but brokers send it: EMQX and aedes do.
+#[test]
+fn a_broker_may_refuse_a_subscription_in_3_1() {
+    let broker = FakeBroker::start(Protocol::V31, |door| {
+        let (mut link, _) = door.admit(false);
+        assert!(matches!(link.receive(SOON).packet(), Packet::Subscribe(_)));
+        link.send_bytes(b"\x90\x04\0\x01\x80\x01");
+        // The connection lives on.
+        assert!(matches!(link.receive(SOON).packet(), Packet::Unsubscribe(_)));
+        link.send_bytes(b"\xB0\x02\0\x02");
+        assert!(matches!(link.receive(SOON).packet(), Packet::Disconnect));
+    });
+    // In 3.1 any session may be from before a restart, so the client begins with PUBRELs for QoS 2.
+    let options = lasting().version(mqtt_core::Version::V31).exactly_once_window(0);
+    let mut device = Device::connect(broker.address(), &options);
+    let [refused, granted] = ["t", "u"].map(|filter| Filter::new(filter).expect("a filter"));
+    let asked =
+        device.client().subscribe_all(&[(refused, QoS::AtMostOnce), (granted, QoS::AtLeastOnce)]);
+    assert_eq!(device.granted(asked), [None, Some(QoS::AtLeastOnce)]);
+    device.unsubscribe("u");
+    device.disconnect();
+    broker.finish(SOON);
+}
+
+/// 3.1 allows packets that 3.1.1 does not allow.
 #[test]
 fn the_rules_depend_on_the_protocol_version() {
     // DUP on PUBREL.
@@ -156,8 +181,8 @@ fn the_rules_depend_on_the_protocol_version() {
         assert!(matches!(link.receive(SOON).packet(), Packet::Subscribe(_)));
         link.send_bytes(b"\x6A\x02\0\x07");
         assert_eq!(link.receive(SOON).bytes(), b"\x70\x02\0\x07");
-        // Refusing a filter.
-        link.send_bytes(b"\x90\x03\0\x01\x80");
+        // A SUBACK code above 2 other than a refusal.
+        link.send_bytes(b"\x90\x03\0\x01\x03");
         link.wait_closed(SOON);
     });
     // In 3.1 any session may be from before a restart, so the client begins with PUBRELs for QoS 2.

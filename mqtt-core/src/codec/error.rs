@@ -103,7 +103,7 @@ pub enum Violation {
     /// A requested QoS above 2, or reserved bits beside it.
     #[error("requested QoS byte above 2")]
     SubscribeQoS,
-    /// A SUBACK code other than 0, 1, 2 and (in 3.1.1) 0x80.
+    /// A SUBACK code other than 0, 1, 2 and 0x80.
     #[error("reserved SUBACK code")]
     SubAckCode,
     /// A SUBACK without a code, or with more or fewer codes than its SUBSCRIBE has filters.
@@ -210,7 +210,7 @@ pub enum EncodeError {
     /// A SUBSCRIBE or UNSUBSCRIBE without a filter [MQTT-3.8.3-3], [MQTT-3.10.3-2].
     #[error("no filter")]
     NoFilter,
-    /// A SUBACK code 0x80 or session present in a CONNACK: 3.1 has neither.
+    /// Session present in a CONNACK: 3.1 does not have it.
     #[error("3.1 has no form for this")]
     NotInV31,
     /// DUP in a PUBREL, SUBSCRIBE or UNSUBSCRIBE: this bit is reserved in 3.1.1 [MQTT-2.2.2-1].

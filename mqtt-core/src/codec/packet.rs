@@ -97,7 +97,7 @@ impl<'a> Packet<'a> {
             }
             PacketType::PubComp => whole(Self::PubComp(ack::id(first, body)?), len),
             PacketType::Subscribe => subscribe(first, body, len, protocol),
-            PacketType::SubAck => suback(first, body, len, protocol),
+            PacketType::SubAck => suback(first, body, len),
             PacketType::Unsubscribe => unsubscribe(first, body, len, protocol),
             PacketType::UnsubAck => whole(Self::UnsubAck(ack::id(first, body)?), len),
             PacketType::PingReq => {
@@ -173,7 +173,7 @@ impl<'a> Packet<'a> {
             Self::Connect(connect) => connect.encode(out),
             Self::ConnAck(connack) => connack.encode(out, protocol),
             Self::Publish(publish) => publish.encode(out),
-            Self::SubAck(suback) => suback.encode(out, protocol),
+            Self::SubAck(suback) => suback.encode(out),
             Self::PubRel { id, dup } => {
                 check_dup(*dup, protocol)?;
                 ack::encode_id(FirstByte::of(PacketType::PubRel).dup_if(*dup), *id, out)
@@ -228,13 +228,8 @@ fn subscribe(
 }
 
 #[inline(never)]
-fn suback(
-    first: u8,
-    body: &[u8],
-    len: usize,
-    protocol: Protocol,
-) -> Result<Decoded<'_>, Violation> {
-    whole(Packet::SubAck(SubAck::decode(first, body, protocol)?), len)
+fn suback(first: u8, body: &[u8], len: usize) -> Result<Decoded<'_>, Violation> {
+    whole(Packet::SubAck(SubAck::decode(first, body)?), len)
 }
 
 #[inline(never)]

@@ -267,11 +267,11 @@ impl<'a> SubAck<'a> {
     /// # Errors
     ///
     /// [`Violation`]: the broken rule.
-    pub fn decode(first: u8, body: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
+    pub fn decode(first: u8, body: &'a [u8]) -> Result<Self, Violation> {
         FirstByte::new(first).no_flags()?;
         let mut reader = Reader::new(body);
         let id = reader.id()?;
-        Ok(Self { id, granted: Granted::from_bytes(reader.rest(), protocol)? })
+        Ok(Self { id, granted: Granted::from_bytes(reader.rest())? })
     }
 
     /// Bytes of the packet on the wire.
@@ -287,11 +287,8 @@ impl<'a> SubAck<'a> {
     ///
     /// # Errors
     ///
-    /// As [`SubAck::encoded_len`], and [`EncodeError::NotInV31`], [`EncodeError::NoSpace`].
-    pub fn encode(&self, out: &mut [u8], protocol: Protocol) -> Result<usize, EncodeError> {
-        if protocol == Protocol::V31 && self.granted.0.contains(&REFUSED) {
-            return Err(EncodeError::NotInV31);
-        }
+    /// As [`SubAck::encoded_len`], and [`EncodeError::NoSpace`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let first = FirstByte::of(PacketType::SubAck);
         let (mut writer, len) = Writer::packet(out, first, PacketId::LEN + self.granted.len())?;
         writer.u16(self.id.get());
@@ -304,11 +301,14 @@ impl<'a> SubAck<'a> {
 impl<'a> Granted<'a> {
     /// The codes of a SUBACK, as on the wire.
     ///
+    /// 0x80, a refusal, is a code in both versions. The text of 3.1 does not have it, but brokers send it to clients of
+    /// 3.1 as well, and it has no other meaning. [`has_refusals`](Self::has_refusals) finds it.
+    ///
     /// # Errors
     ///
-    /// [`Violation::SubAckCode`]: only 0, 1, 2 and, in 3.1.1, 0x80 are codes [MQTT-3.9.3-2].
+    /// [`Violation::SubAckCode`]: only 0, 1, 2 and 0x80 are codes [MQTT-3.9.3-2].
     /// [`Violation::SubAckCount`]: there is no code.
-    pub const fn from_bytes(codes: &'a [u8], protocol: Protocol) -> Result<Self, Violation> {
+    pub const fn from_bytes(codes: &'a [u8]) -> Result<Self, Violation> {
         // [MQTT-3.8.4-5]: there is a code for each filter, and [MQTT-3.8.3-3] at least one filter.
         if codes.is_empty() {
             return Err(Violation::SubAckCount);
@@ -316,8 +316,8 @@ impl<'a> Granted<'a> {
         let mut rest = codes;
         while let [code, tail @ ..] = rest {
             // [MQTT-3.9.3-2]
-            match (*code, protocol) {
-                (0..=2, _) | (REFUSED, Protocol::V311) => rest = tail,
+            match *code {
+                0..=2 | REFUSED => rest = tail,
                 _ => return Err(Violation::SubAckCode),
             }
         }
@@ -339,6 +339,13 @@ impl<'a> Granted<'a> {
     /// The result for each filter: the QoS granted, or `None` if the filter was refused.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<QoS>> + Clone + use<'a> {
         self.0.iter().map(|code| QoS::from_bits(*code))
+    }
+
+    /// Whether any filter was refused. MQTT 3.1 has no code for that: a strict reading of 3.1 takes such a SUBACK for a
+    /// [`Violation::SubAckCode`].
+    #[must_use]
+    pub fn has_refusals(&self) -> bool {
+        self.0.contains(&REFUSED)
     }
 
     /// The number of codes.

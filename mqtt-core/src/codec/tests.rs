@@ -341,12 +341,25 @@ fn every_kind_of_packet_is_known_by_its_number() {
 /// The codes of a SUBACK are in the order of the filters [MQTT-3.9.3-1].
 #[test]
 fn granted_codes_are_read_by_index_and_in_order() {
-    let granted = codec::Granted::from_bytes(&[2, 0x80, 0], Protocol::V311).unwrap();
+    let granted = codec::Granted::from_bytes(&[2, 0x80, 0]).unwrap();
     assert!(granted.iter().eq([Some(QoS::ExactlyOnce), None, Some(QoS::AtMostOnce)]));
     assert_eq!((granted.len(), granted.is_empty()), (3, false));
     assert_eq!(granted.get(0), Some(Some(QoS::ExactlyOnce)));
     assert_eq!(granted.get(1), Some(None));
     assert_eq!(granted.get(3), None);
+}
+
+/// A strict client asks for it: 3.1 has no code for a refusal.
+#[test]
+fn a_refusal_among_the_codes_is_found() {
+    for (codes, refuses) in [(&[0][..], false), (&[2, 1, 0], false), (&[0x80], true)] {
+        assert_eq!(codec::Granted::from_bytes(codes).unwrap().has_refusals(), refuses);
+    }
+    for place in 0..3 {
+        let mut codes = [1; 3];
+        codes[place] = 0x80;
+        assert!(codec::Granted::from_bytes(&codes).unwrap().has_refusals());
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Machine<'_> {
                 self.released(ack::pubrel(first, body, protocol)?.0)
             }
             PacketType::SubAck => {
-                let suback = SubAck::decode(first, body, self.state.protocol)?;
+                let suback = SubAck::decode(first, body)?;
                 self.subscribed(suback.id, suback.granted)
             }
             PacketType::UnsubAck => self.unsubscribed(ack::id(first, body)?),

@@ -72,7 +72,7 @@ const FIRST_ID: PacketId = match PacketId::new(1) {
 
 /// QoS 2, for the one filter that there is.
 const fn granted() -> mqtt_core::Granted<'static> {
-    match mqtt_core::Granted::from_bytes(&[2], Protocol::V311) {
+    match mqtt_core::Granted::from_bytes(&[2]) {
         Ok(granted) => granted,
         Err(_) => unreachable!(),
     }

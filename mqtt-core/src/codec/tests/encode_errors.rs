@@ -4,8 +4,8 @@ use std::{string::String, vec};
 
 use super::{
     super::{
-        ConnAck, Connect, EncodeError, Filter, Granted, Header, Login, Packet, PacketId, Protocol,
-        Publish, QoS, Refusal, SubAck, Subscribe, Topic, Unsubscribe, Will,
+        ConnAck, Connect, EncodeError, Filter, Header, Login, Packet, PacketId, Protocol, Publish,
+        QoS, Refusal, Subscribe, Topic, Unsubscribe, Will,
     },
     Owned, VERSIONS,
 };
@@ -133,12 +133,9 @@ fn subscribe_or_unsubscribe_has_no_filter() {
     has_no_form(&Packet::Unsubscribe(Unsubscribe::new(id(), &[])), EncodeError::NoFilter);
 }
 
-/// 3.1 has neither a refused filter nor session present.
+/// 3.1 has no session present.
 #[test]
-fn suback_refuses_or_connack_has_session_present_in_3_1() {
-    let granted = Granted::from_bytes(&[0, 0x80], Protocol::V311).unwrap();
-    let suback = Packet::SubAck(SubAck { id: id(), granted });
-    has_no_form_in(Protocol::V31, &suback, EncodeError::NotInV31);
+fn connack_has_session_present_in_3_1() {
     let connack = Packet::ConnAck(ConnAck { session_present: true, result: Ok(()) });
     has_no_form_in(Protocol::V31, &connack, EncodeError::NotInV31);
 }

@@ -168,9 +168,17 @@ fn subscribe_as_in_the_non_normative_example() {
 /// Figure 3.27. [MQTT-3.9.3-1], [MQTT-3.9.3-2]
 #[test]
 fn suback_as_in_the_non_normative_example() {
-    let granted = Granted::from_bytes(&[0, 2, 0x80], Protocol::V311).unwrap();
+    let granted = Granted::from_bytes(&[0, 2, 0x80]).unwrap();
     let suback = Packet::SubAck(SubAck { id: id(10), granted });
-    is_in(Protocol::V311, &suback, b"\x90\x05\0\x0A\0\x02\x80");
+    is(&suback, b"\x90\x05\0\x0A\0\x02\x80");
+}
+
+/// Brokers send it, although 3.1 does not have it: EMQX and aedes do.
+#[test]
+fn suback_refuses_in_3_1_as_well() {
+    let granted = Granted::from_bytes(&[0x80, 1]).unwrap();
+    let suback = Packet::SubAck(SubAck { id: id(10), granted });
+    is_in(Protocol::V31, &suback, b"\x90\x04\0\x0A\x80\x01");
 }
 
 /// Figure 3.30. [MQTT-3.10.1-1]

@@ -67,7 +67,7 @@ impl Owned {
                 test(&Packet::Subscribe(subscribe))
             }
             Self::SubAck { id, codes } => {
-                let granted = Granted::from_bytes(codes, Protocol::V311).unwrap();
+                let granted = Granted::from_bytes(codes).unwrap();
                 test(&Packet::SubAck(SubAck { id: *id, granted }))
             }
             Self::Unsubscribe { id, dup, filters } => {
@@ -124,7 +124,7 @@ pub(super) fn packet_of(protocol: Protocol) -> impl Strategy<Value = Owned> {
         1 => id().prop_map(|id| Owned::Fixed(Packet::PubComp(id))),
         2 => (id(), dup(protocol), collection::vec((filter(), qos()), 1..5))
             .prop_map(|(id, dup, filters)| Owned::Subscribe { id, dup, filters }),
-        2 => (id(), codes(protocol)).prop_map(|(id, codes)| Owned::SubAck { id, codes }),
+        2 => (id(), codes()).prop_map(|(id, codes)| Owned::SubAck { id, codes }),
         2 => (id(), dup(protocol), collection::vec(filter(), 1..5))
             .prop_map(|(id, dup, filters)| Owned::Unsubscribe { id, dup, filters }),
         1 => id().prop_map(|id| Owned::Fixed(Packet::UnsubAck(id))),
@@ -167,12 +167,8 @@ pub(super) fn publish() -> impl Strategy<Value = OwnedPublish> {
 }
 
 /// SUBACK codes.
-fn codes(protocol: Protocol) -> impl Strategy<Value = Vec<u8>> {
-    let codes: &[u8] = match protocol {
-        Protocol::V31 => &[0, 1, 2],
-        Protocol::V311 => &[0, 1, 2, 0x80],
-    };
-    collection::vec(select(codes), 1..8)
+fn codes() -> impl Strategy<Value = Vec<u8>> {
+    collection::vec(select(&[0, 1, 2, 0x80][..]), 1..8)
 }
 
 /// DUP of a PUBREL, SUBSCRIBE or UNSUBSCRIBE.

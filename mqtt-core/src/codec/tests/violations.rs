@@ -377,15 +377,9 @@ fn suback_code_is_reserved() {
     }
 }
 
-/// 3.1 has no refusal.
-#[test]
-fn suback_refuses_in_3_1() {
-    breaks_in(Protocol::V31, b"\x90\x03\0\x01\x80", Violation::SubAckCode);
-}
-
 /// [MQTT-3.8.4-5]: a code for each filter, and there is at least one [MQTT-3.8.3-3].
 #[test]
 fn suback_has_no_code() {
     breaks(b"\x90\x02\0\x01", Violation::SubAckCount);
-    assert_eq!(SubAck::decode(0x90, b"\0\x01", Protocol::V311), Err(Violation::SubAckCount));
+    assert_eq!(SubAck::decode(0x90, b"\0\x01"), Err(Violation::SubAckCount));
 }

@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use crate::{
-    codec::{Granted, Protocol},
+    codec::Granted,
     event::{Event, Message, MessageStart, Skipped},
     topic::Topic,
 };
@@ -36,7 +36,7 @@ fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
 const NOWHERE: Range<usize> = 0..0;
 /// Placeholders.
 const SOME_TOPIC: Topic<'static> = crate::topic!("-");
-const SOME_CODES: Granted<'static> = match Granted::from_bytes(&[0], Protocol::V311) {
+const SOME_CODES: Granted<'static> = match Granted::from_bytes(&[0]) {
     Ok(codes) => codes,
     Err(_) => unreachable!(),
 };
@@ -108,7 +108,7 @@ impl EventRange {
             topic.unwrap_or(SOME_TOPIC)
         };
         let codes = |range| {
-            let codes = Granted::from_bytes(part(range), Protocol::V311);
+            let codes = Granted::from_bytes(part(range));
             debug_assert!(codes.is_ok(), "the codes were checked when they were received");
             codes.unwrap_or(SOME_CODES)
         };

@@ -47,7 +47,7 @@ impl Broker {
         if retained_first {
             self.send_retained(stage, links, link, protocol, &granted);
         }
-        let granted_codes = Granted::from_bytes(&codes[..count], protocol).expect("codes");
+        let granted_codes = Granted::from_bytes(&codes[..count]).expect("codes");
         let mut outlet = Outlet { stage, link: &mut links[link], protocol };
         outlet.send(&Packet::SubAck(SubAck { id: subscribe.id, granted: granted_codes }));
         if !retained_first {
