@@ -113,7 +113,13 @@ struct State {
     reading: bool,
     /// The last time at which the transport took nothing.
     congested: Option<time::Instant>,
+    /// When a thread flushed last, or `Events` read.
+    flushed_at: Instant,
 }
+
+/// How long packets that are due may wait while the events of one read are handled, in milliseconds. Quick handlers
+/// share a write, slow ones cause at most 100 writes a second, and no time-out of the protocol is that short.
+const LONGEST_UNSENT: u64 = 10;
 
 /// The pause before the next write if the transport took nothing.
 const CONGESTED: Duration = Duration::from_millis(5);
@@ -131,7 +137,8 @@ impl Shared {
 
 /// Why [`State::flush`] ended.
 enum Flushed {
-    /// There is nothing more to write before this instant.
+    /// There is nothing more to write before this instant. If it has passed, something that has to come in is overdue:
+    /// it is missed only if a read without a wait, and `receive` after it, do not find it.
     Until(Instant),
     /// The transport takes no more bytes now.
     Congested,
@@ -141,8 +148,17 @@ enum Flushed {
 
 impl State {
     fn new(client: BoxedClient, journal: Option<Box<dyn DynJournal>>) -> Self {
-        let (writer, failure, connect, congested) = (None, None, None, None);
-        Self { client, writer, journal, halted: false, failure, connect, reading: false, congested }
+        Self {
+            client,
+            writer: None,
+            journal,
+            halted: false,
+            failure: None,
+            connect: None,
+            reading: false,
+            congested: None,
+            flushed_at: Instant::from_millis(0),
+        }
     }
 
     /// Appends the records that are due and writes the ready bytes until the transport takes no more. If there is no
@@ -151,6 +167,7 @@ impl State {
         if self.halted {
             return Flushed::Close;
         }
+        self.flushed_at = now;
         if self.congested.is_some_and(|since| since.elapsed() >= CONGESTED) {
             self.congested = None;
         }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    CONGESTED, Connector, Error, Flushed, ReadHalf, Shared, State, event_range::EventRange,
-    is_pause,
+    CONGESTED, Connector, Error, Flushed, LONGEST_UNSENT, ReadHalf, Shared, State,
+    event_range::EventRange, is_pause,
 };
 use crate::{
     error::Reason,
@@ -80,6 +80,10 @@ impl Events {
 
     /// Waits for the next event. `None` if the client is stopped: after `disconnect`, after the connection ended with
     /// `Reconnect::never`, or if the journal failed.
+    ///
+    /// The application may take time for each event. If that is more than 10 milliseconds for one or several events,
+    /// acknowledgements, PINGREQs and other packets that are due go out before the next event. They do not go out
+    /// while the application works, so one event should not take longer than half of the keep alive.
     #[expect(
         clippy::should_implement_trait,
         reason = "an event borrows the buffer, no iterator can"
@@ -138,12 +142,24 @@ impl Events {
             return Outcome::Event(EventRange::new(event, &[]));
         }
         let shared = Arc::clone(&self.shared);
-        let mut looked = false;
+        let (mut looked, mut between_events) = (false, true);
         loop {
             let now = shared.now();
             let mut state = shared.lock();
             if state.halted {
                 self.halt(&mut state, now);
+            }
+            // Handling the events before this one may have taken long.
+            if core::mem::take(&mut between_events)
+                && self.reader.is_some()
+                && now.millis_since(state.flushed_at) >= LONGEST_UNSENT
+            {
+                match state.flush(now) {
+                    Flushed::Close => self.close(&mut state, now),
+                    Flushed::Until(deadline) if deadline <= now => self.read(state, SHORTEST),
+                    Flushed::Until(_) | Flushed::Congested => drop(state),
+                }
+                continue;
             }
             let all = self.buffer.input();
             let mut input = all;
@@ -163,7 +179,7 @@ impl Events {
             if self.reader.is_some() {
                 let before = state.client.counters().bytes_out;
                 let wait = match state.flush(now) {
-                    Flushed::Until(deadline) => pause(deadline, now),
+                    Flushed::Until(deadline) => pause(deadline, now).max(SHORTEST),
                     Flushed::Congested => CONGESTED,
                     Flushed::Close => {
                         self.close(&mut state, now);
@@ -272,16 +288,18 @@ impl Events {
         }
         let read = read.and_then(|()| reader.read(space));
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
+        let (mut state, now) = (shared.lock(), shared.now());
         state.reading = false;
+        // What was read is handled first.
+        state.flushed_at = now;
         match read {
-            Ok(0) => self.close(&mut state, shared.now()),
+            Ok(0) => self.close(&mut state, now),
             Ok(count) => self.buffer.filled(count),
             Err(error) if is_pause(&error) => {}
             Err(error) => {
                 let broker = self.connector.name(self.endpoint);
                 self.last_error = Some(Error::Io { broker, error });
-                self.close(&mut state, shared.now());
+                self.close(&mut state, now);
             }
         }
     }

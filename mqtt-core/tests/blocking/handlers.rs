@@ -1,0 +1,184 @@
+//! Handlers that take time: packets that are due go out between two events, and handlers that are quick cost no write
+//! more. The peer decides when a handler ends, so no test depends on the speed of the machine.
+
+use std::{
+    io::{self, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use mqtt_core::{
+    Event, QoS,
+    driver::blocking::{Config, Connector, Link, ReadHalf, WriteHalf},
+};
+use test_kit::wire::ACCEPTED;
+
+use crate::peer::{PATIENCE, connected, options};
+
+/// Longer than the driver leaves packets unsent between two events.
+const SLOW: Duration = Duration::from_millis(15);
+
+/// A message of QoS 1.
+fn message(id: u16) -> Vec<u8> {
+    [&b"\x32\x06\0\x01t"[..], &id.to_be_bytes(), b"x"].concat()
+}
+
+/// `count` messages of QoS 1, with the packet ids from 1 on.
+fn burst(count: u16) -> Vec<u8> {
+    (1..=count).flat_map(message).collect()
+}
+
+/// A handler that works for `time`.
+fn work(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        thread::yield_now();
+    }
+}
+
+/// A handler that works until the peer says that it may end.
+fn wait_for(peer: &Receiver<()>) {
+    peer.recv_timeout(PATIENCE / 4).expect("the packet goes out while the handler works");
+}
+
+#[track_caller]
+fn is_message(event: Option<Event<'_>>) {
+    assert!(matches!(event, Some(Event::Message(_))), "{event:?}");
+}
+
+/// The peer sends the rest of its messages once it has the first acknowledgement. All of the first ones are in one read.
+#[test]
+fn an_acknowledgement_goes_out_before_all_messages_of_a_read_are_handled() {
+    let (_client, mut events, mut peer) = connected(&options());
+    peer.send(&burst(3));
+    let (heard, hears) = mpsc::channel();
+    let peer = thread::spawn(move || {
+        peer.expect("PubAck(PacketId(1))");
+        heard.send(()).unwrap();
+        peer.send(&message(4));
+        for id in 2..=4 {
+            peer.expect(&format!("PubAck(PacketId({id}))"));
+        }
+    });
+    is_message(events.next_timeout(PATIENCE));
+    work(SLOW);
+    is_message(events.next_timeout(PATIENCE));
+    wait_for(&hears);
+    is_message(events.next_timeout(PATIENCE));
+    is_message(events.next_timeout(PATIENCE));
+    assert_eq!(events.next_timeout(Duration::ZERO), None);
+    peer.join().unwrap();
+}
+
+/// [MQTT-3.1.2-23]: the broker closes the connection if nothing comes for one and a half of the keep alive.
+#[test]
+fn a_pingreq_goes_out_before_all_messages_of_a_read_are_handled() {
+    let (_client, mut events, mut peer) = connected(&options().keep_alive(1));
+    peer.send(&b"\x30\x04\0\x01tx".repeat(3));
+    let (heard, hears) = mpsc::channel();
+    let peer = thread::spawn(move || {
+        peer.expect("PingReq");
+        heard.send(()).unwrap();
+    });
+    is_message(events.next_timeout(PATIENCE));
+    work(Duration::from_millis(760));
+    is_message(events.next_timeout(PATIENCE));
+    wait_for(&hears);
+    is_message(events.next_timeout(PATIENCE));
+    peer.join().unwrap();
+}
+
+/// Events that need no input delay packets as little as messages do.
+#[test]
+fn a_pingreq_goes_out_between_events_that_are_not_messages() {
+    let (client, mut events, mut peer) = connected(&options().keep_alive(1));
+    for _ in 0..3 {
+        let _ = client.publish("t", b"x", QoS::AtMostOnce, false).unwrap();
+    }
+    let (heard, hears) = mpsc::channel();
+    let peer = thread::spawn(move || {
+        for _ in 0..3 {
+            peer.expect("Publish");
+        }
+        peer.expect("PingReq");
+        heard.send(()).unwrap();
+    });
+    assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Published(_))));
+    work(Duration::from_millis(760));
+    assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Published(_))));
+    wait_for(&hears);
+    assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Published(_))));
+    peer.join().unwrap();
+}
+
+/// A transport that holds all that the broker will ever say, and counts writes.
+struct Tape {
+    input: Vec<u8>,
+    writes: Arc<AtomicUsize>,
+}
+
+struct Reading(io::Cursor<Vec<u8>>);
+struct Writing(Arc<AtomicUsize>);
+
+impl Connector for Tape {
+    fn connect(&mut self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+        let reading = Reading(io::Cursor::new(std::mem::take(&mut self.input)));
+        Ok(Link::new(reading, Writing(self.writes.clone())))
+    }
+
+    fn name(&self, _endpoint: u8) -> String {
+        "tape".into()
+    }
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl ReadHalf for Reading {
+    fn set_read_timeout(&mut self, _timeout: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for Writing {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteHalf for Writing {
+    fn close(&mut self) {}
+}
+
+/// The end of the tape is the end of the connection, so the last acknowledgements need no write.
+#[test]
+fn handlers_that_are_quick_share_a_write() {
+    const COUNT: u16 = 10_000;
+    let writes = Arc::new(AtomicUsize::new(0));
+    let tape = Tape { input: [ACCEPTED, &burst(COUNT)].concat(), writes: writes.clone() };
+    let start = Instant::now();
+    let (_client, mut events) = Config::new(&options()).over(tape).unwrap();
+    let mut messages = 0;
+    while let Some(event) = events.next() {
+        messages += usize::from(matches!(event, Event::Message(_)));
+    }
+    // CONNECT, an answer to each full buffer of 64 KiB, and one for each 10 ms.
+    let due = 1 + usize::from(COUNT) * 8 / (64 << 10) + 1;
+    let by_time = usize::try_from(start.elapsed().as_millis() / 10).unwrap();
+    let writes = writes.load(Ordering::Relaxed);
+    assert_eq!(messages, usize::from(COUNT));
+    assert!((due - 1..=due + by_time).contains(&writes), "{writes} writes, {due} due, {by_time}");
+}
