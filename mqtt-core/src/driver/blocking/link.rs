@@ -4,10 +4,10 @@ use std::{
     boxed::Box,
     fmt,
     io::{self, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
+    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     string::String,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
     vec::Vec,
 };
 
@@ -147,18 +147,94 @@ pub(super) struct Tcp {
 
 impl Connector for Tcp {
     fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in self.name(endpoint).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, timeout) {
-                Ok(stream) => return Link::tcp(stream),
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
+        let start = Instant::now();
+        let addresses: Vec<_> = self.name(endpoint).to_socket_addrs()?.collect();
+        try_each(&addresses, start, timeout, |address, patience| {
+            Link::tcp(TcpStream::connect_timeout(address, patience)?)
+        })
     }
 
     fn name(&self, endpoint: u8) -> String {
         let turn = usize::from(endpoint).checked_rem(self.brokers.len()).unwrap_or(0);
         self.brokers.get(turn).cloned().unwrap_or_default()
+    }
+}
+
+/// Opens a transport to the first of `addresses` that answers. Each gets an equal share of the time that is left of
+/// `timeout`, which began at `start`: an address that never answers leaves time for the next one and for the CONNACK.
+fn try_each<T>(
+    addresses: &[SocketAddr],
+    start: Instant,
+    timeout: Duration,
+    mut open: impl FnMut(&SocketAddr, Duration) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let share = timeout.saturating_sub(start.elapsed()) / left as u32;
+        // The operating system refuses a time of zero.
+        match open(address, share.max(Duration::from_millis(1))) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        net::{Ipv4Addr, SocketAddr},
+        thread,
+        time::{Duration, Instant},
+        vec::Vec,
+    };
+
+    use super::try_each;
+
+    const TIMEOUT: Duration = Duration::from_millis(60);
+
+    fn addresses(count: u16) -> Vec<SocketAddr> {
+        (1..=count).map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect()
+    }
+
+    /// The broker of a name with two addresses is up at the second one, and the first one swallows packets.
+    #[test]
+    fn an_address_that_never_answers_leaves_time_for_the_next_one() {
+        let mut patience = Vec::new();
+        let opened = try_each(&addresses(2), Instant::now(), TIMEOUT, |address, time| {
+            patience.push(time);
+            if address.port() == 1 {
+                thread::sleep(time);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Ok(address.port())
+        });
+        assert_eq!(opened.expect("the second one answers"), 2);
+        assert!(patience.iter().all(|time| *time <= TIMEOUT / 2), "{patience:?}");
+    }
+
+    #[test]
+    fn the_only_address_gets_all_the_time() {
+        let opened = try_each(&addresses(1), Instant::now(), TIMEOUT, |_, time| Ok(time));
+        assert!(opened.expect("it answers") > TIMEOUT / 2);
+    }
+
+    #[test]
+    fn the_error_is_that_of_the_last_address() {
+        let error = |address: &SocketAddr| match address.port() {
+            1 => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::ConnectionRefused,
+        };
+        for (count, kind) in [
+            (0, io::ErrorKind::NotFound),
+            (1, io::ErrorKind::TimedOut),
+            (2, io::ErrorKind::ConnectionRefused),
+        ] {
+            let opened = try_each(&addresses(count), Instant::now(), TIMEOUT, |address, _| {
+                Err::<(), _>(error(address).into())
+            });
+            assert_eq!(opened.expect_err("none answers").kind(), kind);
+        }
     }
 }
