@@ -1,7 +1,7 @@
 //! [`Client`]: the state machine with its storage. This is a generic shell; the logic behind it is in one copy that is
 //! not generic.
 
-use core::hash::Hasher;
+use core::{fmt, hash::Hasher};
 
 use crate::{
     codec::{PacketId, Protocol, Publish, QoS},
@@ -57,12 +57,24 @@ use crate::{
 /// assert_eq!(client.receive(&mut input, now)?, Some(Event::Published(handle)));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client<B, S> {
     state: State,
     session: Session,
     bytes: B,
     slots: S,
+}
+
+/// Without the bytes of the outbox: the CONNECT in it holds the password.
+impl<B: AsRef<[u8]>, S: AsRef<[Slot]>> fmt::Debug for Client<B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("state", &self.state)
+            .field("session", &self.session)
+            .field("outbox", &format_args!("{} bytes", self.bytes.as_ref().len()))
+            .field("slots", &self.slots.as_ref().len())
+            .finish()
+    }
 }
 
 /// A client whose storage is inside it: an outbox of `BYTES` bytes, `WINDOW` requests in flight.

@@ -14,6 +14,8 @@
 //! # let _ = show;
 //! ```
 
+use core::fmt;
+
 use crate::{
     codec::{Granted, PacketId, Protocol, QoS, Violation},
     error::Reason,
@@ -198,8 +200,8 @@ pub enum Event<'a> {
     },
 }
 
-/// The driver's next task, most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The driver's next task, most urgent first. Its `Debug` text has no bytes, for they may hold the password.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
     /// Open a transport to the broker of this number, counted from 0. Then call `connected`, or `closed` if that fails.
     /// `poll` says it once for each attempt.
@@ -217,6 +219,20 @@ pub enum Action<'a> {
     /// Nothing is to be done until bytes come in, a request is made, or this instant has come.
     /// [`Instant::FAR_FUTURE`] means no deadline.
     Wait(Instant),
+}
+
+impl fmt::Debug for Action<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { endpoint } => {
+                f.debug_struct("Connect").field("endpoint", endpoint).finish()
+            }
+            Self::Close(reason) => f.debug_tuple("Close").field(reason).finish(),
+            Self::Persist(record) => f.debug_tuple("Persist").field(record).finish(),
+            Self::Transmit(bytes) => write!(f, "Transmit({} bytes)", bytes.len()),
+            Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
+        }
+    }
 }
 
 /// The state of the connection.

@@ -25,15 +25,26 @@
 //! # Ok::<(), mqtt_core::Violation>(())
 //! ```
 
+use core::fmt;
+
 /// A buffer that is filled at its end and consumed from its front.
 ///
 /// `B` is the storage of the caller: an array, a borrowed slice, a box, a vector. A count that is too large counts as
 /// the largest possible one. A `B` that changes its length loses bytes but causes no panic.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Framer<B> {
     buffer: B,
     start: usize,
     end: usize,
+}
+
+/// Without the bytes: the buffer of a broker holds passwords.
+impl<B: AsRef<[u8]>> fmt::Debug for Framer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let capacity = self.buffer.as_ref().len();
+        let input = self.end.saturating_sub(self.start);
+        write!(f, "Framer({input} of {capacity} bytes)")
+    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {

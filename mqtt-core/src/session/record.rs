@@ -14,6 +14,8 @@
 //! In every version that there will ever be, the version comes first and the checksum last, over everything in front of
 //! it. So a record that was cut short is told from a record that is too new.
 
+use core::fmt;
+
 use super::{
     crc::Crc,
     inbound::Inbound,
@@ -57,7 +59,7 @@ const ALL_FLAGS: u8 =
 /// Bytes for the journal to keep: everything that changed since the record before.
 ///
 /// `Options::journal` says when there are records, and `Client::restore` rebuilds the session from them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "nothing is sent before the record is durable and `Client::persisted` has been called"]
 pub struct Record<'a> {
     header: [u8; HEADER_LEN],
@@ -69,6 +71,14 @@ pub struct Record<'a> {
     abandoned: Abandoned,
     subscriptions: Option<&'a [u8]>,
     packets: Unacknowledged<'a>,
+}
+
+/// Without the bytes: the record borrows the outbox, which holds the password.
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_snapshot() { "snapshot, " } else { "" };
+        write!(f, "Record({kind}{} bytes)", self.len())
+    }
 }
 
 /// A piece of a record.

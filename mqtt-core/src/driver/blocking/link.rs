@@ -2,7 +2,7 @@
 
 use std::{
     boxed::Box,
-    fmt,
+    fmt, format,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     string::String,
@@ -140,7 +140,6 @@ pub trait Connector: Send {
 }
 
 /// TCP to one or several brokers, `host:port` each.
-#[derive(Clone, Debug)]
 pub(super) struct Tcp {
     pub(super) brokers: Vec<String>,
 }
@@ -148,15 +147,26 @@ pub(super) struct Tcp {
 impl Connector for Tcp {
     fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
         let start = Instant::now();
-        let addresses: Vec<_> = self.name(endpoint).to_socket_addrs()?.collect();
+        let addresses: Vec<_> = self.broker(endpoint).to_socket_addrs()?.collect();
         try_each(&addresses, start, timeout, |address, patience| {
             Link::tcp(TcpStream::connect_timeout(address, patience)?)
         })
     }
 
+    /// It is in errors, and an application may hand over a URL with a login by mistake.
     fn name(&self, endpoint: u8) -> String {
+        let broker = self.broker(endpoint);
+        match broker.rsplit_once('@') {
+            Some((_login, place)) => format!("***@{place}"),
+            None => broker.into(),
+        }
+    }
+}
+
+impl Tcp {
+    fn broker(&self, endpoint: u8) -> &str {
         let turn = usize::from(endpoint).checked_rem(self.brokers.len()).unwrap_or(0);
-        self.brokers.get(turn).cloned().unwrap_or_default()
+        self.brokers.get(turn).map_or("", String::as_str)
     }
 }
 
