@@ -1,13 +1,18 @@
 //! Reads the command line: options as typed, values of several kinds, and errors that name the option.
+//!
+//! An error repeats a value without a login in it: a user may have given a URL to the wrong option.
 
 use std::{
     ffi::{OsStr, OsString},
+    fmt,
     str::FromStr,
 };
 
 use lexopt::Arg;
 use mqtt_core::{Filter, QoS, Topic, TopicError};
 use thiserror::Error;
+
+use crate::url::without_login;
 
 /// An error in the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -43,14 +48,20 @@ pub enum Argument {
 /// The error for an argument after the last one that is expected.
 #[must_use]
 pub fn unexpected(argument: &OsStr) -> UsageError {
-    UsageError::Unexpected(argument.to_string_lossy().into_owned())
+    UsageError::Unexpected(without_login(&argument.to_string_lossy()))
 }
 
 /// The command line, read from its front.
-#[derive(Debug)]
 pub struct Arguments {
     parser: lexopt::Parser,
     option: String,
+}
+
+/// Without the arguments that are still to be read: one of them may be a password.
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arguments").field("option", &self.option).finish_non_exhaustive()
+    }
 }
 
 impl Arguments {
@@ -91,7 +102,7 @@ impl Arguments {
             Ok(Some(Arg::Short(letter))) => format!("-{letter}"),
             Ok(Some(Arg::Long(name))) => format!("--{name}"),
             Ok(Some(Arg::Value(value))) => return Ok(Some(Argument::Other(value))),
-            Err(error) => return Err(self.wrong(error)),
+            Err(_) => return Err(self.wrong("it takes no value")),
         };
         Ok(Some(Argument::Option(self.option.clone())))
     }
@@ -124,7 +135,7 @@ impl Arguments {
     /// There is none, or it is another kind of value.
     pub fn number<T: FromStr>(&mut self, what: &str) -> Result<T, UsageError> {
         let text = self.text()?;
-        text.parse().map_err(|_| self.wrong(format!("{text:?} is not {what}")))
+        text.parse().map_err(|_| self.wrong(format!("{:?} is not {what}", without_login(&text))))
     }
 
     /// The value of the option: a QoS.
@@ -135,6 +146,7 @@ impl Arguments {
     pub fn qos(&mut self) -> Result<QoS, UsageError> {
         let text = self.text()?;
         let qos = text.parse().ok().and_then(QoS::from_bits);
+        let text = without_login(&text);
         qos.ok_or_else(|| self.wrong(format!("{text:?} is not a QoS: 0, 1 or 2")))
     }
 
@@ -161,7 +173,7 @@ impl Arguments {
     }
 
     fn checked(&self, error: Option<TopicError>, text: &str) -> Result<(), UsageError> {
-        error.map_or(Ok(()), |error| Err(self.wrong(format!("{text:?}: {error}"))))
+        error.map_or(Ok(()), |error| Err(self.wrong(format!("{:?}: {error}", without_login(text)))))
     }
 
     /// The option read last is wrong.

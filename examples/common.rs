@@ -9,7 +9,7 @@ use crate::{
     arguments::{Arguments, UsageError},
     print,
     transport::Tcp,
-    url::{DEFAULT_PORT, Url},
+    url::{DEFAULT_PORT, Password, Url, without_login},
 };
 
 /// The text of `--help` for these options.
@@ -42,7 +42,7 @@ pub struct Common {
     id: Option<String>,
     made_up_id: String,
     user: Option<String>,
-    password: Option<Vec<u8>>,
+    password: Option<Password>,
     keep_alive: u16,
     persistent: bool,
     version: Version,
@@ -93,11 +93,16 @@ impl Common {
     /// [`UsageError`]: the value is wrong.
     pub fn take(&mut self, option: &str, arguments: &mut Arguments) -> Result<bool, UsageError> {
         match option {
-            "-h" | "--host" => self.host = arguments.text()?,
+            "-h" | "--host" => {
+                self.host = arguments.text()?;
+                if self.host.contains(['@', '/']) {
+                    return Err(arguments.wrong("it takes a name or an address; -L takes a URL"));
+                }
+            }
             "-p" | "--port" => self.port = arguments.number("a port")?,
             "-i" | "--id" => self.id = Some(arguments.text()?),
             "-u" | "--username" => self.user = Some(arguments.text()?),
-            "-P" | "--pw" => self.password = Some(arguments.bytes()?),
+            "-P" | "--pw" => self.password = Some(Password::new(arguments.bytes()?)),
             "-k" | "--keepalive" => {
                 self.keep_alive = arguments.number("a number of seconds up to 65535")?;
             }
@@ -107,6 +112,7 @@ impl Common {
             "-V" | "--protocol-version" => {
                 let name = arguments.text()?;
                 self.version = version(&name).ok_or_else(|| {
+                    let name = without_login(&name);
                     arguments.wrong(format!("{name:?} is not mqttv31, mqttv311 or auto"))
                 })?;
             }
@@ -210,7 +216,8 @@ pub fn filter_of<'a>(option: &str, text: &'a str) -> Result<Filter<'a>, UsageErr
 }
 
 fn wrong(option: &str, text: &str, error: mqtt_core::TopicError) -> UsageError {
-    UsageError::Value { option: option.into(), problem: format!("{text:?}: {error}") }
+    let problem = format!("{:?}: {error}", without_login(text));
+    UsageError::Value { option: option.into(), problem }
 }
 
 fn version(name: &str) -> Option<Version> {
@@ -224,6 +231,8 @@ fn version(name: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
+    use mqtt_core::driver::blocking::Connector as _;
+
     use super::*;
 
     fn read(line: &str) -> Result<Common, UsageError> {
@@ -276,6 +285,42 @@ mod tests {
             refused("-L mqtts://h"),
             "option -L: it does not begin with mqtt:// (there is no TLS in this example)"
         );
+    }
+
+    /// Users mistake options for one another.
+    #[test]
+    fn no_error_repeats_a_login() {
+        for line in [
+            "mqtt://u:marker@h",
+            "--url=mqtt://u:%marker@h",
+            "-L mqtt://u:marker/x@h",
+            "-h mqtt://u:marker@h",
+            "-h u:marker@h",
+            "-p mqtt://u:marker@h",
+            "-q u:marker@h",
+            "-V u:marker@h",
+            "-t u:marker@h/a#",
+            "-d=marker",
+            "--debug=marker",
+            "--passwd=marker",
+            "-P marker",
+        ] {
+            let shown = match read(line) {
+                Err(error) => format!("{error} {error:?}"),
+                Ok(common) => panic!("{line}: {common:?}"),
+            };
+            assert!(!shown.contains("marker"), "{line}: {shown}");
+        }
+        let common = read("-L mqtt://u%3Amarker%40h -u u -P marker").expect("it is not looked up");
+        let transport = common.transport();
+        let shown = format!("{transport:?} {}", transport.name(0));
+        assert!(!shown.contains("marker"), "{shown}");
+        let common = read("-u u -P marker").expect("valid");
+        let shown = format!("{common:?} {common:x?}");
+        assert!(!shown.contains("marker") && !shown.contains("109, 97"), "{shown}");
+        assert!(!shown.contains("6d, 61"), "{shown}");
+        let arguments = Arguments::new(["-P", "marker"]);
+        assert!(!format!("{arguments:?}").contains("marker"));
     }
 
     #[test]

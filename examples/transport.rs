@@ -1,6 +1,7 @@
 //! TCP to one broker, with an account of the packets if one is wanted.
 
 use std::{
+    fmt,
     io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     time::Duration,
@@ -8,13 +9,16 @@ use std::{
 
 use mqtt_core::driver::blocking::{Connector, Link, ReadHalf, WriteHalf};
 
-use crate::account::{Account, Conversation};
+use crate::{
+    account::{Account, Conversation},
+    url::without_login,
+};
 
 /// How long a write may block, as in `Link::tcp`.
 const WRITE_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Opens connections to one broker.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tcp {
     /// Name or address.
     pub host: String,
@@ -24,11 +28,20 @@ pub struct Tcp {
     pub account: Option<Account>,
 }
 
+impl fmt::Debug for Tcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tcp").field(&self.name(0)).field(&self.account).finish()
+    }
+}
+
 impl Connector for Tcp {
     fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, timeout) {
+        let addresses: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
+        // An address that never answers leaves time for the next one.
+        let patience = timeout / addresses.len().max(1) as u32;
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, patience) {
                 Ok(stream) => return link(stream, self.account.as_ref()),
                 Err(error) => failed = error,
             }
@@ -40,7 +53,8 @@ impl Connector for Tcp {
     }
 
     fn name(&self, _endpoint: u8) -> String {
-        let Self { host, port, .. } = self;
+        // A user may have given a URL for a host.
+        let (host, port) = (without_login(&self.host), self.port);
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }

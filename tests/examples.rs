@@ -352,6 +352,44 @@ fn a_wrong_command_line_is_a_failure_that_names_the_argument() {
     }
 }
 
+#[track_caller]
+fn fails_without_marker(example: Example) {
+    let done = example.run();
+    let text = String::from_utf8_lossy(&done.out) + done.err.as_str();
+    assert_eq!(done.status, Some(1), "{text}");
+    assert!(!text.contains("marker"), "{text}");
+}
+
+/// Neither a wrong command line nor an account of the packets shows it.
+#[test]
+fn no_example_shows_a_password() {
+    let broker = Config::new().login("meter", "marker").start();
+    let place = broker.address();
+    let port = closed_port();
+    for name in ["pub", "sub", "quickstart"] {
+        let url = if name == "quickstart" { "--broker" } else { "-L" };
+        for (option, value) in [
+            (url, format!("mqtt://meter:marker@127.0.0.1:{port}/a")),
+            (url, format!("mqtt://meter:marker@no-such-host.invalid:{port}/a")),
+            (url, "mqtt://meter:%marker@h/a".into()),
+            (url, "mqtt://meter:marker/marker@h/a".into()),
+            (url, format!("mqtts://meter:marker@{place}/a")),
+            (url, format!("meter:marker@{place}")),
+            ("--host", format!("mqtt://meter:marker@{place}")),
+            ("-p", format!("mqtt://meter:marker@{place}")),
+            ("--user", format!("mqtt://meter:marker@{place}")),
+        ] {
+            let message: &[&str] = if name == "pub" { &["-m", "x"] } else { &[] };
+            fails_without_marker(Example::new(name).args(&[option, &value]).args(message));
+        }
+        fails_without_marker(Example::new(name).args(&[&format!("mqtt://meter:marker@{place}")]));
+    }
+    let url = format!("mqtt://meter:marker@{place}/a");
+    let done = Example::new("pub").args(&["-L", &url, "-m", "x", "-q", "1", "-d"]).run();
+    assert!(done.err.contains("user \"meter\" with a password"), "{}", done.err);
+    assert!(!done.err.contains("marker"), "{}", done.err);
+}
+
 #[test]
 fn debug_shows_every_packet_on_standard_error() {
     let broker = Mosquitto::start();
