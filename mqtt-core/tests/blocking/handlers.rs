@@ -18,7 +18,7 @@ use mqtt_core::{
 };
 use test_kit::wire::ACCEPTED;
 
-use crate::peer::{PATIENCE, connected, options};
+use crate::peer::{PATIENCE, Peer, connected, listen, options};
 
 /// Longer than the driver leaves packets unsent between two events.
 const SLOW: Duration = Duration::from_millis(15);
@@ -114,6 +114,41 @@ fn a_pingreq_goes_out_between_events_that_are_not_messages() {
     wait_for(&hears);
     assert!(matches!(events.next_timeout(PATIENCE), Some(Event::Published(_))));
     peer.join().unwrap();
+}
+
+/// The client takes no input: the application owes acknowledgements, and the buffer is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wait_with_a_full_buffer_does_not_keep_the_processor_busy() {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer.send(&burst(100));
+        peer.expect("PingReq");
+        peer.send(&[0xD0, 0]);
+        peer
+    });
+    let options = options().keep_alive(1).ping_timeout(50).manual_acknowledge(true);
+    let config = Config::new(&options).window(2).buffer(64);
+    let (_client, mut events) = config.connect(&[&address]).unwrap();
+    assert!(matches!(events.next(), Some(Event::Up { .. })));
+    is_message(events.next_timeout(PATIENCE));
+    is_message(events.next_timeout(PATIENCE));
+    let (start, before) = (Instant::now(), busy());
+    // Which verdict comes in this time is another matter.
+    let _verdict = events.next_timeout(Duration::from_millis(1_200));
+    let (busy, all) = (busy() - before, start.elapsed());
+    assert!(busy < all / 4, "busy for {busy:?} of {all:?}");
+    peer.join().unwrap();
+}
+
+/// The time for which this thread has used a processor.
+#[cfg(target_os = "linux")]
+fn busy() -> Duration {
+    let numbers = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(numbers.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// A transport that holds all that the broker will ever say, and counts writes.
