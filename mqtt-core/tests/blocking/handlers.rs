@@ -116,6 +116,28 @@ fn a_pingreq_goes_out_between_events_that_are_not_messages() {
     peer.join().unwrap();
 }
 
+/// A PINGRESP counts as missed only if a read past its deadline does not bring it, and other messages may come first.
+#[test]
+fn a_pingresp_that_came_while_a_handler_worked_is_not_missed() {
+    let (_client, mut events, mut peer) = connected(&options().keep_alive(1).ping_timeout(50));
+    peer.send(&b"\x30\x04\0\x01tx".repeat(3));
+    let (heard, hears) = mpsc::channel();
+    let peer = thread::spawn(move || {
+        peer.expect("PingReq");
+        peer.send(&[0xD0, 0]);
+        heard.send(()).unwrap();
+        peer
+    });
+    is_message(events.next_timeout(PATIENCE));
+    work(Duration::from_millis(760));
+    is_message(events.next_timeout(PATIENCE));
+    wait_for(&hears);
+    work(Duration::from_millis(100));
+    is_message(events.next_timeout(PATIENCE));
+    let _peer = peer.join().unwrap();
+    assert_eq!(events.next_timeout(Duration::ZERO), None, "the connection lives on");
+}
+
 /// The client takes no input: the application owes acknowledgements, and the buffer is full.
 #[cfg(target_os = "linux")]
 #[test]
