@@ -67,6 +67,8 @@ pub(crate) struct State {
     untold: Untold,
     ping: Option<Ping>,
     stream: Option<Stream>,
+    /// Bytes of the input that came and were not taken.
+    unread: usize,
     connect: ConnectPacket,
     timers: Timers,
     /// The keep alive in seconds; 0: off.
@@ -119,6 +121,7 @@ impl State {
             untold: Untold::Nothing,
             ping: None,
             stream: None,
+            unread: 0,
             connect: packet,
             timers,
             keep_alive: connect.keep_alive,

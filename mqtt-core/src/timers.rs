@@ -63,15 +63,6 @@ impl Timers {
         self.bound = self.bound.min(at);
     }
 
-    /// Moves a deadline that is set to `at`, if `at` is later.
-    pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
-        if let Some(deadline) =
-            self.slot(timer).filter(|deadline| **deadline != Instant::FAR_FUTURE)
-        {
-            *deadline = at.max(*deadline);
-        }
-    }
-
     pub(crate) fn clear(&mut self, timer: Timer) {
         if let Some(deadline) = self.slot(timer) {
             *deadline = Instant::FAR_FUTURE;
@@ -156,19 +147,6 @@ mod tests {
         timers.set(Timer::PingResponse, at(5));
         assert_eq!(timers.due(at(6)), Some(Timer::PingResponse));
         assert_eq!(timers.due(at(6)), Some(Timer::KeepAlive));
-    }
-
-    #[test]
-    fn postponing_only_moves_a_deadline_that_is_set_and_only_to_later() {
-        let mut timers = Timers::new();
-        timers.postpone(Timer::PingResponse, at(10));
-        assert_eq!(timers.next(), Instant::FAR_FUTURE);
-        timers.set(Timer::PingResponse, at(10));
-        timers.postpone(Timer::PingResponse, at(5));
-        assert_eq!(timers.next(), at(10));
-        timers.postpone(Timer::PingResponse, at(20));
-        assert_eq!(timers.due(at(15)), None);
-        assert_eq!(timers.due(at(20)), Some(Timer::PingResponse));
     }
 
     #[test]

@@ -199,6 +199,7 @@ impl Machine<'_> {
         state.untold.down(reason);
         state.timers.clear_all();
         state.stream = None;
+        state.unread = 0;
         state.ping = None;
         let delay = state.reconnect_delay(reason);
         if reason != Reason::PassedOver {

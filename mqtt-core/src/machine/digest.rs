@@ -17,6 +17,7 @@ impl State {
             untold,
             ping,
             stream,
+            unread,
             connect,
             timers,
             keep_alive,
@@ -24,9 +25,10 @@ impl State {
             counters,
         } = self;
         // The counter of sent bytes only matters for the PINGREQ.
-        let ping = ping.map(|ping| (ping.at, ping.end.wrapping_sub(counters.bytes_out)));
+        let ahead = |end: u32| end.wrapping_sub(counters.bytes_out);
+        let ping = ping.map(|ping| (ping.at, ping.end.map(ahead)));
         (phase, negotiation, protocol, failures, endpoint_turn, untold).hash(hasher);
-        (ping, stream, connect, timers, keep_alive).hash(hasher);
+        (ping, stream, unread, connect, timers, keep_alive).hash(hasher);
         let Settings {
             version,
             reconnect,

@@ -1,5 +1,8 @@
 //! Keep alive: when a PINGREQ is due, and how long its PINGRESP may take. Sections 3.1.2.10, 3.12 and 3.13 of the
 //! standard.
+//!
+//! Any byte that comes after a PINGREQ proves that the link is alive, not only its PINGRESP: the PINGRESP may wait
+//! behind a large message. The time-out judges a PINGREQ that nothing followed [MQTT-3.12.4-1].
 
 use super::{
     Machine, State,
@@ -12,8 +15,8 @@ use crate::{time::Instant, timers::Timer};
 pub(super) struct Ping {
     /// When it was made.
     pub(super) at: Instant,
-    /// The count of sent bytes at which it is out.
-    pub(super) end: u32,
+    /// The count of sent bytes at which it is out; `None` once bytes that came after it have proved the link.
+    pub(super) end: Option<u32>,
 }
 
 impl State {
@@ -27,11 +30,15 @@ impl State {
         }
     }
 
+    /// Whether a PINGREQ is out that no bytes have followed.
+    fn awaits_proof(&self) -> bool {
+        let end = self.ping.and_then(|ping| ping.end);
+        end.is_some_and(|end| end.wrapping_sub(self.counters.bytes_out) as i32 <= 0)
+    }
+
     /// Starts the time for the PINGRESP once the PINGREQ is out.
     pub(super) fn expect_pong(&mut self, now: Instant) {
-        let Some(Ping { end, .. }) = self.ping else { return };
-        let ahead = end.wrapping_sub(self.counters.bytes_out) as i32;
-        if ahead <= 0 && !self.timers.is_set(Timer::PingResponse) {
+        if self.awaits_proof() && !self.timers.is_set(Timer::PingResponse) {
             self.timers.set(Timer::PingResponse, self.patience(now));
         }
     }
@@ -54,8 +61,8 @@ impl Machine<'_> {
             return;
         }
         let done = if timer == Timer::Silence {
-            // Against silence, a PINGREQ that waits for its answer is enough.
-            self.state.ping.is_some()
+            // Against silence, a PINGREQ that no bytes have followed is enough.
+            self.state.ping.is_some_and(|ping| ping.end.is_some())
         } else {
             // For the keep alive, any bytes that wait to be sent are enough.
             self.is_ready()
@@ -70,35 +77,41 @@ impl Machine<'_> {
         }
     }
 
-    /// A PINGREQ was put at the end of `source`.
+    /// A PINGREQ was put at the end of `source`. If no bytes have followed an earlier one, the time-out judges that one.
     fn note_ping(&mut self, source: Source, now: Instant) {
-        if self.state.ping.is_none() {
-            let (session, bytes) = self.session.parts();
-            let ahead = bytes_through(source, session, bytes);
-            let end = self.state.counters.bytes_out.wrapping_add(ahead as u32);
-            self.state.ping = Some(Ping { at: now, end });
-        }
+        let at = match self.state.ping {
+            None => now,
+            Some(Ping { at, end: None }) => at,
+            Some(_) => return,
+        };
+        let (session, bytes) = self.session.parts();
+        let ahead = bytes_through(source, session, bytes);
+        let end = self.state.counters.bytes_out.wrapping_add(ahead as u32);
+        self.state.ping = Some(Ping { at, end: Some(end) });
     }
 
     /// PINGRESP.
     pub(super) fn pong(&mut self, now: Instant) {
-        self.state.timers.clear(Timer::PingResponse);
         if let Some(ping) = self.state.ping.take() {
             self.state.counters.ping_round_trip = Some(now.millis_since(ping.at) as u32);
         }
     }
 
-    /// Bytes came in.
+    /// New bytes came in, and those that could be taken are.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.state.arm(Timer::Silence, now);
-        if !self.state.phase.is_up() {
+        let state = &mut *self.state;
+        if !state.phase.is_up() {
             return;
+        }
+        state.arm(Timer::Silence, now);
+        if state.awaits_proof() {
+            state.ping = state.ping.map(|ping| Ping { end: None, ..ping });
         }
         if self.session.is_reclaiming() {
             // The time for the next PUBCOMP starts again.
-            self.state.timers.set(Timer::PingResponse, self.state.patience(now));
+            state.timers.set(Timer::PingResponse, state.patience(now));
         } else {
-            self.state.expect_pong(now);
+            state.timers.clear(Timer::PingResponse);
         }
     }
 }

@@ -13,8 +13,6 @@ use crate::{
     error::Fatal,
     event::{Event, MessageStart, SkipCause, Skipped},
     session::{Judgement, qos::Arrival},
-    time::Instant,
-    timers::Timer,
 };
 
 /// The rest of a PUBLISH that was begun.
@@ -188,13 +186,13 @@ impl Machine<'_> {
 
     /// The next piece of a PUBLISH that was begun.
     #[cold]
-    pub(super) fn piece<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Taken<'i> {
+    pub(super) fn piece<'i>(&mut self, input: &mut &'i [u8]) -> Taken<'i> {
         let Some(mut stream) = self.state.stream else { return Ok(None) };
         if let Treatment::Refuse(violation) = stream.treatment {
             return Err(violation.into());
         }
         if stream.topic_left != 0 {
-            let rest = self.bytes(input, stream.topic_left, now);
+            let rest = self.bytes(input, stream.topic_left);
             stream.topic_left -= rest.len();
             self.state.stream = Some(stream);
             return Ok(None);
@@ -214,7 +212,7 @@ impl Machine<'_> {
         }
         let deliver = self.state.is_delivering();
         if stream.left != 0 {
-            let piece = self.bytes(input, stream.left, now);
+            let piece = self.bytes(input, stream.left);
             stream.left -= piece.len();
             self.state.stream = Some(stream);
             let handed_over = deliver && !piece.is_empty();
@@ -237,15 +235,10 @@ impl Machine<'_> {
     }
 
     /// Takes at most `most` bytes from the input. If there is none, `receive` stops.
-    fn bytes<'i>(&mut self, input: &mut &'i [u8], most: usize, now: Instant) -> &'i [u8] {
+    fn bytes<'i>(&mut self, input: &mut &'i [u8], most: usize) -> &'i [u8] {
         let (piece, rest) = input.split_at_checked(most).unwrap_or((*input, &[]));
         *input = rest;
         self.full = piece.is_empty();
-        if !self.full {
-            // The PINGRESP waits behind these bytes.
-            let patience = self.state.patience(now);
-            self.state.timers.postpone(Timer::PingResponse, patience);
-        }
         piece
     }
 }

@@ -33,11 +33,14 @@ impl Machine<'_> {
             }
         }
         let before = input.len();
+        let known = self.state.unread;
         let taken = self.take(input, now);
         let count = before - input.len();
-        if count != 0 {
-            let counters = &mut self.state.counters;
-            counters.bytes_in = counters.bytes_in.wrapping_add(count as u32);
+        let state = &mut *self.state;
+        state.counters.bytes_in = state.counters.bytes_in.wrapping_add(count as u32);
+        // A driver may show fewer bytes than it has. They are not new when it shows them again.
+        state.unread = before.max(known) - count;
+        if before > known {
             self.heard(now);
         }
         if let Err(fatal) = &taken {
@@ -77,7 +80,7 @@ impl Machine<'_> {
     fn take<'i>(&mut self, input: &mut &'i [u8], now: Instant) -> Taken<'i> {
         loop {
             let taken = if self.state.stream.is_some() {
-                self.piece(input, now)
+                self.piece(input)
             } else {
                 self.frame(input, now)
             };

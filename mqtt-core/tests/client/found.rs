@@ -291,16 +291,32 @@ fn a_ping_that_the_last_answer_interrupts_is_sent_in_full() {
 
 /// [MQTT-3.12.4-1]
 #[test]
-fn the_answer_to_a_ping_is_awaited_after_all_ids_are_released() {
+fn a_ping_that_goes_out_after_the_last_answer_is_judged() {
     let mut script = found(&options().keep_alive(2).ping_timeout(4_000));
     script.sent();
     script.later(1_500);
-    script.run();
-    answer(&mut script, &IDS);
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Transmit([0xC0, 0])));
+    script.client.transmitted(1, now);
+    let answers = IDS.map(|id| ack(PUBCOMP, id)).concat();
+    script.hear(&answers);
     script.told();
     script.later(4_000);
     script.run();
     assert_eq!(script.told()[0], format!("down: {}", Fatal::PingTimeout));
+}
+
+/// The last answer comes together with a message, and ends the wait for answers.
+#[test]
+fn after_the_last_answer_no_answer_is_awaited() {
+    let mut script = found(&options().keep_alive(0).ping_timeout(4_000));
+    script.sent();
+    let answers = IDS.map(|id| ack(PUBCOMP, id)).concat();
+    script.hear(&[&answers[..4], b"\x30\x04\0\x01tx", &answers[4..]].concat());
+    script.told();
+    script.later(4_000);
+    script.run();
+    assert!(script.told().is_empty());
 }
 
 /// Otherwise the message that comes again would come behind a later one.

@@ -1,8 +1,8 @@
 //! Keep alive: the client is never silent for too long, and does not take a silent broker for a live one.
 
-use mqtt_core::{Instant, Options, Publish, codec::Packet, topic};
+use mqtt_core::{ConnectionState, Instant, Options, Publish, codec::Packet, topic};
 
-use test_kit::script::Script;
+use test_kit::{script::Script, wire};
 
 fn options() -> Options<'static> {
     Options::new("me").keep_alive(40).ping_timeout(10_000)
@@ -123,6 +123,90 @@ fn with_ping_on_silence_a_client_that_hears_nothing_pings() {
     }
     assert!(pinged);
     assert!(script.told().contains(&"down: no PINGRESP in time".to_string()));
+}
+
+/// The PINGRESP waits behind a large message, whose bytes prove that the link is alive.
+#[test]
+fn a_message_that_comes_slowly_proves_the_link() {
+    let options = Options::new("me").keep_alive(10).receive_capacity(65_536);
+    let mut script = Script::up(&options);
+    let message = wire::encoded(
+        Packet::Publish(Publish::new(topic!("t"), &[0; 60_000]).retain(true)),
+        script.client.protocol(),
+    );
+    for second in message.chunks(2_000) {
+        script.later(1_000);
+        script.hear(second);
+        assert_eq!(script.client.state(), ConnectionState::Up, "at {:?}", script.now());
+    }
+    assert!(script.told()[0].starts_with("message t "));
+    assert!(script.sent().contains(&"PINGREQ".to_string()));
+}
+
+/// [MQTT-3.12.4-1]: a PINGREQ that was proved by other bytes needs no PINGRESP, but the next one is judged as well.
+#[test]
+fn after_a_proof_the_next_pingreq_is_judged_again() {
+    let mut script = Script::up(&options());
+    script.later(30_000);
+    script.run();
+    script.later(9_999);
+    script.hear(&[0x30]);
+    assert_eq!(script.run(), Instant::from_millis(60_000), "no time-out for the PINGRESP");
+    script.later(60_000 - 39_999);
+    script.run();
+    assert_eq!(script.sent(), ["PINGREQ", "PINGREQ"]);
+    assert_eq!(script.run(), Instant::from_millis(70_000));
+    script.later(10_000);
+    script.run();
+    assert_eq!(script.told(), ["down: no PINGRESP in time"]);
+}
+
+/// Otherwise a short keep alive would put the end of a dead link off for ever.
+#[test]
+fn a_second_pingreq_does_not_put_off_the_time_out_of_the_first() {
+    let mut script = Script::up(&options().keep_alive(10).ping_timeout(20_000));
+    script.later(7_500);
+    script.run();
+    script.later(7_500);
+    script.run();
+    assert_eq!(script.sent(), ["PINGREQ", "PINGREQ"]);
+    script.later(12_500);
+    script.run();
+    assert_eq!(script.told(), ["down: no PINGRESP in time"]);
+}
+
+#[test]
+fn bytes_that_came_before_the_pingreq_was_sent_prove_nothing() {
+    let mut script = Script::up(&options());
+    script.later(30_000);
+    let now = script.now();
+    assert_eq!(script.client.poll(now), mqtt_core::Action::Transmit(&[0xC0, 0]));
+    script.client.transmitted(1, now);
+    script.hear(&[0x30]);
+    assert_eq!(script.run(), Instant::from_millis(40_000));
+}
+
+/// The same bytes are given again with each call.
+#[test]
+fn bytes_prove_the_link_once() {
+    let mut script = Script::up(&options());
+    script.hear(&[0x30]);
+    script.later(30_000);
+    script.run();
+    script.later(5_000);
+    assert_eq!(script.run(), Instant::from_millis(40_000));
+}
+
+#[test]
+fn the_round_trip_counts_to_the_pingresp_also_if_other_bytes_came_first() {
+    let mut script = Script::up(&options());
+    script.later(30_000);
+    script.run();
+    script.later(100);
+    script.hear(b"\x30\x04\0\x01tx");
+    script.later(23);
+    script.hear_packet(Packet::PingResp);
+    assert_eq!(script.client.counters().ping_round_trip, Some(123));
 }
 
 /// On a slow link the PINGREQ waits behind a long message, and the broker cannot answer it yet.
