@@ -80,7 +80,7 @@ fn a_thousand_subscriptions_are_made_again_when_the_broker_has_lost_the_session(
     broker.kill();
     broker.start_again();
     let renewed = device.until("the subscriptions", |event| {
-        let Event::Renewed { granted } = event else { return None };
+        let Event::Renewed { granted, .. } = event else { return None };
         Some(granted.iter().collect::<Vec<_>>())
     });
     assert_eq!(renewed, (0..FILTERS).map(|n| Some(qos(n))).collect::<Vec<_>>());

@@ -141,15 +141,26 @@ where
     }
 
     /// The driver's next task, most urgent first. Call it after every change, until it gives [`Action::Wait`].
+    ///
+    /// A time-out for input (the CONNACK, a PINGRESP, an answer) ends the connection only after a call of
+    /// [`receive`](Self::receive) that was made past the deadline with everything that the transport held. So `poll`
+    /// first gives a `Wait` until that deadline, which is not in the future. The driver reads once without waiting and
+    /// calls `receive`, also if no bytes came. If none came, the next `poll` gives [`Action::Close`]. Calls of `poll`
+    /// in between change nothing, so other threads may make requests and poll.
+    ///
+    /// In the same way a transport that takes no bytes is offered them once more, with [`Action::Transmit`], before
+    /// the connection ends.
     pub fn poll(&mut self, now: Instant) -> Action<'_> {
         self.machine().poll(now)
     }
 
     /// The next event. `input` holds the bytes that the driver has read and no earlier call has taken; the call takes
-    /// bytes from its front. Call it until it gives `None`, then [`poll`](Self::poll).
+    /// bytes from its front. Call it until it gives `None`, then [`poll`](Self::poll). Call it after each read, also
+    /// if no bytes came: that is the proof that they are missing.
     ///
     /// `None` means that `input` holds no further whole packet, or that the answer to the next one has no room before
-    /// the transport has taken some bytes. Keep the rest of `input` and give it again, with new bytes behind it.
+    /// the transport has taken some bytes. Keep the rest of `input` and give it again, with new bytes behind it. New
+    /// bytes prove that the link is alive, also those of a packet that is not whole yet.
     /// Events that need no input (a QoS 0 publish was sent, the connection is gone) come from here as well. The event
     /// borrows the input, not the client.
     ///

@@ -218,6 +218,10 @@ pub enum Action<'a> {
     Transmit(&'a [u8]),
     /// Nothing is to be done until bytes come in, a request is made, or this instant has come.
     /// [`Instant::FAR_FUTURE`] means no deadline.
+    ///
+    /// An instant that is not in the future says that a time-out for input has passed. Bytes that came in time may
+    /// still be in the transport: read once without waiting, and call `receive`, also if no bytes came. Only then does
+    /// `poll` give the verdict.
     Wait(Instant),
 }
 

@@ -11,7 +11,7 @@
 //! | packets come in | `receive`, `answers`, `messages`, `pieces` |
 //! | messages cannot be taken | `pass_over` |
 //! | the application makes requests | `request`, `overflow` |
-//! | the connection is silent | `keep_alive` |
+//! | the connection is silent | `keep_alive`, `listening` |
 //! | a record is due | `recording` |
 //! | events wait to be given | `untold` |
 
@@ -21,6 +21,7 @@ mod connection;
 mod digest;
 mod handshake;
 mod keep_alive;
+mod listening;
 mod messages;
 mod overflow;
 mod pass_over;
@@ -46,6 +47,7 @@ use crate::{
 use connect_packet::ConnectPacket;
 use connection::{Negotiation, Phase};
 use keep_alive::Ping;
+use listening::{LastOffer, Listening};
 pub(crate) use overflow::LIMIT_QUEUE;
 use pieces::Stream;
 use settings::LEAST_RECEIVE_CAPACITY;
@@ -69,6 +71,8 @@ pub(crate) struct State {
     stream: Option<Stream>,
     /// Bytes of the input that came and were not taken.
     unread: usize,
+    listening: Listening,
+    last_offer: LastOffer,
     connect: ConnectPacket,
     timers: Timers,
     /// The keep alive in seconds; 0: off.
@@ -122,6 +126,8 @@ impl State {
             ping: None,
             stream: None,
             unread: 0,
+            listening: Listening::Taking,
+            last_offer: LastOffer::NotMade,
             connect: packet,
             timers,
             keep_alive: connect.keep_alive,
@@ -188,6 +194,11 @@ impl<'a> Machine<'a> {
             if let Some(recorder) = self.record_is_due(now) {
                 return Action::Persist(recorder.record(self.session));
             }
+            if self.state.timers.may_be_due(now) {
+                if let Some(deadline) = self.ask(now) {
+                    return Action::Wait(deadline);
+                }
+            }
         }
         if self.session.parts().0.is_holding() {
             self.keep_hold();
@@ -208,12 +219,17 @@ impl<'a> Machine<'a> {
 
     /// Carries out everything that is due by now.
     fn time_outs(&mut self, now: Instant) -> Option<Action<'static>> {
-        while let Some(timer) = self.state.timers.due(now) {
+        let unproven = self.state.unproven();
+        while let Some(timer) = self.state.timers.due(now, unproven) {
             if let Some(endpoint) = self.time_out(timer, now) {
                 return Some(Action::Connect { endpoint });
             }
         }
         let state = &mut *self.state;
+        if state.listening == Listening::Silent {
+            // Whatever runs out later has to be proved anew.
+            state.listening = Listening::Drained;
+        }
         if let Phase::Closing(reason, _) = state.phase {
             return Some(Action::Close(reason));
         }

@@ -82,16 +82,38 @@ impl Timers {
         now >= self.bound
     }
 
-    /// Takes the most urgent deadline that has passed.
-    pub(crate) fn due(&mut self, now: Instant) -> Option<Timer> {
-        if self.may_be_due(now) { self.search(now) } else { None }
+    /// `timers` as a set of bits.
+    pub(crate) const fn set_of(timers: &[Timer]) -> u16 {
+        let mut set = 0;
+        let mut rest = timers;
+        while let [timer, behind @ ..] = rest {
+            set |= 1 << *timer as u8;
+            rest = behind;
+        }
+        set
     }
 
-    fn search(&mut self, now: Instant) -> Option<Timer> {
-        // Also at `FAR_FUTURE` only a deadline that was set is due.
+    /// Whether a deadline of this set has passed.
+    pub(crate) fn has_passed(&self, set: u16, now: Instant) -> bool {
+        self.first_passed(set, now).is_some()
+    }
+
+    /// The most urgent deadline of this set that has passed.
+    fn first_passed(&self, set: u16, now: Instant) -> Option<Timer> {
+        // Also at `FAR_FUTURE` only a deadline that was set has passed.
         let passed = |at: &Instant| *at <= now && *at != Instant::FAR_FUTURE;
-        let due =
-            ALL.into_iter().find(|timer| self.deadlines.get(*timer as usize).is_some_and(passed));
+        ALL.into_iter().find(|timer| {
+            set & 1 << *timer as u8 != 0 && self.deadlines.get(*timer as usize).is_some_and(passed)
+        })
+    }
+
+    /// Takes the most urgent deadline that has passed and is not among `but`.
+    pub(crate) fn due(&mut self, now: Instant, but: u16) -> Option<Timer> {
+        if self.may_be_due(now) { self.search(now, but) } else { None }
+    }
+
+    fn search(&mut self, now: Instant, but: u16) -> Option<Timer> {
+        let due = self.first_passed(!but, now);
         match due {
             Some(timer) => {
                 self.clear(timer);
@@ -123,9 +145,9 @@ mod tests {
     fn a_deadline_is_due_at_its_instant_and_once() {
         let mut timers = Timers::new();
         timers.set(Timer::KeepAlive, at(10));
-        assert_eq!(timers.due(at(9)), None);
-        assert_eq!(timers.due(at(10)), Some(Timer::KeepAlive));
-        assert_eq!(timers.due(at(10)), None);
+        assert_eq!(timers.due(at(9), 0), None);
+        assert_eq!(timers.due(at(10), 0), Some(Timer::KeepAlive));
+        assert_eq!(timers.due(at(10), 0), None);
     }
 
     #[test]
@@ -135,7 +157,7 @@ mod tests {
         timers.set(Timer::KeepAlive, at(30));
         timers.set(Timer::Stable, at(20));
         assert_eq!(timers.next(), at(20));
-        assert_eq!(timers.due(at(15)), None);
+        assert_eq!(timers.due(at(15), 0), None);
         timers.clear(Timer::Stable);
         assert_eq!(timers.next(), at(30));
     }
@@ -145,15 +167,27 @@ mod tests {
         let mut timers = Timers::new();
         timers.set(Timer::KeepAlive, at(5));
         timers.set(Timer::PingResponse, at(5));
-        assert_eq!(timers.due(at(6)), Some(Timer::PingResponse));
-        assert_eq!(timers.due(at(6)), Some(Timer::KeepAlive));
+        assert_eq!(timers.due(at(6), 0), Some(Timer::PingResponse));
+        assert_eq!(timers.due(at(6), 0), Some(Timer::KeepAlive));
+    }
+
+    #[test]
+    fn a_deadline_that_proves_nothing_yet_stays() {
+        let mut timers = Timers::new();
+        timers.set(Timer::PingResponse, at(5));
+        timers.set(Timer::Stable, at(7));
+        let but = Timers::set_of(&[Timer::PingResponse]);
+        assert_eq!(timers.due(at(6), but), None);
+        assert_eq!(timers.due(at(7), but), Some(Timer::Stable));
+        assert_eq!((timers.due(at(7), but), timers.next()), (None, at(5)));
+        assert_eq!(timers.due(at(7), 0), Some(Timer::PingResponse));
     }
 
     #[test]
     fn the_last_instant_is_no_deadline() {
         let mut timers = Timers::new();
-        assert_eq!(timers.due(Instant::FAR_FUTURE), None);
+        assert_eq!(timers.due(Instant::FAR_FUTURE, 0), None);
         timers.set(Timer::Connect, at(1));
-        assert_eq!(timers.due(Instant::FAR_FUTURE), Some(Timer::Connect));
+        assert_eq!(timers.due(Instant::FAR_FUTURE, 0), Some(Timer::Connect));
     }
 }

@@ -1,6 +1,6 @@
 //! The connection: its phases, their changes, and the time and version of the next attempt.
 
-use super::{Machine, State};
+use super::{Machine, State, listening::Listening};
 use crate::{
     codec::{Protocol, Refusal},
     error::{Fatal, Reason},
@@ -103,7 +103,7 @@ impl State {
     }
 
     /// Whether a CONNECT went out whole and its CONNACK has not come.
-    const fn awaits_connack(&self) -> bool {
+    pub(super) const fn awaits_connack(&self) -> bool {
         matches!(self.phase, Phase::Handshake(_)) && self.connect.is_sent()
     }
 
@@ -200,6 +200,7 @@ impl Machine<'_> {
         state.timers.clear_all();
         state.stream = None;
         state.unread = 0;
+        state.listening = Listening::Taking;
         state.ping = None;
         let delay = state.reconnect_delay(reason);
         if reason != Reason::PassedOver {

@@ -2,7 +2,7 @@
 
 use core::hash::{Hash, Hasher};
 
-use super::{State, settings::Settings};
+use super::{State, listening::Listening, settings::Settings};
 
 impl State {
     /// Feeds everything that affects behaviour to `hasher`: everything but the counters.
@@ -18,6 +18,8 @@ impl State {
             ping,
             stream,
             unread,
+            listening,
+            last_offer,
             connect,
             timers,
             keep_alive,
@@ -26,9 +28,16 @@ impl State {
         } = self;
         // The counter of sent bytes only matters for the PINGREQ.
         let ahead = |end: u32| end.wrapping_sub(counters.bytes_out);
-        let ping = ping.map(|ping| (ping.at, ping.end.map(ahead)));
+        let ping = ping.map(|ping| (ping.at, ping.judged.map(ahead), ahead(ping.last) as i32 > 0));
         (phase, negotiation, protocol, failures, endpoint_turn, untold).hash(hasher);
-        (ping, stream, unread, connect, timers, keep_alive).hash(hasher);
+        // In the same way for bytes that are sent before the driver looks at the input.
+        let listening = if let Listening::Sending(before) = *listening {
+            Listening::Sending(ahead(before))
+        } else {
+            *listening
+        };
+        (ping, stream, unread, listening, last_offer).hash(hasher);
+        (connect, timers, keep_alive).hash(hasher);
         let Settings {
             version,
             reconnect,

@@ -6,17 +6,21 @@
 
 use super::{
     Machine, State,
+    listening::LastOffer,
     transmit::{Source, bytes_through},
 };
 use crate::{time::Instant, timers::Timer};
 
-/// A PINGREQ whose PINGRESP has not come.
+/// PINGREQs whose PINGRESPs have not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ping {
-    /// When it was made.
+    /// When the first was made.
     pub(super) at: Instant,
-    /// The count of sent bytes at which it is out; `None` once bytes that came after it have proved the link.
-    pub(super) end: Option<u32>,
+    /// The count of sent bytes at which the one that is judged is out; `None` if bytes that came behind it have proved
+    /// the link.
+    pub(super) judged: Option<u32>,
+    /// The count of sent bytes at which the last is out.
+    pub(super) last: u32,
 }
 
 impl State {
@@ -30,10 +34,15 @@ impl State {
         }
     }
 
+    /// Whether a PINGREQ that ends at this count of sent bytes is out.
+    const fn is_out(&self, end: u32) -> bool {
+        end.wrapping_sub(self.counters.bytes_out) as i32 <= 0
+    }
+
     /// Whether a PINGREQ is out that no bytes have followed.
     fn awaits_proof(&self) -> bool {
-        let end = self.ping.and_then(|ping| ping.end);
-        end.is_some_and(|end| end.wrapping_sub(self.counters.bytes_out) as i32 <= 0)
+        let judged = self.ping.and_then(|ping| ping.judged);
+        judged.is_some_and(|end| self.is_out(end))
     }
 
     /// Starts the time for the PINGRESP once the PINGREQ is out.
@@ -62,7 +71,7 @@ impl Machine<'_> {
         }
         let done = if timer == Timer::Silence {
             // Against silence, a PINGREQ that no bytes have followed is enough.
-            self.state.ping.is_some_and(|ping| ping.end.is_some())
+            self.state.ping.is_some_and(|ping| ping.judged.is_some())
         } else {
             // For the keep alive, any bytes that wait to be sent are enough.
             self.is_ready()
@@ -74,27 +83,27 @@ impl Machine<'_> {
         // connection.
         if !self.state.timers.is_set(Timer::Stall) && self.is_ready() {
             self.state.timers.set(Timer::Stall, self.state.patience(now));
+            self.state.last_offer = LastOffer::NotMade;
         }
     }
 
     /// A PINGREQ was put at the end of `source`. If no bytes have followed an earlier one, the time-out judges that one.
     fn note_ping(&mut self, source: Source, now: Instant) {
-        let at = match self.state.ping {
-            None => now,
-            Some(Ping { at, end: None }) => at,
-            Some(_) => return,
-        };
         let (session, bytes) = self.session.parts();
         let ahead = bytes_through(source, session, bytes);
-        let end = self.state.counters.bytes_out.wrapping_add(ahead as u32);
-        self.state.ping = Some(Ping { at, end: Some(end) });
+        let last = self.state.counters.bytes_out.wrapping_add(ahead as u32);
+        let (at, judged) = self.state.ping.map_or((now, None), |ping| (ping.at, ping.judged));
+        self.state.ping = Some(Ping { at, judged: judged.or(Some(last)), last });
     }
 
     /// PINGRESP.
     pub(super) fn pong(&mut self, now: Instant) {
-        if let Some(ping) = self.state.ping.take() {
-            self.state.counters.ping_round_trip = Some(now.millis_since(ping.at) as u32);
-        }
+        let state = &mut *self.state;
+        let Some(ping) = state.ping else { return };
+        state.counters.ping_round_trip = Some(now.millis_since(ping.at) as u32);
+        // It answers an earlier PINGREQ if one is still to be sent.
+        let waits = !state.is_out(ping.last);
+        state.ping = waits.then_some(Ping { at: now, judged: Some(ping.last), ..ping });
     }
 
     /// New bytes came in, and those that could be taken are.
@@ -104,8 +113,9 @@ impl Machine<'_> {
             return;
         }
         state.arm(Timer::Silence, now);
-        if state.awaits_proof() {
-            state.ping = state.ping.map(|ping| Ping { end: None, ..ping });
+        if let Some(ping) = state.ping {
+            let waits = !state.is_out(ping.last);
+            state.ping = Some(Ping { judged: waits.then_some(ping.last), ..ping });
         }
         if self.session.is_reclaiming() {
             // The time for the next PUBCOMP starts again.

@@ -4,7 +4,7 @@
 //! transport has taken some bytes. A PUBLISH larger than the driver's buffer is taken in pieces, see
 //! [`pieces`](super::pieces).
 
-use super::{Machine, Taken, connection::Phase, untold::Untold};
+use super::{Machine, Taken, connection::Phase, listening::Listening, untold::Untold};
 use crate::{
     codec::{Header, PacketType, SubAck, Violation, ack},
     error::{Fatal, Reason},
@@ -40,6 +40,10 @@ impl Machine<'_> {
         state.counters.bytes_in = state.counters.bytes_in.wrapping_add(count as u32);
         // A driver may show fewer bytes than it has. They are not new when it shows them again.
         state.unread = before.max(known) - count;
+        match taken {
+            Ok(None) => state.drained(count == 0 && before <= known),
+            _ => state.listening = Listening::Taking,
+        }
         if before > known {
             self.heard(now);
         }
@@ -57,6 +61,7 @@ impl Machine<'_> {
 
     #[cold]
     fn next_untold<'i>(&mut self) -> Option<Event<'i>> {
+        self.state.listening = self.state.listening.event_given();
         if let Some(event) = self.state.untold.next() {
             return Some(event);
         }

@@ -80,6 +80,8 @@ fn a_transport_that_takes_no_bytes_is_detected() {
     script.later(9_999);
     assert!(!poll(&mut script));
     script.later(1);
+    assert!(!poll(&mut script), "the transport is asked once more");
+    script.listen();
     assert!(poll(&mut script));
     script.run();
     assert_eq!(script.told(), ["down: the transport takes no bytes", "lost -"]);
@@ -93,6 +95,8 @@ fn a_transport_that_does_not_take_the_pingreq_is_detected() {
     assert_eq!(script.client.poll(now), mqtt_core::Action::Transmit(&[0xC0, 0]));
     script.later(10_000);
     let now = script.now();
+    assert_eq!(script.client.poll(now), mqtt_core::Action::Transmit(&[0xC0, 0]));
+    script.listen();
     assert!(matches!(script.client.poll(now), mqtt_core::Action::Close(_)));
     script.run();
     assert_eq!(script.told(), ["down: the transport takes no bytes"]);

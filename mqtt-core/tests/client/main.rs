@@ -28,4 +28,5 @@ mod skipping;
 mod storage;
 mod stuck;
 mod subscribing;
+mod time_outs;
 mod unexpected;

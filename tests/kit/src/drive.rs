@@ -108,10 +108,13 @@ where
     S: AsRef<[Slot]> + AsMut<[Slot]>,
     W: World<B, S>,
 {
+    let mut looked = false;
     for _ in 0..MOST {
         world.before(client, now);
         match act(client, world, now) {
-            Step::Done => {}
+            Step::Done => looked = false,
+            // A time-out for input is judged after another look at the input.
+            Step::Wait(until) if until <= now && !looked => looked = true,
             Step::Wait(until) => return Some(until),
             Step::HeldUp => return None,
         }

@@ -178,6 +178,12 @@ impl Script {
         until.expect("the transport takes bytes")
     }
 
+    /// Gives the client the bytes that came, and carries out no action.
+    pub fn listen(&mut self) {
+        let now = self.now();
+        self.peer.take_events(&mut self.client, now);
+    }
+
     /// The broker sends `bytes`.
     pub fn hear(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(self.peer.piece.min(bytes.len().max(1))) {

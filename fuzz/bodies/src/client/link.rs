@@ -55,7 +55,8 @@ pub(super) struct Link {
     skipped: bool,
     /// Since when a PINGRESP is due.
     pinged: Option<u64>,
-    delayed: bool,
+    /// Bytes that were shown to the client and that it has not taken.
+    unread: usize,
     last_publish: Option<u64>,
     last_release: Option<u64>,
     /// PUBACKs and PUBRECs, in the order of the messages that they answer.
@@ -109,7 +110,7 @@ impl Link {
             begun: None,
             skipped: false,
             pinged: None,
-            delayed: false,
+            unread: 0,
             last_publish: None,
             last_release: None,
             due: VecDeque::new(),
@@ -162,9 +163,13 @@ impl Link {
         self.pinged.is_some_and(|at| now >= at.saturating_add(PING_TIMEOUT))
     }
 
-    /// Whether it is unknown how long a PINGRESP may take, because it may be behind a large message.
-    pub(super) const fn is_delayed(&self) -> bool {
-        self.delayed
+    /// The client is shown this many bytes of the input. New ones prove that the link is alive.
+    pub(super) fn shows(&mut self, bytes: usize, now: u64) {
+        if bytes > self.unread {
+            self.unread = bytes;
+            self.pinged = None;
+            self.reclaim.hear(now);
+        }
     }
 
     pub(super) fn check_counters(&self, counters: &Counters) {
@@ -191,16 +196,8 @@ impl Link {
     }
 
     /// The client has taken these bytes of the input.
-    pub(super) fn took(
-        &mut self,
-        bytes: &[u8],
-        now: u64,
-        protocol: Protocol,
-        session: &mut Session,
-    ) {
-        if !bytes.is_empty() {
-            self.reclaim.hear(now);
-        }
+    pub(super) fn took(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+        self.unread = self.unread.saturating_sub(bytes.len());
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
         self.taken.extend(bytes);
         let taken = std::mem::take(&mut self.taken);
@@ -224,7 +221,6 @@ impl Link {
         }
         self.begins(rest, session);
         self.taken = rest.to_vec();
-        self.delayed |= !rest.is_empty();
     }
 
     /// The client has taken these bytes and fails, perhaps because of the last packet. Afterwards only the releases
@@ -313,8 +309,7 @@ impl Link {
             }
             Packet::SubAck(suback) => session.answered(PacketType::SubAck, suback.id),
             Packet::UnsubAck(id) => session.answered(PacketType::UnsubAck, id),
-            // An unexpected PINGRESP may count for a PINGREQ that waits to be sent.
-            Packet::PingResp => self.delayed |= self.pinged.take().is_none(),
+            Packet::PingResp => {}
             Packet::ConnAck(_)
             | Packet::Connect(_)
             | Packet::Subscribe(_)
@@ -326,12 +321,7 @@ impl Link {
 
     /// The client took a PUBCOMP. Returns whether it answers the release of an id.
     fn releases(&mut self) -> bool {
-        let answered = self.reclaim.take_answer();
-        if answered && !self.reclaim.is_on() {
-            // Until now the PUBCOMPs were awaited, from now on the PINGRESP is.
-            self.pinged = self.pinged.map(|_| self.reclaim.heard());
-        }
-        answered
+        self.reclaim.take_answer()
     }
 
     /// The application has a message to acknowledge.

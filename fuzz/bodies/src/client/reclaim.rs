@@ -97,11 +97,6 @@ impl Reclaim {
         self.heard = now;
     }
 
-    /// When bytes came in last.
-    pub(super) const fn heard(&self) -> u64 {
-        self.heard
-    }
-
     /// Whether PUBCOMPs have been due for longer than the ping time-out.
     pub(super) const fn is_late(&self, now: u64) -> bool {
         self.on && now >= self.heard.saturating_add(PING_TIMEOUT)

@@ -34,7 +34,7 @@ impl Device {
         let quiet = self.waits_until.take();
         let readable = self.link.map_or(0, |link| links[link].readable(Way::Down));
         let most = 100 + readable + self.input.len() + self.setup.outbox + 8 * self.setup.window;
-        let mut actions = 0;
+        let (mut actions, mut looked) = (0, false);
         loop {
             if self.receive(stage, links, &mut actions) == Power::Lost {
                 return Power::Lost;
@@ -50,6 +50,8 @@ impl Device {
                 return Power::On;
             }
             match self.act(stage, links) {
+                // A time-out for input has passed, and is judged after another look at the input.
+                Outcome::Wait(until) if until <= stage.now && !looked => looked = true,
                 Outcome::Wait(until) => {
                     if let Some(before) = quiet {
                         let again = (actions == 0).then_some(until);
