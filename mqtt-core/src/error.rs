@@ -173,6 +173,10 @@ pub enum Fatal {
     /// [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are sent first.
     #[error("no PINGRESP in time")]
     PingTimeout,
+    /// The client had to leave input unread for `Options::unread_timeout`: the application owes acknowledgements, or the
+    /// answers to the broker had no room in the outbox.
+    #[error("input was left unread for too long")]
+    Unread,
     /// The transport took no bytes for `Options::ping_timeout` after the keep alive had run out.
     #[error("the transport takes no bytes")]
     Stalled,

@@ -12,6 +12,7 @@
 //! | messages cannot be taken | `pass_over` |
 //! | the application makes requests | `request`, `overflow` |
 //! | the connection is silent | `keep_alive`, `listening` |
+//! | the client takes no input | `refusal` |
 //! | a record is due | `recording` |
 //! | events wait to be given | `untold` |
 
@@ -28,6 +29,7 @@ mod pass_over;
 mod pieces;
 mod receive;
 mod recording;
+mod refusal;
 mod request;
 mod settings;
 mod transmit;
@@ -50,6 +52,7 @@ use keep_alive::Ping;
 use listening::{LastOffer, Listening};
 pub(crate) use overflow::LIMIT_QUEUE;
 use pieces::Stream;
+use refusal::Refusal;
 use settings::LEAST_RECEIVE_CAPACITY;
 pub(crate) use settings::Settings;
 pub use settings::{Oversized, Queue, Version};
@@ -71,6 +74,7 @@ pub(crate) struct State {
     stream: Option<Stream>,
     /// Bytes of the input that came and were not taken.
     unread: usize,
+    refusal: Option<Refusal>,
     listening: Listening,
     last_offer: LastOffer,
     connect: ConnectPacket,
@@ -87,6 +91,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) session: SessionMut<'a>,
     /// `receive` stops: the next packet has no room, or is not there yet.
     full: bool,
+    /// It has no room.
+    refused: bool,
 }
 
 /// The event of a packet that was taken, if it has one. If [`Machine::full`] is set, the packet was not taken.
@@ -126,6 +132,7 @@ impl State {
             ping: None,
             stream: None,
             unread: 0,
+            refusal: None,
             listening: Listening::Taking,
             last_offer: LastOffer::NotMade,
             connect: packet,
@@ -150,7 +157,7 @@ impl State {
 
     /// This state and `session`, for one call.
     pub(crate) const fn with<'a>(&'a mut self, session: SessionMut<'a>) -> Machine<'a> {
-        Machine { state: self, session, full: false }
+        Machine { state: self, session, full: false, refused: false }
     }
 
     pub(crate) const fn counters(&self) -> &Counters {
@@ -254,6 +261,7 @@ impl<'a> Machine<'a> {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }
             (Timer::Release, Phase::Up(_)) => self.not_released(),
+            (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),
             (Timer::KeepAlive | Timer::Silence, Phase::Up(_)) => self.ping(timer, now),
             (Timer::Stable, Phase::Up(_)) => self.state.failures = 0,
@@ -263,10 +271,16 @@ impl<'a> Machine<'a> {
         None
     }
 
-    /// The next packet has no room, or is not there yet.
+    /// The next packet is not there yet.
     fn not_now<'i>(&mut self) -> Taken<'i> {
         self.full = true;
         Ok(None)
+    }
+
+    /// The next packet has no room now.
+    fn refuse<'i>(&mut self) -> Taken<'i> {
+        self.refused = true;
+        self.not_now()
     }
 
     /// A packet was taken.

@@ -121,6 +121,17 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// How long the client may leave input unread, in milliseconds; 0 switches it off. Default 300,000.
+    ///
+    /// With `Options::manual_acknowledge` the client takes no more messages than there are slots until the application
+    /// acknowledges one. It cannot see a PINGRESP or an answer behind them, so it passes no verdict on the link
+    /// meanwhile. This time is the bound: the connection ends as `Fatal::Unread`, and the broker sends the messages
+    /// again on the next one. It starts again with each message that is taken.
+    pub const fn unread_timeout(mut self, millis: u32) -> Self {
+        self.settings.unread_timeout = millis;
+        self
+    }
+
     /// How many publishes of QoS 2 may be in flight, or wait, at once. The number of slots limits them as well.
     /// Default 19.
     ///

@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     PingResponse,
     /// A PUBREL is overdue, while messages are passed over.
     Release,
+    /// The client has refused input for too long.
+    Unread,
     /// The transport has taken no bytes though some are ready.
     Stall,
     /// The next attempt to connect.
@@ -28,10 +30,11 @@ pub(crate) enum Timer {
     Record,
 }
 
-const ALL: [Timer; 9] = [
+const ALL: [Timer; 10] = [
     Timer::Connect,
     Timer::PingResponse,
     Timer::Release,
+    Timer::Unread,
     Timer::Stall,
     Timer::KeepAlive,
     Timer::Silence,

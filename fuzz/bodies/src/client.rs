@@ -231,6 +231,9 @@ impl Run {
         }
         if self.link.transport == Transport::Open {
             self.link.arrive(rest);
+            if self.listens() && visible != 0 {
+                self.link.left(rest.len() < shown.len(), self.now);
+            }
             self.link.arrive(hidden);
         }
     }
@@ -304,6 +307,10 @@ impl Run {
             }
             Reason::PassedOver | Reason::Fatal(Fatal::NotReleased { .. }) => {
                 assert!(self.link.is_passing_over(), "nothing was passed over");
+            }
+            Reason::Fatal(Fatal::Unread) => {
+                let unread = self.link.is_unread(self.now) || self.link.had_pieces();
+                assert!(unread, "input is taken");
             }
             Reason::Fatal(Fatal::Stalled) => assert!(stalled, "bytes flow"),
             Reason::Fatal(Fatal::ConnectTimeout) => assert!(!self.link.is_accepted()),
@@ -379,7 +386,9 @@ impl Run {
         assert!(!over, "the connection has to end");
         // [MQTT-3.12.4-1]: near the end of time no deadline comes.
         let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
-        assert!(!missed, "no sign of life, and nothing happens");
+        assert!(!missed || self.link.had_pieces(), "no sign of life, and nothing happens");
+        let unread = self.link.is_unread(self.now) && self.now < END_OF_TIME;
+        assert!(!unread, "unread for too long, and nothing happens");
         if self.settings.renews {
             self.session.has_renewed();
         }

@@ -72,7 +72,10 @@ impl Machine<'_> {
                 *count = count.wrapping_add(1);
             }
             Answered::Late => {}
-            Answered::NotYet => self.full = true,
+            Answered::NotYet => {
+                self.full = true;
+                self.refused = true;
+            }
         }
         None
     }

@@ -18,6 +18,7 @@ impl State {
             ping,
             stream,
             unread,
+            refusal,
             listening,
             last_offer,
             connect,
@@ -36,7 +37,7 @@ impl State {
         } else {
             *listening
         };
-        (ping, stream, unread, listening, last_offer).hash(hasher);
+        (ping, stream, unread, refusal, listening, last_offer).hash(hasher);
         (connect, timers, keep_alive).hash(hasher);
         let Settings {
             version,
@@ -45,6 +46,7 @@ impl State {
             ping_timeout,
             ping_on_silence,
             answer_timeout,
+            unread_timeout,
             max_packet,
             receive_capacity,
             oversized,
@@ -59,5 +61,6 @@ impl State {
             .hash(hasher);
         (oversized, skip_unreadable).hash(hasher);
         (max_packet, receive_capacity, record_delay, strict, queue, queue_messages).hash(hasher);
+        unread_timeout.hash(hasher);
     }
 }

@@ -34,7 +34,7 @@ impl Machine<'_> {
             self.pass_over();
             Ok(None)
         } else {
-            self.not_now()
+            self.refuse()
         }
     }
 
@@ -45,7 +45,7 @@ impl Machine<'_> {
             self.session.pass_over_release(id);
             Ok(None)
         } else {
-            self.not_now()
+            self.refuse()
         }
     }
 

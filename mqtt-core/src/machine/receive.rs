@@ -44,6 +44,9 @@ impl Machine<'_> {
             Ok(None) => state.drained(count == 0 && before <= known),
             _ => state.listening = Listening::Taking,
         }
+        if self.refused || count != 0 && self.state.refusal.is_some() {
+            self.refused_or_took(count != 0, now);
+        }
         if before > known {
             self.heard(now);
         }

@@ -21,6 +21,7 @@ mod publishing;
 mod queue;
 mod receiving;
 mod recording;
+mod refusing;
 mod resending;
 mod restoring;
 mod shown;

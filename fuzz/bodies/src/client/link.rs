@@ -17,7 +17,7 @@ mod passing;
 use super::{
     reclaim::Reclaim,
     session::{Owed, Session},
-    settings::{PING_TIMEOUT, Settings},
+    settings::{PING_TIMEOUT, Settings, UNREAD_TIMEOUT},
 };
 use passing::Decision;
 
@@ -57,6 +57,10 @@ pub(super) struct Link {
     pinged: Option<u64>,
     /// Bytes that were shown to the client and that it has not taken.
     unread: usize,
+    /// Since when the client has refused a whole packet, without taking any byte.
+    refused: Option<u64>,
+    /// A message came in pieces. Its end may be refused, which shows in no packet.
+    pieces: bool,
     last_publish: Option<u64>,
     last_release: Option<u64>,
     /// PUBACKs and PUBRECs, in the order of the messages that they answer.
@@ -111,6 +115,8 @@ impl Link {
             skipped: false,
             pinged: None,
             unread: 0,
+            refused: None,
+            pieces: false,
             last_publish: None,
             last_release: None,
             due: VecDeque::new(),
@@ -158,9 +164,25 @@ impl Link {
         self.status
     }
 
-    /// Whether a PINGRESP has been due for longer than the ping time-out.
+    /// The client has given everything that it takes now. The rest waits in `arrived`.
+    pub(super) fn left(&mut self, took: bool, now: u64) {
+        if took && self.refused.take().is_some() {
+            self.pinged = self.pinged.map(|_| now);
+        }
+        if self.has_whole_packet() {
+            self.refused.get_or_insert(now);
+        }
+    }
+
+    /// Whether the client has refused input for longer than `Options::unread_timeout`.
+    pub(super) fn is_unread(&self, now: u64) -> bool {
+        self.refused.is_some_and(|since| now >= since.saturating_add(UNREAD_TIMEOUT))
+    }
+
+    /// Whether a PINGRESP has been due for longer than the ping time-out, and is not behind refused input.
     pub(super) fn misses_pong(&self, now: u64) -> bool {
-        self.pinged.is_some_and(|at| now >= at.saturating_add(PING_TIMEOUT))
+        self.refused.is_none()
+            && self.pinged.is_some_and(|at| now >= at.saturating_add(PING_TIMEOUT))
     }
 
     /// The client is shown this many bytes of the input. New ones prove that the link is alive.
@@ -170,6 +192,11 @@ impl Link {
             self.pinged = None;
             self.reclaim.hear(now);
         }
+    }
+
+    /// Whether the client may have refused the end of a message in pieces.
+    pub(super) const fn had_pieces(&self) -> bool {
+        self.pieces
     }
 
     pub(super) fn check_counters(&self, counters: &Counters) {
@@ -221,6 +248,7 @@ impl Link {
         }
         self.begins(rest, session);
         self.taken = rest.to_vec();
+        self.pieces |= !rest.is_empty();
     }
 
     /// The client has taken these bytes and fails, perhaps because of the last packet. Afterwards only the releases
