@@ -151,7 +151,6 @@ impl Common {
             .version(self.version)
             .clean_session(!self.persistent)
             .keep_alive(self.keep_alive)
-            .ping_on_silence(true)
             .reconnect(Reconnect::after(500).at_most(30_000).seed(self.seed));
         match (&self.user, &self.password) {
             (Some(user), password) => {

@@ -169,7 +169,7 @@ pub enum Fatal {
     /// No CONNACK within `Options::connect_timeout`.
     #[error("no CONNACK in time")]
     ConnectTimeout,
-    /// No PINGRESP within `Options::ping_timeout` [MQTT-3.12.4-1]; or, in a session that was
+    /// After a PINGREQ neither its PINGRESP nor any other byte came within `Options::ping_timeout` [MQTT-3.12.4-1]; or, in a session that was
     /// [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are sent first.
     #[error("no PINGRESP in time")]
     PingTimeout,

@@ -95,6 +95,8 @@ impl Machine<'_> {
         let last = self.state.counters.bytes_out.wrapping_add(ahead as u32);
         let (at, judged) = self.state.ping.map_or((now, None), |ping| (ping.at, ping.judged));
         self.state.ping = Some(Ping { at, judged: judged.or(Some(last)), last });
+        // It serves both timers, so the other one need not wake the device.
+        self.state.arm(Timer::Silence, now);
     }
 
     /// PINGRESP.

@@ -109,7 +109,7 @@ impl Settings {
         reconnect: Reconnect::after(1_000),
         connect_timeout: 20_000,
         ping_timeout: 10_000,
-        ping_on_silence: false,
+        ping_on_silence: true,
         answer_timeout: 120_000,
         unread_timeout: 300_000,
         max_packet: LARGEST_PACKET,

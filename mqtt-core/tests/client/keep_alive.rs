@@ -1,6 +1,6 @@
 //! Keep alive: the client is never silent for too long, and does not take a silent broker for a live one.
 
-use mqtt_core::{ConnectionState, Instant, Options, Publish, codec::Packet, topic};
+use mqtt_core::{ConnectionState, Instant, Options, Publish, QoS, codec::Packet, topic};
 
 use test_kit::{script::Script, wire};
 
@@ -33,8 +33,8 @@ fn the_keep_alive_runs_from_the_connect() {
 
 /// M7
 #[test]
-fn a_client_that_sends_other_packets_does_not_ping() {
-    let mut script = Script::up(&options());
+fn without_ping_on_silence_a_client_that_sends_other_packets_does_not_ping() {
+    let mut script = Script::up(&options().ping_on_silence(false));
     for _ in 0..20 {
         script.later(29_000);
         let _ = script.client.publish(&Publish::new(topic!("t"), b"")).unwrap();
@@ -114,19 +114,35 @@ fn a_slow_transport_is_not_taken_for_a_dead_one() {
     }
 }
 
-/// A client that only publishes at QoS 0 hears nothing on a half-open link.
+/// A client that publishes more often than the keep alive is never silent, and hears nothing on a half-open link.
 #[test]
-fn with_ping_on_silence_a_client_that_hears_nothing_pings() {
-    let mut script = Script::up(&options().ping_on_silence(true));
-    let mut pinged = false;
-    for _ in 0..12 {
-        script.later(5_000);
-        let _ = script.client.publish(&Publish::new(topic!("t"), b"")).unwrap();
-        script.run();
-        pinged |= script.sent().contains(&"PINGREQ".to_string());
+fn a_publisher_notices_a_half_open_link() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let mut script = Script::up(&options());
+        let mut pinged = false;
+        while script.is_open() {
+            script.later(1_000);
+            let _ = script.client.publish(&Publish::new(topic!("t"), b"").qos(qos));
+            script.run();
+            pinged |= script.sent().contains(&"PINGREQ".to_string());
+            assert!(script.now() <= Instant::from_millis(40_000 + 10_000), "{qos:?}");
+        }
+        assert!(pinged);
+        assert!(script.told().contains(&"down: no PINGRESP in time".to_string()));
     }
-    assert!(pinged);
-    assert!(script.told().contains(&"down: no PINGRESP in time".to_string()));
+}
+
+#[test]
+fn answers_save_the_ping_of_a_publisher() {
+    let mut script = Script::up(&options());
+    for _ in 0..20 {
+        script.later(10_000);
+        let publish = Publish::new(topic!("t"), b"").qos(QoS::AtLeastOnce);
+        let handle = script.client.publish(&publish).unwrap();
+        script.run();
+        assert_eq!(script.sent().len(), 1);
+        script.hear(&wire::ack(wire::PUBACK, handle.packet_id().unwrap().get()));
+    }
 }
 
 /// The PINGRESP waits behind a large message, whose bytes prove that the link is alive.
@@ -216,7 +232,7 @@ fn the_round_trip_counts_to_the_pingresp_also_if_other_bytes_came_first() {
 /// On a slow link the PINGREQ waits behind a long message, and the broker cannot answer it yet.
 #[test]
 fn the_time_for_a_pingresp_starts_when_the_pingreq_is_sent() {
-    let mut script = Script::up(&options().ping_on_silence(true));
+    let mut script = Script::up(&options());
     let _ = script.client.publish(&Publish::new(topic!("t"), &[0; 100])).unwrap();
     script.later(29_000);
     let step = |script: &mut Script| {
