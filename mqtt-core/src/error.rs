@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::{
     codec::{EncodeError, PacketId, Refusal, Violation},
+    handle::Handle,
     topic::TopicError,
 };
 
@@ -173,6 +174,13 @@ pub enum Fatal {
     /// [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are sent first.
     #[error("no PINGRESP in time")]
     PingTimeout,
+    /// This request was not answered within `Options::answer_timeout`, and the link was alive. It is sent again on the next
+    /// connection.
+    #[error("no answer to the request with packet id {id}", id = .0.packet_id().map_or(0, PacketId::get))]
+    Unanswered(Handle),
+    /// The SUBSCRIBE that makes the subscriptions again was not answered within that time.
+    #[error("no answer to the renewal of the subscriptions")]
+    RenewalUnanswered,
     /// The client had to leave input unread for `Options::unread_timeout`: the application owes acknowledgements, or the
     /// answers to the broker had no room in the outbox.
     #[error("input was left unread for too long")]

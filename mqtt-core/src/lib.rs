@@ -17,6 +17,7 @@ pub mod driver;
 mod error;
 mod event;
 pub mod framer;
+mod handle;
 mod machine;
 mod options;
 mod reconnect;

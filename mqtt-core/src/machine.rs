@@ -13,6 +13,7 @@
 //! | the application makes requests | `request`, `overflow` |
 //! | the connection is silent | `keep_alive`, `listening` |
 //! | the client takes no input | `refusal` |
+//! | a request stays unanswered | `overdue` |
 //! | a record is due | `recording` |
 //! | events wait to be given | `untold` |
 
@@ -24,6 +25,7 @@ mod handshake;
 mod keep_alive;
 mod listening;
 mod messages;
+mod overdue;
 mod overflow;
 mod pass_over;
 mod pieces;
@@ -226,6 +228,7 @@ impl<'a> Machine<'a> {
 
     /// Carries out everything that is due by now.
     fn time_outs(&mut self, now: Instant) -> Option<Action<'static>> {
+        self.watch_later_answers(now);
         let unproven = self.state.unproven();
         while let Some(timer) = self.state.timers.due(now, unproven) {
             if let Some(endpoint) = self.time_out(timer, now) {
@@ -261,6 +264,7 @@ impl<'a> Machine<'a> {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }
             (Timer::Release, Phase::Up(_)) => self.not_released(),
+            (Timer::Answer, Phase::Up(_)) => self.no_answer(),
             (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),
             (Timer::KeepAlive | Timer::Silence, Phase::Up(_)) => self.ping(timer, now),

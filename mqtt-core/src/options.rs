@@ -114,8 +114,14 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How long an answer of the broker may take while the link is alive, in milliseconds; 0 switches it off. Default
-    /// 120,000.
+    /// How long a request may stay unanswered while the link is alive, in milliseconds; 0 switches it off.
+    /// Default 120,000.
+    ///
+    /// The connection then ends as `Fatal::Unanswered`, which names the request, and the request is sent again on the
+    /// next one. If others are answered meanwhile, that takes up to twice this time.
+    ///
+    /// The default is two default keep alives, and longer than the 60 s for which brokers wait for their storage or for a
+    /// slow reader before they give up. A new connection costs a broker that is only overloaded more than patience does.
     ///
     /// If messages are passed over because no slot is left for their ids, each PUBREL starts this time again. At its
     /// end the connection ends with `Fatal::NotReleased`.

@@ -19,7 +19,6 @@
 mod cancelling;
 mod changes;
 mod crc;
-mod handle;
 mod inbound;
 mod note;
 mod outbox;
@@ -40,7 +39,7 @@ mod subscriptions;
 
 use core::hash::{Hash, Hasher};
 
-use crate::codec::Protocol;
+use crate::{codec::Protocol, handle};
 use changes::Changes;
 pub(crate) use changes::Recorder;
 pub use handle::{Delivery, Handle};
@@ -55,7 +54,7 @@ pub(crate) use record::Parsed;
 pub use record::{Chunk, Record};
 use requests::{Abandoned, Ids, Requests, Table, last_reclaimed};
 pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
-pub(crate) use sending::{Answered, Done, SubAckFor, Waiting};
+pub(crate) use sending::{Answered, Done, Overdue, SubAckFor, Waiting};
 pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
 pub use slot::Slot;
 use stray::StrayRelease;

@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     PingResponse,
     /// A PUBREL is overdue, while messages are passed over.
     Release,
+    /// An answer to a request is overdue.
+    Answer,
     /// The client has refused input for too long.
     Unread,
     /// The transport has taken no bytes though some are ready.
@@ -30,10 +32,11 @@ pub(crate) enum Timer {
     Record,
 }
 
-const ALL: [Timer; 10] = [
+const ALL: [Timer; 11] = [
     Timer::Connect,
     Timer::PingResponse,
     Timer::Release,
+    Timer::Answer,
     Timer::Unread,
     Timer::Stall,
     Timer::KeepAlive,
@@ -74,6 +77,12 @@ impl Timers {
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
         self.deadlines.get(timer as usize).is_some_and(|at| *at != Instant::FAR_FUTURE)
+    }
+
+    /// Milliseconds from `now` to a deadline that is set.
+    pub(crate) fn left(&self, timer: Timer, now: Instant) -> Option<u64> {
+        let deadline = self.deadlines.get(timer as usize)?;
+        (*deadline != Instant::FAR_FUTURE).then(|| deadline.millis_since(now))
     }
 
     pub(crate) fn clear_all(&mut self) {

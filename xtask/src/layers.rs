@@ -27,8 +27,8 @@ const LIBRARIES: &[Library] = &[
     Library {
         sources: "mqtt-core/src",
         rooms: &[
-            "time", "timers", "reconnect", "topic", "codec", "framer", "error", "session", "event",
-            "machine", "options", "shared", "client", "driver",
+            "time", "timers", "reconnect", "topic", "codec", "framer", "handle", "error", "session",
+            "event", "machine", "options", "shared", "client", "driver",
         ],
     },
     Library {

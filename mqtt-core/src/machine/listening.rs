@@ -68,7 +68,8 @@ impl State {
     /// The timers that wait for input.
     const fn for_input(&self) -> u16 {
         let connect = if self.awaits_connack() { Timers::set_of(&[Timer::Connect]) } else { 0 };
-        Timers::set_of(&[Timer::PingResponse, Timer::Unread]) | connect
+        Timers::set_of(&[Timer::PingResponse, Timer::Answer, Timer::Release, Timer::Unread])
+            | connect
     }
 
     /// The timers whose end proves nothing yet.

@@ -134,6 +134,7 @@ impl Machine<'_> {
             self.state.timers.clear(Timer::Stall);
             self.state.arm(Timer::KeepAlive, now);
             self.state.expect_pong(now);
+            self.expect_answer(now);
         }
     }
 

@@ -78,6 +78,8 @@ pub(super) struct Outbox {
     recorded: usize,
     /// The next value of `recorded`, once the record in the driver's hands is durable.
     recording: usize,
+    /// Every packet below was sent when the time for its answer began. See [`Outbox::watch_answers`].
+    awaited: usize,
 }
 
 /// A position beyond every packet.
@@ -104,6 +106,7 @@ impl Outbox {
             notes: 0,
             recorded: NO_JOURNAL,
             recording: NO_JOURNAL,
+            awaited: base,
         }
     }
 
@@ -240,7 +243,7 @@ impl Outbox {
             self.boundary = self.tail;
             self.cursor = self.tail;
             self.shown = self.tail;
-            self.clamp_recorded();
+            self.clamp_positions();
         }
         packets
     }
@@ -285,6 +288,28 @@ impl Outbox {
     /// Whether the request at `place` is not held back.
     pub(super) const fn is_before_hold(&self, place: u32) -> bool {
         (place as usize) < self.hold_from
+    }
+
+    /// Whether a packet that was sent awaits its answer.
+    pub(super) const fn awaits_answer(&self) -> bool {
+        // Requests that are held back await nothing.
+        self.head < self.sent_end()
+    }
+
+    /// From now on the packets that were sent are awaited.
+    pub(super) const fn watch_answers(&mut self) {
+        self.awaited = self.sent_end();
+    }
+
+    /// Requests below were sent.
+    const fn sent_end(&self) -> usize {
+        if self.hold_from < self.boundary { self.hold_from } else { self.boundary }
+    }
+
+    /// The packet id of the first packet that is awaited since [`Outbox::watch_answers`].
+    pub(super) fn first_awaited(&self, bytes: &[u8]) -> Option<u16> {
+        let bytes = bytes.get(..self.awaited)?;
+        Unacknowledged { bytes, at: self.head }.next().map(|packet| packet.id)
     }
 
     /// The packet at `place` was sent and has its answer.
@@ -350,11 +375,12 @@ impl Outbox {
         if self.is_holding() {
             self.hold_from = self.base;
         }
-        self.clamp_recorded();
+        self.clamp_positions();
     }
 
     /// No packet is above the tail.
-    fn clamp_recorded(&mut self) {
+    fn clamp_positions(&mut self) {
+        self.awaited = self.awaited.min(self.tail).max(self.base);
         if self.recorded != NO_JOURNAL {
             self.recorded = self.recorded.min(self.tail).max(self.base);
             self.recording = self.recording.min(self.tail).max(self.base);

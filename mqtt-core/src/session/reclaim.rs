@@ -42,6 +42,8 @@ pub(super) struct Reclaim {
     packet: [u8; ACK_LEN],
     left: u8,
     attempts: u8,
+    /// The value of `first` when the time for its PUBCOMP began, if its PUBREL was sent by then; or 0.
+    awaited: u16,
 }
 
 impl Reclaim {
@@ -79,6 +81,7 @@ impl Reclaim {
         }
         if self.is_on() {
             self.attempts += 1;
+            self.awaited = 0;
             self.sending = self.first;
             self.load_pubrel();
         }
@@ -127,9 +130,24 @@ impl Reclaim {
         true
     }
 
+    /// Whether a PUBREL was sent and awaits its PUBCOMP.
+    pub(super) const fn awaits_answer(&self) -> bool {
+        self.is_on() && self.first < self.sending
+    }
+
+    /// From now on the first PUBREL is awaited, if it was sent.
+    pub(super) const fn watch_answer(&mut self) {
+        self.awaited = if self.awaits_answer() { self.first } else { 0 };
+    }
+
+    /// Whether it is awaited since [`Reclaim::watch_answer`].
+    pub(super) const fn is_awaited(&self) -> bool {
+        self.is_on() && self.first == self.awaited
+    }
+
     /// A PUBCOMP came.
     pub(super) fn reclaimed(&mut self) -> Reclaimed {
-        if !self.is_on() || self.first >= self.sending {
+        if !self.awaits_answer() {
             return Reclaimed::No;
         }
         self.first += 1;

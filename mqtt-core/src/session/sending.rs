@@ -392,6 +392,49 @@ impl SessionMut<'_> {
     }
 }
 
+/// A packet whose answer is overdue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    Request(Handle),
+    Renewal,
+    /// A PUBREL that reclaims an id.
+    Reclaim,
+}
+
+impl SessionMut<'_> {
+    /// Whether a packet that was sent awaits its answer.
+    pub(crate) const fn awaits_answer(&self) -> bool {
+        let session = &*self.session;
+        session.outbox.awaits_answer()
+            || session.subscriptions.awaits_answer()
+            || session.reclaim.awaits_answer()
+    }
+
+    /// From now on the packets that were sent are awaited. No packet has a time of its own: this needs one position.
+    pub(crate) const fn watch_answers(&mut self) {
+        let session = &mut *self.session;
+        session.outbox.watch_answers();
+        session.subscriptions.watch_answer();
+        session.reclaim.watch_answer();
+    }
+
+    /// The first packet that has been awaited since [`watch_answers`](Self::watch_answers).
+    #[cold]
+    pub(crate) fn overdue(&self) -> Option<Overdue> {
+        let session = &*self.session;
+        if session.reclaim.is_awaited() {
+            return Some(Overdue::Reclaim);
+        }
+        if session.subscriptions.is_awaited() {
+            return Some(Overdue::Renewal);
+        }
+        let id = PacketId::new(session.outbox.first_awaited(self.bytes)?)?;
+        let found = session.requests.find(self.slots, id);
+        debug_assert!(found.is_some(), "a packet that awaits an answer has its request");
+        found.map(|found| Overdue::Request(found.handle))
+    }
+}
+
 /// Requests that have not ended.
 pub(crate) struct Waiting {
     /// Requests that hold a slot.

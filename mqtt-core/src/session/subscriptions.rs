@@ -58,6 +58,8 @@ pub(super) struct Subscriptions {
     first: u16,
     /// Where the filters start that follow; 0: none.
     next: usize,
+    /// The packet was sent when the time for its answer began. See [`Subscriptions::watch_answer`].
+    awaited: bool,
 }
 
 /// A range of the arena.
@@ -138,6 +140,7 @@ impl Subscriptions {
             asked: 0,
             first: 0,
             next: 0,
+            awaited: false,
         }
     }
 
@@ -246,6 +249,7 @@ impl Subscriptions {
     fn ask(&mut self, end: usize, bytes: &mut [u8]) {
         self.first += self.asked;
         self.asked = 0;
+        self.awaited = false;
         let start = core::mem::take(&mut self.next);
         let mut at = start;
         while at < end && self.asked < self.most_now {
@@ -288,6 +292,22 @@ impl Subscriptions {
         self.asked = 0;
         self.next = 0;
         self.shown = false;
+        self.awaited = false;
+    }
+
+    /// Whether a renewal was sent and awaits its answer.
+    pub(super) const fn awaits_answer(&self) -> bool {
+        self.asked != 0 && self.ready_len() == 0
+    }
+
+    /// From now on a renewal that was sent is awaited.
+    pub(super) const fn watch_answer(&mut self) {
+        self.awaited = self.awaits_answer();
+    }
+
+    /// Whether it is awaited since [`Subscriptions::watch_answer`].
+    pub(super) const fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     /// The driver is going to see the ready bytes.
@@ -334,8 +354,7 @@ impl Subscriptions {
         id: PacketId,
         codes: usize,
     ) -> Result<Option<usize>, Violation> {
-        let awaited = self.asked != 0 && self.ready_len() == 0;
-        if id.get() != RENEWAL_ID || !awaited {
+        if id.get() != RENEWAL_ID || !self.awaits_answer() {
             return Ok(None);
         }
         // [MQTT-3.8.4-5]

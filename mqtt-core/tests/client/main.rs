@@ -30,4 +30,5 @@ mod storage;
 mod stuck;
 mod subscribing;
 mod time_outs;
+mod unanswered;
 mod unexpected;

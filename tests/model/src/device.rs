@@ -53,6 +53,8 @@ impl Device {
             .clean_session(false)
             .keep_alive(0)
             .connect_timeout(u32::MAX)
+            .answer_timeout(0)
+            .unread_timeout(0)
             .reconnect(Reconnect::after(1).at_most(1).stable_after(0))
             .journal(config.power_cuts != 0)
             .record_delay(2);

@@ -36,6 +36,7 @@ impl Outbox {
         let shown = self.shown - self.cursor;
         let mut reached = None;
         let mut hold_from = None;
+        let (awaited, mut still_awaited) = (self.awaited, self.base);
         if self.recorded != NO_JOURNAL {
             self.recorded = self.compacted(bytes, self.recorded);
             self.recording = self.compacted(bytes, self.recording);
@@ -52,7 +53,11 @@ impl Outbox {
                 to += frame.len;
             }
             at += frame.len;
+            if at <= awaited {
+                still_awaited = to;
+            }
         }
+        self.awaited = still_awaited;
         debug_assert_eq!(to - self.base, self.live, "the live packets are those that moved");
         self.head = self.base;
         self.boundary = reached.unwrap_or(to);
@@ -109,7 +114,7 @@ impl Outbox {
         let at = place as usize;
         let frame = frame_at(bytes, at)?;
         rotate_right(bytes.get_mut(self.base..at + frame.len)?, frame.len);
-        for position in [&mut self.recorded, &mut self.recording] {
+        for position in [&mut self.recorded, &mut self.recording, &mut self.awaited] {
             if *position <= at {
                 *position += frame.len;
             }
@@ -141,6 +146,7 @@ impl Outbox {
         self.cursor += len;
         self.shown += len;
         self.tail += len;
+        self.awaited += len;
         if self.recorded != NO_JOURNAL {
             self.recorded += len;
             self.recording += len;

@@ -53,6 +53,7 @@ impl Outbox {
         self.cursor = self.head;
         self.shown = self.head;
         self.hold_from = NO_HOLD;
+        self.awaited = self.head;
         self.compact(bytes, table);
         retransmissions
     }

@@ -16,7 +16,7 @@ pub struct Handle {
 const _: () = assert!(size_of::<Handle>() == 8);
 
 impl Handle {
-    pub(super) const fn new(id: u16, generation: u32) -> Self {
+    pub(crate) const fn new(id: u16, generation: u32) -> Self {
         Self { generation, id }
     }
 
@@ -36,15 +36,15 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub(super) const fn new(id: u16, sequence: u32) -> Self {
+    pub(crate) const fn new(id: u16, sequence: u32) -> Self {
         Self { sequence, id }
     }
 
-    pub(super) const fn sequence(self) -> u32 {
+    pub(crate) const fn sequence(self) -> u32 {
         self.sequence
     }
 
-    pub(super) const fn id(self) -> u16 {
+    pub(crate) const fn id(self) -> u16 {
         self.id
     }
 }
