@@ -25,7 +25,7 @@ use crate::input::{self, Input};
 use link::{Link, Transport};
 use packets::Id;
 use session::{Connected, RENEWALS, Session};
-use settings::{PING_TIMEOUT, Settings};
+use settings::{ANSWER_TIMEOUT, PING_TIMEOUT, Settings};
 use step::Step;
 
 const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
@@ -303,7 +303,13 @@ impl Run {
             Reason::Fatal(Fatal::PingTimeout) => {
                 let late = self.link.is_reclaiming() && self.link.reclaim.is_late(self.now);
                 let missed = late || self.link.misses_pong(self.now);
-                assert!(stalled || missed, "bytes flow, and nothing is due");
+                // PUBCOMPs that do not come while other bytes do take `Options::answer_timeout`.
+                let overdue = self.link.is_reclaiming() && self.now >= ANSWER_TIMEOUT;
+                assert!(stalled || missed || overdue, "bytes flow, and nothing is due");
+            }
+            Reason::Fatal(Fatal::Unanswered(handle)) => {
+                assert!(self.session.awaits_answer(handle), "{handle:?} was answered");
+                assert!(self.now >= ANSWER_TIMEOUT);
             }
             Reason::PassedOver | Reason::Fatal(Fatal::NotReleased { .. }) => {
                 assert!(self.link.is_passing_over(), "nothing was passed over");

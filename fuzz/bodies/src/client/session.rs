@@ -118,6 +118,11 @@ impl Session {
         self.requests.len()
     }
 
+    /// Whether the request `handle` awaits an answer.
+    pub(super) fn awaits_answer(&self, handle: Handle) -> bool {
+        self.requests.iter().any(|request| request.handle == handle && handle.packet_id().is_some())
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.requests.iter().filter(|request| request.handle.packet_id().is_some()).count()
     }

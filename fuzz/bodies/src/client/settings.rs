@@ -7,6 +7,8 @@ use super::input::Input;
 /// In milliseconds.
 pub(super) const PING_TIMEOUT: u64 = 2_000;
 /// In milliseconds.
+pub(super) const ANSWER_TIMEOUT: u64 = 30_000;
+/// In milliseconds.
 pub(super) const UNREAD_TIMEOUT: u64 = 50_000;
 
 /// Bits of the first byte of settings. The version is one of the first three.
@@ -72,6 +74,7 @@ impl Settings {
             .ping_on_silence(more & 4 != 0)
             .connect_timeout(9_000)
             .ping_timeout(PING_TIMEOUT as u32)
+            .answer_timeout(ANSWER_TIMEOUT as u32)
             .unread_timeout(UNREAD_TIMEOUT as u32)
             .max_packet(1_000)
             .receive_capacity(16 + usize::from(capacity >> 2))
