@@ -90,8 +90,8 @@ pub(crate) struct Settings {
 }
 
 /// How many bytes the driver is shown at once, if they are not of one packet. Shown packets may have left if the
-/// connection ends: this many bytes fill a large write, such as a record of TLS.
-const MOST_SHOWN: usize = 16 << 10;
+/// connection ends, so more is not shown than fills a large write: the answers to 64 KiB of the shortest messages.
+const MOST_SHOWN: usize = 32 << 10;
 /// The same if the queue may drop messages, because a shown message cannot be dropped: about one segment of TCP.
 const MOST_SHOWN_DROPPABLE: usize = 1400;
 
