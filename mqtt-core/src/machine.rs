@@ -268,7 +268,7 @@ impl<'a> Machine<'a> {
             (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),
             (Timer::KeepAlive | Timer::Silence, Phase::Up(_)) => self.ping(timer, now),
-            (Timer::Stable, Phase::Up(_)) => self.state.failures = 0,
+            (Timer::Stable, Phase::Up(_)) => self.stable(),
             (Timer::Record, _) => self.session.need_record(),
             _ => {}
         }

@@ -46,6 +46,7 @@ pub use handle::{Delivery, Handle};
 use inbound::Inbound;
 pub(crate) use outbox::{ANSWER_ROOM, copy, put_u16};
 use outbox::{Outbox, Until};
+use pass_over::PassOver;
 pub(crate) use receiving::Judgement;
 use reclaim::Reclaim;
 pub(crate) use reclaim::Reclaimed;
@@ -86,8 +87,7 @@ pub(crate) struct Session {
     requests: Requests,
     outbox: Outbox,
     inbound: Inbound,
-    /// Messages are left unanswered for the rest of this connection.
-    passing_over: bool,
+    pass_over: PassOver,
     subscriptions: Subscriptions,
     reclaim: Reclaim,
     stray: StrayRelease,
@@ -138,7 +138,7 @@ impl Session {
             requests: Requests::new(slots),
             outbox,
             inbound: Inbound::default(),
-            passing_over: false,
+            pass_over: PassOver::Off,
             subscriptions: Subscriptions::new(start, renewals, filters_per_subscribe),
             reclaim: Reclaim::default(),
             stray: StrayRelease::default(),
@@ -194,7 +194,7 @@ impl Session {
             requests,
             outbox,
             inbound,
-            passing_over,
+            pass_over,
             subscriptions,
             reclaim,
             stray,
@@ -206,7 +206,7 @@ impl Session {
             position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
-        (inbound, passing_over, subscriptions, reclaim, stray, changes, position).hash(hasher);
+        (inbound, pass_over, subscriptions, reclaim, stray, changes, position).hash(hasher);
         (stuck, hold, stuck_after, give_up_stuck).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
@@ -264,7 +264,8 @@ impl SessionMut<'_> {
         if uncertain {
             self.session.inbound.suspect_lost(self.slots);
         }
-        self.connected(uncertain || self.session.subscriptions.is_due());
+        let renew = uncertain && !self.waits_for_messages();
+        self.connected(renew || self.session.subscriptions.is_due());
     }
 
     /// The broker has a session that this client did not open: the device lost its state.
@@ -295,6 +296,7 @@ impl SessionMut<'_> {
     /// `blame`: its end may be the fault of a packet.
     pub(crate) fn suspend(&mut self, protocol: Protocol, blame: bool) -> u32 {
         self.count_end(blame);
+        self.end_pass_over();
         self.session.hold = Hold::No;
         if self.session.requests.has_finishing() {
             self.drop_cancelled();
@@ -303,7 +305,6 @@ impl SessionMut<'_> {
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);
         session.inbound.empty_ring(self.slots);
-        session.passing_over = false;
         session.subscriptions.disconnected();
         session.stray.clear();
         retransmissions

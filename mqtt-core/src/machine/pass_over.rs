@@ -68,6 +68,14 @@ impl Machine<'_> {
         }
     }
 
+    /// The connection has lasted long enough to forget failed attempts.
+    pub(super) fn stable(&mut self) {
+        self.state.failures = 0;
+        if self.session.misses_messages() {
+            self.state.begin_leaving(LeaveFor::Again);
+        }
+    }
+
     /// No PUBREL came in time.
     #[cold]
     pub(super) fn not_released(&mut self) {

@@ -10,6 +10,11 @@
 //! of [MQTT-4.8.0-2]. So each connection takes at least as many messages as were complete at its end.
 //!
 //! With a clean session nothing would come again. So a message without a slot is lost, and the application is told.
+//!
+//! In MQTT 3.1 each connection may begin a new session unseen, so each one renews the subscriptions, and the broker
+//! sends every retained message again. Between connections of a pass-over these could be more than the client takes. So
+//! there the client leaves the renewal out. The messages that were passed over come only if the broker kept the
+//! session. If no message comes, the client connects once more and renews.
 
 use super::{
     SessionMut,
@@ -17,14 +22,49 @@ use super::{
 };
 use crate::{codec::PacketId, error::RequestError};
 
+/// How far the pass-over is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PassOver {
+    Off,
+    /// Messages are passed over for the rest of this connection.
+    On,
+    /// The connection ended after all messages that were taken were complete.
+    Complete,
+    /// This connection follows a complete pass-over and renews no subscriptions, and no message has come yet.
+    Unconfirmed,
+}
+
 impl SessionMut<'_> {
     /// From now on messages are passed over.
     pub(crate) const fn pass_over(&mut self) {
-        self.session.passing_over = true;
+        self.session.pass_over = PassOver::On;
     }
 
     pub(crate) const fn is_passing_over(&self) -> bool {
-        self.session.passing_over
+        matches!(self.session.pass_over, PassOver::On)
+    }
+
+    /// The connection is gone.
+    pub(super) fn end_pass_over(&mut self) {
+        let complete = self.is_passing_over() && self.has_completed_messages();
+        self.session.pass_over = if complete { PassOver::Complete } else { PassOver::Off };
+    }
+
+    /// The broker seems to have kept the session, but maybe it has not. Gives whether the subscriptions need not be
+    /// renewed, because the messages that were passed over will show it.
+    pub(super) const fn waits_for_messages(&mut self) -> bool {
+        let session = &mut *self.session;
+        let waits = matches!(session.pass_over, PassOver::Complete)
+            && !session.subscriptions.is_due()
+            && session.subscriptions.count() != 0
+            && !session.reclaim.is_on();
+        session.pass_over = if waits { PassOver::Unconfirmed } else { PassOver::Off };
+        waits
+    }
+
+    /// Whether no message has come where some had to come. Then the next connection renews the subscriptions.
+    pub(crate) const fn misses_messages(&self) -> bool {
+        matches!(self.session.pass_over, PassOver::Unconfirmed)
     }
 
     /// A PUBREL without room for its PUBCOMP is passed over, so it comes again on the next connection. Its id is

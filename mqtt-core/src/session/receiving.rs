@@ -9,6 +9,7 @@ use super::{
     handle::Delivery,
     note::{Fate, NOTE_LEN},
     outbox::Until,
+    pass_over::PassOver,
     qos::{self, Arrival},
     settings::{Acknowledge, Lifetime},
 };
@@ -38,7 +39,9 @@ impl SessionMut<'_> {
         let exactly_once = qos == QoS::ExactlyOnce;
         let seen = exactly_once && session.inbound.is_repeated(self.slots, id, dup);
         // The broker may wait for the answer to a repetition.
-        if session.passing_over && !seen {
+        if session.pass_over != PassOver::On {
+            session.pass_over = PassOver::Off;
+        } else if !seen {
             return Judgement::PassOver;
         }
         let arrival = qos::arrived(qos, seen);
@@ -52,7 +55,7 @@ impl SessionMut<'_> {
         match session.lifetime {
             Lifetime::Connection => Judgement::NoSlot,
             Lifetime::Persistent => {
-                session.passing_over = true;
+                session.pass_over = PassOver::On;
                 Judgement::PassOver
             }
         }

@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    ConnectionState, Event, Fatal, Options, PacketId, Publish, QoS, Reconnect, codec::Packet, topic,
+    ConnectionState, Event, Fatal, Options, PacketId, Publish, QoS, Reconnect, Version,
+    codec::Packet, filter, topic,
 };
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, ack},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, ack, suback},
 };
 
 fn kept() -> Options<'static> {
@@ -191,6 +192,47 @@ fn the_connection_does_not_end_while_the_application_owes_an_acknowledgement() {
     script.run();
     script.hear(&ack(PUBREL, 3));
     assert_eq!(script.sent()[..3], ["PUBREC 3", "PUBCOMP 3", "DISCONNECT"]);
+}
+
+/// A 3.1 client with one slot and one subscription, which has passed a message over and connects again.
+fn passed_over_in_3_1() -> Script {
+    let options = kept().version(Version::V31).exactly_once_window(0).keep_alive(0);
+    let mut script = Script::sized(&options, 512, 1);
+    script.accept(ACCEPTED);
+    let _ = script.client.subscribe(&[(filter!("t"), QoS::ExactlyOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(1, &[2]));
+    for id in 1..=2 {
+        message(&mut script, id, QoS::ExactlyOnce, false);
+    }
+    script.sent();
+    script.hear(&ack(PUBREL, 1));
+    script.hear(ACCEPTED);
+    script.told();
+    let sent = script.sent();
+    assert!(sent[2].starts_with("CONNECT") && sent.len() == 3, "no renewal: {sent:?}");
+    script
+}
+
+/// Each renewal would bring all retained messages again, maybe more than the client takes on one connection.
+#[test]
+fn in_3_1_a_connection_for_the_messages_that_were_passed_over_renews_no_subscriptions() {
+    let mut script = passed_over_in_3_1();
+    message(&mut script, 2, QoS::ExactlyOnce, true);
+    script.later(1_000_000);
+    script.run();
+    assert_eq!(script.told(), ["message t 2 q2 dup"]);
+    assert_eq!(script.sent(), ["PUBREC 2"]);
+}
+
+#[test]
+fn in_3_1_subscriptions_are_renewed_if_the_messages_that_were_passed_over_do_not_come() {
+    let mut script = passed_over_in_3_1();
+    script.later(30_000);
+    script.run();
+    assert_eq!(script.told(), ["down: messages were passed over", "connecting 0"]);
+    script.hear(ACCEPTED);
+    assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2");
 }
 
 fn restored(options: &Options<'_>, records: &[Vec<u8>]) -> Script {
