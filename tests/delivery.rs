@@ -4,7 +4,7 @@
 use std::thread;
 
 use mqtt_core::driver::blocking::Config as Sizes;
-use mqtt_core::{Event, Options, Protocol, Publish, QoS, RequestError, Topic, Version};
+use mqtt_core::{Event, Options, Protocol, Publish, QoS, Reconnect, RequestError, Topic, Version};
 use system_tests::{
     AGAIN_AT_ONCE, BOTH_VERSIONS, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher, SOON,
     Subscriber,
@@ -295,5 +295,28 @@ fn the_client_speaks_the_requested_version() {
         // Mosquitto's log has p1 for 3.1, p2 for 3.1.1.
         let number = if protocol == Protocol::V31 { "p1" } else { "p2" };
         broker.log().wait(&format!("as {id} ({number}, c1, k60)"), SOON);
+    }
+}
+
+/// The broker has 20 messages in flight, and the client has slots for four. The messages that find none are passed
+/// over, and each connection brings the next four.
+#[test]
+fn qos_2_messages_beyond_the_slots_of_a_device_arrive_once_and_in_order() {
+    let broker = Mosquitto::start();
+    for (version, protocol) in BOTH_VERSIONS {
+        let id = format!("{version:?}");
+        // A back-off would exceed the time that the test waits.
+        let options = Options::new(&id).version(version).clean_session(false);
+        let options = options.reconnect(Reconnect::after(600_000));
+        let mut device = Device::sized(broker.address(), Sizes::new(&options).window(4));
+        device.subscribe("n", QoS::ExactlyOnce);
+        let lines: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        let publisher = Publisher::new(&broker, "pub").version(protocol);
+        publisher.publish_lines("n", &lines.join("\n"), QoS::ExactlyOnce);
+        let payloads = device.messages(20).into_iter().map(|message| message.payload);
+        assert!(payloads.eq(lines.iter().map(|line| line.as_bytes().to_vec())), "{version:?}");
+        assert!(device.client().counters().passed_over != 0, "the broker sent them at once");
+        assert!(device.client().counters().connections <= 6, "{:?}", device.client().counters());
+        device.disconnect();
     }
 }

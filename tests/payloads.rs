@@ -3,7 +3,8 @@
 
 use mqtt_core::driver::blocking::Config as Sizes;
 use mqtt_core::{
-    EncodeError, Event, Fatal, Options, QoS, Reason, Reconnect, RequestError, SessionStatus,
+    EncodeError, Event, Fatal, Options, Oversized, QoS, Reason, Reconnect, RequestError,
+    SessionStatus, SkipCause,
 };
 use system_tests::{
     AGAIN_AT_ONCE, BOTH_VERSIONS, Config, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher,
@@ -125,10 +126,36 @@ fn a_publish_larger_than_a_packet_or_the_outbox_is_refused_and_changes_nothing()
     assert_eq!(device.message(), Message::new("t", b"small", QoS::AtLeastOnce, false));
 }
 
+/// [MQTT-4.5.0-2]: the broker gets its acknowledgement, so it does not send the message again.
 #[test]
-fn a_packet_above_the_clients_limit_ends_the_connection() {
+fn a_message_above_the_clients_limit_is_skipped_and_the_next_one_comes() {
     let broker = Mosquitto::start();
-    let options = Options::new("device").max_packet(1000).reconnect(AGAIN_AT_ONCE);
+    let options = Options::new("device").clean_session(false).max_packet(1000);
+    for qos in EVERY_QOS {
+        let mut device = Device::connect(broker.address(), &options.clone().receive_capacity(64));
+        device.subscribe("t", qos);
+        let publisher = Publisher::new(&broker, "publisher");
+        publisher.publish("t", &[7; 100_000], qos, false);
+        publisher.publish("t", b"next", qos, false);
+        let skipped = device.until("a skipped message", |event| {
+            if let Event::Skipped(skipped) = event {
+                Some((skipped.topic.to_vec(), skipped.len, skipped.cause))
+            } else {
+                None
+            }
+        });
+        let id_len = if qos == QoS::AtMostOnce { 0 } else { 2 };
+        assert_eq!(skipped, (b"t".to_vec(), 100_007 + id_len, SkipCause::TooLarge));
+        assert_eq!(device.message(), Message::new("t", b"next", qos, false));
+        device.disconnect();
+    }
+}
+
+#[test]
+fn a_message_above_the_clients_limit_ends_the_connection_on_request() {
+    let broker = Mosquitto::start();
+    let options = Options::new("device").max_packet(1000).oversized(Oversized::Close);
+    let options = options.reconnect(AGAIN_AT_ONCE);
     let mut device = Device::connect(broker.address(), &options);
     device.up();
     device.subscribe("t", QoS::AtLeastOnce);
