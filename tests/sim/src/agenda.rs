@@ -24,6 +24,10 @@ pub(crate) enum Event {
     Dead { link: usize, side: Side },
     /// The broker checks if a client has been silent for too long.
     KeepAlive { link: usize },
+    /// The broker sends a PINGRESP that it withheld.
+    Pong { link: usize },
+    /// The device should have noticed that nothing arrives.
+    Notice { link: usize },
     /// The broker runs again.
     BrokerUp,
     /// The next fault.

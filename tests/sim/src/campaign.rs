@@ -13,6 +13,7 @@ use std::{
 use crate::{
     chart as drawing,
     checks::{Invariant, Violation},
+    quirks::Quirk,
     totals::Totals,
     trace::Trace,
     world::World,
@@ -62,8 +63,7 @@ fn traced(seed: u64, faults: bool, trace: &mut Trace) -> Outcome {
         let violation = Violation { invariant: Invariant::Panic, device: 0, at: 0, words };
         (Some(violation), Totals::default())
     });
-    totals.seeds = 1;
-    totals.failed = u64::from(violation.is_some());
+    totals.end(violation.is_some());
     Outcome { hash: trace.hash(), violation, totals }
 }
 
@@ -99,6 +99,8 @@ pub struct Failure {
     pub seed: u64,
     /// The promise that it broke.
     pub violation: Violation,
+    /// The quirks that showed.
+    pub quirks: Vec<Quirk>,
 }
 
 impl Failure {
@@ -142,7 +144,8 @@ impl Campaign {
                         totals.add(&outcome.totals);
                         if let Some(violation) = outcome.violation {
                             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-                            sum.1.push(Failure { seed, violation });
+                            let quirks = outcome.totals.quirks_shown();
+                            sum.1.push(Failure { seed, violation, quirks });
                             if self.stop_at_first {
                                 next.store(self.seeds, Ordering::Relaxed);
                             }

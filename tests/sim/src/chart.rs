@@ -77,6 +77,14 @@ fn line(text: &mut String, note: &Note) {
         What::Dropped { number } => {
             writeln!(text, "    C{d}->>A{d}: dropped {}", name(Some(number)))
         }
+        What::Cancels { id } => writeln!(text, "    A{d}->>C{d}: cancel id {id}"),
+        What::Cancelled { id, sent } => {
+            writeln!(text, "    C{d}->>A{d}: cancelled id {id}, sent: {sent}")
+        }
+        What::GivenUp { id } => writeln!(text, "    C{d}->>A{d}: given up id {id}"),
+        What::Downgraded { number } => {
+            writeln!(text, "    C{d}->>A{d}: downgraded {}", name(Some(number)))
+        }
         What::Connecting => writeln!(text, "    C{d}->>A{d}: connecting"),
         What::Up(session) => writeln!(text, "    C{d}->>A{d}: up, session {session:?}"),
         What::Down(reason) => writeln!(text, "    C{d}->>A{d}: down: {reason}"),
@@ -89,6 +97,7 @@ fn line(text: &mut String, note: &Note) {
             writeln!(text, "    Note over C{d}: {records} records restored, position {position}")
         }
         What::Fault(fault) => writeln!(text, "    Note over C{d}: fault: {}", fault.words()),
+        What::Quirk(quirk) => writeln!(text, "    Note over C{d}: quirk: {}", quirk.words()),
         What::BrokerUp => writeln!(text, "    Note over B: up again"),
         What::Heal => writeln!(text, "    Note over B: faults stop"),
     };
@@ -127,14 +136,19 @@ const fn number(what: What) -> Option<u32> {
         What::Accepted { number, .. }
         | What::Published { number }
         | What::Lost { number }
+        | What::Downgraded { number }
         | What::Dropped { number } => Some(number),
-        What::Connecting
+        What::Cancels { .. }
+        | What::Cancelled { .. }
+        | What::GivenUp { .. }
+        | What::Connecting
         | What::Up(_)
         | What::Down(_)
         | What::PowerOn
         | What::Recorded { .. }
         | What::Restored { .. }
         | What::Fault(_)
+        | What::Quirk(_)
         | What::BrokerUp
         | What::Heal => None,
     }

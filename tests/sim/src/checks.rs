@@ -1,5 +1,29 @@
 //! The invariants and their checks: one function for each invariant. A check that fails names its invariant, the device
 //! and the time, and the run ends.
+//!
+//! # Claims
+//!
+//! Every invariant is claimed for every message and request that was accepted. A claim is weaker only if an event says
+//! so, or if a quirk makes it impossible for any client:
+//!
+//! | event or quirk | remaining claim |
+//! |---|---|
+//! | `Cancelled { sent: false }` | the message never arrives |
+//! | `Cancelled { sent: true }`, `GivenUp` | it may be missing; at QoS 2 it does not come twice; its id is not used before the broker answers it |
+//! | `Downgraded` | the broker has it at least once, and has answered with PUBACK |
+//! | `Lost` | QoS 2, or QoS 0 that was shown: it may be missing |
+//! | `Skipped` | the message is not due any more, if its size or topic is a reason |
+//! | cancelled SUBSCRIBE, UNSUBSCRIBE | it is unknown whether the broker has the subscription |
+//! | the broker ignores a PUBLISH | the message may come after later ones |
+//! | the broker repeats acknowledgements, or has some for unknown ids | a PUBREL may come twice, and for unknown ids |
+//! | PUBACK to QoS 2 | at least once towards the broker; it is never told as `Published` |
+//! | session present though clean | as in 3.1 after a lost session: publishes in flight may be missing or come twice |
+//! | session absent though kept | the epoch of the session ends: QoS 2 messages in flight to the client may come twice, and a message under an id that the broker kept may be missing |
+//! | closes at PUBREL | a client that lost its memory cannot reclaim ids, so a message under such an id may be missing |
+//! | the broker ignores a PUBREC | that message stays at the broker; it may come again once the client forgot it |
+//!
+//! All other claims hold under every quirk: no mistake of a client that a broker can see, order, one event for each
+//! request, progress ([`progress`](crate::progress)), and content.
 
 use std::fmt;
 
@@ -41,6 +65,12 @@ pub enum Invariant {
     Journal,
     /// The subscriptions of both sides agree.
     Subscriptions,
+    /// Invariant 10.
+    Shown,
+    /// A link on which nothing arrives.
+    Silence,
+    /// Invariant 9.
+    Convergence,
 }
 
 impl Invariant {
@@ -62,6 +92,11 @@ impl Invariant {
             Self::Healing => "once faults stop, all that was accepted is done",
             Self::Journal => "a journal gives back what was recorded",
             Self::Subscriptions => "the broker has the subscriptions that the client keeps",
+            Self::Shown => "bytes that were shown stay what they are until they are taken",
+            Self::Silence => "a link on which nothing arrives is given up in time",
+            Self::Convergence => {
+                "each connection leaves less to do, or an event names what stands in the way"
+            }
         }
     }
 }
@@ -92,6 +127,13 @@ pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, 
     let message = stage.ledger.message_mut(number);
     message.arrived += 1;
     let (qos, device) = (message.qos, message.publisher);
+    if message.status == (Status::Cancelled { sent: false }) {
+        stage.fail(Invariant::OneEvent, device, || {
+            format!("message #{number} was cancelled as never sent, and arrives")
+        });
+        return;
+    }
+    let message = stage.ledger.message(number);
     let (arrived, allowed) = (message.arrived, 1 + message.may_double);
     let invariant = match qos {
         QoS::AtMostOnce => Invariant::AtMostOnce,
@@ -162,10 +204,17 @@ pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, device: usize) 
     }
 }
 
-/// A PUBACK or PUBCOMP is true: the application has the message.
+/// A PUBACK or PUBCOMP is true: the broker has the message.
 pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
     let message = stage.ledger.message(number);
     let (qos, device) = (message.qos, message.publisher);
+    if message.downgraded && message.status == Status::Published {
+        stage.fail(Invariant::ExactlyOnce, device, || {
+            format!("message #{number} is reported as published, after a PUBACK at QoS 2")
+        });
+        return;
+    }
+    let message = stage.ledger.message(number);
     if qos != QoS::AtMostOnce && message.arrived == 0 && !message.may_miss {
         let invariant =
             if qos == QoS::AtLeastOnce { Invariant::AtLeastOnce } else { Invariant::ExactlyOnce };
@@ -183,7 +232,7 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
     let (publisher, index) = (message.publisher, message.index);
     // A QoS 1 message that the broker took again may arrive for the first time then. A device without memory releases
     // the messages of its old session in any order.
-    let excused = message.arrived > 1 || message.status == Status::Vanished;
+    let excused = message.arrived > 1 || message.status == Status::Vanished || message.reordered;
     let receipt = stage.ledger.receipt_mut(device, number);
     // The message may be missing once, in a 3.1 session that the client took for an older one.
     let swallowed = receipt.counts[qos as usize].void != 0;
@@ -247,6 +296,45 @@ pub(crate) fn is_never_silent_for_too_long(
         stage.fail(Invariant::Protocol, device, || {
             format!(
                 "silent from {last_sent} until {next}, keep alive {keep_alive} ms [MQTT-3.1.2-23]"
+            )
+        });
+    }
+}
+
+/// Requirement M7: nothing has arrived at `device` since `heard`, and it still believes in its link.
+pub(crate) fn gives_a_mute_link_up(stage: &mut Stage<'_>, device: usize, heard: u64) {
+    stage.fail(Invariant::Silence, device, || format!("nothing arrived since {heard}"));
+}
+
+/// Invariant 9: `device` was accepted so many times since the work became less.
+pub(crate) fn converges(stage: &mut Stage<'_>, device: usize, connections: u32, most: u32) {
+    if connections > most {
+        stage.fail(Invariant::Convergence, device, || {
+            format!("{connections} connections in a row, and the work did not become less")
+        });
+    }
+}
+
+/// Invariant 9, at the end: what was published after all was done got through.
+pub(crate) fn a_probe_gets_through(stage: &mut Stage<'_>, device: usize, number: u32) {
+    let message = stage.ledger.message(number);
+    let status = message.status;
+    let through = match status {
+        // Refused: the outbox is too small for any message.
+        Status::Published | Status::Downgraded | Status::Refused => true,
+        // It does not outlive a connection.
+        Status::Lost | Status::Dropped => message.qos == QoS::AtMostOnce,
+        Status::Waiting
+        | Status::Accepted
+        | Status::Vanished
+        | Status::Will
+        | Status::Cancelled { .. }
+        | Status::GivenUp => false,
+    };
+    if !through && !message.reordered {
+        stage.fail(Invariant::Convergence, device, || {
+            format!(
+                "message #{number}, published when all was done, did not get through: {status:?}"
             )
         });
     }

@@ -22,6 +22,12 @@ pub enum Fault {
     Unreachable,
     /// The broker refuses a connection.
     Refusal,
+    /// The broker accepts a client several times in a row and closes soon after.
+    KickOut,
+    /// A half-open link whose transport takes all bytes for ever.
+    Bottomless,
+    /// A driver writes bytes and never reports it: a future was dropped.
+    DroppedWrite,
     /// The broker closes the oldest connection of a client for a newer one.
     TakeOver,
     /// The broker has not heard a client for one and a half times its keep alive.
@@ -46,7 +52,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Split,
         Self::Merge,
         Self::ShortWrite,
@@ -56,6 +62,9 @@ impl Fault {
         Self::HalfOpen,
         Self::Unreachable,
         Self::Refusal,
+        Self::KickOut,
+        Self::Bottomless,
+        Self::DroppedWrite,
         Self::TakeOver,
         Self::Silence,
         Self::BrokerRestart,
@@ -81,6 +90,9 @@ impl Fault {
             Self::HalfOpen => "half-open",
             Self::Unreachable => "unreachable",
             Self::Refusal => "refusal",
+            Self::KickOut => "kicked out",
+            Self::Bottomless => "half-open, takes all bytes",
+            Self::DroppedWrite => "write that is never reported",
             Self::TakeOver => "take-over",
             Self::Silence => "silence",
             Self::BrokerRestart => "broker restart",

@@ -22,6 +22,31 @@ pub(crate) enum Status {
     Refused,
     /// The broker publishes it when the device is gone.
     Will,
+    /// `Event::Cancelled`, and whether it said that the message may have arrived.
+    Cancelled {
+        sent: bool,
+    },
+    /// `Event::GivenUp`
+    GivenUp,
+    /// `Event::Downgraded`
+    Downgraded,
+}
+
+impl Status {
+    /// Nothing follows for the client.
+    pub(crate) const fn is_over(self) -> bool {
+        match self {
+            Self::Waiting | Self::Accepted | Self::Will => false,
+            Self::Published
+            | Self::Lost
+            | Self::Dropped
+            | Self::Vanished
+            | Self::Refused
+            | Self::Cancelled { .. }
+            | Self::GivenUp
+            | Self::Downgraded => true,
+        }
+    }
 }
 
 /// How much of a PUBLISH the transport has been given.
@@ -58,6 +83,34 @@ pub(crate) struct Message {
     pub(crate) seen_in: Option<u32>,
     /// The last session in which all of it was sent.
     pub(crate) sent_in: Option<u32>,
+    /// The broker ignored it at first, so it may come after later ones.
+    pub(crate) reordered: bool,
+    /// The broker answered it with a PUBACK though it is of QoS 2.
+    pub(crate) downgraded: bool,
+}
+
+impl Message {
+    /// A message that was not given to a client yet.
+    pub(crate) const fn new(publisher: usize, index: u32, topic: usize, qos: QoS) -> Self {
+        Self {
+            publisher,
+            index,
+            topic,
+            qos,
+            retain: false,
+            len: 8,
+            status: Status::Waiting,
+            sent: Sent::Nothing,
+            arrived: 0,
+            may_double: 0,
+            may_miss: false,
+            released_in: None,
+            seen_in: None,
+            sent_in: None,
+            reordered: false,
+            downgraded: false,
+        }
+    }
 }
 
 /// The account of one message at one QoS, for one device.
@@ -65,7 +118,7 @@ pub(crate) struct Message {
 pub(crate) struct Count {
     /// How often the broker queued it.
     pub(crate) due: u32,
-    /// How often the broker gave it up, together with a session.
+    /// How often the broker gave it up, together with a session, or the client was right not to take it.
     pub(crate) void: u32,
     /// How often the device may take it twice, because it lost its memory in between.
     pub(crate) may_double: u32,
@@ -91,15 +144,29 @@ struct Inbox {
     last: Vec<(Stream, u32)>,
 }
 
+/// A request in flight.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: u16,
+    /// Or [`NO_MESSAGE`].
+    number: u32,
+    /// The broker has sent the last answer to it.
+    answered: bool,
+}
+
 /// The books.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     messages: Vec<Message>,
     inboxes: Vec<Inbox>,
     /// Packet ids in flight, by device.
-    in_flight: Vec<Vec<(u16, u32)>>,
+    in_flight: Vec<Vec<InFlight>>,
     /// The sessions that the broker has, by device.
     epochs: Vec<u32>,
+    /// Ids of requests that were cancelled or given up, and that the broker has not answered yet, by device.
+    lingering: Vec<Vec<u16>>,
+    /// The last message that the broker sent under an id, by device.
+    outgoing: Vec<Vec<(u16, u32, QoS)>>,
 }
 
 impl Ledger {
@@ -107,6 +174,8 @@ impl Ledger {
         self.inboxes.resize_with(devices, Inbox::default);
         self.in_flight.resize_with(devices, Vec::new);
         self.epochs.resize(devices, 0);
+        self.lingering.resize_with(devices, Vec::new);
+        self.outgoing.resize_with(devices, Vec::new);
     }
 
     /// The number of the broker's present session for `device`.
@@ -117,6 +186,7 @@ impl Ledger {
     /// `device` has a new session.
     pub(crate) fn set_epoch(&mut self, device: usize, epoch: u32) {
         self.epochs[device] = epoch;
+        self.lingering[device].clear();
     }
 
     pub(crate) fn add(&mut self, message: Message) -> u32 {
@@ -197,36 +267,84 @@ impl Ledger {
     /// The client of `device` uses `id` for message `number`. Returns false if the id is in use.
     pub(crate) fn takes_id(&mut self, device: usize, id: u16, number: u32) -> bool {
         let ids = &mut self.in_flight[device];
-        let free = ids.iter().all(|(used, _)| *used != id);
-        ids.push((id, number));
+        let free = ids.iter().all(|used| used.id != id);
+        ids.push(InFlight { id, number, answered: false });
         free
     }
 
-    /// The request under `id` has ended.
-    pub(crate) fn frees_id(&mut self, device: usize, id: u16) {
-        self.in_flight[device].retain(|(used, _)| *used != id);
+    /// The request under `id` has ended. Returns whether the broker has answered it.
+    pub(crate) fn frees_id(&mut self, device: usize, id: u16) -> bool {
+        let answered = self.in_flight[device].iter().any(|used| used.id == id && used.answered);
+        self.in_flight[device].retain(|used| used.id != id);
+        answered
     }
 
     /// The client of `device` is gone, and its ids with it.
     pub(crate) fn frees_all_ids(&mut self, device: usize) {
         self.in_flight[device].clear();
+        self.lingering[device].clear();
+    }
+
+    /// The request under `id` ended before its answer, so the id must not be used.
+    pub(crate) fn lingers(&mut self, device: usize, id: u16) {
+        self.lingering[device].push(id);
+    }
+
+    /// The broker has sent the last answer to the request under `id`.
+    pub(crate) fn answered(&mut self, device: usize, id: u16) {
+        for used in self.in_flight[device].iter_mut().filter(|used| used.id == id) {
+            used.answered = true;
+        }
+        self.lingering[device].retain(|used| *used != id);
+    }
+
+    /// Ids of requests that ended before their answer, and the session in which they did.
+    pub(crate) fn lingering(&self, device: usize) -> (u32, Vec<u16>) {
+        (self.epochs[device], self.lingering[device].clone())
+    }
+
+    /// The client is restored to a time at which these ids were out of use.
+    pub(crate) fn linger_again(&mut self, device: usize, (epoch, ids): (u32, Vec<u16>)) {
+        if epoch == self.epochs[device] {
+            self.lingering[device] = ids;
+        }
+    }
+
+    /// Whether a request under `id` ended before its answer, and the answer has not come.
+    pub(crate) fn is_lingering(&self, device: usize, id: u16) -> bool {
+        self.lingering[device].contains(&id)
+    }
+
+    /// The broker sends message `number` under `id`.
+    pub(crate) fn sends_out(&mut self, device: usize, id: u16, number: u32, qos: QoS) {
+        let outgoing = &mut self.outgoing[device];
+        outgoing.retain(|(used, ..)| *used != id);
+        if outgoing.len() == MOST_OUTGOING {
+            outgoing.remove(0);
+        }
+        outgoing.push((id, number, qos));
+    }
+
+    /// The message, and the QoS of its delivery, that the broker sent last under `id`.
+    pub(crate) fn sent_under(&self, device: usize, id: u16) -> Option<(u32, QoS)> {
+        let found = self.outgoing[device].iter().find(|(used, ..)| *used == id);
+        found.map(|(_, number, qos)| (*number, *qos))
     }
 
     /// The message under `id`.
     pub(crate) fn under_id(&self, device: usize, id: u16) -> Option<u32> {
-        let found = self.in_flight[device].iter().find(|(used, _)| *used == id);
-        found.map(|(_, number)| *number).filter(|number| *number != NO_MESSAGE)
+        let found = self.in_flight[device].iter().find(|used| used.id == id);
+        found.map(|used| used.number).filter(|number| *number != NO_MESSAGE)
     }
 
     /// The messages in flight of `device`.
     pub(crate) fn in_flight(&self, device: usize) -> impl Iterator<Item = u32> {
-        self.in_flight[device]
-            .iter()
-            .map(|(_, number)| *number)
-            .filter(|number| *number != NO_MESSAGE)
+        self.in_flight[device].iter().map(|used| used.number).filter(|number| *number != NO_MESSAGE)
     }
 }
 
+/// More than any window of a broker.
+const MOST_OUTGOING: usize = 32;
 /// Marks the ids of requests that are not messages.
 pub(crate) const NO_MESSAGE: u32 = u32::MAX;
 
@@ -243,27 +361,13 @@ fn filler(number: u32, at: usize) -> u8 {
 mod tests {
     use mqtt_core::QoS;
 
-    use super::{Ledger, Message, Sent, Status};
+    use super::{Ledger, Message};
 
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
         ledger.open(1);
-        ledger.add(Message {
-            publisher: 0,
-            index: 0,
-            topic: 3,
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            len: 20,
-            status: Status::Waiting,
-            sent: Sent::Nothing,
-            arrived: 0,
-            may_double: 0,
-            may_miss: false,
-            released_in: None,
-            seen_in: None,
-            sent_in: None,
-        });
+        let message = Message::new(0, 0, 3, QoS::AtLeastOnce);
+        ledger.add(Message { len: 20, ..message });
         ledger
     }
 

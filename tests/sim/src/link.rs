@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::{agenda::Event, faults::Fault, stage::Stage};
+use mqtt_core::codec::PacketType;
+
+use crate::{agenda::Event, faults::Fault, quirks::Quirk, stage::Stage};
 
 /// A direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,13 @@ pub(crate) struct Pace {
     pub(crate) most: u64,
 }
 
+/// The most bytes a second that a link carries; `None`: any number.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rate {
+    pub(crate) up: Option<u64>,
+    pub(crate) down: Option<u64>,
+}
+
 /// Bytes that arrive together; without bytes it is the end of this direction.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
@@ -52,6 +61,12 @@ struct Pipe {
     swallowed: usize,
     /// Bytes that the sender's buffer and the network hold.
     capacity: usize,
+    /// Bytes a second.
+    rate: Option<u64>,
+    /// The last time at which bytes or the end arrived.
+    heard: u64,
+    /// Bytes that were written so far.
+    written: u64,
 }
 
 impl Pipe {
@@ -64,6 +79,9 @@ impl Pipe {
             cut: false,
             swallowed: 0,
             capacity,
+            rate: None,
+            heard: 0,
+            written: 0,
         }
     }
 
@@ -81,6 +99,16 @@ impl Pipe {
         }
         self.flying.retain(|segment| segment.len != 0);
         self.bytes.truncate(self.arrived + keep);
+    }
+
+    /// Milliseconds that `len` bytes take.
+    fn takes(&self, len: usize) -> u64 {
+        self.rate.map_or(0, |rate| len as u64 * 1_000 / rate)
+    }
+
+    /// The most bytes that arrive together.
+    fn most(&self) -> usize {
+        self.rate.map_or(usize::MAX, |rate| (rate / 2) as usize)
     }
 
     fn on_the_way(&self) -> usize {
@@ -108,6 +136,8 @@ pub(crate) struct Link {
     pub(crate) disturbed: bool,
     /// The attempt to open it fails.
     pub(crate) refused: bool,
+    /// The acknowledgements that the broker has sent on it: kind and packet id.
+    pub(crate) answers: Vec<(PacketType, u16)>,
     pace: Pace,
     up: Pipe,
     down: Pipe,
@@ -126,12 +156,20 @@ impl Link {
             broker_open: false,
             disturbed: false,
             refused: false,
+            answers: Vec::new(),
             pace,
             up: Pipe::new(capacity),
             // Brokers queue the bytes that their sockets do not take.
             down: Pipe::new(usize::MAX),
             id,
         }
+    }
+
+    /// The same link with a limited rate.
+    pub(crate) const fn rated(mut self, Rate { up, down }: Rate) -> Self {
+        self.up.rate = up;
+        self.down.rate = down;
+        self
     }
 
     fn pipe(&mut self, way: Way) -> &mut Pipe {
@@ -146,6 +184,10 @@ impl Link {
         let (pace, id, device) = (self.pace, self.id, self.device);
         let pipe = self.pipe(way);
         let count = data.len().min(pipe.room());
+        pipe.written += count as u64;
+        if pipe.rate.is_some() && count != 0 {
+            stage.quirk(device, Quirk::SlowLink);
+        }
         if pipe.cut {
             pipe.swallowed += count;
             return count;
@@ -157,14 +199,20 @@ impl Link {
         while left != 0 {
             pieces += 1;
             let split = left > 1 && pieces < PIECES && stage.fault_one_in(8);
-            let len = if split { stage.rng.usize(1..left) } else { left };
+            let len = if split { stage.rng.usize(1..left) } else { left.min(pipe.most()) };
             if split {
                 stage.fault(device, Fault::Split);
             }
             left -= len;
-            let at = (stage.now + stage.rng.u64(pace.least..=pace.most)).max(pipe.last);
+            let delay = stage.rng.u64(pace.least..=pace.most);
+            let takes = pipe.takes(len);
+            let at = (stage.now + delay.max(takes)).max(pipe.last + takes);
             match pipe.flying.back_mut() {
-                Some(before) if before.len != 0 && (before.at == at || stage.fault_one_in(8)) => {
+                Some(before)
+                    if pipe.rate.is_none()
+                        && before.len != 0
+                        && (before.at == at || stage.fault_one_in(8)) =>
+                {
                     before.len += len;
                     stage.fault(device, Fault::Merge);
                 }
@@ -194,6 +242,9 @@ impl Link {
     pub(crate) fn arrive(&mut self, now: u64, way: Way) -> Arrived {
         let pipe = self.pipe(way);
         let mut arrived = Arrived::default();
+        if pipe.flying.front().is_some_and(|front| front.at <= now) {
+            pipe.heard = now;
+        }
         while let Some(segment) = pipe.flying.front().copied().filter(|front| front.at <= now) {
             pipe.flying.pop_front();
             pipe.arrived += segment.len;
@@ -234,6 +285,26 @@ impl Link {
         pipe.cut(stage.rng.usize(..=on_the_way));
     }
 
+    /// Bytes that are written from now on vanish, however many there are.
+    pub(crate) const fn takes_all(&mut self) {
+        self.up.capacity = usize::MAX;
+    }
+
+    /// Bytes that the broker has sent so far.
+    pub(crate) const fn sent_down(&self) -> u64 {
+        self.down.written
+    }
+
+    /// When bytes last arrived at the device.
+    pub(crate) const fn last_heard(&self) -> u64 {
+        self.down.heard
+    }
+
+    /// Whether nothing that is sent to the device from now on arrives.
+    pub(crate) const fn is_mute(&self) -> bool {
+        self.down.cut
+    }
+
     /// Whether one direction is cut.
     pub(crate) fn is_cut(&self) -> bool {
         self.up.cut || self.down.cut
@@ -251,11 +322,14 @@ impl Link {
         }
     }
 
-    /// Faults have stopped: the bytes on the way arrive soon.
+    /// Faults have stopped: the bytes on the way arrive soon, but for those on a slow link.
     pub(crate) fn heal(&mut self, stage: &mut Stage<'_>) {
         let (id, soon) = (self.id, stage.now + self.pace.most);
         for way in [Way::Up, Way::Down] {
             let pipe = self.pipe(way);
+            if pipe.rate.is_some() {
+                continue;
+            }
             pipe.last = pipe.last.min(soon);
             for segment in &mut pipe.flying {
                 segment.at = segment.at.min(soon);
@@ -271,7 +345,7 @@ impl Link {
 mod tests {
     use fastrand::Rng;
 
-    use super::{Link, Pace, Way};
+    use super::{Link, Pace, Rate, Way};
     use crate::{agenda::Event, stage::Stage, trace::Trace};
 
     fn link() -> Link {
@@ -321,6 +395,20 @@ mod tests {
             lengths.insert(bytes.len());
         }
         assert_eq!(lengths.len(), 10, "at every byte");
+    }
+
+    #[test]
+    fn a_slow_link_takes_its_time_and_something_arrives_all_the_time() {
+        let mut trace = Trace::default();
+        let mut stage = Stage::new(Rng::with_seed(0), &mut trace);
+        let mut link = link().rated(Rate { up: Some(2_000), down: None });
+        assert_eq!(link.write(&mut stage, Way::Up, &[7; 6_000]), 6_000);
+        let (mut before, mut count) = (0, 0);
+        while let Some((at, _)) = stage.agenda.next() {
+            assert!(link.arrive(at, Way::Up).bytes && at - before <= 1_000, "{before} {at}");
+            (before, count) = (at, count + link.read(Way::Up, usize::MAX, &mut Vec::new()));
+        }
+        assert!(count == 6_000 && (3_000..3_100).contains(&before), "{count} bytes in {before} ms");
     }
 
     #[test]

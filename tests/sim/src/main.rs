@@ -125,6 +125,11 @@ fn hunt(args: &Args, bugs: &[mutation::Bug]) -> ExitCode {
 
 fn tell(failure: &Failure, charts: &Path) {
     println!("  seed {}: {}", failure.seed, failure.violation);
+    let quirks: Vec<_> = failure.quirks.iter().map(|quirk| quirk.words()).collect();
+    println!(
+        "    quirks: {}",
+        if quirks.is_empty() { "none".to_owned() } else { quirks.join(", ") }
+    );
     println!("    again: {}", failure.replay());
     match write_chart(failure.seed, charts) {
         Ok(path) => println!("    chart: {}", path.display()),

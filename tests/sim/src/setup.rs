@@ -4,7 +4,9 @@ use fastrand::Rng;
 use mqtt_core::{QoS, Queue, Reconnect, Version};
 
 use crate::{
-    link::Pace,
+    broker::Manners,
+    link::{Pace, Rate},
+    quirks::Quirk,
     topics::{FILTERS, MOST_DEVICES},
 };
 
@@ -19,6 +21,39 @@ pub(crate) struct Setup {
     pub(crate) fault_gap: u64,
     /// Milliseconds between two actions of an application, on average.
     pub(crate) tick_gap: u64,
+}
+
+/// An application that takes its time for some messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handler {
+    /// It takes its time for one message in so many.
+    pub(crate) one_in: u32,
+    /// Milliseconds.
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+    /// Another thread writes meanwhile. Otherwise the driver does nothing.
+    pub(crate) writes: bool,
+}
+
+/// When a driver that copies the bytes writes them, and when it reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// It writes and reports later.
+    WritesLate,
+    /// It writes at once and reports later, in parts.
+    ReportsLate,
+}
+
+/// Milliseconds, and numbers of connections, after which a client takes a broker or an application for stuck.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) answer_timeout: u32,
+    pub(crate) unread_timeout: u32,
+    pub(crate) ping_timeout: u32,
+    pub(crate) refused_after: u32,
+    /// At least 1: the application relies on the event.
+    pub(crate) stuck_after: u8,
+    pub(crate) give_up_stuck: bool,
 }
 
 /// A broker.
@@ -38,6 +73,7 @@ pub(crate) struct BrokerSetup {
     pub(crate) first_id: u16,
     /// It knows 3.1 only.
     pub(crate) only_v31: bool,
+    pub(crate) manners: Manners,
 }
 
 /// A device and its application.
@@ -75,19 +111,54 @@ pub(crate) struct DeviceSetup {
     pub(crate) pace: Pace,
     /// Bytes that its transport takes before any of them arrives.
     pub(crate) capacity: usize,
+    pub(crate) rate: Rate,
+    /// Bytes of payload of its large messages, which are rare.
+    pub(crate) large: Option<usize>,
+    /// The largest packet that it accepts; larger ones are skipped.
+    pub(crate) max_packet: Option<u32>,
+    /// It skips topics that cannot be read, which the standard forbids.
+    pub(crate) skips_unreadable: bool,
+    pub(crate) filters_per_subscribe: u16,
+    pub(crate) handler: Option<Handler>,
+    pub(crate) patience: Patience,
+    /// `None`: its driver writes the bytes that it is shown, and reports at once.
+    pub(crate) copies: Option<Copies>,
+    /// Its driver sends between two events. Otherwise it takes all events first.
+    pub(crate) sends_between: bool,
+    /// Its application cancels requests at random.
+    pub(crate) cancels: bool,
 }
 
 impl Setup {
+    /// The world without its quirks.
+    pub(crate) fn tame(&mut self) {
+        self.broker.manners = Manners::default();
+        let slots = self.devices.iter().map(|device| device.window).min();
+        self.broker.window = self.broker.window.min(slots.unwrap_or(1));
+        for device in &mut self.devices {
+            device.rate = Rate::default();
+            device.handler = None;
+            device.max_packet = None;
+            device.copies = None;
+            device.cancels = false;
+        }
+    }
+
     /// The world of a seed.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let only_v31 = rng.u32(..20) == 0;
-        let devices = (0..rng.usize(1..=MOST_DEVICES)).map(|_| device(rng, only_v31)).collect();
+        let mut devices: Vec<_> =
+            (0..rng.usize(1..=MOST_DEVICES)).map(|_| device(rng, only_v31)).collect();
         // From ten seconds to an hour, short ones more often.
         let duration = 10_000 << rng.u32(0..=8);
         let duration = rng.u64(duration..=duration * 3 / 2);
+        let mut broker = broker(rng, only_v31);
+        if rng.u32(..20) == 0 {
+            slow_and_large(rng, &mut broker, &mut devices);
+        }
         Self {
             devices,
-            broker: broker(rng, only_v31),
+            broker,
             duration,
             fault_gap: duration / rng.u64(2..=30),
             tick_gap: duration / rng.u64(10..=60),
@@ -96,7 +167,8 @@ impl Setup {
 }
 
 fn broker(rng: &mut Rng, only_v31: bool) -> BrokerSetup {
-    let strict = rng.u32(..4) == 0;
+    let manners = Manners::draw(rng);
+    let strict = manners.have(Quirk::RefusesIn31) || rng.u32(..4) == 0;
     BrokerSetup {
         window: rng.usize(1..=20),
         method_b: rng.bool(),
@@ -110,6 +182,30 @@ fn broker(rng: &mut Rng, only_v31: bool) -> BrokerSetup {
         }),
         first_id: if rng.u32(..4) == 0 { rng.u16(65_500..) } else { 1 },
         only_v31,
+        manners,
+    }
+}
+
+/// Large messages over slow links: a packet takes longer than the keep alive, in one or both directions.
+fn slow_and_large(rng: &mut Rng, broker: &mut BrokerSetup, devices: &mut [DeviceSetup]) {
+    let size = rng.usize(5_000..=60_000);
+    broker.window = broker.window.min(3);
+    let publisher = rng.usize(..devices.len());
+    for (index, device) in devices.iter_mut().enumerate() {
+        // What waits in front of an answer takes a while.
+        device.patience.answer_timeout = 900_000;
+        device.max_packet = None;
+        if rng.bool() {
+            let rate = |rng: &mut Rng| rng.bool().then(|| rng.u64(1_500..4_000));
+            device.rate = Rate { up: rate(rng), down: rate(rng) };
+            device.capacity = device.capacity.min(3_000);
+            device.keep_alive = *pick(rng, &[5, 10, 20]);
+        }
+        if index == publisher {
+            device.outbox += size + 100;
+            device.large = Some(size);
+            device.burst = device.burst.max(1);
+        }
     }
 }
 
@@ -126,15 +222,16 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
         .stable_after(rng.u32(100..60_000))
         .endpoints(rng.u8(0..=3));
     let journal = rng.u32(..3) != 0;
+    let keep_alive = *pick(rng, &[0, 2, 5, 10, 20, 60, 300]);
     let outbox = rng.usize(160..1_500);
     let least = rng.u64(1..60);
     DeviceSetup {
         version,
         clean: rng.u32(..4) == 0,
-        keep_alive: *pick(rng, &[0, 2, 5, 10, 20, 60, 300]),
+        keep_alive,
         manual: rng.u32(..4) == 0,
         renew: rng.u32(..8) != 0,
-        ping_on_silence: rng.u32(..4) == 0,
+        ping_on_silence: rng.u32(..4) != 0,
         window: rng.usize(1..=10),
         outbox,
         receive_capacity: rng.usize(32..400),
@@ -156,7 +253,39 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
         subscribes: rng.u32(..5) != 0,
         pace: Pace { least, most: least + rng.u64(..300) },
         capacity: if rng.u32(..4) == 0 { rng.usize(16..200) } else { 4_096 },
+        rate: if rng.u32(..40) == 0 {
+            Rate { up: Some(rng.u64(300..3_000)), down: Some(rng.u64(300..3_000)) }
+        } else {
+            Rate::default()
+        },
+        large: None,
+        max_packet: (rng.u32(..12) == 0).then(|| rng.u32(40..300)),
+        skips_unreadable: rng.u32(..3) != 0,
+        filters_per_subscribe: if rng.u32(..4) == 0 { rng.u16(1..20) } else { 8 },
+        handler: (rng.u32(..12) == 0).then(|| handler(rng)),
+        patience: Patience {
+            answer_timeout: if rng.u32(..4) == 0 { rng.u32(20_000..60_000) } else { 120_000 },
+            unread_timeout: if rng.u32(..4) == 0 { rng.u32(20_000..100_000) } else { 300_000 },
+            ping_timeout: if rng.u32(..4) == 0 { rng.u32(3_000..20_000) } else { 10_000 },
+            refused_after: if rng.bool() { rng.u32(1_000..60_000) } else { 300_000 },
+            stuck_after: if rng.u32(..3) == 0 { rng.u8(1..6) } else { 3 },
+            give_up_stuck: rng.u32(..3) == 0,
+        },
+        copies: match rng.u32(..16) {
+            0 => Some(Copies::WritesLate),
+            1 => Some(Copies::ReportsLate),
+            _ => None,
+        },
+        sends_between: rng.bool(),
+        cancels: rng.u32(..5) == 0,
     }
+}
+
+/// From a millisecond to minutes.
+fn handler(rng: &mut Rng) -> Handler {
+    let least = 1 << rng.u32(..14);
+    let most = least << rng.u32(..5);
+    Handler { one_in: rng.u32(1..20), least, most, writes: rng.bool() }
 }
 
 pub(crate) fn qos(number: u32) -> QoS {

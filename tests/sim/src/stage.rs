@@ -7,6 +7,7 @@ use crate::{
     checks::{Invariant, Violation},
     faults::Fault,
     ledger::Ledger,
+    quirks::Quirk,
     totals::Totals,
     trace::{Trace, What},
 };
@@ -75,6 +76,12 @@ impl<'t> Stage<'t> {
     pub(crate) fn fault(&mut self, device: usize, fault: Fault) {
         self.totals.faults[fault as usize] += 1;
         self.note(device, What::Fault(fault));
+    }
+
+    /// Notes that a quirk shows at `device`.
+    pub(crate) fn quirk(&mut self, device: usize, quirk: Quirk) {
+        self.totals.quirks[quirk as usize].seeds = 1;
+        self.note(device, What::Quirk(quirk));
     }
 
     /// A promise is broken. Only the first one counts, and `words` is only called for it.

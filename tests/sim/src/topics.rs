@@ -7,12 +7,13 @@ use mqtt_core::{Filter, Topic};
 /// The most devices that a world has.
 pub(crate) const MOST_DEVICES: usize = 5;
 /// Topics that each device publishes to.
-pub(crate) const TOPICS_EACH: usize = 3;
+pub(crate) const TOPICS_EACH: usize = 4;
 
-/// Three topics for each device, then the topics of the wills.
+/// Four topics for each device, one of them with a blank, then the topics of the wills.
 pub(crate) const TOPICS: [&str; MOST_DEVICES * (TOPICS_EACH + 1)] = [
-    "t/0/a", "t/0/b", "t/0/c", "t/1/a", "t/1/b", "t/1/c", "t/2/a", "t/2/b", "t/2/c", "t/3/a",
-    "t/3/b", "t/3/c", "t/4/a", "t/4/b", "t/4/c", "w/0", "w/1", "w/2", "w/3", "w/4",
+    "t/0/a", "t/0/b", "t/0/c", "t/0/c c", "t/1/a", "t/1/b", "t/1/c", "t/1/c c", "t/2/a", "t/2/b",
+    "t/2/c", "t/2/c c", "t/3/a", "t/3/b", "t/3/c", "t/3/c c", "t/4/a", "t/4/b", "t/4/c", "t/4/c c",
+    "w/0", "w/1", "w/2", "w/3", "w/4",
 ];
 
 /// The filters that devices subscribe to.
@@ -32,6 +33,11 @@ static MATCHES: LazyLock<Vec<[bool; TOPICS.len()]>> = LazyLock::new(|| {
 /// The `nth` topic that `device` publishes to.
 pub(crate) fn topic_of(device: usize, nth: usize) -> usize {
     device * TOPICS_EACH + nth % TOPICS_EACH
+}
+
+/// Whether a topic has a blank.
+pub(crate) fn has_blank(topic: usize) -> bool {
+    TOPICS[topic].contains(' ')
 }
 
 /// The topic of the will of `device`.

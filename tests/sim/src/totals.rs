@@ -2,7 +2,16 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::faults::Fault;
+use crate::{faults::Fault, quirks::Quirk};
+
+/// How often a quirk showed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Seeds in which it showed.
+    pub seeds: u64,
+    /// The seeds among them that broke a promise.
+    pub failed: u64,
+}
 
 /// Sums over runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,12 +28,16 @@ pub struct Totals {
     pub connections: u64,
     /// By [`Fault`].
     pub faults: [u64; Fault::ALL.len()],
+    /// By [`Quirk`].
+    pub quirks: [Shown; Quirk::ALL.len()],
     /// Messages accepted by clients, by QoS.
     pub published: [u64; 3],
     /// Messages that applications received, by QoS of the delivery.
     pub received: [u64; 3],
     /// Publishes that ended as lost.
     pub lost: u64,
+    /// Requests that applications took back.
+    pub cancelled: u64,
     /// Publishes that gave way in a queue.
     pub dropped: u64,
     /// Records appended to journals.
@@ -46,6 +59,10 @@ impl Totals {
         for (sum, more) in self.faults.iter_mut().zip(other.faults) {
             *sum += more;
         }
+        for (sum, more) in self.quirks.iter_mut().zip(other.quirks) {
+            sum.seeds += more.seeds;
+            sum.failed += more.failed;
+        }
         for (sum, more) in self.published.iter_mut().zip(other.published) {
             *sum += more;
         }
@@ -53,6 +70,7 @@ impl Totals {
             *sum += more;
         }
         self.lost += other.lost;
+        self.cancelled += other.cancelled;
         self.dropped += other.dropped;
         self.records += other.records;
         self.snapshots += other.snapshots;
@@ -65,6 +83,28 @@ impl Totals {
         // Every kind has its place.
         #[expect(clippy::indexing_slicing, reason = "as many places as kinds")]
         self.faults[fault as usize]
+    }
+
+    /// How often a quirk showed.
+    #[must_use]
+    pub const fn shown(&self, quirk: Quirk) -> Shown {
+        #[expect(clippy::indexing_slicing, reason = "as many places as quirks")]
+        self.quirks[quirk as usize]
+    }
+
+    /// The quirks that showed.
+    #[must_use]
+    pub fn quirks_shown(&self) -> Vec<Quirk> {
+        Quirk::ALL.into_iter().filter(|quirk| self.shown(*quirk).seeds != 0).collect()
+    }
+
+    /// The run is over, and a promise was broken or not.
+    pub(crate) fn end(&mut self, failed: bool) {
+        self.seeds = 1;
+        self.failed = u64::from(failed);
+        for shown in &mut self.quirks {
+            shown.failed = shown.seeds * self.failed;
+        }
     }
 
     /// Faults that occurred. Those that only change grouping or timing are not counted.
@@ -80,6 +120,11 @@ impl Totals {
         for fault in Fault::ALL {
             let _ = writeln!(text, "  {:<34}{:>12}", fault.words(), self.count(fault));
         }
+        for quirk in Quirk::ALL {
+            let Shown { seeds, failed } = self.shown(quirk);
+            let _ = write!(text, "  {:<34}{seeds:>12} seeds", quirk.words());
+            let _ = if failed == 0 { writeln!(text) } else { writeln!(text, ", {failed} failed") };
+        }
         let seconds = took.as_secs_f64().max(0.001);
         let rate = |count: u64| count as f64 / seconds;
         let [p0, p1, p2] = self.published;
@@ -87,8 +132,11 @@ impl Totals {
         let hours = self.connected / 3_600_000;
         let _ = writeln!(text, "  published, QoS 0 / 1 / 2          {p0} / {p1} / {p2}");
         let _ = writeln!(text, "  received, QoS 0 / 1 / 2           {r0} / {r1} / {r2}");
-        let _ =
-            writeln!(text, "  publishes lost, dropped           {} / {}", self.lost, self.dropped);
+        let _ = writeln!(
+            text,
+            "  lost, dropped, cancelled          {} / {} / {}",
+            self.lost, self.dropped, self.cancelled
+        );
         let _ = writeln!(
             text,
             "  records, snapshots, restores      {} / {} / {}",

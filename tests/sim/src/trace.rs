@@ -9,7 +9,7 @@ use mqtt_core::{
     codec::{Packet, PacketType},
 };
 
-use crate::{faults::Fault, ledger};
+use crate::{faults::Fault, ledger, quirks::Quirk};
 
 /// One note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,23 @@ pub(crate) enum What {
     Dropped {
         number: u32,
     },
+    /// The application takes a request back.
+    Cancels {
+        id: u16,
+    },
+    /// It was taken back.
+    Cancelled {
+        id: u16,
+        sent: bool,
+    },
+    /// The client gave it up.
+    GivenUp {
+        id: u16,
+    },
+    /// The broker has it at least once.
+    Downgraded {
+        number: u32,
+    },
     Connecting,
     Up(SessionStatus),
     Down(Reason),
@@ -72,6 +89,7 @@ pub(crate) enum What {
         position: u64,
     },
     Fault(Fault),
+    Quirk(Quirk),
     BrokerUp,
     /// Faults have stopped.
     Heal,

@@ -1,7 +1,7 @@
 //! A world: devices, a broker, links between them, and their faults, one event after the other.
 
 use fastrand::Rng;
-use mqtt_core::QoS;
+use mqtt_core::{QoS, Refusal};
 
 use crate::{
     agenda::Event,
@@ -10,16 +10,17 @@ use crate::{
     device::{Device, Power},
     faults::Fault,
     link::{Link, Side, Way},
+    progress::Progress,
     setup::Setup,
     stage::Stage,
     topics::FILTERS,
     trace::{Trace, What},
 };
 
-/// After faults have stopped, the work that is left has to become less within this time, in milliseconds.
-const PATIENCE: u64 = 900_000;
 /// Milliseconds between two actions of an application after faults have stopped.
 const HEALING: u64 = 500;
+/// Milliseconds after the last fault in which both sides learn of a cut link.
+const LAST_ENDS: u64 = 30_000;
 /// Milliseconds between two checks if all is done.
 const LOOK: u64 = 3_000;
 
@@ -31,9 +32,10 @@ pub(crate) struct World<'t> {
     links: Vec<Link>,
     fault_gap: u64,
     tick_gap: u64,
-    /// The least work that was left, and the deadline until which it has to become less.
-    least_left: usize,
-    deadline: u64,
+    progress: Progress,
+    /// All was done, and the applications have begun something new. Before this time, some links may still end.
+    probes: bool,
+    probe_from: u64,
     /// All was done at the last check, when there had been this many links.
     done: Option<usize>,
 }
@@ -42,8 +44,16 @@ impl<'t> World<'t> {
     /// The world of `seed`.
     pub(crate) fn new(seed: u64, faults: bool, trace: &'t mut Trace) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let Setup { devices, broker, duration, fault_gap, tick_gap } = Setup::draw(&mut rng);
-        let broker = Broker::new(broker, devices.iter().map(|device| device.window));
+        let mut setup = Setup::draw(&mut rng);
+        if !faults {
+            setup.tame();
+        }
+        let Setup { devices, broker, duration, fault_gap, tick_gap } = setup;
+        let mut broker = Broker::new(broker, devices.iter().map(|device| device.window));
+        for (index, device) in devices.iter().enumerate() {
+            broker.spies_on(index, device);
+        }
+        let progress = Progress::new(&devices);
         let mut stage = Stage::new(rng, trace);
         stage.faults_on = faults;
         stage.ledger.open(devices.len());
@@ -68,8 +78,9 @@ impl<'t> World<'t> {
             links: Vec::new(),
             fault_gap,
             tick_gap,
-            least_left: usize::MAX,
-            deadline: u64::MAX,
+            progress,
+            probes: false,
+            probe_from: 0,
             done: None,
         }
     }
@@ -142,12 +153,23 @@ impl<'t> World<'t> {
             Event::Dead { link, side: Side::Broker } => broker.ended(stage, links, link),
             Event::Dead { link, side: Side::Device } => {
                 let device = links[link].device;
+                if let Some(later) = devices[device].busy_until(stage.now) {
+                    stage.agenda.plan(later, event);
+                    return true;
+                }
                 if devices[device].link() == Some(link) {
                     devices[device].close(stage, links);
                     self.drive(device);
                 }
             }
             Event::KeepAlive { link } => broker.keep_alive(stage, links, link),
+            Event::Pong { link } => broker.pong(stage, links, link),
+            Event::Notice { link } => {
+                let device = &devices[links[link].device];
+                if device.link() == Some(link) {
+                    notices(stage, &links[link], device, link);
+                }
+            }
             Event::BrokerUp => {
                 broker.set_up();
                 stage.note(0, What::BrokerUp);
@@ -166,8 +188,13 @@ impl<'t> World<'t> {
     }
 
     fn drive(&mut self, device: usize) {
-        let Self { stage, devices, broker, links, .. } = self;
-        if devices[device].drive(stage, links) == Power::Lost {
+        let Self { stage, devices, broker, links, progress, .. } = self;
+        let before = stage.totals.connections;
+        let power = devices[device].drive(stage, links);
+        for _ in before..stage.totals.connections {
+            progress.connects(stage, device);
+        }
+        if power == Power::Lost {
             let memory = devices[device].lose_power(stage, links);
             broker.device_lost_power(stage, device, memory);
         }
@@ -191,10 +218,10 @@ impl<'t> World<'t> {
 
     /// A fault occurs.
     fn fault(&mut self) {
-        let Self { stage, devices, links, .. } = self;
+        let Self { stage, devices, broker, links, .. } = self;
         let device = stage.rng.usize(..devices.len());
         let link = devices[device].link().filter(|link| links[*link].broker_open);
-        match (stage.rng.u32(..20), link) {
+        match (stage.rng.u32(..22), link) {
             (0..=4, Some(link)) => {
                 stage.fault(device, Fault::Cut);
                 for (way, side) in [(Way::Up, Side::Broker), (Way::Down, Side::Device)] {
@@ -214,6 +241,11 @@ impl<'t> World<'t> {
                 }
                 if down {
                     links[link].cut(stage, Way::Down);
+                    stage.plan(0, Event::Notice { link });
+                }
+                if up && stage.rng.bool() {
+                    stage.fault(device, Fault::Bottomless);
+                    links[link].takes_all();
                 }
             }
             (8..=11, Some(link)) => {
@@ -236,7 +268,28 @@ impl<'t> World<'t> {
                 stage.fault(device, Fault::BrokerReset);
                 self.crash(true);
             }
-            (0..=11, None) | (14.., _) => {
+            (14, _) => {
+                let connections = stage.rng.u32(2..8);
+                broker.kick_out(device, connections);
+                if let Some(link) = link {
+                    stage.plan(1, Event::Dead { link, side: Side::Broker });
+                }
+            }
+            (15, _) => {
+                let codes = [
+                    Refusal::IdentifierRejected,
+                    Refusal::ServerUnavailable,
+                    Refusal::BadLogin,
+                    Refusal::NotAuthorized,
+                ];
+                let refusal = *crate::setup::pick(&mut stage.rng, &codes);
+                let connections = stage.rng.u32(1..5);
+                broker.refuse(device, refusal, connections);
+                if let Some(link) = link {
+                    stage.plan(1, Event::Dead { link, side: Side::Broker });
+                }
+            }
+            (0..=11, None) | (16.., _) => {
                 let actions = stage.rng.u32(..12);
                 devices[device].will_lose_power(actions);
             }
@@ -254,13 +307,14 @@ impl<'t> World<'t> {
 
     /// From now on there are no faults.
     fn heal(&mut self) {
-        let Self { stage, devices, links, .. } = self;
+        let Self { stage, devices, broker, links, .. } = self;
         stage.heal();
+        broker.heal();
         for (index, link) in links.iter_mut().enumerate() {
             link.heal(stage);
             if link.is_cut() {
                 for side in [Side::Device, Side::Broker] {
-                    let late = stage.rng.u64(1..30_000);
+                    let late = stage.rng.u64(1..LAST_ENDS);
                     stage.plan(late, Event::Dead { link: index, side });
                 }
             }
@@ -270,6 +324,7 @@ impl<'t> World<'t> {
             let soon = stage.rng.u64(..1_000);
             stage.plan(soon, Event::Tick { device: index });
         }
+        self.probe_from = self.stage.now + LAST_ENDS;
         self.stage.plan(LOOK, Event::Look);
     }
 
@@ -277,25 +332,29 @@ impl<'t> World<'t> {
     fn look(&mut self) -> bool {
         let Self { stage, devices, broker, links, .. } = self;
         let left: usize = devices.iter().map(|device| device.left_to_do()).sum();
-        let left = left + broker.left_to_do();
-        if left < self.least_left {
-            self.least_left = left;
-            self.deadline = stage.now + PATIENCE;
-        }
+        let left = (left, broker.left_to_do(&stage.ledger));
+        let goes_on = self.progress.note(stage.now, left);
+        let now = stage.now;
         let waits = |device: &&Device| {
             let session = broker.session(device.index());
             let linked = session.link().is_some_and(|link| device.link() == Some(link));
-            !device.is_idle() || !session.is_idle() || !linked
+            !device.is_idle(now) || !session.is_idle(&stage.ledger) || !linked
         };
         // A device that is offline is blamed before one that still receives wills.
         let undone = devices.iter().filter(waits).min_by_key(|device| device.is_up());
         // All has to be done at two checks in a row, on the same connections, as something may be about to begin.
         let done = undone.is_none().then_some(links.len());
         let before = std::mem::replace(&mut self.done, done);
-        if done.is_some() && before == done {
-            return false;
-        }
-        if let Some(device) = undone.filter(|_| stage.now > self.deadline) {
+        if done.is_some() && before == done && stage.now >= self.probe_from {
+            if std::mem::replace(&mut self.probes, true) {
+                return false;
+            }
+            for device in devices {
+                device.probe(stage, broker.manners());
+            }
+            self.progress.work_was_added(stage.now);
+            self.done = None;
+        } else if let Some(device) = undone.filter(|_| !goes_on) {
             let index = device.index();
             let under_way = broker.session(index).under_way();
             stage.fail(Invariant::Healing, index, || {
@@ -316,6 +375,9 @@ impl<'t> World<'t> {
         checks::everything_accepted_has_arrived(stage);
         for (index, device) in devices.iter().enumerate() {
             checks::everything_due_was_received(stage, index);
+            for probe in device.probes() {
+                checks::a_probe_gets_through(stage, index, probe);
+            }
             let Some(client) = device.client_to_judge(stage) else { continue };
             let session = broker.session(index);
             for kept in client.subscriptions() {
@@ -331,5 +393,18 @@ impl<'t> World<'t> {
                 }
             }
         }
+    }
+}
+
+/// Nothing that the broker sends arrives. The device has to notice it.
+fn notices(stage: &mut Stage<'_>, link: &Link, device: &Device, number: usize) {
+    let Some(patience) = device.notices_after().filter(|_| device.is_up()) else { return };
+    let due = link.last_heard() + patience;
+    // A client that refuses input, or whose application is at work, passes no verdict.
+    let excused = device.has_input() || device.busy_until(stage.now).is_some();
+    if stage.now < due || excused {
+        stage.agenda.plan(due.max(stage.now + 1_000), Event::Notice { link: number });
+    } else if link.is_mute() {
+        checks::gives_a_mute_link_up(stage, device.index(), link.last_heard());
     }
 }

@@ -1,7 +1,9 @@
 //! The simulation keeps its own promises: the same seed gives the same run, faults occur, and a world without faults
 //! delivers everything.
 
-use simulation::{Campaign, Failure, Fault, Invariant, Violation, chart, run, run_without_faults};
+use simulation::{
+    Campaign, Failure, Fault, Invariant, Quirk, Violation, chart, run, run_without_faults,
+};
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
@@ -33,6 +35,14 @@ fn every_kind_of_fault_occurs_in_200_seeds() {
 }
 
 #[test]
+fn every_quirk_shows_in_500_seeds() {
+    let (totals, _) = Campaign { from: 0, seeds: 500, threads: 2, stop_at_first: false }.run();
+    for quirk in Quirk::ALL {
+        assert_ne!(totals.shown(quirk).seeds, 0, "{}", quirk.words());
+    }
+}
+
+#[test]
 fn without_faults_everything_is_delivered_and_nothing_is_lost() {
     let mut received = [0; 3];
     for seed in 0..50 {
@@ -55,7 +65,7 @@ fn a_failure_says_how_to_replay_it() {
         at: 2_500,
         words: "one after the other".to_owned(),
     };
-    let failure = Failure { seed: 77, violation };
+    let failure = Failure { seed: 77, violation, quirks: Vec::new() };
     assert_eq!(failure.replay(), "cargo xtask sim --seeds 1 --from 77");
     let words = failure.violation.to_string();
     assert!(words.contains(Invariant::Order.words()) && words.contains("2.500 s"), "{words}");

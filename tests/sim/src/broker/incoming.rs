@@ -3,9 +3,10 @@
 
 use mqtt_core::{PacketId, Publish, QoS, codec::Packet};
 
-use super::{Outlet, Post, session::Session};
+use super::{Outlet, Post, manners::provokes_pubrels, session::Session};
 use crate::{
     checks::{self, Invariant},
+    quirks::Quirk,
     stage::Stage,
     topics,
 };
@@ -21,6 +22,12 @@ pub(super) struct Inbound {
     place: u32,
     /// The client has forgotten it.
     pub(super) orphan: bool,
+}
+
+impl Inbound {
+    pub(super) const fn number(&self) -> Option<u32> {
+        self.post.number
+    }
 }
 
 impl Session {
@@ -44,14 +51,25 @@ impl Session {
         if let Some(number) = number {
             self.judge(stage, device, publish, number);
         }
-        let post = Post { number, topic, qos: publish.qos, retain: publish.retain };
+        let post = Post { number, topic, qos: publish.qos, retain: publish.retain, junk: None };
         let id = publish.id.map_or(0, PacketId::get);
         let known = self.inbound.iter().position(|inbound| id != 0 && inbound.id == id);
         match (publish.qos, publish.id) {
+            (QoS::ExactlyOnce, Some(packet_id)) if outlet.manners.have(Quirk::PubAckAtQos2) => {
+                outlet.quirk(Quirk::PubAckAtQos2);
+                if let Some(number) = number {
+                    let message = outlet.stage.ledger.message_mut(number);
+                    message.may_double += 1;
+                    message.downgraded = true;
+                }
+                outlet.answer(&Packet::PubAck(packet_id));
+                self.own(outlet.stage, Some(post))
+            }
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 let place = self.next_place();
                 let owned = if let Some(at) = known {
-                    self.repeats(stage, device, at, post, publish.dup);
+                    let excused = outlet.manners.leave_ids_behind();
+                    self.repeats(stage, device, at, post, publish.dup, excused);
                     self.inbound[at].place = place;
                     None
                 } else {
@@ -63,28 +81,33 @@ impl Session {
                     self.completed.retain(|completed| *completed != id);
                     handed_on.then_some(post)
                 };
-                outlet.send(&Packet::PubRec(packet_id));
+                outlet.answer(&Packet::PubRec(packet_id));
                 self.own(outlet.stage, owned)
             }
             (_, Some(packet_id)) => {
-                if known.is_some() {
+                let taken = known.is_some_and(|at| {
+                    !self.inbound[at].orphan || !outlet.manners.leave_ids_behind()
+                });
+                if taken {
                     stage.fail(Invariant::IdReuse, device, || {
                         format!("id {id} of a QoS 2 message in flight [MQTT-2.3.1-2]")
                     });
                 }
-                outlet.send(&Packet::PubAck(packet_id));
+                outlet.answer(&Packet::PubAck(packet_id));
                 self.own(outlet.stage, Some(post))
             }
             (_, None) => self.own(stage, Some(post)),
         }
     }
 
-    /// Takes a PUBREL. Returns the message if the broker owns it from now on.
+    /// Takes a PUBREL, and may leave it unanswered. Returns the message if the broker owns it from now on.
     pub(super) fn take_pubrel(
         &mut self,
         outlet: &mut Outlet<'_, '_>,
         packet_id: PacketId,
+        answered: bool,
     ) -> Option<Post> {
+        let provoked = provokes_pubrels(outlet.manners);
         let device = outlet.link.device;
         let stage = &mut *outlet.stage;
         let id = packet_id.get();
@@ -100,7 +123,8 @@ impl Session {
         } else {
             // Its PUBCOMP was lost; or the client has forgotten its ids; or, in 3.1, the broker has, and the client
             // does not know.
-            let excused = self.completed.contains(&id) || self.may_sweep || self.was_not_told;
+            let excused =
+                self.completed.contains(&id) || self.may_sweep || self.was_not_told || provoked;
             if !excused {
                 stage.fail(Invariant::Protocol, device, || {
                     format!("PUBREL {id} without a PUBREC [MQTT-4.3.3-1]")
@@ -108,7 +132,7 @@ impl Session {
             }
             None
         };
-        if self.audit.released.contains(&id) {
+        if self.audit.released.contains(&id) && !provoked {
             stage.fail(Invariant::Protocol, device, || {
                 format!("PUBREL {id} twice on one connection [MQTT-4.4.0-1]")
             });
@@ -117,7 +141,9 @@ impl Session {
         if !self.completed.contains(&id) {
             self.completed.push(id);
         }
-        outlet.send(&Packet::PubComp(packet_id));
+        if answered {
+            outlet.answer(&Packet::PubComp(packet_id));
+        }
         self.own(outlet.stage, owned)
     }
 
@@ -159,9 +185,22 @@ impl Session {
     }
 
     /// Checks a PUBLISH with an id whose exchange has not ended.
-    fn repeats(&mut self, stage: &mut Stage<'_>, device: usize, at: usize, post: Post, dup: bool) {
+    fn repeats(
+        &mut self,
+        stage: &mut Stage<'_>,
+        device: usize,
+        at: usize,
+        post: Post,
+        dup: bool,
+        excused: bool,
+    ) {
         let Inbound { id, post: before, orphan, .. } = self.inbound[at];
-        if before != post {
+        if before != post && orphan && excused {
+            // The client was told that the broker has no such id, and the broker takes the message for the old one.
+            if let Some(number) = post.number {
+                stage.ledger.message_mut(number).may_miss = true;
+            }
+        } else if before != post {
             let whose = if orphan { "that its former life left behind" } else { "in flight" };
             stage.fail(Invariant::IdReuse, device, || {
                 format!("message {:?} under id {id} {whose}, of {:?}", post.number, before.number)

@@ -1,20 +1,24 @@
 //! The model broker: connections, and which packet goes where.
 //!
-//! It is faithful to the specification and has a state machine of its own. From the library under test it uses only the
-//! codec and the matching of topics. It answers honestly and at once, and it is strict: every mistake of a client that
-//! a broker can see ends the run as a violation.
+//! It has a state machine of its own, and uses only the codec and the matching of topics from the library under test. It
+//! is faithful to the specification, answers at once, and is strict: every mistake of a client that a broker can see ends
+//! the run as a violation. Some brokers have bad [`manners`], as those in use have, and send [`junk`].
 //!
-//! [`session`] is the state that outlives a connection, and the messages that go out; [`incoming`] the publishes that
-//! come in; [`audit`] checks the order of packets on a connection; [`routing`] decides who gets which message.
+//! [`connecting`] is the beginning of a connection, [`session`] the state that outlives it, and the messages that go
+//! out; [`incoming`] the publishes that come in; [`audit`] checks the order of packets on a connection; [`routing`]
+//! decides who gets which message.
 
 mod audit;
+mod connecting;
 mod incoming;
+mod junk;
+mod manners;
 mod routing;
 mod session;
 
 use mqtt_core::{
     PacketId, Protocol, QoS, Refusal,
-    codec::{ConnAck, Connect, Decoded, Packet},
+    codec::{Decoded, Packet},
 };
 
 use crate::{
@@ -22,13 +26,16 @@ use crate::{
     checks::Invariant,
     device::Memory,
     faults::Fault,
-    ledger,
+    ledger::Ledger,
     link::{Link, Side, Way},
-    setup::BrokerSetup,
+    quirks::Quirk,
+    setup::{BrokerSetup, DeviceSetup},
     stage::Stage,
     topics::{self, TOPICS},
     trace::{Summary, What},
 };
+use junk::Junk;
+pub(crate) use manners::Manners;
 use session::Session;
 
 /// The broker.
@@ -55,6 +62,8 @@ struct Connection {
     /// Milliseconds; 0: off.
     keep_alive: u64,
     last_heard: u64,
+    /// A PINGRESP is owed since this many bytes were sent.
+    ping: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +102,8 @@ pub(crate) struct Post {
     pub(crate) topic: usize,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// It has no topic of this world, but this one.
+    pub(crate) junk: Option<Junk>,
 }
 
 /// The way out to one client.
@@ -100,21 +111,32 @@ pub(crate) struct Outlet<'a, 't> {
     pub(crate) stage: &'a mut Stage<'t>,
     pub(crate) link: &'a mut Link,
     pub(crate) protocol: Protocol,
+    pub(crate) manners: &'a Manners,
 }
 
 impl Outlet<'_, '_> {
     pub(crate) fn send(&mut self, packet: &Packet<'_>) {
-        let mut bytes = [0; 2_048];
-        let len = packet.encode(&mut bytes, self.protocol).expect("the broker makes packets");
+        let (mut few, mut many) = ([0; 2_048], Vec::new());
+        let mut bytes = &mut few[..];
+        if let Packet::Publish(publish) = packet {
+            if publish.payload.len() > 1_900 {
+                many.resize(publish.payload.len() + 100, 0);
+                bytes = &mut many;
+            }
+        }
+        // The codec knows no refusal in 3.1.
+        let refuses = matches!(packet, Packet::SubAck(_));
+        let protocol = if refuses { Protocol::V311 } else { self.protocol };
+        let len = packet.encode(bytes, protocol).expect("the broker makes packets");
         self.stage.note(self.link.device, What::BrokerSent(Summary::of(packet)));
         self.link.write(self.stage, Way::Down, &bytes[..len]);
     }
 }
 
 impl Broker {
-    pub(crate) fn new(setup: BrokerSetup, windows: impl Iterator<Item = usize>) -> Self {
-        // A client has to have room for all QoS 2 messages that a broker has in flight.
-        let sessions = windows.map(|most| Session::new(setup.window.min(most))).collect();
+    /// A broker for clients with so many slots each.
+    pub(crate) fn new(setup: BrokerSetup, slots: impl Iterator<Item = usize>) -> Self {
+        let sessions = slots.map(|slots| Session::new(setup.window, slots)).collect();
         Self {
             setup,
             sessions,
@@ -138,10 +160,37 @@ impl Broker {
         &self.sessions[device]
     }
 
+    pub(crate) const fn manners(&self) -> &Manners {
+        &self.setup.manners
+    }
+
+    /// The settings of `device` that a broker cannot know. They decide which of its messages are a trial for the client.
+    pub(crate) fn spies_on(&mut self, device: usize, setup: &DeviceSetup) {
+        self.sessions[device].takes_junk = setup.skips_unreadable;
+        self.sessions[device].limit = setup.max_packet.map_or(usize::MAX, |most| most as usize);
+    }
+
+    /// The next connections of `device` are closed soon after they were accepted.
+    pub(crate) fn kick_out(&mut self, device: usize, connections: u32) {
+        self.sessions[device].kicks = connections;
+    }
+
+    /// The next connections of `device` are refused.
+    pub(crate) fn refuse(&mut self, device: usize, refusal: Refusal, connections: u32) {
+        self.sessions[device].refusals = Some((refusal, connections));
+    }
+
     /// Messages that are in flight or wait.
-    pub(crate) fn left_to_do(&self) -> usize {
-        let under_way = self.sessions.iter().map(Session::under_way);
-        under_way.map(|(sent, queued, incoming)| sent + queued + incoming).sum()
+    pub(crate) fn left_to_do(&self, ledger: &Ledger) -> usize {
+        self.sessions.iter().map(|session| session.left_to_do(ledger)).sum()
+    }
+
+    /// Faults have stopped.
+    pub(crate) fn heal(&mut self) {
+        for session in &mut self.sessions {
+            session.kicks = 0;
+            session.refusals = None;
+        }
     }
 
     fn connection(&mut self, link: usize) -> &mut Connection {
@@ -188,6 +237,9 @@ impl Broker {
                     stage.note(device, What::BrokerGot(Summary::of(&packet)));
                     if phase == Phase::Fresh {
                         self.first_packet(stage, links, link, &packet);
+                    } else if let Some(quirk) = self.setup.manners.close_at(now, &packet, len) {
+                        stage.quirk(device, quirk);
+                        self.close(stage, links, link, End::Broken);
                     } else {
                         self.packet(stage, links, link, protocol, &packet);
                     }
@@ -212,98 +264,6 @@ impl Broker {
         }
     }
 
-    /// [MQTT-3.1.0-1]
-    fn first_packet(
-        &mut self,
-        stage: &mut Stage<'_>,
-        links: &mut [Link],
-        link: usize,
-        packet: &Packet<'_>,
-    ) {
-        let device = links[link].device;
-        let Packet::Connect(connect) = packet else {
-            stage.fail(Invariant::Protocol, device, || {
-                format!("{:?} ahead of the CONNECT [MQTT-3.1.0-1]", packet.packet_type())
-            });
-            return;
-        };
-        self.connect(stage, links, link, connect);
-    }
-
-    fn connect(
-        &mut self,
-        stage: &mut Stage<'_>,
-        links: &mut [Link],
-        link: usize,
-        connect: &Connect<'_>,
-    ) {
-        let device = links[link].device;
-        let protocol = connect.protocol;
-        if connect.client_id.as_bytes() != [b'd', b'0' + device as u8] {
-            stage.fail(Invariant::Content, device, || format!("client id {}", connect.client_id));
-        }
-        let refusal = if self.setup.only_v31 && protocol == Protocol::V311 {
-            Some(Refusal::ProtocolVersion)
-        } else if stage.fault_one_in(40) {
-            stage.fault(device, Fault::Refusal);
-            Some(Refusal::ServerUnavailable)
-        } else {
-            None
-        };
-        let mut outlet = Outlet { stage, link: &mut links[link], protocol };
-        if let Some(refusal) = refusal {
-            outlet.send(&Packet::ConnAck(ConnAck { session_present: false, result: Err(refusal) }));
-            self.close(stage, links, link, End::Asked);
-            return;
-        }
-        // [MQTT-3.1.4-2]
-        if let Some(older) = self.sessions[device].link() {
-            stage.fault(device, Fault::TakeOver);
-            self.close(stage, links, older, End::Broken);
-        }
-        let will = connect.will.map(|will| {
-            let topic = topics::topic_index(will.topic).expect("a topic of this world");
-            let number = ledger::number(will.payload).expect("a will with a number");
-            if stage.ledger.identify(topic, will.payload) != Ok(Some(number)) {
-                stage.fail(Invariant::Content, device, || "another will".to_owned());
-            }
-            Will { number, topic, qos: will.qos, retain: will.retain }
-        });
-        let session = &mut self.sessions[device];
-        if connect.clean_session {
-            session.discard(stage, device);
-        }
-        let present = session.exists();
-        if !present {
-            self.epochs += 1;
-            session.begin(
-                stage,
-                device,
-                protocol,
-                connect.clean_session,
-                self.setup.first_id,
-                self.epochs,
-            );
-        }
-        session.attach(stage, device, link, protocol, connect.clean_session, present);
-        // One and a half times [MQTT-3.1.2-24].
-        let keep_alive = u64::from(connect.keep_alive) * 1_500;
-        let now = stage.now;
-        let connection = self.connection(link);
-        connection.phase = Phase::Accepted(protocol);
-        connection.will = will;
-        connection.keep_alive = keep_alive;
-        connection.last_heard = now;
-        if keep_alive != 0 {
-            stage.plan(keep_alive, Event::KeepAlive { link });
-        }
-        let mut outlet = Outlet { stage, link: &mut links[link], protocol };
-        // 3.1 does not say it.
-        let session_present = present && protocol == Protocol::V311;
-        outlet.send(&Packet::ConnAck(ConnAck { session_present, result: Ok(()) }));
-        self.sessions[device].resume(&mut outlet);
-    }
-
     fn packet(
         &mut self,
         stage: &mut Stage<'_>,
@@ -313,10 +273,20 @@ impl Broker {
         packet: &Packet<'_>,
     ) {
         let device = links[link].device;
-        let mut outlet = Outlet { stage, link: &mut links[link], protocol };
+        let manners = &self.setup.manners;
         let session = &mut self.sessions[device];
         session.hears();
+        let ignored = session.ignores(stage, manners, packet);
+        if let Some(quirk) = ignored {
+            stage.quirk(device, quirk);
+        }
+        let mut outlet = Outlet { stage, link: &mut links[link], protocol, manners };
         match packet {
+            Packet::Publish(publish) if ignored.is_some() => {
+                session.passes_over(outlet.stage, publish);
+            }
+            Packet::PubRec(id) if ignored.is_some() => session.forgets_pubrec(&mut outlet, *id),
+            Packet::Subscribe(_) | Packet::Unsubscribe(_) if ignored.is_some() => {}
             Packet::Publish(publish) => {
                 let method_b = self.setup.method_b;
                 if let Some(post) = session.take_publish(&mut outlet, publish, method_b) {
@@ -324,7 +294,7 @@ impl Broker {
                 }
             }
             Packet::PubRel { id, .. } => {
-                if let Some(post) = session.take_pubrel(&mut outlet, *id) {
+                if let Some(post) = session.take_pubrel(&mut outlet, *id, ignored.is_none()) {
                     self.hand_on(stage, links, post);
                 }
             }
@@ -336,13 +306,27 @@ impl Broker {
             }
             Packet::Unsubscribe(unsubscribe) => {
                 session.check_request_id(outlet.stage, device, unsubscribe.id);
-                for filter in unsubscribe.filters() {
+                for (nth, filter) in unsubscribe.filters().enumerate() {
                     let filter = topics::filter_index(filter).expect("a filter of this world");
                     session.unsubscribe(filter);
+                    if nth != 0 && manners.have(Quirk::UnsubAckEach) {
+                        outlet.quirk(Quirk::UnsubAckEach);
+                        outlet.answer(&Packet::UnsubAck(unsubscribe.id));
+                    }
                 }
-                outlet.send(&Packet::UnsubAck(unsubscribe.id));
+                outlet.answer(&Packet::UnsubAck(unsubscribe.id));
             }
-            Packet::PingReq => outlet.send(&Packet::PingResp),
+            Packet::PingReq if manners.have(Quirk::WithholdsPingResp) => {
+                let sent = outlet.link.sent_down();
+                let late = outlet.stage.rng.u64(1..1_000);
+                outlet.stage.plan(late, Event::Pong { link });
+                self.connection(link).ping = Some(sent);
+            }
+            Packet::PingReq => {
+                session.queues_junk(outlet.stage, device, &manners.quirks);
+                session.pump(&mut outlet);
+                outlet.send(&Packet::PingResp);
+            }
             Packet::Disconnect => {
                 let rest = links[link].readable(Way::Up);
                 if rest != 0 {
@@ -380,7 +364,21 @@ impl Broker {
             self.sessions[device].detach(stage, device);
         }
         if let (Some(Will { number, topic, qos, retain }), End::Broken) = (will, end) {
-            self.hand_on(stage, links, Post { number: Some(number), topic, qos, retain });
+            let post = Post { number: Some(number), topic, qos, retain, junk: None };
+            self.hand_on(stage, links, post);
+        }
+    }
+
+    /// A PINGRESP is sent if nothing else was since the PINGREQ.
+    pub(crate) fn pong(&mut self, stage: &mut Stage<'_>, links: &mut [Link], link: usize) {
+        let Connection { phase, ping, .. } = *self.connection(link);
+        let (Phase::Accepted(protocol), Some(before)) = (phase, ping) else { return };
+        self.connection(link).ping = None;
+        if links[link].sent_down() == before {
+            let manners = &self.setup.manners;
+            Outlet { stage, link: &mut links[link], protocol, manners }.send(&Packet::PingResp);
+        } else {
+            stage.quirk(links[link].device, Quirk::WithholdsPingResp);
         }
     }
 

@@ -7,7 +7,7 @@ use mqtt_core::{
 };
 
 use super::{Broker, Outlet, Post};
-use crate::{link::Link, stage::Stage, topics};
+use crate::{link::Link, quirks::Quirk, stage::Stage, topics};
 
 impl Broker {
     /// The QoS that `filter` is granted in `protocol`.
@@ -15,6 +15,7 @@ impl Broker {
         match (self.setup.grants[filter], protocol) {
             (Some(most), _) => Some(most.min(wanted)),
             (None, Protocol::V311) => None,
+            (None, Protocol::V31) if self.setup.manners.have(Quirk::RefusesIn31) => None,
             // 3.1 has no refusal.
             (None, Protocol::V31) => Some(QoS::AtMostOnce),
         }
@@ -47,9 +48,13 @@ impl Broker {
         if retained_first {
             self.send_retained(stage, links, link, protocol, &granted);
         }
+        if protocol == Protocol::V31 && codes.contains(&0x80) {
+            stage.quirk(device, Quirk::RefusesIn31);
+        }
         let granted_codes = Granted::from_bytes(&codes[..count]).expect("codes");
-        let mut outlet = Outlet { stage, link: &mut links[link], protocol };
-        outlet.send(&Packet::SubAck(SubAck { id: subscribe.id, granted: granted_codes }));
+        let manners = &self.setup.manners;
+        let mut outlet = Outlet { stage, link: &mut links[link], protocol, manners };
+        outlet.answer(&Packet::SubAck(SubAck { id: subscribe.id, granted: granted_codes }));
         if !retained_first {
             self.send_retained(stage, links, link, protocol, &granted);
         }
@@ -64,13 +69,14 @@ impl Broker {
         protocol: Protocol,
         filters: &[Option<(usize, QoS)>],
     ) {
-        let mut outlet = Outlet { stage, link: &mut links[link], protocol };
+        let manners = &self.setup.manners;
+        let mut outlet = Outlet { stage, link: &mut links[link], protocol, manners };
         let session = &mut self.sessions[outlet.link.device];
         for (filter, most) in filters.iter().flatten() {
             for (topic, kept) in self.retained.iter().enumerate() {
                 if let Some((number, qos)) = kept.filter(|_| topics::matches(*filter, topic)) {
                     let qos = qos.min(*most);
-                    let post = Post { number: Some(number), topic, qos, retain: true };
+                    let post = Post { number: Some(number), topic, qos, retain: true, junk: None };
                     session.post(outlet.stage, outlet.link.device, post);
                 }
             }
@@ -91,8 +97,10 @@ impl Broker {
                 let copy = Post { qos: post.qos.min(*most), retain: false, ..post };
                 session.post(stage, device, copy);
             }
+            let manners = &self.setup.manners;
+            session.queues_junk(stage, device, &manners.quirks);
             if let Some((link, protocol)) = session.attached() {
-                session.pump(&mut Outlet { stage, link: &mut links[link], protocol });
+                session.pump(&mut Outlet { stage, link: &mut links[link], protocol, manners });
             }
         }
     }

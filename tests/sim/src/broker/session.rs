@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use mqtt_core::{PacketId, Protocol, Publish, QoS, codec::Packet};
+use mqtt_core::{PacketId, Protocol, Publish, QoS, Refusal, codec::Packet};
 
 use super::{
     Outlet, Post,
@@ -11,7 +11,14 @@ use super::{
     incoming::Inbound,
     packet_id,
 };
-use crate::{checks::Invariant, stage::Stage, topics};
+use crate::{
+    checks::Invariant,
+    faults::Fault,
+    ledger::{Ledger, NO_MESSAGE},
+    quirks::Quirk,
+    stage::Stage,
+    topics,
+};
 
 /// A session, or the empty place for one.
 #[derive(Debug)]
@@ -29,7 +36,7 @@ pub(crate) struct Session {
     queue: VecDeque<Post>,
     next_id: u16,
     /// The most messages in flight.
-    window: usize,
+    pub(super) window: usize,
     /// PUBRECs sent so far.
     places: u32,
     epoch: u32,
@@ -52,6 +59,21 @@ pub(crate) struct Session {
     /// The ids that the client has been told to forget.
     forgotten: Vec<u16>,
     payload: Vec<u8>,
+    /// Slots of the client: it has room for as many messages of QoS 2.
+    pub(super) slots: usize,
+    /// Connections so far.
+    pub(super) connections: u32,
+    /// The next connections that are closed soon, or refused.
+    pub(super) kicks: u32,
+    pub(super) refusals: Option<(Refusal, u32)>,
+    /// The client goes on after a message with an unreadable topic.
+    pub(super) takes_junk: bool,
+    /// The largest packet that the client accepts.
+    pub(super) limit: usize,
+    /// The message and the packet id that bad manners ignore, and since which connection.
+    pub(super) ignored: Option<u32>,
+    pub(super) unreleased: Option<u16>,
+    pub(super) ignores_since: Option<u32>,
 }
 
 /// A message in flight to the client.
@@ -66,7 +88,7 @@ struct Outbound {
 }
 
 impl Session {
-    pub(super) fn new(window: usize) -> Self {
+    pub(super) fn new(window: usize, slots: usize) -> Self {
         Self {
             exists: false,
             clean: false,
@@ -90,6 +112,15 @@ impl Session {
             stale: Vec::new(),
             forgotten: Vec::new(),
             payload: Vec::new(),
+            slots,
+            connections: 0,
+            kicks: 0,
+            refusals: None,
+            takes_junk: false,
+            limit: usize::MAX,
+            ignored: None,
+            unreleased: None,
+            ignores_since: None,
         }
     }
 
@@ -115,10 +146,29 @@ impl Session {
         self.attached.map(|(link, _)| link)
     }
 
-    /// Nothing is in flight, in either direction.
-    pub(crate) fn is_idle(&self) -> bool {
-        let released = self.inbound.iter().all(|inbound| inbound.orphan);
-        self.outbound.is_empty() && self.queue.is_empty() && released
+    /// Nothing is in flight or waits, in either direction, that client and broker still want to end.
+    pub(crate) fn is_idle(&self, ledger: &Ledger) -> bool {
+        self.left_to_do(ledger) == 0
+    }
+
+    /// Messages in flight or waiting. Those that the client has given up, and the one that bad manners keep, do not
+    /// count.
+    pub(super) fn left_to_do(&self, ledger: &Ledger) -> usize {
+        let ended = |inbound: &&Inbound| {
+            inbound.number().is_some_and(|n| ledger.message(n).status.is_over())
+        };
+        let incoming = self.inbound.iter().filter(|inbound| !inbound.orphan && !ended(inbound));
+        let kept = |outbound: &&Outbound| Some(outbound.id) == self.unreleased;
+        let outgoing = self.outbound.iter().filter(|outbound| !kept(outbound));
+        incoming.count() + outgoing.count() + self.queue.len()
+    }
+
+    /// The refusal of a connection, during a time of refusals.
+    pub(super) fn refuses(&mut self, stage: &mut Stage<'_>, device: usize) -> Option<Refusal> {
+        let (refusal, left) = self.refusals.filter(|(_, left)| *left != 0 && stage.faults_on)?;
+        stage.fault(device, Fault::Refusal);
+        self.refusals = Some((refusal, left - 1));
+        Some(refusal)
     }
 
     /// The exchanges in flight, for a report.
@@ -167,6 +217,7 @@ impl Session {
         present: bool,
     ) {
         self.attached = Some((link, protocol));
+        self.connections += 1;
         self.clean = clean;
         self.audit = Audit::default();
         let missed = std::mem::take(&mut self.missed);
@@ -215,11 +266,26 @@ impl Session {
         self.subscriptions.clear();
         self.inbound.clear();
         self.completed.clear();
+        self.unreleased = None;
     }
 
     /// The client has lost the news that the session is new.
     pub(super) const fn peer_missed_the_news(&mut self) {
         self.missed = true;
+    }
+
+    /// The client is told that this session is a new one, and forgets the old one.
+    pub(super) fn is_taken_for_new(&mut self, stage: &mut Stage<'_>, device: usize, epoch: u32) {
+        self.peer_forgot(stage, device);
+        self.epoch = epoch;
+        stage.ledger.set_epoch(device, epoch);
+    }
+
+    /// The client is told that this new session is an old one.
+    pub(super) fn is_taken_for_old(&mut self, stage: &mut Stage<'_>, device: usize) {
+        self.was_not_told = true;
+        self.stale.append(&mut self.forgotten);
+        excuse_publishes(stage, device);
     }
 
     /// The client has lost its memory.
@@ -272,6 +338,10 @@ impl Session {
                 let id = self.take_id();
                 self.send(outlet, Some(id), post, false);
                 self.outbound.push_back(Outbound { id, post, released: false, dup: true });
+                let exact = self.outbound.iter().filter(|out| is_exact(&out.post)).count();
+                if exact == self.slots + 1 {
+                    outlet.stage.quirk(outlet.link.device, Quirk::WideWindow);
+                }
             } else {
                 break;
             }
@@ -323,14 +393,26 @@ impl Session {
             (Some(id), _) => self.audit.pubrecs.push_back(id),
             (None, _) => {}
         }
-        outlet.send(&Packet::Publish(Publish {
+        if let Some(id) = id {
+            let number = post.number.unwrap_or(NO_MESSAGE);
+            outlet.stage.ledger.sends_out(outlet.link.device, id, number, post.qos);
+        }
+        if let Some(junk) = post.junk {
+            outlet.send_junk(junk, id, &post, dup);
+            return;
+        }
+        let publish = Publish {
             topic: topics::topic(post.topic),
             payload: &self.payload,
             qos: post.qos,
             retain: post.retain,
             dup,
             id: id.map(packet_id),
-        }));
+        };
+        if publish.encoded_len().is_ok_and(|len| len > self.limit) {
+            outlet.quirk(Quirk::Oversized);
+        }
+        outlet.send(&Packet::Publish(publish));
     }
 
     fn release(&mut self, outlet: &mut Outlet<'_, '_>, id: u16, again: bool) {
@@ -351,6 +433,11 @@ impl Session {
         self.outbound[at].released = true;
         self.stale.retain(|stale| *stale != id.get());
         self.release(outlet, id.get(), false);
+    }
+
+    /// A PUBREC is ignored: the PUBREL does not go out, and the message is sent again.
+    pub(super) fn forgets_pubrec(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
+        self.answered(outlet, Answer::PubRec, id);
     }
 
     pub(super) fn take_pubcomp(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {

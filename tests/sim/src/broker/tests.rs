@@ -1,16 +1,18 @@
 //! The model broker against scripted packets: it follows the standard, and it reports the mistakes of a client.
 
+mod manners;
+
 use fastrand::Rng;
 use mqtt_core::{
     Filter, Protocol, Publish, QoS, Will,
     codec::{Connect, Decoded, Packet, PacketType, Subscribe},
 };
 
-use super::{Broker, packet_id};
+use super::{Broker, Manners, packet_id};
 use crate::{
     agenda::Event,
     checks::Invariant,
-    ledger::{Message, Sent, Status},
+    ledger::{Message, Status},
     link::{Link, Pace, Way},
     setup::BrokerSetup,
     stage::Stage,
@@ -36,6 +38,7 @@ fn setup() -> BrokerSetup {
         grants: [Some(QoS::ExactlyOnce); FILTERS.len()],
         first_id: 1,
         only_v31: false,
+        manners: Manners::default(),
     }
 }
 
@@ -63,31 +66,22 @@ impl<'t> Script<'t> {
 
     /// Message `index` of `device` to its first topic.
     fn message(&mut self, device: usize, index: u32, qos: QoS, retain: bool) -> u32 {
-        self.stage.ledger.add(Message {
-            publisher: device,
-            index,
-            topic: topics::topic_of(device, 0),
-            qos,
-            retain,
-            len: 5,
-            status: Status::Accepted,
-            sent: Sent::Nothing,
-            arrived: 0,
-            may_double: 0,
-            may_miss: false,
-            released_in: None,
-            seen_in: None,
-            sent_in: None,
-        })
+        let message = Message::new(device, index, topics::topic_of(device, 0), qos);
+        let status = Status::Accepted;
+        self.stage.ledger.add(Message { retain, len: 5, status, ..message })
     }
 
     /// The packets that `device` receives after it sent `packet` on `link`.
     fn say(&mut self, link: usize, packet: &Packet<'_>) -> Vec<Summary> {
+        self.say_only(link, packet);
+        self.hear(link)
+    }
+
+    fn say_only(&mut self, link: usize, packet: &Packet<'_>) {
         let mut bytes = [0; 256];
         let len = packet.encode(&mut bytes, Protocol::V311).expect("a packet of a test");
         self.links[link].write(&mut self.stage, Way::Up, &bytes[..len]);
         self.settle();
-        self.hear(link)
     }
 
     /// The packets that were sent on `link`.
@@ -116,11 +110,16 @@ impl<'t> Script<'t> {
                     }
                 }
                 Event::KeepAlive { link } => self.alarms.push((at, link)),
+                Event::Pong { link } => {
+                    self.stage.now = at;
+                    self.broker.pong(&mut self.stage, &mut self.links, link);
+                }
                 Event::Wake { .. }
                 | Event::Tick { .. }
                 | Event::PowerOn { .. }
                 | Event::Opened { .. }
                 | Event::Dead { .. }
+                | Event::Notice { .. }
                 | Event::BrokerUp
                 | Event::Fault
                 | Event::Heal

@@ -4,16 +4,20 @@
 //! With a journal it follows the rules: it sets the position in its source after each publish, and a received message
 //! is durable together with the next record. Without a journal it does its best.
 //!
-//! [`events`] handles the events of the client, [`durable`] the state that survives a power cut.
+//! [`events`] handles the events of the client, [`durable`] the state that survives a power cut, and [`remedies`] takes
+//! away what stands in the way.
 
 mod durable;
 mod events;
+mod probe;
+mod remedies;
 
 use mqtt_core::{BoxedClient, ConnectionState, Delivery, Handle, Publish, QoS, RequestError};
 
 use crate::{
     checks::Invariant,
-    ledger::{Message, NO_MESSAGE, Sent, Status},
+    ledger::{Message, NO_MESSAGE, Status},
+    quirks::Quirk,
     setup::{self, DeviceSetup},
     stage::Stage,
     topics::{self, FILTERS},
@@ -22,6 +26,7 @@ use crate::{
 
 use durable::Saved;
 use events::Streaming;
+use probe::Probe;
 
 /// An application.
 #[derive(Debug, Default)]
@@ -37,6 +42,8 @@ pub(crate) struct App {
     unacknowledged: Vec<(Delivery, Receipt)>,
     /// Received since the last record.
     recent: Vec<Receipt>,
+    /// Publishes that had no event when power was lost.
+    cut_off: Vec<u32>,
     /// The content of the record that is being written, and of the journal.
     recording: Saved,
     recorded: Saved,
@@ -52,6 +59,7 @@ pub(crate) struct App {
     uncertain: Vec<usize>,
     /// The broker has begun a new session, and no record says so yet.
     news: bool,
+    probe: Probe,
     payload: Vec<u8>,
 }
 
@@ -78,6 +86,7 @@ impl App {
     /// Nothing is left to do.
     pub(crate) fn is_idle(&self) -> bool {
         self.place == self.source.len()
+            && self.probe.filter.is_none()
             && self.asked.is_empty()
             && self.unacknowledged.is_empty()
             && self.recent.is_empty()
@@ -86,7 +95,13 @@ impl App {
 
     /// Requests that have not ended, and messages that wait to be published.
     pub(crate) fn left_to_do(&self) -> usize {
-        self.source.len() - self.place + self.asked.len()
+        let weight = |(_, asked): &(Handle, Asked)| match asked {
+            // Each filter may become a subscription that is kept.
+            Asked::Subscribe(filters) => 1 + filters.len(),
+            Asked::Publish(_) | Asked::Unsubscribe(_) => 1,
+        };
+        let asked: usize = self.asked.iter().map(weight).sum();
+        self.source.len() - self.place + asked + 2 * usize::from(self.probe.filter.is_some())
     }
 
     /// The work that is left, for a report.
@@ -115,27 +130,18 @@ impl App {
             let clears = retain && stage.one_in(8);
             let len = match stage.rng.u32(..10) {
                 _ if clears => 0,
+                1 if setup.large.is_some() && stage.one_in(3) => {
+                    stage.quirk(self.device, Quirk::LargeMessages);
+                    setup.large.unwrap_or(setup.payload)
+                }
                 0 => stage.rng.usize(4..=setup.payload),
                 _ => stage.rng.usize(4..=setup.payload.min(40)),
             };
             let nth = stage.rng.usize(..topics::TOPICS_EACH);
-            let number = stage.ledger.add(Message {
-                publisher: self.device,
-                index: self.source.len() as u32,
-                topic: topics::topic_of(self.device, nth),
-                qos,
-                retain,
-                len,
-                status: Status::Waiting,
-                sent: Sent::Nothing,
-                arrived: 0,
-                may_double: 0,
-                // Without a number its arrival cannot be checked.
-                may_miss: len == 0,
-                released_in: None,
-                seen_in: None,
-                sent_in: None,
-            });
+            let topic = topics::topic_of(self.device, nth);
+            // Without a number its arrival cannot be checked.
+            let message = Message::new(self.device, self.source.len() as u32, topic, qos);
+            let number = stage.ledger.add(Message { retain, len, may_miss: len == 0, ..message });
             self.source.push(number);
         }
     }
@@ -190,13 +196,20 @@ impl App {
                     format!("id {id} for {asked:?}, still in use [MQTT-2.3.1-2]")
                 });
             }
+            if stage.ledger.is_lingering(self.device, id) {
+                stage.fail(Invariant::IdReuse, self.device, || {
+                    format!("id {id} for {asked:?}, of a cancelled request without an answer")
+                });
+            }
         }
         self.asked.push((handle, asked));
     }
 
     /// Subscribes or unsubscribes at random.
     pub(crate) fn subscribe(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
-        let count = stage.rng.usize(1..=3);
+        // More than some brokers take in one packet, now and then.
+        let most = if stage.one_in(16) { 12 } else { 3 };
+        let count = stage.rng.usize(1..=most);
         if stage.one_in(4) {
             let filters: Vec<usize> =
                 (0..count).map(|_| stage.rng.usize(..FILTERS.len())).collect();
@@ -249,10 +262,15 @@ impl App {
 
     /// A request has got its only event.
     fn end(&mut self, stage: &mut Stage<'_>, handle: Handle) -> Option<Asked> {
+        self.end_and_tell(stage, handle).map(|(asked, _)| asked)
+    }
+
+    /// As [`end`](Self::end), and says whether the broker has answered the request.
+    fn end_and_tell(&mut self, stage: &mut Stage<'_>, handle: Handle) -> Option<(Asked, bool)> {
         let id = handle.packet_id().map_or(0, |id| id.get());
         let at = self.asked.iter().position(|(known, _)| *known == handle)?;
-        stage.ledger.frees_id(self.device, id);
-        Some(self.asked.remove(at).1)
+        let answered = stage.ledger.frees_id(self.device, id);
+        Some((self.asked.remove(at).1, answered))
     }
 
     /// The connection is gone. Unacknowledged messages come again, with DUP.

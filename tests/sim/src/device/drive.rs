@@ -1,20 +1,26 @@
 //! The driver: it receives until nothing comes, then polls and carries out the action. Anything may happen between two
 //! steps. A single action is carried out by the test kit.
 
-use mqtt_core::{BoxedClient, ConnectionState, Event as Told, Instant, Protocol, Reason, Record};
+use mqtt_core::{
+    Action, BoxedClient, ConnectionState, Event as Told, Instant, Protocol, Reason, Record,
+};
 use test_kit::drive::{self as kit, Opening, Persisting, Step, World};
 
-use super::{Device, Power, record_log::Journal, tap::Tap};
+use super::{Device, Power, copying::Copying, record_log::Journal, tap::Tap};
 use crate::{
     agenda::Event,
     checks::{self, Invariant},
     faults::Fault,
     link::{Link, Way},
+    quirks::Quirk,
+    setup::{Copies, Handler},
     stage::Stage,
 };
 
 /// How long the driver waits for a transport that takes no bytes before it polls again, in milliseconds.
-const CONGESTED: u64 = 200;
+pub(super) const CONGESTED: u64 = 200;
+/// The most writes in a row of a thread that only writes.
+const MOST_WRITES: usize = 10_000;
 
 /// How an action went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +36,26 @@ enum Outcome {
 impl Device {
     /// Carries out the actions of the client, until the client waits or something holds the driver up.
     pub(crate) fn drive(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
+        if let Some(until) = self.busy_until(stage.now) {
+            return self.while_busy(stage, links, until);
+        }
+        self.goes_on_writing(stage, links);
         // Nothing has happened since the client said to wait.
         let quiet = self.waits_until.take();
         let readable = self.link.map_or(0, |link| links[link].readable(Way::Down));
         let most = 100 + readable + self.input.len() + self.setup.outbox + 8 * self.setup.window;
-        let (mut actions, mut looked) = (0, false);
+        let mut actions = 0;
+        // The client said to read once more before it judges whether input is missing.
+        let mut looked_again = false;
         loop {
-            if self.receive(stage, links, &mut actions) == Power::Lost {
-                return Power::Lost;
+            let received = self.receive(stage, links, &mut actions);
+            match received {
+                Received::PowerLost => return Power::Lost,
+                Received::Busy => {
+                    let until = self.busy_until;
+                    return self.while_busy(stage, links, until);
+                }
+                Received::All | Received::Some => {}
             }
             let Some(client) = &mut self.client else { return Power::On };
             if self.app.publish(stage, client, &self.setup) {
@@ -50,8 +68,8 @@ impl Device {
                 return Power::On;
             }
             match self.act(stage, links) {
-                // A time-out for input has passed, and is judged after another look at the input.
-                Outcome::Wait(until) if until <= stage.now && !looked => looked = true,
+                Outcome::Wait(_) | Outcome::Pause if received == Received::Some => {}
+                Outcome::Wait(until) if until <= stage.now && !looked_again => looked_again = true,
                 Outcome::Wait(until) => {
                     if let Some(before) = quiet {
                         let again = (actions == 0).then_some(until);
@@ -77,6 +95,31 @@ impl Device {
         }
     }
 
+    /// The application handles a message. The driver does nothing, or another thread writes.
+    fn while_busy(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>, until: u64) -> Power {
+        self.wake_in(stage, until - stage.now);
+        let Some(client) = &mut self.client else { return Power::On };
+        if self.setup.handler.is_none_or(|handler| !handler.writes) {
+            return Power::On;
+        }
+        self.app.publish(stage, client, &self.setup);
+        self.goes_on_writing(stage, links);
+        for _ in 0..MOST_WRITES {
+            let now = Instant::from_millis(stage.now);
+            let Some(client) = &mut self.client else { break };
+            // Only the thread that reads opens, closes and waits for input.
+            if !matches!(client.poll(now), Action::Persist(_) | Action::Transmit(_)) {
+                break;
+            }
+            match self.act(stage, links) {
+                Outcome::Next => {}
+                Outcome::PowerLost => return Power::Lost,
+                Outcome::Wait(_) | Outcome::Pause => break,
+            }
+        }
+        Power::On
+    }
+
     /// Carries out the next action of the client.
     fn act(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Outcome {
         let Some(client) = &mut self.client else { return Outcome::Pause };
@@ -89,12 +132,20 @@ impl Device {
             link: self.link,
             tap: &mut self.tap,
             journal: self.journal.as_mut(),
+            copying: self.setup.copies.map(|kind| (kind, &mut self.copying)),
             did: Did::Nothing,
         };
         let step = kit::act(client, &mut hands, now);
         match (hands.did, step) {
             (_, Step::Wait(until)) => Outcome::Wait(until.as_millis()),
             (Did::Nothing, _) => Outcome::Pause,
+            (Did::Copy, _) => {
+                if let Some(link) = self.link {
+                    links[link].disturbed = true;
+                }
+                self.wake_in(stage, self.copying.due.saturating_sub(stage.now).max(1));
+                Outcome::Pause
+            }
             (Did::Connect, _) => {
                 self.connect(stage, links);
                 Outcome::Next
@@ -138,7 +189,7 @@ impl Device {
         let (Some(client), Some(journal)) = (&mut self.client, &mut self.journal) else {
             return Outcome::Pause;
         };
-        self.app.begins_record(client);
+        self.app.begins_record(stage, client);
         if self.power.is_some_and(|left| left == 0) {
             match stage.rng.u32(..4) {
                 0 => stage.fault(self.index, Fault::PowerLossBeforeRecord),
@@ -171,10 +222,16 @@ impl Device {
         Outcome::Next
     }
 
-    /// Gives the client the bytes that have come, until it has no more events.
-    fn receive(&mut self, stage: &mut Stage<'_>, links: &mut [Link], actions: &mut usize) -> Power {
+    /// Gives the client the bytes that have come: until it has no more events, or until its first event if the driver
+    /// sends between events.
+    fn receive(
+        &mut self,
+        stage: &mut Stage<'_>,
+        links: &mut [Link],
+        actions: &mut usize,
+    ) -> Received {
         loop {
-            let Some(client) = &mut self.client else { return Power::On };
+            let Some(client) = &mut self.client else { return Received::All };
             let mut read = 0;
             if let Some(link) = self.link {
                 let room = self.setup.receive_capacity - self.input.len();
@@ -188,20 +245,28 @@ impl Device {
             // After a broken rule the next event says the same.
             let event = outcome.unwrap_or(None);
             let told = event.is_some();
+            let mut message = false;
             if let Some(event) = event {
                 *actions += 1;
                 if let Told::Up { .. } = event {
                     self.up_since = Some(stage.now);
                 }
+                message = matches!(event, Told::Message(_) | Told::MessageEnd { .. });
                 self.app.event(stage, client, event, &self.setup);
             }
             self.input.drain(..taken);
             if stage.broken.is_some() {
-                return Power::On;
+                return Received::All;
             }
             if told && self.loses_power() {
                 self.between_actions(stage);
-                return Power::Lost;
+                return Received::PowerLost;
+            }
+            if message && self.takes_its_time(stage, links) {
+                return Received::Busy;
+            }
+            if told && self.setup.sends_between {
+                return Received::Some;
             }
             if !told && taken == 0 && read == 0 {
                 break;
@@ -213,7 +278,29 @@ impl Device {
             self.close(stage, links);
             return self.receive(stage, links, actions);
         }
-        Power::On
+        Received::All
+    }
+
+    /// Whether the application takes its time for the message that it was handed.
+    fn takes_its_time(&mut self, stage: &mut Stage<'_>, links: &mut [Link]) -> bool {
+        let Some(Handler { one_in, least, most, writes }) = self.setup.handler else {
+            return false;
+        };
+        if !stage.one_in(one_in) {
+            return false;
+        }
+        let mut millis = stage.rng.u64(least..=most);
+        if stage.healing && self.setup.keep_alive != 0 {
+            // Whoever does nothing for longer is not online.
+            millis = millis.min(u64::from(self.setup.keep_alive) * 400);
+        }
+        let quirk = if writes { Quirk::WritesMeanwhile } else { Quirk::SlowHandler };
+        stage.quirk(self.index, quirk);
+        self.busy_until = stage.now + millis;
+        if let Some(link) = self.link {
+            links[link].disturbed = true;
+        }
+        true
     }
 
     fn between_actions(&self, stage: &mut Stage<'_>) {
@@ -271,7 +358,8 @@ impl Device {
 
     fn connect(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) {
         let link = links.len();
-        let mut new = Link::new(link, self.index, self.setup.pace, self.setup.capacity);
+        let mut new = Link::new(link, self.index, self.setup.pace, self.setup.capacity)
+            .rated(self.setup.rate);
         let delay = stage.rng.u64(self.setup.pace.least..=2 * self.setup.pace.most);
         if stage.fault_one_in(30) {
             stage.fault(self.index, Fault::Unreachable);
@@ -292,6 +380,17 @@ impl Device {
     }
 }
 
+/// How far the input was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    All,
+    /// Up to an event.
+    Some,
+    /// Up to a message that the application takes its time for.
+    Busy,
+    PowerLost,
+}
+
 /// The effect of an action outside the client. The device reacts to it.
 #[derive(Clone, Copy, Debug)]
 enum Did {
@@ -299,7 +398,12 @@ enum Did {
     Connect,
     Close(Reason),
     Persist,
-    Transmit { link: usize, taken: usize },
+    Transmit {
+        link: usize,
+        taken: usize,
+    },
+    /// The bytes are copied, and written later.
+    Copy,
 }
 
 /// The world of the client for the time of one action: the parts of the device that are not the client.
@@ -311,6 +415,8 @@ struct Hands<'h, 's> {
     link: Option<usize>,
     tap: &'h mut Tap,
     journal: Option<&'h mut Journal>,
+    /// For a driver that copies.
+    copying: Option<(Copies, &'h mut Copying)>,
     did: Did,
 }
 
@@ -346,9 +452,38 @@ impl<B, S> World<B, S> for Hands<'_, '_> {
             self.stage.fail(Invariant::Protocol, self.device, words);
             return 0;
         };
+        if self.copying.is_some() {
+            self.copy(link, bytes, len);
+            return 0;
+        }
         let taken = self.links[link].write(self.stage, Way::Up, &bytes[..len]);
         self.tap.sent(self.stage, self.device, self.protocol, &bytes[..taken]);
+        self.tap.shown(self.stage, self.device, &bytes[taken..]);
         self.did = Did::Transmit { link, taken };
         taken
+    }
+}
+
+impl Hands<'_, '_> {
+    /// Copies `bytes`, and writes the first `len` of them now or later.
+    fn copy(&mut self, link: usize, bytes: &[u8], len: usize) {
+        self.did = Did::Copy;
+        let Some((kind, copying)) = &mut self.copying else { return };
+        if copying.is_under_way() {
+            copying.compare(self.stage, self.device, bytes);
+            let rest = bytes.get(copying.taken..).unwrap_or_default();
+            self.tap.shown(self.stage, self.device, rest);
+            return;
+        }
+        let due = self.stage.now + self.stage.rng.u64(..150);
+        let (quirk, now) = match kind {
+            Copies::WritesLate => (Quirk::WritesLate, 0),
+            Copies::ReportsLate => (Quirk::ReportsLate, len),
+        };
+        self.stage.quirk(self.device, quirk);
+        let taken = self.links[link].write(self.stage, Way::Up, &bytes[..now]);
+        copying.begin(&bytes[..len], taken, due);
+        self.tap.sent(self.stage, self.device, self.protocol, &bytes[..taken]);
+        self.tap.shown(self.stage, self.device, &bytes[taken..]);
     }
 }

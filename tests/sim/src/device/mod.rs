@@ -5,24 +5,29 @@
 //! sends.
 
 mod app;
+mod copying;
 mod drive;
+mod options;
 mod record_log;
 mod tap;
 
-use mqtt_core::{BoxedClient, ConnectionState, Instant, Options, QoS, Reconnect, Will};
+use mqtt_core::{BoxedClient, ConnectionState, Instant, QoS, Will};
 
 use crate::{
     agenda::Event,
+    broker::Manners,
     checks::Invariant,
     faults::Fault,
-    ledger::{Message, Sent, Status},
+    ledger::{Message, Status},
     link::{Link, Side, Way},
+    quirks::Quirk,
     setup::DeviceSetup,
     stage::Stage,
     topics,
     trace::What,
 };
 use app::App;
+use copying::Copying;
 use record_log::Journal;
 use tap::Tap;
 
@@ -53,6 +58,10 @@ pub(crate) struct Device {
     waits_until: Option<u64>,
     /// The transport takes no bytes.
     blocked: bool,
+    /// The application handles a message until then.
+    busy_until: u64,
+    /// The write in progress of a driver that copies.
+    copying: Copying,
     /// Power is lost after this many actions.
     power: Option<u32>,
     last_sent: u64,
@@ -93,6 +102,8 @@ impl Device {
             wake_at: NEVER,
             waits_until: None,
             blocked: false,
+            busy_until: 0,
+            copying: Copying::default(),
             power: None,
             last_sent: 0,
             up_since: None,
@@ -104,7 +115,10 @@ impl Device {
     }
 
     /// Whether application and client have nothing left to do.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self, now: u64) -> bool {
+        if self.busy_until > now {
+            return false;
+        }
         let done =
             |client: &BoxedClient| client.state() == ConnectionState::Up && client.in_flight() == 0;
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
@@ -117,7 +131,20 @@ impl Device {
 
     /// Requests that have not ended, and messages that wait to be published.
     pub(crate) fn left_to_do(&self) -> usize {
-        self.app.left_to_do()
+        // A renewal that stands in the way makes them fewer.
+        let kept = self.client.as_ref().map_or(0, |client| client.subscriptions().count());
+        self.app.left_to_do() + kept
+    }
+
+    /// The application begins something new, of which the broker does not disapprove.
+    pub(crate) fn probe(&mut self, stage: &mut Stage<'_>, manners: &Manners) {
+        self.waits_until = None;
+        self.app.probe(stage, manners, &self.setup);
+    }
+
+    /// The messages of [`probe`](Self::probe).
+    pub(crate) fn probes(&self) -> impl Iterator<Item = u32> {
+        self.app.probes()
     }
 
     /// The work that is left, for a report.
@@ -162,28 +189,19 @@ impl Device {
             return;
         }
         stage.note(self.index, What::PowerOn);
+        if self.setup.sends_between {
+            stage.quirk(self.index, Quirk::SendsBetween);
+        }
         let setup = &self.setup;
         let mut payload = Vec::new();
-        let mut options = Options::new(CLIENT_IDS[self.index])
-            .version(setup.version)
-            .clean_session(setup.clean)
-            .keep_alive(setup.keep_alive)
-            .manual_acknowledge(setup.manual)
-            .renew_subscriptions(setup.renew)
-            .ping_on_silence(setup.ping_on_silence)
-            .receive_capacity(setup.receive_capacity)
-            .exactly_once_window(setup.exactly_once_window)
-            .queue(setup.queue)
-            .queue_messages(setup.queue_messages)
-            .journal(setup.journal)
-            .record_delay(setup.record_delay)
-            .reconnect(setup.reconnect.unwrap_or(Reconnect::never()));
-        if let Some((qos, retain)) = setup.will {
-            let topic = topics::will_topic(self.index);
+        let will = setup.will.map(|(qos, retain)| {
             let number = stage.ledger.add(will(self.index, qos, retain));
             stage.ledger.write_payload(number, &mut payload);
-            options =
-                options.will(Will::new(topics::topic(topic), &payload).qos(qos).retain(retain));
+            (topics::topic(topics::will_topic(self.index)), qos, retain)
+        });
+        let mut options = options::options(CLIENT_IDS[self.index], setup);
+        if let Some((topic, qos, retain)) = will {
+            options = options.will(Will::new(topic, &payload).qos(qos).retain(retain));
         }
         match BoxedClient::new_boxed(&options, setup.outbox, setup.window) {
             Ok(mut client) => {
@@ -207,6 +225,7 @@ impl Device {
         self.waits_until = None;
         self.wake_at = NEVER;
         self.ticket += 1;
+        self.busy_until = 0;
         self.went_down(stage);
         self.tap.disconnected(stage, self.index);
         let news = self.app.lose_power(stage, self.setup.journal);
@@ -243,6 +262,7 @@ impl Device {
         links[link].end(stage, Way::Up);
         links[link].discard(Way::Down);
         self.input.clear();
+        self.copying.forget();
         self.ended = false;
         self.blocked = false;
     }
@@ -280,6 +300,25 @@ impl Device {
         self.waits_until = None;
     }
 
+    /// When the application is done with its message, if it handles one.
+    pub(crate) fn busy_until(&self, now: u64) -> Option<u64> {
+        (self.busy_until > now).then_some(self.busy_until)
+    }
+
+    /// Whether the client has left bytes alone that arrived.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// How long after the last byte the client notices at the latest that nothing arrives, in milliseconds; `None` if
+    /// its settings do not make it notice.
+    pub(crate) fn notices_after(&self) -> Option<u64> {
+        let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
+        let on = keep_alive != 0 && self.setup.ping_on_silence;
+        // A PINGREQ after three quarters, its way out after as much again, and pauses of the driver.
+        on.then(|| 2 * keep_alive + u64::from(self.setup.patience.ping_timeout) + 10_000)
+    }
+
     /// The transport may take bytes again.
     pub(crate) const fn is_blocked(&self) -> bool {
         self.blocked
@@ -309,6 +348,10 @@ impl Device {
         if !stage.healing {
             self.app.write(stage, &self.setup);
         }
+        if self.busy_until > stage.now && self.setup.handler.is_some_and(|handler| !handler.writes)
+        {
+            return;
+        }
         let Some(client) = &mut self.client else { return };
         self.waits_until = None;
         if self.app.connects(stage, client) || stage.fault_one_in(16) {
@@ -319,6 +362,10 @@ impl Device {
         }
         if !stage.healing && self.setup.subscribes && stage.one_in(4) {
             self.app.subscribe(stage, client);
+        }
+        self.app.subscribe_once_more(stage, client);
+        if self.setup.cancels && stage.fault_one_in(4) {
+            self.app.cancels_something(stage, client);
         }
         if stage.fault_one_in(40) {
             client.disconnect();
@@ -332,20 +379,6 @@ impl Device {
 }
 
 fn will(device: usize, qos: QoS, retain: bool) -> Message {
-    Message {
-        publisher: device,
-        index: 0,
-        topic: topics::will_topic(device),
-        qos,
-        retain,
-        len: 8,
-        status: Status::Will,
-        sent: Sent::Nothing,
-        arrived: 0,
-        may_double: 0,
-        may_miss: true,
-        released_in: None,
-        seen_in: None,
-        sent_in: None,
-    }
+    let message = Message::new(device, 0, topics::will_topic(device), qos);
+    Message { retain, status: Status::Will, may_miss: true, ..message }
 }

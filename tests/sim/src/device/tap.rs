@@ -9,7 +9,7 @@ use mqtt_core::{
 
 use crate::{
     checks::Invariant,
-    ledger::{self, Sent},
+    ledger::{self, Ledger, Sent},
     stage::Stage,
     topics,
     trace::{Summary, What},
@@ -90,36 +90,60 @@ impl Tap {
         }
     }
 
+    /// The transport was given `bytes` as well, and has not taken them. A part of them may be out nevertheless, and the
+    /// client does not know it.
+    pub(crate) fn shown(&self, stage: &mut Stage<'_>, device: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let all = [&self.buffer, bytes].concat();
+        let mut rest = all.as_slice();
+        while let Ok(Some(header)) = Header::decode(rest) {
+            begins(stage, device, rest);
+            let Some((_, behind)) = rest.split_at_checked(header.frame_len()) else { return };
+            rest = behind;
+        }
+        begins(stage, device, rest);
+    }
+
     /// The connection is gone, perhaps in the middle of a packet.
     pub(crate) fn disconnected(&mut self, stage: &mut Stage<'_>, device: usize) {
         self.left = false;
         let buffer = std::mem::take(&mut self.buffer);
-        let Some(first) = buffer.first() else { return };
-        if first >> 4 != PacketType::Publish as u8 {
-            return;
-        }
-        // If too few bytes were sent to know the message: without DUP it is the oldest message that the broker's
-        // session has not seen.
-        let epoch = Some(stage.ledger.epoch(device));
-        let unsent = |number: &u32| {
-            let message = stage.ledger.message(*number);
-            message.sent != Sent::Whole || message.sent_in != epoch
-        };
-        let fresh = first & 0b0110 != 0 && first & 0b1000 == 0;
-        let oldest = || stage.ledger.in_flight(device).filter(unsent).min().filter(|_| fresh);
-        let number = begun(&buffer).or_else(oldest).filter(|number| *number < stage.ledger.len());
-        if let Some(message) = number.map(|number| stage.ledger.message_mut(number)) {
-            if message.sent == Sent::Nothing {
-                message.sent = Sent::Perhaps;
-            }
+        begins(stage, device, &buffer);
+    }
+}
+
+/// The transport has, or may have, the beginning of a packet.
+fn begins(stage: &mut Stage<'_>, device: usize, bytes: &[u8]) {
+    let Some(first) = bytes.first() else { return };
+    if first >> 4 != PacketType::Publish as u8 {
+        return;
+    }
+    // If too few bytes are there to know the message: without DUP it is the oldest message that the broker's session has
+    // not seen.
+    let epoch = Some(stage.ledger.epoch(device));
+    let unsent = |number: &u32| {
+        let message = stage.ledger.message(*number);
+        message.sent != Sent::Whole || message.sent_in != epoch
+    };
+    let fresh = first & 0b0110 != 0 && first & 0b1000 == 0;
+    let oldest = || stage.ledger.in_flight(device).filter(unsent).min().filter(|_| fresh);
+    let number = begun(&stage.ledger, device, bytes).or_else(oldest);
+    let number = number.filter(|number| *number < stage.ledger.len());
+    if let Some(message) = number.map(|number| stage.ledger.message_mut(number)) {
+        if message.sent == Sent::Nothing {
+            message.sent = Sent::Perhaps;
         }
     }
 }
 
-/// The message that these bytes begin.
-fn begun(bytes: &[u8]) -> Option<u32> {
+/// The message that these bytes begin, by its number, or by its id if it has an empty payload.
+fn begun(ledger: &Ledger, device: usize, bytes: &[u8]) -> Option<u32> {
     let header = Header::decode(bytes).ok()??;
     let body = bytes.get(header.header_len()..)?;
     let head = PublishHead::decode(header.first(), header.remaining(), body).ok()??;
-    ledger::number(body.get(head.head_len..)?)
+    let by_number = ledger::number(body.get(head.head_len..)?);
+    let under_id = || ledger.under_id(device, head.id?.get());
+    by_number.filter(|_| head.payload_len != 0).or_else(under_id)
 }

@@ -1,6 +1,6 @@
 //! The state that survives a power cut, and how the application goes on from there.
 
-use mqtt_core::{BoxedClient, Publish, QoS};
+use mqtt_core::{BoxedClient, Handle, Publish, QoS};
 
 use super::{App, Asked};
 use crate::{
@@ -18,19 +18,26 @@ pub(super) struct Saved {
     /// Publishes in flight, by id.
     in_flight: Vec<(u16, u32)>,
     subscriptions: Vec<(usize, QoS)>,
+    /// Ids out of use, and the session in which they are.
+    lingering: (u32, Vec<u16>),
 }
 
 impl App {
     /// A record is given. Notes its content about the application and its requests.
-    pub(crate) fn begins_record(&mut self, client: &BoxedClient) {
+    pub(crate) fn begins_record(&mut self, stage: &Stage<'_>, client: &BoxedClient) {
+        // A publish may have ended whose event is still to come.
+        let kept: Vec<Handle> = client.publishes().map(|(handle, _)| handle).collect();
         let publishes = self.asked.iter().filter_map(|(handle, asked)| match asked {
-            Asked::Publish(number) => Some((handle.packet_id()?.get(), *number)),
-            Asked::Subscribe(_) | Asked::Unsubscribe(_) => None,
+            Asked::Publish(number) if kept.contains(handle) => {
+                Some((handle.packet_id()?.get(), *number))
+            }
+            Asked::Publish(_) | Asked::Subscribe(_) | Asked::Unsubscribe(_) => None,
         });
         self.recording = Saved {
             position: client.position(),
             in_flight: publishes.collect(),
             subscriptions: self.subscriptions.clone(),
+            lingering: stage.ledger.lingering(self.device),
         };
         self.unrecorded.append(&mut self.recent);
     }
@@ -57,7 +64,7 @@ impl App {
                 Asked::Publish(number) if !journal => {
                     stage.ledger.message_mut(number).status = Status::Vanished;
                 }
-                Asked::Publish(_) => {}
+                Asked::Publish(number) => self.cut_off.push(number),
                 Asked::Subscribe(filters) => {
                     self.uncertain.extend(filters.iter().map(|(filter, _)| *filter));
                 }
@@ -75,7 +82,8 @@ impl App {
         setup: &DeviceSetup,
     ) {
         let device = self.device;
-        let Saved { position, in_flight, subscriptions } = self.recorded.clone();
+        let Saved { position, in_flight, subscriptions, lingering } = self.recorded.clone();
+        stage.ledger.linger_again(device, lingering);
         if (client.position(), client.in_flight()) != (position, in_flight.len()) {
             stage.fail(Invariant::Journal, device, || {
                 let found = (client.position(), client.in_flight());
@@ -91,6 +99,7 @@ impl App {
         } else {
             self.goes_back(stage, position as usize);
         }
+        self.ends_with_the_power(stage, &in_flight);
         for (handle, publish) in client.publishes() {
             let id = handle.packet_id().map_or(0, |id| id.get());
             let known = in_flight.iter().find(|(known, _)| *known == id);
@@ -115,6 +124,18 @@ impl App {
                 message.sent = Sent::Perhaps;
             }
             self.asked.push((handle, Asked::Publish(number)));
+        }
+    }
+
+    /// Publishes that the journal does not hold as unfinished had ended, and power was lost before their event.
+    fn ends_with_the_power(&mut self, stage: &mut Stage<'_>, in_flight: &[(u16, u32)]) {
+        for number in std::mem::take(&mut self.cut_off) {
+            let message = stage.ledger.message_mut(number);
+            if message.status == Status::Accepted
+                && in_flight.iter().all(|(_, known)| *known != number)
+            {
+                message.status = Status::Vanished;
+            }
         }
     }
 

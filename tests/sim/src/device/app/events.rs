@@ -109,7 +109,8 @@ impl App {
                 let message = stage.ledger.message_mut(number);
                 message.status = Status::Lost;
                 let (qos, sent) = (message.qos, message.sent);
-                if qos != QoS::ExactlyOnce || (sent == Sent::Nothing && message.len != 0) {
+                let wrong = qos == QoS::AtLeastOnce || (sent == Sent::Nothing && message.len != 0);
+                if wrong {
                     stage.fail(Invariant::OneEvent, device, || {
                         format!("message #{number}, {qos:?}, sent: {sent:?}, is lost")
                     });
@@ -125,7 +126,9 @@ impl App {
                 let message = stage.ledger.message_mut(number);
                 message.status = Status::Dropped;
                 let (qos, sent) = (message.qos, message.sent);
-                if setup.queue == Queue::RefuseNew || qos != QoS::AtMostOnce || sent == Sent::Whole
+                if setup.queue == Queue::RefuseNew
+                    || qos != QoS::AtMostOnce
+                    || sent != Sent::Nothing
                 {
                     stage.fail(Invariant::OneEvent, device, || {
                         format!("message #{number}, {qos:?}, sent: {sent:?}, gave way")
@@ -152,6 +155,9 @@ impl App {
                 self.subscriptions.retain(|(known, _)| !filters.contains(known));
             }
             Event::Renewed { .. } => {}
+            Event::Cancelled { handle, sent } => self.was_cancelled(stage, handle, sent),
+            Event::GivenUp(handle) => self.was_given_up(stage, handle, setup),
+            Event::Downgraded(handle) => self.was_downgraded(stage, handle),
             other => {
                 stage.fail(Invariant::OneEvent, device, || format!("an event unknown: {other:?}"));
             }

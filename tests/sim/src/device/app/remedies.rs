@@ -1,0 +1,126 @@
+//! Requests that end without their answer, and the remedies of an application against what stands in the way.
+//!
+//! The rule, which is the one of the documentation: if an event says that a request is stuck, cancel it; that a renewal
+//! is stuck, forget these subscriptions; that a message is not released, forget the message. Some applications cancel
+//! requests at random as well.
+
+use mqtt_core::{BoxedClient, Handle, QoS, RequestError};
+
+use super::{App, Asked};
+use crate::{
+    checks::Invariant,
+    ledger::{Sent, Status},
+    setup::DeviceSetup,
+    stage::Stage,
+    trace::What,
+};
+
+impl App {
+    /// Cancels any request that has not ended.
+    pub(crate) fn cancels_something(&self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let at = stage.rng.usize(..self.asked.len());
+        self.cancel(stage, client, self.asked[at].0, false);
+    }
+
+    /// `stuck`: the client said that this request is in the way, so it has to take it back.
+    fn cancel(&self, stage: &mut Stage<'_>, client: &mut BoxedClient, handle: Handle, stuck: bool) {
+        let cancelled = client.cancel(handle);
+        let fine = match cancelled {
+            Ok(()) => {
+                stage.totals.cancelled += 1;
+                stage.note(self.device, What::Cancels { id: id_of(handle) });
+                true
+            }
+            Err(RequestError::AtMostOnce) => handle.packet_id().is_none(),
+            // Its event is on the way.
+            Err(RequestError::NotInFlight) => true,
+            Err(RequestError::Released | RequestError::OutboxFull { .. }) => !stuck,
+            Err(_) => false,
+        };
+        if !fine {
+            stage.fail(Invariant::OneEvent, self.device, || {
+                format!("{handle:?}, stuck: {stuck}, is not cancelled: {cancelled:?}")
+            });
+        }
+    }
+
+    /// The request was taken back. `sent`: the client says that it may have arrived.
+    pub(super) fn was_cancelled(&mut self, stage: &mut Stage<'_>, handle: Handle, sent: bool) {
+        stage.note(self.device, What::Cancelled { id: id_of(handle), sent });
+        let Some(asked) = self.end_early(stage, handle, sent) else { return };
+        let Asked::Publish(number) = asked else { return };
+        let message = stage.ledger.message_mut(number);
+        message.status = Status::Cancelled { sent };
+        let (was, unknown) = (message.sent, message.len == 0);
+        // A message without a number is not recognised when it is sent.
+        let wrong = if sent { was == Sent::Nothing } else { was == Sent::Whole };
+        if wrong && !unknown {
+            stage.fail(Invariant::OneEvent, self.device, || {
+                format!("message #{number}, sent: {was:?}, is cancelled with sent: {sent}")
+            });
+        }
+    }
+
+    /// The client gave the request up, because it was in the way of all others.
+    pub(super) fn was_given_up(
+        &mut self,
+        stage: &mut Stage<'_>,
+        handle: Handle,
+        setup: &DeviceSetup,
+    ) {
+        stage.note(self.device, What::GivenUp { id: id_of(handle) });
+        if !setup.patience.give_up_stuck {
+            stage.fail(Invariant::OneEvent, self.device, || {
+                format!("{handle:?} is given up, and the settings do not allow it")
+            });
+        }
+        if let Some(Asked::Publish(number)) = self.end_early(stage, handle, true) {
+            stage.ledger.message_mut(number).status = Status::GivenUp;
+        }
+    }
+
+    /// The broker has no QoS 2, and has the message at least once.
+    pub(super) fn was_downgraded(&mut self, stage: &mut Stage<'_>, handle: Handle) {
+        let Some(Asked::Publish(number)) = self.end(stage, handle) else {
+            stage.fail(Invariant::OneEvent, self.device, || format!("{handle:?} downgraded"));
+            return;
+        };
+        stage.note(self.device, What::Downgraded { number });
+        let message = stage.ledger.message_mut(number);
+        message.status = Status::Downgraded;
+        let (qos, true_word) = (message.qos, message.downgraded && message.arrived != 0);
+        if qos != QoS::ExactlyOnce || !(true_word || message.may_miss) {
+            stage.fail(Invariant::AtLeastOnce, self.device, || {
+                format!("message #{number}, {qos:?}, is downgraded, and the broker did not do it")
+            });
+        }
+    }
+
+    /// A request ends without its answer. If it may have arrived, its id stays out of use.
+    fn end_early(&mut self, stage: &mut Stage<'_>, handle: Handle, sent: bool) -> Option<Asked> {
+        let Some((asked, answered)) = self.end_and_tell(stage, handle) else {
+            stage.fail(Invariant::OneEvent, self.device, || format!("{handle:?} ends early"));
+            return None;
+        };
+        if sent {
+            match &asked {
+                Asked::Publish(_) => {}
+                Asked::Subscribe(filters) => {
+                    self.uncertain.extend(filters.iter().map(|(filter, _)| *filter));
+                }
+                Asked::Unsubscribe(filters) => self.uncertain.extend(filters),
+            }
+            if !answered {
+                stage.ledger.lingers(self.device, id_of(handle));
+            }
+        }
+        Some(asked)
+    }
+}
+
+fn id_of(handle: Handle) -> u16 {
+    handle.packet_id().map_or(0, |id| id.get())
+}

@@ -1,0 +1,127 @@
+//! Invariant 9: after the last fault the work that is left becomes less, within a bound of time and of connections.
+//!
+//! Work are requests without their event, messages that wait, and exchanges at the broker. The bounds follow from the
+//! settings of the clients. Bad manners of a broker stay when faults stop, so a client may need several connections to
+//! find out which request is in the way, and its application has to take it away. Once all is done, each application
+//! publishes and subscribes once more, and that has to get through as well ([`World`](crate::world::World) asks for it).
+
+use crate::{checks, setup::DeviceSetup, stage::Stage};
+
+/// Milliseconds that no world needs for anything but the waits that settings ask for.
+const SPARE: u64 = 300_000;
+/// Connections between two steps forward, besides those that the settings ask for. A reclaim takes up to six.
+const SPARE_CONNECTIONS: u32 = 16;
+/// Milliseconds that opening a link and waiting for the CONNACK may take.
+const CONNECTING: u64 = 20_000;
+/// The longest delay between two attempts, in milliseconds.
+const BACK_OFF: u64 = 30_000;
+
+/// The measure of progress.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// The least work that was left: of the applications, and of the broker.
+    least: (usize, usize),
+    deadline: u64,
+    /// Connections of each device since then, and the most that are allowed.
+    connections: Vec<(u32, u32)>,
+    /// Milliseconds.
+    patience: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(devices: &[DeviceSetup]) -> Self {
+        Self {
+            least: (usize::MAX, usize::MAX),
+            deadline: u64::MAX,
+            connections: devices.iter().map(|device| (0, most_connections(device))).collect(),
+            patience: devices.iter().map(patience).max().unwrap_or(0),
+        }
+    }
+
+    /// `device` was accepted by the broker once more.
+    pub(crate) fn connects(&mut self, stage: &mut Stage<'_>, device: usize) {
+        if !stage.healing {
+            return;
+        }
+        let (count, most) = &mut self.connections[device];
+        *count += 1;
+        checks::converges(stage, device, *count, *most);
+    }
+
+    /// So much work is left. Returns false if it has not become less for too long.
+    pub(crate) fn note(&mut self, now: u64, left: (usize, usize)) -> bool {
+        if left < self.least {
+            self.least = left;
+            self.starts_again(now);
+        }
+        now <= self.deadline
+    }
+
+    /// New work was given out.
+    pub(crate) fn work_was_added(&mut self, now: u64) {
+        self.least = (usize::MAX, usize::MAX);
+        self.starts_again(now);
+    }
+
+    fn starts_again(&mut self, now: u64) {
+        self.deadline = now + self.patience;
+        for (count, _) in &mut self.connections {
+            *count = 0;
+        }
+    }
+}
+
+fn most_connections(setup: &DeviceSetup) -> u32 {
+    2 * u32::from(setup.patience.stuck_after) + SPARE_CONNECTIONS
+}
+
+/// Milliseconds in which a device of this setup takes a step forward.
+fn patience(setup: &DeviceSetup) -> u64 {
+    let answer = u64::from(setup.patience.answer_timeout);
+    let silence = 2_000 * u64::from(setup.keep_alive) + u64::from(setup.patience.ping_timeout);
+    let connection = answer + silence + CONNECTING + BACK_OFF;
+    let connections = u64::from(setup.patience.stuck_after) + 3;
+    let handler = setup.handler.map_or(0, |handler| handler.most);
+    let unread = u64::from(setup.patience.unread_timeout);
+    let refused = u64::from(setup.patience.refused_after);
+    connections * connection + handler + unread + refused + SPARE
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::Progress;
+    use crate::{checks::Invariant, setup::Setup, stage::Stage, trace::Trace};
+
+    #[test]
+    fn less_work_or_work_that_moves_from_a_client_to_the_broker_is_progress() {
+        let devices = Setup::draw(&mut Rng::with_seed(0)).devices;
+        let mut progress = Progress::new(&devices);
+        let patience = progress.patience;
+        assert!(progress.note(1_000, (3, 0)));
+        assert!(progress.note(1_000 + patience, (2, 40)));
+        assert!(progress.note(1_000 + 2 * patience, (2, 41)));
+        assert!(!progress.note(1_001 + 2 * patience, (2, 40)));
+    }
+
+    #[test]
+    fn too_many_connections_without_progress_are_reported() {
+        let devices = Setup::draw(&mut Rng::with_seed(0)).devices;
+        let mut progress = Progress::new(&devices);
+        let mut trace = Trace::default();
+        let mut stage = Stage::new(Rng::with_seed(0), &mut trace);
+        let most = super::most_connections(&devices[0]);
+        for _ in 0..=most {
+            progress.connects(&mut stage, 0);
+        }
+        assert!(stage.broken.is_none(), "during faults");
+        stage.heal();
+        for _ in 0..most {
+            progress.connects(&mut stage, 0);
+        }
+        assert!(stage.broken.is_none());
+        progress.connects(&mut stage, 0);
+        assert_eq!(stage.broken.map(|broken| broken.invariant), Some(Invariant::Convergence));
+    }
+}
