@@ -1,6 +1,6 @@
 //! Something new, when all is done: messages of every QoS and a subscription, to show that the client still works.
 
-use mqtt_core::{BoxedClient, QoS};
+use mqtt_core::{BoxedClient, QoS, RequestError};
 
 use super::{App, Asked, durable::marks_output};
 use crate::{
@@ -49,9 +49,19 @@ impl App {
     pub(crate) fn subscribe_once_more(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
         let Some(filter) = self.probe.filter else { return };
         let qos = QoS::AtLeastOnce;
-        if let Ok(handle) = client.subscribe(&[(topics::filter(filter), qos)]) {
-            self.probe.filter = None;
-            self.ask(stage, handle, NO_MESSAGE, Asked::Subscribe(vec![(filter, qos)]));
+        match client.subscribe(&[(topics::filter(filter), qos)]) {
+            Ok(handle) => {
+                self.probe.filter = None;
+                self.ask(stage, handle, NO_MESSAGE, Asked::Subscribe(vec![(filter, qos)]));
+            }
+            // The subscriptions that are kept leave no room for another one.
+            Err(RequestError::OutboxFull { .. }) if client.in_flight() == 0 => {
+                self.probe.filter = None;
+            }
+            Err(RequestError::TooLarge { .. } | RequestError::TooManySubscriptions { .. }) => {
+                self.probe.filter = None;
+            }
+            Err(_) => {}
         }
     }
 }
