@@ -384,6 +384,12 @@ where
         self.session.subscriptions(self.bytes.as_ref())
     }
 
+    /// Sets `Options::skip_unreadable` anew: for an application that hears of a message with an unreadable topic at each
+    /// connection, and prefers to lose it.
+    pub const fn set_skip_unreadable(&mut self, on: bool) {
+        self.state.set_skip_unreadable(on);
+    }
+
     /// Sets `Options::receive_capacity` anew, for drivers that own the buffer.
     ///
     /// # Errors

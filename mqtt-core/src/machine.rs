@@ -170,6 +170,10 @@ impl State {
         self.protocol
     }
 
+    pub(crate) const fn set_skip_unreadable(&mut self, on: bool) {
+        self.settings.skip_unreadable = on;
+    }
+
     pub(crate) fn set_receive_capacity(&mut self, capacity: usize) -> Result<(), ConfigError> {
         check_receive_capacity(capacity)?;
         self.settings.receive_capacity = capacity;

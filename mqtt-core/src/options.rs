@@ -88,8 +88,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How long opening the transport and waiting for the CONNACK may take together, in milliseconds.
-    /// Default 20,000. The client gives up a DISCONNECT that cannot be sent after the same time.
+    /// How long opening the transport and waiting for the CONNACK may take together, in milliseconds. It starts again
+    /// when the transport takes bytes of the CONNECT. Default 20,000. The client gives up a DISCONNECT that cannot be sent after the same time.
     pub const fn connect_timeout(mut self, millis: u32) -> Self {
         self.settings.connect_timeout = millis;
         self
@@ -282,6 +282,7 @@ impl<'a> Options<'a> {
     /// | input | default | strict |
     /// |---|---|---|
     /// | PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK for a packet id that is not in flight, or at the wrong step | ignored, [`Counters::unexpected_acks`](crate::Counters::unexpected_acks); a PUBREC is answered with PUBREL [MQTT-4.3.3-1] | [`Violation`](crate::Violation) |
+    /// | SUBACK code 0x80 in 3.1 | a refusal | [`Violation::SubAckCode`](crate::Violation::SubAckCode) |
     /// | PUBACK for a publish of QoS 2 | [`Event::Downgraded`](crate::Event::Downgraded) | [`Violation::WrongAck`](crate::Violation::WrongAck) |
     pub const fn strict(mut self, on: bool) -> Self {
         self.settings.strict = on;

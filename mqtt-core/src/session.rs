@@ -55,7 +55,7 @@ pub(crate) use record::Parsed;
 pub use record::{Chunk, Record};
 use requests::{Abandoned, Ids, Requests, Table, last_reclaimed};
 pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
-pub(crate) use sending::{Answered, Done, Overdue, SubAckFor, Waiting};
+pub(crate) use sending::{Done, NoAnswer, Overdue, SubAckFor, Waiting};
 pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
 pub use slot::Slot;
 use stray::StrayRelease;

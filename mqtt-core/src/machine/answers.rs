@@ -10,7 +10,7 @@ use super::{
 use crate::{
     codec::{Granted, PacketId, Protocol},
     event::Event,
-    session::{Answered, Done, Reclaimed, Strictness, SubAckFor, qos::Answer},
+    session::{Done, NoAnswer, Reclaimed, Strictness, SubAckFor, qos::Answer},
     timers::Timer,
 };
 
@@ -20,11 +20,13 @@ impl Machine<'_> {
         // A 3.1 broker may get, and answer, a retry that crossed the first answer.
         let v31 = self.state.protocol == Protocol::V31;
         let strictness = if v31 { Strictness::Lenient } else { self.strictness() };
-        let answered = self.session.acknowledged(answer, id, strictness)?;
-        Ok(self.answered(answered).flatten().map(|done| match done {
-            Done::Published(handle) => Event::Published(handle),
-            Done::Downgraded(handle) => Event::Downgraded(handle),
-        }))
+        match self.session.acknowledged(answer, id, strictness) {
+            Ok(done) => Ok(done.map(|done| match done {
+                Done::Published(handle) => Event::Published(handle),
+                Done::Downgraded(handle) => Event::Downgraded(handle),
+            })),
+            Err(why) => self.no_answer_to_a_request(why),
+        }
     }
 
     /// PUBCOMP.
@@ -45,38 +47,38 @@ impl Machine<'_> {
     /// SUBACK.
     pub(super) fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Taken<'i> {
         let strictness = self.strictness();
-        let answered = self.session.subscribed(id, granted, strictness)?;
-        Ok(self.answered(answered).map(|subscribe| match subscribe {
-            SubAckFor::Renewal { first } => Event::Renewed { first, granted },
-            SubAckFor::Request(handle) => Event::Subscribed { handle, granted },
-        }))
+        match self.session.subscribed(id, granted, strictness) {
+            Ok(SubAckFor::Renewal { first }) => Ok(Some(Event::Renewed { first, granted })),
+            Ok(SubAckFor::Request(handle)) => Ok(Some(Event::Subscribed { handle, granted })),
+            Err(why) => self.no_answer_to_a_request(why),
+        }
     }
 
     /// UNSUBACK.
     pub(super) fn unsubscribed<'i>(&mut self, id: PacketId) -> Taken<'i> {
         let strictness = self.strictness();
-        let answered = self.session.unsubscribed(id, strictness)?;
-        Ok(self.answered(answered).map(Event::Unsubscribed))
+        match self.session.unsubscribed(id, strictness) {
+            Ok(handle) => Ok(Some(Event::Unsubscribed(handle))),
+            Err(why) => self.no_answer_to_a_request(why),
+        }
     }
 
     const fn strictness(&self) -> Strictness {
         if self.state.settings.strict { Strictness::Strict } else { Strictness::Lenient }
     }
 
-    /// The request that was answered, if one was.
-    fn answered<T>(&mut self, answered: Answered<T>) -> Option<T> {
-        match answered {
-            Answered::Yes(request) => return Some(request),
-            Answered::Unexpected => {
+    /// An answer that ends no request.
+    #[cold]
+    fn no_answer_to_a_request<'i>(&mut self, why: NoAnswer) -> Taken<'i> {
+        match why {
+            NoAnswer::Violation(violation) => Err(violation.into()),
+            NoAnswer::Unexpected => {
                 let count = &mut self.state.counters.unexpected_acks;
                 *count = count.wrapping_add(1);
+                Ok(None)
             }
-            Answered::Late => {}
-            Answered::NotYet => {
-                self.full = true;
-                self.refused = true;
-            }
+            NoAnswer::Late => Ok(None),
+            NoAnswer::NotYet => self.refuse(),
         }
-        None
     }
 }

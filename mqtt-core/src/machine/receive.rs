@@ -6,7 +6,7 @@
 
 use super::{Machine, Taken, connection::Phase, listening::Listening, untold::Untold};
 use crate::{
-    codec::{Header, PacketType, SubAck, Violation, ack},
+    codec::{Header, PacketType, Protocol, SubAck, Violation, ack},
     error::{Fatal, Reason},
     event::Event,
     session::{Ended, StuckAt, qos::Answer},
@@ -141,6 +141,10 @@ impl Machine<'_> {
             }
             PacketType::SubAck => {
                 let suback = SubAck::decode(first, body)?;
+                let v31 = self.state.protocol == Protocol::V31;
+                if self.state.settings.strict && v31 && suback.granted.has_refusals() {
+                    return Err(Violation::SubAckCode.into());
+                }
                 self.subscribed(suback.id, suback.granted)
             }
             PacketType::UnsubAck => self.unsubscribed(ack::id(first, body)?),

@@ -121,7 +121,12 @@ impl Machine<'_> {
         let counters = &mut self.state.counters;
         counters.bytes_out = counters.bytes_out.wrapping_add(count as u32);
         let packets = match source {
-            Source::Connect => self.state.connect.transmitted(count, now),
+            Source::Connect => {
+                // On a slow link a long CONNECT takes its time.
+                let patience = u64::from(self.state.settings.connect_timeout);
+                self.state.timers.set(Timer::Connect, now.plus_millis(patience));
+                self.state.connect.transmitted(count, now)
+            }
             Source::Reclaim => self.session.reclaim_transmitted(count),
             Source::Stray => self.session.stray_transmitted(count),
             Source::Renewal => self.session.renewal_transmitted(count),

@@ -210,7 +210,8 @@ impl Requests {
         let count = slots.len() as u32;
         let last = u32::from(self.last_other.max(range));
         // The next id that is the first free slot's own.
-        let ahead = (self.first_free + count - last % count) % count + 1;
+        let round = |id: u32| id.checked_rem(count).unwrap_or(0);
+        let ahead = round(self.first_free + count - round(last)) + 1;
         let id = self.id_after(slots, last + ahead - count)?;
         self.free_id_from(slots, id)
     }

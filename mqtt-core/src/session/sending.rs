@@ -30,14 +30,14 @@ const SHORTEST_PUBLISH: usize = 2 + (2 + 1) + PacketId::LEN;
 // After a PUBREC the PUBREL and its note take the room of the PUBLISH.
 const _: () = assert!(ACK_LEN + NOTE_LEN <= SHORTEST_PUBLISH);
 
-/// The meaning of an answer of the broker.
+/// Why an answer of the broker ends no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answered<T> {
-    /// It answers a request.
-    Yes(T),
-    /// It answers no request that awaits it: brokers repeat answers, or send one for each filter.
+pub(crate) enum NoAnswer {
+    /// It breaks a rule.
+    Violation(Violation),
+    /// No request awaits it: brokers repeat answers, or send one for each filter.
     Unexpected,
-    /// It answers a request that was given up.
+    /// Its request was given up.
     Late,
     /// It may answer a packet that was shown and is not reported as taken. It is looked at again once that is.
     NotYet,
@@ -139,12 +139,12 @@ impl SessionMut<'_> {
     }
 
     /// The request under `id`, if the transport has taken its whole packet: only then can an answer belong to it.
-    fn find_sent(&self, id: PacketId) -> Answered<InFlight> {
+    fn find_sent(&self, id: PacketId) -> Result<Option<InFlight>, NoAnswer> {
         let outbox = &self.session.outbox;
         match self.session.requests.find(self.slots, id) {
-            Some(found) if outbox.was_sent(found.place) => Answered::Yes(found),
-            Some(found) if outbox.was_shown(found.place) => Answered::NotYet,
-            _ => Answered::Unexpected,
+            Some(found) if outbox.was_sent(found.place) => Ok(Some(found)),
+            Some(found) if outbox.was_shown(found.place) => Err(NoAnswer::NotYet),
+            _ => Ok(None),
         }
     }
 
@@ -154,50 +154,44 @@ impl SessionMut<'_> {
         answer: Answer,
         id: PacketId,
         strictness: Strictness,
-    ) -> Result<Answered<Option<Done>>, Violation> {
-        let found = match self.find_sent(id) {
-            Answered::Yes(found) => found,
-            Answered::NotYet => return Ok(Answered::NotYet),
-            Answered::Unexpected | Answered::Late => {
-                return self.unexpected(answer, id, strictness, Violation::UnknownPacketId);
-            }
+    ) -> Result<Option<Done>, NoAnswer> {
+        let Some(found) = self.find_sent(id)? else {
+            return Err(self.unexpected(answer, id, strictness, Violation::UnknownPacketId));
         };
         let done = match found.awaits.answered(answer) {
-            Progress::Done => Some(Done::Published(found.handle)),
+            Progress::Done => Done::Published(found.handle),
             Progress::Release => {
                 self.release_to_broker(&found);
-                None
+                return Ok(None);
             }
             Progress::Downgrade if strictness == Strictness::Lenient => {
-                Some(Done::Downgraded(found.handle))
+                Done::Downgraded(found.handle)
             }
             Progress::ReleaseAgain if strictness == Strictness::Lenient => {
                 self.release_again(&found);
-                return Ok(Answered::Unexpected);
+                return Err(NoAnswer::Unexpected);
             }
             Progress::Downgrade | Progress::ReleaseAgain | Progress::Wrong => {
-                return self.unexpected(answer, id, strictness, Violation::WrongAck);
+                return Err(self.unexpected(answer, id, strictness, Violation::WrongAck));
             }
         };
-        if done.is_some() {
-            self.end_request(&found);
-            self.note_done(id);
-        }
-        Ok(Answered::Yes(done))
+        self.end_request(&found);
+        self.note_done(id);
+        Ok(Some(done))
     }
 
     /// An answer that no request awaits. By default it is ignored; a PUBREC is answered [MQTT-4.3.3-1].
     #[cold]
-    fn unexpected<T>(
+    fn unexpected(
         &mut self,
         answer: Answer,
         id: PacketId,
         strictness: Strictness,
         violation: Violation,
-    ) -> Result<Answered<T>, Violation> {
+    ) -> NoAnswer {
         let abandoned = self.session.requests.abandoned.has(id);
         if strictness == Strictness::Strict && !abandoned {
-            return Err(violation);
+            return NoAnswer::Violation(violation);
         }
         let found = self.session.requests.find(self.slots, id);
         // The PUBREL of a publish waits in the outbox already.
@@ -207,15 +201,15 @@ impl SessionMut<'_> {
             let needless = released || self.session.reclaim.is_on();
             let ahead = self.session.outbox.bytes_ahead(self.bytes);
             if !needless && !self.session.stray.set(id, ahead) {
-                return Ok(Answered::NotYet);
+                return NoAnswer::NotYet;
             }
         } else if abandoned {
             if !self.make_room(self.note_len()) {
-                return Ok(Answered::NotYet);
+                return NoAnswer::NotYet;
             }
             self.free_abandoned(id);
         }
-        Ok(if abandoned { Answered::Late } else { Answered::Unexpected })
+        if abandoned { NoAnswer::Late } else { NoAnswer::Unexpected }
     }
 
     /// [MQTT-4.3.3-1]: the PUBLISH is discarded, and the PUBREL takes its place.
@@ -255,7 +249,7 @@ impl SessionMut<'_> {
         id: PacketId,
         granted: Granted<'_>,
         strictness: Strictness,
-    ) -> Result<Answered<SubAckFor>, Violation> {
+    ) -> Result<SubAckFor, NoAnswer> {
         let session = &mut *self.session;
         let codes = granted.len();
         if let Some(first) =
@@ -265,17 +259,12 @@ impl SessionMut<'_> {
                 session.stuck.one_by_one = false;
                 session.changes.need_later();
             }
-            return Ok(Answered::Yes(SubAckFor::Renewal { first }));
+            return Ok(SubAckFor::Renewal { first });
         }
-        let found = match self.find_answered(Answer::SubAck, id, strictness)? {
-            Answered::Yes(found) => found,
-            Answered::Unexpected => return Ok(Answered::Unexpected),
-            Answered::Late => return Ok(Answered::Late),
-            Answered::NotYet => return Ok(Answered::NotYet),
-        };
+        let found = self.find_answered(Answer::SubAck, id, strictness)?;
         // [MQTT-3.8.4-5]
         if filter_count(self.bytes, found.place as usize) != granted.len() {
-            return Err(Violation::SubAckCount);
+            return Err(NoAnswer::Violation(Violation::SubAckCount));
         }
         let session = &mut *self.session;
         if session.subscriptions.are_renewed() {
@@ -293,7 +282,7 @@ impl SessionMut<'_> {
         } else {
             self.end_request(&found);
         }
-        Ok(Answered::Yes(SubAckFor::Request(found.handle)))
+        Ok(SubAckFor::Request(found.handle))
     }
 
     /// UNSUBACK.
@@ -301,18 +290,13 @@ impl SessionMut<'_> {
         &mut self,
         id: PacketId,
         strictness: Strictness,
-    ) -> Result<Answered<Handle>, Violation> {
-        let found = match self.find_answered(Answer::UnsubAck, id, strictness)? {
-            Answered::Yes(found) => found,
-            Answered::Unexpected => return Ok(Answered::Unexpected),
-            Answered::Late => return Ok(Answered::Late),
-            Answered::NotYet => return Ok(Answered::NotYet),
-        };
+    ) -> Result<Handle, NoAnswer> {
+        let found = self.find_answered(Answer::UnsubAck, id, strictness)?;
         let session = &mut *self.session;
         session.subscriptions.unsubscribed(&mut session.outbox, self.bytes, found.place);
         session.changes.need_subscriptions();
         self.end_request(&found);
-        Ok(Answered::Yes(found.handle))
+        Ok(found.handle)
     }
 
     /// The SUBSCRIBE or UNSUBSCRIBE that `answer` ends.
@@ -321,17 +305,13 @@ impl SessionMut<'_> {
         answer: Answer,
         id: PacketId,
         strictness: Strictness,
-    ) -> Result<Answered<InFlight>, Violation> {
-        match self.find_sent(id) {
-            Answered::Yes(found) if found.awaits.answered(answer) == Progress::Done => {
-                Ok(Answered::Yes(found))
-            }
-            Answered::Yes(_) => self.unexpected(answer, id, strictness, Violation::WrongAck),
-            Answered::Unexpected | Answered::Late => {
-                self.unexpected(answer, id, strictness, Violation::UnknownSubscribeId)
-            }
-            Answered::NotYet => Ok(Answered::NotYet),
-        }
+    ) -> Result<InFlight, NoAnswer> {
+        let violation = match self.find_sent(id)? {
+            Some(found) if found.awaits.answered(answer) == Progress::Done => return Ok(found),
+            Some(_) => Violation::WrongAck,
+            None => Violation::UnknownSubscribeId,
+        };
+        Err(self.unexpected(answer, id, strictness, violation))
     }
 
     /// A PUBCOMP came: does it answer a PUBREL that reclaims an id?
@@ -432,6 +412,12 @@ impl SessionMut<'_> {
         let found = session.requests.find(self.slots, id);
         debug_assert!(found.is_some(), "a packet that awaits an answer has its request");
         found.map(|found| Overdue::Request(found.handle))
+    }
+}
+
+impl From<Violation> for NoAnswer {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
     }
 }
 

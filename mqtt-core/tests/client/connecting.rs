@@ -313,3 +313,22 @@ fn an_empty_client_id_needs_a_clean_session() {
     assert!(StaticClient::<64, 1>::new_static(&Options::new("")).is_ok());
     assert!(StaticClient::<64, 1>::new_static(&Options::new("").version(Version::V31)).is_err());
 }
+
+#[test]
+fn a_long_connect_on_a_slow_link_is_waited_for_as_long_as_the_transport_takes_bytes() {
+    let options = Options::new("0123456789").connect_timeout(20_000);
+    let mut script = Script::new(&options);
+    let now = script.now();
+    script.client.poll(now);
+    script.client.connected(now);
+    loop {
+        script.later(15_000);
+        let now = script.now();
+        match script.client.poll(now) {
+            mqtt_core::Action::Transmit(_) => script.client.transmitted(1, now),
+            mqtt_core::Action::Wait(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(script.client.state(), ConnectionState::Connecting);
+}

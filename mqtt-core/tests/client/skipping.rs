@@ -328,3 +328,17 @@ fn subscriptions_whose_suback_is_above_the_limit_are_not_restored() {
     let refused = Err(RestoreError::TooManySubscriptions { needed: 9, capacity: 8 });
     assert_eq!(again.client.restore(record), refused);
 }
+
+/// A call takes the message away that ends each connection.
+#[test]
+fn an_application_may_decide_to_skip_unreadable_messages_when_it_hears_of_one() {
+    let mut script = Script::up(&options());
+    let unreadable = b"\x32\x06\0\x02\xff\xfe\0\x07";
+    script.hear(unreadable);
+    assert!(!script.is_open());
+    script.client.set_skip_unreadable(true);
+    script.reconnect(ACCEPTED_SESSION_PRESENT);
+    script.hear(unreadable);
+    assert!(script.is_open());
+    assert_eq!(script.sent(), ["PUBACK 7"]);
+}

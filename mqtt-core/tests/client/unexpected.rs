@@ -172,3 +172,16 @@ fn an_answer_that_comes_before_the_report_of_its_packet_waits_for_the_report() {
         Ok(Some(mqtt_core::Event::Published(handle)))
     );
 }
+
+/// 3.1 has no code for a refusal, and brokers send one.
+#[test]
+fn a_refusal_in_3_1_ends_only_the_connection_of_a_strict_client() {
+    for strict in [false, true] {
+        let options = Options::new("me").version(mqtt_core::Version::V31).strict(strict);
+        let mut script = Script::up(&options);
+        let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
+        script.run();
+        script.hear(&suback(1, &[0x80]));
+        assert_eq!(script.is_open(), !strict);
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 
 use super::{CONGESTED, Flushed, Shared, State};
 use crate::{
-    codec::{Protocol, Publish, QoS},
+    codec::{PacketId, Protocol, Publish, QoS},
     error::RequestError,
     event::{ConnectionState, Counters},
     session::{Delivery, Handle},
@@ -104,6 +104,39 @@ impl Client {
     /// As [`Client::publish`].
     pub fn unsubscribe_all(&self, filters: &[Filter<'_>]) -> Result<Handle, RequestError> {
         self.request(|state| state.client.unsubscribe(filters))
+    }
+
+    /// Takes back a request that is not answered, see [`mqtt_core::Client::cancel`](crate::Client::cancel): for one that
+    /// stands in the way of the others, such as after `Event::Stuck`. It ends with `Event::Cancelled`.
+    ///
+    /// # Errors
+    ///
+    /// As [`mqtt_core::Client::cancel`](crate::Client::cancel).
+    pub fn cancel(&self, handle: Handle) -> Result<(), RequestError> {
+        self.request(|state| state.client.cancel(handle))
+    }
+
+    /// Forgets `count` subscriptions from the position `first` on, for use after `Event::RenewalStuck`.
+    ///
+    /// # Errors
+    ///
+    /// As [`mqtt_core::Client::forget_subscriptions`](crate::Client::forget_subscriptions).
+    pub fn forget_subscriptions(&self, first: usize, count: usize) -> Result<(), RequestError> {
+        self.request(|state| state.client.forget_subscriptions(first, count))
+    }
+
+    /// Forgets a QoS 2 message whose PUBREL never comes, for use after `Fatal::NotReleased`.
+    ///
+    /// # Errors
+    ///
+    /// As [`mqtt_core::Client::forget_message`](crate::Client::forget_message).
+    pub fn forget_message(&self, id: PacketId) -> Result<(), RequestError> {
+        self.request(|state| state.client.forget_message(id))
+    }
+
+    /// Sets `Options::skip_unreadable` anew.
+    pub fn set_skip_unreadable(&self, on: bool) {
+        self.shared.lock().client.set_skip_unreadable(on);
     }
 
     /// Acknowledges a message, with `Options::manual_acknowledge`.

@@ -29,12 +29,8 @@ impl Abandoned {
 
     /// `id` stays out of use.
     pub(in crate::session) fn add(&mut self, id: PacketId) {
-        self.remove(id);
-        if !self.0.contains(&0) {
-            self.0.rotate_left(1);
-            if let Some(last) = self.0.last_mut() {
-                *last = 0;
-            }
+        if !self.remove(id) && !self.0.contains(&0) {
+            self.take_out(0);
         }
         if let Some(free) = self.0.iter_mut().find(|kept| **kept == 0) {
             *free = id.get();
@@ -43,14 +39,20 @@ impl Abandoned {
 
     /// `id` is answered; gives whether it was kept out of use.
     pub(in crate::session) fn remove(&mut self, id: PacketId) -> bool {
-        let Some(at) = self.0.iter().position(|kept| *kept == id.get()) else { return false };
-        if let Some(rest) = self.0.get_mut(at..) {
-            rest.rotate_left(1);
+        let at = self.0.iter().position(|kept| *kept == id.get());
+        if let Some(at) = at {
+            self.take_out(at);
         }
-        if let Some(last) = self.0.last_mut() {
-            *last = 0;
+        at.is_some()
+    }
+
+    /// Takes out the id at `at`; the later ones move up.
+    fn take_out(&mut self, at: usize) {
+        // The slice's own methods for this would link `memmove`.
+        let mut later = 0;
+        for kept in self.0.iter_mut().skip(at).rev() {
+            later = core::mem::replace(kept, later);
         }
-        true
     }
 
     pub(in crate::session) fn iter(self) -> impl Iterator<Item = PacketId> {
