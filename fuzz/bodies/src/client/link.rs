@@ -49,6 +49,8 @@ pub(super) struct Link {
     over: bool,
     /// The client passes messages over, and ends the connection once those that it has taken are complete.
     passing: bool,
+    /// The connection before ended after a pass-over. So the client may wait for the messages before it renews.
+    awaits_messages: bool,
     /// The decision about the message whose packet is not whole yet.
     begun: Option<Decision>,
     /// That message was told as skipped.
@@ -111,6 +113,7 @@ impl Link {
             status: None,
             over: false,
             passing: false,
+            awaits_messages: false,
             begun: None,
             skipped: false,
             pinged: None,
@@ -139,6 +142,11 @@ impl Link {
     }
 
     pub(super) fn close(&mut self, session: &mut Session) {
+        let awaits_messages = if self.transport == Transport::Closed {
+            self.awaits_messages
+        } else {
+            self.passing && session.seen() == 0
+        };
         for due in self.due.iter().filter(|due| due.qos == QoS::ExactlyOnce && !due.acknowledged) {
             session.forget(due.id);
         }
@@ -147,7 +155,14 @@ impl Link {
         let session_uncertain =
             self.session_uncertain || self.connect_sent && !self.accepted && self.reclaim.knows();
         let closed = Self::closed(self.clean, self.manual, self.reclaim.clone());
-        *self = Self { kept: self.kept, session_uncertain, bytes_in, bytes_out, ..closed };
+        *self = Self {
+            kept: self.kept,
+            session_uncertain,
+            awaits_messages,
+            bytes_in,
+            bytes_out,
+            ..closed
+        };
     }
 
     pub(super) const fn is_accepted(&self) -> bool {
@@ -310,6 +325,14 @@ impl Link {
                     std::mem::take(&mut self.session_uncertain) || protocol == Protocol::V31;
                 if session_uncertain && self.status == Some(SessionStatus::Resumed) {
                     session.becomes_uncertain();
+                    if self.awaits_messages && !self.reclaim.is_on() {
+                        session.passes_over();
+                    } else {
+                        session.lacks_subscriptions();
+                        self.awaits_messages = false;
+                    }
+                } else {
+                    self.awaits_messages = false;
                 }
             }
             Packet::Publish(publish) => {
@@ -463,7 +486,10 @@ impl Link {
                 self.replies.push_back(Reply::Packet(PINGRESP.into()));
             }
             Packet::Disconnect => {
-                assert!(self.leaving || self.may_end(session), "nobody asked for it");
+                assert!(
+                    self.leaving || self.awaits_messages || self.may_end(session),
+                    "nobody asked for it"
+                );
                 self.over = true;
             }
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {

@@ -264,6 +264,10 @@ impl Session {
     /// It is unknown whether the broker still has the same session.
     pub(super) fn becomes_uncertain(&mut self) {
         self.stale.clone_from(&self.seen);
+    }
+
+    /// The client renews its subscriptions.
+    pub(super) fn lacks_subscriptions(&mut self) {
         self.lacking.clone_from(&self.subscriptions);
     }
 
@@ -438,6 +442,8 @@ impl Session {
             Event::Renewed { granted, .. } => {
                 assert_eq!(self.answered.map(|(kind, _)| kind), Some(PacketType::SubAck));
                 assert!(!granted.is_empty());
+                let renewed = &self.renewed;
+                self.lacking.retain(|filter, qos| renewed.get(filter) != Some(qos));
             }
             Event::Skipped(skipped) => {
                 let lost = self.lost.take();

@@ -17,9 +17,9 @@ pub(super) enum Decision {
 }
 
 impl Link {
-    /// Whether the client passes messages over.
+    /// Whether the client passes messages over, or waits for those that it has passed over.
     pub(in super::super) const fn is_passing_over(&self) -> bool {
-        self.passing
+        self.passing || self.awaits_messages
     }
 
     /// Whether the connection can end, because messages were passed over and those that were taken are complete.
@@ -93,10 +93,11 @@ impl Link {
     }
 
     /// What the client does with a message. Only while ids are released can an answer find no room for good.
-    fn judge(&self, publish: &Publish<'_>, session: &mut Session) -> Decision {
+    fn judge(&mut self, publish: &Publish<'_>, session: &mut Session) -> Decision {
         if publish.id.is_none() {
             return Decision::Take;
         }
+        self.awaits_messages = false;
         let seen = session.has_seen(publish);
         // After one message that was passed over all are, or a later one would come before it.
         if self.passing && !seen {
