@@ -3,7 +3,7 @@
 use super::{Machine, Taken};
 use crate::{
     codec::{Header, PacketId, Publish},
-    event::{Event, Message, SkipCause},
+    event::{Event, Message},
     session::Judgement,
     timers::Timer,
 };
@@ -11,9 +11,8 @@ use crate::{
 impl Machine<'_> {
     /// A whole PUBLISH.
     pub(super) fn message<'i>(&mut self, header: Header, body: &'i [u8]) -> Taken<'i> {
-        let publish = match Publish::decode(header.first(), body) {
-            Ok(publish) => publish,
-            Err(violation) => return self.skip(header, body, SkipCause::Unreadable(violation)),
+        let Ok(publish) = Publish::decode(header.first(), body) else {
+            return self.skip(header, body);
         };
         let Publish { topic, payload, qos, retain, dup, id } = publish;
         let mut delivery = None;
@@ -32,7 +31,7 @@ impl Machine<'_> {
                     self.pass_over();
                     return Ok(None);
                 }
-                Judgement::NoSlot => return self.skip(header, body, SkipCause::NoSlot),
+                Judgement::NoSlot => return self.skip(header, body),
             }
         }
         Ok(Some(Event::Message(Message { topic, payload, qos, retain, dup, delivery })))

@@ -18,10 +18,9 @@ use crate::{
 /// The rest of a PUBLISH that was begun.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Stream {
-    /// Bytes of the topic that are still to come. The application does not get them.
-    topic_left: usize,
-    /// Bytes of payload that are still to come.
+    /// Bytes of the payload that are still to come. While the message is undecided: bytes of the topic.
     left: usize,
+    payload_len: usize,
     qos: QoS,
     dup: bool,
     /// `None` at QoS 0, or if it is still to come.
@@ -36,7 +35,7 @@ enum Treatment {
     Take(Arrival),
     /// It is read away and not answered.
     PassOver,
-    /// It is read away up to its packet id, which decides.
+    /// The rest of the topic is read away. The packet id behind it decides.
     Undecided,
     /// The broker broke this rule: the connection ends.
     Refuse(Violation),
@@ -83,54 +82,38 @@ impl Machine<'_> {
         if !head.is_whole && closes {
             return Err(error);
         }
-        let topic = if !head.is_whole {
-            Err(SkipCause::TooLarge)
-        } else {
-            match Topic::from_bytes(head.topic) {
-                Err(error) => Err(SkipCause::Unreadable(error.into())),
-                Ok(_) if above_limit => Err(SkipCause::TooLarge),
-                Ok(topic) => Ok(topic),
-            }
-        };
         *input = body.get(head.head_len..).unwrap_or_default();
         self.count_packet();
-        self.begin(&head, len, topic)
+        self.begin(&head, len, above_limit)
     }
 
-    /// A whole PUBLISH is not handed over because of `cause`. A violation may be in any part of it.
+    /// A whole PUBLISH cannot be handed over: it breaks a rule, or no slot is left for it.
     #[cold]
-    pub(super) fn skip<'i>(
-        &mut self,
-        header: Header,
-        body: &'i [u8],
-        cause: SkipCause,
-    ) -> Taken<'i> {
+    pub(super) fn skip<'i>(&mut self, header: Header, body: &'i [u8]) -> Taken<'i> {
         // If anything but the topic is wrong, that is the error.
         let Some(mut head) = RawHead::read(header.first(), body.len(), body)? else {
             return Err(Violation::Truncated.into());
         };
         // The caller takes the payload off the input.
         head.payload_len = 0;
-        self.begin(&head, header.frame_len(), Err(cause))
+        self.begin(&head, header.frame_len(), false)
     }
 
-    /// Begins a PUBLISH of `len` bytes; `topic` has the reason if it is not handed over.
-    fn begin<'i>(
-        &mut self,
-        head: &RawHead<'i>,
-        len: usize,
-        mut topic: Result<Topic<'i>, SkipCause>,
-    ) -> Taken<'i> {
+    /// Begins a PUBLISH of `len` bytes.
+    fn begin<'i>(&mut self, head: &RawHead<'i>, len: usize, above_limit: bool) -> Taken<'i> {
         let RawHead { qos, retain, dup, id, topic_left, payload_len, .. } = *head;
+        // The topic, or the reason if the message is not handed over.
+        let mut topic = match Topic::from_bytes(head.topic) {
+            Err(error) if head.is_whole => Err(SkipCause::Unreadable(error.into())),
+            Ok(topic) if head.is_whole && !above_limit => Ok(topic),
+            Ok(_) | Err(_) => Err(SkipCause::TooLarge),
+        };
         let mut treatment = match topic {
             Err(SkipCause::Unreadable(violation)) if !self.state.settings.skip_unreadable => {
                 Treatment::Refuse(violation)
             }
-            Ok(_) | Err(_) => match id {
-                Some(id) => self.decide(qos, id, dup, &mut topic),
-                None if qos == QoS::AtMostOnce => Treatment::Take(Arrival::NEW),
-                None => Treatment::Undecided,
-            },
+            Ok(_) | Err(_) if !head.is_whole => Treatment::Undecided,
+            Ok(_) | Err(_) => self.decide(qos, id, dup, &mut topic),
         };
         let is_told = match &mut treatment {
             // The other arrivals are repetitions.
@@ -140,10 +123,15 @@ impl Machine<'_> {
                 new
             }
             Treatment::PassOver => false,
-            Treatment::Undecided => !self.session.is_passing_over(),
+            Treatment::Undecided => qos == QoS::AtMostOnce || !self.session.is_passing_over(),
             Treatment::Refuse(_) => true,
         };
-        self.state.stream = Some(Stream { topic_left, left: payload_len, qos, dup, id, treatment });
+        let left = match treatment {
+            Treatment::Refuse(_) => 0,
+            Treatment::Undecided => topic_left,
+            Treatment::Take(_) | Treatment::PassOver => payload_len,
+        };
+        self.state.stream = Some(Stream { left, payload_len, qos, dup, id, treatment });
         if !is_told {
             return Ok(None);
         }
@@ -157,14 +145,15 @@ impl Machine<'_> {
         }))
     }
 
-    /// Decides about a message with a packet id. If it is lost for want of a slot, `topic` gets that as the reason.
+    /// Decides about a message. If it is lost for want of a slot, `topic` gets that as the reason.
     fn decide(
         &mut self,
         qos: QoS,
-        id: PacketId,
+        id: Option<PacketId>,
         dup: bool,
         topic: &mut Result<Topic<'_>, SkipCause>,
     ) -> Treatment {
+        let Some(id) = id else { return Treatment::Take(Arrival::NEW) };
         let arrival = match self.session.judge(qos, id, dup) {
             Judgement::Take(arrival) => arrival,
             Judgement::PassOver => {
@@ -187,36 +176,22 @@ impl Machine<'_> {
     /// The next piece of a PUBLISH that was begun.
     #[cold]
     pub(super) fn piece<'i>(&mut self, input: &mut &'i [u8]) -> Taken<'i> {
-        let Some(mut stream) = self.state.stream else { return Ok(None) };
-        if let Treatment::Refuse(violation) = stream.treatment {
-            return Err(violation.into());
-        }
-        if stream.topic_left != 0 {
-            let rest = self.bytes(input, stream.topic_left);
-            stream.topic_left -= rest.len();
-            self.state.stream = Some(stream);
-            return Ok(None);
-        }
-        if let Treatment::Undecided = stream.treatment {
-            let Some((pair, rest)) = input.split_first_chunk() else { return self.not_now() };
-            *input = rest;
-            // [MQTT-2.3.1-1]
-            let id = PacketId::new(u16::from_be_bytes(*pair)).ok_or(Violation::PacketIdZero)?;
-            let mut treatment =
-                self.decide(stream.qos, id, stream.dup, &mut Err(SkipCause::TooLarge));
-            if let Treatment::Take(arrival) = &mut treatment {
-                arrival.deliver = false;
-            }
-            self.state.stream = Some(Stream { id: Some(id), treatment, ..stream });
-            return Ok(None);
-        }
         let deliver = self.state.is_delivering();
+        let Some(stream) = &mut self.state.stream else { return Ok(None) };
         if stream.left != 0 {
-            let piece = self.bytes(input, stream.left);
+            let (piece, rest) = input.split_at_checked(stream.left).unwrap_or((*input, &[]));
+            if piece.is_empty() {
+                return self.not_now();
+            }
+            *input = rest;
             stream.left -= piece.len();
-            self.state.stream = Some(stream);
-            let handed_over = deliver && !piece.is_empty();
-            return Ok(handed_over.then_some(Event::MessageChunk(piece)));
+            return Ok(deliver.then_some(Event::MessageChunk(piece)));
+        }
+        let stream = *stream;
+        match stream.treatment {
+            Treatment::Refuse(violation) => return Err(violation.into()),
+            Treatment::Undecided => return self.behind_topic(input, stream),
+            Treatment::Take(_) | Treatment::PassOver => {}
         }
         let mut delivery = None;
         if let (Treatment::Take(arrival), Some(id)) = (stream.treatment, stream.id) {
@@ -234,11 +209,21 @@ impl Machine<'_> {
         Ok(deliver.then_some(Event::MessageEnd { delivery }))
     }
 
-    /// Takes at most `most` bytes from the input. If there is none, `receive` stops.
-    fn bytes<'i>(&mut self, input: &mut &'i [u8], most: usize) -> &'i [u8] {
-        let (piece, rest) = input.split_at_checked(most).unwrap_or((*input, &[]));
-        *input = rest;
-        self.full = piece.is_empty();
-        piece
+    /// The rest of the topic is read away. The packet id is next, if there is one.
+    fn behind_topic<'i>(&mut self, input: &mut &'i [u8], stream: Stream) -> Taken<'i> {
+        let mut id = None;
+        if stream.qos != QoS::AtMostOnce {
+            let Some((pair, rest)) = input.split_first_chunk() else { return self.not_now() };
+            *input = rest;
+            // [MQTT-2.3.1-1]
+            id = Some(PacketId::new(u16::from_be_bytes(*pair)).ok_or(Violation::PacketIdZero)?);
+        }
+        let mut told = Err(SkipCause::TooLarge);
+        let mut treatment = self.decide(stream.qos, id, stream.dup, &mut told);
+        if let Treatment::Take(arrival) = &mut treatment {
+            arrival.deliver = false;
+        }
+        self.state.stream = Some(Stream { left: stream.payload_len, id, treatment, ..stream });
+        Ok(None)
     }
 }

@@ -5,6 +5,16 @@
 //! `id mod slots` on. A broker counts its ids up, so usually each has a place of its own and a look-up takes one probe.
 //! Removal moves displaced ids back, so there are no tombstones.
 //!
+//! Invariants of the table:
+//!
+//! - An id is in it once, and there are never more ids than slots: a message without a place is not taken, see
+//!   [`pass_over`](super::pass_over).
+//! - No place between the home of an id and the id is empty, so a look-up may end at the first empty place.
+//! - `seen` counts the ids, and `stale` those of them that are marked as stale.
+//! - An id stays over broken connections until its PUBREL comes, the broker begins a new session, the application
+//!   [forgets](super::SessionMut::forget_message) it, or it is stale and its place is needed. If the connection breaks
+//!   before the application has acknowledged the message, the id leaves as well, and the message comes again as new.
+//!
 //! The owed acknowledgements are a ring inside the slots, in order of arrival, used with manual acknowledgement only.
 //! They go out in that order, whatever the order of the application's calls [MQTT-4.6.0-2], [MQTT-4.6.0-3].
 
