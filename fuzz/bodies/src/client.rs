@@ -98,6 +98,7 @@ impl Run {
             Step::Subscribe(filters) => self.subscribe(&filters),
             Step::Unsubscribe(filters) => self.unsubscribe(&filters),
             Step::Acknowledge(nth) => self.acknowledge(nth),
+            Step::Forget(id) => self.forget(id),
             Step::Disconnect => self.disconnect(),
             Step::Connect => self.client.connect(),
             Step::Connected => self.connected(),
@@ -269,7 +270,7 @@ impl Run {
             Action::Close(reason) => {
                 assert_eq!(self.next(), Action::Close(reason), "until it is closed");
                 if let Reason::Fatal(Fatal::NotReleased { .. }) = reason {
-                    self.session.suspects();
+                    self.session.becomes_uncertain();
                 }
                 if !self.closing {
                     self.closes_well(reason);

@@ -1,6 +1,6 @@
 //! The requests of the application. If the client refuses one, nothing has changed.
 
-use mqtt_core::{Client, Filter, Handle, Publish, QoS, RequestError, Slot, Topic};
+use mqtt_core::{Client, Filter, Handle, PacketId, Publish, QoS, RequestError, Slot, Topic};
 
 use super::{Run, filter, session::Asked, topic};
 
@@ -30,6 +30,13 @@ impl Run {
         let typed: Vec<Filter<'_>> =
             filters.iter().map(|text| Filter::new(text).expect("a filter")).collect();
         self.request(Asked::Unsubscribe(filters.clone()), |client| client.unsubscribe(&typed));
+    }
+
+    /// The application gives up a PUBREL.
+    pub(super) fn forget(&mut self, id: u8) {
+        let Some(id) = PacketId::new(id.into()) else { return };
+        self.client.forget_message(id).expect("without a journal no room is needed");
+        self.session.forget(id);
     }
 
     /// A request: on an error nothing has changed, and the bytes that a driver is about to write stay the same.

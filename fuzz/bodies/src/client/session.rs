@@ -261,7 +261,7 @@ impl Session {
         }
     }
 
-    /// It is unknown whether the broker still has the same session.
+    /// It is unknown whether the broker still has the same session, or still knows the ids.
     pub(super) fn becomes_uncertain(&mut self) {
         self.stale.clone_from(&self.seen);
     }
@@ -300,11 +300,6 @@ impl Session {
     /// The client passes messages over on this connection.
     pub(super) const fn passes_over(&mut self) {
         self.passed_over += 1;
-    }
-
-    /// A PUBREL did not come in time.
-    pub(super) fn suspects(&mut self) {
-        self.stale.clone_from(&self.seen);
     }
 
     /// From now on the id stands for a new message.
@@ -446,8 +441,10 @@ impl Session {
                 self.lacking.retain(|filter, qos| renewed.get(filter) != Some(qos));
             }
             Event::Skipped(skipped) => {
-                let lost = self.lost.take();
-                assert!(lost.is_none() || lost == skipped.id, "another message");
+                assert!(
+                    self.lost.take().is_none_or(|id| skipped.id == Some(id)),
+                    "another message"
+                );
             }
             other @ (Event::Dropped(_) | _) => panic!("no reason for {other:?}"),
         }

@@ -24,6 +24,8 @@ pub enum Step {
     Unsubscribe(Vec<u8>),
     /// The application acknowledges one of its messages; 0 is the newest.
     Acknowledge(u8),
+    /// The application gives up the PUBREL for this id; 1 to 8.
+    Forget(u8),
     Disconnect,
     Connect,
     /// The driver reports an open transport, or a closed one.
@@ -88,7 +90,8 @@ impl Step {
             }
             3 => Self::Acknowledge(input.byte()),
             4 => match input.byte() {
-                0..=31 => Self::Disconnect,
+                0..=23 => Self::Disconnect,
+                id @ 24..=31 => Self::Forget(id - 23),
                 32..=127 => Self::Connect,
                 128..=191 => Self::Connected,
                 192.. => Self::Closed,
@@ -134,6 +137,7 @@ impl Step {
                 data.extend(filters);
             }
             Self::Acknowledge(nth) => data.extend([3, *nth]),
+            Self::Forget(id) => data.extend([4, 23 + *id]),
             Self::Disconnect => data.extend([4, 0]),
             Self::Connect => data.extend([4, 32]),
             Self::Connected => data.extend([4, 128]),

@@ -170,6 +170,15 @@ impl Client {
         })
     }
 
+    /// Forgets a QoS 2 message of the broker whose PUBREL never comes: see `Client::forget_message` of the crate's root.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::OutboxFull`] if the note for the journal has no room.
+    pub fn forget_message(&self, id: PacketId) -> Result<(), RequestError> {
+        self.request(|state| state.client.forget_message(id))
+    }
+
     /// Sets the position, a number of the application that [`Config::journal`](super::Config::journal) stores with the
     /// session.
     pub fn set_position(&self, position: u64) {
