@@ -156,12 +156,60 @@ impl<'a> PublishHead<'a> {
         remaining: usize,
         body_so_far: &'a [u8],
     ) -> Result<Option<Self>, Violation> {
-        let head = RawHead::decode(first, remaining, body_so_far)?;
-        let Some(head) = head.filter(|head| head.is_whole) else { return Ok(None) };
-        let RawHead { qos, retain, dup, id, payload_len, head_len, .. } = head;
+        let Some(front) = Front::decode(first, remaining, body_so_far)? else { return Ok(None) };
+        let Front { qos, retain, dup, topic_len, id_len, payload_len, rest } = front;
+        let Some((topic, rest)) = rest.split_at_checked(topic_len) else { return Ok(None) };
+        let id = if id_len == 0 {
+            None
+        } else {
+            let Some(pair) = rest.first_chunk() else { return Ok(None) };
+            Some(packet_id(*pair)?)
+        };
         // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
-        let topic = Topic::from_bytes(head.topic)?;
+        let topic = Topic::from_bytes(topic)?;
+        let head_len = 2 + topic_len + id_len;
         Ok(Some(Self { topic, qos, retain, dup, id, payload_len, head_len }))
+    }
+}
+
+/// [MQTT-2.3.1-1]
+fn packet_id(pair: [u8; 2]) -> Result<PacketId, Violation> {
+    PacketId::new(u16::from_be_bytes(pair)).ok_or(Violation::PacketIdZero)
+}
+
+/// The flags of a PUBLISH and the lengths of its parts.
+struct Front<'a> {
+    qos: QoS,
+    retain: bool,
+    dup: bool,
+    topic_len: usize,
+    id_len: usize,
+    payload_len: usize,
+    /// The received bytes behind the length of the topic.
+    rest: &'a [u8],
+}
+
+impl<'a> Front<'a> {
+    /// `None` if the length of the topic has not come.
+    #[inline(always)]
+    fn decode(
+        first: u8,
+        remaining: usize,
+        body_so_far: &'a [u8],
+    ) -> Result<Option<Self>, Violation> {
+        let first = FirstByte::new(first);
+        let (qos, dup) = first.publish_flags()?;
+        let body = body_so_far.get(..remaining).unwrap_or(body_so_far);
+        let id_len = if matches!(qos, QoS::AtMostOnce) { 0 } else { PacketId::LEN };
+        let Some((pair, rest)) = body.split_first_chunk() else {
+            return if 2 + id_len > remaining { Err(Violation::Truncated) } else { Ok(None) };
+        };
+        let topic_len = usize::from(u16::from_be_bytes(*pair));
+        let Some(payload_len) = remaining.checked_sub(2 + topic_len + id_len) else {
+            return Err(Violation::Truncated);
+        };
+        let retain = first.has_retain();
+        Ok(Some(Self { qos, retain, dup, topic_len, id_len, payload_len, rest }))
     }
 }
 
@@ -190,33 +238,13 @@ pub(crate) struct RawHead<'a> {
 
 impl<'a> RawHead<'a> {
     /// As [`PublishHead::decode`]. It is `None` only if the length of the topic has not come.
-    #[inline(never)] // for less flash
-    pub(crate) fn read(
+    pub(crate) fn decode(
         first: u8,
         remaining: usize,
         body_so_far: &'a [u8],
     ) -> Result<Option<Self>, Violation> {
-        Self::decode(first, remaining, body_so_far)
-    }
-
-    #[inline]
-    fn decode(
-        first: u8,
-        remaining: usize,
-        body_so_far: &'a [u8],
-    ) -> Result<Option<Self>, Violation> {
-        let first = FirstByte::new(first);
-        let (qos, dup) = first.publish_flags()?;
-        let body = body_so_far.get(..remaining).unwrap_or(body_so_far);
-        let id_len = if matches!(qos, QoS::AtMostOnce) { 0 } else { PacketId::LEN };
-        let Some((pair, rest)) = body.split_first_chunk() else {
-            return if 2 + id_len > remaining { Err(Violation::Truncated) } else { Ok(None) };
-        };
-        let topic_len = usize::from(u16::from_be_bytes(*pair));
-        let Some(payload_len) = remaining.checked_sub(2 + topic_len + id_len) else {
-            return Err(Violation::Truncated);
-        };
-        let retain = first.has_retain();
+        let Some(front) = Front::decode(first, remaining, body_so_far)? else { return Ok(None) };
+        let Front { qos, retain, dup, topic_len, id_len, payload_len, rest } = front;
         let (topic, rest) = rest.split_at_checked(topic_len).unwrap_or((rest, &[]));
         let topic_left = topic_len - topic.len();
         let mut head = Self {
@@ -232,9 +260,7 @@ impl<'a> RawHead<'a> {
         };
         if id_len != 0 && head.is_whole {
             if let Some(pair) = rest.first_chunk() {
-                // [MQTT-2.3.1-1]
-                let id = PacketId::new(u16::from_be_bytes(*pair)).ok_or(Violation::PacketIdZero)?;
-                head.id = Some(id);
+                head.id = Some(packet_id(*pair)?);
                 head.head_len += PacketId::LEN;
             } else {
                 head.is_whole = false;

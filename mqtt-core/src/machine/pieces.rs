@@ -74,7 +74,7 @@ impl Machine<'_> {
         }
         let bytes = *input;
         let body = bytes.get(header.header_len()..).unwrap_or_default();
-        let head = RawHead::read(header.first(), header.remaining(), body)?;
+        let head = RawHead::decode(header.first(), header.remaining(), body)?;
         // The rest of the head is awaited if the driver's buffer can hold it.
         let Some(head) = head.filter(|head| head.is_whole || bytes.len() >= capacity) else {
             return self.not_now();
@@ -91,7 +91,7 @@ impl Machine<'_> {
     #[cold]
     pub(super) fn skip<'i>(&mut self, header: Header, body: &'i [u8]) -> Taken<'i> {
         // If anything but the topic is wrong, that is the error.
-        let Some(mut head) = RawHead::read(header.first(), body.len(), body)? else {
+        let Some(mut head) = RawHead::decode(header.first(), body.len(), body)? else {
             return Err(Violation::Truncated.into());
         };
         // The caller takes the payload off the input.

@@ -39,10 +39,11 @@ impl SessionMut<'_> {
         let exactly_once = qos == QoS::ExactlyOnce;
         let seen = exactly_once && session.inbound.is_repeated(self.slots, id, dup);
         // The broker may wait for the answer to a repetition.
-        if session.pass_over != PassOver::On {
-            session.pass_over = PassOver::Off;
-        } else if !seen {
-            return Judgement::PassOver;
+        match session.pass_over {
+            PassOver::Off => {}
+            PassOver::On if seen => {}
+            PassOver::On => return Judgement::PassOver,
+            PassOver::Complete | PassOver::Unconfirmed => session.pass_over = PassOver::Off,
         }
         let arrival = qos::arrived(qos, seen);
         if !arrival.remember || session.inbound.has_room(self.slots) {
