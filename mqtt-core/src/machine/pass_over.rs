@@ -71,7 +71,8 @@ impl Machine<'_> {
     /// The connection has lasted long enough to forget failed attempts.
     pub(super) fn stable(&mut self) {
         self.state.failures = 0;
-        if self.session.misses_messages() {
+        // A message at QoS 0 shows a kept session as well.
+        if self.session.misses_messages() && !self.state.is_delivering() {
             self.state.begin_leaving(LeaveFor::Again);
         }
     }

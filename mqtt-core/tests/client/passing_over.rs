@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    ConnectionState, Event, Fatal, Options, PacketId, Publish, QoS, Reconnect, Version,
-    codec::Packet, filter, topic,
+    Action, ConnectionState, Event, Fatal, Options, PacketId, Publish, QoS, Reason, Reconnect,
+    Version, codec::Packet, filter, topic,
 };
 
 use test_kit::{
@@ -140,6 +140,23 @@ fn a_disconnect_during_the_delayed_close_keeps_the_client_offline() {
     script.run();
     assert_eq!(script.told(), ["down: disconnected on request"]);
     assert_eq!(script.client.state(), ConnectionState::Stopped);
+}
+
+/// As for a DISCONNECT on request: a transport that takes no bytes delays the end by `connect_timeout`.
+#[test]
+fn a_delayed_close_that_the_transport_does_not_take_ends_in_time_and_the_client_connects_again() {
+    let mut script = passing_over(&kept());
+    let mut now = script.now();
+    let mut input = &[ack(PUBREL, 1), ack(PUBREL, 2)].concat()[..];
+    assert_eq!(script.client.receive(&mut input, now), Ok(None));
+    for _ in 0..2 {
+        assert!(matches!(script.client.poll(now), Action::Transmit(_)));
+    }
+    script.later(20_000);
+    now = script.now();
+    assert_eq!(script.client.poll(now), Action::Close(Reason::PassedOver));
+    script.client.closed(now);
+    assert_eq!(script.client.poll(now), Action::Connect { endpoint: 0 });
 }
 
 /// Nothing would come again with a clean session.
