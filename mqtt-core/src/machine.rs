@@ -42,7 +42,7 @@ use crate::{
     error::{ConfigError, Fatal, Reason},
     event::{Action, Counters, Event},
     session::{
-        ANSWER_ROOM, LARGEST_WINDOW, Lifetime, SUBSCRIPTIONS_SPARE, Session, SessionMut,
+        ANSWER_ROOM, LARGEST_WINDOW, Lifetime, Recorder, SUBSCRIPTIONS_SPARE, Session, SessionMut,
         SessionSettings, Slot,
     },
     time::Instant,
@@ -99,6 +99,12 @@ pub(crate) struct Machine<'a> {
 
 /// The event of a packet that was taken, if it has one. If [`Machine::full`] is set, the packet was not taken.
 type Taken<'i> = Result<Option<Event<'i>>, Fatal>;
+
+/// What comes before bytes.
+enum Due {
+    Record(&'static Recorder),
+    Other(Action<'static>),
+}
 
 impl State {
     /// The state of a new client.
@@ -192,40 +198,63 @@ const fn check_receive_capacity(capacity: usize) -> Result<(), ConfigError> {
 impl<'a> Machine<'a> {
     /// The driver's next action, most urgent first.
     pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
-        if self.session.parts().0.is_holding() {
+        if !self.session.parts().0.is_plain() {
             self.keep_hold();
+            self.session.look_beside_the_outbox();
         }
-        let quiet = self.state.phase.is_up()
-            && !self.state.timers.may_be_due(now)
-            && !self.session.has_changes();
-        if !quiet || self.session.is_owed() || self.session.is_passing_over() {
-            if let Some(action) = self.time_outs(now) {
-                return action;
-            }
-            self.session.answer_acknowledged();
-            self.delayed_close(now);
-            if let Some(recorder) = self.record_is_due(now) {
-                return Action::Persist(recorder.record(self.session));
-            }
-            if self.state.timers.may_be_due(now) {
-                if let Some(deadline) = self.ask(now) {
-                    return Action::Wait(deadline);
-                }
+        let plain = self.state.phase.is_up() && self.session.parts().0.is_plain();
+        let quiet = plain && !self.state.timers.may_be_due(now) && !self.session.has_changes();
+        if !quiet || self.session.is_owed() {
+            if let Some(action) = self.due(now) {
+                return match action {
+                    Due::Record(recorder) => Action::Persist(recorder.record(self.session)),
+                    Due::Other(action) => action,
+                };
             }
         }
-        if self.session.parts().0.is_holding() {
-            self.keep_hold();
+        if plain && self.state.phase.is_up() {
+            self.session.show_plain_outbox();
+            let Self { state, session, .. } = self;
+            let (session, bytes) = session.into_parts();
+            let ready = session.outbox_ready(bytes);
+            return if ready.is_empty() {
+                Action::Wait(state.timers.next())
+            } else {
+                Action::Transmit(ready)
+            };
         }
-        self.show();
+        let source = self.show();
         let Self { state, session, .. } = self;
         let (session, bytes) = session.into_parts();
-        let ready = state.ready(session, bytes);
+        let ready = state.ready(source, session, bytes);
         if ready.is_empty() { Action::Wait(state.timers.next()) } else { Action::Transmit(ready) }
     }
 
+    /// Everything that comes before bytes.
+    fn due(&mut self, now: Instant) -> Option<Due> {
+        if let Some(action) = self.time_outs(now) {
+            return Some(Due::Other(action));
+        }
+        self.session.answer_acknowledged();
+        self.delayed_close(now);
+        if let Some(recorder) = self.record_is_due(now) {
+            return Some(Due::Record(recorder));
+        }
+        if self.state.timers.may_be_due(now) {
+            if let Some(deadline) = self.ask(now) {
+                return Some(Due::Other(Action::Wait(deadline)));
+            }
+        }
+        // It may have begun, or have packets to pass, since the call began.
+        self.keep_hold();
+        None
+    }
+
     /// Brings the outbox up to date while requests are held back. Before a DISCONNECT for good all of them are sent.
-    #[cold]
     fn keep_hold(&mut self) {
+        if !self.session.parts().0.is_holding() {
+            return;
+        }
         let leaves = matches!(self.state.phase, Phase::Leaving { .. });
         self.session.keep_hold(leaves);
     }

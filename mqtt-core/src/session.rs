@@ -91,6 +91,9 @@ pub(crate) struct Session {
     subscriptions: Subscriptions,
     reclaim: Reclaim,
     stray: StrayRelease,
+    /// Only the outbox has bytes to send, no request is held back and no message passed over. While it is true, nobody
+    /// has to look at the rest.
+    plain: bool,
     stuck: Stuck,
     hold: Hold,
     stuck_after: u8,
@@ -142,6 +145,7 @@ impl Session {
             subscriptions: Subscriptions::new(start, renewals, filters_per_subscribe),
             reclaim: Reclaim::default(),
             stray: StrayRelease::default(),
+            plain: true,
             stuck: Stuck::NEW,
             hold: Hold::No,
             stuck_after,
@@ -198,6 +202,7 @@ impl Session {
             subscriptions,
             reclaim,
             stray,
+            plain: _,
             stuck,
             hold,
             stuck_after,
@@ -284,6 +289,7 @@ impl SessionMut<'_> {
         }
         self.begin_hold();
         let session = &mut *self.session;
+        session.plain = false;
         session.changes.connected = true;
         session.at_broker = match session.lifetime {
             Lifetime::Connection => AtBroker::None,

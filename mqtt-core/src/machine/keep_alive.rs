@@ -116,6 +116,16 @@ impl Machine<'_> {
             return;
         }
         state.arm(Timer::Silence, now);
+        state.timers.clear(Timer::PingResponse);
+        if state.ping.is_some() || self.session.is_reclaiming() {
+            self.heard_after_ping(now);
+        }
+    }
+
+    /// The bytes prove the link, or bring a PUBCOMP.
+    #[cold]
+    fn heard_after_ping(&mut self, now: Instant) {
+        let state = &mut *self.state;
         if let Some(ping) = state.ping {
             let waits = !state.is_out(ping.last);
             state.ping = Some(Ping { judged: waits.then_some(ping.last), ..ping });
@@ -123,8 +133,6 @@ impl Machine<'_> {
         if self.session.is_reclaiming() {
             // The time for the next PUBCOMP starts again.
             state.timers.set(Timer::PingResponse, state.patience(now));
-        } else {
-            state.timers.clear(Timer::PingResponse);
         }
     }
 }

@@ -35,9 +35,14 @@ impl State {
         }
     }
 
-    /// The bytes ready for the transport.
-    pub(super) fn ready<'b>(&'b self, session: &'b Session, bytes: &'b [u8]) -> &'b [u8] {
-        match self.source(session) {
+    /// The bytes of `source` that are ready for the transport.
+    pub(super) fn ready<'b>(
+        &'b self,
+        source: Option<Source>,
+        session: &'b Session,
+        bytes: &'b [u8],
+    ) -> &'b [u8] {
+        match source {
             None => &[],
             Some(Source::Connect) => self.connect.ready(bytes),
             Some(Source::Reclaim) => session.reclaim_ready(),
@@ -62,14 +67,19 @@ impl State {
 /// The source that may send while the connection is up; `None` if nothing is left that has to go out before a
 /// DISCONNECT.
 fn before_disconnect(session: &Session) -> Option<Source> {
+    let outbox = (session.outbox_ready_len() != 0).then_some(Source::Outbox);
+    if session.is_plain() { outbox } else { beside_outbox(session).or(outbox) }
+}
+
+/// The source that goes ahead of the outbox now.
+#[cold]
+fn beside_outbox(session: &Session) -> Option<Source> {
     if session.reclaim_is_sending() {
         Some(Source::Reclaim)
     } else if session.stray_may_send() {
         Some(Source::Stray)
     } else if session.renewal_may_send() {
         Some(Source::Renewal)
-    } else if session.outbox_ready_len() != 0 {
-        Some(Source::Outbox)
     } else {
         None
     }
@@ -95,13 +105,15 @@ impl Machine<'_> {
         let (session, bytes) = self.session.parts();
         match self.state.source(session) {
             Some(Source::Outbox) => true,
-            _ => !self.state.ready(session, bytes).is_empty(),
+            source => !self.state.ready(source, session, bytes).is_empty(),
         }
     }
 
-    /// The driver is going to see the ready bytes. From now on they do not change, and may have left.
-    pub(super) fn show(&mut self) {
-        match self.state.source(self.session.parts().0) {
+    /// The driver is going to see the ready bytes of the source that is given. From now on they do not change, and may
+    /// have left.
+    pub(super) fn show(&mut self) -> Option<Source> {
+        let source = self.state.source(self.session.parts().0);
+        match source {
             Some(Source::Connect) => self.state.connect.show(),
             Some(Source::Outbox) => self.session.show_outbox(),
             Some(Source::Renewal) => self.session.show_renewal(),
@@ -112,6 +124,7 @@ impl Machine<'_> {
             }
             Some(Source::Reclaim | Source::Stray) | None => {}
         }
+        source
     }
 
     /// The transport has taken `count` bytes of those that `poll` gave. If `poll` gave none, nothing happens.

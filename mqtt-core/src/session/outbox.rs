@@ -177,10 +177,17 @@ impl Outbox {
     }
 
     /// The driver is going to see the ready bytes.
-    pub(super) fn show(&mut self, bytes: &[u8]) {
+    #[cold]
+    pub(super) fn show_unheld(&mut self, bytes: &[u8]) {
         if self.is_holding() {
-            return self.show_up_to_held(bytes);
+            self.show_up_to_held(bytes);
+        } else {
+            self.show(bytes);
         }
+    }
+
+    /// As [`Outbox::show_unheld`] while no request is held back.
+    pub(super) fn show(&mut self, bytes: &[u8]) {
         let most = self.cursor + self.most_shown;
         let end = if self.tail <= most {
             self.tail

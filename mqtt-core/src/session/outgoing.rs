@@ -1,9 +1,14 @@
 //! The session's four sources of outgoing bytes, for `machine::transmit`, which knows their order.
 
-use super::{Session, SessionMut, outbox::Until, stuck::Hold};
+use super::{Session, SessionMut, outbox::Until, pass_over::PassOver, stuck::Hold};
 use crate::codec::ack::PINGREQ;
 
 impl Session {
+    /// Whether only the outbox has bytes to send, no request is held back, and no message is passed over.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// Whether packet ids are being reclaimed, so that nothing else may be sent.
     pub(crate) const fn reclaim_is_sending(&self) -> bool {
         self.reclaim.is_sending()
@@ -82,6 +87,22 @@ impl SessionMut<'_> {
         u32::from(self.session.subscriptions.transmitted(count))
     }
 
+    /// Looks whether only the outbox has anything to do.
+    #[cold]
+    pub(crate) fn look_beside_the_outbox(&mut self) {
+        let session = &mut *self.session;
+        let others = session.reclaim.is_sending()
+            || session.stray.ready_len() != 0
+            || session.subscriptions.has_more_to_ask()
+            || session.outbox.is_holding();
+        session.plain = !others && session.pass_over == PassOver::Off;
+    }
+
+    /// The driver is going to see the ready bytes of the outbox; only the outbox has any.
+    pub(crate) fn show_plain_outbox(&mut self) {
+        self.session.outbox.show(self.bytes);
+    }
+
     /// The driver is going to see the ready bytes of the outbox.
     pub(crate) fn show_outbox(&mut self) {
         let session = &*self.session;
@@ -90,7 +111,7 @@ impl SessionMut<'_> {
             // Another source goes on behind the packet that is begun.
             self.session.outbox.show_whole_packets(self.bytes);
         } else {
-            self.session.outbox.show(self.bytes);
+            self.session.outbox.show_unheld(self.bytes);
         }
     }
 

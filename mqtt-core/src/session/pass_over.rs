@@ -38,6 +38,7 @@ impl SessionMut<'_> {
     /// From now on messages are passed over.
     pub(crate) const fn pass_over(&mut self) {
         self.session.pass_over = PassOver::On;
+        self.session.plain = false;
     }
 
     pub(crate) const fn is_passing_over(&self) -> bool {

@@ -200,6 +200,7 @@ impl SessionMut<'_> {
             // While ids are reclaimed, a PUBREL goes out for each in turn.
             let needless = released || self.session.reclaim.is_on();
             let ahead = self.session.outbox.bytes_ahead(self.bytes);
+            self.session.plain = false;
             if !needless && !self.session.stray.set(id, ahead) {
                 return NoAnswer::NotYet;
             }

@@ -155,6 +155,7 @@ impl SessionMut<'_> {
             self.session.outbox.hold();
         }
         self.session.hold = Hold::Leaving;
+        self.session.plain = false;
     }
 
     /// Brings the outbox up to date while requests are held back. `leaves`: the client leaves for good.

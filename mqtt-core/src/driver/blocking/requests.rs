@@ -125,15 +125,6 @@ impl Client {
         self.request(|state| state.client.forget_subscriptions(first, count))
     }
 
-    /// Forgets a QoS 2 message whose PUBREL never comes, for use after `Fatal::NotReleased`.
-    ///
-    /// # Errors
-    ///
-    /// As [`mqtt_core::Client::forget_message`](crate::Client::forget_message).
-    pub fn forget_message(&self, id: PacketId) -> Result<(), RequestError> {
-        self.request(|state| state.client.forget_message(id))
-    }
-
     /// Sets `Options::skip_unreadable` anew.
     pub fn set_skip_unreadable(&self, on: bool) {
         self.shared.lock().client.set_skip_unreadable(on);
