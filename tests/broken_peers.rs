@@ -116,7 +116,7 @@ fn a_broken_handshake_is_reported_with_its_rule_and_tried_again() {
             );
             door.admit(false).0.wait_closed(SOON);
         });
-        let options = Options::new("device").reconnect(AGAIN_AT_ONCE);
+        let options = Options::new("device").strict(true).reconnect(AGAIN_AT_ONCE);
         let address = broker.address().to_string();
         let error = Sizes::new(&options).connect(&[&address]).expect_err("it is no broker");
         let expected = format!("not connected: {}", Fatal::Violation(violation));

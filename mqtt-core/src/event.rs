@@ -102,8 +102,8 @@ pub enum SessionStatus {
     /// The broker has lost the session. Subscriptions are made again; QoS 2 publishes that were in flight end as
     /// [`Event::Lost`].
     Lost,
-    /// The broker has a session that this client did not open: the device restarted without its state. The session's
-    /// subscriptions and waiting messages come with it.
+    /// The broker has a session that this client did not open: the device restarted without its state, or the broker
+    /// kept a session though a clean one was asked for. The session's subscriptions and waiting messages come with it.
     ///
     /// Before anything else is sent, the client reclaims the packet ids that the broker may still hold, so the broker
     /// does not mistake a new message for an old one.

@@ -282,6 +282,7 @@ impl<'a> Options<'a> {
     /// | input | default | strict |
     /// |---|---|---|
     /// | PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK for a packet id that is not in flight, or at the wrong step | ignored, [`Counters::unexpected_acks`](crate::Counters::unexpected_acks); a PUBREC is answered with PUBREL [MQTT-4.3.3-1] | [`Violation`](crate::Violation) |
+    /// | session present though a clean session was asked for [MQTT-3.2.2-1] | treated as [found](crate::SessionStatus::Found) | [`Violation::SessionPresentClean`](crate::Violation::SessionPresentClean) |
     /// | SUBACK code 0x80 in 3.1 | a refusal | [`Violation::SubAckCode`](crate::Violation::SubAckCode) |
     /// | PUBACK for a publish of QoS 2 | [`Event::Downgraded`](crate::Event::Downgraded) | [`Violation::WrongAck`](crate::Violation::WrongAck) |
     pub const fn strict(mut self, on: bool) -> Self {

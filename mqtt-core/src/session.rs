@@ -9,6 +9,7 @@
 //! | the broker began a new session | [`begin`](SessionMut::begin) |
 //! | the broker kept the session | [`resume`](SessionMut::resume) |
 //! | the broker has a session that this client did not open | [`adopt`](SessionMut::adopt) |
+//! | the broker kept a session against this client's wish | [`adopt_unwanted`](SessionMut::adopt_unwanted) |
 //! | the connection is gone | [`suspend`](SessionMut::suspend) |
 //! | a record from the journal | [`restore`](SessionMut::restore) |
 //! | a snapshot from the journal replaces it | `forget`, in `restore` |
@@ -276,6 +277,20 @@ impl SessionMut<'_> {
     /// The broker has a session that this client did not open: the device lost its state.
     pub(crate) fn adopt(&mut self) {
         self.reclaim_ids();
+        self.connected(true);
+    }
+
+    /// The broker kept a session though this client asked for a clean one. The client's own packets start anew, as in
+    /// [`begin`](Self::begin), and the session is treated as one that was found.
+    pub(crate) fn adopt_unwanted(&mut self) {
+        let session = &mut *self.session;
+        let mut table = Table { requests: &mut session.requests, slots: self.slots };
+        session.outbox.start_session(self.bytes, &mut table);
+        session.inbound.suspect_lost(self.slots);
+        session.changes.need_snapshot();
+        if !self.session.reclaim.is_on() {
+            self.reclaim_ids();
+        }
         self.connected(true);
     }
 

@@ -211,6 +211,9 @@ impl Run {
                 Ok(event) => {
                     assert_eq!(refused, None, "the violation comes next");
                     self.link.took(taken, protocol, &mut self.session);
+                    if matches!(event, Some(Event::Up { .. })) {
+                        self.measure();
+                    }
                     let Some(event) = event else { break };
                     if let Event::Skipped(Skipped { cause, qos, .. }) = event {
                         self.link.skips(cause, qos, &self.session);

@@ -35,15 +35,16 @@ impl Machine<'_> {
             return Err(Violation::UnexpectedConnAck.into());
         }
         connack.result?;
-        let clean = self.session.lifetime() == Lifetime::Connection;
-        // [MQTT-3.2.2-1]
-        if connack.session_present && clean {
+        // [MQTT-3.2.2-1]: a broken promise, but the link is sound.
+        let unwanted = connack.session_present && self.session.lifetime() == Lifetime::Connection;
+        if unwanted && state.settings.strict {
             return Err(Violation::SessionPresentClean.into());
         }
         let status = status(connack.session_present, self.session.is_at_broker(), state.protocol);
         match status {
             SessionStatus::New | SessionStatus::Lost => self.session.begin(state.protocol),
             SessionStatus::Resumed => self.session.resume(state.protocol),
+            SessionStatus::Found if unwanted => self.session.adopt_unwanted(),
             SessionStatus::Found => self.session.adopt(),
         }
         if state.negotiation == Negotiation::Open {

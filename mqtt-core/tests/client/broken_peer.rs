@@ -113,7 +113,7 @@ fn a_connack_that_contradicts_itself_is_refused() {
         (&[0x20, 2, 0, 6], Violation::ConnAckCode),
     ];
     for (wire, violation) in cases {
-        let mut script = Script::new(&Options::new("me"));
+        let mut script = Script::new(&Options::new("me").strict(true));
         script.run();
         script.hear(wire);
         assert_eq!(script.fatal(), Some(Fatal::Violation(violation)));

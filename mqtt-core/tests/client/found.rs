@@ -330,3 +330,70 @@ fn messages_behind_one_that_is_passed_over_are_passed_over() {
     script.hear_packet(message(14, QoS::AtLeastOnce));
     assert_eq!(script.told().len(), 3);
 }
+
+/// [MQTT-3.2.2-1]: the broker breaks its promise on every connection, but the link is sound.
+#[test]
+fn a_session_that_the_broker_kept_against_our_wish_is_treated_as_found() {
+    let mut script = Script::sized(&Options::new("c"), 256, 3);
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.told().last().unwrap(), "up Found V311");
+    assert_eq!(script.sent()[1..], PURGE);
+    answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
+}
+
+/// [MQTT-3.1.2-6]: the client's own packets start anew, as with a new session.
+#[test]
+fn own_packets_start_anew_in_a_session_that_the_broker_kept_against_our_wish() {
+    let mut script = Script::sized(&Options::new("c"), 256, 3);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    publish(&mut script, b"2", QoS::AtLeastOnce);
+    script.run();
+    script.cut();
+    script.later(1_000_000);
+    script.run();
+    script.sent();
+    script.told();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    answer(&mut script, &[1, 2, 3]);
+    assert_eq!(script.told(), ["up Found V311", "lost 1"]);
+    assert_eq!(script.sent()[3..], ["PUBLISH t 2 q1 2"]);
+}
+
+/// The broker may go on with the exchanges of the last connection: then its messages have DUP.
+#[test]
+fn messages_of_a_session_that_the_broker_kept_against_our_wish_are_delivered_once() {
+    let mut script = Script::sized(&Options::new("c"), 256, 3);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    let message =
+        Publish { id: PacketId::new(9), ..Publish::new(topic!("t"), b"m").qos(QoS::ExactlyOnce) };
+    script.hear_packet(Packet::Publish(message));
+    script.cut();
+    script.later(1_000_000);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    script.hear_packet(Packet::Publish(Publish { dup: true, ..message }));
+    assert!(script.told().is_empty(), "it was delivered");
+    assert_eq!(script.sent(), ["PUBREC 9"]);
+    script.cut();
+    script.later(1_000_000);
+    script.accept(ACCEPTED_SESSION_PRESENT);
+    script.hear_packet(Packet::Publish(message));
+    assert_eq!(script.told(), ["message t m q2"], "a new one");
+}
+
+/// Such a broker may end the connection at each PUBREL.
+#[test]
+fn a_broker_that_breaks_both_rules_is_served_in_the_end() {
+    let mut script = Script::sized(&Options::new("c"), 256, 3);
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    script.sent();
+    for _ in 1..5 {
+        assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), PURGE);
+    }
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t 1 q2 1"]);
+}

@@ -320,6 +320,8 @@ impl Link {
                 };
                 if new {
                     session.begins_anew();
+                } else if self.clean {
+                    session.own_packets_begin_anew();
                 }
                 let session_uncertain =
                     std::mem::take(&mut self.session_uncertain) || protocol == Protocol::V31;

@@ -32,6 +32,8 @@ pub(super) struct Reclaim {
     heard: u64,
     /// Bytes of the outbox that answers can take.
     room: usize,
+    /// Packets were lost with the session, and have made room.
+    roomier: bool,
 }
 
 impl Reclaim {
@@ -48,6 +50,7 @@ impl Reclaim {
             sent: 0,
             heard: 0,
             room: 0,
+            roomier: false,
         }
     }
 
@@ -82,10 +85,15 @@ impl Reclaim {
         };
         if told && !present {
             (self.fixed, self.on) = (false, false);
-        } else if !self.known && !self.clean && self.needed {
-            (self.fixed, self.on, self.answered, self.attempts) = (true, true, 0, 0);
+        } else if !self.known && (told || !self.clean) && self.needed {
+            // A session that is kept against the client's wish goes on with a reclaim that has begun.
+            if !(self.clean && self.on) {
+                (self.on, self.answered, self.attempts) = (true, 0, 0);
+            }
+            self.fixed = true;
         }
         self.known = !self.clean;
+        self.roomier = self.clean;
         self.on &= self.attempts < ATTEMPTS;
         self.attempts += u8::from(self.on);
         self.sent = self.answered;
@@ -128,7 +136,7 @@ impl Reclaim {
     /// The outbox has `free` bytes for requests. If `known`, only answers to packets that were taken can have changed
     /// that.
     pub(super) fn measure(&mut self, free: usize, known: bool) {
-        if known {
+        if known && !std::mem::take(&mut self.roomier) {
             assert_eq!(free, self.room.saturating_sub(ANSWER_ROOM), "answers to what was taken");
         } else {
             self.room = free + ANSWER_ROOM;

@@ -323,7 +323,12 @@ impl Session {
     /// The broker has made a new session.
     pub(super) fn begins_anew(&mut self) {
         self.seen.clear();
-        self.stale.clear();
+        self.own_packets_begin_anew();
+    }
+
+    /// The broker has kept a session against the client's wish: the client's packets are as in a new one.
+    pub(super) fn own_packets_begin_anew(&mut self) {
+        self.stale.clone_from(&self.seen);
         self.lacking.clone_from(&self.subscriptions);
         for request in &mut self.requests {
             let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
