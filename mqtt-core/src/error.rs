@@ -227,6 +227,17 @@ pub enum Reason {
     /// broker, which sends the rest. This is no failure.
     #[error("messages were passed over")]
     PassedOver,
+    /// The transport was closed, as were those of the last connections: the broker accepted each of them, and it ended
+    /// within `Reconnect::at_most` with no request unanswered. This reason comes from the third connection on.
+    ///
+    /// Usually another client uses the same client id, and a broker ends the connection of the older one
+    /// [MQTT-3.1.4-2]: each client that connects again kicks the other one out. Or the link breaks often. The client goes
+    /// on to connect with the usual back-off.
+    #[error("closed soon after it was accepted, {connections} connections in a row")]
+    KickedOut {
+        /// So many connections in a row.
+        connections: u8,
+    },
     /// The client closed the connection.
     #[error("{0}")]
     Fatal(#[from] Fatal),

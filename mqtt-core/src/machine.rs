@@ -71,6 +71,10 @@ pub(crate) struct State {
     failures: u16,
     /// Attempts so far: the number that chooses the endpoint.
     endpoint_turn: u16,
+    /// Brokers in a row that refused and will do so again.
+    refusals: u8,
+    /// Connections in a row that were accepted, and closed soon after.
+    kicked_out: u8,
     untold: Untold,
     ping: Option<Ping>,
     stream: Option<Stream>,
@@ -136,6 +140,8 @@ impl State {
             protocol,
             failures: 0,
             endpoint_turn: 0,
+            refusals: 0,
+            kicked_out: 0,
             untold: Untold::Nothing,
             ping: None,
             stream: None,

@@ -19,6 +19,7 @@
 pub struct Reconnect {
     first: u32,
     cap: u32,
+    refused: u32,
     stable: u32,
     seed: u32,
     endpoints: u8,
@@ -30,7 +31,15 @@ impl Reconnect {
     ///
     /// The delay is at most two minutes, or the value of [`Reconnect::at_most`].
     pub const fn after(millis: u32) -> Self {
-        Self { first: millis, cap: 120_000, stable: 30_000, seed: 0, endpoints: 1, on: true }
+        Self {
+            first: millis,
+            cap: 120_000,
+            refused: 300_000,
+            stable: 30_000,
+            seed: 0,
+            endpoints: 1,
+            on: true,
+        }
     }
 
     /// The client does not connect again. The application gets the reason and calls `Client::connect` if it wants to.
@@ -41,6 +50,19 @@ impl Reconnect {
     /// The longest delay, in milliseconds.
     pub const fn at_most(mut self, millis: u32) -> Self {
         self.cap = millis;
+        self
+    }
+
+    /// The least delay after a refusal that a retry seldom mends, in milliseconds: a wrong login, a client that is not
+    /// authorised, a rejected client id, or a version of the protocol that the broker does not speak. Default 300,000.
+    ///
+    /// Up to half of it is added at random. With several brokers the others are asked first, with the usual delays; this
+    /// delay follows once all of them have refused. The application hears of each refusal by `Event::Down`, and can call
+    /// `Client::connect` if it knows better. Only a new client has another login or client id.
+    ///
+    /// A broker that is unavailable for now is asked again with the usual delays.
+    pub const fn refused_after(mut self, millis: u32) -> Self {
+        self.refused = millis;
         self
     }
 
@@ -77,6 +99,12 @@ impl Reconnect {
         Some(doubled - half + self.jitter(failures, half))
     }
 
+    /// Milliseconds to wait if every broker has refused; at least those of [`Reconnect::delay`].
+    pub(crate) fn delay_if_refused(&self, failures: u32) -> Option<u32> {
+        let refused = self.refused.saturating_add(self.jitter(failures, self.refused / 2));
+        self.delay(failures).map(|delay| delay.max(refused))
+    }
+
     /// The broker of the next attempt, after `attempts` attempts; counted from 0.
     #[must_use]
     pub const fn endpoint(&self, attempts: u32) -> u8 {
@@ -84,6 +112,15 @@ impl Reconnect {
             return 0;
         }
         (attempts % self.endpoints as u32) as u8
+    }
+
+    /// The number of brokers.
+    pub(crate) const fn brokers(&self) -> u8 {
+        if self.endpoints == 0 { 1 } else { self.endpoints }
+    }
+
+    pub(crate) const fn longest_delay(&self) -> u32 {
+        self.cap
     }
 
     pub(crate) const fn stable_millis(&self) -> u32 {
@@ -112,6 +149,19 @@ mod tests {
             assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
         }
         assert!(policy.delay(u32::MAX).is_some_and(|delay| delay <= 1_000));
+    }
+
+    #[test]
+    fn after_refusals_the_delay_is_at_least_the_one_set_and_saturates() {
+        let policy = Reconnect::after(100).at_most(1_000).refused_after(10_000);
+        for failures in [0, 1, 9, u32::MAX] {
+            let delay = policy.delay_if_refused(failures).unwrap_or(0);
+            assert!((10_000..=15_000).contains(&delay), "{delay}");
+        }
+        let never = policy.refused_after(u32::MAX).delay_if_refused(0);
+        assert_eq!(never, Some(u32::MAX));
+        assert!(policy.refused_after(0).delay_if_refused(9).is_some_and(|delay| delay >= 500));
+        assert_eq!(Reconnect::never().delay_if_refused(0), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::{
     timers::Timer,
 };
 
+/// Connections in a row that are accepted and closed soon after, until the application is told so.
+const KICKED_OUT: u8 = 3;
+
 /// Whether the client stays online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Intent {
@@ -116,17 +119,42 @@ impl State {
     /// that attempt may follow at once.
     fn negotiate(&mut self, reason: Reason) -> bool {
         let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
+        let mut first = self.protocol == Protocol::V311;
         if refused && self.negotiation == Negotiation::Done {
             self.negotiation = Negotiation::Open;
+            first = true;
         }
         let unanswered = self.awaits_connack() && reason == Reason::TransportClosed;
         if self.negotiation != Negotiation::Open || !(refused || unanswered) {
             return false;
         }
-        self.same_endpoint();
+        if first {
+            // The same broker once more. The next one follows if it takes neither version.
+            self.same_endpoint();
+        }
         let newer = self.protocol == Protocol::V311;
         self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
-        refused && newer
+        refused && first
+    }
+
+    /// Whether every broker in turn has refused, and a retry seldom mends that.
+    fn is_refused_by_all(&mut self, reason: Reason) -> bool {
+        let Reason::Fatal(Fatal::Refused(
+            Refusal::ProtocolVersion
+            | Refusal::IdentifierRejected
+            | Refusal::BadLogin
+            | Refusal::NotAuthorized,
+        )) = reason
+        else {
+            self.refusals = 0;
+            return false;
+        };
+        self.refusals = self.refusals.saturating_add(1);
+        let all = self.refusals >= self.settings.reconnect.brokers();
+        if all {
+            self.refusals = 0;
+        }
+        all
     }
 
     /// The next attempt is made to the same broker.
@@ -137,7 +165,8 @@ impl State {
     /// Milliseconds from an end for `reason` to the next attempt; `None` if there is no next attempt.
     #[inline(never)] // for less flash
     fn reconnect_delay(&mut self, reason: Reason) -> Option<u32> {
-        let delay = self.settings.reconnect.delay(self.failures.into());
+        let policy = self.settings.reconnect;
+        let delay = policy.delay(self.failures.into());
         if reason == Reason::Requested || self.phase.intent() == Intent::Leave {
             None
         } else if reason == Reason::PassedOver {
@@ -147,6 +176,8 @@ impl State {
         } else if self.negotiate(reason) {
             // The other version may suit the broker: there is no reason to wait.
             delay.map(|_| 0)
+        } else if self.is_refused_by_all(reason) {
+            policy.delay_if_refused(self.failures.into())
         } else {
             delay
         }
@@ -184,14 +215,40 @@ impl Machine<'_> {
         self.state.timers.clear_all();
     }
 
+    /// The transport of an accepted connection has closed. A broker does that if another client connects with the same
+    /// id [MQTT-3.1.4-2].
+    fn closed_by_peer(&mut self, now: Instant) -> Reason {
+        let state = &mut *self.state;
+        let lasted = now.millis_since(state.connect.sent_at());
+        let soon = lasted <= u64::from(state.settings.reconnect.longest_delay());
+        // An unanswered request may be the cause as well.
+        if soon && !self.session.awaits_answer() {
+            state.kicked_out = state.kicked_out.saturating_add(1);
+        } else {
+            state.kicked_out = 0;
+        }
+        let connections = state.kicked_out;
+        if connections < KICKED_OUT {
+            Reason::TransportClosed
+        } else {
+            Reason::KickedOut { connections }
+        }
+    }
+
     /// The transport is closed, or could not be opened.
     pub(crate) fn closed(&mut self, now: Instant) {
+        let reason = if self.state.phase.is_up() {
+            self.closed_by_peer(now)
+        } else {
+            self.state.kicked_out = 0;
+            Reason::TransportClosed
+        };
         let state = &mut *self.state;
         let reason = match state.phase {
             Phase::Stopped | Phase::Waiting => return,
             Phase::Closing(why, _) => why,
             Phase::Leaving { goal, .. } => goal.reason(),
-            Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => Reason::TransportClosed,
+            Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => reason,
         };
         if state.connack_may_follow() {
             self.session.unanswered_connect();

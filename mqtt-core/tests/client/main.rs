@@ -21,6 +21,7 @@ mod publishing;
 mod queue;
 mod receiving;
 mod recording;
+mod refusals;
 mod refusing;
 mod resending;
 mod restoring;
