@@ -54,7 +54,6 @@ use keep_alive::Ping;
 use listening::{LastOffer, Listening};
 pub(crate) use overflow::LIMIT_QUEUE;
 use pieces::Stream;
-use refusal::Refusal;
 use settings::LEAST_RECEIVE_CAPACITY;
 pub(crate) use settings::Settings;
 pub use settings::{Oversized, Queue, Version};
@@ -80,7 +79,8 @@ pub(crate) struct State {
     stream: Option<Stream>,
     /// Bytes of the input that came and were not taken.
     unread: usize,
-    refusal: Option<Refusal>,
+    /// The client refuses input.
+    refuses: bool,
     listening: Listening,
     last_offer: LastOffer,
     connect: ConnectPacket,
@@ -146,7 +146,7 @@ impl State {
             ping: None,
             stream: None,
             unread: 0,
-            refusal: None,
+            refuses: false,
             listening: Listening::Taking,
             last_offer: LastOffer::NotMade,
             connect: packet,
@@ -224,7 +224,7 @@ impl<'a> Machine<'a> {
             let (session, bytes) = session.into_parts();
             let ready = session.outbox_ready(bytes);
             return if ready.is_empty() {
-                Action::Wait(state.timers.next())
+                Action::Wait(state.timers.next(state.resting()))
             } else {
                 Action::Transmit(ready)
             };
@@ -233,7 +233,11 @@ impl<'a> Machine<'a> {
         let Self { state, session, .. } = self;
         let (session, bytes) = session.into_parts();
         let ready = state.ready(source, session, bytes);
-        if ready.is_empty() { Action::Wait(state.timers.next()) } else { Action::Transmit(ready) }
+        if ready.is_empty() {
+            Action::Wait(state.timers.next(state.resting()))
+        } else {
+            Action::Transmit(ready)
+        }
     }
 
     /// Everything that comes before bytes.
@@ -268,8 +272,8 @@ impl<'a> Machine<'a> {
     /// Carries out everything that is due by now.
     fn time_outs(&mut self, now: Instant) -> Option<Action<'static>> {
         self.watch_later_answers(now);
-        let unproven = self.state.unproven();
-        while let Some(timer) = self.state.timers.due(now, unproven) {
+        let (unproven, resting) = (self.state.unproven(), self.state.resting());
+        while let Some(timer) = self.state.timers.due(now, unproven, resting) {
             if let Some(endpoint) = self.time_out(timer, now) {
                 return Some(Action::Connect { endpoint });
             }

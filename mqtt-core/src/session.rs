@@ -9,7 +9,7 @@
 //! | the broker began a new session | [`begin`](SessionMut::begin) |
 //! | the broker kept the session | [`resume`](SessionMut::resume) |
 //! | the broker has a session that this client did not open | [`adopt`](SessionMut::adopt) |
-//! | the broker kept a session against this client's wish | [`adopt_unwanted`](SessionMut::adopt_unwanted) |
+//! | the broker kept a session against this client's wish | [`begin`](SessionMut::begin) with [`Former::Kept`] |
 //! | the connection is gone | [`suspend`](SessionMut::suspend) |
 //! | a record from the journal | [`restore`](SessionMut::restore) |
 //! | a snapshot from the journal replaces it | `forget`, in `restore` |
@@ -76,6 +76,15 @@ enum AtBroker {
     /// The broker should have it. But it may have begun a new one and said so in a CONNACK that got lost, or that no
     /// record shows.
     Uncertain,
+}
+
+/// The session that the broker had for this client when a clean one began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Former {
+    /// It is discarded.
+    Gone,
+    /// The broker has kept it against the client's wish: it is treated as found.
+    Kept,
 }
 
 /// A session's state. The bytes of its packets and its slots are the caller's.
@@ -245,19 +254,31 @@ impl SessionMut<'_> {
         self.session.at_broker != AtBroker::None
     }
 
-    /// The broker began a new session [MQTT-3.1.2-6]. [`Outbox::start_session`] decides about each packet.
+    /// The broker began a new session [MQTT-3.1.2-6], or it should have. [`Outbox::start_session`] decides about each
+    /// packet.
     ///
     /// MQTT 3.1 has no session-present flag, so an unknown session may exist: it is treated as adopted.
-    pub(crate) fn begin(&mut self, protocol: Protocol) {
+    #[inline(never)] // for less flash
+    pub(crate) fn begin(&mut self, protocol: Protocol, former: Former) {
         let session = &mut *self.session;
-        session.reclaim.cancel();
-        session.requests.set_ids(self.slots, Ids::MoveOn);
-        session.requests.abandoned = Abandoned::NONE;
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         session.outbox.start_session(self.bytes, &mut table);
-        session.inbound.clear(self.slots);
         session.changes.need_snapshot();
-        if protocol == Protocol::V31 && session.lifetime == Lifetime::Persistent {
+        let unknown = match former {
+            Former::Gone => {
+                session.reclaim.cancel();
+                session.requests.set_ids(self.slots, Ids::MoveOn);
+                session.requests.abandoned = Abandoned::NONE;
+                session.inbound.clear(self.slots);
+                protocol == Protocol::V31 && session.lifetime == Lifetime::Persistent
+            }
+            Former::Kept => {
+                session.inbound.suspect_lost(self.slots);
+                // On every connection: a reclaim that has begun goes on.
+                !session.reclaim.is_on()
+            }
+        };
+        if unknown {
             self.reclaim_ids();
         }
         self.connected(true);
@@ -277,20 +298,6 @@ impl SessionMut<'_> {
     /// The broker has a session that this client did not open: the device lost its state.
     pub(crate) fn adopt(&mut self) {
         self.reclaim_ids();
-        self.connected(true);
-    }
-
-    /// The broker kept a session though this client asked for a clean one. The client's own packets start anew, as in
-    /// [`begin`](Self::begin), and the session is treated as one that was found.
-    pub(crate) fn adopt_unwanted(&mut self) {
-        let session = &mut *self.session;
-        let mut table = Table { requests: &mut session.requests, slots: self.slots };
-        session.outbox.start_session(self.bytes, &mut table);
-        session.inbound.suspect_lost(self.slots);
-        session.changes.need_snapshot();
-        if !self.session.reclaim.is_on() {
-            self.reclaim_ids();
-        }
         self.connected(true);
     }
 

@@ -79,10 +79,13 @@ impl Timers {
         self.deadlines.get(timer as usize).is_some_and(|at| *at != Instant::FAR_FUTURE)
     }
 
-    /// Milliseconds from `now` to a deadline that is set.
-    pub(crate) fn left(&self, timer: Timer, now: Instant) -> Option<u64> {
-        let deadline = self.deadlines.get(timer as usize)?;
-        (*deadline != Instant::FAR_FUTURE).then(|| deadline.millis_since(now))
+    /// Moves a deadline that is set to `at`, if `at` is later.
+    pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
+        let deadline = self.deadlines.get(timer as usize).copied();
+        if let Some(deadline) = deadline.filter(|deadline| *deadline != Instant::FAR_FUTURE) {
+            // If it rested, the bound may be later than it is.
+            self.set(timer, deadline.max(at));
+        }
     }
 
     pub(crate) fn clear_all(&mut self) {
@@ -111,6 +114,7 @@ impl Timers {
     }
 
     /// The most urgent deadline of this set that has passed.
+    #[inline(never)] // for less flash
     fn first_passed(&self, set: u16, now: Instant) -> Option<Timer> {
         // Also at `FAR_FUTURE` only a deadline that was set has passed.
         let passed = |at: &Instant| *at <= now && *at != Instant::FAR_FUTURE;
@@ -119,28 +123,36 @@ impl Timers {
         })
     }
 
-    /// Takes the most urgent deadline that has passed and is not among `but`.
-    pub(crate) fn due(&mut self, now: Instant, but: u16) -> Option<Timer> {
-        if self.may_be_due(now) { self.search(now, but) } else { None }
+    /// Takes the most urgent deadline that has passed. Those of `unproven` and of `resting` stay; the latter are as if they
+    /// were not set.
+    pub(crate) fn due(&mut self, now: Instant, unproven: u16, resting: u16) -> Option<Timer> {
+        if self.may_be_due(now) { self.search(now, unproven, resting) } else { None }
     }
 
-    fn search(&mut self, now: Instant, but: u16) -> Option<Timer> {
-        let due = self.first_passed(!but, now);
+    fn search(&mut self, now: Instant, unproven: u16, resting: u16) -> Option<Timer> {
+        let due = self.first_passed(!(unproven | resting), now);
         match due {
             Some(timer) => {
                 self.clear(timer);
                 Some(timer)
             }
             None => {
-                self.bound = self.next();
+                self.bound = self.next(resting);
                 None
             }
         }
     }
 
-    /// The earliest deadline; `FAR_FUTURE` if none is set.
-    pub(crate) fn next(&self) -> Instant {
-        self.deadlines.into_iter().min().unwrap_or(Instant::FAR_FUTURE)
+    /// The earliest deadline that is not among `resting`; `FAR_FUTURE` if none is set.
+    #[inline(never)] // for less flash
+    pub(crate) fn next(&self, resting: u16) -> Instant {
+        let mut earliest = Instant::FAR_FUTURE;
+        for (timer, deadline) in self.deadlines.iter().enumerate() {
+            if resting & 1 << timer == 0 {
+                earliest = earliest.min(*deadline);
+            }
+        }
+        earliest
     }
 }
 
@@ -157,9 +169,9 @@ mod tests {
     fn a_deadline_is_due_at_its_instant_and_once() {
         let mut timers = Timers::new();
         timers.set(Timer::KeepAlive, at(10));
-        assert_eq!(timers.due(at(9), 0), None);
-        assert_eq!(timers.due(at(10), 0), Some(Timer::KeepAlive));
-        assert_eq!(timers.due(at(10), 0), None);
+        assert_eq!(timers.due(at(9), 0, 0), None);
+        assert_eq!(timers.due(at(10), 0, 0), Some(Timer::KeepAlive));
+        assert_eq!(timers.due(at(10), 0, 0), None);
     }
 
     #[test]
@@ -168,10 +180,10 @@ mod tests {
         timers.set(Timer::KeepAlive, at(10));
         timers.set(Timer::KeepAlive, at(30));
         timers.set(Timer::Stable, at(20));
-        assert_eq!(timers.next(), at(20));
-        assert_eq!(timers.due(at(15), 0), None);
+        assert_eq!(timers.next(0), at(20));
+        assert_eq!(timers.due(at(15), 0, 0), None);
         timers.clear(Timer::Stable);
-        assert_eq!(timers.next(), at(30));
+        assert_eq!(timers.next(0), at(30));
     }
 
     #[test]
@@ -179,8 +191,8 @@ mod tests {
         let mut timers = Timers::new();
         timers.set(Timer::KeepAlive, at(5));
         timers.set(Timer::PingResponse, at(5));
-        assert_eq!(timers.due(at(6), 0), Some(Timer::PingResponse));
-        assert_eq!(timers.due(at(6), 0), Some(Timer::KeepAlive));
+        assert_eq!(timers.due(at(6), 0, 0), Some(Timer::PingResponse));
+        assert_eq!(timers.due(at(6), 0, 0), Some(Timer::KeepAlive));
     }
 
     #[test]
@@ -189,17 +201,32 @@ mod tests {
         timers.set(Timer::PingResponse, at(5));
         timers.set(Timer::Stable, at(7));
         let but = Timers::set_of(&[Timer::PingResponse]);
-        assert_eq!(timers.due(at(6), but), None);
-        assert_eq!(timers.due(at(7), but), Some(Timer::Stable));
-        assert_eq!((timers.due(at(7), but), timers.next()), (None, at(5)));
-        assert_eq!(timers.due(at(7), 0), Some(Timer::PingResponse));
+        assert_eq!(timers.due(at(6), but, 0), None);
+        assert_eq!(timers.due(at(7), but, 0), Some(Timer::Stable));
+        assert_eq!((timers.due(at(7), but, 0), timers.next(0)), (None, at(5)));
+        assert_eq!(timers.due(at(7), 0, 0), Some(Timer::PingResponse));
+    }
+
+    #[test]
+    fn a_deadline_that_rests_is_as_if_it_were_not_set() {
+        let mut timers = Timers::new();
+        timers.set(Timer::Answer, at(5));
+        timers.set(Timer::Stable, at(9));
+        let resting = Timers::set_of(&[Timer::Answer]);
+        assert_eq!((timers.due(at(6), 0, resting), timers.next(resting)), (None, at(9)));
+        timers.postpone(Timer::Answer, at(3));
+        assert_eq!(timers.due(at(6), 0, 0), Some(Timer::Answer), "it was late already");
+        timers.postpone(Timer::Answer, at(3));
+        assert_eq!(timers.next(0), at(9), "it is not set");
+        timers.postpone(Timer::Stable, at(20));
+        assert_eq!(timers.next(0), at(20));
     }
 
     #[test]
     fn the_last_instant_is_no_deadline() {
         let mut timers = Timers::new();
-        assert_eq!(timers.due(Instant::FAR_FUTURE, 0), None);
+        assert_eq!(timers.due(Instant::FAR_FUTURE, 0, 0), None);
         timers.set(Timer::Connect, at(1));
-        assert_eq!(timers.due(Instant::FAR_FUTURE, 0), Some(Timer::Connect));
+        assert_eq!(timers.due(Instant::FAR_FUTURE, 0, 0), Some(Timer::Connect));
     }
 }

@@ -257,7 +257,7 @@ impl Machine<'_> {
         state.timers.clear_all();
         state.stream = None;
         state.unread = 0;
-        state.refusal = None;
+        state.refuses = false;
         state.listening = Listening::Taking;
         state.ping = None;
         let delay = state.reconnect_delay(reason);

@@ -20,7 +20,7 @@ impl State {
             ping,
             stream,
             unread,
-            refusal,
+            refuses,
             listening,
             last_offer,
             connect,
@@ -40,7 +40,7 @@ impl State {
         } else {
             *listening
         };
-        (ping, stream, unread, refusal, listening, last_offer).hash(hasher);
+        (ping, stream, unread, refuses, listening, last_offer).hash(hasher);
         (connect, timers, keep_alive).hash(hasher);
         let Settings {
             version,

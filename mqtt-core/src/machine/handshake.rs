@@ -7,7 +7,7 @@ use super::{
 use crate::{
     codec::{ConnAck, PacketType, Protocol, Violation},
     event::{Event, SessionStatus},
-    session::Lifetime,
+    session::{Former, Lifetime},
     time::Instant,
     timers::Timer,
 };
@@ -42,9 +42,11 @@ impl Machine<'_> {
         }
         let status = status(connack.session_present, self.session.is_at_broker(), state.protocol);
         match status {
-            SessionStatus::New | SessionStatus::Lost => self.session.begin(state.protocol),
+            SessionStatus::New | SessionStatus::Lost => {
+                self.session.begin(state.protocol, Former::Gone)
+            }
             SessionStatus::Resumed => self.session.resume(state.protocol),
-            SessionStatus::Found if unwanted => self.session.adopt_unwanted(),
+            SessionStatus::Found if unwanted => self.session.begin(state.protocol, Former::Kept),
             SessionStatus::Found => self.session.adopt(),
         }
         if state.negotiation == Negotiation::Open {

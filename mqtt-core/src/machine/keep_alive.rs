@@ -47,8 +47,7 @@ impl State {
 
     /// Starts the time for the PINGRESP once the PINGREQ is out.
     pub(super) fn expect_pong(&mut self, now: Instant) {
-        let due = self.awaits_proof() && self.refusal.is_none();
-        if due && !self.timers.is_set(Timer::PingResponse) {
+        if self.awaits_proof() && !self.timers.is_set(Timer::PingResponse) {
             self.timers.set(Timer::PingResponse, self.patience(now));
         }
     }

@@ -65,6 +65,13 @@ impl State {
         }
     }
 
+    /// The timers that rest, because the client refuses the input that they wait for.
+    pub(super) const fn resting(&self) -> u16 {
+        const FOR_INPUT_BEHIND: u16 =
+            Timers::set_of(&[Timer::PingResponse, Timer::Answer, Timer::Release]);
+        if self.refuses { FOR_INPUT_BEHIND } else { 0 }
+    }
+
     /// The timers that wait for input.
     const fn for_input(&self) -> u16 {
         let connect = if self.awaits_connack() { Timers::set_of(&[Timer::Connect]) } else { 0 };
@@ -91,7 +98,7 @@ impl Machine<'_> {
         if ready && state.timers.has_passed(stall, now) {
             state.last_offer = LastOffer::Made;
         }
-        if !state.timers.has_passed(state.for_input(), now) {
+        if !state.timers.has_passed(state.for_input() & !state.resting(), now) {
             return None;
         }
         state.listening = match state.listening {
@@ -101,6 +108,6 @@ impl Machine<'_> {
             Listening::Taking | Listening::Asked | Listening::Silent => return None,
         };
         // If bytes are always ready, the driver would never come to wait.
-        (state.listening == Listening::Asked && ready).then(|| state.timers.next())
+        (state.listening == Listening::Asked && ready).then(|| state.timers.next(state.resting()))
     }
 }

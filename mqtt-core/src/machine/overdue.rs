@@ -18,7 +18,7 @@ impl Machine<'_> {
     pub(super) fn expect_answer(&mut self, now: Instant) {
         let state = &mut *self.state;
         let millis = state.settings.answer_timeout;
-        if state.timers.is_set(Timer::Answer) || millis == 0 || state.refusal.is_some() {
+        if state.timers.is_set(Timer::Answer) || millis == 0 {
             return;
         }
         if self.session.awaits_answer() {

@@ -44,7 +44,7 @@ impl Machine<'_> {
             Ok(None) => state.drained(count == 0 && before <= known),
             _ => state.listening = Listening::Taking,
         }
-        if self.refused || count != 0 && self.state.refusal.is_some() {
+        if self.refused || count != 0 && self.state.refuses {
             self.refused_or_took(count != 0, now);
         }
         if count != 0 {

@@ -34,7 +34,7 @@ use bytes::set_first;
 pub(crate) use bytes::{copy, put_u16};
 pub(super) use bytes::{move_bytes, u16_at};
 pub(super) use frames::{Frame, frame_at};
-use frames::{HOLE, Stay, frame_before, stay};
+use frames::{HOLE, Stay, frame_before, id_at, stay};
 pub(super) use iter::{Unacknowledged, UnsentQos0};
 
 /// Bytes that only answers, PINGREQs and PUBRELs may take: eight acknowledgements.
@@ -315,8 +315,14 @@ impl Outbox {
 
     /// The packet id of the first packet that is awaited since [`Outbox::watch_answers`].
     pub(super) fn first_awaited(&self, bytes: &[u8]) -> Option<u16> {
-        let bytes = bytes.get(..self.awaited)?;
-        Unacknowledged { bytes, at: self.head }.next().map(|packet| packet.id)
+        let mut at = self.head;
+        loop {
+            let frame = frame_before(bytes, at, self.awaited)?;
+            if stay(frame.first) == Stay::UntilReleased {
+                return Some(id_at(bytes, at, frame));
+            }
+            at += frame.len;
+        }
     }
 
     /// The packet at `place` was sent and has its answer.

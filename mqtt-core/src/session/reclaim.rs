@@ -18,7 +18,7 @@ use crate::codec::{
 };
 
 /// Connections without progress.
-const ATTEMPTS: u8 = 5;
+const ATTEMPTS: u8 = 3;
 
 /// The meaning of a PUBCOMP for the reclaim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use mqtt_core::{PacketId, Protocol, SessionStatus};
 use super::settings::{PING_TIMEOUT, Settings};
 
 /// After this many connections without a PUBCOMP the client goes on without releasing.
-const ATTEMPTS: u8 = 5;
+const ATTEMPTS: u8 = 3;
 /// Bytes of the outbox that requests cannot use.
 const ANSWER_ROOM: usize = 32;
 /// Bytes of a PUBACK, PUBREC or PUBCOMP.
