@@ -45,6 +45,14 @@ impl State {
         judged.is_some_and(|end| self.is_out(end))
     }
 
+    /// Bytes came: they prove the link for all PINGREQs that are out.
+    #[cold]
+    fn prove_ping(&mut self) {
+        let Some(ping) = self.ping else { return };
+        let waits = !self.is_out(ping.last);
+        self.ping = Some(Ping { judged: waits.then_some(ping.last), ..ping });
+    }
+
     /// Starts the time for the PINGRESP once the PINGREQ is out.
     pub(super) fn expect_pong(&mut self, now: Instant) {
         if self.awaits_proof() && !self.timers.is_set(Timer::PingResponse) {
@@ -116,18 +124,8 @@ impl Machine<'_> {
         }
         state.arm(Timer::Silence, now);
         state.timers.clear(Timer::PingResponse);
-        if state.ping.is_some() || self.session.is_reclaiming() {
-            self.heard_after_ping(now);
-        }
-    }
-
-    /// The bytes prove the link, or bring a PUBCOMP.
-    #[cold]
-    fn heard_after_ping(&mut self, now: Instant) {
-        let state = &mut *self.state;
-        if let Some(ping) = state.ping {
-            let waits = !state.is_out(ping.last);
-            state.ping = Some(Ping { judged: waits.then_some(ping.last), ..ping });
+        if state.ping.is_some() {
+            state.prove_ping();
         }
         if self.session.is_reclaiming() {
             // The time for the next PUBCOMP starts again.

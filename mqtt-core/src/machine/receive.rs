@@ -47,9 +47,7 @@ impl Machine<'_> {
         if self.refused || count != 0 && self.state.refuses {
             self.refused_or_took(count != 0, now);
         }
-        if count != 0 {
-            self.expect_no_answer();
-        }
+        self.expect_no_answer();
         if before > known {
             self.heard(now);
         }
