@@ -10,6 +10,7 @@
 //! - [`Device`]: the client under test, with waits that have a limit.
 //! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for things that no real peer would
 //!   do.
+//! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
 //! They keep these rules. No sleep stands for an event. Every wait has a limit; at the limit the test fails and names
@@ -30,6 +31,8 @@
 use mqtt_core::{Protocol, QoS, Reconnect, Version};
 
 mod broker;
+pub mod brokers;
+pub mod conversations;
 mod device;
 mod fake_broker;
 mod link;

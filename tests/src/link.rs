@@ -167,6 +167,19 @@ impl Link {
         let _ = self.until_closed(within);
     }
 
+    /// Whether the other end closes the connection `within` this time, whatever it still sends.
+    #[track_caller]
+    pub(crate) fn closes(&mut self, within: Duration) -> bool {
+        let limit = Instant::now() + within;
+        loop {
+            match self.fill(limit) {
+                Filled::More => {}
+                Filled::Closed => return true,
+                Filled::TimeOut => return false,
+            }
+        }
+    }
+
     fn take_frame(&mut self) -> Option<Frame> {
         let header = Header::decode(&self.received)
             .unwrap_or_else(|error| panic!("{error}: {:?}", self.rest()))?;

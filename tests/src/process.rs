@@ -101,6 +101,11 @@ impl Lines {
         lock(&self.shared.0).lines.iter().skip(from).cloned().collect()
     }
 
+    /// Whether the process has closed this output.
+    pub(crate) fn ended_now(&self) -> bool {
+        lock(&self.shared.0).ended
+    }
+
     #[track_caller]
     pub(crate) fn wait_ended(&self, within: Duration) {
         let (state, shared) = (lock(&self.shared.0), &self.shared.1);
@@ -214,6 +219,22 @@ impl Process {
         self.child.wait().unwrap_or_else(|error| panic!("{} cannot be reaped: {error}", self.name))
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Reaps the process, which ends on its own or was told to. Unlike [`ended`](Self::ended) it does not wait for the
+    /// end of the output, which a child of the process may hold open.
+    #[track_caller]
+    pub(crate) fn exited(&mut self, within: Duration) {
+        let limit = Instant::now() + within;
+        while self.runs() {
+            assert!(Instant::now() < limit, "waited {within:?} for the end of {}", self.name);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -289,14 +310,16 @@ pub(crate) fn run(name: &str, command: &mut Command) {
 /// If it is missing; names the command that installs it.
 #[track_caller]
 pub(crate) fn program(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| panic!("`{name}` is missing. {INSTALL}"))
+}
+
+/// The path of a program, if it is there.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(
         ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"].into_iter().map(PathBuf::from),
     );
-    folders
-        .map(|folder| folder.join(OsStr::new(name)))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| panic!("`{name}` is missing. {INSTALL}"))
+    folders.map(|folder| folder.join(OsStr::new(name))).find(|candidate| candidate.is_file())
 }
 
 /// Ignores that a thread panicked while it held the lock. That thread has reported it.

@@ -1,0 +1,106 @@
+//! The client of `driver::blocking` as a [`Talker`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mqtt_core::driver::blocking::{Client, Config, Events};
+use mqtt_core::{Event, Filter, Handle, Options, QoS, Reason};
+
+use super::talker::{Ended, Heard, Talker};
+use crate::message::Message;
+
+/// Starts a client with the default sizes over TCP.
+///
+/// # Panics
+/// If its options are not possible.
+#[must_use]
+#[track_caller]
+pub fn blocking(broker: SocketAddr, options: &Options<'_>) -> Box<dyn Talker> {
+    let parts = Config::new(options).start(&[&broker.to_string()]);
+    let (client, events) = parts.unwrap_or_else(|error| panic!("no client: {error}"));
+    Box::new(Blocking { client, events, begun: None })
+}
+
+struct Blocking {
+    client: Client,
+    events: Events,
+    /// The message that is coming in pieces.
+    begun: Option<Message>,
+}
+
+impl Talker for Blocking {
+    fn hear(&mut self, within: Duration) -> Option<Heard> {
+        loop {
+            // A message that comes in pieces is an event once it is whole.
+            let event = self.events.next_timeout(within)?;
+            if let Some(heard) = heard(&event, &mut self.begun) {
+                return Some(heard);
+            }
+        }
+    }
+
+    fn publish(&mut self, message: &Message) -> Result<Handle, String> {
+        let Message { topic, payload, qos, retain } = message;
+        self.client.publish(topic, payload, *qos, *retain).map_err(|error| error.to_string())
+    }
+
+    fn subscribe(&mut self, filters: &[(&str, QoS)]) -> Result<Handle, String> {
+        let filters = filters.iter().map(|(filter, qos)| Ok((Filter::new(filter)?, *qos)));
+        let filters: Result<Vec<_>, mqtt_core::TopicError> = filters.collect();
+        let filters = filters.map_err(|error| error.to_string())?;
+        self.client.subscribe_all(&filters).map_err(|error| error.to_string())
+    }
+
+    fn unsubscribe(&mut self, filters: &[&str]) -> Result<Handle, String> {
+        let filters: Result<Vec<_>, _> = filters.iter().map(|filter| Filter::new(filter)).collect();
+        let filters = filters.map_err(|error| error.to_string())?;
+        self.client.unsubscribe_all(&filters).map_err(|error| error.to_string())
+    }
+
+    // UNTIL THE CORE IS MERGED: `self.client.cancel(request).map_err(|error| error.to_string())`.
+    fn cancel(&mut self, _request: Handle) -> Result<(), String> {
+        Err("the client cannot take a request back yet".to_owned())
+    }
+
+    fn disconnect(&mut self) {
+        self.client.disconnect();
+    }
+}
+
+/// The event as an owned one. `None` for a part of a message.
+#[expect(clippy::wildcard_enum_match_arm, reason = "any other event is only shown")]
+fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
+    Some(match event {
+        Event::Up { session, protocol } => Heard::Up(*session, *protocol),
+        Event::Down(reason) => {
+            *begun = None;
+            // UNTIL THE CORE IS MERGED: `Reason::KickedOut` is `Closed`, `Fatal::Unanswered` is `Unanswered`.
+            Heard::Down(match reason {
+                Reason::TransportClosed => Ended::Closed,
+                other => Ended::Other(other.to_string()),
+            })
+        }
+        Event::Message(message) => {
+            let (topic, payload) = (message.topic.as_str(), message.payload);
+            Heard::Message(Message::new(topic, payload, message.qos, message.retain))
+        }
+        Event::MessageStart(start) => {
+            *begun = Some(Message::new(start.topic.as_str(), &[], start.qos, start.retain));
+            return None;
+        }
+        Event::MessageChunk(bytes) => {
+            begun.as_mut()?.payload.extend(*bytes);
+            return None;
+        }
+        Event::MessageEnd { .. } => Heard::Message(begun.take()?),
+        Event::Published(handle) => Heard::Published(*handle),
+        Event::Lost(handle) => Heard::Lost(*handle),
+        Event::Subscribed { handle, granted } => {
+            Heard::Subscribed(*handle, granted.iter().collect())
+        }
+        Event::Renewed { granted } => Heard::Renewed(granted.iter().collect()),
+        Event::Unsubscribed(handle) => Heard::Unsubscribed(*handle),
+        // UNTIL THE CORE IS MERGED: `Downgraded`, `Cancelled`, `Stuck`; and `Renewed` has one more field.
+        other => Heard::Other(format!("{other:?}")),
+    })
+}
