@@ -6,6 +6,7 @@
 
 mod bare;
 mod bench;
+mod brokers;
 mod bugs;
 mod checkers;
 mod cli;
@@ -36,6 +37,7 @@ const COMMANDS: &[cli::Command] = &[
     footprint::COMMAND,
     bench::COMMAND,
     fuzz::COMMAND,
+    brokers::COMMAND,
     kill::COMMAND,
     sim::COMMAND,
     model::COMMAND,

@@ -6,7 +6,7 @@ use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::steps::{self, Context, Report, Step};
 use crate::workspace::Workspace;
-use crate::{footprint, fuzz, kill, layers, model, mutations, no_std, setup, shell, sim};
+use crate::{brokers, footprint, fuzz, kill, layers, model, mutations, no_std, setup, shell, sim};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -16,7 +16,7 @@ pub(crate) const COMMAND: Command = Command {
 Formatting, the direction of imports, lints, builds without features and for a bare target, tests, docs, clients
 that are killed, a short fuzz run, code size.
 A missing Mosquitto is installed by the system's package manager if that needs no password; otherwise the step
-fails and says the command. If a step cannot run here (for example without a nightly compiler), it says so and
+fails and says the command. So are other brokers, of which two have to be there (see cargo xtask brokers). If a step cannot run here (for example without a nightly compiler), it says so and
 does not fail. The output of each step is kept in target/xtask/logs.
 
 The last line holds the totals of all test runners: 'N passed, N failed'. A step that fails without a
@@ -32,7 +32,12 @@ failing test counts as one failure. --list prints the steps.",
 };
 
 const STEPS: &[Step] = &[
-    Step { name: "tools", about: "Mosquitto is there, or is installed", slow: false, run: tools },
+    Step {
+        name: "tools",
+        about: "Mosquitto and other brokers are there, or are installed",
+        slow: false,
+        run: tools,
+    },
     Step { name: "format", about: "rustfmt changes nothing", slow: false, run: format },
     Step { name: "layers", about: "imports point down", slow: false, run: imports_point_down },
     Step {
@@ -183,7 +188,8 @@ fn tools(context: &Context<'_>) -> Result<Report, String> {
     setup::ensure(workspace, log, &setup::PEERS, *may_install)?;
     // It prints its version in its help, and then does not exit with 0.
     let help = log.run(workspace.program("mosquitto").arg("-h"))?.text;
-    Ok(Report::Done(help.lines().next().unwrap_or_default().to_owned()))
+    let version = help.lines().next().unwrap_or_default();
+    Ok(Report::Done(format!("{version}; {}", brokers::ensure(workspace, log, *may_install)?)))
 }
 
 /// Manifests of the workspaces beside the root one that are there.
