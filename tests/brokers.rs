@@ -9,46 +9,11 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 
-use system_tests::brokers::{ENGINES, Engine};
-use system_tests::conversations::{self, Conversation, blocking, in_table, judge, section};
-
-/// UNTIL THE CORE IS MERGED: conversations that end every connection of today's client, by broker. This list and its
-/// use go then.
-const WAITING: &[(&str, &[&str])] = &[
-    ("Mosquitto", &["untakeable publish"]),
-    ("NATS", &["untakeable publish"]),
-    ("RabbitMQ", &["QoS 2"]),
-    ("aedes", &["untakeable publish"]),
-    (
-        "amqtt",
-        &[
-            "session wiped",
-            "publish cut at PUBREC",
-            "publish cut at PUBREL",
-            "publish cut at PUBCOMP",
-        ],
-    ),
-    (
-        "rumqttd",
-        &[
-            "unsubscribe",
-            "$SYS",
-            "untakeable publish",
-            "publish cut at PUBREL",
-            "publish cut at PUBCOMP",
-        ],
-    ),
-];
+use system_tests::brokers::ENGINES;
+use system_tests::conversations::{self, blocking, in_table, judge, section};
 
 /// Set by `cargo xtask brokers`: the folder for the sections of the table, which are then not compared.
 const SECTIONS: &str = "BROKERS_SECTIONS";
-
-fn is_held_today(engine: &Engine, conversation: &Conversation) -> bool {
-    let waits = |(name, names): &(&str, &[&str])| {
-        *name == engine.name && names.contains(&conversation.name)
-    };
-    env::var_os("BROKERS_ALL").is_some() || !WAITING.iter().any(waits)
-}
 
 #[track_caller]
 fn converse(name: &str) {
@@ -60,8 +25,7 @@ fn converse(name: &str) {
             return;
         }
     };
-    let mut list = conversations::all();
-    list.retain(|conversation| is_held_today(engine, conversation));
+    let list = conversations::all();
     let mut broker = (engine.start)();
     let verdicts = conversations::hold(&list, engine, &mut *broker, &blocking);
     let address = broker.address();

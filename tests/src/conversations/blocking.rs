@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mqtt_core::driver::blocking::{Client, Config, Events};
-use mqtt_core::{Event, Filter, Handle, Options, QoS, Reason};
+use mqtt_core::{Event, Fatal, Filter, Handle, Options, QoS, Reason};
 
 use super::talker::{Ended, Heard, Talker};
 use crate::message::Message;
@@ -57,9 +57,8 @@ impl Talker for Blocking {
         self.client.unsubscribe_all(&filters).map_err(|error| error.to_string())
     }
 
-    // UNTIL THE CORE IS MERGED: `self.client.cancel(request).map_err(|error| error.to_string())`.
-    fn cancel(&mut self, _request: Handle) -> Result<(), String> {
-        Err("the client cannot take a request back yet".to_owned())
+    fn cancel(&mut self, request: Handle) -> Result<(), String> {
+        self.client.cancel(request).map_err(|error| error.to_string())
     }
 
     fn disconnect(&mut self) {
@@ -74,9 +73,9 @@ fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
         Event::Up { session, protocol } => Heard::Up(*session, *protocol),
         Event::Down(reason) => {
             *begun = None;
-            // UNTIL THE CORE IS MERGED: `Reason::KickedOut` is `Closed`, `Fatal::Unanswered` is `Unanswered`.
             Heard::Down(match reason {
-                Reason::TransportClosed => Ended::Closed,
+                Reason::TransportClosed | Reason::KickedOut { .. } => Ended::Closed,
+                Reason::Fatal(Fatal::Unanswered(_)) => Ended::Unanswered,
                 other => Ended::Other(other.to_string()),
             })
         }
@@ -98,9 +97,11 @@ fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
         Event::Subscribed { handle, granted } => {
             Heard::Subscribed(*handle, granted.iter().collect())
         }
-        Event::Renewed { granted } => Heard::Renewed(granted.iter().collect()),
+        Event::Renewed { granted, .. } => Heard::Renewed(granted.iter().collect()),
         Event::Unsubscribed(handle) => Heard::Unsubscribed(*handle),
-        // UNTIL THE CORE IS MERGED: `Downgraded`, `Cancelled`, `Stuck`; and `Renewed` has one more field.
+        Event::Downgraded(handle) => Heard::Downgraded(*handle),
+        Event::Cancelled { handle, sent } => Heard::Cancelled(*handle, *sent),
+        Event::Stuck { handle, .. } => Heard::Stuck(*handle),
         other => Heard::Other(format!("{other:?}")),
     })
 }

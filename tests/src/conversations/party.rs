@@ -155,6 +155,15 @@ impl Party {
         Ok(granted.first().copied().flatten())
     }
 
+    /// Subscribes to one filter, over the ends of connections.
+    pub(super) fn subscribe_through(&mut self, filter: &str, qos: QoS) -> Result<(), Stop> {
+        let request = self.talker.subscribe(&[(filter, qos)]).map_err(Stop::Refused)?;
+        self.wait_through("[MQTT-3.8.4-1]", "an answer to SUBSCRIBE", |heard| {
+            let Heard::Subscribed(handle, _) = heard else { return None };
+            (*handle == request).then_some(())
+        })
+    }
+
     /// Subscribes with one packet.
     pub(super) fn subscribe_all(
         &mut self,

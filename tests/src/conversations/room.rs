@@ -171,8 +171,7 @@ impl<'a> Room<'a> {
 
     /// Options that connect again at once and do not wait long for a broker that does not answer.
     pub(super) fn options<'o>(&self, id: &'o str) -> Options<'o> {
-        // UNTIL THE CORE IS MERGED: `.answer_timeout(ANSWER)` as well.
-        Options::new(id).reconnect(AGAIN_AT_ONCE).ping_timeout(ANSWER)
+        Options::new(id).reconnect(AGAIN_AT_ONCE).ping_timeout(ANSWER).answer_timeout(ANSWER)
     }
 
     /// A client that is accepted, with a clean session.
