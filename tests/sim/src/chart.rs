@@ -81,6 +81,14 @@ fn line(text: &mut String, note: &Note) {
         What::Cancelled { id, sent } => {
             writeln!(text, "    C{d}->>A{d}: cancelled id {id}, sent: {sent}")
         }
+        What::Stuck { id } => writeln!(text, "    C{d}->>A{d}: stuck is id {id}"),
+        What::RenewalStuck { first, count } => {
+            writeln!(text, "    C{d}->>A{d}: stuck are {count} subscriptions from {first} on")
+        }
+        What::Skipped { id, qos } => {
+            writeln!(text, "    C{d}->>A{d}: skipped id {id}, QoS {}", qos as u8)
+        }
+        What::ForgetsMessage { id } => writeln!(text, "    A{d}->>C{d}: forget message {id}"),
         What::GivenUp { id } => writeln!(text, "    C{d}->>A{d}: given up id {id}"),
         What::Downgraded { number } => {
             writeln!(text, "    C{d}->>A{d}: downgraded {}", name(Some(number)))
@@ -141,6 +149,10 @@ const fn number(what: What) -> Option<u32> {
         What::Cancels { .. }
         | What::Cancelled { .. }
         | What::GivenUp { .. }
+        | What::Stuck { .. }
+        | What::RenewalStuck { .. }
+        | What::Skipped { .. }
+        | What::ForgetsMessage { .. }
         | What::Connecting
         | What::Up(_)
         | What::Down(_)

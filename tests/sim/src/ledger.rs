@@ -5,6 +5,8 @@
 
 use mqtt_core::QoS;
 
+use crate::topics;
+
 /// The state of a message at its publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -238,6 +240,19 @@ impl Ledger {
             into.extend(number.to_be_bytes());
             into.extend((0..len - 4).map(|at| filler(number, at)));
         }
+    }
+
+    /// Bytes of the PUBLISH that carries message `number` at `qos`.
+    pub(crate) fn packet_len(&self, number: u32, qos: QoS) -> usize {
+        let Message { topic, len, .. } = *self.message(number);
+        let id = if qos == QoS::AtMostOnce { 0 } else { 2 };
+        let remaining = 2 + topics::topic(topic).as_bytes().len() + id + len;
+        let header = match remaining {
+            0..128 => 2,
+            128..16_384 => 3,
+            _ => 4,
+        };
+        header + remaining
     }
 
     /// The accounts of message `number` at `device`; `None` if the broker never had it.

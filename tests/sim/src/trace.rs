@@ -66,6 +66,24 @@ pub(crate) enum What {
         id: u16,
         sent: bool,
     },
+    /// The client says that it stands in the way.
+    Stuck {
+        id: u16,
+    },
+    /// The client says that the renewal of these subscriptions does.
+    RenewalStuck {
+        first: u32,
+        count: u32,
+    },
+    /// A message was not handed over.
+    Skipped {
+        id: u16,
+        qos: QoS,
+    },
+    /// The application forgets a message whose PUBREL does not come.
+    ForgetsMessage {
+        id: u16,
+    },
     /// The client gave it up.
     GivenUp {
         id: u16,

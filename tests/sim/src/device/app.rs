@@ -4,12 +4,13 @@
 //! With a journal it follows the rules: it sets the position in its source after each publish, and a received message
 //! is durable together with the next record. Without a journal it does its best.
 //!
-//! [`events`] handles the events of the client, [`durable`] the state that survives a power cut, and [`remedies`] takes
-//! away what stands in the way.
+//! [`events`] handles the events of the client, [`durable`] the state that survives a power cut, [`refusals`] the messages
+//! and connections that the client refuses, and [`remedies`] takes away the requests that stand in the way.
 
 mod durable;
 mod events;
 mod probe;
+mod refusals;
 mod remedies;
 
 use mqtt_core::{BoxedClient, ConnectionState, Delivery, Handle, Publish, QoS, RequestError};
@@ -60,6 +61,10 @@ pub(crate) struct App {
     /// The broker has begun a new session, and no record says so yet.
     news: bool,
     probe: Probe,
+    /// Filters of a stuck renewal that are still to be forgotten.
+    to_forget: Vec<usize>,
+    /// An unreadable topic was told, and the connection is about to end because of it.
+    unreadable: bool,
     payload: Vec<u8>,
 }
 

@@ -363,6 +363,7 @@ impl Device {
         if !stage.healing && self.setup.subscribes && stage.one_in(4) {
             self.app.subscribe(stage, client);
         }
+        self.app.forget_stuck(stage, client);
         self.app.subscribe_once_more(stage, client);
         if self.setup.cancels && stage.fault_one_in(4) {
             self.app.cancels_something(stage, client);

@@ -28,7 +28,13 @@ pub(super) fn options<'a>(id: &'a str, setup: &DeviceSetup) -> Options<'a> {
     against_stuck_peers(options, setup)
 }
 
-/// The settings for brokers and applications that do not go on. The library does not have them yet.
-const fn against_stuck_peers<'a>(options: Options<'a>, _setup: &DeviceSetup) -> Options<'a> {
+/// The settings for brokers and applications that do not go on, and for messages that cannot be taken.
+const fn against_stuck_peers<'a>(options: Options<'a>, setup: &DeviceSetup) -> Options<'a> {
     options
+        .answer_timeout(setup.patience.answer_timeout)
+        .unread_timeout(setup.patience.unread_timeout)
+        .stuck_after(setup.patience.stuck_after)
+        .give_up_stuck(setup.patience.give_up_stuck)
+        .skip_unreadable(setup.skips_unreadable)
+        .filters_per_subscribe(setup.filters_per_subscribe)
 }

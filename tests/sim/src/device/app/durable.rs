@@ -58,6 +58,8 @@ impl App {
         self.recent.clear();
         self.unrecorded.clear();
         self.subscriptions.clear();
+        self.to_forget.clear();
+        self.unreadable = false;
         stage.ledger.frees_all_ids(self.device);
         for (_, asked) in self.asked.drain(..) {
             match asked {

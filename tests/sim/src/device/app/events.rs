@@ -1,6 +1,6 @@
 //! The events of an application: messages to keep, and the ends of its requests.
 
-use mqtt_core::{BoxedClient, Delivery, Event, QoS, Queue, Reason, SessionStatus};
+use mqtt_core::{BoxedClient, Delivery, Event, QoS, Queue, SessionStatus};
 
 use super::{App, Asked, Receipt, durable::marks_output};
 use crate::{
@@ -41,16 +41,17 @@ impl App {
             }
             Event::Down(reason) => {
                 stage.note(device, What::Down(reason));
-                if let Reason::Fatal(fatal @ mqtt_core::Fatal::Violation(_)) = reason {
-                    stage.fail(Invariant::Protocol, device, || {
-                        format!("the client blames the broker: {fatal}")
-                    });
-                }
+                self.went_down(stage, client, reason);
             }
             Event::Message(message) => {
                 let topic = topics::topic_index(message.topic);
-                let receipt =
-                    self.hand_over(stage, topic, message.payload, message.qos, message.retain);
+                let receipt = self.hand_over(
+                    stage,
+                    topic,
+                    message.payload,
+                    (message.qos, message.retain),
+                    setup,
+                );
                 self.take(stage, client, receipt, message.delivery, setup);
             }
             Event::MessageStart(start) => {
@@ -80,7 +81,7 @@ impl App {
                         format!("{} bytes in pieces, {len} were said", payload.len())
                     });
                 }
-                let receipt = self.hand_over(stage, Some(topic), &payload, qos, retain);
+                let receipt = self.hand_over(stage, Some(topic), &payload, (qos, retain), setup);
                 self.take(stage, client, receipt, delivery, setup);
             }
             Event::Published(handle) => {
@@ -154,10 +155,25 @@ impl App {
                 };
                 self.subscriptions.retain(|(known, _)| !filters.contains(known));
             }
-            Event::Renewed { .. } => {}
+            Event::Renewed { first, granted } => {
+                let kept = client.subscriptions().count();
+                if first + granted.len() > kept {
+                    let count = granted.len();
+                    stage.fail(Invariant::Subscriptions, device, || {
+                        format!("{count} of {kept} subscriptions were renewed, from {first} on")
+                    });
+                }
+            }
             Event::Cancelled { handle, sent } => self.was_cancelled(stage, handle, sent),
             Event::GivenUp(handle) => self.was_given_up(stage, handle, setup),
             Event::Downgraded(handle) => self.was_downgraded(stage, handle),
+            Event::Skipped(skipped) => self.was_skipped(stage, &skipped, setup),
+            Event::Stuck { handle, connections } => {
+                self.is_stuck(stage, client, handle, connections, setup);
+            }
+            Event::RenewalStuck { first, count, connections } => {
+                self.renewal_is_stuck(stage, client, (first, count), connections, setup);
+            }
             other => {
                 stage.fail(Invariant::OneEvent, device, || format!("an event unknown: {other:?}"));
             }
@@ -170,8 +186,8 @@ impl App {
         stage: &mut Stage<'_>,
         topic: Option<usize>,
         payload: &[u8],
-        qos: QoS,
-        retain: bool,
+        (qos, retain): (QoS, bool),
+        setup: &DeviceSetup,
     ) -> Receipt {
         let device = self.device;
         let known = topic
@@ -182,6 +198,14 @@ impl App {
             None
         });
         stage.note(device, What::HandedOver { number, qos });
+        if let Some(number) = number {
+            let len = stage.ledger.packet_len(number, qos);
+            if setup.max_packet.is_some_and(|most| len > most as usize) {
+                stage.fail(Invariant::Content, device, || {
+                    format!("a packet of {len} bytes for message #{number} is above the limit")
+                });
+            }
+        }
         if let Some(number) = number.filter(|_| !retain) {
             if stage.ledger.message(number).status != Status::Will {
                 checks::comes_in_order(stage, device, number, qos);

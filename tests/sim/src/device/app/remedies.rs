@@ -12,6 +12,7 @@ use crate::{
     ledger::{Sent, Status},
     setup::DeviceSetup,
     stage::Stage,
+    topics,
     trace::What,
 };
 
@@ -37,7 +38,9 @@ impl App {
             Err(RequestError::AtMostOnce) => handle.packet_id().is_none(),
             // Its event is on the way.
             Err(RequestError::NotInFlight) => true,
-            Err(RequestError::Released | RequestError::OutboxFull { .. }) => !stuck,
+            Err(RequestError::Released) => !stuck,
+            // The event comes again.
+            Err(RequestError::OutboxFull { .. }) => true,
             Err(_) => false,
         };
         if !fine {
@@ -45,6 +48,89 @@ impl App {
                 format!("{handle:?}, stuck: {stuck}, is not cancelled: {cancelled:?}")
             });
         }
+    }
+
+    /// The client says that this request is in the way.
+    pub(super) fn is_stuck(
+        &self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        handle: Handle,
+        connections: u16,
+        setup: &DeviceSetup,
+    ) {
+        stage.note(self.device, What::Stuck { id: id_of(handle) });
+        let asked = self.asked.iter().find(|(known, _)| *known == handle);
+        let shown = match asked {
+            Some((_, Asked::Publish(number))) => {
+                let message = stage.ledger.message(*number);
+                message.sent != Sent::Nothing || message.len == 0
+            }
+            Some((_, Asked::Subscribe(_) | Asked::Unsubscribe(_))) => true,
+            None => false,
+        };
+        let often = u16::from(setup.patience.stuck_after);
+        if !shown || connections < often || connections % often != 0 {
+            stage.fail(Invariant::OneEvent, self.device, || {
+                format!("{asked:?}, {handle:?}, shown: {shown}, is stuck after {connections}")
+            });
+        }
+        self.cancel(stage, client, handle, true);
+    }
+
+    /// The client says that the renewal of some subscriptions is in the way.
+    pub(super) fn renewal_is_stuck(
+        &mut self,
+        stage: &mut Stage<'_>,
+        client: &mut BoxedClient,
+        (first, count): (usize, usize),
+        connections: u16,
+        setup: &DeviceSetup,
+    ) {
+        stage.note(self.device, What::RenewalStuck { first: first as u32, count: count as u32 });
+        let often = u16::from(setup.patience.stuck_after);
+        let known = self.subscriptions.len();
+        if first + count > known || count == 0 || connections < often {
+            stage.fail(Invariant::Subscriptions, self.device, || {
+                format!("{count} of {known} subscriptions, from {first} on, are stuck")
+            });
+        }
+        if setup.patience.give_up_stuck {
+            // The client has forgotten them already.
+            self.forgot_subscriptions(client);
+            if self.subscriptions.len() + count != known {
+                let left = self.subscriptions.len();
+                stage.fail(Invariant::Subscriptions, self.device, || {
+                    format!("{count} of {known} subscriptions are given up, {left} are left")
+                });
+            }
+            return;
+        }
+        let stuck = client.subscriptions().skip(first).take(count);
+        self.to_forget.extend(stuck.filter_map(|kept| topics::filter_index(kept.filter)));
+        self.forget_stuck(stage, client);
+    }
+
+    /// Forgets the subscriptions whose renewal is stuck, once the client allows it.
+    pub(crate) fn forget_stuck(&mut self, stage: &mut Stage<'_>, client: &mut BoxedClient) {
+        while let Some(filter) = self.to_forget.pop() {
+            let Some(at) = position(client, filter) else { continue };
+            match client.forget_subscriptions(at, 1) {
+                Ok(()) => self.forgot_subscriptions(client),
+                Err(RequestError::Renewing) => {
+                    self.to_forget.push(filter);
+                    break;
+                }
+                Err(error) => stage.fail(Invariant::Subscriptions, self.device, || {
+                    format!("forgetting subscription {at}: {error}")
+                }),
+            }
+        }
+    }
+
+    /// The client keeps fewer subscriptions.
+    fn forgot_subscriptions(&mut self, client: &BoxedClient) {
+        self.subscriptions.retain(|(filter, _)| position(client, *filter).is_some());
     }
 
     /// The request was taken back. `sent`: the client says that it may have arrived.
@@ -119,6 +205,11 @@ impl App {
         }
         Some(asked)
     }
+}
+
+/// The position of the subscription to `filter` among those that the client keeps.
+fn position(client: &BoxedClient, filter: usize) -> Option<usize> {
+    client.subscriptions().position(|kept| topics::filter_index(kept.filter) == Some(filter))
 }
 
 fn id_of(handle: Handle) -> u16 {
