@@ -18,9 +18,9 @@ use crate::codec::PacketId;
 pub(super) use abandoned::Abandoned;
 use droppable::Queue;
 
-/// The last id of a request; the id above belongs to renewed subscriptions, see
+/// The last id of a request; the two ids above belong to renewed subscriptions, see
 /// [`subscriptions`](super::subscriptions).
-pub(crate) const LAST_ID: u16 = u16::MAX - 1;
+pub(crate) const LAST_ID: u16 = u16::MAX - 2;
 /// The largest window: one id for each slot.
 pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 

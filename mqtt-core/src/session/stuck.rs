@@ -35,6 +35,8 @@ pub(super) struct Stuck {
     told: bool,
     /// A renewal was unanswered: filters are asked for one by one until all are answered.
     pub(super) one_by_one: bool,
+    /// The renewal is out, and the suspect comes next.
+    suspect_follows: bool,
     /// The broker has accepted the connection.
     up: bool,
 }
@@ -46,6 +48,7 @@ impl Stuck {
         untold: false,
         told: false,
         one_by_one: false,
+        suspect_follows: false,
         up: false,
     };
 
@@ -122,18 +125,16 @@ impl SessionMut<'_> {
     /// The broker accepted a connection, and the session is begun or resumed: holds back whatever has to wait.
     pub(super) fn begin_hold(&mut self) {
         self.session.stuck.up = true;
-        let after = u16::from(self.session.stuck_after);
-        let suspected = after != 0 && self.session.stuck.ends >= after.saturating_sub(1).max(1);
-        let suspect = self.suspect();
+        self.session.stuck.suspect_follows = false;
+        let suspected = self.is_suspected();
         let session = &mut *self.session;
         if session.subscriptions.has_more_to_ask()
             || suspected && session.subscriptions.awaited().is_some()
         {
             session.outbox.hold();
             session.hold = Hold::Renewal;
-        } else if let Some(suspect) = suspect.filter(|_| suspected) {
-            session.outbox.hold_all_but(self.bytes, suspect.place);
-            session.hold = Hold::Alone;
+        } else {
+            self.send_suspect_alone();
         }
     }
 
@@ -161,6 +162,8 @@ impl SessionMut<'_> {
     /// Brings the outbox up to date while requests are held back. `leaves`: the client leaves for good.
     pub(crate) fn keep_hold(&mut self, leaves: bool) {
         let session = &*self.session;
+        // If the answer to the renewal were not awaited, nobody could say which of the packets is in the way.
+        let awaited = session.stuck.one_by_one || session.stuck.ends != 0;
         let goes_on = match session.hold {
             Hold::Leaving => true,
             Hold::No => false,
@@ -169,19 +172,42 @@ impl SessionMut<'_> {
             Hold::Alone => {
                 self.suspect().is_some_and(|suspect| session.outbox.is_before_hold(suspect.place))
             }
-            Hold::Renewal if session.stuck.one_by_one => session.subscriptions.is_due(),
+            Hold::Renewal if awaited => session.subscriptions.is_due(),
             Hold::Renewal => session.subscriptions.has_more_to_ask(),
         };
         let session = &mut *self.session;
         if goes_on {
             session.outbox.pass_held(self.bytes);
         } else {
+            if session.hold == Hold::Renewal && !leaves {
+                session.stuck.suspect_follows = true;
+            }
             session.hold = Hold::No;
             if session.outbox.is_between_packets() {
                 let mut table = Table { requests: &mut session.requests, slots: self.slots };
                 session.outbox.end_hold(self.bytes, &mut table);
+                let follows = core::mem::take(&mut self.session.stuck.suspect_follows);
+                if follows && !leaves {
+                    self.send_suspect_alone();
+                }
             }
         }
+    }
+
+    /// If a request is suspected, all others are held back. None has been shown on this connection.
+    fn send_suspect_alone(&mut self) {
+        let suspect = self.suspect().filter(|_| self.is_suspected());
+        if let Some(suspect) = suspect {
+            let session = &mut *self.session;
+            session.outbox.hold_all_but(self.bytes, suspect.place);
+            session.hold = Hold::Alone;
+        }
+    }
+
+    /// Whether enough connections have ended with the suspect to be sure at the next end.
+    fn is_suspected(&self) -> bool {
+        let after = u16::from(self.session.stuck_after);
+        after != 0 && self.session.stuck.ends >= after.saturating_sub(1).max(1)
     }
 
     /// What the application has to hear of. If `Options::give_up_stuck` is on, it is given up.

@@ -2,8 +2,8 @@
 //!
 //! They lie as filters with their QoS, as in the body of a SUBSCRIBE, between the CONNECT and the base of the outbox. A
 //! renewal asks for a few of them at a time, because some brokers take only a few filters in one SUBSCRIBE. It goes out
-//! ahead of the requests in the outbox, under a packet id that requests never get, and its next packet follows the answer
-//! to the one before. In front of the filters is room for a header; the packets behind the first one have their header
+//! ahead of the requests in the outbox, under two packet ids that requests never get, and its next packet follows the
+//! answer to the one before. The ids take turns, so a SUBACK that comes twice does not answer two packets. In front of the filters is room for a header; the packets behind the first one have their header
 //! there and their body apart. A renewal stays due until all of it is answered: if the link breaks before, the broker may
 //! keep a session that does not have the subscriptions.
 
@@ -16,7 +16,9 @@ use crate::{
     topic::Filter,
 };
 
-const RENEWAL_ID: u16 = LAST_ID + 1;
+/// The ids of the packets of a renewal, in turns.
+const FIRST_RENEWAL_ID: u16 = LAST_ID + 2;
+const OTHER_RENEWAL_ID: u16 = LAST_ID + 1;
 /// Room for the longest header and the packet id.
 pub(crate) const SPARE: usize = Header::MAX_LEN + PacketId::LEN;
 
@@ -56,6 +58,8 @@ pub(super) struct Subscriptions {
     /// Filters in the packet that is being sent or awaits its SUBACK, and the position of the first one.
     asked: u16,
     first: u16,
+    /// Its packet id.
+    id: u16,
     /// Where the filters start that follow; 0: none.
     next: usize,
     /// The packet was sent when the time for its answer began. See [`Subscriptions::watch_answer`].
@@ -139,6 +143,7 @@ impl Subscriptions {
             body: Span::EMPTY,
             asked: 0,
             first: 0,
+            id: FIRST_RENEWAL_ID,
             next: 0,
             awaited: false,
         }
@@ -241,6 +246,7 @@ impl Subscriptions {
         self.due = outbox.base() != self.start;
         self.first = 0;
         self.asked = 0;
+        self.id = OTHER_RENEWAL_ID;
         self.next = self.start;
         self.ask(outbox.base(), bytes);
     }
@@ -262,7 +268,8 @@ impl Subscriptions {
         let (1.., Ok(header_len)) = (self.asked, header_len) else { return };
         let head = self.start - PacketId::LEN - header_len;
         copy(bytes, head, header.get(..header_len).unwrap_or_default());
-        put_u16(bytes, self.start - PacketId::LEN, RENEWAL_ID);
+        self.id ^= FIRST_RENEWAL_ID ^ OTHER_RENEWAL_ID;
+        put_u16(bytes, self.start - PacketId::LEN, self.id);
         self.head = Span { start: head, end: self.start };
         self.body = Span { start, end: at };
         self.next = if at < end { at } else { 0 };
@@ -354,7 +361,7 @@ impl Subscriptions {
         id: PacketId,
         codes: usize,
     ) -> Result<Option<usize>, Violation> {
-        if id.get() != RENEWAL_ID || !self.awaits_answer() {
+        if id.get() != self.id || !self.awaits_answer() {
             return Ok(None);
         }
         // [MQTT-3.8.4-5]

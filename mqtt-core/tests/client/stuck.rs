@@ -263,14 +263,32 @@ fn a_renewal_asks_for_a_few_filters_at_a_time_and_holds_back_the_requests_until_
     script.hear(&message(7));
     assert_eq!(script.sent(), ["PUBACK 7"]);
     script.hear(&suback(65535, &[0, 0]));
-    assert_eq!(script.sent(), ["SUBSCRIBE 65535 c:0 d:0"]);
-    script.hear(&suback(65535, &[0, 0]));
+    assert_eq!(script.sent(), ["SUBSCRIBE 65534 c:0 d:0"]);
+    script.hear(&suback(65534, &[0, 0]));
     assert_eq!(script.sent(), ["SUBSCRIBE 65535 e:0", "PUBLISH t 1 q1 6"]);
     script.hear(&suback(65535, &[0x80]));
     let renewed: Vec<_> =
         script.told().into_iter().filter(|event| event.starts_with("renewed")).collect();
     assert_eq!(renewed, ["renewed [0, 0]", "renewed from 2 [0, 0]", "renewed from 4 [128]"]);
     assert!(script.is_open());
+}
+
+/// Some brokers repeat answers.
+#[test]
+fn a_suback_that_comes_twice_answers_one_packet_of_a_renewal() {
+    for more in [&["c"][..], &["c", "d"]] {
+        let names = [&["a", "b"], more].concat();
+        let mut script = subscribed(&Options::new("me").filters_per_subscribe(2), &names);
+        script.reconnect(ACCEPTED);
+        script.told();
+        script.hear(&[suback(65535, &[0, 0]), suback(65535, &[0, 0])].concat());
+        script.run();
+        script.hear(&suback(65535, &[0, 0]));
+        assert_eq!(script.told(), ["renewed [0, 0]"]);
+        script.hear(&suback(65534, &vec![1; more.len()]));
+        assert_eq!(script.told(), [format!("renewed from 2 {:?}", vec![1; more.len()])]);
+        assert!(script.is_open());
+    }
 }
 
 #[test]
@@ -289,8 +307,11 @@ fn a_renewal_at_which_the_broker_closes_is_narrowed_down_to_one_filter() {
     for _ in 0..10 {
         let mut sent = script.reconnect(ACCEPTED);
         script.told();
-        while !sent.is_empty() && !sent[0].contains("poison") {
-            script.hear(&suback(65535, &[0]));
+        for id in [65535, 65534].into_iter().cycle() {
+            if sent.is_empty() || sent[0].contains("poison") {
+                break;
+            }
+            script.hear(&suback(id, &[0]));
             sent = script.sent();
         }
         script.told();
@@ -306,11 +327,36 @@ fn a_renewal_at_which_the_broker_closes_is_narrowed_down_to_one_filter() {
         script.client.subscriptions().map(|kept| kept.filter.as_str().to_string()).collect();
     assert_eq!(names, ["a", "b", "d"]);
     assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 a:0"]);
-    for next in ["SUBSCRIBE 65535 b:0", "SUBSCRIBE 65535 d:0"] {
-        script.hear(&suback(65535, &[0]));
+    for (id, next) in [(65535, "SUBSCRIBE 65534 b:0"), (65534, "SUBSCRIBE 65535 d:0")] {
+        script.hear(&suback(id, &[0]));
         assert_eq!(script.sent(), [next]);
     }
     script.hear(&suback(65535, &[0]));
     assert_eq!(script.sent(), ["PUBLISH t 1 q1 5"]);
     assert_eq!(script.reconnect(ACCEPTED)[0], "SUBSCRIBE 65535 a:0 b:0 d:0");
+}
+
+/// A clean session is renewed on each connection.
+#[test]
+fn a_request_behind_a_renewal_is_sent_alone_as_well() {
+    let mut script = subscribed(&Options::new("me"), &["a"]);
+    let poison = publish(&mut script, "poison", QoS::AtLeastOnce);
+    let _ = publish(&mut script, "good", QoS::AtLeastOnce);
+    script.run();
+    script.cut();
+    let (renewal, both) = ("SUBSCRIBE 65535 a:0", ["PUBLISH t poison q1 2", "PUBLISH t good q1 3"]);
+    // Once a connection has ended with an unanswered request, the answer to the renewal is awaited first.
+    for requests in [&both[..], &both[..1]] {
+        script.told();
+        assert_eq!(script.reconnect(ACCEPTED), [renewal]);
+        script.hear(&suback(65535, &[0]));
+        assert_eq!(script.sent(), requests);
+        script.told();
+        script.cut();
+    }
+    assert_eq!(script.told(), [DOWN, "stuck 2 at 3 connections"]);
+    script.client.cancel(poison).unwrap();
+    script.reconnect(ACCEPTED);
+    script.hear(&suback(65535, &[0]));
+    assert_eq!(script.sent(), both[1..]);
 }
