@@ -198,6 +198,14 @@ impl Outbox {
         self.shown = self.shown.max(end);
     }
 
+    /// The driver is going to see the ready bytes, but not those behind the next `ahead` ones.
+    #[cold]
+    pub(super) fn show_only(&mut self, bytes: &[u8], ahead: usize) {
+        let most = self.shown.max(self.cursor + ahead);
+        self.show(bytes);
+        self.shown = self.shown.min(most);
+    }
+
     /// Nothing more is shown than whole packets, of those of which something was shown.
     #[cold]
     pub(super) fn show_whole_packets(&mut self, bytes: &[u8]) {

@@ -110,6 +110,8 @@ impl SessionMut<'_> {
         if session.stray.is_next() || session.subscriptions.ready_len() != 0 || ends {
             // Another source goes on behind the packet that is begun.
             self.session.outbox.show_whole_packets(self.bytes);
+        } else if let Some(ahead) = session.stray.waits_behind() {
+            self.session.outbox.show_only(self.bytes, ahead);
         } else {
             self.session.outbox.show_unheld(self.bytes);
         }

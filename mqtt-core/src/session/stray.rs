@@ -45,6 +45,11 @@ impl StrayRelease {
         self.left != 0 && self.ahead == 0
     }
 
+    /// The bytes of the outbox that go out before, if it waits.
+    pub(super) const fn waits_behind(&self) -> Option<usize> {
+        if self.left != 0 { Some(self.ahead) } else { None }
+    }
+
     /// Whether it is sent in part.
     pub(super) const fn is_begun(&self) -> bool {
         self.left != 0 && self.left != ACK_LEN as u8

@@ -118,6 +118,16 @@ fn a_pubrel_for_an_unknown_packet_id_goes_out_between_two_packets_behind_those_t
     assert_eq!(sent, [&packet[5..], &[0x62, 2, 0, 9]]);
 }
 
+/// [MQTT-4.6.0-4]: the PUBREL of a publish that was taken back keeps its place if answers wait in front of it.
+#[test]
+fn a_pubrel_for_an_unknown_packet_id_goes_out_before_those_of_later_pubrecs() {
+    let mut script = up();
+    publish(&mut script, QoS::ExactlyOnce);
+    let message = [&[0x32, 6, 0, 1, b't', 0, 7, b'm'][..], &ack(PUBREC, 9), &ack(PUBREC, 1)];
+    script.hear(&message.concat());
+    assert_eq!(script.sent(), ["PUBACK 7", "PUBREL 9", "PUBREL 1"]);
+}
+
 #[test]
 fn an_unsuback_for_each_filter_ends_the_request_once() {
     let mut script = up();
