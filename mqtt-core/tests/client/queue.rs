@@ -2,7 +2,10 @@
 
 use mqtt_core::{Options, Publish, QoS, Queue, RequestError, topic};
 
-use test_kit::{script::Script, wire::ACCEPTED};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, suback},
+};
 
 fn options(queue: Queue) -> Options<'static> {
     Options::new("c").queue(queue)
@@ -175,4 +178,33 @@ fn the_limit_of_messages_makes_the_oldest_give_way() {
         publish(&mut script, "a", payload, QoS::AtMostOnce).unwrap();
     }
     assert_eq!(sent(&mut script), ["PUBLISH a 3 q0", "PUBLISH a 4 q0"]);
+}
+
+/// The other subscriptions follow once these are made again, and the messages behind them.
+#[test]
+fn a_message_that_waits_behind_a_renewal_is_the_oldest_one() {
+    let options = options(Queue::DropOldest).filters_per_subscribe(1);
+    let mut script = Script::sized(&options, 200, 3);
+    script.accept(ACCEPTED);
+    for (id, name) in [(1, "a"), (2, "b")] {
+        let filter = mqtt_core::Filter::new(name).unwrap();
+        let _ = script.client.subscribe(&[(filter, QoS::AtMostOnce)]).unwrap();
+        script.run();
+        script.hear(&suback(id, &[0]));
+    }
+    script.cut();
+    let oldest = script.client.publish(&Publish::new(topic!("t"), b"1")).unwrap();
+    script.reconnect(ACCEPTED);
+    script.told();
+    for payload in [b"2", b"3", b"4"] {
+        publish(&mut script, "t", payload, QoS::AtMostOnce).unwrap();
+    }
+    let mut input: &[u8] = &[];
+    let now = script.now();
+    let dropped = script.client.receive(&mut input, now);
+    assert_eq!(dropped, Ok(Some(mqtt_core::Event::Dropped(oldest))));
+    script.hear(&suback(65535, &[0]));
+    script.hear(&suback(65534, &[0]));
+    let sent = script.sent();
+    assert_eq!(sent[sent.len() - 3..], ["PUBLISH t 2 q0", "PUBLISH t 3 q0", "PUBLISH t 4 q0"]);
 }

@@ -11,7 +11,9 @@ impl Outbox {
     /// The QoS 0 publishes of which the driver was shown no byte.
     pub(in crate::session) fn unsent_qos_0<'b>(&self, bytes: &'b [u8]) -> UnsentQos0<'b> {
         let bytes = bytes.get(..self.tail).unwrap_or_default();
-        UnsentQos0 { bytes, at: self.boundary, shown: self.shown, position: 0 }
+        // The cursor passes packets that are held back.
+        let at = self.boundary.min(self.hold_from);
+        UnsentQos0 { bytes, at, shown: self.shown.min(self.hold_from), position: 0 }
     }
 
     /// The packet ids of the requests that were shown on this connection and are not answered.
