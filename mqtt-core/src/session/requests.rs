@@ -320,13 +320,14 @@ impl Requests {
 
     /// Frees the slot `index`. The caller links it into the list of free slots.
     pub(super) fn vacate(&self, slots: &mut [Slot], index: usize) {
+        let count = slots.len();
         if let Some(slot) = slots.get_mut(index) {
             debug_assert!(slot.state != Use::Free, "a slot is freed once");
             slot.state = Use::Free;
             slot.place = NIL;
-            // The next id must not be counted from an id that is not the slot's own.
+            // The next id must not be counted from an id that is not the slot's own, and must not be an earlier one.
             if self.misplaced {
-                slot.id = 0;
+                slot.id = own_id(slot.id, index, count);
             }
         }
     }
@@ -518,6 +519,14 @@ impl Requests {
         self.end(slots, index);
         Some(ended)
     }
+}
+
+/// The id of slot `index`, one of `count`, in the same round over all slots as `id`; 0 if it has none there.
+#[cold]
+fn own_id(id: u16, index: usize, count: usize) -> u16 {
+    let id = usize::from(id);
+    let round = id.saturating_sub(1).checked_rem(count).map_or(0, |place| id.saturating_sub(place));
+    if id == 0 || round + index > usize::from(LAST_ID) { 0 } else { (round + index) as u16 }
 }
 
 /// The event of the request in `slot`, if it has ended.

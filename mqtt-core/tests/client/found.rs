@@ -88,6 +88,31 @@ fn only_released_ids_are_used_in_a_session_that_was_found_and_they_go_round() {
     }
 }
 
+#[test]
+fn once_the_session_is_lost_ids_move_on() {
+    let mut script = found(&options());
+    answer(&mut script, &IDS);
+    for round in 0..12 {
+        let id = IDS[round % 8];
+        script.hear(&ack(PUBREC, id));
+        script.hear(&ack(PUBCOMP, id));
+        publish(&mut script, b"n", QoS::ExactlyOnce);
+        script.run();
+    }
+    script.reconnect(ACCEPTED);
+    script.told();
+    let mut used = Vec::new();
+    for _ in 0..30 {
+        let publish = Publish::new(topic!("t"), b"n").qos(QoS::AtLeastOnce);
+        let id = script.client.publish(&publish).unwrap().packet_id().unwrap().get();
+        script.run();
+        script.hear(&ack(PUBACK, id));
+        used.push(id);
+    }
+    let repeated = used.iter().enumerate().find(|(at, id)| used[..*at].contains(id));
+    assert_eq!(repeated, None, "{used:?}");
+}
+
 /// The broker holds no id of theirs.
 #[test]
 fn other_requests_use_other_ids_in_a_session_that_was_found() {
