@@ -42,12 +42,17 @@ pub fn run_without_faults(seed: u64) -> Outcome {
     traced(seed, false, &mut Trace::default())
 }
 
-/// The events in the run of a seed, as Mermaid text.
+/// The last events in the run of a seed, as Mermaid text: `most` notes of the device that broke a promise.
 #[must_use]
-pub fn chart(seed: u64) -> String {
+pub fn chart(seed: u64, most: usize) -> String {
     let mut trace = Trace::keeping();
     let outcome = traced(seed, true, &mut trace);
-    drawing::draw(seed, outcome.violation.as_ref(), trace.notes.as_deref().unwrap_or_default())
+    drawing::draw(
+        seed,
+        outcome.violation.as_ref(),
+        trace.notes.as_deref().unwrap_or_default(),
+        most,
+    )
 }
 
 fn traced(seed: u64, faults: bool, trace: &mut Trace) -> Outcome {

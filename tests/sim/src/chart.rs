@@ -8,18 +8,22 @@ use crate::{
     trace::{Note, Summary, What},
 };
 
-/// The chart shows at most this many notes of the device that broke a promise, and of the message that it is about.
-const OF_DEVICE: usize = 100;
+/// The chart shows at most this many notes of the message that the broken promise is about.
 const OF_MESSAGE: usize = 60;
 
-/// The chart of the run of `seed`.
-pub(crate) fn draw(seed: u64, violation: Option<&Violation>, notes: &[Note]) -> String {
+/// The chart of the run of `seed`, with the last `most` notes of the device that broke a promise.
+pub(crate) fn draw(
+    seed: u64,
+    violation: Option<&Violation>,
+    notes: &[Note],
+    most: usize,
+) -> String {
     let last = notes.last().map_or(0, |note| note.device);
     let subject = violation.map_or(last, |violation| violation.device as u8);
     let message = violation.and_then(|violation| mentioned(&violation.words));
     let of_device = |note: &Note| note.device == subject || concerns_all(note.what);
     let of_message = |note: &Note| message.is_some() && number(note.what) == message;
-    let (mut devices_left, mut messages_left) = (OF_DEVICE, OF_MESSAGE);
+    let (mut devices_left, mut messages_left) = (most, OF_MESSAGE);
     let mut shown: Vec<&Note> = notes
         .iter()
         .rev()

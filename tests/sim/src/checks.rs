@@ -322,8 +322,9 @@ pub(crate) fn a_probe_gets_through(stage: &mut Stage<'_>, device: usize, number:
     let through = match status {
         // Refused: the outbox is too small for any message.
         Status::Published | Status::Downgraded | Status::Refused => true,
-        // It does not outlive a connection.
-        Status::Lost | Status::Dropped => message.qos == QoS::AtMostOnce,
+        // The client says that it did not outlive its connection.
+        Status::Lost => true,
+        Status::Dropped => message.qos == QoS::AtMostOnce,
         Status::Waiting
         | Status::Accepted
         | Status::Vanished

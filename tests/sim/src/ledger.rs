@@ -34,23 +34,6 @@ pub(crate) enum Status {
     Downgraded,
 }
 
-impl Status {
-    /// Nothing follows for the client.
-    pub(crate) const fn is_over(self) -> bool {
-        match self {
-            Self::Waiting | Self::Accepted | Self::Will => false,
-            Self::Published
-            | Self::Lost
-            | Self::Dropped
-            | Self::Vanished
-            | Self::Refused
-            | Self::Cancelled { .. }
-            | Self::GivenUp
-            | Self::Downgraded => true,
-        }
-    }
-}
-
 /// How much of a PUBLISH the transport has been given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
@@ -152,8 +135,12 @@ struct InFlight {
     id: u16,
     /// Or [`NO_MESSAGE`].
     number: u32,
+    /// The broker's session when it was accepted.
+    epoch: u32,
     /// The broker has sent the last answer to it.
     answered: bool,
+    /// The application has taken it back, and its event has not come.
+    cancelled: bool,
 }
 
 /// The books.
@@ -167,6 +154,8 @@ pub(crate) struct Ledger {
     epochs: Vec<u32>,
     /// Ids of requests that were cancelled or given up, and that the broker has not answered yet, by device.
     lingering: Vec<Vec<u16>>,
+    /// Whether the client of a device goes on with a session that it did not open.
+    found: Vec<bool>,
     /// The last message that the broker sent under an id, by device.
     outgoing: Vec<Vec<(u16, u32, QoS)>>,
 }
@@ -177,6 +166,7 @@ impl Ledger {
         self.in_flight.resize_with(devices, Vec::new);
         self.epochs.resize(devices, 0);
         self.lingering.resize_with(devices, Vec::new);
+        self.found.resize(devices, false);
         self.outgoing.resize_with(devices, Vec::new);
     }
 
@@ -281,17 +271,43 @@ impl Ledger {
 
     /// The client of `device` uses `id` for message `number`. Returns false if the id is in use.
     pub(crate) fn takes_id(&mut self, device: usize, id: u16, number: u32) -> bool {
-        let ids = &mut self.in_flight[device];
-        let free = ids.iter().all(|used| used.id != id);
-        ids.push(InFlight { id, number, answered: false });
+        let epoch = self.epochs[device];
+        let has_ended = |used: &InFlight| {
+            let Some(message) = self.messages.get(used.number as usize) else { return false };
+            // Its event is still to come. If it was lost, its session is gone.
+            let lost = message.qos == QoS::ExactlyOnce && used.epoch != epoch;
+            lost || used.cancelled && message.sent == Sent::Nothing
+        };
+        let free = self.in_flight[device].iter().all(|used| used.id != id || has_ended(used));
+        let new = InFlight { id, number, epoch, answered: false, cancelled: false };
+        self.in_flight[device].push(new);
         free
+    }
+
+    /// The application takes the request under `id` back.
+    pub(crate) fn cancels_id(&mut self, device: usize, id: u16) {
+        for used in self.in_flight[device].iter_mut().filter(|used| used.id == id) {
+            used.cancelled = true;
+        }
     }
 
     /// The request under `id` has ended. Returns whether the broker has answered it.
     pub(crate) fn frees_id(&mut self, device: usize, id: u16) -> bool {
-        let answered = self.in_flight[device].iter().any(|used| used.id == id && used.answered);
-        self.in_flight[device].retain(|used| used.id != id);
-        answered
+        // If there are two, the older one ends.
+        let ids = &mut self.in_flight[device];
+        let at = ids.iter().position(|used| used.id == id);
+        at.is_some_and(|at| ids.remove(at).answered)
+    }
+
+    /// The client of `device` says whether it opened its session.
+    pub(crate) fn set_found(&mut self, device: usize, found: bool) {
+        self.found[device] = found;
+    }
+
+    /// Whether the client of `device` goes on with a session that it did not open. Then the packet ids that it can use
+    /// are few, and come again soon.
+    pub(crate) fn has_found(&self, device: usize) -> bool {
+        self.found[device]
     }
 
     /// The client of `device` is gone, and its ids with it.
@@ -302,7 +318,11 @@ impl Ledger {
 
     /// The request under `id` ended before its answer, so the id must not be used.
     pub(crate) fn lingers(&mut self, device: usize, id: u16) {
-        self.lingering[device].push(id);
+        let lingering = &mut self.lingering[device];
+        lingering.push(id);
+        if lingering.len() > MOST_LINGERING {
+            lingering.remove(0);
+        }
     }
 
     /// The broker has sent the last answer to the request under `id`.
@@ -352,14 +372,21 @@ impl Ledger {
         found.map(|used| used.number).filter(|number| *number != NO_MESSAGE)
     }
 
+    /// Whether a request in flight of `device` has `id`.
+    pub(crate) fn uses_id(&self, device: usize, id: u16) -> bool {
+        self.in_flight[device].iter().any(|used| used.id == id)
+    }
+
     /// The messages in flight of `device`.
     pub(crate) fn in_flight(&self, device: usize) -> impl Iterator<Item = u32> {
         self.in_flight[device].iter().map(|used| used.number).filter(|number| *number != NO_MESSAGE)
     }
 }
 
-/// More than any window of a broker.
-const MOST_OUTGOING: usize = 32;
+/// More than a broker sends while one message of its window stays unanswered.
+const MOST_OUTGOING: usize = 512;
+/// A client remembers so many ids of requests that ended before their answer.
+const MOST_LINGERING: usize = 8;
 /// Marks the ids of requests that are not messages.
 pub(crate) const NO_MESSAGE: u32 = u32::MAX;
 

@@ -23,6 +23,7 @@ Flags:
   --from SEED      the first one (default: 0)
   --threads N      threads to run them on (default: one a core); changes no result
   --tell N         how many failures are told one by one, each with a chart (default: 5)
+  --notes N        how many notes of its device a chart has (default: 100)
   --charts DIR     where charts of failing seeds go (default: target/sim)
   --mutation NAME  switches on a bug that has to be found, or each in turn ('all'); needs the
                    build that `cargo xtask sim --mutation` makes
@@ -40,6 +41,7 @@ struct Args {
     threads: usize,
     tell: usize,
     charts: PathBuf,
+    notes: usize,
     mutation: Option<String>,
 }
 
@@ -61,13 +63,15 @@ fn run(args: Args) -> Result<ExitCode, UsageError> {
 fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, UsageError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let charts = PathBuf::from("target/sim");
-    let mut args = Args { seeds: 1_000, from: 0, threads, tell: 5, charts, mutation: None };
+    let mut args =
+        Args { seeds: 1_000, from: 0, threads, tell: 5, charts, notes: 100, mutation: None };
     while let Some(arg) = parser.next()? {
         match arg {
             lexopt::Arg::Long("seeds") => args.seeds = number("seeds", &mut parser)?,
             lexopt::Arg::Long("from") => args.from = number("from", &mut parser)?,
             lexopt::Arg::Long("threads") => args.threads = number("threads", &mut parser)? as usize,
             lexopt::Arg::Long("tell") => args.tell = number("tell", &mut parser)? as usize,
+            lexopt::Arg::Long("notes") => args.notes = number("notes", &mut parser)? as usize,
             lexopt::Arg::Long("charts") => args.charts = parser.value()?.into(),
             lexopt::Arg::Long("mutation") => {
                 args.mutation = Some(command_line::text(&mut parser)?);
@@ -92,7 +96,7 @@ fn simulate(args: &Args) -> ExitCode {
     let (totals, failures) = Campaign { from, seeds, threads, stop_at_first: false }.run();
     print!("{}", totals.report(start.elapsed()));
     for failure in failures.iter().take(args.tell) {
-        tell(failure, &args.charts);
+        tell(failure, &args.charts, args.notes);
     }
     if let Some(more) = failures.len().checked_sub(args.tell).filter(|more| *more != 0) {
         println!("  ... and {more} more");
@@ -123,7 +127,7 @@ fn hunt(args: &Args, bugs: &[mutation::Bug]) -> ExitCode {
     if caught == bugs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn tell(failure: &Failure, charts: &Path) {
+fn tell(failure: &Failure, charts: &Path, notes: usize) {
     println!("  seed {}: {}", failure.seed, failure.violation);
     let quirks: Vec<_> = failure.quirks.iter().map(|quirk| quirk.words()).collect();
     println!(
@@ -131,16 +135,16 @@ fn tell(failure: &Failure, charts: &Path) {
         if quirks.is_empty() { "none".to_owned() } else { quirks.join(", ") }
     );
     println!("    again: {}", failure.replay());
-    match write_chart(failure.seed, charts) {
+    match write_chart(failure.seed, charts, notes) {
         Ok(path) => println!("    chart: {}", path.display()),
         Err(error) => println!("    chart: {}: {error}", charts.display()),
     }
 }
 
-fn write_chart(seed: u64, charts: &Path) -> io::Result<PathBuf> {
+fn write_chart(seed: u64, charts: &Path, notes: usize) -> io::Result<PathBuf> {
     fs::create_dir_all(charts)?;
     let path = charts.join(format!("seed-{seed}.mmd"));
-    fs::write(&path, simulation::chart(seed))?;
+    fs::write(&path, simulation::chart(seed, notes))?;
     Ok(path)
 }
 

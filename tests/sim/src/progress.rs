@@ -22,10 +22,19 @@ pub(crate) struct Progress {
     /// The least work that was left: of the applications, and of the broker.
     least: (usize, usize),
     deadline: u64,
-    /// Connections of each device since then, and the most that are allowed.
-    connections: Vec<(u32, u32)>,
+    connections: Vec<Connections>,
     /// Milliseconds.
     patience: u64,
+}
+
+/// The connections of a device.
+#[derive(Debug)]
+struct Connections {
+    /// Since the work became less, or a message to the device ended.
+    count: u32,
+    most: u32,
+    /// Messages to the device that have ended.
+    completed: u32,
 }
 
 impl Progress {
@@ -33,19 +42,30 @@ impl Progress {
         Self {
             least: (usize::MAX, usize::MAX),
             deadline: u64::MAX,
-            connections: devices.iter().map(|device| (0, most_connections(device))).collect(),
+            connections: devices
+                .iter()
+                .map(|device| Connections {
+                    count: 0,
+                    most: most_connections(device),
+                    completed: 0,
+                })
+                .collect(),
             patience: devices.iter().map(patience).max().unwrap_or(0),
         }
     }
 
-    /// `device` was accepted by the broker once more.
-    pub(crate) fn connects(&mut self, stage: &mut Stage<'_>, device: usize) {
+    /// `device` was accepted by the broker once more, which has ended so many messages to it. New ones may come on each
+    /// connection, for the connections of others set wills free.
+    pub(crate) fn connects(&mut self, stage: &mut Stage<'_>, device: usize, completed: u32) {
         if !stage.healing {
             return;
         }
-        let (count, most) = &mut self.connections[device];
-        *count += 1;
-        checks::converges(stage, device, *count, *most);
+        let connections = &mut self.connections[device];
+        if std::mem::replace(&mut connections.completed, completed) != completed {
+            connections.count = 0;
+        }
+        connections.count += 1;
+        checks::converges(stage, device, connections.count, connections.most);
     }
 
     /// So much work is left. Returns false if it has not become less for too long.
@@ -65,8 +85,8 @@ impl Progress {
 
     fn starts_again(&mut self, now: u64) {
         self.deadline = now + self.patience;
-        for (count, _) in &mut self.connections {
-            *count = 0;
+        for connections in &mut self.connections {
+            connections.count = 0;
         }
     }
 }
@@ -113,15 +133,15 @@ mod tests {
         let mut stage = Stage::new(Rng::with_seed(0), &mut trace);
         let most = super::most_connections(&devices[0]);
         for _ in 0..=most {
-            progress.connects(&mut stage, 0);
+            progress.connects(&mut stage, 0, 0);
         }
         assert!(stage.broken.is_none(), "during faults");
         stage.heal();
         for _ in 0..most {
-            progress.connects(&mut stage, 0);
+            progress.connects(&mut stage, 0, 0);
         }
         assert!(stage.broken.is_none());
-        progress.connects(&mut stage, 0);
+        progress.connects(&mut stage, 0, 0);
         assert_eq!(stage.broken.map(|broken| broken.invariant), Some(Invariant::Convergence));
     }
 }

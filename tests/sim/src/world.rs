@@ -190,9 +190,9 @@ impl<'t> World<'t> {
     fn drive(&mut self, device: usize) {
         let Self { stage, devices, broker, links, progress, .. } = self;
         let before = stage.totals.connections;
-        let power = devices[device].drive(stage, links);
+        let power = devices[device].drive_and_note(stage, links);
         for _ in before..stage.totals.connections {
-            progress.connects(stage, device);
+            progress.connects(stage, device, broker.session(device).completed());
         }
         if power == Power::Lost {
             let memory = devices[device].lose_power(stage, links);
@@ -338,7 +338,7 @@ impl<'t> World<'t> {
         let waits = |device: &&Device| {
             let session = broker.session(device.index());
             let linked = session.link().is_some_and(|link| device.link() == Some(link));
-            !device.is_idle(now) || !session.is_idle(&stage.ledger) || !linked
+            !device.is_idle(now) || !session.is_idle(&stage.ledger, device.index()) || !linked
         };
         // A device that is offline is blamed before one that still receives wills.
         let undone = devices.iter().filter(waits).min_by_key(|device| device.is_up());
@@ -399,11 +399,9 @@ impl<'t> World<'t> {
 /// Nothing that the broker sends arrives. The device has to notice it.
 fn notices(stage: &mut Stage<'_>, link: &Link, device: &Device, number: usize) {
     let Some(patience) = device.notices_after().filter(|_| device.is_up()) else { return };
-    let due = link.last_heard() + patience;
-    // A client that refuses input, or whose application is at work, passes no verdict.
-    let excused = device.has_input() || device.busy_until(stage.now).is_some();
-    if stage.now < due || excused {
-        stage.agenda.plan(due.max(stage.now + 1_000), Event::Notice { link: number });
+    let due = link.last_heard().max(device.distracted_until()) + patience;
+    if stage.now < due {
+        stage.agenda.plan(due, Event::Notice { link: number });
     } else if link.is_mute() {
         checks::gives_a_mute_link_up(stage, device.index(), link.last_heard());
     }

@@ -51,7 +51,9 @@ fn bad_arguments_are_named_and_run_nothing() {
 #[test]
 fn help_tells_every_flag() {
     let (help, _) = text(&sim(&["--help"]));
-    for flag in ["--seeds", "--from", "--threads", "--tell", "--charts", "--mutation", "--help"] {
+    for flag in
+        ["--seeds", "--from", "--threads", "--tell", "--notes", "--charts", "--mutation", "--help"]
+    {
         assert!(help.contains(flag), "{flag}");
     }
 }

@@ -73,7 +73,7 @@ fn a_failure_says_how_to_replay_it() {
 
 #[test]
 fn a_run_can_be_drawn() {
-    let text = chart(5);
+    let text = chart(5, 100);
     assert!(text.starts_with("sequenceDiagram\n") && text.contains("--from 5\n"), "{text}");
     assert!(text.contains("participant B as broker") && text.lines().count() > 20, "{text}");
 }

@@ -6,6 +6,7 @@ use mqtt_core::{PacketId, Publish, QoS, codec::Packet};
 use super::{Outlet, Post, manners::provokes_pubrels, session::Session};
 use crate::{
     checks::{self, Invariant},
+    ledger::Status,
     quirks::Quirk,
     stage::Stage,
     topics,
@@ -25,8 +26,8 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    pub(super) const fn number(&self) -> Option<u32> {
-        self.post.number
+    pub(super) const fn id(&self) -> u16 {
+        self.id
     }
 }
 
@@ -68,7 +69,13 @@ impl Session {
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 let place = self.next_place();
                 let owned = if let Some(at) = known {
-                    let excused = outlet.manners.leave_ids_behind();
+                    let before = self.inbound[at].post.number;
+                    let given_up = before.is_some_and(|number| {
+                        let status = stage.ledger.message(number).status;
+                        matches!(status, Status::Cancelled { .. } | Status::GivenUp)
+                    });
+                    let excused = self.inbound[at].orphan && outlet.manners.leave_ids_behind()
+                        || given_up && !stage.ledger.is_lingering(device, id);
                     self.repeats(stage, device, at, post, publish.dup, excused);
                     self.inbound[at].place = place;
                     None
@@ -85,10 +92,8 @@ impl Session {
                 self.own(outlet.stage, owned)
             }
             (_, Some(packet_id)) => {
-                let taken = known.is_some_and(|at| {
-                    !self.inbound[at].orphan || !outlet.manners.leave_ids_behind()
-                });
-                if taken {
+                // A client that forgot the id may use it at QoS 1: the PUBACK says which of the two is meant.
+                if known.is_some_and(|at| !self.inbound[at].orphan) {
                     stage.fail(Invariant::IdReuse, device, || {
                         format!("id {id} of a QoS 2 message in flight [MQTT-2.3.1-2]")
                     });
@@ -195,8 +200,9 @@ impl Session {
         excused: bool,
     ) {
         let Inbound { id, post: before, orphan, .. } = self.inbound[at];
-        if before != post && orphan && excused {
-            // The client was told that the broker has no such id, and the broker takes the message for the old one.
+        if before != post && excused {
+            // The client was told that the broker has no such id, or remembers no more ids that are out of use. The broker
+            // takes the message for the old one.
             if let Some(number) = post.number {
                 stage.ledger.message_mut(number).may_miss = true;
             }

@@ -22,6 +22,9 @@ use crate::{
 /// The most filters in a SUBSCRIBE, at a broker with a limit.
 const MOST_FILTERS: usize = 8;
 
+/// Packet ids from here on are those of renewals, and come again soon.
+const RENEWALS: u16 = u16::MAX - 1;
+
 /// The manners.
 #[derive(Clone, Debug)]
 pub(crate) struct Manners {
@@ -223,7 +226,8 @@ impl Outlet<'_, '_> {
                 self.send(packet);
             }
         }
-        if self.manners.have(Quirk::AnswersLate) || pubrec {
+        let renewal = kind == PacketType::SubAck && id >= RENEWALS;
+        if (self.manners.have(Quirk::AnswersLate) || pubrec) && !renewal {
             self.link.answers.push((kind, id));
             self.repeats_an_old_answer(pubrec);
         }
@@ -238,8 +242,9 @@ impl Outlet<'_, '_> {
         }
     }
 
+    /// A late repetition may hit a new request if ids come again soon. No client can notice that.
     fn repeats_an_old_answer(&mut self, only_pubrec: bool) {
-        if !self.stage.one_in(3) {
+        if self.stage.ledger.has_found(self.link.device) || !self.stage.one_in(3) {
             return;
         }
         let at = self.stage.rng.usize(..self.link.answers.len());

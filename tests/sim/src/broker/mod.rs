@@ -182,7 +182,8 @@ impl Broker {
 
     /// Messages that are in flight or wait.
     pub(crate) fn left_to_do(&self, ledger: &Ledger) -> usize {
-        self.sessions.iter().map(|session| session.left_to_do(ledger)).sum()
+        let sessions = self.sessions.iter().enumerate();
+        sessions.map(|(device, session)| session.left_to_do(ledger, device)).sum()
     }
 
     /// Faults have stopped.

@@ -37,6 +37,8 @@ pub(crate) struct Session {
     next_id: u16,
     /// The most messages in flight.
     pub(super) window: usize,
+    /// Messages to the client that have ended.
+    completed_out: u32,
     /// PUBRECs sent so far.
     places: u32,
     epoch: u32,
@@ -100,6 +102,7 @@ impl Session {
             queue: VecDeque::new(),
             next_id: 1,
             window,
+            completed_out: 0,
             places: 0,
             epoch: 0,
             audit: Audit::default(),
@@ -147,20 +150,23 @@ impl Session {
     }
 
     /// Nothing is in flight or waits, in either direction, that client and broker still want to end.
-    pub(crate) fn is_idle(&self, ledger: &Ledger) -> bool {
-        self.left_to_do(ledger) == 0
+    pub(crate) fn is_idle(&self, ledger: &Ledger, device: usize) -> bool {
+        self.left_to_do(ledger, device) == 0
     }
 
     /// Messages in flight or waiting. Those that the client has given up, and the one that bad manners keep, do not
     /// count.
-    pub(super) fn left_to_do(&self, ledger: &Ledger) -> usize {
-        let ended = |inbound: &&Inbound| {
-            inbound.number().is_some_and(|n| ledger.message(n).status.is_over())
-        };
-        let incoming = self.inbound.iter().filter(|inbound| !inbound.orphan && !ended(inbound));
+    pub(super) fn left_to_do(&self, ledger: &Ledger, device: usize) -> usize {
+        let wanted = |inbound: &&Inbound| !inbound.orphan && ledger.uses_id(device, inbound.id());
+        let incoming = self.inbound.iter().filter(wanted);
         let kept = |outbound: &&Outbound| Some(outbound.id) == self.unreleased;
         let outgoing = self.outbound.iter().filter(|outbound| !kept(outbound));
         incoming.count() + outgoing.count() + self.queue.len()
+    }
+
+    /// Messages to the client that have ended so far.
+    pub(crate) const fn completed(&self) -> u32 {
+        self.completed_out
     }
 
     /// The refusal of a connection, during a time of refusals.
@@ -425,6 +431,7 @@ impl Session {
     pub(super) fn take_puback(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
         let Some(at) = self.answered(outlet, Answer::PubAck, id) else { return };
         self.outbound.remove(at);
+        self.completed_out += 1;
         self.pump(outlet);
     }
 
@@ -443,6 +450,7 @@ impl Session {
     pub(super) fn take_pubcomp(&mut self, outlet: &mut Outlet<'_, '_>, id: PacketId) {
         let Some(at) = self.answered(outlet, Answer::PubComp, id) else { return };
         self.outbound.remove(at);
+        self.completed_out += 1;
         self.pump(outlet);
     }
 

@@ -34,8 +34,16 @@ enum Outcome {
 }
 
 impl Device {
+    /// As [`drive`](Self::drive), and notes whether the client takes all input.
+    pub(crate) fn drive_and_note(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
+        self.note_distraction(stage.now);
+        let power = self.drive(stage, links);
+        self.note_distraction(stage.now);
+        power
+    }
+
     /// Carries out the actions of the client, until the client waits or something holds the driver up.
-    pub(crate) fn drive(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
+    fn drive(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
         if let Some(until) = self.busy_until(stage.now) {
             return self.while_busy(stage, links, until);
         }

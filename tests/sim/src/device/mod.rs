@@ -60,6 +60,8 @@ pub(crate) struct Device {
     blocked: bool,
     /// The application handles a message until then.
     busy_until: u64,
+    /// See [`distracted_until`](Self::distracted_until).
+    distracted_until: u64,
     /// The write in progress of a driver that copies.
     copying: Copying,
     /// Power is lost after this many actions.
@@ -103,6 +105,7 @@ impl Device {
             waits_until: None,
             blocked: false,
             busy_until: 0,
+            distracted_until: 0,
             copying: Copying::default(),
             power: None,
             last_sent: 0,
@@ -305,9 +308,17 @@ impl Device {
         (self.busy_until > now).then_some(self.busy_until)
     }
 
-    /// Whether the client has left bytes alone that arrived.
-    pub(crate) fn has_input(&self) -> bool {
-        !self.input.is_empty()
+    /// The last time at which the client had left bytes alone that arrived, or its application was at work. It passes no
+    /// verdict on its link meanwhile.
+    pub(crate) const fn distracted_until(&self) -> u64 {
+        self.distracted_until
+    }
+
+    /// Notes whether the client is distracted at this time.
+    fn note_distraction(&mut self, now: u64) {
+        if self.busy_until > now || !self.input.is_empty() {
+            self.distracted_until = now.max(self.busy_until);
+        }
     }
 
     /// How long after the last byte the client notices at the latest that nothing arrives, in milliseconds; `None` if

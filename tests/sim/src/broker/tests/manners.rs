@@ -117,7 +117,7 @@ fn one_pubrec_is_ignored_and_its_message_sent_again() {
     let again = [(PacketType::ConnAck, 0), (PacketType::Publish, 1), (PacketType::PubRel, 2)];
     assert_eq!(kinds(&heard), again);
     script.say(link, &Packet::PubComp(packet_id(2)));
-    assert!(script.broker.session(1).is_idle(&script.stage.ledger), "message 1 does not count");
+    assert!(script.broker.session(1).is_idle(&script.stage.ledger, 1), "message 1 does not count");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn junk_breaks_the_rule_that_it_is_meant_to_break() {
         assert_eq!(decoded.is_err(), junk != Junk::Long, "{junk:?}");
         script.say_only(subscriber, &Packet::PubAck(packet_id(1)));
         assert!(
-            script.broker.session(1).is_idle(&script.stage.ledger) && script.broken().is_none()
+            script.broker.session(1).is_idle(&script.stage.ledger, 1) && script.broken().is_none()
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The events of an application: messages to keep, and the ends of its requests.
 
-use mqtt_core::{BoxedClient, Delivery, Event, QoS, Queue, SessionStatus};
+use mqtt_core::{BoxedClient, Delivery, Event, Protocol, QoS, Queue, SessionStatus};
 
 use super::{App, Asked, Receipt, durable::marks_output};
 use crate::{
@@ -34,9 +34,15 @@ impl App {
         let device = self.device;
         match event {
             Event::Connecting { .. } => stage.note(device, What::Connecting),
-            Event::Up { session, .. } => {
+            Event::Up { session, protocol, .. } => {
                 stage.note(device, What::Up(session));
                 stage.totals.connections += 1;
+                // 3.1 does not say whether there was a session.
+                if session == SessionStatus::Found || protocol == Protocol::V31 && !setup.clean {
+                    stage.ledger.set_found(device, true);
+                } else if session != SessionStatus::Resumed {
+                    stage.ledger.set_found(device, false);
+                }
                 self.news |= matches!(session, SessionStatus::New | SessionStatus::Lost);
             }
             Event::Down(reason) => {

@@ -33,6 +33,7 @@ impl App {
             Ok(()) => {
                 stage.totals.cancelled += 1;
                 stage.note(self.device, What::Cancels { id: id_of(handle) });
+                stage.ledger.cancels_id(self.device, id_of(handle));
                 true
             }
             Err(RequestError::AtMostOnce) => handle.packet_id().is_none(),
