@@ -31,8 +31,9 @@ impl Machine<'_> {
 
     /// PUBCOMP.
     pub(super) fn completed<'i>(&mut self, id: PacketId) -> Taken<'i> {
-        match self.session.reclaimed() {
+        match self.session.reclaimed(id) {
             Reclaimed::No => return self.acknowledged(Answer::PubComp, id),
+            Reclaimed::NotYet => return self.refuse(),
             Reclaimed::One => {}
             Reclaimed::Last => {
                 self.state.timers.clear(Timer::PingResponse);

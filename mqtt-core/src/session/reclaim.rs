@@ -25,6 +25,8 @@ const ATTEMPTS: u8 = 3;
 pub(crate) enum Reclaimed {
     /// It answers a PUBREL of a request.
     No,
+    /// It may answer a PUBREL that is not reported as taken.
+    NotYet,
     /// One id more is reclaimed.
     One,
     /// It was the last one.
@@ -145,10 +147,11 @@ impl Reclaim {
         self.is_on() && self.first == self.awaited
     }
 
-    /// A PUBCOMP came.
-    pub(super) fn reclaimed(&mut self) -> Reclaimed {
+    /// A PUBCOMP for `id` came.
+    pub(super) fn reclaimed(&mut self, id: PacketId) -> Reclaimed {
         if !self.awaits_answer() {
-            return Reclaimed::No;
+            let early = self.is_on() && id.get() == self.sending && self.left != 0;
+            return if early { Reclaimed::NotYet } else { Reclaimed::No };
         }
         self.first += 1;
         self.attempts = 0;

@@ -262,6 +262,9 @@ impl SessionMut<'_> {
             }
             return Ok(SubAckFor::Renewal { first });
         }
+        if session.subscriptions.is_answered_early(id) {
+            return Err(NoAnswer::NotYet);
+        }
         let found = self.find_answered(Answer::SubAck, id, strictness)?;
         // [MQTT-3.8.4-5]
         if filter_count(self.bytes, found.place as usize) != granted.len() {
@@ -315,9 +318,9 @@ impl SessionMut<'_> {
         Err(self.unexpected(answer, id, strictness, violation))
     }
 
-    /// A PUBCOMP came: does it answer a PUBREL that reclaims an id?
-    pub(crate) fn reclaimed(&mut self) -> Reclaimed {
-        let reclaimed = self.session.reclaim.reclaimed();
+    /// A PUBCOMP for `id` came: does it answer a PUBREL that reclaims an id?
+    pub(crate) fn reclaimed(&mut self, id: PacketId) -> Reclaimed {
+        let reclaimed = self.session.reclaim.reclaimed(id);
         if reclaimed == Reclaimed::Last {
             // It has to be recorded before a QoS 2 publish is sent.
             self.session.changes.need();

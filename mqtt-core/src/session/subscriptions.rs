@@ -378,6 +378,11 @@ impl Subscriptions {
         Ok(Some(first))
     }
 
+    /// Whether a SUBACK with `id` may answer a packet of a renewal that is not reported as taken.
+    pub(super) fn is_answered_early(&self, id: PacketId) -> bool {
+        id.get() == self.id && self.is_begun()
+    }
+
     /// Takes `count` subscriptions out, from the one at position `first` on. No renewal is sent in part.
     pub(super) fn forget(
         &mut self,

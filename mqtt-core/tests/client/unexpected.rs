@@ -5,7 +5,9 @@ use mqtt_core::{Action, Options, Publish, QoS, filter, topic};
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, UNSUBACK, ack, suback},
+    wire::{
+        ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, PUBREL, UNSUBACK, ack, suback,
+    },
 };
 
 fn up() -> Script {
@@ -181,6 +183,61 @@ fn an_answer_that_comes_before_the_report_of_its_packet_waits_for_the_report() {
         script.client.receive(&mut input, now),
         Ok(Some(mqtt_core::Event::Published(handle)))
     );
+}
+
+/// The bytes that `poll` shows. The transport has them, and reports nothing yet.
+fn shown(script: &mut Script) -> Vec<u8> {
+    let now = script.now();
+    match script.client.poll(now) {
+        Action::Transmit(bytes) => bytes.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Connects to a broker that answers `connack`. Nothing is sent behind the CONNECT yet.
+fn connect_quietly(script: &mut Script, connack: &[u8]) {
+    script.later(1_000_000);
+    script.run();
+    let now = script.now();
+    let mut input = connack;
+    while script.client.receive(&mut input, now).unwrap().is_some() {}
+}
+
+/// `answer` waits until the packet of `len` bytes that it answers is reported. Gives whether it is an event then.
+fn waits_for_the_report(script: &mut Script, answer: &[u8], len: usize) -> bool {
+    let now = script.now();
+    let mut input = answer;
+    assert_eq!(script.client.receive(&mut input, now), Ok(None));
+    assert_eq!(input.len(), answer.len(), "it waits");
+    script.client.transmitted(len, now);
+    let told = script.client.receive(&mut input, now).unwrap().is_some();
+    assert!(input.is_empty());
+    told
+}
+
+#[test]
+fn an_answer_to_a_renewal_waits_for_the_report_of_its_packet() {
+    let mut script = up();
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(1, &[0]));
+    script.cut();
+    connect_quietly(&mut script, ACCEPTED);
+    let len = shown(&mut script).len();
+    assert!(waits_for_the_report(&mut script, &suback(65_535, &[0]), len));
+}
+
+#[test]
+fn an_answer_that_reclaims_an_id_waits_for_the_report_of_its_packet() {
+    let mut script = Script::new(&Options::new("me").clean_session(false));
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"x").qos(QoS::ExactlyOnce)).unwrap();
+    connect_quietly(&mut script, ACCEPTED_SESSION_PRESENT);
+    for id in 1..=8 {
+        assert_eq!(shown(&mut script), ack(PUBREL, id));
+        assert!(!waits_for_the_report(&mut script, &ack(PUBCOMP, id), 4));
+    }
+    assert_eq!(script.client.counters().unexpected_acks, 0);
+    assert_eq!(shown(&mut script).first(), Some(&0x34), "the publish follows");
 }
 
 /// 3.1 has no code for a refusal, and brokers send one.
