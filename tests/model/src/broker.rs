@@ -4,16 +4,13 @@
 //! It handles a packet when it arrives, and answers at once. The link decides how long the answer takes.
 
 use mqtt_core::{
-    PacketId, Protocol, Publish, QoS,
+    Granted, PacketId, Protocol, Publish, QoS,
     codec::{ConnAck, Packet, SubAck},
     topic,
 };
 use test_kit::wire::encoded;
 
 use crate::rules::{Broken, Rule, Set, Verdict, hand_over};
-
-/// How many messages it sends before it waits for an answer.
-pub(crate) const WINDOW: usize = 2;
 
 /// When a QoS 2 message is handed on to its subscribers: figure 4.3 of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +30,7 @@ pub(crate) enum Down {
     PubRec(u16),
     PubRel(u16),
     PubComp(u16),
-    SubAck(u16),
+    SubAck { id: u16, filters: u8 },
 }
 
 impl Down {
@@ -59,7 +56,9 @@ impl Down {
             Self::PubRec(number) => Packet::PubRec(id(number)),
             Self::PubRel(number) => Packet::PubRel { id: id(number), dup: false },
             Self::PubComp(number) => Packet::PubComp(id(number)),
-            Self::SubAck(number) => Packet::SubAck(SubAck { id: id(number), granted: granted() }),
+            Self::SubAck { id: number, filters } => {
+                Packet::SubAck(SubAck { id: id(number), granted: granted(filters) })
+            }
         };
         encoded(packet, Protocol::V311)
     }
@@ -70,13 +69,18 @@ const FIRST_ID: PacketId = match PacketId::new(1) {
     None => unreachable!(),
 };
 
-/// QoS 2, for the one filter that there is.
-const fn granted() -> mqtt_core::Granted<'static> {
-    match mqtt_core::Granted::from_bytes(&[2]) {
-        Ok(granted) => granted,
-        Err(_) => unreachable!(),
-    }
+/// QoS 2, for each of so many filters.
+fn granted(filters: u8) -> Granted<'static> {
+    let codes: &[u8] = &[2; MOST_FILTERS];
+    let codes = codes.get(..usize::from(filters)).unwrap_or(codes);
+    Granted::from_bytes(codes).unwrap_or_else(|_| unreachable!())
 }
+
+/// The most filters in one SUBSCRIBE.
+const MOST_FILTERS: usize = 4;
+
+/// The filters that the client may subscribe to, in the order of their bits in [`Broker::subscribed`].
+pub(crate) const FILTERS: [&str; MOST_FILTERS] = ["i", "j", "k", "s"];
 
 /// A message on its way to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,10 +95,17 @@ struct Sending {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Broker {
     method: Method,
+    /// Messages that it has in flight at once.
+    window: usize,
     /// A session is kept for the client.
     session: bool,
-    subscribed: bool,
+    /// A bit for each of [`FILTERS`].
+    subscribed: u8,
     connected: bool,
+    /// The client has completed a message since the last DISCONNECT that it sent of itself.
+    completed: bool,
+    /// It has left without that once.
+    left: bool,
     /// Ids of QoS 2 between PUBLISH and PUBREL, with their messages.
     taken: Vec<(u16, u8)>,
     /// The messages that were handed on to the application behind it.
@@ -106,12 +117,15 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// A broker without a session.
-    pub(crate) const fn new(method: Method) -> Self {
+    pub(crate) const fn new(method: Method, window: usize) -> Self {
         Self {
             method,
+            window,
             session: false,
-            subscribed: false,
+            subscribed: 0,
             connected: false,
+            completed: false,
+            left: false,
             taken: Vec::new(),
             delivered: Set::EMPTY,
             sending: Vec::new(),
@@ -133,17 +147,29 @@ impl Broker {
     pub(crate) fn lose_session(&mut self) {
         self.connected = false;
         self.session = false;
-        self.subscribed = false;
+        self.subscribed = 0;
         self.taken.clear();
         self.sending.clear();
     }
 
-    /// Whether it has done all that it can for messages of `inbound`.
-    pub(crate) fn is_idle(&self, inbound: &[QoS]) -> bool {
+    /// Whether it has done all that it can for messages of `inbound`. Messages that the client `gave_up` may wait for
+    /// their PUBREL.
+    pub(crate) fn is_idle(&self, inbound: &[QoS], gave_up: impl Fn(u8) -> bool) -> bool {
         self.connected
-            && self.taken.is_empty()
+            && self.taken.iter().all(|(_, message)| gave_up(*message))
             && self.sending.is_empty()
             && usize::from(self.next) == inbound.len()
+    }
+
+    /// Whether a message waits for an answer of the client.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        !self.sending.is_empty()
+    }
+
+    /// Whether the client is subscribed to the first `filters` filters.
+    pub(crate) const fn has_subscriptions(&self, filters: u8) -> bool {
+        let all = (1 << filters) - 1;
+        self.subscribed & all == all
     }
 
     /// Whether there is a session for the client.
@@ -154,8 +180,8 @@ impl Broker {
     /// Whether it may send the next message.
     pub(crate) fn can_send(&self, inbound: &[QoS]) -> bool {
         self.connected
-            && self.subscribed
-            && self.sending.len() < WINDOW
+            && self.subscribed & 1 != 0
+            && self.sending.len() < self.window
             && usize::from(self.next) < inbound.len()
     }
 
@@ -204,18 +230,24 @@ impl Broker {
             }
             Packet::PubComp(id) => self.acknowledged(id.get(), QoS::ExactlyOnce, inbound),
             Packet::Subscribe(subscribe) => {
-                self.subscribed = true;
-                answers.push(Down::SubAck(subscribe.id.get()));
+                let mut filters = 0;
+                for (filter, _) in subscribe.filters() {
+                    let at = FILTERS.iter().position(|known| *known == filter.as_str());
+                    let Some(at) = at else { return Err(refused("an unknown filter")) };
+                    self.subscribed |= 1 << at;
+                    filters += 1;
+                }
+                answers.push(Down::SubAck { id: subscribe.id.get(), filters });
                 Ok(())
             }
+            Packet::Disconnect => self.leave(),
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)
             | Packet::Unsubscribe(_)
             | Packet::UnsubAck(_)
             | Packet::PingReq
-            | Packet::PingResp
-            | Packet::Disconnect => Err(refused("a packet that this client has no reason for")),
+            | Packet::PingResp => Err(refused("a packet that this client has no reason for")),
         }
     }
 
@@ -235,6 +267,18 @@ impl Broker {
                 _ => Down::PubRel(*id),
             });
         }
+        Ok(())
+    }
+
+    /// The client leaves to connect again, because it had to pass messages over. Each connection has to leave less to do
+    /// for the next one. One may be needed to find out that the session is a new one.
+    fn leave(&mut self) -> Verdict {
+        self.connected = false;
+        if self.left && !self.completed {
+            return Err(Broken::new(Rule::Progress, "a DISCONNECT, and no message was completed"));
+        }
+        self.left = !self.completed;
+        self.completed = false;
         Ok(())
     }
 
@@ -304,6 +348,7 @@ impl Broker {
             return Err(refused("an answer to a packet that was not sent"));
         };
         self.sending.remove(at);
+        self.completed = true;
         Ok(())
     }
 }

@@ -19,6 +19,44 @@ pub enum Partial {
     LastByte,
 }
 
+/// A broker that treats one request badly, the same way each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It closes the connection when it reads the request [MQTT-3.3.5-2].
+    Closes,
+    /// It ignores the request.
+    Ignores,
+    /// It ignores the PUBREL of a QoS 2 publish.
+    NeverCompletes,
+}
+
+/// The request that the broker treats badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// The number of its message; the number behind the last message stands for the SUBSCRIBE.
+    pub request: u8,
+    /// The broker's treatment.
+    pub manner: Manner,
+}
+
+/// The way in which the driver hands bytes to the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// It asks for bytes, writes some and reports them, all at once.
+    Writes,
+    /// It asks for bytes, writes them and reports them in three steps. Anything may happen between them.
+    Copies,
+}
+
+/// Who ends the exchange of a message that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// The client, when it hands the message over.
+    Automatic,
+    /// The application, in any order.
+    Manual,
+}
+
 /// One closed world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -40,6 +78,30 @@ pub struct Config {
     pub snapshots: u8,
     /// A record cannot be appended at most this many times.
     pub failed_records: u8,
+    /// The application takes requests back at most this many times.
+    pub cancels: u8,
+    /// The application subscribes to one more filter ahead of the message with this number.
+    pub subscribes_at: Option<u8>,
+    /// The request that the broker treats badly.
+    pub bad: Option<Bad>,
+    /// `Options::stuck_after`; 0: off.
+    pub stuck_after: u8,
+    /// `Options::give_up_stuck`. If it is off, the application takes back whatever is stuck.
+    pub give_up_stuck: bool,
+    /// Slots of the client, at most 3.
+    pub window: usize,
+    /// Messages that the broker has in flight at once.
+    pub broker_window: usize,
+    /// The message of the broker that is larger than the client takes.
+    pub too_large: Option<u8>,
+    /// Who acknowledges messages.
+    pub acknowledge: Acknowledge,
+    /// Filters that the client has subscribed to before the world begins, one SUBSCRIBE each.
+    pub filters: u8,
+    /// `Options::filters_per_subscribe`.
+    pub filters_per_subscribe: u16,
+    /// The driver's way to write.
+    pub driver: Driver,
     /// The broker's method for QoS 2.
     pub method: Method,
     /// Where writes may end.
@@ -65,6 +127,18 @@ const BASE: Config = Config {
     loss_unheard: false,
     snapshots: 0,
     failed_records: 0,
+    cancels: 0,
+    subscribes_at: None,
+    bad: None,
+    stuck_after: 0,
+    give_up_stuck: false,
+    window: 2,
+    broker_window: 2,
+    too_large: None,
+    acknowledge: Acknowledge::Automatic,
+    filters: 0,
+    filters_per_subscribe: 8,
+    driver: Driver::Writes,
     method: Method::B,
     partial: Partial::FirstByte,
     shuffled: false,
@@ -74,17 +148,130 @@ const BASE: Config = Config {
 };
 
 const OUT: Config = Config { outbound: &[ONE, TWO, TWO, ONE], ..BASE };
-const IN: Config = Config { inbound: &[ONE, TWO, TWO, ONE], ..BASE };
-const BOTH: Config = Config { outbound: &[ONE, TWO], inbound: &[ONE, TWO], ..BASE };
+const IN: Config = Config { inbound: &[ONE, TWO, TWO, ONE], filters: 1, ..BASE };
+const BOTH: Config = Config { outbound: &[ONE, TWO], inbound: &[ONE, TWO], filters: 1, ..BASE };
+/// A broker that closes the connection at the second of three requests; nothing else fails.
+const POISON: Config = Config {
+    bad: Some(Bad { request: 1, manner: Manner::Closes }),
+    stuck_after: 2,
+    window: 3,
+    cuts: 0,
+    power_cuts: 0,
+    ..BASE
+};
+/// The application takes one request back.
+const CANCEL: Config = Config { cancels: 1, cuts: 1, power_cuts: 0, ..BASE };
+/// The broker has more messages in flight than the client has slots.
+const PASS: Config =
+    Config { inbound: &[TWO, TWO, TWO, TWO], broker_window: 4, cuts: 1, power_cuts: 0, ..IN };
+/// The session is lost, and two subscriptions are renewed one by one.
+const RENEW: Config = Config {
+    filters: 2,
+    filters_per_subscribe: 1,
+    lost_sessions: 1,
+    loss_unheard: true,
+    power_cuts: 0,
+    ..BASE
+};
+
+const fn bad(request: u8, manner: Manner) -> Option<Bad> {
+    Some(Bad { request, manner })
+}
+
 const LARGE: bool = true;
 
-/// Every world. The worlds that are explored on demand come last.
+/// Every world. Small ones come first, so that a bug is found soon, and those that are explored on demand last.
 ///
 /// The numbers in a name are the QoS of the messages, in their order.
 pub const ALL: &[Config] = &[
     Config { name: "smallest", outbound: &[TWO], cuts: 1, power_cuts: 0, ..BASE },
-    Config { name: "in-1221", ..IN },
-    Config { name: "out-1221", ..OUT },
+    // A request that stands in the way.
+    Config { name: "poison-111", outbound: &[ONE, ONE, ONE], ..POISON },
+    Config { name: "poison-222", outbound: &[TWO, TWO, TWO], ..POISON },
+    Config { name: "poison-121", outbound: &[ONE, TWO, ONE], ..POISON },
+    Config { name: "poison-212", outbound: &[TWO, ONE, TWO], ..POISON },
+    Config {
+        name: "poison-subscribe",
+        outbound: &[TWO, ONE],
+        subscribes_at: Some(1),
+        bad: bad(2, Manner::Closes),
+        ..POISON
+    },
+    Config { name: "poison-give-up", outbound: &[ONE, TWO, TWO], give_up_stuck: true, ..POISON },
+    Config { name: "poison-cut", outbound: &[ONE, TWO, ONE], cuts: 1, ..POISON },
+    Config { name: "poison-cuts", outbound: &[TWO, TWO, TWO], cuts: 2, ..POISON },
+    Config { name: "poison-power", outbound: &[TWO, TWO, ONE], power_cuts: 1, ..POISON },
+    Config {
+        name: "poison-both",
+        outbound: &[ONE, TWO, ONE],
+        inbound: &[ONE, TWO],
+        filters: 1,
+        ..POISON
+    },
+    Config {
+        name: "mute-1",
+        outbound: &[ONE, ONE, TWO],
+        inbound: &[TWO],
+        filters: 1,
+        bad: bad(1, Manner::Ignores),
+        ..POISON
+    },
+    Config { name: "mute-2", outbound: &[TWO, TWO, ONE], bad: bad(1, Manner::Ignores), ..POISON },
+    Config {
+        name: "mute-pubrel",
+        outbound: &[TWO, TWO, ONE],
+        bad: bad(1, Manner::NeverCompletes),
+        ..POISON
+    },
+    Config {
+        name: "mute-give-up",
+        outbound: &[ONE, TWO, ONE],
+        bad: bad(1, Manner::NeverCompletes),
+        give_up_stuck: true,
+        ..POISON
+    },
+    // Requests that are taken back.
+    Config { name: "cancel-121", outbound: &[ONE, TWO, ONE], ..CANCEL },
+    Config { name: "cancel-212", outbound: &[TWO, ONE, TWO], ..CANCEL },
+    Config { name: "cancel-a", outbound: &[TWO, TWO], method: Method::A, cancels: 2, ..CANCEL },
+    Config {
+        name: "cancel-subscribe",
+        outbound: &[TWO, ONE],
+        subscribes_at: Some(1),
+        cancels: 2,
+        ..CANCEL
+    },
+    Config {
+        name: "cancel-copies",
+        outbound: &[TWO, ONE],
+        cancels: 2,
+        driver: Driver::Copies,
+        ..CANCEL
+    },
+    Config { name: "cancel-stuck", outbound: &[TWO, ONE], cuts: 2, stuck_after: 2, ..CANCEL },
+    // Subscriptions that are made again, and messages that cannot be taken, or not yet.
+    Config { name: "renew", ..RENEW },
+    Config { name: "renew-copies", driver: Driver::Copies, ..RENEW },
+    Config {
+        name: "renew-both",
+        outbound: &[ONE, TWO],
+        inbound: &[ONE],
+        loss_unheard: false,
+        ..RENEW
+    },
+    Config { name: "renew-power", inbound: &[TWO], power_cuts: 1, ..RENEW },
+    Config {
+        name: "skip-manual",
+        inbound: &[ONE, ONE, TWO],
+        too_large: Some(1),
+        acknowledge: Acknowledge::Manual,
+        power_cuts: 0,
+        ..IN
+    },
+    Config { name: "pass-2222", ..PASS },
+    // Every message arrives.
+    Config { name: "in-1221", stuck_after: 3, ..IN },
+    Config { name: "out-1221", stuck_after: 3, ..OUT },
     Config { name: "in-2112", inbound: &[TWO, ONE, ONE, TWO], ..IN },
     Config { name: "in-1212", inbound: &[ONE, TWO, ONE, TWO], ..IN },
     Config { name: "in-2121", inbound: &[TWO, ONE, TWO, ONE], ..IN },
@@ -95,13 +282,13 @@ pub const ALL: &[Config] = &[
     Config { name: "in-snapshot", snapshots: 1, ..IN },
     Config { name: "in-failed", failed_records: 1, ..IN },
     Config { name: "in-lost", lost_sessions: 1, loss_unheard: true, ..IN },
-    Config { name: "out-2112", outbound: &[TWO, ONE, ONE, TWO], ..OUT },
-    Config { name: "out-1212", outbound: &[ONE, TWO, ONE, TWO], ..OUT },
-    Config { name: "out-2121", outbound: &[TWO, ONE, TWO, ONE], ..OUT },
-    Config { name: "out-1122", outbound: &[ONE, ONE, TWO, TWO], ..OUT },
-    Config { name: "out-2211", outbound: &[TWO, TWO, ONE, ONE], ..OUT },
-    Config { name: "out-a", method: Method::A, ..OUT },
-    Config { name: "out-last-byte", partial: Partial::LastByte, ..OUT },
+    Config { name: "out-2112", cuts: 1, outbound: &[TWO, ONE, ONE, TWO], ..OUT },
+    Config { name: "out-1212", cuts: 1, outbound: &[ONE, TWO, ONE, TWO], ..OUT },
+    Config { name: "out-2121", cuts: 1, outbound: &[TWO, ONE, TWO, ONE], ..OUT },
+    Config { name: "out-1122", cuts: 1, outbound: &[ONE, ONE, TWO, TWO], ..OUT },
+    Config { name: "out-2211", cuts: 1, outbound: &[TWO, TWO, ONE, ONE], ..OUT },
+    Config { name: "out-a", cuts: 1, method: Method::A, ..OUT },
+    Config { name: "out-last-byte", cuts: 1, partial: Partial::LastByte, ..OUT },
     Config { name: "out-tight", payload: 20, outbox: 106, ..OUT },
     Config { name: "out-no-journal", power_cuts: 0, ..OUT },
     Config { name: "out-shuffled", shuffled: true, cuts: 1, ..OUT },
@@ -109,6 +296,34 @@ pub const ALL: &[Config] = &[
     Config { name: "out-failed", failed_records: 1, cuts: 1, ..OUT },
     Config { name: "out-lost", lost_sessions: 1, cuts: 1, ..OUT },
     Config { name: "both", cuts: 1, ..BOTH },
+    // Larger worlds of the kinds above.
+    Config { name: "cancel-power", outbound: &[TWO, TWO], power_cuts: 1, ..CANCEL },
+    Config {
+        name: "cancel-tight",
+        outbound: &[ONE, TWO],
+        power_cuts: 1,
+        payload: 20,
+        outbox: 106,
+        ..CANCEL
+    },
+    Config {
+        name: "cancel-snapshot",
+        outbound: &[ONE, TWO],
+        snapshots: 1,
+        power_cuts: 1,
+        cuts: 0,
+        ..CANCEL
+    },
+    Config { name: "out-copies", outbound: &[TWO, ONE], driver: Driver::Copies, cuts: 1, ..OUT },
+    Config { name: "pass-2212", inbound: &[TWO, TWO, ONE, TWO], power_cuts: 1, ..PASS },
+    Config {
+        name: "pass-both",
+        outbound: &[TWO],
+        inbound: &[TWO, TWO, TWO],
+        broker_window: 3,
+        ..PASS
+    },
+    // On demand.
     Config { name: "both-cuts", large: LARGE, ..BOTH },
     Config { name: "both-lost", lost_sessions: 1, large: LARGE, ..BOTH },
     Config { name: "both-shuffled", shuffled: true, cuts: 1, large: LARGE, ..BOTH },
@@ -131,6 +346,11 @@ pub const ALL: &[Config] = &[
 ];
 
 impl Config {
+    /// The number of the SUBSCRIBE that the application makes in between, behind those of the messages.
+    pub(crate) const fn subscribe_number(&self) -> u8 {
+        self.outbound.len() as u8
+    }
+
     /// Its content in one line.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -149,12 +369,44 @@ impl Config {
             (self.lost_sessions, "lost session"),
             (self.snapshots, "snapshot"),
             (self.failed_records, "failed record"),
+            (self.cancels, "cancel"),
         ] {
             match count {
                 0 => {}
                 1 => parts.push(format!("1 {what}")),
                 _ => parts.push(format!("{count} {what}s")),
             }
+        }
+        if let Some(Bad { request, manner }) = self.bad {
+            let manner = match manner {
+                Manner::Closes => "closes at",
+                Manner::Ignores => "ignores",
+                Manner::NeverCompletes => "ignores the PUBREL of",
+            };
+            parts.push(format!("broker {manner} request {request}"));
+        }
+        if let Some(at) = self.subscribes_at {
+            parts.push(format!("SUBSCRIBE ahead of message {at}"));
+        }
+        if self.stuck_after != 0 {
+            let then = if self.give_up_stuck { ", then given up" } else { "" };
+            parts.push(format!("stuck after {} connections{then}", self.stuck_after));
+        }
+        if self.broker_window > self.window {
+            parts.push(format!("broker's window {}", self.broker_window));
+        }
+        if let Some(message) = self.too_large {
+            parts.push(format!("message {message} is too large"));
+        }
+        if self.acknowledge == Acknowledge::Manual {
+            parts.push("manual acknowledgement".to_owned());
+        }
+        if self.filters > 1 {
+            let each = self.filters_per_subscribe;
+            parts.push(format!("{} subscriptions, {each} in a renewal's packet", self.filters));
+        }
+        if self.driver == Driver::Copies {
+            parts.push("the driver copies".to_owned());
         }
         if !self.outbound.is_empty() {
             parts.push(format!("method {:?}", self.method));

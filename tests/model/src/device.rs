@@ -6,12 +6,12 @@ use foldhash::quality::FixedState;
 use mqtt_core::{Client, Instant, Options, Reconnect, Slot};
 
 use crate::{
-    config::Config,
+    config::{Acknowledge, Config, Manner},
     rules::{Broken, Rule, Verdict},
 };
 
-/// Requests in flight.
-pub(crate) const WINDOW: usize = 2;
+/// Requests in flight that a configuration may have at most.
+const LARGEST_WINDOW: usize = 3;
 /// The largest outbox that a configuration may have.
 pub(crate) const LARGEST_OUTBOX: usize = 128;
 
@@ -21,6 +21,11 @@ pub(crate) const NOW: Instant = Instant::from_millis(0);
 pub(crate) const RECONNECT: Instant = Instant::from_millis(1);
 /// The instant when a record that can wait has waited long enough.
 pub(crate) const RECORD: Instant = Instant::from_millis(2);
+
+/// Milliseconds after which an answer is overdue.
+pub(crate) const ANSWER: u32 = 10;
+/// The longest packet that the client takes.
+pub(crate) const LARGEST_MESSAGE: u32 = 60;
 
 /// Storage without a heap. The configuration gives its length.
 #[derive(Clone, Copy, Debug)]
@@ -41,25 +46,52 @@ impl AsMut<[u8]> for Outbox {
     }
 }
 
+/// Slots without a heap. The configuration gives their number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    slots: [Slot; LARGEST_WINDOW],
+    len: usize,
+}
+
+impl AsRef<[Slot]> for Slots {
+    fn as_ref(&self) -> &[Slot] {
+        self.slots.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl AsMut<[Slot]> for Slots {
+    fn as_mut(&mut self) -> &mut [Slot] {
+        self.slots.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
 /// The real client; hashed and compared by its digest.
 #[derive(Clone, Debug)]
-pub(crate) struct Device(pub(crate) Client<Outbox, [Slot; WINDOW]>);
+pub(crate) struct Device(pub(crate) Client<Outbox, Slots>);
 
 impl Device {
     /// A client that was never used.
     pub(crate) fn new(config: &Config) -> Self {
-        // Deadlines that only end a connection never come, as a cut does the same.
+        // Deadlines that only end a connection never come, as a cut does the same. The exception is an answer that the
+        // broker never gives.
+        let never_answers = config.bad.is_some_and(|bad| bad.manner != Manner::Closes);
         let options = Options::new("c")
             .clean_session(false)
             .keep_alive(0)
             .connect_timeout(u32::MAX)
-            .answer_timeout(0)
+            .answer_timeout(if never_answers { ANSWER } else { 0 })
             .unread_timeout(0)
+            .stuck_after(config.stuck_after)
+            .give_up_stuck(config.give_up_stuck)
+            .filters_per_subscribe(config.filters_per_subscribe)
+            .manual_acknowledge(config.acknowledge == Acknowledge::Manual)
+            .max_packet(LARGEST_MESSAGE)
             .reconnect(Reconnect::after(1).at_most(1).stable_after(0))
             .journal(config.power_cuts != 0)
             .record_delay(2);
         let outbox = Outbox { bytes: [0; LARGEST_OUTBOX], len: config.outbox };
-        match Client::new(&options, outbox, [Slot::EMPTY; WINDOW]) {
+        let slots = Slots { slots: [Slot::EMPTY; LARGEST_WINDOW], len: config.window };
+        match Client::new(&options, outbox, slots) {
             Ok(client) => Self(client),
             Err(error) => panic!("world {}: {error}", config.name),
         }

@@ -1,10 +1,10 @@
 //! A model checker around the real client: small closed worlds, each explored to its end.
 //!
 //! The simulator runs long lives by chance, and the model checker runs short lives in every possible order. A world has
-//! a few messages, a client with its application, driver and journal, a link, a faithful broker, and a limited number
-//! of faults. `stateright` visits every reachable state, breadth first, and checks the rules of delivery in each. A
-//! second exploration, depth first, shows that all ways end. A broken rule is reported with a shortest way to it: every
-//! action, packet and event.
+//! a few messages, a client with its application, driver and journal, a link, a broker, and a limited number of faults.
+//! `stateright` visits every reachable state, breadth first, and checks the rules of delivery in each. A second
+//! exploration, depth first, shows that all ways end. A broken rule is reported with a shortest way to it: every action,
+//! packet and event.
 //!
 //! The client is [`mqtt_core::Client`] itself and not a model of it: its methods are called, its bytes are decoded, and
 //! its records are given to `restore`. Only its surroundings are a model.
@@ -30,25 +30,38 @@
 //!   records before it and without;
 //! - in some worlds: the loss of the session, a snapshot at any moment, a record that the medium reports as not written
 //!   (whether it is written or not), and answers of different types in any order, as from a broker with a task for each
-//!   exchange.
+//!   exchange;
+//! - in the worlds `cancel-*`: the application takes a request back at any moment;
+//! - in the worlds `poison-*` and `mute-*`: a broker that closes the connection when it reads a certain request, or never
+//!   answers it, on every connection. The application takes back whatever [`Event::Stuck`](mqtt_core::Event::Stuck)
+//!   names, or the client gives it up;
+//! - in the worlds `pass-*`: a broker with more messages in flight than the client has slots. `skip-manual` has a message
+//!   that is too large, and an application that acknowledges the others in any order;
+//! - in the worlds `renew-*`: subscriptions that are made again one by one after the session was lost;
+//! - in the worlds `*-copies`: a driver that asks for bytes, writes them and reports them in three steps. Everything else
+//!   may happen in between, so an answer may come ahead of the report, and a cut may leave it open whether bytes left.
 //!
 //! The broker follows sections 4.3, 4.4 and 4.6 of the standard, with both methods of figure 4.3 for QoS 2. It keeps
 //! the session from the first CONNECT on. It gives each message the lowest free packet id, so that ids are used again
 //! as soon as possible, and sends everything unanswered again on a new connection. It is strict: an answer to nothing
-//! is a violation.
+//! is a violation. Its one bad manner is the request that it closes at or ignores.
 //!
 //! # The rules
 //!
 //! | property | in each state |
 //! |---|---|
 //! | exactly once | no message of QoS 2 was handed over twice, by broker or client |
-//! | at least once | if nothing more happens by itself, all is delivered, each request has had its event, and both sides are at rest; the only excuse is a lost session, and only for messages that were reported as lost |
+//! | at least once | if nothing more happens by itself, all is delivered, each request has had its event, both sides are at rest, the outbox is empty, and the broker has all subscriptions; the only excuses are a lost session, for messages that were reported as lost, and a request that was taken back |
 //! | order | messages, and PUBLISH, PUBACK, PUBREC, PUBREL keep their order [MQTT-4.6.0-1] to [MQTT-4.6.0-4] |
-//! | packet ids | no id stands for two messages in flight, beginning with the call that gave it out |
-//! | one event a request | no event comes twice or without a request; `Published` is true |
+//! | packet ids | no id stands for two messages in flight, beginning with the call that gave it out; the id of a request that was taken back after it was sent is not used before its answer or the end of the session |
+//! | one event a request | no event comes twice or without a request; `Published` is true; a request that was taken back is not sent on a later connection, does not come back after a power cut once a record is durable, and never arrives if it was told as not sent |
 //! | protocol | neither side refuses a packet of the other; DUP is set [MQTT-3.3.1-1], no PUBLISH follows its PUBREL [MQTT-4.3.3-1] |
+//! | progress | no more connections than the settings say end at a request without an event, and the event names this request; a client that leaves to take more messages has completed one; answers go on while a request is sent alone |
 //! | no panic | no call panics, in a build with debug assertions and overflow checks |
 //! | no livelock | no way leads back to a state that it has passed |
+//!
+//! Connections are counted in the client, so states of two connections are seldom the same. That is why progress has a
+//! rule of its own beside the circles.
 //!
 //! The second and the last row together are eventual delivery, which holds without any assumption of fairness. The
 //! `eventually` of `stateright` cannot show it: it is sound only for graphs without circles, and does not look for
@@ -64,7 +77,8 @@
 //! - **Time** stands still, except for three deadlines that may pass whenever they are set: the next attempt to
 //!   connect, a record that can wait, and the time from which a connection counts as stable (at once). The instants are
 //!   chosen so that each passes alone. Deadlines that end a connection never pass, as a cut at that moment does the
-//!   same. Keep alive is off: a PINGREQ changes nothing about messages, and the simulator covers it.
+//!   same. The exception is the time for an answer in the worlds `mute-*`: it passes when nothing else can happen but a
+//!   new request. Keep alive is off: a PINGREQ changes nothing about messages, and the simulator covers it.
 //! - **When two states are the same**: clients are the same if their [`digest`](mqtt_core::Client::digest) is, which
 //!   leaves the counters out. The journal is kept as the client that it would restore, which is all that a later
 //!   restore can see of it. Once power can no longer fail, records are still written, but their content is not kept.
@@ -74,6 +88,11 @@
 //!   packets in one read are several deliveries without a `poll` in between, which is one of the orders.
 //! - **Parts of packets to the broker** end behind the first byte, or, in other worlds, before the last. The code only
 //!   asks if a packet was begun and if it is whole. Both give the same number of states.
+//! - **A request that stands in the way is the only one with certainty if nothing else fails.** After a cut or a power
+//!   cut the client may name an innocent request that was the first unanswered one each time. The application takes it
+//!   back as well.
+//! - **An event before its record.** `Cancelled` may be told ahead of the record that holds it. If power fails in between,
+//!   the request comes back and has another event.
 //! - **A cut is seen by both sides at once.** If one side acts before it has noticed the cut, the result is the same as
 //!   if it had acted just before the cut, because nothing from the other side reaches it.
 //! - **Power comes back at once**: a device that is off does nothing.
@@ -84,8 +103,9 @@
 //!   present'. No client of 3.1.1 can distinguish that session from the old one, and a QoS 2 publish in flight is sent
 //!   into a session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message`
 //!   keeps the counterexample. Messages to the client are explored without this restriction (`in-lost`).
-//! - **QoS 0**, UNSUBSCRIBE, 3.1, manual acknowledgement, retained messages, wills and packets larger than the buffer
-//!   are covered by the simulator and the tests.
+//! - **The front of a message that is too large** is taken before its end. Only whole packets are explored.
+//! - **QoS 0**, UNSUBSCRIBE, 3.1, retained messages, wills and packets larger than the buffer are covered by the simulator
+//!   and the tests, and so is manual acknowledgement but for one world.
 //!
 //! # Figures
 //!
@@ -129,4 +149,4 @@ mod world;
 
 pub use broker::Method;
 pub use check::{End, Outcome, Violation, check};
-pub use config::{ALL, Config, Partial};
+pub use config::{ALL, Acknowledge, Bad, Config, Driver, Manner, Partial};

@@ -48,6 +48,7 @@ impl Model for World {
             Property::always(Rule::PacketIds.name(), |_, state| keeps(state, Rule::PacketIds)),
             Property::always(Rule::OneEvent.name(), |_, state| keeps(state, Rule::OneEvent)),
             Property::always(Rule::Protocol.name(), |_, state| keeps(state, Rule::Protocol)),
+            Property::always(Rule::Progress.name(), |_, state| keeps(state, Rule::Progress)),
             Property::always(Rule::NoPanic.name(), |_, state| keeps(state, Rule::NoPanic)),
         ]
     }
@@ -82,7 +83,12 @@ impl World {
         let mut actions = Vec::new();
         state.progress(&self.0, &mut actions);
         // All other actions can certainly be carried out.
-        let may_fail = |action: &Action| matches!(action, Action::Publish | Action::Deliver(_));
+        let may_fail = |action: &Action| {
+            matches!(
+                action,
+                Action::Publish | Action::Subscribe | Action::Acknowledge(_) | Action::Deliver(_)
+            )
+        };
         actions.iter().all(may_fail)
             && actions.into_iter().all(|action| self.next_state(state, action).is_none())
     }

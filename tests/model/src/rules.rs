@@ -7,7 +7,7 @@ mod requests;
 use mqtt_core::QoS;
 
 pub(crate) use order::Order;
-pub(crate) use requests::Requests;
+pub(crate) use requests::{End, Requests};
 
 /// A rule of delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub(crate) enum Rule {
     OneEvent,
     /// Neither side refuses a packet of the other, and DUP is set [MQTT-3.3.1-1].
     Protocol,
+    /// Each connection leaves less to do for the next one, or an event names the request that stands in the way.
+    Progress,
     /// No call panics.
     NoPanic,
 }
@@ -38,6 +40,7 @@ impl Rule {
             Self::PacketIds => "packet ids",
             Self::OneEvent => "one event a request",
             Self::Protocol => "protocol",
+            Self::Progress => "progress",
             Self::NoPanic => "no panic",
         }
     }

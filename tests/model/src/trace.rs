@@ -26,6 +26,13 @@ impl Trace {
         };
         let what = match action {
             Action::Publish => "publish",
+            Action::Subscribe => "subscribe",
+            Action::Cancel(_) => "CANCEL",
+            Action::Acknowledge(_) => "acknowledge",
+            Action::Close => "client closes",
+            Action::AnswerOverdue => "time for an answer is over",
+            Action::Show => "driver copies",
+            Action::Report => "driver reports",
             Action::Connect => "time to connect",
             Action::Connected => "connected",
             Action::TransmitPart => "client writes",

@@ -1,19 +1,25 @@
 //! The state of a world and its possible actions: the client with its application and its driver, the link, the
-//! journal, the broker. [`steps`] carries the actions out.
+//! journal, the broker. [`steps`] carries the actions out, those of the [link](wire), the [driver](driving) and the
+//! [journal] in files of their own, and [`events`] gives the client's events to the ledgers of the rules.
 
+mod driving;
+mod events;
+mod journal;
 mod steps;
+mod wire;
 
 use std::sync::Arc;
 
 use mqtt_core::{
-    Action as Told, ConnectionState, Protocol, QoS, codec::Decoded, codec::Packet, filter,
+    Action as Told, ConnectionState, Delivery, Filter, Instant, Protocol, QoS, codec::Decoded,
+    codec::Packet,
 };
 
 use crate::{
-    broker::{Broker, Down},
-    config::{Config, Partial},
-    device::{Device, NOW, RECORD},
-    rules::{Broken, Order, Requests, Set},
+    broker::{Broker, Down, FILTERS},
+    config::{Config, Manner},
+    device::{Device, NOW},
+    rules::{Broken, Order, Requests, Rule, Set},
     trace::Trace,
 };
 
@@ -22,10 +28,24 @@ use crate::{
 pub(crate) enum Action {
     /// The application publishes its next message and sets its position.
     Publish,
+    /// The application subscribes to one more filter.
+    Subscribe,
+    /// The application takes the request with this number back.
+    Cancel(u8),
+    /// The application acknowledges the message with this number among those that it owes.
+    Acknowledge(u8),
     /// The time to connect again has come; the driver begins to open a transport.
     Connect,
     /// The transport is open.
     Connected,
+    /// The client wants the connection to end, and the driver closes the transport.
+    Close,
+    /// The time for an answer is over, and nothing is on its way.
+    AnswerOverdue,
+    /// The driver asks for bytes and copies them.
+    Show,
+    /// The driver reports the bytes that it has written.
+    Report,
     /// The transport takes a part of a packet.
     TransmitPart,
     /// The transport takes this many whole packets. It may have a part of the first one already.
@@ -104,6 +124,13 @@ pub(crate) struct State {
     stored: Set,
     storing: Set,
     held: Set,
+    /// Messages that the application has and has not acknowledged, oldest first.
+    owed: Vec<(Delivery, u8)>,
+    /// The driver's copy of the bytes that it was shown and has not reported, and how many of them it has written.
+    copied: Vec<u8>,
+    written: usize,
+    /// The application has subscribed to one more filter.
+    subscribed: bool,
     requests: Requests,
     order: Order,
     loss: Loss,
@@ -112,12 +139,13 @@ pub(crate) struct State {
     lost_sessions: u8,
     snapshots: u8,
     failed_records: u8,
+    cancels: u8,
     /// The rule that was broken. Nothing follows.
     pub(crate) broken: Option<Broken>,
 }
 
 impl State {
-    /// The first state: nothing has happened. If the broker has messages, the client is connected and has subscribed.
+    /// The first state: nothing has happened. If the client has subscriptions, it is connected and has made them.
     pub(crate) fn new(config: &Config) -> Self {
         let client = Device::new(config);
         let mut state = Self {
@@ -127,11 +155,15 @@ impl State {
             open: false,
             up: Vec::new(),
             down: Vec::new(),
-            broker: Broker::new(config.method),
+            broker: Broker::new(config.method, config.broker_window),
             next: 0,
             stored: Set::EMPTY,
             storing: Set::EMPTY,
             held: Set::EMPTY,
+            owed: Vec::new(),
+            copied: Vec::new(),
+            written: 0,
+            subscribed: false,
             requests: Requests::of(config.outbound.len()),
             order: Order::default(),
             loss: Loss::Settled,
@@ -140,11 +172,13 @@ impl State {
             lost_sessions: config.lost_sessions,
             snapshots: config.snapshots,
             failed_records: config.failed_records,
+            cancels: config.cancels,
             broken: None,
         };
-        if !config.inbound.is_empty() {
+        for name in FILTERS.iter().take(config.filters.into()) {
             state.settle(config);
-            if let Err(error) = state.client.0.subscribe(&[(filter!("i"), QoS::ExactlyOnce)]) {
+            let filter = Filter::new(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            if let Err(error) = state.client.0.subscribe(&[(filter, QoS::ExactlyOnce)]) {
                 panic!("world {}: {error}", config.name);
             }
             state.settle(config);
@@ -158,11 +192,18 @@ impl State {
         loop {
             self.progress(config, &mut actions);
             let begins = |action: &Action| {
-                matches!(action, Action::Publish | Action::Send | Action::TransmitPart)
+                matches!(
+                    action,
+                    Action::Publish | Action::Subscribe | Action::Send | Action::TransmitPart
+                )
             };
-            let Some(action) = actions.drain(..).find(|action| !begins(action)) else { return };
-            let done = self.carry_out(config, action, &mut Trace::Off);
-            assert!(done && self.broken.is_none(), "{action:?}: {:?}", self.broken);
+            let next = actions.drain(..).filter(|action| !begins(action)).find_map(|action| {
+                let mut next = self.clone();
+                next.carry_out(config, action, &mut Trace::Off).then_some(next)
+            });
+            let Some(next) = next else { return };
+            assert!(next.broken.is_none(), "world {}: {:?}", config.name, next.broken);
+            *self = next;
         }
     }
 
@@ -170,9 +211,7 @@ impl State {
     /// client does not take a packet yet, or a request finds no room, the action turns out to be impossible when it is
     /// carried out.
     pub(crate) fn progress(&self, config: &Config, actions: &mut Vec<Action>) {
-        if usize::from(self.next) < config.outbound.len() {
-            actions.push(Action::Publish);
-        }
+        let before = actions.len();
         if packet_len(&self.up).is_some() {
             actions.push(Action::Arrive);
         }
@@ -181,11 +220,33 @@ impl State {
         }
         self.deliveries(config, actions);
         self.driving(config, actions);
+        actions.extend((0..self.owed.len() as u8).map(Action::Acknowledge));
+        if actions.len() == before && self.awaits_answer(config) {
+            actions.push(Action::AnswerOverdue);
+        }
+        if !self.subscribed && config.subscribes_at == Some(self.next) {
+            actions.push(Action::Subscribe);
+        } else if usize::from(self.next) < config.outbound.len() {
+            actions.push(Action::Publish);
+        }
+    }
+
+    /// Whether the client waits for an answer up to a deadline.
+    fn awaits_answer(&self, config: &Config) -> bool {
+        let ignores = config.bad.is_some_and(|bad| bad.manner != Manner::Closes);
+        let deadline =
+            |told| matches!(told, Told::Wait(deadline) if deadline != Instant::FAR_FUTURE);
+        let up = self.client.0.state() == ConnectionState::Up;
+        ignores && up && deadline(self.client.0.clone().poll(NOW))
     }
 
     /// Packets of the broker come in the order of sending. If the configuration says so, its answers of different types
     /// come in any order, because they belong to exchanges that have no order.
     fn deliveries(&self, config: &Config, actions: &mut Vec<Action>) {
+        if self.client.0.state() == ConnectionState::Closing {
+            // It takes no packets any more.
+            return;
+        }
         for (number, down) in (0..).zip(&self.down) {
             let mut before = self.down.iter().take(usize::from(number));
             let overtakes = config.shuffled
@@ -195,47 +256,6 @@ impl State {
             if number == 0 || overtakes {
                 actions.push(Action::Deliver(number));
             }
-        }
-    }
-
-    /// The actions of the driver.
-    fn driving(&self, config: &Config, actions: &mut Vec<Action>) {
-        let state = self.client.0.state();
-        if state == ConnectionState::Connecting && !self.open {
-            actions.push(Action::Connected);
-        }
-        if self.writing.is_some() {
-            actions.push(Action::Persisted);
-            return;
-        }
-        let mut client = self.client.0.clone();
-        match client.poll(NOW) {
-            Told::Persist(_) => {
-                actions.push(Action::Persist);
-                return;
-            }
-            Told::Transmit(bytes) => self.transmissions(config, bytes, actions),
-            // Neither belongs into these worlds, and carrying out `Connect` reports that.
-            Told::Close(_) | Told::Connect { .. } => actions.push(Action::Connect),
-            Told::Wait(_) => {}
-        }
-        if state == ConnectionState::Waiting {
-            actions.push(Action::Connect);
-        } else if matches!(client.poll(RECORD), Told::Persist(_)) {
-            actions.push(Action::PersistAtLast);
-        }
-    }
-
-    /// How much of `bytes` the transport may take.
-    fn transmissions(&self, config: &Config, bytes: &[u8], actions: &mut Vec<Action>) {
-        let (_, part) = packets(&self.up);
-        if part.is_empty() && config.partial != Partial::Never {
-            actions.push(Action::TransmitPart);
-        }
-        actions.push(Action::Transmit(1));
-        let (whole, _) = packets(&[part, bytes].concat());
-        if whole > 1 {
-            actions.push(Action::Transmit(whole));
         }
     }
 
@@ -264,30 +284,49 @@ impl State {
         if self.snapshots > 0 {
             actions.push(Action::Compact);
         }
+        if self.cancels > 0 {
+            let requests = 0..=config.subscribe_number();
+            let may = requests.filter(|request| self.requests.can_be_taken_back(*request));
+            actions.extend(may.map(Action::Cancel));
+        }
     }
 
     /// Whether all requests are done.
     pub(crate) fn is_finished(&self, config: &Config) -> bool {
         let lost = self.lost_sessions < config.lost_sessions;
         let delivered = (0..config.outbound.len() as u8)
-            .all(|message| self.broker.delivered().has(message) || self.requests.is_lost(message));
+            .all(|message| self.broker.delivered().has(message) || self.has_excuse(message));
         delivered
+            && self.subscribed == config.subscribes_at.is_some()
+            && self.broker.has_subscriptions(config.filters)
+            && self.has_all_room(config)
             && usize::from(self.next) == config.outbound.len()
             // Messages in flight to the client were lost with the session.
             && (lost || self.handed() == Set::first(config.inbound.len()))
             && self.client.0.state() == ConnectionState::Up
             && self.client.0.in_flight() == 0
-            && !self.requests.is_open()
-            && self.broker.is_idle(config.inbound)
+            && !self.requests.is_open(self.power_cuts > 0)
+            && self.broker.is_idle(config.inbound, |message| self.has_excuse(message))
             && self.up.is_empty()
             && self.down.is_empty()
             && self.writing.is_none()
     }
 
+    /// Whether `message` need not arrive.
+    fn has_excuse(&self, message: u8) -> bool {
+        self.requests.is_lost(message) || self.requests.is_taken_back(message)
+    }
+
+    /// Whether nothing takes room in the outbox. Subscriptions have a room of their own.
+    fn has_all_room(&self, config: &Config) -> bool {
+        let kept = self.client.0.subscriptions().next().is_some();
+        kept || self.client.0.outbox_free() == Device::new(config).0.outbox_free()
+    }
+
     /// As if the broker had handed on nothing.
     #[cfg(test)]
     pub(crate) fn forget_what_was_delivered(&mut self, config: &Config) {
-        self.broker = Broker::new(config.method);
+        self.broker = Broker::new(config.method, config.broker_window);
     }
 
     /// Messages that the application has.
@@ -316,4 +355,12 @@ fn packets(bytes: &[u8]) -> (u8, &[u8]) {
         whole += 1;
     }
     (whole, rest)
+}
+
+const fn withdrawn() -> Broken {
+    Broken::new(Rule::Protocol, "the client does not say again what it has just said")
+}
+
+const fn no_packet() -> Broken {
+    Broken::new(Rule::Protocol, "the client sends what is no packet")
 }

@@ -21,7 +21,7 @@ struct Script(Broker);
 
 impl Script {
     fn new(method: Method) -> Self {
-        Self(Broker::new(method))
+        Self(Broker::new(method, 2))
     }
 
     /// A broker with a client that is connected and subscribed.
@@ -31,7 +31,7 @@ impl Script {
         let wanted: [(Filter<'_>, QoS); 1] = [(filter!("i"), TWO)];
         assert_eq!(
             script.take(&Packet::Subscribe(Subscribe::new(id(9), &wanted))),
-            Ok(vec![Down::SubAck(9)])
+            Ok(vec![Down::SubAck { id: 9, filters: 1 }])
         );
         script
     }
@@ -40,6 +40,10 @@ impl Script {
         let mut answers = Vec::new();
         let verdict = self.0.take(packet, OUTBOUND, INBOUND, &mut answers);
         verdict.map(|()| answers).map_err(|broken| broken.rule)
+    }
+
+    fn clone_and_take(&self, packet: &Packet<'_>) -> Result<Vec<Down>, Rule> {
+        Self(self.0.clone()).take(packet)
     }
 
     fn connect(&mut self) -> Vec<Down> {
@@ -181,7 +185,6 @@ fn packets_that_no_client_may_send_are_refused() {
         Packet::PubRec(id(2)),
         Packet::PubAck(id(3)),
         Packet::PubRec(id(3)),
-        Packet::Disconnect,
         publish(1, &[0], TWO, false),
         publish(1, &[7], ONE, false),
         publish(1, &[], ONE, false),
@@ -193,6 +196,32 @@ fn packets_that_no_client_may_send_are_refused() {
 }
 
 #[test]
+fn a_client_that_leaves_has_completed_a_message_since_it_left_last() {
+    let mut script = Script::up(Method::B);
+    let _ = script.send();
+    assert_eq!(script.take(&Packet::Disconnect), Ok(vec![]), "to learn whether the session is new");
+    script.connect();
+    assert_eq!(script.clone_and_take(&Packet::Disconnect), Err(Rule::Progress));
+    assert_eq!(script.take(&Packet::PubRec(id(1))), Ok(vec![Down::PubRel(1)]));
+    assert_eq!(script.take(&Packet::PubComp(id(1))), Ok(vec![]));
+    assert_eq!(script.take(&Packet::Disconnect), Ok(vec![]));
+    assert_eq!(script.take(&Packet::PubComp(id(1))), Err(Rule::Protocol), "nothing follows");
+}
+
+#[test]
+fn each_filter_counts_by_itself() {
+    let mut script = Script::up(Method::B);
+    assert!(script.0.has_subscriptions(1) && !script.0.has_subscriptions(2));
+    let wanted: [(Filter<'_>, QoS); 2] = [(filter!("j"), TWO), (filter!("s"), TWO)];
+    let subscribe = Packet::Subscribe(Subscribe::new(id(8), &wanted));
+    assert_eq!(script.take(&subscribe), Ok(vec![Down::SubAck { id: 8, filters: 2 }]));
+    assert!(script.0.has_subscriptions(2) && !script.0.has_subscriptions(3));
+    let unknown: [(Filter<'_>, QoS); 1] = [(filter!("x"), TWO)];
+    let subscribe = Packet::Subscribe(Subscribe::new(id(7), &unknown));
+    assert_eq!(script.take(&subscribe), Err(Rule::Protocol));
+}
+
+#[test]
 fn packets_of_the_broker_have_the_right_bytes() {
     for (down, bytes) in [
         (NEW, &[0x20, 2, 0, 0][..]),
@@ -201,7 +230,8 @@ fn packets_of_the_broker_have_the_right_bytes() {
         (Down::PubRec(2), &[0x50, 2, 0, 2]),
         (Down::PubRel(1), &[0x62, 2, 0, 1]),
         (Down::PubComp(2), &[0x70, 2, 0, 2]),
-        (Down::SubAck(9), &[0x90, 3, 0, 9, 2]),
+        (Down::SubAck { id: 9, filters: 1 }, &[0x90, 3, 0, 9, 2]),
+        (Down::SubAck { id: 9, filters: 2 }, &[0x90, 4, 0, 9, 2, 2]),
         (
             Down::Publish { id: 2, message: 1, qos: TWO, dup: true },
             &[0x3C, 7, 0, 1, b'i', 0, 2, 1, 1],

@@ -63,6 +63,7 @@ fn each_property_fails_for_its_rule_alone() {
         Rule::PacketIds,
         Rule::OneEvent,
         Rule::Protocol,
+        Rule::Progress,
         Rule::NoPanic,
     ] {
         let mut state = State::new(&world.0);

@@ -7,7 +7,7 @@ use super::{Broken, Rule, Verdict};
 /// The order of packets on the way to the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Order {
-    /// The message of the last PUBLISH on this connection.
+    /// The place of the last request on this connection, in the order in which the application made them.
     last: Option<u8>,
     /// Ids whose PUBACK or PUBREC is due on this connection, oldest first.
     pubacks: Vec<u16>,
@@ -41,6 +41,11 @@ impl Order {
         for released in &mut self.released {
             released.sent = false;
         }
+    }
+
+    /// The client has given up the publish under `id`. Its PUBREL goes out at once or never.
+    pub(crate) fn given_up(&mut self, id: u16) {
+        self.released.retain(|released| released.id != id);
     }
 
     /// The session was lost, so released ids no longer matter.
@@ -82,21 +87,30 @@ impl Order {
         }
     }
 
-    /// The PUBLISH of `message` arrived with `id` [MQTT-4.6.0-1].
+    /// The PUBLISH arrived with `id`. It is the request at `place` among all requests [MQTT-4.6.0-1].
     ///
     /// # Errors
     ///
     /// [`Rule::Order`]; [`Rule::Protocol`] if its PUBREL was sent before.
-    pub(crate) fn publish(&mut self, message: u8, id: u16) -> Verdict {
+    pub(crate) fn publish(&mut self, place: u8, id: u16) -> Verdict {
         let over = |released: &Released| released.id == id && released.begun && !released.done;
         if self.released.iter().any(over) {
             let how = "MQTT-4.3.3-1: a PUBLISH again behind its PUBREL";
             return Err(Broken::new(Rule::Protocol, how));
         }
-        if self.last.is_some_and(|last| last >= message) {
-            return Err(Broken::new(Rule::Order, "MQTT-4.6.0-1: a PUBLISH behind a later one"));
+        self.request(place)
+    }
+
+    /// The request at `place` among all requests arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::Order`].
+    pub(crate) fn request(&mut self, place: u8) -> Verdict {
+        if self.last.is_some_and(|last| last >= place) {
+            return Err(Broken::new(Rule::Order, "MQTT-4.6.0-1: a request behind a later one"));
         }
-        self.last = Some(message);
+        self.last = Some(place);
         Ok(())
     }
 

@@ -4,14 +4,16 @@ use mqtt_core::Handle;
 
 use super::{Broken, Rule, Verdict};
 
-/// The requests of one client over all its lives: which message each packet id stands for, and which requests still
-/// wait for their event.
+/// The requests of one client over all its lives: which message each packet id stands for, which requests still wait
+/// for their event, and which were taken back.
+///
+/// A request has the number of its message. The SUBSCRIBE that the application makes in between has the number behind
+/// the last message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Requests {
-    /// By message.
     entries: Vec<Request>,
-    /// Requests restored after a power cut whose events are still to come. Their handles are unknown.
-    restored: usize,
+    /// Connections that the broker ended on purpose since the last event of a request.
+    fruitless: u8,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,75 +22,157 @@ struct Request {
     id: u16,
     /// The handle of this life, while its event is to come.
     handle: Option<Handle>,
-    /// Its PUBLISH reached the broker, and no answer has ended it.
+    /// Its packet reached the broker, and no answer has ended it.
     on_wire: bool,
     lost: bool,
+    /// The client took its PUBREC.
+    released: bool,
+    /// The application was told that it stands in the way.
+    stuck: bool,
+    back: Option<TakenBack>,
+}
+
+/// A request that the application took back, or that the client gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct TakenBack {
+    recorded: Recorded,
+    /// Its packet may still be on its way, on this connection.
+    may_arrive: bool,
+    /// What its event said.
+    sent: Option<bool>,
+    /// Its packet may have been sent, so its id stays out of use until it is answered.
+    id_in_use: bool,
+}
+
+/// Whether the journal knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Recorded {
+    No,
+    BeingWritten,
+    Yes,
+}
+
+/// The event that ends a request which was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// `Event::Cancelled`, with its `sent`.
+    Cancelled(bool),
+    /// `Event::GivenUp`.
+    GivenUp,
 }
 
 impl Requests {
-    /// The requests for this many messages.
+    /// The requests for this many messages, and a SUBSCRIBE.
     pub(crate) fn of(messages: usize) -> Self {
-        Self { entries: vec![Request::default(); messages], restored: 0 }
+        Self { entries: vec![Request::default(); messages + 1], fruitless: 0 }
     }
 
-    /// The client accepted `message`.
+    fn get(&self, request: u8) -> Option<&Request> {
+        self.entries.get(usize::from(request))
+    }
+
+    /// The client accepted `request`.
     ///
     /// # Errors
     ///
-    /// [`Rule::PacketIds`] if another request in flight has its id.
-    pub(crate) fn accepted(&mut self, message: u8, handle: Handle) -> Verdict {
+    /// [`Rule::PacketIds`] if another request in flight has its id, or one that was given up and may be answered.
+    pub(crate) fn accepted(&mut self, request: u8, handle: Handle) -> Verdict {
         let id = handle.packet_id().map_or(0, |id| id.get());
-        let in_use = |(other, request): (usize, &Request)| {
-            other != usize::from(message)
-                && request.id == id
-                && (request.handle.is_some() || request.on_wire)
+        let in_use = |(other, entry): (usize, &Request)| {
+            let given_up = entry.back.is_some_and(|back| back.id_in_use);
+            other != usize::from(request)
+                && entry.id == id
+                && (entry.handle.is_some() || entry.on_wire || given_up)
         };
         if id == 0 || self.entries.iter().enumerate().any(in_use) {
             return Err(Broken::new(Rule::PacketIds, "an id in flight was given to a new request"));
         }
-        if let Some(request) = self.entries.get_mut(usize::from(message)) {
-            *request = Request { id, handle: Some(handle), ..Request::default() };
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            *entry = Request { id, handle: Some(handle), ..Request::default() };
         }
         Ok(())
     }
 
-    /// The message that `id` stands for: the message of the latest request with it.
-    pub(crate) fn message(&self, id: u16) -> Option<u8> {
-        self.entries.iter().rposition(|request| request.id == id).map(|message| message as u8)
+    /// The request that `id` stands for: the latest one with it.
+    fn request(&self, id: u16) -> Option<u8> {
+        let subscribe = self.entries.len().saturating_sub(1);
+        // The SUBSCRIBE may be older than the messages: it counts if it waits for its answer.
+        let waits = |entry: &&Request| entry.id == id && (entry.handle.is_some() || entry.on_wire);
+        if self.entries.last().filter(waits).is_some() {
+            return Some(subscribe as u8);
+        }
+        self.entries.iter().rposition(|entry| entry.id == id).map(|request| request as u8)
     }
 
-    /// The PUBLISH of `message` reached the broker.
+    /// Whether `id` stands for `request`.
+    pub(crate) fn stands_for(&self, id: u16, request: u8) -> bool {
+        self.request(id) == Some(request)
+    }
+
+    /// The handle of `request`, while its event is to come.
+    pub(crate) fn handle(&self, request: u8) -> Option<Handle> {
+        self.get(request)?.handle
+    }
+
+    /// The packet of `request` reached the broker.
     ///
     /// # Errors
     ///
     /// [`Rule::PacketIds`] if it was accepted with another id, or another message is in flight with this id;
-    /// [`Rule::Protocol`] if it is sent again without DUP.
-    pub(crate) fn published(&mut self, message: u8, id: u16, dup: bool) -> Verdict {
-        let other = |(other, request): (usize, &Request)| {
-            other != usize::from(message) && request.id == id && request.on_wire
+    /// [`Rule::Protocol`] if it is sent again without DUP; [`Rule::OneEvent`] if it was taken back and is sent again, or
+    /// was told as not sent.
+    pub(crate) fn arrived(&mut self, request: u8, id: u16, dup: bool) -> Verdict {
+        let other = |(other, entry): (usize, &Request)| {
+            other != usize::from(request) && entry.id == id && entry.on_wire
         };
         if self.entries.iter().enumerate().any(other) {
             return Err(Broken::new(Rule::PacketIds, "two messages are in flight under one id"));
         }
-        match self.entries.get_mut(usize::from(message)) {
-            Some(request) if request.id == id => {
-                if request.on_wire && !dup {
-                    return Err(Broken::new(Rule::Protocol, "MQTT-3.3.1-1: re-sent without DUP"));
-                }
-                request.on_wire = true;
-                Ok(())
+        let Some(entry) = self.entries.get_mut(usize::from(request)).filter(|it| it.id == id)
+        else {
+            let how = "a request under another id than it was given";
+            return Err(Broken::new(Rule::PacketIds, how));
+        };
+        if entry.back.is_some_and(|back| !back.may_arrive || back.sent == Some(false)) {
+            return Err(Broken::new(Rule::OneEvent, "a request is sent after it was taken back"));
+        }
+        if entry.on_wire && !dup {
+            return Err(Broken::new(Rule::Protocol, "MQTT-3.3.1-1: re-sent without DUP"));
+        }
+        entry.on_wire = true;
+        Ok(())
+    }
+
+    /// The client took a PUBREC for `id`.
+    pub(crate) fn pubrec_came(&mut self, id: u16) {
+        if let Some(request) = self.request(id) {
+            if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+                entry.released = true;
             }
-            _ => Err(Broken::new(Rule::PacketIds, "a PUBLISH under another id than it was given")),
         }
     }
 
-    /// `Event::Published`. Returns its message.
+    /// The client took the last answer to `id`. If its request was given up, the id is free.
+    pub(crate) fn answered(&mut self, id: u16) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.id == id) {
+            if let Some(back) = &mut entry.back {
+                back.id_in_use = false;
+                entry.on_wire = false;
+            }
+        }
+    }
+
+    /// `Event::Published` or `Event::Subscribed`. Returns its request.
     ///
     /// # Errors
     ///
     /// [`Rule::OneEvent`] if no request waits for it.
     pub(crate) fn done(&mut self, handle: Handle) -> Result<u8, Broken> {
-        self.ended(handle)
+        let request = self.ended(handle)?;
+        if self.get(request).is_some_and(|entry| entry.back.is_some()) {
+            return Err(Broken::new(Rule::OneEvent, "an answer is told for what was taken back"));
+        }
+        Ok(request)
     }
 
     /// `Event::Lost`, after the broker has lost a session.
@@ -97,55 +181,200 @@ impl Requests {
     ///
     /// [`Rule::OneEvent`] if no request waits for it.
     pub(crate) fn lost(&mut self, handle: Handle) -> Result<u8, Broken> {
-        let message = self.ended(handle)?;
-        if let Some(request) = self.entries.get_mut(usize::from(message)) {
-            request.lost = true;
+        let request = self.done(handle)?;
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            entry.lost = true;
         }
-        Ok(message)
+        Ok(request)
+    }
+
+    /// `Event::Cancelled` or `Event::GivenUp`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::OneEvent`] if no request waits for it, or it was sent although the event says that it was not.
+    pub(crate) fn taken_back(&mut self, handle: Handle, end: End) -> Verdict {
+        let on_wire = |request| self.get(request).is_some_and(|entry: &Request| entry.on_wire);
+        let arrived = self.find(handle).is_ok_and(on_wire);
+        let request = self.ended(handle)?;
+        let entry = self.entries.get_mut(usize::from(request));
+        let Some(back) = entry.and_then(|entry| entry.back.as_mut()) else {
+            return Err(Broken::new(Rule::OneEvent, "a request ends though nobody took it back"));
+        };
+        let sent = end != End::Cancelled(false);
+        if arrived && !sent {
+            return Err(Broken::new(Rule::OneEvent, "told as not sent, though it arrived"));
+        }
+        back.sent = Some(sent);
+        back.id_in_use &= sent;
+        Ok(())
+    }
+
+    /// The request of `handle`, if it waits for its event.
+    fn find(&self, handle: Handle) -> Result<u8, Broken> {
+        let request = handle.packet_id().and_then(|id| self.request(id.get()));
+        let Some(request) = request else {
+            return Err(Broken::new(Rule::OneEvent, "an event for a request that never was"));
+        };
+        if self.handle(request) != Some(handle) {
+            return Err(Broken::new(Rule::OneEvent, "a second event for one request"));
+        }
+        Ok(request)
     }
 
     fn ended(&mut self, handle: Handle) -> Result<u8, Broken> {
-        let message = handle.packet_id().and_then(|id| self.message(id.get()));
-        let request = message.and_then(|message| self.entries.get_mut(usize::from(message)));
-        let (Some(message), Some(request)) = (message, request) else {
-            return Err(Broken::new(Rule::OneEvent, "an event for a request that never was"));
-        };
-        if request.handle == Some(handle) {
-            request.handle = None;
-        } else if request.handle.is_none() && self.restored > 0 {
-            self.restored -= 1;
-        } else {
-            return Err(Broken::new(Rule::OneEvent, "a second event for one request"));
+        let request = self.find(handle)?;
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            entry.handle = None;
+            entry.on_wire = false;
         }
-        request.on_wire = false;
-        Ok(message)
+        self.fruitless = 0;
+        Ok(request)
+    }
+
+    /// The application takes `request` back, or the client gives it up.
+    pub(crate) fn take_back(&mut self, request: u8) {
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            entry.back = Some(TakenBack {
+                recorded: Recorded::No,
+                may_arrive: true,
+                sent: None,
+                id_in_use: true,
+            });
+        }
+    }
+
+    /// Whether the application may take `request` back now.
+    pub(crate) fn can_be_taken_back(&self, request: u8) -> bool {
+        self.get(request).is_some_and(|entry| entry.handle.is_some() && entry.back.is_none())
+    }
+
+    /// Whether `request` was taken back.
+    pub(crate) fn is_taken_back(&self, request: u8) -> bool {
+        self.get(request).is_some_and(|entry| entry.back.is_some())
+    }
+
+    /// Whether the client took the PUBREC of `request`, so it cannot be taken back, unless it is stuck.
+    pub(crate) fn is_released(&self, request: u8) -> bool {
+        self.get(request).is_some_and(|entry| entry.released && !entry.stuck)
+    }
+
+    /// `Event::Stuck`. Returns its request.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::OneEvent`] if the request is not in flight.
+    pub(crate) fn stuck(&mut self, handle: Handle) -> Result<u8, Broken> {
+        let request = self.find(handle)?;
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            entry.stuck = true;
+        }
+        self.fruitless = 0;
+        Ok(request)
+    }
+
+    /// The broker has ended a connection on purpose, or a time-out has.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::Progress`] if more than `most` connections in a row bring no event of a request.
+    pub(crate) fn connection_ended(&mut self, most: u8) -> Verdict {
+        self.fruitless += 1;
+        if self.fruitless > most {
+            let how = "the connection ends again and again, and no event names the request";
+            return Err(Broken::new(Rule::Progress, how));
+        }
+        Ok(())
+    }
+
+    /// The connection is over. Returns the ids of requests that were given up.
+    pub(crate) fn disconnected(&mut self) -> impl Iterator<Item = u16> {
+        self.entries.iter_mut().filter_map(|entry| {
+            let back = entry.back.as_mut()?;
+            back.may_arrive = false;
+            back.id_in_use.then_some(entry.id)
+        })
     }
 
     /// The broker has lost the session. Messages that are sent again count as new.
     pub(crate) fn session_lost(&mut self) {
-        for request in &mut self.entries {
-            request.on_wire = false;
-        }
-    }
-
-    /// Power came back, and this many requests were restored. The messages from `accepted` on will be accepted again.
-    pub(crate) fn restarted(&mut self, restored: usize, accepted: u8) {
-        self.restored = restored;
-        for (message, request) in (0..).zip(&mut self.entries) {
-            request.handle = None;
-            if message >= accepted {
-                *request = Request::default();
+        for entry in &mut self.entries {
+            entry.on_wire = false;
+            entry.released = false;
+            if let Some(back) = &mut entry.back {
+                back.id_in_use = false;
             }
         }
     }
 
-    /// Whether any request waits for its event.
-    pub(crate) fn is_open(&self) -> bool {
-        self.restored != 0 || self.entries.iter().any(|request| request.handle.is_some())
+    /// A record is being written.
+    pub(crate) fn recording(&mut self) {
+        self.record(Recorded::No, Recorded::BeingWritten);
     }
 
-    /// Whether `message` was reported as lost.
-    pub(crate) fn is_lost(&self, message: u8) -> bool {
-        self.entries.get(usize::from(message)).is_some_and(|request| request.lost)
+    /// That record is durable.
+    pub(crate) fn recorded(&mut self) {
+        self.record(Recorded::BeingWritten, Recorded::Yes);
+    }
+
+    /// That record failed.
+    pub(crate) fn not_recorded(&mut self) {
+        self.record(Recorded::BeingWritten, Recorded::No);
+    }
+
+    fn record(&mut self, from: Recorded, to: Recorded) {
+        for back in self.entries.iter_mut().filter_map(|entry| entry.back.as_mut()) {
+            if back.recorded == from {
+                back.recorded = to;
+            }
+        }
+    }
+
+    /// Power came back, and the requests with the handles `restored` are in flight. The messages from `accepted` on
+    /// will be accepted again.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::OneEvent`] if a request is restored that was taken back, and a durable record says so.
+    pub(crate) fn restarted(
+        &mut self,
+        restored: impl Iterator<Item = Handle>,
+        accepted: u8,
+    ) -> Verdict {
+        self.fruitless = 0;
+        for (message, entry) in (0..).zip(&mut self.entries) {
+            entry.handle = None;
+            entry.released = false;
+            entry.stuck = false;
+            if message >= accepted {
+                *entry = Request::default();
+            }
+        }
+        for handle in restored {
+            let request = handle.packet_id().and_then(|id| self.request(id.get()));
+            let entry = request.and_then(|request| self.entries.get_mut(usize::from(request)));
+            let Some(entry) = entry else {
+                return Err(Broken::new(Rule::OneEvent, "a request is restored that never was"));
+            };
+            entry.handle = Some(handle);
+            if entry.back.take().is_some_and(|back| back.recorded == Recorded::Yes) {
+                let how = "a request comes back that was taken back";
+                return Err(Broken::new(Rule::OneEvent, how));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any request waits for its event, or was taken back and the journal does not know of it.
+    pub(crate) fn is_open(&self, journal: bool) -> bool {
+        self.entries.iter().any(|entry| {
+            let unrecorded = |back: TakenBack| back.recorded != Recorded::Yes;
+            entry.handle.is_some() || journal && entry.back.is_some_and(unrecorded)
+        })
+    }
+
+    /// Whether `request` was reported as lost.
+    pub(crate) fn is_lost(&self, request: u8) -> bool {
+        self.get(request).is_some_and(|entry| entry.lost)
     }
 }

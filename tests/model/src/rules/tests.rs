@@ -2,7 +2,7 @@
 
 use mqtt_core::{Client, Handle, Options, Publish, QoS, Slot, topic};
 
-use super::{Order, Requests, Rule, Set, Verdict, hand_over};
+use super::{End, Order, Requests, Rule, Set, Verdict, hand_over};
 
 const ONE: QoS = QoS::AtLeastOnce;
 const TWO: QoS = QoS::ExactlyOnce;
@@ -52,10 +52,10 @@ fn two_messages_are_not_sent_with_one_id() {
     let mut requests = Requests::of(2);
     requests.accepted(0, first).expect("a new id");
     requests.accepted(1, second).expect("a new id");
-    assert_eq!(requests.published(0, 1, false), Ok(()));
-    assert_eq!(rule(requests.published(1, 1, false)), Some(Rule::PacketIds));
-    assert_eq!(rule(requests.published(1, 3, false)), Some(Rule::PacketIds), "not its own");
-    assert_eq!(requests.published(1, 2, false), Ok(()));
+    assert_eq!(requests.arrived(0, 1, false), Ok(()));
+    assert_eq!(rule(requests.arrived(1, 1, false)), Some(Rule::PacketIds));
+    assert_eq!(rule(requests.arrived(1, 3, false)), Some(Rule::PacketIds), "not its own");
+    assert_eq!(requests.arrived(1, 2, false), Ok(()));
 }
 
 #[test]
@@ -63,11 +63,11 @@ fn a_message_that_is_sent_again_has_dup() {
     let [first, ..] = handles();
     let mut requests = Requests::of(1);
     requests.accepted(0, first).expect("a new id");
-    assert_eq!(requests.published(0, 1, false), Ok(()));
-    assert_eq!(rule(requests.clone().published(0, 1, false)), Some(Rule::Protocol));
-    assert_eq!(requests.published(0, 1, true), Ok(()));
+    assert_eq!(requests.arrived(0, 1, false), Ok(()));
+    assert_eq!(rule(requests.clone().arrived(0, 1, false)), Some(Rule::Protocol));
+    assert_eq!(requests.arrived(0, 1, true), Ok(()));
     requests.session_lost();
-    assert_eq!(requests.published(0, 1, false), Ok(()), "anew in a new session");
+    assert_eq!(requests.arrived(0, 1, false), Ok(()), "anew in a new session");
 }
 
 #[test]
@@ -75,26 +75,118 @@ fn a_request_ends_in_one_event() {
     let [first, second, ..] = handles();
     let mut requests = Requests::of(1);
     requests.accepted(0, first).expect("a new id");
-    assert!(requests.is_open());
+    assert!(requests.is_open(false));
     assert_eq!(requests.done(first), Ok(0));
-    assert!(!requests.is_open());
+    assert!(!requests.is_open(false));
     for verdict in [requests.done(first), requests.lost(first), requests.done(second)] {
         assert_eq!(rule(verdict.map(|_| ())), Some(Rule::OneEvent));
     }
 }
 
 #[test]
-fn a_restored_request_ends_in_one_event_of_an_unknown_handle() {
-    let [first, second, ..] = handles();
+fn a_restored_request_ends_in_one_event() {
+    let [first, second, third, ..] = handles();
     let mut requests = Requests::of(2);
     requests.accepted(0, first).expect("a new id");
     requests.accepted(1, second).expect("a new id");
-    requests.restarted(1, 1);
-    assert!(requests.is_open());
+    assert_eq!(requests.restarted([first].into_iter(), 1), Ok(()));
+    assert!(requests.is_open(false));
     assert_eq!(rule(requests.clone().done(second).map(|_| ())), Some(Rule::OneEvent), "forgotten");
     assert_eq!(requests.lost(first), Ok(0));
-    assert!(requests.is_lost(0) && !requests.is_open());
+    assert!(requests.is_lost(0) && !requests.is_open(false));
     assert_eq!(rule(requests.done(first).map(|_| ())), Some(Rule::OneEvent));
+    assert_eq!(rule(requests.restarted([third].into_iter(), 1)), Some(Rule::OneEvent));
+}
+
+/// A request with the id 1 that was taken back, and the handle of another request.
+fn taken_back() -> (Requests, Handle, Handle) {
+    let [first, second, ..] = handles();
+    let mut requests = Requests::of(2);
+    requests.accepted(0, first).expect("a new id");
+    assert!(requests.can_be_taken_back(0));
+    requests.take_back(0);
+    assert!(requests.is_taken_back(0) && !requests.can_be_taken_back(0));
+    (requests, first, second)
+}
+
+#[test]
+fn a_request_that_was_taken_back_ends_in_one_event_of_its_own() {
+    let (requests, handle, other) = taken_back();
+    assert_eq!(rule(requests.clone().done(handle).map(|_| ())), Some(Rule::OneEvent));
+    for end in [End::Cancelled(false), End::Cancelled(true), End::GivenUp] {
+        let mut requests = requests.clone();
+        assert_eq!(requests.taken_back(handle, end), Ok(()));
+        assert_eq!(rule(requests.taken_back(handle, end)), Some(Rule::OneEvent), "twice");
+        requests.accepted(1, other).expect("a new id");
+        assert_eq!(rule(requests.taken_back(other, end)), Some(Rule::OneEvent), "not taken back");
+    }
+}
+
+#[test]
+fn a_request_told_as_not_sent_never_arrives() {
+    let (mut requests, handle, _) = taken_back();
+    let mut arrived = requests.clone();
+    assert_eq!(arrived.arrived(0, 1, false), Ok(()), "it was on its way");
+    assert_eq!(rule(arrived.taken_back(handle, End::Cancelled(false))), Some(Rule::OneEvent));
+    assert_eq!(requests.taken_back(handle, End::Cancelled(false)), Ok(()));
+    assert_eq!(rule(requests.arrived(0, 1, false)), Some(Rule::OneEvent));
+}
+
+#[test]
+fn a_request_that_was_taken_back_is_not_sent_on_a_later_connection() {
+    let (mut requests, handle, _) = taken_back();
+    assert_eq!(requests.taken_back(handle, End::Cancelled(true)), Ok(()));
+    assert_eq!(requests.disconnected().collect::<Vec<_>>(), [1]);
+    assert_eq!(rule(requests.arrived(0, 1, true)), Some(Rule::OneEvent));
+}
+
+#[test]
+fn the_id_of_a_request_that_was_taken_back_is_free_once_it_is_answered() {
+    let (mut requests, handle, _) = taken_back();
+    assert_eq!(requests.taken_back(handle, End::Cancelled(true)), Ok(()));
+    assert_eq!(rule(requests.clone().accepted(1, handle)), Some(Rule::PacketIds));
+    let mut lost = requests.clone();
+    lost.session_lost();
+    assert_eq!(lost.accepted(1, handle), Ok(()));
+    requests.answered(1);
+    assert_eq!(requests.accepted(1, handle), Ok(()));
+}
+
+#[test]
+fn a_request_comes_back_after_a_power_cut_only_if_no_durable_record_says_that_it_was_taken_back() {
+    let (mut requests, handle, _) = taken_back();
+    assert!(requests.is_open(true));
+    requests.recording();
+    let mut failed = requests.clone();
+    failed.not_recorded();
+    assert_eq!(failed.restarted([handle].into_iter(), 1), Ok(()));
+    assert!(!failed.is_taken_back(0));
+    requests.recorded();
+    assert_eq!(requests.taken_back(handle, End::GivenUp), Ok(()));
+    assert!(!requests.is_open(true));
+    assert_eq!(rule(requests.restarted([handle].into_iter(), 1)), Some(Rule::OneEvent));
+}
+
+#[test]
+fn many_connections_without_an_event_break_the_rule_of_progress() {
+    let [first, ..] = handles();
+    let mut requests = Requests::of(1);
+    requests.accepted(0, first).expect("a new id");
+    assert_eq!([0; 2].map(|_| requests.connection_ended(2)), [Ok(()); 2]);
+    assert_eq!(rule(requests.clone().connection_ended(2)), Some(Rule::Progress));
+    assert_eq!(requests.stuck(first), Ok(0));
+    assert_eq!(requests.connection_ended(2), Ok(()), "an event named it");
+}
+
+#[test]
+fn a_pubrec_ends_the_time_to_take_a_publish_back_unless_it_is_stuck() {
+    let [first, ..] = handles();
+    let mut requests = Requests::of(1);
+    requests.accepted(0, first).expect("a new id");
+    requests.pubrec_came(1);
+    assert!(requests.is_released(0));
+    assert_eq!(requests.stuck(first), Ok(0));
+    assert!(!requests.is_released(0));
 }
 
 /// [MQTT-4.6.0-1]
@@ -124,6 +216,15 @@ fn messages_are_acknowledged_in_their_order() {
     assert_eq!(rule(order.clone().puback(1)), Some(Rule::Order), "twice");
     order.disconnected();
     assert_eq!(rule(order.puback(3)), Some(Rule::Order), "it was not taken on this connection");
+}
+
+#[test]
+fn the_pubrel_of_a_publish_that_was_given_up_need_not_be_sent() {
+    let mut order = Order::default();
+    order.pubrec_came(1);
+    order.pubrec_came(2);
+    order.given_up(1);
+    assert_eq!(order.pubrel(2), Ok(()));
 }
 
 /// [MQTT-4.6.0-4]

@@ -1,0 +1,201 @@
+//! The driver: which of its actions can come next, and how it carries them out.
+
+use mqtt_core::{Action as Told, ConnectionState, Fatal, Reason};
+use test_kit::text;
+
+use super::{Action, State, decode, no_packet, packet_len, packets, withdrawn};
+use crate::{
+    config::{Config, Driver, Partial},
+    device::{NOW, RECONNECT, RECORD},
+    rules::{Broken, Rule, Verdict},
+    trace::Trace,
+};
+
+impl State {
+    /// The actions of the driver.
+    pub(super) fn driving(&self, config: &Config, actions: &mut Vec<Action>) {
+        let state = self.client.0.state();
+        if state == ConnectionState::Connecting && !self.open {
+            actions.push(Action::Connected);
+        }
+        if self.writing.is_some() {
+            actions.push(Action::Persisted);
+            return;
+        }
+        let mut client = self.client.0.clone();
+        match client.poll(NOW) {
+            Told::Persist(_) => {
+                actions.push(Action::Persist);
+                return;
+            }
+            Told::Transmit(bytes) => match config.driver {
+                Driver::Writes => self.transmissions(config, bytes, actions),
+                Driver::Copies => {
+                    if bytes != self.copied {
+                        actions.push(Action::Show);
+                    }
+                }
+            },
+            Told::Close(_) => {
+                actions.push(Action::Close);
+                return;
+            }
+            Told::Connect { .. } | Told::Wait(_) => {}
+        }
+        if self.written != 0 {
+            actions.push(Action::Report);
+        } else if !self.copied.is_empty() {
+            self.transmissions(config, &self.copied, actions);
+        }
+        if state == ConnectionState::Waiting {
+            actions.push(Action::Connect);
+        } else if matches!(client.poll(RECORD), Told::Persist(_)) {
+            actions.push(Action::PersistAtLast);
+        }
+    }
+
+    /// How much of `bytes` the transport may take.
+    fn transmissions(&self, config: &Config, bytes: &[u8], actions: &mut Vec<Action>) {
+        let (_, part) = packets(&self.up);
+        if part.is_empty() && config.partial != Partial::Never {
+            actions.push(Action::TransmitPart);
+        }
+        let (whole, _) = packets(&[part, bytes].concat());
+        // A packet of a renewal lies apart from its header, which comes first.
+        actions.push(Action::Transmit(whole.min(1)));
+        if whole > 1 {
+            actions.push(Action::Transmit(whole));
+        }
+    }
+
+    pub(super) fn connect(&mut self) -> Verdict {
+        match self.client.0.poll(RECONNECT) {
+            Told::Connect { .. } => Ok(()),
+            Told::Close(_) | Told::Persist(_) | Told::Transmit(_) | Told::Wait(_) => {
+                Err(Broken::new(Rule::AtLeastOnce, "the client does not connect when it is time"))
+            }
+        }
+    }
+
+    /// The client ends the connection of itself only if it had to pass messages over.
+    pub(super) fn close(&mut self, trace: &mut Trace) -> Verdict {
+        let Told::Close(reason) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
+        trace.say(|| reason.to_string());
+        self.ended();
+        if reason == Reason::PassedOver {
+            Ok(())
+        } else {
+            Err(Broken::new(Rule::Progress, "the client ends a connection without need"))
+        }
+    }
+
+    /// Nothing is on its way, so the broker does not answer. The driver reads once more, and nothing came.
+    pub(super) fn answer_overdue(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
+        if self.broker.awaits_answer() {
+            let how = "an answer to the broker waits for the answer to a request";
+            return Err(Broken::new(Rule::Progress, how));
+        }
+        let Told::Wait(deadline) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
+        for _ in 0..4 {
+            match self.client.0.poll(deadline) {
+                Told::Wait(_) => {
+                    let none = self.client.0.receive(&mut &[][..], deadline);
+                    if none != Ok(None) {
+                        return Err(Broken::new(
+                            Rule::OneEvent,
+                            "an event of which there is no reason",
+                        ));
+                    }
+                }
+                Told::Close(Reason::Fatal(Fatal::Unanswered(handle))) => {
+                    trace.say(|| format!("no answer to {}", text::id_of(handle)));
+                    self.ended();
+                    return self.connection_fails(config);
+                }
+                Told::Close(_) | Told::Connect { .. } | Told::Persist(_) | Told::Transmit(_) => {
+                    let how = "a missing answer has another effect than the end of the connection";
+                    return Err(Broken::new(Rule::Progress, how));
+                }
+            }
+        }
+        // The time was for packets that are answered, and begins again for later ones.
+        Ok(())
+    }
+
+    /// The transport is closed.
+    pub(super) fn ended(&mut self) {
+        self.disconnect();
+        self.client.0.closed(NOW);
+    }
+
+    /// The broker ended a connection because of a request, or it does not answer. After as many connections as the
+    /// settings say the application hears of it. One more may be needed if a request ahead of it had no answer either.
+    pub(super) fn connection_fails(&mut self, config: &Config) -> Verdict {
+        self.requests.connection_ended(config.stuck_after + 1)
+    }
+
+    /// The bytes that the transport is offered.
+    fn offered(&mut self, config: &Config) -> Result<Vec<u8>, Broken> {
+        if config.driver == Driver::Copies {
+            return Ok(self.copied.clone());
+        }
+        let Told::Transmit(bytes) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
+        Ok(bytes.to_vec())
+    }
+
+    pub(super) fn transmit_part(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
+        let bytes = self.offered(config)?;
+        let len = packet_len(&bytes).unwrap_or(bytes.len());
+        let count = match config.partial {
+            Partial::Never | Partial::FirstByte => 1,
+            Partial::LastByte => len - 1,
+        };
+        trace.say(|| format!("{count} of {len} bytes"));
+        self.up.extend(bytes.iter().take(count));
+        self.wrote(config, count);
+        Ok(())
+    }
+
+    pub(super) fn transmit(&mut self, config: &Config, count: u8, trace: &mut Trace) -> Verdict {
+        let bytes = self.offered(config)?;
+        let (_, part) = packets(&self.up);
+        let (had, mut at) = (self.up.len(), self.up.len() - part.len());
+        self.up.extend_from_slice(&bytes);
+        for _ in 0..count {
+            let rest = self.up.get(at..).unwrap_or_default();
+            let Some((packet, len)) = decode(rest) else { return Err(no_packet()) };
+            trace.say(|| text::packet(&packet));
+            at += len;
+        }
+        if count == 0 {
+            at = self.up.len();
+        }
+        self.up.truncate(at);
+        self.wrote(config, at - had);
+        Ok(())
+    }
+
+    fn wrote(&mut self, config: &Config, count: usize) {
+        match config.driver {
+            Driver::Writes => self.client.0.transmitted(count, NOW),
+            Driver::Copies => self.written = count,
+        }
+    }
+
+    /// The driver that copies asks for bytes. Those that it has must still be the first ones.
+    pub(super) fn show(&mut self) -> Verdict {
+        let Told::Transmit(bytes) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
+        if !bytes.starts_with(&self.copied) {
+            return Err(Broken::new(Rule::Protocol, "bytes that were shown have changed"));
+        }
+        self.copied = bytes.to_vec();
+        Ok(())
+    }
+
+    /// It reports the bytes that it has written.
+    pub(super) fn report(&mut self) {
+        self.client.0.transmitted(self.written, NOW);
+        self.copied.drain(..self.written.min(self.copied.len()));
+        self.written = 0;
+    }
+}

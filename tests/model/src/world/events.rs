@@ -1,0 +1,131 @@
+//! The client's events, as the application takes them and the ledgers of the rules get them.
+
+use mqtt_core::{Event, Handle, QoS, SessionStatus};
+use test_kit::text;
+
+use super::{Loss, State};
+use crate::{
+    broker::Down,
+    config::Config,
+    rules::{Broken, End, Rule, Verdict, hand_over},
+    trace::Trace,
+};
+
+impl State {
+    /// `down` is the packet that caused the event.
+    pub(super) fn told(
+        &mut self,
+        config: &Config,
+        event: &Event<'_>,
+        down: Option<Down>,
+        trace: &mut Trace,
+    ) -> Verdict {
+        match event {
+            Event::Message(message) => {
+                let Some(number) = message.payload.first() else {
+                    return Err(Broken::new(Rule::Protocol, "a message that was not sent"));
+                };
+                if let Some(delivery) = message.delivery {
+                    self.owed.push((delivery, *number));
+                    return Ok(());
+                }
+                hand_over(self.handed(), *number, config.inbound, false)?;
+                self.held = self.held.with(*number);
+                // The work on the message has to be durable before the broker gets its acknowledgement.
+                self.client.0.set_position(self.next.into());
+                Ok(())
+            }
+            Event::Published(handle) => {
+                let message = self.requests.done(*handle)?;
+                if self.broker.delivered().has(message) {
+                    Ok(())
+                } else {
+                    Err(Broken::new(Rule::OneEvent, "published, though it was not delivered"))
+                }
+            }
+            Event::Lost(handle) => {
+                let message = self.requests.lost(*handle)?;
+                let exactly = config.outbound.get(usize::from(message)) == Some(&QoS::ExactlyOnce);
+                if exactly && self.lost_sessions < config.lost_sessions {
+                    Ok(())
+                } else {
+                    Err(Broken::new(Rule::AtLeastOnce, "lost, though no session was"))
+                }
+            }
+            Event::Up { session, .. } => {
+                if self.loss == Loss::Untold {
+                    let journal = config.power_cuts != 0;
+                    self.loss = if journal { Loss::Unrecorded } else { Loss::Settled };
+                }
+                match session {
+                    SessionStatus::Found => self.order.clears = true,
+                    SessionStatus::Lost | SessionStatus::New => self.order.session_lost(),
+                    SessionStatus::Resumed | _ => {}
+                }
+                Ok(())
+            }
+            Event::Subscribed { handle, .. } => {
+                // The client has subscribed to the others before the world begins.
+                let known = self.requests.handle(config.subscribe_number()).is_some();
+                if known { self.requests.done(*handle).map(|_| ()) } else { Ok(()) }
+            }
+            Event::Cancelled { handle, sent } => {
+                self.requests.taken_back(*handle, End::Cancelled(*sent))
+            }
+            Event::GivenUp(handle) if config.give_up_stuck => {
+                self.requests.taken_back(*handle, End::GivenUp)
+            }
+            Event::Stuck { handle, connections } => {
+                self.stuck(config, *handle, *connections, trace)
+            }
+            Event::Skipped(_) => match down {
+                Some(Down::Publish { message, .. }) if config.too_large == Some(message) => {
+                    self.held = self.held.with(message);
+                    Ok(())
+                }
+                _ => Err(Broken::new(Rule::AtLeastOnce, "a message is skipped without need")),
+            },
+            Event::Connecting { .. } | Event::Down(_) | Event::Renewed { .. } => Ok(()),
+            // No message is that large, none has QoS 0, and the application does not unsubscribe.
+            Event::MessageStart(_)
+            | Event::MessageChunk(_)
+            | Event::MessageEnd { .. }
+            | Event::Unsubscribed(_)
+            | Event::Dropped(_)
+            | _ => Err(Broken::new(Rule::OneEvent, "an event of which there is no reason")),
+        }
+    }
+
+    /// A request stands in the way: the application takes it back, unless the client gives it up of itself.
+    fn stuck(
+        &mut self,
+        config: &Config,
+        handle: Handle,
+        connections: u16,
+        trace: &mut Trace,
+    ) -> Verdict {
+        let request = self.requests.stuck(handle)?;
+        // A broken link looks like a broker that closes.
+        let faults = self.cuts < config.cuts || self.power_cuts < config.power_cuts;
+        if !faults && config.bad.map(|bad| bad.request) != Some(request) {
+            let how = "the event names another request than the one that stands in the way";
+            return Err(Broken::new(Rule::Progress, how));
+        }
+        if connections < u16::from(config.stuck_after) {
+            return Err(Broken::new(Rule::Progress, "a request is told as stuck too early"));
+        }
+        if !config.give_up_stuck {
+            let cancelled = self.client.0.cancel(handle);
+            trace.say(|| format!("cancel {}: {cancelled:?}", text::id_of(handle)));
+            if cancelled.is_err() {
+                let how = "a request that stands in the way cannot be taken back";
+                return Err(Broken::new(Rule::Progress, how));
+            }
+        }
+        self.requests.take_back(request);
+        if let Some(id) = handle.packet_id() {
+            self.order.given_up(id.get());
+        }
+        Ok(())
+    }
+}

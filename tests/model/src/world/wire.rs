@@ -1,0 +1,174 @@
+//! Packets that arrive: the client's at the broker, and the broker's at the client.
+
+use mqtt_core::{
+    Event,
+    codec::{Packet, Subscribe},
+};
+use test_kit::text;
+
+use super::{State, decode, no_packet};
+use crate::{
+    broker::Down,
+    config::{Config, Manner},
+    device::{LARGEST_MESSAGE, NOW},
+    rules::{Broken, Rule, Verdict},
+    trace::{self, Trace},
+};
+
+/// Bytes of a payload that makes its message too large.
+const TOO_LARGE: usize = LARGEST_MESSAGE as usize;
+
+impl State {
+    pub(super) fn arrive(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
+        let bytes = std::mem::take(&mut self.up);
+        let Some((packet, len)) = decode(&bytes) else { return Err(no_packet()) };
+        self.up.extend_from_slice(bytes.get(len..).unwrap_or_default());
+        trace.say(|| text::packet(&packet));
+        match &packet {
+            Packet::Publish(publish) => {
+                let message = publish.payload.first().copied().unwrap_or(u8::MAX);
+                let id = publish.id.map_or(0, |id| id.get());
+                self.order.publish(2 * message + 1, id)?;
+                self.requests.arrived(message, id, publish.dup)?;
+            }
+            Packet::Subscribe(subscribe) => self.subscribe_arrives(config, subscribe)?,
+            Packet::PubAck(id) => self.order.puback(id.get())?,
+            Packet::PubRec(id) => self.order.pubrec(id.get())?,
+            Packet::PubRel { id, .. } => self.order.pubrel(id.get())?,
+            // There is no rule about these. The broker refuses wrong ones.
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::PubComp(_)
+            | Packet::SubAck(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingReq
+            | Packet::PingResp
+            | Packet::Disconnect => {}
+        }
+        match self.treatment(config, &packet) {
+            Some(Manner::Closes) => {
+                trace.say(|| "broker closes".to_owned());
+                self.ended();
+                return self.connection_fails(config);
+            }
+            Some(Manner::Ignores | Manner::NeverCompletes) => {
+                trace.say(|| "ignored".to_owned());
+                return Ok(());
+            }
+            None => {}
+        }
+        let (delivered, answers) = (self.broker.delivered(), self.down.len());
+        let verdict = self.broker.take(&packet, config.outbound, config.inbound, &mut self.down);
+        if self.broker.delivered() != delivered {
+            trace.say(|| "handed on".to_owned());
+        }
+        for answer in self.down.iter().skip(answers) {
+            trace.say(|| format!("answered by {}", trace::down(*answer)));
+        }
+        verdict
+    }
+
+    /// Returns `None` if the client does not take the packet yet.
+    pub(super) fn deliver(
+        &mut self,
+        config: &Config,
+        number: u8,
+        trace: &mut Trace,
+    ) -> Option<Verdict> {
+        let down = *self.down.get(usize::from(number))?;
+        trace.say(|| trace::down(down));
+        let too_large =
+            matches!(down, Down::Publish { message, .. } if config.too_large == Some(message));
+        let bytes = down.encode(if too_large { TOO_LARGE } else { config.payload });
+        // Another client gets all bytes but the last first, and then the whole packet.
+        let mut other = self.client.clone();
+        let (_, part) = bytes.split_last().unwrap_or((&0, &[]));
+        let mut input = part;
+        let told = other.0.receive(&mut input, NOW);
+        if !too_large && (told != Ok(None) || input.len() != part.len()) {
+            return Some(Err(Broken::new(Rule::Protocol, "a part of a packet is taken")));
+        }
+        let (mut input, mut input_again) = (&bytes[..], &bytes[..]);
+        let mut verdict = Ok(());
+        loop {
+            let event = self.client.0.receive(&mut input, NOW);
+            // The front of a message that is too large is taken before its end.
+            if !too_large && other.0.receive(&mut input_again, NOW) != event {
+                let how = "a part of a packet changes its event";
+                return Some(Err(Broken::new(Rule::Protocol, how)));
+            }
+            match event {
+                Ok(Some(event)) => {
+                    trace.say(|| text::event(&event));
+                    verdict = verdict.and_then(|()| self.told(config, &event, Some(down), trace));
+                    if let Event::Message(_) = event {
+                        other.0.set_position(self.next.into());
+                    }
+                }
+                Ok(None) if input.is_empty() => break,
+                Ok(None) => return None,
+                Err(fatal) => {
+                    trace.say(|| format!("refused: {fatal}"));
+                    let how = "the client refuses what a faithful broker sends";
+                    return Some(Err(Broken::new(Rule::Protocol, how)));
+                }
+            }
+        }
+        if !too_large && other != self.client {
+            return Some(Err(Broken::new(Rule::Protocol, "a part of a packet changes the client")));
+        }
+        self.down.remove(usize::from(number));
+        match down {
+            Down::Publish { id, qos, .. } => self.order.message_came(id, qos),
+            Down::PubRec(id) => {
+                self.order.pubrec_came(id);
+                self.requests.pubrec_came(id);
+            }
+            Down::PubComp(id) => {
+                self.order.pubcomp_came(id, self.power_cuts > 0);
+                self.requests.answered(id);
+            }
+            Down::PubAck(id) | Down::SubAck { id, .. } => self.requests.answered(id),
+            Down::ConnAck { .. } | Down::PubRel(_) => {}
+        }
+        Some(verdict)
+    }
+
+    /// The broker's treatment of `packet`, if it is the request that it treats badly.
+    fn treatment(&self, config: &Config, packet: &Packet<'_>) -> Option<Manner> {
+        let bad = config.bad?;
+        let is_it = match (packet, bad.manner) {
+            (Packet::Publish(publish), Manner::Closes | Manner::Ignores) => {
+                publish.payload.first() == Some(&bad.request)
+            }
+            (Packet::Subscribe(subscribe), Manner::Closes | Manner::Ignores) => {
+                bad.request == config.subscribe_number() && is_late(subscribe)
+            }
+            (Packet::PubRel { id, .. }, Manner::NeverCompletes) => {
+                self.requests.stands_for(id.get(), bad.request)
+            }
+            _ => false,
+        };
+        is_it.then_some(bad.manner)
+    }
+
+    /// Only the SUBSCRIBE that the application makes in between is in the ledgers.
+    fn subscribe_arrives(&mut self, config: &Config, subscribe: &Subscribe<'_>) -> Verdict {
+        let filters = subscribe.filters().count();
+        if filters > usize::from(config.filters_per_subscribe) {
+            return Err(Broken::new(Rule::Protocol, "more filters in a SUBSCRIBE than allowed"));
+        }
+        if !is_late(subscribe) {
+            return Ok(());
+        }
+        self.order.request(2 * config.subscribes_at.unwrap_or_default())?;
+        // 3.1.1 has no DUP for it, so it may come again without.
+        self.requests.arrived(config.subscribe_number(), subscribe.id.get(), true)
+    }
+}
+
+/// Whether it is the SUBSCRIBE that the application makes in between.
+fn is_late(subscribe: &Subscribe<'_>) -> bool {
+    subscribe.filters().any(|(filter, _)| filter.as_str() == "s")
+}
