@@ -11,6 +11,9 @@ pub(crate) const FOLDER: &str = "xtask/mutations";
 /// The head of a patch has a line that starts so, and says which statement or promise the bug breaks.
 const BREAKS: &str = "Breaks ";
 
+/// A later line that starts so, with the name of a checker behind it, says why that checker cannot see the bug.
+const UNSEEN: &str = "Unseen by the ";
+
 /// A bug on purpose.
 #[derive(Debug)]
 pub(crate) struct Bug {
@@ -30,6 +33,12 @@ impl Bug {
     /// The first line of the head: which bug it is.
     pub(crate) fn about(&self) -> &str {
         self.head.lines().next().unwrap_or_default()
+    }
+
+    /// Why the checker called `checker` cannot see it; `None` if it can.
+    pub(crate) fn unseen_by(&self, checker: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.strip_prefix(UNSEEN));
+        lines.find_map(|rest| rest.strip_prefix(checker)?.strip_prefix(": "))
     }
 }
 
@@ -115,6 +124,19 @@ diff --git a/src/b.rs b/src/b.rs
         assert_eq!(head(PATCH), Ok("It forgets.\nBreaks [MQTT-0.0.0-0]."));
         let headless = PATCH.trim_start_matches(|c| c != 'd');
         assert!(head(headless).expect_err("no head").contains("Breaks"));
+    }
+
+    #[test]
+    fn a_bug_may_say_why_a_checker_cannot_see_it() {
+        let bug = Bug {
+            name: String::new(),
+            file: String::new(),
+            path: PathBuf::new(),
+            head: "It waits.\nBreaks x.\nUnseen by the model checker: it has no time.".to_owned(),
+            patch: String::new(),
+        };
+        assert_eq!(bug.unseen_by("model checker"), Some("it has no time."));
+        assert_eq!(bug.unseen_by("simulator"), None);
     }
 
     #[test]
