@@ -106,13 +106,19 @@ impl Machine<'_> {
         self.state.arm(Timer::Silence, now);
     }
 
+    /// Whether a PINGREQ that ends at this count of sent bytes was shown to the driver, which may report later that the
+    /// transport has taken it.
+    fn may_be_out(&self, end: u32) -> bool {
+        self.state.is_out(end.wrapping_sub(self.shown_len() as u32))
+    }
+
     /// PINGRESP.
     pub(super) fn pong(&mut self, now: Instant) {
-        let state = &mut *self.state;
-        let Some(ping) = state.ping else { return };
-        state.counters.ping_round_trip = Some(now.millis_since(ping.at) as u32);
+        let Some(ping) = self.state.ping else { return };
         // It answers an earlier PINGREQ if one is still to be sent.
-        let waits = !state.is_out(ping.last);
+        let waits = !self.may_be_out(ping.last);
+        let state = &mut *self.state;
+        state.counters.ping_round_trip = Some(now.millis_since(ping.at) as u32);
         state.ping = waits.then_some(Ping { at: now, judged: Some(ping.last), ..ping });
     }
 

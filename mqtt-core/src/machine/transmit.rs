@@ -109,6 +109,13 @@ impl Machine<'_> {
         }
     }
 
+    /// The number of bytes that the driver was shown, or is shown next, and that the transport has not taken.
+    #[cold]
+    pub(super) fn shown_len(&self) -> usize {
+        let (session, bytes) = self.session.parts();
+        self.state.ready(self.state.source(session), session, bytes).len()
+    }
+
     /// The driver is going to see the ready bytes of the source that is given. From now on they do not change, and may
     /// have left.
     pub(super) fn show(&mut self) -> Option<Source> {

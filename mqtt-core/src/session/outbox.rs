@@ -198,22 +198,29 @@ impl Outbox {
         self.shown = self.shown.max(end);
     }
 
-    /// The driver is going to see the ready bytes, but not those behind the next `ahead` ones.
+    /// The driver is going to see the ready bytes, but no packet behind the next `ahead` bytes.
     #[cold]
     pub(super) fn show_only(&mut self, bytes: &[u8], ahead: usize) {
-        let most = self.shown.max(self.cursor + ahead);
+        let before = self.shown;
         self.show(bytes);
-        self.shown = self.shown.min(most);
+        let end = self.end_of_packet(bytes, self.cursor + ahead);
+        self.shown = self.shown.min(end).max(before);
+    }
+
+    /// The end of the unsent packet that `position` is in.
+    fn end_of_packet(&self, bytes: &[u8], position: usize) -> usize {
+        let mut end = self.boundary;
+        while end < position {
+            let Some(frame) = frame_before(bytes, end, self.tail) else { break };
+            end += frame.len;
+        }
+        end
     }
 
     /// Nothing more is shown than whole packets, of those of which something was shown.
     #[cold]
     pub(super) fn show_whole_packets(&mut self, bytes: &[u8]) {
-        let mut end = self.boundary;
-        while let Some(frame) = frame_before(bytes, end, self.shown.min(self.tail)) {
-            end += frame.len;
-        }
-        self.shown = self.shown.max(end);
+        self.shown = self.shown.max(self.end_of_packet(bytes, self.shown));
     }
 
     /// Whether no packet is shown in part, or shown and not taken.

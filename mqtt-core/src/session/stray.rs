@@ -35,6 +35,11 @@ impl StrayRelease {
         self.left = 0;
     }
 
+    /// It goes out before any packet of the outbox that is not begun.
+    pub(super) const fn goes_next(&mut self) {
+        self.ahead = 0;
+    }
+
     /// The transport has taken `count` bytes of the outbox.
     pub(super) const fn outbox_transmitted(&mut self, count: usize) {
         self.ahead = self.ahead.saturating_sub(count);

@@ -186,6 +186,8 @@ impl SessionMut<'_> {
             if session.outbox.is_between_packets() {
                 let mut table = Table { requests: &mut session.requests, slots: self.slots };
                 session.outbox.end_hold(self.bytes, &mut table);
+                // The bytes ahead of it were counted without the held packets.
+                session.stray.goes_next();
                 let follows = core::mem::take(&mut self.session.stuck.suspect_follows);
                 if follows && !leaves {
                     self.send_suspect_alone();

@@ -4,7 +4,7 @@
 use mqtt_core::{Action, Options, Publish, QoS, Queue, topic};
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PINGRESP},
 };
 
 fn publish(script: &mut Script, text: &str, qos: QoS) {
@@ -85,4 +85,19 @@ fn a_short_write_leaves_the_rest_of_the_shown_bytes_as_they_are() {
     script.client.transmitted(1, now);
     publish(&mut script, "3", QoS::AtMostOnce);
     assert!(shown(&mut script).starts_with(&before[1..]));
+}
+
+/// [MQTT-3.12.4-1]: a driver may report late that the transport has taken the bytes.
+#[test]
+fn a_pingresp_may_come_before_the_report_that_the_pingreq_was_taken() {
+    let mut script = Script::up(&Options::new("me").keep_alive(40).ping_timeout(5_000));
+    script.later(30_000);
+    assert_eq!(shown(&mut script), [0xC0, 0]);
+    let now = script.now();
+    let mut input = &PINGRESP[..];
+    assert_eq!(script.client.receive(&mut input, now), Ok(None));
+    script.client.transmitted(2, now);
+    script.later(20_000);
+    script.run();
+    assert!(script.is_open());
 }
