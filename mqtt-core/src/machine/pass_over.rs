@@ -59,6 +59,10 @@ impl Machine<'_> {
             return;
         }
         if self.session.has_completed_messages() {
+            if self.session.is_renewing() {
+                // A renewal that is cut off begins anew, and the broker sends every retained message again.
+                return;
+            }
             state.begin_leaving(LeaveFor::Again);
             // They go out on the next connection and do not put the end off.
             self.session.hold_requests();

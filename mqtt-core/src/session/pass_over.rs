@@ -63,6 +63,12 @@ impl SessionMut<'_> {
         waits
     }
 
+    /// Whether a renewal is not answered in full.
+    pub(crate) fn is_renewing(&self) -> bool {
+        let subscriptions = &self.session.subscriptions;
+        subscriptions.has_more_to_ask() || subscriptions.awaited().is_some()
+    }
+
     /// Whether no message has come where some had to come. Then the next connection renews the subscriptions.
     pub(crate) const fn misses_messages(&self) -> bool {
         matches!(self.session.pass_over, PassOver::Unconfirmed)

@@ -252,6 +252,29 @@ fn in_3_1_subscriptions_are_renewed_if_the_messages_that_were_passed_over_do_not
     assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2");
 }
 
+/// Otherwise each connection would begin the renewal anew.
+#[test]
+fn the_connection_does_not_end_before_the_renewal_is_answered() {
+    let options = kept().exactly_once_window(0).filters_per_subscribe(1);
+    let mut script = Script::sized(&options, 512, 1);
+    script.accept(ACCEPTED);
+    for (id, filter) in [(1, filter!("a")), (2, filter!("b"))] {
+        let _ = script.client.subscribe(&[(filter, QoS::ExactlyOnce)]).unwrap();
+        script.run();
+        script.hear(&suback(id, &[2]));
+    }
+    assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 a:2"]);
+    for id in 1..=2 {
+        message(&mut script, id, QoS::ExactlyOnce, false);
+    }
+    script.hear(&ack(PUBREL, 1));
+    assert_eq!(script.sent(), ["PUBREC 1", "PUBCOMP 1"]);
+    script.hear(&suback(65535, &[2]));
+    assert_eq!(script.sent(), ["SUBSCRIBE 65534 b:2"]);
+    script.hear(&suback(65534, &[2]));
+    assert_eq!(script.sent()[0], "DISCONNECT");
+}
+
 fn restored(options: &Options<'_>, records: &[Vec<u8>]) -> Script {
     let mut script = Script::sized(options, 512, 2);
     for record in records {
