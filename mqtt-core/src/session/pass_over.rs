@@ -13,8 +13,9 @@
 //!
 //! In MQTT 3.1 each connection may begin a new session unseen, so each one renews the subscriptions, and the broker
 //! sends every retained message again. Between connections of a pass-over these could be more than the client takes. So
-//! there the client leaves the renewal out. The messages that were passed over come only if the broker kept the
-//! session. If no message comes, the client connects once more and renews.
+//! there the client leaves the renewal out. The messages that were passed over come again, with DUP, only if the broker
+//! kept the session; others may come because of a new SUBSCRIBE. If none comes again, the client connects once more and
+//! renews.
 
 use super::{
     SessionMut,
@@ -28,26 +29,39 @@ pub(super) enum PassOver {
     Off,
     /// Messages are passed over for the rest of this connection.
     On,
+    /// The same, and it is still unknown whether the broker kept the session with the subscriptions.
+    OnUnconfirmed,
     /// The connection ended after all messages that were taken were complete.
     Complete,
-    /// This connection follows a complete pass-over and renews no subscriptions, and no message has come yet.
+    /// This connection follows a complete pass-over and renews no subscriptions, and no message has come again yet.
     Unconfirmed,
+}
+
+impl PassOver {
+    /// From now on messages are passed over.
+    pub(super) const fn begin(&mut self) {
+        *self = match *self {
+            Self::Unconfirmed | Self::OnUnconfirmed => Self::OnUnconfirmed,
+            Self::Off | Self::On | Self::Complete => Self::On,
+        };
+    }
 }
 
 impl SessionMut<'_> {
     /// From now on messages are passed over.
     pub(crate) const fn pass_over(&mut self) {
-        self.session.pass_over = PassOver::On;
+        self.session.pass_over.begin();
         self.session.plain = false;
     }
 
     pub(crate) const fn is_passing_over(&self) -> bool {
-        matches!(self.session.pass_over, PassOver::On)
+        matches!(self.session.pass_over, PassOver::On | PassOver::OnUnconfirmed)
     }
 
     /// The connection is gone.
     pub(super) fn end_pass_over(&mut self) {
-        let complete = self.is_passing_over() && self.has_completed_messages();
+        let on = matches!(self.session.pass_over, PassOver::On);
+        let complete = on && self.has_completed_messages();
         self.session.pass_over = if complete { PassOver::Complete } else { PassOver::Off };
     }
 

@@ -41,8 +41,9 @@ impl SessionMut<'_> {
         // The broker may wait for the answer to a repetition.
         match session.pass_over {
             PassOver::Off => {}
-            PassOver::On if seen => {}
-            PassOver::On => return Judgement::PassOver,
+            PassOver::On | PassOver::OnUnconfirmed if seen => {}
+            PassOver::On | PassOver::OnUnconfirmed => return Judgement::PassOver,
+            PassOver::Unconfirmed if !dup => {}
             PassOver::Complete | PassOver::Unconfirmed => session.pass_over = PassOver::Off,
         }
         let arrival = qos::arrived(qos, seen);
@@ -56,7 +57,7 @@ impl SessionMut<'_> {
         match session.lifetime {
             Lifetime::Connection => Judgement::NoSlot,
             Lifetime::Persistent => {
-                session.pass_over = PassOver::On;
+                session.pass_over.begin();
                 Judgement::PassOver
             }
         }

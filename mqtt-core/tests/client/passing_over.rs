@@ -252,6 +252,34 @@ fn in_3_1_subscriptions_are_renewed_if_the_messages_that_were_passed_over_do_not
     assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2");
 }
 
+/// New messages belong to a new subscription, and do not show that the broker kept the others.
+#[test]
+fn in_3_1_only_messages_that_come_again_show_that_the_session_was_kept() {
+    let mut script = passed_over_in_3_1();
+    let _ = script.client.subscribe(&[(filter!("u"), QoS::ExactlyOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(2, &[2]));
+    message(&mut script, 2, QoS::AtLeastOnce, false);
+    script.later(30_000);
+    script.run();
+    script.hear(ACCEPTED);
+    assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2 u:2");
+}
+
+#[test]
+fn in_3_1_a_pass_over_of_new_messages_alone_does_not_show_it_either() {
+    let mut script = passed_over_in_3_1();
+    let _ = script.client.subscribe(&[(filter!("u"), QoS::ExactlyOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(2, &[2]));
+    for id in 2..=3 {
+        message(&mut script, id, QoS::ExactlyOnce, false);
+    }
+    script.hear(&ack(PUBREL, 2));
+    script.hear(ACCEPTED);
+    assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2 u:2");
+}
+
 /// Otherwise each connection would begin the renewal anew.
 #[test]
 fn the_connection_does_not_end_before_the_renewal_is_answered() {
