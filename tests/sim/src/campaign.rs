@@ -64,8 +64,9 @@ fn traced(seed: u64, faults: bool, trace: &mut Trace) -> Outcome {
         (world.stage.broken.take(), std::mem::take(&mut world.stage.totals))
     }));
     let words = HEARD.take().unwrap_or_default();
+    let (at, device) = trace.last;
     let (violation, mut totals) = ran.unwrap_or_else(|_| {
-        let violation = Violation { invariant: Invariant::Panic, device: 0, at: 0, words };
+        let violation = Violation { invariant: Invariant::Panic, device, at, words };
         (Some(violation), Totals::default())
     });
     totals.end(violation.is_some());

@@ -211,7 +211,7 @@ mod tests {
             at: 1_007,
             words: "message #17 was received 2 times".to_owned(),
         };
-        let text = draw(9, Some(&violation), &notes);
+        let text = draw(9, Some(&violation), &notes, 100);
         assert!(text.starts_with("sequenceDiagram\n"), "{text}");
         assert!(text.contains("C1-)B: PUBLISH 3 m17 q2 dup"), "{text}");
         assert!(text.contains("--from 9") && !text.contains("C2"), "{text}");

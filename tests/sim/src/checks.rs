@@ -9,17 +9,18 @@
 //! | event or quirk | remaining claim |
 //! |---|---|
 //! | `Cancelled { sent: false }` | the message never arrives |
-//! | `Cancelled { sent: true }`, `GivenUp` | it may be missing; at QoS 2 it does not come twice; its id is not used before the broker answers it |
+//! | `Cancelled { sent: true }`, `GivenUp` | it may be missing, or come after later ones; at QoS 2 it does not come twice; its id is not used before the broker answers it, or eight more requests ended so |
 //! | `Downgraded` | the broker has it at least once, and has answered with PUBACK |
 //! | `Lost` | QoS 2, or QoS 0 that was shown: it may be missing |
 //! | `Skipped` | the message is not due any more, if its size or topic is a reason |
 //! | cancelled SUBSCRIBE, UNSUBSCRIBE | it is unknown whether the broker has the subscription |
 //! | the broker ignores a PUBLISH | the message may come after later ones |
-//! | the broker repeats acknowledgements, or has some for unknown ids | a PUBREL may come twice, and for unknown ids |
+//! | the broker repeats acknowledgements, or has some for unknown ids | a PUBREL may come twice, out of order, and for unknown ids |
 //! | PUBACK to QoS 2 | at least once towards the broker; it is never told as `Published` |
 //! | session present though clean | as in 3.1 after a lost session: publishes in flight may be missing or come twice |
 //! | session absent though kept | the epoch of the session ends: QoS 2 messages in flight to the client may come twice, and a message under an id that the broker kept may be missing |
 //! | closes at PUBREL | a client that lost its memory cannot reclaim ids, so a message under such an id may be missing |
+//! | a session that was found, and always in 3.1 | ids come again soon, so the broker repeats no late answers |
 //! | the broker ignores a PUBREC | that message stays at the broker; it may come again once the client forgot it |
 //!
 //! All other claims hold under every quirk: no mistake of a client that a broker can see, order, one event for each
@@ -231,8 +232,11 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
     let key = (message.topic, message.qos, qos);
     let (publisher, index) = (message.publisher, message.index);
     // A QoS 1 message that the broker took again may arrive for the first time then. A device without memory releases
-    // the messages of its old session in any order.
-    let excused = message.arrived > 1 || message.status == Status::Vanished || message.reordered;
+    // the messages of its old session in any order. A message that was taken back is released when its PUBREC comes, if
+    // it does.
+    let out_of_turn =
+        matches!(message.status, Status::Vanished | Status::Cancelled { .. } | Status::GivenUp);
+    let excused = message.arrived > 1 || out_of_turn || message.reordered;
     let receipt = stage.ledger.receipt_mut(device, number);
     // The message may be missing once, in a 3.1 session that the client took for an older one.
     let swallowed = receipt.counts[qos as usize].void != 0;

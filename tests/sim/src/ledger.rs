@@ -143,6 +143,9 @@ struct InFlight {
     cancelled: bool,
 }
 
+/// The id of a request that ended before its answer came, and whether the broker has sent the answer.
+pub(crate) type Lingering = (u16, bool);
+
 /// The books.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -152,8 +155,8 @@ pub(crate) struct Ledger {
     in_flight: Vec<Vec<InFlight>>,
     /// The sessions that the broker has, by device.
     epochs: Vec<u32>,
-    /// Ids of requests that were cancelled or given up, and that the broker has not answered yet, by device.
-    lingering: Vec<Vec<u16>>,
+    /// Ids of requests that were cancelled or given up before their answer came, by device.
+    lingering: Vec<Vec<Lingering>>,
     /// Whether the client of a device goes on with a session that it did not open.
     found: Vec<bool>,
     /// The last message that the broker sent under an id, by device.
@@ -316,10 +319,11 @@ impl Ledger {
         self.lingering[device].clear();
     }
 
-    /// The request under `id` ended before its answer, so the id must not be used.
-    pub(crate) fn lingers(&mut self, device: usize, id: u16) {
+    /// The request under `id` ended before its answer came. The id must not be used unless the broker has answered.
+    pub(crate) fn lingers(&mut self, device: usize, id: u16, answered: bool) {
         let lingering = &mut self.lingering[device];
-        lingering.push(id);
+        lingering.retain(|(used, _)| *used != id);
+        lingering.push((id, answered));
         if lingering.len() > MOST_LINGERING {
             lingering.remove(0);
         }
@@ -330,16 +334,18 @@ impl Ledger {
         for used in self.in_flight[device].iter_mut().filter(|used| used.id == id) {
             used.answered = true;
         }
-        self.lingering[device].retain(|used| *used != id);
+        for (_, answered) in self.lingering[device].iter_mut().filter(|(used, _)| *used == id) {
+            *answered = true;
+        }
     }
 
     /// Ids of requests that ended before their answer, and the session in which they did.
-    pub(crate) fn lingering(&self, device: usize) -> (u32, Vec<u16>) {
+    pub(crate) fn lingering(&self, device: usize) -> (u32, Vec<Lingering>) {
         (self.epochs[device], self.lingering[device].clone())
     }
 
     /// The client is restored to a time at which these ids were out of use.
-    pub(crate) fn linger_again(&mut self, device: usize, (epoch, ids): (u32, Vec<u16>)) {
+    pub(crate) fn linger_again(&mut self, device: usize, (epoch, ids): (u32, Vec<Lingering>)) {
         if epoch == self.epochs[device] {
             self.lingering[device] = ids;
         }
@@ -347,7 +353,7 @@ impl Ledger {
 
     /// Whether a request under `id` ended before its answer, and the answer has not come.
     pub(crate) fn is_lingering(&self, device: usize, id: u16) -> bool {
-        self.lingering[device].contains(&id)
+        self.lingering[device].contains(&(id, false))
     }
 
     /// The broker sends message `number` under `id`.

@@ -158,6 +158,8 @@ impl Summary {
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     hash: Mixer,
+    /// Time and device of the last note.
+    pub(crate) last: (u64, usize),
     /// `None`: notes are not kept.
     pub(crate) notes: Option<Vec<Note>>,
 }
@@ -171,6 +173,7 @@ impl Trace {
     pub(crate) fn note(&mut self, at: u64, device: usize, what: What) {
         let note = Note { at, device: device as u8, what };
         note.hash(&mut self.hash);
+        self.last = (at, device);
         if let Some(notes) = &mut self.notes {
             notes.push(note);
         }

@@ -333,7 +333,9 @@ impl<'t> World<'t> {
         let Self { stage, devices, broker, links, .. } = self;
         let left: usize = devices.iter().map(|device| device.left_to_do()).sum();
         let left = (left, broker.left_to_do(&stage.ledger));
-        let goes_on = self.progress.note(stage.now, left);
+        // After a restart a device may have more to do.
+        let powered = devices.iter().all(Device::has_power);
+        let goes_on = !powered || self.progress.note(stage.now, left);
         let now = stage.now;
         let waits = |device: &&Device| {
             let session = broker.session(device.index());

@@ -95,6 +95,7 @@ impl Broker {
         }
         let manners = &self.setup.manners;
         let lie = manners.lie(present, connect.clean_session, protocol);
+        let lie = lie.filter(|_| session.may_lie());
         match lie {
             Some(quirk @ Quirk::AbsentThoughKept) => {
                 stage.quirk(device, quirk);

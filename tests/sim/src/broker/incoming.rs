@@ -69,11 +69,7 @@ impl Session {
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 let place = self.next_place();
                 let owned = if let Some(at) = known {
-                    let before = self.inbound[at].post.number;
-                    let given_up = before.is_some_and(|number| {
-                        let status = stage.ledger.message(number).status;
-                        matches!(status, Status::Cancelled { .. } | Status::GivenUp)
-                    });
+                    let given_up = ended_early(stage, self.inbound[at].post.number);
                     let excused = self.inbound[at].orphan && outlet.manners.leave_ids_behind()
                         || given_up && !stage.ledger.is_lingering(device, id);
                     self.repeats(stage, device, at, post, publish.dup, excused);
@@ -93,7 +89,7 @@ impl Session {
             }
             (_, Some(packet_id)) => {
                 // A client that forgot the id may use it at QoS 1: the PUBACK says which of the two is meant.
-                if known.is_some_and(|at| !self.inbound[at].orphan) {
+                if known.is_some_and(|at| !self.may_be_used(stage, device, at)) {
                     stage.fail(Invariant::IdReuse, device, || {
                         format!("id {id} of a QoS 2 message in flight [MQTT-2.3.1-2]")
                     });
@@ -118,7 +114,9 @@ impl Session {
         let id = packet_id.get();
         let owned = if let Some(at) = self.inbound.iter().position(|inbound| inbound.id == id) {
             let Inbound { post, handed_on, place, orphan, .. } = self.inbound.remove(at);
-            if !orphan {
+            // A PUBREC that comes after the request was taken back, or once more, is answered out of its turn.
+            let taken_back = ended_early(stage, post.number);
+            if !orphan && !taken_back && !provoked {
                 self.audit.releases_in_order(stage, device, place);
             }
             if let Some(number) = post.number {
@@ -218,13 +216,29 @@ impl Session {
         }
     }
 
+    /// Whether the client may use the id of this exchange: it forgot the id, or has given so many up that it does not
+    /// remember this one.
+    fn may_be_used(&self, stage: &Stage<'_>, device: usize, at: usize) -> bool {
+        let Inbound { id, post, orphan, .. } = self.inbound[at];
+        orphan || ended_early(stage, post.number) && !stage.ledger.is_lingering(device, id)
+    }
+
     /// [MQTT-2.3.1-2], for a SUBSCRIBE or UNSUBSCRIBE.
     pub(super) fn check_request_id(&self, stage: &mut Stage<'_>, device: usize, id: PacketId) {
-        let used = |inbound: &&Inbound| inbound.id == id.get() && !inbound.orphan;
-        if let Some(inbound) = self.inbound.iter().find(used) {
+        let known = self.inbound.iter().position(|inbound| inbound.id == id.get());
+        if let Some(at) = known.filter(|at| !self.may_be_used(stage, device, *at)) {
+            let inbound = &self.inbound[at];
             stage.fail(Invariant::IdReuse, device, || {
                 format!("id {} of message {:?} in flight", id.get(), inbound.post.number)
             });
         }
     }
+}
+
+/// Whether the message was taken back, or given up. A message without a number may have been.
+fn ended_early(stage: &Stage<'_>, number: Option<u32>) -> bool {
+    number.is_none_or(|number| {
+        let status = stage.ledger.message(number).status;
+        matches!(status, Status::Cancelled { .. } | Status::GivenUp)
+    })
 }

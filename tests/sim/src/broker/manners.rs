@@ -169,8 +169,11 @@ impl Session {
             }
             Packet::PubRel { .. } => (Quirk::IgnoresPubRel, true),
             Packet::PubRec(id) if manners.have(Quirk::IgnoresPubRec) => {
-                // For ever only if there is room for other messages, on both sides.
-                let may = manners.lasts != u32::MAX || (self.window > 1 && self.slots > 1);
+                // Only if there is room for other messages, on both sides. In 3.1 not for ever: each connection that ends
+                // because of it brings all retained messages again, and maybe more than the client takes in one.
+                let roomy = self.window > 1 && self.slots > 1;
+                let v31 = self.attached().is_some_and(|(_, protocol)| protocol == Protocol::V31);
+                let may = roomy && !(v31 && manners.lasts == u32::MAX);
                 let known = may && *self.unreleased.get_or_insert(id.get()) == id.get();
                 (Quirk::IgnoresPubRec, known)
             }
@@ -218,7 +221,11 @@ impl Outlet<'_, '_> {
         if self.manners.quirks.is_empty() {
             return;
         }
-        let repeats = (self.manners.have(Quirk::AnswersTwice), Quirk::AnswersTwice);
+        // If QoS 2 ends with a PUBACK and ids come again soon, the second one may hit a new request.
+        let hits = kind == PacketType::PubAck
+            && self.manners.have(Quirk::PubAckAtQos2)
+            && self.stage.ledger.has_found(self.link.device);
+        let repeats = (self.manners.have(Quirk::AnswersTwice) && !hits, Quirk::AnswersTwice);
         let pubrec = kind == PacketType::PubRec && self.manners.have(Quirk::RepeatsPubRec);
         for (does, quirk) in [repeats, (pubrec, Quirk::RepeatsPubRec)] {
             if does && self.stage.one_in(2) {

@@ -20,6 +20,9 @@ use crate::{
     topics,
 };
 
+/// A broker lies to a client so many times about its session.
+const MOST_LIES: u32 = 12;
+
 /// A session, or the empty place for one.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -65,6 +68,8 @@ pub(crate) struct Session {
     pub(super) slots: usize,
     /// Connections so far.
     pub(super) connections: u32,
+    /// How often the broker may still lie about the session.
+    lies_left: u32,
     /// The next connections that are closed soon, or refused.
     pub(super) kicks: u32,
     pub(super) refusals: Option<(Refusal, u32)>,
@@ -117,6 +122,7 @@ impl Session {
             payload: Vec::new(),
             slots,
             connections: 0,
+            lies_left: MOST_LIES,
             kicks: 0,
             refusals: None,
             takes_junk: false,
@@ -167,6 +173,14 @@ impl Session {
     /// Messages to the client that have ended so far.
     pub(crate) const fn completed(&self) -> u32 {
         self.completed_out
+    }
+
+    /// Whether the broker may lie about the session once more. If it always did, retained messages would come with each
+    /// connection, and maybe more than the client takes in one.
+    pub(super) const fn may_lie(&mut self) -> bool {
+        let may = self.lies_left != 0;
+        self.lies_left = self.lies_left.saturating_sub(1);
+        may
     }
 
     /// The refusal of a connection, during a time of refusals.

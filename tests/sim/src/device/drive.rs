@@ -47,6 +47,11 @@ impl Device {
         if let Some(until) = self.busy_until(stage.now) {
             return self.while_busy(stage, links, until);
         }
+        // What is due goes out between a message that took its time and the next one.
+        if self.busy_until != 0 && self.sends_what_is_due(stage, links) == Power::Lost {
+            return Power::Lost;
+        }
+        self.busy_until = 0;
         self.goes_on_writing(stage, links);
         // Nothing has happened since the client said to wait.
         let quiet = self.waits_until.take();
@@ -111,6 +116,11 @@ impl Device {
             return Power::On;
         }
         self.app.publish(stage, client, &self.setup);
+        self.sends_what_is_due(stage, links)
+    }
+
+    /// Carries out actions as long as they are records or bytes.
+    fn sends_what_is_due(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) -> Power {
         self.goes_on_writing(stage, links);
         for _ in 0..MOST_WRITES {
             let now = Instant::from_millis(stage.now);

@@ -127,6 +127,10 @@ impl Device {
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
     }
 
+    pub(crate) const fn has_power(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// Whether the client says that it is connected.
     pub(crate) fn is_up(&self) -> bool {
         self.client.as_ref().is_some_and(|client| client.state() == ConnectionState::Up)

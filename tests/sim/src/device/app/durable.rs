@@ -5,7 +5,7 @@ use mqtt_core::{BoxedClient, Handle, Publish, QoS};
 use super::{App, Asked};
 use crate::{
     checks::Invariant,
-    ledger::{Sent, Status},
+    ledger::{Lingering, Sent, Status},
     setup::DeviceSetup,
     stage::Stage,
     topics,
@@ -19,7 +19,7 @@ pub(super) struct Saved {
     in_flight: Vec<(u16, u32)>,
     subscriptions: Vec<(usize, QoS)>,
     /// Ids out of use, and the session in which they are.
-    lingering: (u32, Vec<u16>),
+    lingering: (u32, Vec<Lingering>),
 }
 
 impl App {

@@ -83,7 +83,13 @@ impl App {
                 }
             }
             Fatal::NotReleased { id } => self.forgets_message(stage, client, id),
-            _ => {}
+            Fatal::Refused(_)
+            | Fatal::ConnectTimeout
+            | Fatal::PingTimeout
+            | Fatal::RenewalUnanswered
+            | Fatal::Unread
+            | Fatal::Stalled
+            | _ => {}
         }
     }
 

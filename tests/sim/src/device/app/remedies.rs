@@ -200,9 +200,7 @@ impl App {
                 }
                 Asked::Unsubscribe(filters) => self.uncertain.extend(filters),
             }
-            if !answered {
-                stage.ledger.lingers(self.device, id_of(handle));
-            }
+            stage.ledger.lingers(self.device, id_of(handle), answered);
         }
         Some(asked)
     }
