@@ -11,7 +11,7 @@
 //! | `Cancelled { sent: false }` | the message never arrives |
 //! | `Cancelled { sent: true }`, `GivenUp` | it may be missing, or come after later ones; at QoS 2 it does not come twice; its id is not used before the broker answers it, or eight more requests ended so |
 //! | `Downgraded` | the broker has it at least once, and has answered with PUBACK |
-//! | `Lost` | QoS 2, or QoS 0 that was shown: it may be missing |
+//! | `Lost` | QoS 2, or QoS 0 that was shown: it may be missing, or come after later ones if the broker kept it after all |
 //! | `Skipped` | the message is not due any more, if its size or topic is a reason |
 //! | cancelled SUBSCRIBE, UNSUBSCRIBE | it is unknown whether the broker has the subscription |
 //! | the broker ignores a PUBLISH | the message may come after later ones |
@@ -234,8 +234,10 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
     // A QoS 1 message that the broker took again may arrive for the first time then. A device without memory releases
     // the messages of its old session in any order. A message that was taken back is released when its PUBREC comes, if
     // it does.
-    let out_of_turn =
-        matches!(message.status, Status::Vanished | Status::Cancelled { .. } | Status::GivenUp);
+    let out_of_turn = matches!(
+        message.status,
+        Status::Vanished | Status::Lost | Status::Cancelled { .. } | Status::GivenUp
+    );
     let excused = message.arrived > 1 || out_of_turn || message.reordered;
     let receipt = stage.ledger.receipt_mut(device, number);
     // The message may be missing once, in a 3.1 session that the client took for an older one.

@@ -341,7 +341,9 @@ impl Ledger {
 
     /// Ids of requests that ended before their answer, and the session in which they did.
     pub(crate) fn lingering(&self, device: usize) -> (u32, Vec<Lingering>) {
-        (self.epochs[device], self.lingering[device].clone())
+        let coming = self.in_flight[device].iter().filter(|used| used.cancelled);
+        let coming = coming.map(|used| (used.id, used.answered));
+        (self.epochs[device], self.lingering[device].iter().copied().chain(coming).collect())
     }
 
     /// The client is restored to a time at which these ids were out of use.
@@ -353,7 +355,10 @@ impl Ledger {
 
     /// Whether a request under `id` ended before its answer, and the answer has not come.
     pub(crate) fn is_lingering(&self, device: usize, id: u16) -> bool {
-        self.lingering[device].contains(&(id, false))
+        // Those whose event is still to come count as well.
+        let coming = self.in_flight[device].iter().filter(|used| used.cancelled).count();
+        let known = self.lingering[device].iter().rev();
+        known.take(MOST_LINGERING.saturating_sub(coming)).any(|known| *known == (id, false))
     }
 
     /// The broker sends message `number` under `id`.

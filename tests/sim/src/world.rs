@@ -335,6 +335,9 @@ impl<'t> World<'t> {
         let left = (left, broker.left_to_do(&stage.ledger));
         // After a restart a device may have more to do.
         let powered = devices.iter().all(Device::has_power);
+        if !powered {
+            self.progress.work_was_added(stage.now);
+        }
         let goes_on = !powered || self.progress.note(stage.now, left);
         let now = stage.now;
         let waits = |device: &&Device| {

@@ -120,7 +120,9 @@ impl Session {
                 self.audit.releases_in_order(stage, device, place);
             }
             if let Some(number) = post.number {
-                stage.ledger.message_mut(number).released_in = Some(self.epoch());
+                let message = stage.ledger.message_mut(number);
+                message.released_in = Some(self.epoch());
+                message.reordered |= provoked;
             }
             (!handed_on).then_some(post)
         } else {

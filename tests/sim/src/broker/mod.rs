@@ -38,6 +38,9 @@ use junk::Junk;
 pub(crate) use manners::Manners;
 use session::Session;
 
+/// A broker ignores packets for so many connections of a device, if one has a will.
+const MOST_IGNORING: u32 = 20;
+
 /// The broker.
 pub(crate) struct Broker {
     setup: BrokerSetup,
@@ -166,6 +169,12 @@ impl Broker {
 
     /// The settings of `device` that a broker cannot know. They decide which of its messages are a trial for the client.
     pub(crate) fn spies_on(&mut self, device: usize, setup: &DeviceSetup) {
+        if setup.will.is_some() {
+            // The end of a connection brings a message to others. If it came again and again because of a packet that is
+            // ignored, there might be no end.
+            let lasts = &mut self.setup.manners.lasts;
+            *lasts = (*lasts).min(MOST_IGNORING);
+        }
         self.sessions[device].takes_junk = setup.skips_unreadable;
         self.sessions[device].limit = setup.max_packet.map_or(usize::MAX, |most| most as usize);
     }

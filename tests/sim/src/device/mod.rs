@@ -11,7 +11,7 @@ mod options;
 mod record_log;
 mod tap;
 
-use mqtt_core::{BoxedClient, ConnectionState, Instant, QoS, Will};
+use mqtt_core::{BoxedClient, ConnectionState, Instant, Protocol, QoS, Will};
 
 use crate::{
     agenda::Event,
@@ -34,6 +34,8 @@ use tap::Tap;
 const CLIENT_IDS: [&str; topics::MOST_DEVICES] = ["d0", "d1", "d2", "d3", "d4"];
 /// Endpoints, which all lead to the same broker.
 const ENDPOINTS: u8 = 3;
+/// A connection of any device is stable after so many milliseconds.
+const STABLE: u64 = 65_000;
 /// In milliseconds.
 const NEVER: u64 = u64::MAX;
 
@@ -122,8 +124,13 @@ impl Device {
         if self.busy_until > now {
             return false;
         }
-        let done =
-            |client: &BoxedClient| client.state() == ConnectionState::Up && client.in_flight() == 0;
+        // In 3.1 the client may have left a renewal out, and waits for a sign that it was right.
+        let since = self.up_since.map_or(0, |since| now - since);
+        let done = |client: &BoxedClient| {
+            client.state() == ConnectionState::Up
+                && client.in_flight() == 0
+                && (client.protocol() == Protocol::V311 || since > STABLE)
+        };
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
     }
 

@@ -76,6 +76,9 @@ impl App {
                 format!("{asked:?}, {handle:?}, shown: {shown}, is stuck after {connections}")
             });
         }
+        if setup.patience.give_up_stuck {
+            stage.ledger.cancels_id(self.device, id_of(handle));
+        }
         self.cancel(stage, client, handle, true);
     }
 
