@@ -1,6 +1,8 @@
 //! A request that a real broker does not allow (M18): Mosquitto closes at a packet above `max_packet_size`, on every
 //! connection. The application hears of it, takes it back, and everything else arrives.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use mqtt_core::driver::blocking::Config as Sizes;
 use mqtt_core::driver::journal::file::FileJournal;
 use mqtt_core::{Event, Handle, Options, QoS};
@@ -30,9 +32,8 @@ fn publish_both(device: &Device) -> Handle {
 
 /// The request that is told as stuck.
 fn stuck(device: &mut Device) -> Handle {
-    device.until("a stuck request", |event| match event {
-        Event::Stuck { handle, .. } => Some(*handle),
-        _ => None,
+    device.until("a stuck request", |event| {
+        if let Event::Stuck { handle, .. } = event { Some(*handle) } else { None }
     })
 }
 
@@ -44,9 +45,8 @@ fn a_publish_at_which_the_broker_closes_is_told_and_a_cancel_lets_the_next_one_t
     let large = publish_both(&device);
     assert_eq!(stuck(&mut device), large);
     device.client().cancel(large).unwrap();
-    device.until("its end", |event| match event {
-        Event::Cancelled { handle, sent: true } if *handle == large => Some(()),
-        _ => None,
+    device.until("its end", |event| {
+        (*event == Event::Cancelled { handle: large, sent: true }).then_some(())
     });
     device.until("the small message", |event| matches!(event, Event::Published(_)).then_some(()));
     assert_eq!(witness.next(SOON), small());
@@ -58,10 +58,7 @@ fn a_publish_at_which_the_broker_closes_is_given_up_if_the_options_say_so() {
     let witness = Subscriber::new(&broker, "witness").filter(TOPIC, QoS::AtLeastOnce).start();
     let mut device = Device::connect(broker.address(), &options().give_up_stuck(true));
     let large = publish_both(&device);
-    device.until("its end", |event| match event {
-        Event::GivenUp(handle) => Some(assert_eq!(*handle, large)),
-        _ => None,
-    });
+    device.until("its end", |event| (*event == Event::GivenUp(large)).then_some(()));
     device.until("the small message", |event| matches!(event, Event::Published(_)).then_some(()));
     assert_eq!(witness.next(SOON), small());
 }

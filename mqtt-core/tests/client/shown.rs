@@ -94,7 +94,7 @@ fn a_pingresp_may_come_before_the_report_that_the_pingreq_was_taken() {
     script.later(30_000);
     assert_eq!(shown(&mut script), [0xC0, 0]);
     let now = script.now();
-    let mut input = &PINGRESP[..];
+    let mut input = PINGRESP;
     assert_eq!(script.client.receive(&mut input, now), Ok(None));
     script.client.transmitted(2, now);
     script.later(20_000);
