@@ -19,7 +19,7 @@ fn lasting() -> Options<'static> {
     Options::new("device").clean_session(false).reconnect(AGAIN_AT_ONCE)
 }
 
-/// Packets that a broker may not send to a client with one QoS 1 publish in flight, of packet id 1.
+/// Packets that a broker may not send to a strict client with one QoS 1 publish in flight, of packet id 1.
 const BROKEN: &[(&[u8], Violation)] = &[
     (b"\x00\x00", Violation::PacketType),
     (b"\xF0\x00", Violation::PacketType),
@@ -69,7 +69,7 @@ fn a_broken_rule_ends_the_connection_with_its_name_and_accepted_messages_are_del
             link.send(&Packet::PubAck(PacketId::new(1).expect("not zero")));
             assert_eq!(packets(&link.until_closed(SOON)), [Packet::Disconnect]);
         });
-        let mut device = Device::connect(broker.address(), &lasting());
+        let mut device = Device::connect(broker.address(), &lasting().strict(true));
         let accepted = device.client().publish("t", b"accepted", QoS::AtLeastOnce, false);
         let reason = Reason::Fatal(Fatal::Violation(*violation));
         assert_eq!(device.down(), reason, "{}", bytes.escape_ascii());

@@ -79,9 +79,12 @@ fn a_thousand_subscriptions_are_made_again_when_the_broker_has_lost_the_session(
     }
     broker.kill();
     broker.start_again();
-    let renewed = device.until("the subscriptions", |event| {
-        let Event::Renewed { granted, .. } = event else { return None };
-        Some(granted.iter().collect::<Vec<_>>())
+    let mut renewed = Vec::new();
+    device.until("the subscriptions", |event| {
+        let Event::Renewed { first, granted } = event else { return None };
+        assert_eq!(*first, renewed.len(), "in order, a few at a time");
+        renewed.extend(granted.iter());
+        (renewed.len() == FILTERS).then_some(())
     });
     assert_eq!(renewed, (0..FILTERS).map(|n| Some(qos(n))).collect::<Vec<_>>());
     each_filter_works(&broker, &mut device);
