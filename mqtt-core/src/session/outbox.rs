@@ -202,7 +202,7 @@ impl Outbox {
     #[cold]
     pub(super) fn show_only(&mut self, bytes: &[u8], ahead: usize) {
         let before = self.shown;
-        self.show(bytes);
+        self.show_unheld(bytes);
         let end = self.end_of_packet(bytes, self.cursor + ahead);
         self.shown = self.shown.min(end).max(before);
     }

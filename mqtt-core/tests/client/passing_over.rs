@@ -10,7 +10,7 @@ use mqtt_core::{
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, ack, suback},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREC, PUBREL, ack, suback},
 };
 
 fn kept() -> Options<'static> {
@@ -278,6 +278,24 @@ fn in_3_1_a_pass_over_of_new_messages_alone_does_not_show_it_either() {
     script.hear(&ack(PUBREL, 2));
     script.hear(ACCEPTED);
     assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2 u:2");
+}
+
+/// The requests that wait go out on the next connection.
+#[test]
+fn a_pubrel_of_no_request_takes_no_waiting_request_with_it() {
+    let mut script = passing_over(&kept());
+    script.hear(&ack(PUBREL, 1));
+    script.sent();
+    let now = script.now();
+    assert_eq!(script.client.receive(&mut &ack(PUBREL, 2)[..], now), Ok(None));
+    let _ = script.client.publish(&Publish::new(topic!("t"), b"new")).unwrap();
+    assert_eq!(script.client.receive(&mut &ack(PUBREC, 9)[..], now), Ok(None));
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    let sent = script.sent();
+    let at = |packet| sent.iter().position(|sent| sent.starts_with(packet)).expect(packet);
+    assert!(at("PUBREL 9") < at("DISCONNECT"), "{sent:?}");
+    assert!(at("DISCONNECT") < at("PUBLISH t new"), "{sent:?}");
 }
 
 /// Otherwise each connection would begin the renewal anew.
