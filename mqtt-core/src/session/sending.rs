@@ -253,6 +253,9 @@ impl SessionMut<'_> {
     ) -> Result<SubAckFor, NoAnswer> {
         let session = &mut *self.session;
         let codes = granted.len();
+        if session.subscriptions.may_be_answered(id) {
+            return Err(NoAnswer::NotYet);
+        }
         if let Some(first) =
             session.subscriptions.answered(&session.outbox, self.bytes, id, codes)?
         {

@@ -352,6 +352,11 @@ impl Subscriptions {
         self.ready_len() == 0
     }
 
+    /// Whether a SUBACK with `id` may answer a packet of a renewal that was shown and is not reported as taken.
+    pub(super) const fn may_be_answered(&self, id: PacketId) -> bool {
+        id.get() == self.id && self.is_begun()
+    }
+
     /// Whether a SUBACK with `id` and `codes` codes answers a renewal; gives the position of the first filter. The next
     /// filters are asked for.
     pub(super) fn answered(

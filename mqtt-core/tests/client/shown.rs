@@ -1,10 +1,10 @@
 //! Bytes that `poll` has shown: they stay as they are until they are taken, and may have left if the connection ends.
 //! Invariant 10.
 
-use mqtt_core::{Action, Options, Publish, QoS, Queue, topic};
+use mqtt_core::{Action, Event, Options, Publish, QoS, Queue, filter, topic};
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PINGRESP},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PINGRESP, suback},
 };
 
 fn publish(script: &mut Script, text: &str, qos: QoS) {
@@ -100,4 +100,27 @@ fn a_pingresp_may_come_before_the_report_that_the_pingreq_was_taken() {
     script.later(20_000);
     script.run();
     assert!(script.is_open());
+}
+
+#[test]
+fn a_suback_may_come_before_the_report_that_the_renewal_was_taken() {
+    let mut script = Script::up(&Options::new("me"));
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(1, &[0]));
+    script.cut();
+    script.later(1_000_000);
+    script.run();
+    script.told();
+    let now = script.now();
+    let mut input = ACCEPTED;
+    while script.client.receive(&mut input, now).unwrap().is_some() {}
+    let len = shown(&mut script).len();
+    let answer = suback(65535, &[0]);
+    let mut input = &answer[..];
+    assert_eq!(script.client.receive(&mut input, now), Ok(None));
+    assert_eq!(input.len(), answer.len(), "it is left for later");
+    script.client.transmitted(len, now);
+    let event = script.client.receive(&mut input, now);
+    assert!(matches!(event, Ok(Some(Event::Renewed { first: 0, .. }))), "{event:?}");
 }
