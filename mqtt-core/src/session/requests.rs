@@ -155,8 +155,11 @@ impl Requests {
         if ids == Ids::Reclaimed {
             // Those in flight are not used again at once.
             let range = last_reclaimed(slots);
-            let in_flight = self.all(slots).map(|found| found.id.get()).filter(|id| *id <= range);
-            self.last_exactly_once = in_flight.max().unwrap_or(0);
+            let in_flight = || self.all(slots).map(|found| found.id.get());
+            let exactly_once = in_flight().filter(|id| *id <= range).max().unwrap_or(0);
+            let other = in_flight().filter(|id| *id > range).max().unwrap_or(0);
+            self.last_exactly_once = exactly_once;
+            self.last_other = other;
         }
     }
 

@@ -88,6 +88,27 @@ fn only_released_ids_are_used_in_a_session_that_was_found_and_they_go_round() {
     }
 }
 
+/// The id of a request that was restored is not the next one as well.
+#[test]
+fn after_a_restart_the_ids_of_other_requests_go_on() {
+    let options = options().version(Version::V31).journal(true);
+    let mut script = found(&options);
+    answer(&mut script, &IDS);
+    let request = Publish::new(topic!("t"), b"n").qos(QoS::AtLeastOnce);
+    let before = script.client.publish(&request).unwrap().packet_id().unwrap();
+    script.run();
+    let mut again = Script::sized(&options, 256, 3);
+    for record in &script.records {
+        again.client.restore(record).unwrap();
+    }
+    again.accept(ACCEPTED);
+    again.hear(&ack(PUBACK, before.get()));
+    for _ in 0..2 {
+        let id = again.client.publish(&request).unwrap().packet_id().unwrap();
+        assert!(id > before, "{id:?} after {before:?}");
+    }
+}
+
 #[test]
 fn once_the_session_is_lost_ids_move_on() {
     let mut script = found(&options());
