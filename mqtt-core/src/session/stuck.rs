@@ -90,6 +90,10 @@ impl SessionMut<'_> {
             return;
         }
         let (suspect, alone) = self.first_unanswered();
+        if suspect == Suspect::Nobody && self.suspect().is_some() {
+            // The suspect was not sent, so this end says nothing about it.
+            return;
+        }
         let stuck = &mut self.session.stuck;
         if suspect == Suspect::Nobody || stuck.suspect != suspect {
             *stuck = stuck.anew(suspect);

@@ -117,6 +117,25 @@ fn attempts_that_fail_neither_count_nor_begin_the_count_anew() {
 }
 
 /// A broker that knows no PUBREL closes at it.
+/// Such a connection says nothing about the packet. On a bad link many end so.
+#[test]
+fn connections_that_end_before_the_request_is_sent_neither_count_nor_begin_the_count_anew() {
+    let mut script = Script::up(&persistent().stuck_after(2));
+    let _ = publish(&mut script, "poison", QoS::AtLeastOnce);
+    script.run();
+    script.cut();
+    for _ in 0..2 {
+        script.later(1_000_000);
+        script.run();
+        let now = script.now();
+        let mut input = ACCEPTED_SESSION_PRESENT;
+        while script.client.receive(&mut input, now).unwrap().is_some() {}
+        script.cut();
+    }
+    assert!(!script.told().iter().any(|told| told.starts_with("stuck")));
+    assert_eq!(next_connection(&mut script).1.last().unwrap(), "stuck 1 at 2 connections");
+}
+
 #[test]
 fn a_pubrel_that_is_stuck_can_be_cancelled() {
     let mut script = Script::up(&persistent());
