@@ -28,6 +28,15 @@ pub enum Manner {
     Ignores,
     /// It ignores the PUBREL of a QoS 2 publish.
     NeverCompletes,
+    /// It closes the connection when it reads the SUBSCRIBE for the filter with this number, once the session was lost.
+    ClosesAtRenewal,
+}
+
+impl Manner {
+    /// Whether an answer is missing, and the connection stays.
+    pub(crate) const fn never_answers(self) -> bool {
+        matches!(self, Self::Ignores | Self::NeverCompletes)
+    }
 }
 
 /// The request that the broker treats badly.
@@ -209,6 +218,17 @@ pub const ALL: &[Config] = &[
         ..POISON
     },
     Config {
+        name: "poison-renewal",
+        outbound: &[TWO],
+        inbound: &[ONE],
+        filters: 3,
+        filters_per_subscribe: 8,
+        lost_sessions: 1,
+        cuts: 1,
+        bad: bad(1, Manner::ClosesAtRenewal),
+        ..POISON
+    },
+    Config {
         name: "mute-1",
         outbound: &[ONE, ONE, TWO],
         inbound: &[TWO],
@@ -324,6 +344,109 @@ pub const ALL: &[Config] = &[
         ..PASS
     },
     // On demand.
+    Config {
+        name: "cancel-lost",
+        outbound: &[TWO, ONE, TWO],
+        lost_sessions: 1,
+        large: LARGE,
+        ..CANCEL
+    },
+    Config {
+        name: "cancel-shuffled",
+        outbound: &[TWO, ONE, TWO],
+        cancels: 2,
+        shuffled: true,
+        window: 3,
+        large: LARGE,
+        ..CANCEL
+    },
+    Config {
+        name: "cancel-failed",
+        outbound: &[TWO, TWO],
+        failed_records: 1,
+        power_cuts: 1,
+        large: LARGE,
+        ..CANCEL
+    },
+    Config {
+        name: "cancel-both",
+        outbound: &[TWO, ONE],
+        inbound: &[TWO, ONE],
+        filters: 1,
+        power_cuts: 1,
+        large: LARGE,
+        ..CANCEL
+    },
+    Config {
+        name: "cancel-powers",
+        outbound: &[TWO, ONE, TWO],
+        power_cuts: 1,
+        large: LARGE,
+        ..CANCEL
+    },
+    Config {
+        name: "poison-copies",
+        outbound: &[TWO, TWO, ONE],
+        driver: Driver::Copies,
+        cuts: 1,
+        large: LARGE,
+        ..POISON
+    },
+    Config {
+        name: "poison-cancel",
+        outbound: &[TWO, TWO, ONE],
+        cancels: 2,
+        cuts: 1,
+        power_cuts: 1,
+        large: LARGE,
+        ..POISON
+    },
+    Config {
+        name: "poison-renew",
+        outbound: &[TWO, ONE],
+        filters: 2,
+        filters_per_subscribe: 1,
+        lost_sessions: 1,
+        cuts: 2,
+        large: LARGE,
+        ..POISON
+    },
+    Config {
+        name: "pass-copies",
+        outbound: &[TWO],
+        inbound: &[TWO, TWO, TWO],
+        driver: Driver::Copies,
+        large: LARGE,
+        ..PASS
+    },
+    Config {
+        name: "pass-manual",
+        inbound: &[TWO, ONE, TWO, TWO],
+        acknowledge: Acknowledge::Manual,
+        power_cuts: 1,
+        large: LARGE,
+        ..PASS
+    },
+    Config {
+        name: "pass-poison",
+        outbound: &[TWO, ONE],
+        inbound: &[TWO, TWO, TWO],
+        filters: 1,
+        broker_window: 4,
+        window: 2,
+        large: LARGE,
+        ..POISON
+    },
+    Config {
+        name: "renew-copies-both",
+        outbound: &[ONE, TWO],
+        inbound: &[ONE],
+        loss_unheard: false,
+        driver: Driver::Copies,
+        power_cuts: 1,
+        large: LARGE,
+        ..RENEW
+    },
     Config { name: "both-cuts", large: LARGE, ..BOTH },
     Config { name: "both-lost", lost_sessions: 1, large: LARGE, ..BOTH },
     Config { name: "both-shuffled", shuffled: true, cuts: 1, large: LARGE, ..BOTH },
@@ -382,8 +505,10 @@ impl Config {
                 Manner::Closes => "closes at",
                 Manner::Ignores => "ignores",
                 Manner::NeverCompletes => "ignores the PUBREL of",
+                Manner::ClosesAtRenewal => "closes at the renewal of",
             };
-            parts.push(format!("broker {manner} request {request}"));
+            let what = if manner.ends_with("renewal of") { "filter" } else { "request" };
+            parts.push(format!("broker {manner} {what} {request}"));
         }
         if let Some(at) = self.subscribes_at {
             parts.push(format!("SUBSCRIBE ahead of message {at}"));

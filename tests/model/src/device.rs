@@ -6,7 +6,7 @@ use foldhash::quality::FixedState;
 use mqtt_core::{Client, Instant, Options, Reconnect, Slot};
 
 use crate::{
-    config::{Acknowledge, Config, Manner},
+    config::{Acknowledge, Config},
     rules::{Broken, Rule, Verdict},
 };
 
@@ -74,7 +74,7 @@ impl Device {
     pub(crate) fn new(config: &Config) -> Self {
         // Deadlines that only end a connection never come, as a cut does the same. The exception is an answer that the
         // broker never gives.
-        let never_answers = config.bad.is_some_and(|bad| bad.manner != Manner::Closes);
+        let never_answers = config.bad.is_some_and(|bad| bad.manner.never_answers());
         let options = Options::new("c")
             .clean_session(false)
             .keep_alive(0)

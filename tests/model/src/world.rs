@@ -17,7 +17,7 @@ use mqtt_core::{
 
 use crate::{
     broker::{Broker, Down, FILTERS},
-    config::{Config, Manner},
+    config::Config,
     device::{Device, NOW},
     rules::{Broken, Order, Requests, Rule, Set},
     trace::Trace,
@@ -131,6 +131,8 @@ pub(crate) struct State {
     written: usize,
     /// The application has subscribed to one more filter.
     subscribed: bool,
+    /// The application has forgotten the subscription that stood in the way.
+    forgotten: bool,
     requests: Requests,
     order: Order,
     loss: Loss,
@@ -164,6 +166,7 @@ impl State {
             copied: Vec::new(),
             written: 0,
             subscribed: false,
+            forgotten: false,
             requests: Requests::of(config.outbound.len()),
             order: Order::default(),
             loss: Loss::Settled,
@@ -233,7 +236,7 @@ impl State {
 
     /// Whether the client waits for an answer up to a deadline.
     fn awaits_answer(&self, config: &Config) -> bool {
-        let ignores = config.bad.is_some_and(|bad| bad.manner != Manner::Closes);
+        let ignores = config.bad.is_some_and(|bad| bad.manner.never_answers());
         let deadline =
             |told| matches!(told, Told::Wait(deadline) if deadline != Instant::FAR_FUTURE);
         let up = self.client.0.state() == ConnectionState::Up;
@@ -298,7 +301,7 @@ impl State {
             .all(|message| self.broker.delivered().has(message) || self.has_excuse(message));
         delivered
             && self.subscribed == config.subscribes_at.is_some()
-            && self.broker.has_subscriptions(config.filters)
+            && (self.forgotten || self.broker.has_subscriptions(config.filters))
             && self.has_all_room(config)
             && usize::from(self.next) == config.outbound.len()
             // Messages in flight to the client were lost with the session.

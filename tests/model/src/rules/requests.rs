@@ -287,6 +287,12 @@ impl Requests {
         Ok(())
     }
 
+    /// The client was about to end the connection of itself, or the link broke: this connection says nothing about a
+    /// request, and the next ones may have to find out anew.
+    pub(crate) fn interrupted(&mut self) {
+        self.fruitless = 0;
+    }
+
     /// The connection is over. Returns the ids of requests that were given up.
     pub(crate) fn disconnected(&mut self) -> impl Iterator<Item = u16> {
         self.entries.iter_mut().filter_map(|entry| {
@@ -300,7 +306,6 @@ impl Requests {
     pub(crate) fn session_lost(&mut self) {
         for entry in &mut self.entries {
             entry.on_wire = false;
-            entry.released = false;
             if let Some(back) = &mut entry.back {
                 back.id_in_use = false;
             }

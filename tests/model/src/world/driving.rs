@@ -128,10 +128,23 @@ impl State {
         self.client.0.closed(NOW);
     }
 
+    /// The broker ends a connection because of a request.
+    pub(super) fn broker_closes(&mut self, config: &Config) -> Verdict {
+        let leaving = self.client.0.state() == ConnectionState::Closing;
+        self.ended();
+        if leaving {
+            self.requests.interrupted();
+            return Ok(());
+        }
+        self.connection_fails(config)
+    }
+
     /// The broker ended a connection because of a request, or it does not answer. After as many connections as the
-    /// settings say the application hears of it. One more may be needed if a request ahead of it had no answer either.
-    pub(super) fn connection_fails(&mut self, config: &Config) -> Verdict {
-        self.requests.connection_ended(config.stuck_after + 1)
+    /// settings say the application hears of it. One more may be needed if a request ahead of it had no answer either,
+    /// and one if a renewal had none.
+    fn connection_fails(&mut self, config: &Config) -> Verdict {
+        let renews = config.lost_sessions > 0 && config.filters > 0;
+        self.requests.connection_ended(config.stuck_after + 1 + u8::from(renews))
     }
 
     /// The bytes that the transport is offered.

@@ -6,7 +6,7 @@ use test_kit::text;
 use super::{Loss, State};
 use crate::{
     broker::Down,
-    config::Config,
+    config::{Config, Manner},
     rules::{Broken, End, Rule, Verdict, hand_over},
     trace::Trace,
 };
@@ -78,6 +78,9 @@ impl State {
             Event::Stuck { handle, connections } => {
                 self.stuck(config, *handle, *connections, trace)
             }
+            Event::RenewalStuck { first, count, .. } => {
+                self.renewal_stuck(config, *first, *count, trace)
+            }
             Event::Skipped(_) => match down {
                 Some(Down::Publish { message, .. }) if config.too_large == Some(message) => {
                     self.held = self.held.with(message);
@@ -127,5 +130,34 @@ impl State {
             self.order.given_up(id.get());
         }
         Ok(())
+    }
+
+    /// A subscription stands in the way: the application forgets it. After a fault it may be an innocent one, and the
+    /// application waits.
+    fn renewal_stuck(
+        &mut self,
+        config: &Config,
+        first: usize,
+        count: usize,
+        trace: &mut Trace,
+    ) -> Verdict {
+        self.requests.interrupted();
+        let bad = config.bad.filter(|bad| bad.manner == Manner::ClosesAtRenewal);
+        let is_it = bad.is_some_and(|bad| (usize::from(bad.request), 1) == (first, count));
+        if !is_it {
+            // One cut loses the session.
+            let faults = self.cuts + 1 < config.cuts || self.power_cuts < config.power_cuts;
+            let how = "the event names another subscription than the one that stands in the way";
+            return if faults { Ok(()) } else { Err(Broken::new(Rule::Progress, how)) };
+        }
+        let forgotten = self.client.0.forget_subscriptions(first, count);
+        trace.say(|| format!("forget subscription {first}: {forgotten:?}"));
+        self.forgotten = true;
+        forgotten.map_err(|_| {
+            Broken::new(
+                Rule::Progress,
+                "a subscription that stands in the way cannot be taken away",
+            )
+        })
     }
 }

@@ -126,6 +126,7 @@ impl State {
     fn cut(&mut self, lose_session: bool) {
         self.cuts -= 1;
         self.ended();
+        self.requests.interrupted();
         if lose_session {
             self.lost_sessions -= 1;
             self.loss = Loss::Untold;

@@ -8,7 +8,7 @@ use test_kit::text;
 
 use super::{State, decode, no_packet};
 use crate::{
-    broker::Down,
+    broker::{Down, FILTERS},
     config::{Config, Manner},
     device::{LARGEST_MESSAGE, NOW},
     rules::{Broken, Rule, Verdict},
@@ -47,10 +47,9 @@ impl State {
             | Packet::Disconnect => {}
         }
         match self.treatment(config, &packet) {
-            Some(Manner::Closes) => {
+            Some(Manner::Closes | Manner::ClosesAtRenewal) => {
                 trace.say(|| "broker closes".to_owned());
-                self.ended();
-                return self.connection_fails(config);
+                return self.broker_closes(config);
             }
             Some(Manner::Ignores | Manner::NeverCompletes) => {
                 trace.say(|| "ignored".to_owned());
@@ -102,7 +101,7 @@ impl State {
                 Ok(Some(event)) => {
                     trace.say(|| text::event(&event));
                     verdict = verdict.and_then(|()| self.told(config, &event, Some(down), trace));
-                    if let Event::Message(_) = event {
+                    if matches!(event, Event::Message(message) if message.delivery.is_none()) {
                         other.0.set_position(self.next.into());
                     }
                 }
@@ -144,6 +143,13 @@ impl State {
             }
             (Packet::Subscribe(subscribe), Manner::Closes | Manner::Ignores) => {
                 bad.request == config.subscribe_number() && is_late(subscribe)
+            }
+            (Packet::Subscribe(subscribe), Manner::ClosesAtRenewal) => {
+                let mut filters = subscribe.filters();
+                self.lost_sessions < config.lost_sessions
+                    && filters.any(|(filter, _)| {
+                        Some(&filter.as_str()) == FILTERS.get(usize::from(bad.request))
+                    })
             }
             (Packet::PubRel { id, .. }, Manner::NeverCompletes) => {
                 self.requests.stands_for(id.get(), bad.request)
