@@ -48,6 +48,9 @@ impl SessionMut<'_> {
         let sent = self.session.outbox.was_shown(found.place) || found.was_sent;
         let being_sent = self.is_being_sent(&found);
         let session = &mut *self.session;
+        if session.outbox.was_shown(found.place) {
+            session.stuck.blame_nobody();
+        }
         if found.awaits == Awaits::SubAck {
             session.subscriptions.give_up(filter_count(self.bytes, found.place as usize));
         }

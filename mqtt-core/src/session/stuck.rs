@@ -37,7 +37,7 @@ pub(super) struct Stuck {
     pub(super) one_by_one: bool,
     /// The renewal is out, and the suspect comes next.
     suspect_follows: bool,
-    /// The broker has accepted the connection.
+    /// The broker has accepted the connection, so its end may be the fault of a packet.
     up: bool,
 }
 
@@ -54,6 +54,12 @@ impl Stuck {
 
     pub(super) const fn is_untold(&self) -> bool {
         self.untold
+    }
+
+    /// A request was taken back after it was sent on this connection. If the connection ends now, the broker may have
+    /// closed it at that packet, so no other request is to blame.
+    pub(super) const fn blame_nobody(&mut self) {
+        self.up = false;
     }
 
     /// The same for another suspect.

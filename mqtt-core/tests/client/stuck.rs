@@ -136,6 +136,21 @@ fn connections_that_end_before_the_request_is_sent_neither_count_nor_begin_the_c
     assert_eq!(next_connection(&mut script).1.last().unwrap(), "stuck 1 at 2 connections");
 }
 
+/// The packet that was taken back may be the one at which the broker closed.
+#[test]
+fn no_other_request_is_blamed_if_one_was_taken_back_after_it_was_sent() {
+    let mut script = Script::up(&persistent().stuck_after(2));
+    let _ = publish(&mut script, "good", QoS::ExactlyOnce);
+    script.run();
+    script.reconnect(ACCEPTED_SESSION_PRESENT);
+    let poison = publish(&mut script, "poison", QoS::AtLeastOnce);
+    script.hear(&ack(PUBREC, 1));
+    assert_eq!(script.sent(), ["PUBLISH t poison q1 2", "PUBREL 1"]);
+    script.client.cancel(poison).unwrap();
+    script.cut();
+    assert!(!script.told().iter().any(|told| told.starts_with("stuck")));
+}
+
 #[test]
 fn a_pubrel_that_is_stuck_can_be_cancelled() {
     let mut script = Script::up(&persistent());
