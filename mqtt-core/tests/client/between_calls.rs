@@ -1,0 +1,49 @@
+//! Calls of the application and input at odd moments: between two events of one read, before the next `poll`, or after
+//! bytes were shown and before the driver reports them. Invariant 10.
+
+use mqtt_core::{Handle, Options, Publish, QoS, topic};
+
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED_SESSION_PRESENT, PUBACK, PUBREC, ack},
+};
+
+fn persistent() -> Options<'static> {
+    Options::new("me").clean_session(false)
+}
+
+fn publish(script: &mut Script, text: &str, qos: QoS) -> Handle {
+    script.client.publish(&Publish::new(topic!("t"), text.as_bytes()).qos(qos)).unwrap()
+}
+
+/// The client takes `bytes`, and the driver does nothing else.
+fn take(script: &mut Script, bytes: &[u8]) {
+    let (now, mut input) = (script.now(), bytes);
+    while script.client.receive(&mut input, now).unwrap().is_some() {}
+    assert_eq!(input, [0; 0]);
+}
+
+/// A client that sends only its stuck request, which is not answered yet.
+fn alone() -> Script {
+    let mut script = Script::up(&persistent());
+    let _ = publish(&mut script, "poison", QoS::AtLeastOnce);
+    script.run();
+    script.reconnect(ACCEPTED_SESSION_PRESENT);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t poison q1 1 dup"]);
+    script
+}
+
+const MESSAGE: [u8; 7] = [0x32, 5, 0, 1, b't', 0, 7];
+
+#[test]
+fn a_held_request_between_two_answers_stays_held_in_front_of_a_pubrel_of_no_request() {
+    let mut script = alone();
+    take(&mut script, &MESSAGE);
+    let _ = publish(&mut script, "held", QoS::ExactlyOnce);
+    take(&mut script, &MESSAGE);
+    take(&mut script, &ack(PUBREC, 9));
+    script.run();
+    assert_eq!(script.sent(), ["PUBACK 7", "PUBACK 7", "PUBREL 9"]);
+    script.hear(&ack(PUBACK, 1));
+    assert_eq!(script.sent(), ["PUBLISH t held q2 2"]);
+}
