@@ -129,7 +129,8 @@ impl Machine<'_> {
                     *shown = true;
                 }
             }
-            Some(Source::Reclaim | Source::Stray) | None => {}
+            Some(Source::Stray) => self.session.show_stray(),
+            Some(Source::Reclaim) | None => {}
         }
         source
     }

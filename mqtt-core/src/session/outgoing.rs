@@ -117,6 +117,11 @@ impl SessionMut<'_> {
         }
     }
 
+    /// The driver is going to see the PUBREL of no request. A request that is accepted now stays behind it.
+    pub(crate) const fn show_stray(&mut self) {
+        self.session.stray.goes_next();
+    }
+
     /// The transport has taken `count` bytes of the PUBREL of no request; gives how many packets that completed.
     pub(crate) fn stray_transmitted(&mut self, count: usize) -> u32 {
         u32::from(self.session.stray.transmitted(count))

@@ -1,7 +1,7 @@
 //! Calls of the application and input at odd moments: between two events of one read, before the next `poll`, or after
 //! bytes were shown and before the driver reports them. Invariant 10.
 
-use mqtt_core::{Handle, Options, Publish, QoS, topic};
+use mqtt_core::{Action, Handle, Options, Publish, QoS, topic};
 
 use test_kit::{
     script::Script,
@@ -46,4 +46,20 @@ fn a_held_request_between_two_answers_stays_held_in_front_of_a_pubrel_of_no_requ
     assert_eq!(script.sent(), ["PUBACK 7", "PUBACK 7", "PUBREL 9"]);
     script.hear(&ack(PUBACK, 1));
     assert_eq!(script.sent(), ["PUBLISH t held q2 2"]);
+}
+
+#[test]
+fn a_pubrel_of_no_request_that_was_shown_is_finished_before_a_later_request() {
+    let mut script = Script::up(&persistent());
+    let now = script.now();
+    let first = publish(&mut script, "first", QoS::AtLeastOnce);
+    take(&mut script, &ack(PUBREC, 9));
+    script.client.cancel(first).unwrap();
+    assert_eq!(script.client.poll(now), Action::Transmit(&[0x62, 2, 0, 9]));
+    let _ = publish(&mut script, "second", QoS::AtMostOnce);
+    script.client.transmitted(2, now);
+    assert_eq!(script.client.poll(now), Action::Transmit(&[0, 9]));
+    script.client.transmitted(2, now);
+    script.run();
+    assert_eq!(script.sent(), ["PUBLISH t second q0"]);
 }
