@@ -20,6 +20,7 @@
 //! | session present though clean | as in 3.1 after a lost session: publishes in flight may be missing or come twice |
 //! | session absent though kept | the epoch of the session ends: QoS 2 messages in flight to the client may come twice, and a message under an id that the broker kept may be missing |
 //! | closes at PUBREL | a client that lost its memory cannot reclaim ids, so a message under such an id may be missing |
+//! | eight requests ended early in a session that was found | there may be no reclaimed id for the next message, so the broker may take it for an old one, and it may be missing |
 //! | a session that was found, and always in 3.1 | ids come again soon, so the broker repeats no late answers |
 //! | the broker ignores a PUBREC | that message stays at the broker; it may come again once the client forgot it |
 //!

@@ -307,6 +307,16 @@ impl Ledger {
         self.found[device] = found;
     }
 
+    /// The client of `device` hears that its session is a new one.
+    pub(crate) fn hears_of_a_new_session(&mut self, device: usize) {
+        self.lingering[device].clear();
+    }
+
+    /// Whether so many ids of `device` linger that the client may have no other one.
+    pub(crate) fn lingers_often(&self, device: usize) -> bool {
+        self.lingering[device].len() + self.in_flight[device].len() >= MOST_LINGERING
+    }
+
     /// Whether the client of `device` goes on with a session that it did not open. Then the packet ids that it can use
     /// are few, and come again soon.
     pub(crate) fn has_found(&self, device: usize) -> bool {
@@ -341,7 +351,11 @@ impl Ledger {
 
     /// Ids of requests that ended before their answer, and the session in which they did.
     pub(crate) fn lingering(&self, device: usize) -> (u32, Vec<Lingering>) {
-        let coming = self.in_flight[device].iter().filter(|used| used.cancelled);
+        let sent = |used: &&InFlight| {
+            let message = self.messages.get(used.number as usize);
+            used.cancelled && message.is_some_and(|message| message.sent != Sent::Nothing)
+        };
+        let coming = self.in_flight[device].iter().filter(sent);
         let coming = coming.map(|used| (used.id, used.answered));
         (self.epochs[device], self.lingering[device].iter().copied().chain(coming).collect())
     }

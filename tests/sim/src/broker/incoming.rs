@@ -70,8 +70,12 @@ impl Session {
                 let place = self.next_place();
                 let owned = if let Some(at) = known {
                     let given_up = ended_early(stage, self.inbound[at].post.number);
-                    let excused = self.inbound[at].orphan && outlet.manners.leave_ids_behind()
-                        || given_up && !stage.ledger.is_lingering(device, id);
+                    let orphan = self.inbound[at].orphan;
+                    // All ids that the client has reclaimed may be out of use.
+                    let forced =
+                        outlet.manners.leave_ids_behind() || stage.ledger.lingers_often(device);
+                    let excused =
+                        orphan && forced || given_up && !stage.ledger.is_lingering(device, id);
                     self.repeats(stage, device, at, post, publish.dup, excused);
                     self.inbound[at].place = place;
                     None
@@ -211,7 +215,7 @@ impl Session {
             stage.fail(Invariant::IdReuse, device, || {
                 format!("message {:?} under id {id} {whose}, of {:?}", post.number, before.number)
             });
-        } else if !dup {
+        } else if !dup && !excused {
             stage.fail(Invariant::Protocol, device, || {
                 format!("PUBLISH {id} again, without DUP [MQTT-3.3.1-1]")
             });
@@ -241,6 +245,6 @@ impl Session {
 fn ended_early(stage: &Stage<'_>, number: Option<u32>) -> bool {
     number.is_none_or(|number| {
         let status = stage.ledger.message(number).status;
-        matches!(status, Status::Cancelled { .. } | Status::GivenUp)
+        matches!(status, Status::Cancelled { .. } | Status::GivenUp | Status::Vanished)
     })
 }

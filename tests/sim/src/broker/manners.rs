@@ -221,10 +221,8 @@ impl Outlet<'_, '_> {
         if self.manners.quirks.is_empty() {
             return;
         }
-        // If QoS 2 ends with a PUBACK and ids come again soon, the second one may hit a new request.
-        let hits = kind == PacketType::PubAck
-            && self.manners.have(Quirk::PubAckAtQos2)
-            && self.stage.ledger.has_found(self.link.device);
+        // If ids come again soon, the second PUBACK may hit a new request.
+        let hits = kind == PacketType::PubAck && self.stage.ledger.has_found(self.link.device);
         let repeats = (self.manners.have(Quirk::AnswersTwice) && !hits, Quirk::AnswersTwice);
         let pubrec = kind == PacketType::PubRec && self.manners.have(Quirk::RepeatsPubRec);
         for (does, quirk) in [repeats, (pubrec, Quirk::RepeatsPubRec)] {

@@ -41,6 +41,9 @@ use session::Session;
 /// A broker ignores packets for so many connections of a device, if one has a will.
 const MOST_IGNORING: u32 = 20;
 
+/// A client that waits longer for an answer, in milliseconds, is very patient.
+const PATIENT: u32 = 200_000;
+
 /// The broker.
 pub(crate) struct Broker {
     setup: BrokerSetup,
@@ -169,11 +172,15 @@ impl Broker {
 
     /// The settings of `device` that a broker cannot know. They decide which of its messages are a trial for the client.
     pub(crate) fn spies_on(&mut self, device: usize, setup: &DeviceSetup) {
+        let lasts = &mut self.setup.manners.lasts;
         if setup.will.is_some() {
             // The end of a connection brings a message to others. If it came again and again because of a packet that is
             // ignored, there might be no end.
-            let lasts = &mut self.setup.manners.lasts;
             *lasts = (*lasts).min(MOST_IGNORING);
+        }
+        if setup.patience.answer_timeout > PATIENT {
+            // There would be an end, but it would take too long.
+            *lasts = (*lasts).min(2);
         }
         self.sessions[device].takes_junk = setup.skips_unreadable;
         self.sessions[device].limit = setup.max_packet.map_or(usize::MAX, |most| most as usize);

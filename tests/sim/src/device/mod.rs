@@ -337,8 +337,12 @@ impl Device {
     pub(crate) fn notices_after(&self) -> Option<u64> {
         let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
         let on = keep_alive != 0 && self.setup.ping_on_silence;
+        // On a slow link everything that waits goes out before a PINGREQ.
+        let waiting = self.setup.outbox as u64;
+        let turns = waiting / self.setup.capacity as u64 * 2 * self.setup.pace.most;
+        let queue = turns + self.setup.rate.up.map_or(0, |rate| waiting * 1_000 / rate);
         // A PINGREQ after three quarters, its way out after as much again, and pauses of the driver.
-        on.then(|| 2 * keep_alive + u64::from(self.setup.patience.ping_timeout) + 10_000)
+        on.then(|| 2 * keep_alive + u64::from(self.setup.patience.ping_timeout) + 10_000 + queue)
     }
 
     /// The transport may take bytes again.

@@ -43,6 +43,9 @@ impl App {
                 } else if session != SessionStatus::Resumed {
                     stage.ledger.set_found(device, false);
                 }
+                if matches!(session, SessionStatus::New | SessionStatus::Lost) {
+                    stage.ledger.hears_of_a_new_session(device);
+                }
                 self.news |= matches!(session, SessionStatus::New | SessionStatus::Lost);
             }
             Event::Down(reason) => {
