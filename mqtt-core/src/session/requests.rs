@@ -277,7 +277,7 @@ impl Requests {
 
     #[cold]
     fn use_beside_reclaimed(&mut self, slots: &[Slot], id: PacketId, awaits: Awaits) {
-        if awaits == Awaits::PubRec {
+        if awaits == Awaits::PubRec && id.get() <= last_reclaimed(slots) {
             self.last_exactly_once = id.get();
         } else {
             self.last_other = id.get();

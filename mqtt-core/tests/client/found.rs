@@ -110,6 +110,33 @@ fn after_a_restart_the_ids_of_other_requests_go_on() {
 }
 
 #[test]
+fn an_id_beside_the_reclaimed_ones_is_not_the_next_one_as_well() {
+    let mut script = found(&options());
+    answer(&mut script, &IDS);
+    script.hear(&ack(PUBREC, 1));
+    script.hear(&ack(PUBCOMP, 1));
+    let exact = Publish::new(topic!("t"), b"n").qos(QoS::ExactlyOnce);
+    // All reclaimed ids stay out of use.
+    for _ in IDS {
+        let handle = script.client.publish(&exact).unwrap();
+        script.run();
+        script.client.cancel(handle).unwrap();
+        script.run();
+    }
+    let mut before = 8;
+    for round in 0..6 {
+        let publish = if round % 2 == 0 { exact } else { exact.qos(QoS::AtLeastOnce) };
+        let id = script.client.publish(&publish).unwrap().packet_id().unwrap().get();
+        assert!(id > before, "{id} after {before}");
+        before = id;
+        script.run();
+        for kind in [PUBREC, PUBCOMP, PUBACK] {
+            script.hear(&ack(kind, id));
+        }
+    }
+}
+
+#[test]
 fn once_the_session_is_lost_ids_move_on() {
     let mut script = found(&options());
     answer(&mut script, &IDS);
