@@ -456,6 +456,7 @@ mod tests {
         assert!(ledger.takes_id(0, 7, 0));
         assert!(!ledger.takes_id(0, 7, 0));
         ledger.frees_id(0, 7);
+        ledger.frees_id(0, 7);
         assert!(ledger.takes_id(0, 7, 0));
         assert_eq!(ledger.in_flight(0).collect::<Vec<_>>(), [0]);
     }
