@@ -270,8 +270,8 @@ impl Broker {
         Ok(())
     }
 
-    /// The client leaves to connect again, because it had to pass messages over. Each connection has to leave less to do
-    /// for the next one. One may be needed to find out that the session is a new one.
+    /// The client leaves to connect again, because it had to pass messages over. Each connection has to leave less to
+    /// do for the next one. One may be needed to find out that the session is a new one.
     fn leave(&mut self) -> Verdict {
         self.connected = false;
         if self.left && !self.completed {

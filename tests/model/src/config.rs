@@ -394,8 +394,8 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "poison-cancel",
-        outbound: &[TWO, TWO, ONE],
-        cancels: 2,
+        outbound: &[TWO, TWO],
+        cancels: 1,
         cuts: 1,
         power_cuts: 1,
         large: LARGE,

@@ -3,8 +3,8 @@
 //! The simulator runs long lives by chance, and the model checker runs short lives in every possible order. A world has
 //! a few messages, a client with its application, driver and journal, a link, a broker, and a limited number of faults.
 //! `stateright` visits every reachable state, breadth first, and checks the rules of delivery in each. A second
-//! exploration, depth first, shows that all ways end. A broken rule is reported with a shortest way to it: every action,
-//! packet and event.
+//! exploration, depth first, shows that all ways end. A broken rule is reported with a shortest way to it: every
+//! action, packet and event.
 //!
 //! The client is [`mqtt_core::Client`] itself and not a model of it: its methods are called, its bytes are decoded, and
 //! its records are given to `restore`. Only its surroundings are a model.
@@ -32,14 +32,15 @@
 //!   (whether it is written or not), and answers of different types in any order, as from a broker with a task for each
 //!   exchange;
 //! - in the worlds `cancel-*`: the application takes a request back at any moment;
-//! - in the worlds `poison-*` and `mute-*`: a broker that closes the connection when it reads a certain request, or never
-//!   answers it, on every connection. The application takes back whatever [`Event::Stuck`](mqtt_core::Event::Stuck)
-//!   names, or the client gives it up;
-//! - in the worlds `pass-*`: a broker with more messages in flight than the client has slots. `skip-manual` has a message
-//!   that is too large, and an application that acknowledges the others in any order;
+//! - in the worlds `poison-*` and `mute-*`: a broker that closes the connection when it reads a certain request, or
+//!   never answers it, on every connection. The application takes back whatever
+//!   [`Event::Stuck`](mqtt_core::Event::Stuck) names, or the client gives it up;
+//! - in the worlds `pass-*`: a broker with more messages in flight than the client has slots. `skip-manual` has a
+//!   message that is too large, and an application that acknowledges the others in any order;
 //! - in the worlds `renew-*`: subscriptions that are made again one by one after the session was lost;
-//! - in the worlds `*-copies`: a driver that asks for bytes, writes them and reports them in three steps. Everything else
-//!   may happen in between, so an answer may come ahead of the report, and a cut may leave it open whether bytes left.
+//! - in the worlds `*-copies`: a driver that asks for bytes, writes them and reports them in three steps. Everything
+//!   else may happen in between, so an answer may come ahead of the report, and a cut may leave it open whether bytes
+//!   left.
 //!
 //! The broker follows sections 4.3, 4.4 and 4.6 of the standard, with both methods of figure 4.3 for QoS 2. It keeps
 //! the session from the first CONNECT on. It gives each message the lowest free packet id, so that ids are used again
@@ -91,8 +92,8 @@
 //! - **A request that stands in the way is the only one with certainty if nothing else fails.** After a cut or a power
 //!   cut the client may name an innocent request that was the first unanswered one each time. The application takes it
 //!   back as well.
-//! - **An event before its record.** `Cancelled` may be told ahead of the record that holds it. If power fails in between,
-//!   the request comes back and has another event.
+//! - **An event before its record.** `Cancelled` may be told ahead of the record that holds it. If power fails in
+//!   between, the request comes back and has another event.
 //! - **A cut is seen by both sides at once.** If one side acts before it has noticed the cut, the result is the same as
 //!   if it had acted just before the cut, because nothing from the other side reaches it.
 //! - **Power comes back at once**: a device that is off does nothing.
@@ -104,8 +105,8 @@
 //!   into a session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message`
 //!   keeps the counterexample. Messages to the client are explored without this restriction (`in-lost`).
 //! - **The front of a message that is too large** is taken before its end. Only whole packets are explored.
-//! - **QoS 0**, UNSUBSCRIBE, 3.1, retained messages, wills and packets larger than the buffer are covered by the simulator
-//!   and the tests, and so is manual acknowledgement but for one world.
+//! - **QoS 0**, UNSUBSCRIBE, 3.1, retained messages, wills and packets larger than the buffer are covered by the
+//!   simulator and the tests, and so is manual acknowledgement but for one world.
 //!
 //! # Figures
 //!
@@ -129,13 +130,25 @@
 //! `cargo xtask mutations` builds this and the simulator from a copy of the sources with the bugs of `xtask/mutations`,
 //! and switches on one bug after the other. Each has to be found by both. Here:
 //!
-//! | bug | found after | by | actions to it |
-//! |---|---|---|---|
-//! | PUBLISH again behind the PUBREL | 182 states | protocol | 18 |
-//! | incoming ids forgotten with the connection | 4,004 states | exactly once | 14 |
-//! | an id in flight given out again | 111,085 states, of which `out-1221` has 1,964 | packet ids | 2 |
-//! | PUBRELs in the wrong order | 146,120 states, of which `out-1221` has 36,999 | order | 24 |
-//! | sent before the record is durable | 204,800 states | at least once | 30 |
+//! | bug | rule | first world |
+//! |---|---|---|
+//! | an id in flight given out again | packet ids | `poison-111` |
+//! | a hold that loses its place | at least once | `poison-111` |
+//! | the first of several requests told as stuck | progress | `poison-111` |
+//! | PUBLISH again behind the PUBREL | protocol | `smallest` |
+//! | PUBRELs in the wrong order | order | `poison-222` |
+//! | shown bytes count as unsent | one event a request | `poison-cuts` |
+//! | the id of a request that was taken back used again | packet ids | `poison-power` |
+//! | a cancel that the journal does not hear of | one event a request | `poison-power` |
+//! | sent before the record is durable | protocol | `poison-power` |
+//! | incoming ids forgotten with the connection | exactly once | `poison-both` |
+//! | an answer ahead of its report ignored | one event a request | `cancel-copies` |
+//! | a renewal that ends with its first packet | at least once | `renew` |
+//! | a message that is skipped out of turn | order | `skip-manual` |
+//! | a later message taken during a pass-over | order | `pass-2222` |
+//! | PUBRECs dropped at a full table | no livelock | `pass-2222` |
+//!
+//! It cannot see that only PINGRESPs count as life, because its time stands still.
 
 mod broker;
 mod check;

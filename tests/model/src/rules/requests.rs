@@ -119,8 +119,8 @@ impl Requests {
     /// # Errors
     ///
     /// [`Rule::PacketIds`] if it was accepted with another id, or another message is in flight with this id;
-    /// [`Rule::Protocol`] if it is sent again without DUP; [`Rule::OneEvent`] if it was taken back and is sent again, or
-    /// was told as not sent.
+    /// [`Rule::Protocol`] if it is sent again without DUP; [`Rule::OneEvent`] if it was taken back and is sent again,
+    /// or was told as not sent.
     pub(crate) fn arrived(&mut self, request: u8, id: u16, dup: bool) -> Verdict {
         let other = |(other, entry): (usize, &Request)| {
             other != usize::from(request) && entry.id == id && entry.on_wire

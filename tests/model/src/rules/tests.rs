@@ -174,6 +174,9 @@ fn many_connections_without_an_event_break_the_rule_of_progress() {
     requests.accepted(0, first).expect("a new id");
     assert_eq!([0; 2].map(|_| requests.connection_ended(2)), [Ok(()); 2]);
     assert_eq!(rule(requests.clone().connection_ended(2)), Some(Rule::Progress));
+    let mut interrupted = requests.clone();
+    interrupted.interrupted();
+    assert_eq!(interrupted.connection_ended(2), Ok(()), "another end says nothing");
     assert_eq!(requests.stuck(first), Ok(0));
     assert_eq!(requests.connection_ended(2), Ok(()), "an event named it");
 }
