@@ -110,20 +110,20 @@
 //!
 //! # Figures
 //!
-//! `cargo xtask model`: 60 worlds, 11,037,764 states, the longest way 180 actions; about 95 s of processor time on two
-//! threads. `--large` adds worlds of up to 6.3 million states and 1.4 GB of memory. As of November 2026; the numbers
-//! change with the client. In many worlds a client finds a session that it did not open, and reclaims eight packet ids:
-//! that makes the longest ways.
+//! `cargo xtask model`: 60 worlds, 10,992,623 states, the longest way 180 actions; about 90 s of processor time on two
+//! threads. As of November 2026; the numbers change with the client. In many worlds a client finds a session that it did
+//! not open, and reclaims eight packet ids: that makes the longest ways. `--large` adds 24 worlds that take minutes each
+//! and up to some GB of memory; the largest had 6.3 million states before the client reclaimed so many ids.
 //!
 //! | world | states | steps | longest way | calm |
 //! |---|---|---|---|---|
 //! | `smallest`: one message of QoS 2 out, a cut, no journal; also a test | 745 | 2,070 | 53 | 47 |
-//! | `out-1221`: two of QoS 1 and two of QoS 2 out, two cuts, a power cut | 1,224,057 | 2,758,131 | 169 | 90 |
+//! | `out-1221`: two of QoS 1 and two of QoS 2 out, two cuts, a power cut | 1,205,923 | 2,721,370 | 169 | 90 |
 //! | `in-1221`: the same in | 209,705 | 475,765 | 97 | 54 |
-//! | `out-snapshot`: a snapshot as well, one cut | 1,151,850 | 2,751,176 | 141 | 92 |
+//! | `out-snapshot`: a snapshot as well, one cut | 1,143,534 | 2,733,542 | 141 | 92 |
 //! | `both`: one of each QoS out and in, one cut, a power cut | 1,194,542 | 2,899,551 | 98 | 57 |
 //! | `poison-power`: the broker closes at the second of three requests, a power cut | 20,641 | 46,696 | 118 | 107 |
-//! | `cancel-power`: one of two requests is taken back, one cut, a power cut | 349,939 | 878,701 | 121 | 72 |
+//! | `cancel-power`: one of two requests is taken back, one cut, a power cut | 356,454 | 888,238 | 121 | 72 |
 //! | `pass-2212`: four messages for two slots, one cut, a power cut | 403,374 | 1,050,437 | 118 | 79 |
 //!
 //! # Bugs on purpose

@@ -43,9 +43,12 @@ impl Order {
         }
     }
 
-    /// The client has given up the publish under `id`. Its PUBREL goes out at once or never.
+    /// The client has given up the publish under `id`. Its PUBREL goes out at once or never, unless a power cut brings the
+    /// publish back.
     pub(crate) fn given_up(&mut self, id: u16) {
-        self.released.retain(|released| released.id != id);
+        for released in self.released.iter_mut().filter(|released| released.id == id) {
+            released.done = true;
+        }
     }
 
     /// The session was lost, so released ids no longer matter.

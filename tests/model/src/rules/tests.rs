@@ -227,6 +227,10 @@ fn the_pubrel_of_a_publish_that_was_given_up_need_not_be_sent() {
     order.pubrec_came(1);
     order.pubrec_came(2);
     order.given_up(1);
+    assert_eq!(rule(order.clone().pubrel(1)), Some(Rule::Protocol));
+    let mut restarted = order.clone();
+    restarted.restarted();
+    assert_eq!(restarted.pubrel(1), Ok(()), "a power cut may bring it back");
     assert_eq!(order.pubrel(2), Ok(()));
 }
 
