@@ -207,7 +207,7 @@ impl Outbox {
         self.shown = self.shown.min(end).max(before);
     }
 
-    /// The end of the unsent packet that `position` is in.
+    /// The end of the unsent packet that `position` is in, or `position` if it lies between two.
     fn end_of_packet(&self, bytes: &[u8], position: usize) -> usize {
         let mut end = self.boundary;
         while end < position {

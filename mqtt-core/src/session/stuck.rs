@@ -141,7 +141,7 @@ impl SessionMut<'_> {
         if session.subscriptions.has_more_to_ask()
             || suspected && session.subscriptions.awaited().is_some()
         {
-            session.outbox.hold();
+            session.outbox.hold(self.bytes);
             session.hold = Hold::Renewal;
         } else {
             self.send_suspect_alone();
@@ -163,7 +163,7 @@ impl SessionMut<'_> {
     /// From now on no request is sent, and answers go on: the connection is about to end.
     pub(crate) fn hold_requests(&mut self) {
         if !self.session.outbox.is_holding() {
-            self.session.outbox.hold();
+            self.session.outbox.hold(self.bytes);
         }
         self.session.hold = Hold::Leaving;
         self.session.plain = false;

@@ -1,11 +1,11 @@
 //! Calls of the application and input at odd moments: between two events of one read, before the next `poll`, or after
 //! bytes were shown and before the driver reports them. Invariant 10.
 
-use mqtt_core::{Action, Handle, Options, Publish, QoS, topic};
+use mqtt_core::{Action, Handle, Options, Publish, QoS, Queue, topic};
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED_SESSION_PRESENT, PUBACK, PUBREC, ack},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBREC, PUBREL, ack},
 };
 
 fn persistent() -> Options<'static> {
@@ -62,4 +62,37 @@ fn a_pubrel_of_no_request_that_was_shown_is_finished_before_a_later_request() {
     script.client.transmitted(2, now);
     script.run();
     assert_eq!(script.sent(), ["PUBLISH t second q0"]);
+}
+
+/// A large write may end within a packet.
+#[test]
+fn a_message_can_be_dropped_after_requests_were_held_back_behind_a_packet_shown_in_part() {
+    let options = persistent().queue(Queue::LatestPerTopic);
+    let mut script = Script::sized(&options, 8192, 8);
+    script.accept(ACCEPTED);
+    let now = script.now();
+    let large = [b'x'; 1000];
+    let message = |id: u8| [0x34, 5, 0, 1, b't', 0, id];
+    take(&mut script, &(1..=9).map(message).collect::<Vec<_>>().concat());
+    script.run();
+    script.sent();
+    for topic in [topic!("a"), topic!("b")] {
+        let _ = script.client.publish(&Publish::new(topic, &large)).unwrap();
+    }
+    let Action::Transmit(bytes) = script.client.poll(now) else { panic!("two are due") };
+    assert_eq!(bytes.len(), 1400);
+    take(&mut script, &(1..=8).map(|id| ack(PUBREL, id)).collect::<Vec<_>>().concat());
+    let _ = script.client.poll(now);
+    let _ = publish(&mut script, "held", QoS::AtLeastOnce);
+    let Action::Transmit(bytes) = script.client.poll(now) else { panic!("two are due") };
+    let len = bytes.len();
+    script.client.transmitted(len, now);
+    let _ = script.client.publish(&Publish::new(topic!("c"), b"old")).unwrap();
+    let _ = script.client.poll(now);
+    let _ = script.client.publish(&Publish::new(topic!("c"), b"new")).unwrap();
+    script.run();
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    let sent = script.sent();
+    assert_eq!(sent.last().unwrap(), "PUBLISH c new q0");
+    assert!(script.told().contains(&"dropped -".to_string()));
 }

@@ -12,8 +12,8 @@ use super::{
 
 impl Outbox {
     /// From now on no request is sent of which nothing was shown.
-    pub(in crate::session) const fn hold(&mut self) {
-        self.hold_from = self.shown;
+    pub(in crate::session) fn hold(&mut self, bytes: &[u8]) {
+        self.hold_from = self.end_of_packet(bytes, self.shown);
     }
 
     /// As [`Outbox::hold`], but the first request is sent. Nothing has been shown on this connection.
