@@ -49,7 +49,7 @@ use crate::{
     timers::{Timer, Timers},
 };
 use connect_packet::ConnectPacket;
-use connection::{Negotiation, Phase};
+use connection::{LeaveFor, Negotiation, Phase};
 use keep_alive::Ping;
 use listening::{LastOffer, Listening};
 pub(crate) use overflow::LIMIT_QUEUE;
@@ -265,7 +265,8 @@ impl<'a> Machine<'a> {
         if !self.session.parts().0.is_holding() {
             return;
         }
-        let leaves = matches!(self.state.phase, Phase::Leaving { .. });
+        let leaves =
+            matches!(self.state.phase, Phase::Leaving { goal: LeaveFor::Good, shown: false, .. });
         self.session.keep_hold(leaves);
     }
 

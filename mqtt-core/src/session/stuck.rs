@@ -175,9 +175,9 @@ impl SessionMut<'_> {
         // If the answer to the renewal were not awaited, nobody could say which of the packets is in the way.
         let awaited = session.stuck.one_by_one || session.stuck.ends != 0;
         let goes_on = match session.hold {
-            Hold::Leaving => true,
             Hold::No => false,
             _ if leaves => false,
+            Hold::Leaving => true,
             // A PUBREL lies behind the place of its PUBLISH.
             Hold::Alone => {
                 self.suspect().is_some_and(|suspect| session.outbox.is_before_hold(suspect.place))

@@ -64,6 +64,31 @@ fn a_pubrel_of_no_request_that_was_shown_is_finished_before_a_later_request() {
     assert_eq!(script.sent(), ["PUBLISH t second q0"]);
 }
 
+/// A client with two slots that has answered PUBRELs for all that it took, passed over a message, and is about to show
+/// the PUBCOMP.
+fn about_to_leave(options: &Options<'_>) -> Script {
+    let mut script = Script::sized(options, 8192, 2);
+    script.accept(ACCEPTED);
+    let message = |id: u8| [0x34, 5, 0, 1, b't', 0, id];
+    take(&mut script, &[message(1), message(2), message(3)].concat());
+    script.run();
+    script.sent();
+    take(&mut script, &[ack(PUBREL, 1), ack(PUBREL, 2)].concat());
+    script
+}
+
+#[test]
+fn a_disconnect_during_the_delayed_close_sends_the_requests_first() {
+    let mut script = about_to_leave(&persistent());
+    let _ = publish(&mut script, "1", QoS::AtLeastOnce);
+    let now = script.now();
+    let Action::Transmit(bytes) = script.client.poll(now) else { panic!("PUBCOMPs are due") };
+    assert_eq!(bytes, [0x70, 2, 0, 1, 0x70, 2, 0, 2]);
+    script.client.disconnect();
+    script.run();
+    assert_eq!(script.sent(), ["PUBCOMP 1", "PUBCOMP 2", "PUBLISH t 1 q1 1", "DISCONNECT"]);
+}
+
 /// A large write may end within a packet.
 #[test]
 fn a_message_can_be_dropped_after_requests_were_held_back_behind_a_packet_shown_in_part() {
