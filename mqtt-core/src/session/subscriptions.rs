@@ -244,7 +244,6 @@ impl Subscriptions {
     pub(super) fn renew(&mut self, outbox: &Outbox, bytes: &mut [u8], one_by_one: bool) {
         self.most_now = if one_by_one { 1 } else { self.most.max(1) };
         self.due = outbox.base() != self.start;
-        self.first = 0;
         self.asked = 0;
         self.id = OTHER_RENEWAL_ID;
         self.next = self.start;
@@ -253,10 +252,10 @@ impl Subscriptions {
 
     /// Prepares the next packet of a renewal: some filters from `next` on. All of them end at `end`.
     fn ask(&mut self, end: usize, bytes: &mut [u8]) {
-        self.first += self.asked;
         self.asked = 0;
         self.awaited = false;
         let start = core::mem::take(&mut self.next);
+        self.first = self.count_before(bytes, start);
         let mut at = start;
         while at < end && self.asked < self.most_now {
             at = Entry::at(bytes, at).next();
@@ -274,6 +273,29 @@ impl Subscriptions {
         self.body = Span { start, end: at };
         self.next = if at < end { at } else { 0 };
         self.shown = false;
+    }
+
+    /// How many filters lie before `position`.
+    fn count_before(&self, bytes: &[u8], position: usize) -> u16 {
+        let (mut at, mut count) = (self.start, 0);
+        while at < position {
+            at = Entry::at(bytes, at).next();
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes back the packet of a renewal that is ready and was not shown. Gives whether there was one.
+    fn take_back(&mut self) -> bool {
+        let ready = self.ready_len() != 0;
+        if ready {
+            self.next = self.body.start;
+            self.asked = 0;
+            self.id ^= FIRST_RENEWAL_ID ^ OTHER_RENEWAL_ID;
+            self.head = Span::EMPTY;
+            self.body = Span::EMPTY;
+        }
+        ready
     }
 
     /// Whether a renewal is not answered in full.
@@ -408,6 +430,7 @@ impl Subscriptions {
             position += 1;
         }
         let Some(from) = from else { return };
+        let again = self.take_back();
         move_bytes(bytes, at, from, end - at);
         if self.next >= at {
             self.next -= at - from;
@@ -417,11 +440,18 @@ impl Subscriptions {
         if first < usize::from(self.first) {
             self.first -= removed.min(usize::from(self.first) - first) as u16;
         }
-        if self.next == end - (at - from) {
+        let end = end - (at - from);
+        if self.next == end {
             self.next = 0;
         }
         self.count = self.count.saturating_sub(removed);
-        outbox.set_base(end - (at - from));
+        outbox.set_base(end);
+        if again && self.next != 0 {
+            self.ask(end, bytes);
+        } else if again {
+            // Nothing is left to ask for.
+            self.due = false;
+        }
     }
 
     /// The filters granted, as in the body of a SUBSCRIBE.

@@ -1,11 +1,11 @@
 //! Calls of the application and input at odd moments: between two events of one read, before the next `poll`, or after
 //! bytes were shown and before the driver reports them. Invariant 10.
 
-use mqtt_core::{Action, Handle, Options, Publish, QoS, Queue, topic};
+use mqtt_core::{Action, Handle, Options, Publish, QoS, Queue, filter, topic};
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBREC, PUBREL, ack},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBREC, PUBREL, ack, suback},
 };
 
 fn persistent() -> Options<'static> {
@@ -21,6 +21,79 @@ fn take(script: &mut Script, bytes: &[u8]) {
     let (now, mut input) = (script.now(), bytes);
     while script.client.receive(&mut input, now).unwrap().is_some() {}
     assert_eq!(input, [0; 0]);
+}
+
+/// A client that was granted the filters `a`, `b` and `c`, has lost the connection and has sent its next CONNECT.
+fn connecting_again(options: &Options<'_>) -> Script {
+    let mut script = Script::up(options);
+    let filters = [filter!("a"), filter!("b/b"), filter!("c")].map(|name| (name, QoS::AtMostOnce));
+    let _ = script.client.subscribe(&filters).unwrap();
+    script.run();
+    script.hear(&suback(1, &[0, 0, 0]));
+    script.cut();
+    script.later(1_000_000);
+    script.run();
+    script.sent();
+    script.told();
+    script
+}
+
+#[test]
+fn subscriptions_forgotten_before_the_renewal_is_shown_are_left_out_of_it() {
+    for (first, count, left) in [
+        (0, 1, "SUBSCRIBE 65535 b/b:0 c:0"),
+        (1, 1, "SUBSCRIBE 65535 a:0 c:0"),
+        (2, 1, "SUBSCRIBE 65535 a:0 b/b:0"),
+        (1, 9, "SUBSCRIBE 65535 a:0"),
+    ] {
+        let mut script = connecting_again(&Options::new("me"));
+        take(&mut script, ACCEPTED);
+        script.client.forget_subscriptions(first, count).unwrap();
+        script.run();
+        assert_eq!(script.sent(), [left]);
+        let codes = left.matches(":0").count();
+        script.hear(&suback(65535, &vec![0; codes]));
+        assert!(script.is_open());
+    }
+}
+
+#[test]
+fn a_renewal_of_which_all_subscriptions_are_forgotten_is_done() {
+    let mut script = connecting_again(&persistent());
+    take(&mut script, ACCEPTED);
+    script.client.forget_subscriptions(0, 3).unwrap();
+    let _ = publish(&mut script, "1", QoS::AtLeastOnce);
+    script.run();
+    assert_eq!(script.sent(), ["PUBLISH t 1 q1 2"]);
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t 1 q1 2 dup"]);
+}
+
+#[test]
+fn subscriptions_forgotten_between_two_packets_of_a_renewal_are_left_out() {
+    let mut script = connecting_again(&Options::new("me").filters_per_subscribe(1));
+    script.hear(ACCEPTED);
+    assert_eq!(script.sent(), ["SUBSCRIBE 65535 a:0"]);
+    take(&mut script, &suback(65535, &[0]));
+    script.client.forget_subscriptions(1, 1).unwrap();
+    script.run();
+    assert_eq!(script.sent(), ["SUBSCRIBE 65534 c:0"]);
+    script.told();
+    script.hear(&suback(65534, &[0]));
+    assert_eq!(script.told(), ["renewed from 1 [0]"]);
+}
+
+#[test]
+fn the_position_of_a_renewal_counts_without_subscriptions_that_were_forgotten_meanwhile() {
+    for (forgotten, renewed) in [(0, "renewed from 1 [0]"), (1, "renewed from 1 [0]")] {
+        let mut script = connecting_again(&Options::new("me").filters_per_subscribe(2));
+        script.hear(ACCEPTED);
+        script.client.forget_subscriptions(forgotten, 1).unwrap();
+        script.hear(&suback(65535, &[0, 0]));
+        assert_eq!(script.sent(), ["SUBSCRIBE 65535 a:0 b/b:0", "SUBSCRIBE 65534 c:0"]);
+        script.told();
+        script.hear(&suback(65534, &[0]));
+        assert_eq!(script.told(), [renewed]);
+    }
 }
 
 /// A client that sends only its stuck request, which is not answered yet.
