@@ -177,7 +177,8 @@ pub enum Event<'a> {
     Renewed {
         /// The position of the first of them in `Client::subscriptions`.
         first: usize,
-        /// The QoS granted now, in the order of `Client::subscriptions`.
+        /// The QoS granted now, in the order of `Client::subscriptions`. It has a code for each filter that was asked for,
+        /// also for those that `Client::forget_subscriptions` has taken out since then.
         granted: Granted<'a>,
     },
     /// A request stands in the way: this many connections in a row ended with it as the first unanswered one. The broker

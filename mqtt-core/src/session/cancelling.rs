@@ -79,6 +79,7 @@ impl SessionMut<'_> {
         let free = !session.subscriptions.is_begun();
         if free {
             session.subscriptions.forget(&mut session.outbox, self.bytes, first, count);
+            session.stuck.positions_changed();
             session.changes.need_subscriptions();
         }
         free

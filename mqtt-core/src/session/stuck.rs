@@ -62,6 +62,13 @@ impl Stuck {
         self.up = false;
     }
 
+    /// Subscriptions were forgotten, so the position of a suspected one may be that of another now.
+    pub(super) fn positions_changed(&mut self) {
+        if matches!(self.suspect, Suspect::Renewal(_)) {
+            *self = self.anew(Suspect::Nobody);
+        }
+    }
+
     /// The same for another suspect.
     const fn anew(&self, suspect: Suspect) -> Self {
         Self { suspect, one_by_one: self.one_by_one, up: self.up, ..Self::NEW }

@@ -370,6 +370,26 @@ fn a_renewal_at_which_the_broker_closes_is_narrowed_down_to_one_filter() {
     assert_eq!(script.reconnect(ACCEPTED)[0], "SUBSCRIBE 65535 a:0 b:0 d:0");
 }
 
+#[test]
+fn the_count_begins_anew_for_the_filter_behind_one_that_was_forgotten() {
+    let options = persistent().filters_per_subscribe(1);
+    let mut script = subscribed(&options, &["poison", "venom"]);
+    let stuck = [DOWN, "renewal of 1 from 0 stuck at 3 connections"];
+    for _ in 0..2 {
+        let told: Vec<_> = (0..3).map(|_| next_connection_renews(&mut script)).collect();
+        assert_eq!(told, [&stuck[..1], &stuck[..1], &stuck]);
+        script.client.forget_subscriptions(0, 1).unwrap();
+    }
+}
+
+/// What is told if the broker begins a new session and closes at the renewal.
+fn next_connection_renews(script: &mut Script) -> Vec<String> {
+    script.reconnect(ACCEPTED);
+    script.told();
+    script.cut();
+    script.told()
+}
+
 /// A clean session is renewed on each connection.
 #[test]
 fn a_request_behind_a_renewal_is_sent_alone_as_well() {
