@@ -53,6 +53,15 @@ impl State {
         self.ping = Some(Ping { judged: waits.then_some(ping.last), ..ping });
     }
 
+    /// Nothing is left to send, so every PINGREQ is out. Packets ahead of it may have been taken back since it was queued.
+    #[cold]
+    pub(super) fn all_pings_are_out(&mut self) {
+        let Some(ping) = self.ping.filter(|ping| !self.is_out(ping.last)) else { return };
+        let last = self.counters.bytes_out;
+        let judged = ping.judged.map(|end| if self.is_out(end) { end } else { last });
+        self.ping = Some(Ping { at: ping.at, judged, last });
+    }
+
     /// Starts the time for the PINGRESP once the PINGREQ is out.
     pub(super) fn expect_pong(&mut self, now: Instant) {
         if self.awaits_proof() && !self.timers.is_set(Timer::PingResponse) {

@@ -159,6 +159,9 @@ impl Machine<'_> {
         if self.state.phase.is_up() {
             self.state.timers.clear(Timer::Stall);
             self.state.arm(Timer::KeepAlive, now);
+            if self.state.ping.is_some() && !self.is_ready() {
+                self.state.all_pings_are_out();
+            }
             self.state.expect_pong(now);
             self.expect_answer(now);
         }

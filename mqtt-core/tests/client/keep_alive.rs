@@ -1,6 +1,8 @@
 //! Keep alive: the client is never silent for too long, and does not take a silent broker for a live one.
 
-use mqtt_core::{ConnectionState, Instant, Options, Publish, QoS, codec::Packet, topic};
+use mqtt_core::{
+    Action, ConnectionState, Instant, Options, Publish, QoS, Queue, codec::Packet, topic,
+};
 
 use test_kit::{script::Script, wire};
 
@@ -143,6 +145,30 @@ fn answers_save_the_ping_of_a_publisher() {
         assert_eq!(script.sent().len(), 1);
         script.hear(&wire::ack(wire::PUBACK, handle.packet_id().unwrap().get()));
     }
+}
+
+/// Then it is out earlier than it seemed when it was queued.
+#[test]
+fn a_pingreq_behind_a_message_that_was_dropped_is_judged_once_it_is_out() {
+    let mut script = Script::sized(&options().queue(Queue::LatestPerTopic), 8192, 8);
+    script.accept(wire::ACCEPTED);
+    let publish = |script: &mut Script, topic, payload: &[u8]| {
+        let _ = script.client.publish(&Publish::new(topic, payload)).unwrap();
+    };
+    for topic in [topic!("a"), topic!("b"), topic!("c")] {
+        publish(&mut script, topic, &[b'x'; 1000]);
+    }
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Transmit(_)), "the link is slow");
+    script.later(30_000);
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Transmit(_)), "and the PINGREQ waits");
+    publish(&mut script, topic!("c"), b"new");
+    script.run();
+    assert_eq!(script.sent()[2..], ["PINGREQ", "PUBLISH c new q0"]);
+    script.later(10_000);
+    script.run();
+    assert_eq!(script.told().last().unwrap(), "down: no PINGRESP in time");
 }
 
 /// The PINGRESP waits behind a large message, whose bytes prove that the link is alive.
