@@ -141,13 +141,10 @@ impl SessionMut<'_> {
 
     /// The broker accepted a connection, and the session is begun or resumed: holds back whatever has to wait.
     pub(super) fn begin_hold(&mut self) {
-        self.session.stuck.up = true;
-        self.session.stuck.suspect_follows = false;
-        let suspected = self.is_suspected();
         let session = &mut *self.session;
-        if session.subscriptions.has_more_to_ask()
-            || suspected && session.subscriptions.awaited().is_some()
-        {
+        session.stuck.up = true;
+        session.stuck.suspect_follows = false;
+        if session.subscriptions.has_more_to_ask() {
             session.outbox.hold(self.bytes);
             session.hold = Hold::Renewal;
         } else {
