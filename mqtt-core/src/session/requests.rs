@@ -1,4 +1,4 @@
-//! Requests in flight: packet ids, handles, and events of requests that end without an answer.
+//! Requests in flight: packet ids and handles. [`ended`] has the requests that end without an answer.
 //!
 //! A request that awaits an answer holds a [`Slot`] from the call that made it until its event; its packet lies in the
 //! [`outbox`](super::outbox). The packet id names the slot: id = index + 1 + n × (number of slots). So one division
@@ -8,6 +8,7 @@
 
 mod abandoned;
 mod droppable;
+mod ended;
 
 use super::{
     handle::Handle,
@@ -17,6 +18,8 @@ use super::{
 use crate::codec::PacketId;
 pub(super) use abandoned::Abandoned;
 use droppable::Queue;
+pub(crate) use ended::Ended;
+pub(super) use ended::Ending;
 
 /// The last id of a request; the two ids above belong to renewed subscriptions, see
 /// [`subscriptions`](super::subscriptions).
@@ -388,67 +391,10 @@ impl Requests {
         self.append_free(slots, index);
     }
 
-    /// See [`Table::lose`].
-    fn lose(&mut self, slots: &mut [Slot], id: u16) {
-        let found = PacketId::new(id).and_then(|id| self.find(slots, id));
-        debug_assert!(found.is_some(), "the packet of id {id} is in the outbox without a request");
-        if let Some(slot) = found.and_then(|found| slots.get_mut(found.index)) {
-            slot.state = Use::Lost;
-            self.ended += 1;
-        }
-    }
-
-    /// The request in slot `index` ends without an answer. If its packet is being sent, the slot stays until
-    /// [`Requests::finished`].
-    pub(super) fn give_up(
-        &mut self,
-        slots: &mut [Slot],
-        index: usize,
-        ending: Ending,
-        being_sent: bool,
-    ) {
-        let Some(slot) = slots.get_mut(index) else { return };
-        let exactly_once = matches!(slot.state, Use::InFlight(Awaits::PubRec | Awaits::PubComp));
-        self.exactly_once = self.exactly_once.saturating_sub(u32::from(exactly_once));
-        if being_sent {
-            slot.state = Use::InFlight(Awaits::Nothing);
-            self.finishing += 1;
-        } else {
-            slot.state = match ending {
-                Ending::Cancelled => Use::Cancelled,
-                Ending::CancelledSent => Use::CancelledSent,
-                Ending::GivenUp => Use::GivenUp,
-            };
-            self.ended += 1;
-        }
-    }
-
     /// Every request may have been sent before a power cut.
     pub(super) fn suspect_sent(&self, slots: &mut [Slot]) {
         for slot in slots {
             slot.marks.set_sent(matches!(slot.state, Use::InFlight(_)));
-        }
-    }
-
-    /// Whether packets of cancelled requests are being sent.
-    pub(super) const fn has_finishing(&self) -> bool {
-        self.finishing != 0
-    }
-
-    /// The place of one of these packets, below `boundary`.
-    pub(super) fn finishing(&self, slots: &[Slot], boundary: usize) -> Option<u32> {
-        let mut all = self.all(slots).filter(|found| !found.is_awaited());
-        all.find(|found| (found.place as usize) < boundary).map(|found| found.place)
-    }
-
-    /// The packet at `place` of a cancelled request is sent, or its connection is gone.
-    pub(super) fn finished(&mut self, slots: &mut [Slot], place: u32) {
-        let is_it =
-            |slot: &&mut Slot| slot.state == Use::InFlight(Awaits::Nothing) && slot.place == place;
-        if let Some(slot) = slots.iter_mut().find(is_it) {
-            slot.state = Use::CancelledSent;
-            self.finishing -= 1;
-            self.ended += 1;
         }
     }
 
@@ -482,46 +428,6 @@ impl Requests {
     pub(super) const fn lose_unacknowledged(&mut self) {
         self.unacknowledged.lost += 1;
     }
-
-    /// Whether [`Requests::next_ended`] has something to tell.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended | self.unacknowledged.lost != 0
-            || !self.queue.dropped.is_empty()
-            || self.unacknowledged.sent != self.unacknowledged.told
-    }
-
-    /// The next request that ended without an answer from the broker and was not told yet.
-    pub(super) fn next_ended(&mut self, slots: &mut [Slot]) -> Option<Ended> {
-        if self.unacknowledged.sent != self.unacknowledged.told {
-            self.unacknowledged.told = self.unacknowledged.told.wrapping_add(1);
-            let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.told);
-            return Some(Ended::Sent(Handle::new(0, number)));
-        }
-        if self.unacknowledged.lost != 0 {
-            let tally = &mut self.unacknowledged;
-            tally.lost -= 1;
-            tally.sent = tally.sent.wrapping_add(1);
-            tally.told = tally.told.wrapping_add(1);
-            let told = tally.told;
-            let number = self.leave_queue(slots).unwrap_or(told);
-            return Some(Ended::Lost(Handle::new(0, number)));
-        }
-        if let Some(number) = self.queue.dropped.next() {
-            return Some(Ended::Dropped(Handle::new(0, number)));
-        }
-        if self.ended == 0 {
-            return None;
-        }
-        let ended = slots.iter().enumerate().find_map(|(index, slot)| Some((index, ended(slot)?)));
-        let Some((index, ended)) = ended else {
-            debug_assert!(false, "{} requests have ended, and no slot holds one", self.ended);
-            self.ended = 0;
-            return None;
-        };
-        self.ended -= 1;
-        self.end(slots, index);
-        Some(ended)
-    }
 }
 
 /// The id of slot `index`, one of `count`, in the same round over all slots as `id`; 0 if it has none there.
@@ -530,18 +436,6 @@ fn own_id(id: u16, index: usize, count: usize) -> u16 {
     let id = usize::from(id);
     let round = id.saturating_sub(1).checked_rem(count).map_or(0, |place| id.saturating_sub(place));
     if id == 0 || round + index > usize::from(LAST_ID) { 0 } else { (round + index) as u16 }
-}
-
-/// The event of the request in `slot`, if it has ended.
-fn ended(slot: &Slot) -> Option<Ended> {
-    let handle = Handle::new(slot.id, slot.generation);
-    match slot.state {
-        Use::Lost => Some(Ended::Lost(handle)),
-        Use::Cancelled => Some(Ended::Cancelled { handle, sent: false }),
-        Use::CancelledSent => Some(Ended::Cancelled { handle, sent: true }),
-        Use::GivenUp => Some(Ended::GivenUp(handle)),
-        Use::Free | Use::InFlight(_) | Use::Droppable => None,
-    }
 }
 
 /// The request in slot `index`.
@@ -556,32 +450,6 @@ fn in_flight(slots: &[Slot], index: usize) -> Option<InFlight> {
         handle: Handle::new(slot.id, slot.generation),
         was_sent: slot.marks.was_sent(),
     })
-}
-
-/// Why a request ends without an answer while the session goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// The application took it back. Its packet was never shown to the driver.
-    Cancelled,
-    /// The application took it back. Its packet may have been sent.
-    CancelledSent,
-    /// The client gave it up, because it stood in the way of the others.
-    GivenUp,
-}
-
-/// A request that ended without an answer from the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// QoS 0: the transport has taken it.
-    Sent(Handle),
-    /// The broker lost the session; QoS 0: the connection ended while the transport was taking it.
-    Lost(Handle),
-    /// QoS 0: it was dropped from a full queue.
-    Dropped(Handle),
-    /// The application took it back. `sent`: its packet may have been sent.
-    Cancelled { handle: Handle, sent: bool },
-    /// The client gave it up.
-    GivenUp(Handle),
 }
 
 #[cfg(test)]

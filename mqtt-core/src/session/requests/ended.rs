@@ -1,0 +1,148 @@
+//! Requests that end without an answer from the broker: their slots stay until the application is told.
+
+use super::Requests;
+use crate::{
+    codec::PacketId,
+    session::{
+        handle::Handle,
+        qos::Awaits,
+        slot::{Slot, Use},
+    },
+};
+
+/// Why a request ends without an answer while the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Ending {
+    /// The application took it back. Its packet was never shown to the driver.
+    Cancelled,
+    /// The application took it back. Its packet may have been sent.
+    CancelledSent,
+    /// The client gave it up, because it stood in the way of the others.
+    GivenUp,
+}
+
+/// A request that ended without an answer from the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// QoS 0: the transport has taken it.
+    Sent(Handle),
+    /// The broker lost the session; QoS 0: the connection ended while the transport was taking it.
+    Lost(Handle),
+    /// QoS 0: it was dropped from a full queue.
+    Dropped(Handle),
+    /// The application took it back. `sent`: its packet may have been sent.
+    Cancelled { handle: Handle, sent: bool },
+    /// The client gave it up.
+    GivenUp(Handle),
+}
+
+impl Requests {
+    /// See [`Table::lose`](super::Table::lose).
+    pub(super) fn lose(&mut self, slots: &mut [Slot], id: u16) {
+        let found = PacketId::new(id).and_then(|id| self.find(slots, id));
+        debug_assert!(found.is_some(), "the packet of id {id} is in the outbox without a request");
+        if let Some(slot) = found.and_then(|found| slots.get_mut(found.index)) {
+            slot.state = Use::Lost;
+            self.ended += 1;
+        }
+    }
+
+    /// The request in slot `index` ends without an answer. If its packet is being sent, the slot stays until
+    /// [`Requests::finished`].
+    pub(in crate::session) fn give_up(
+        &mut self,
+        slots: &mut [Slot],
+        index: usize,
+        ending: Ending,
+        being_sent: bool,
+    ) {
+        let Some(slot) = slots.get_mut(index) else { return };
+        let exactly_once = matches!(slot.state, Use::InFlight(Awaits::PubRec | Awaits::PubComp));
+        self.exactly_once = self.exactly_once.saturating_sub(u32::from(exactly_once));
+        if being_sent {
+            slot.state = Use::InFlight(Awaits::Nothing);
+            self.finishing += 1;
+        } else {
+            slot.state = match ending {
+                Ending::Cancelled => Use::Cancelled,
+                Ending::CancelledSent => Use::CancelledSent,
+                Ending::GivenUp => Use::GivenUp,
+            };
+            self.ended += 1;
+        }
+    }
+
+    /// Whether packets of cancelled requests are being sent.
+    pub(in crate::session) const fn has_finishing(&self) -> bool {
+        self.finishing != 0
+    }
+
+    /// The place of one of these packets, below `boundary`.
+    pub(in crate::session) fn finishing(&self, slots: &[Slot], boundary: usize) -> Option<u32> {
+        let mut all = self.all(slots).filter(|found| !found.is_awaited());
+        all.find(|found| (found.place as usize) < boundary).map(|found| found.place)
+    }
+
+    /// The packet at `place` of a cancelled request is sent, or its connection is gone.
+    pub(in crate::session) fn finished(&mut self, slots: &mut [Slot], place: u32) {
+        let is_it =
+            |slot: &&mut Slot| slot.state == Use::InFlight(Awaits::Nothing) && slot.place == place;
+        if let Some(slot) = slots.iter_mut().find(is_it) {
+            slot.state = Use::CancelledSent;
+            self.finishing -= 1;
+            self.ended += 1;
+        }
+    }
+
+    /// Whether [`Requests::next_ended`] has something to tell.
+    pub(in crate::session) fn has_ended(&self) -> bool {
+        self.ended | self.unacknowledged.lost != 0
+            || !self.queue.dropped.is_empty()
+            || self.unacknowledged.sent != self.unacknowledged.told
+    }
+
+    /// The next request that ended without an answer from the broker and was not told yet.
+    pub(in crate::session) fn next_ended(&mut self, slots: &mut [Slot]) -> Option<Ended> {
+        if self.unacknowledged.sent != self.unacknowledged.told {
+            self.unacknowledged.told = self.unacknowledged.told.wrapping_add(1);
+            let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.told);
+            return Some(Ended::Sent(Handle::new(0, number)));
+        }
+        if self.unacknowledged.lost != 0 {
+            let tally = &mut self.unacknowledged;
+            tally.lost -= 1;
+            tally.sent = tally.sent.wrapping_add(1);
+            tally.told = tally.told.wrapping_add(1);
+            let told = tally.told;
+            let number = self.leave_queue(slots).unwrap_or(told);
+            return Some(Ended::Lost(Handle::new(0, number)));
+        }
+        if let Some(number) = self.queue.dropped.next() {
+            return Some(Ended::Dropped(Handle::new(0, number)));
+        }
+        if self.ended == 0 {
+            return None;
+        }
+        let ended = slots.iter().enumerate().find_map(|(index, slot)| Some((index, ended(slot)?)));
+        let Some((index, ended)) = ended else {
+            debug_assert!(false, "{} requests have ended, and no slot holds one", self.ended);
+            self.ended = 0;
+            return None;
+        };
+        self.ended -= 1;
+        self.end(slots, index);
+        Some(ended)
+    }
+}
+
+/// The event of the request in `slot`, if it has ended.
+fn ended(slot: &Slot) -> Option<Ended> {
+    let handle = Handle::new(slot.id, slot.generation);
+    match slot.state {
+        Use::Lost => Some(Ended::Lost(handle)),
+        Use::Cancelled => Some(Ended::Cancelled { handle, sent: false }),
+        Use::CancelledSent => Some(Ended::Cancelled { handle, sent: true }),
+        Use::GivenUp => Some(Ended::GivenUp(handle)),
+        Use::Free | Use::InFlight(_) | Use::Droppable => None,
+    }
+}
