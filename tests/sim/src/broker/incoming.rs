@@ -204,6 +204,9 @@ impl Session {
         excused: bool,
     ) {
         let Inbound { id, post: before, orphan, .. } = self.inbound[at];
+        // A copy of a message that was excused before may still be on its way.
+        let excused =
+            excused || post.number.is_some_and(|number| stage.ledger.message(number).may_miss);
         if before != post && excused {
             // The client was told that the broker has no such id, or remembers no more ids that are out of use. The broker
             // takes the message for the old one.
