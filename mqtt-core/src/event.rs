@@ -87,7 +87,8 @@ pub enum SkipCause {
     TooLarge,
     /// The topic breaks this rule. The next `receive` gives it as an error, unless `Options::skip_unreadable` is on.
     Unreadable(Violation),
-    /// No slot is left to remember the packet id of a QoS 2 message, and with a clean session it would not come again.
+    /// No slot is left to remember the packet id of a QoS 2 message, and it would not come again: the session is clean,
+    /// or the broker keeps none.
     NoSlot,
 }
 

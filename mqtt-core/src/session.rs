@@ -98,6 +98,8 @@ pub(crate) struct Session {
     outbox: Outbox,
     inbound: Inbound,
     pass_over: PassOver,
+    /// The broker lost the session behind the last pass-over.
+    forgetful: bool,
     subscriptions: Subscriptions,
     reclaim: Reclaim,
     stray: StrayRelease,
@@ -152,6 +154,7 @@ impl Session {
             outbox,
             inbound: Inbound::default(),
             pass_over: PassOver::Off,
+            forgetful: false,
             subscriptions: Subscriptions::new(start, renewals, filters_per_subscribe),
             reclaim: Reclaim::default(),
             stray: StrayRelease::default(),
@@ -209,6 +212,7 @@ impl Session {
             outbox,
             inbound,
             pass_over,
+            forgetful,
             subscriptions,
             reclaim,
             stray,
@@ -221,7 +225,8 @@ impl Session {
             position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
-        (inbound, pass_over, subscriptions, reclaim, stray, changes, position).hash(hasher);
+        (inbound, pass_over, forgetful, subscriptions, reclaim, stray, changes, position)
+            .hash(hasher);
         (stuck, hold, stuck_after, give_up_stuck).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
@@ -270,7 +275,8 @@ impl SessionMut<'_> {
                 session.requests.set_ids(self.slots, Ids::MoveOn);
                 session.requests.abandoned = Abandoned::NONE;
                 session.inbound.clear(self.slots);
-                protocol == Protocol::V31 && session.lifetime == Lifetime::Persistent
+                self.session_was_lost();
+                protocol == Protocol::V31 && self.session.lifetime == Lifetime::Persistent
             }
             Former::Kept => {
                 session.inbound.suspect_lost(self.slots);
@@ -286,6 +292,7 @@ impl SessionMut<'_> {
 
     /// The broker kept the session: unanswered packets are sent again, in order [MQTT-4.4.0-1].
     pub(crate) fn resume(&mut self, protocol: Protocol) {
+        self.session.forgetful = false;
         // MQTT 3.1 has no session-present flag, so the session may be a new one each time.
         let uncertain = self.session.at_broker == AtBroker::Uncertain || protocol == Protocol::V31;
         if uncertain {

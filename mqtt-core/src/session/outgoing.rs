@@ -95,7 +95,8 @@ impl SessionMut<'_> {
             || session.stray.ready_len() != 0
             || session.subscriptions.has_more_to_ask()
             || session.outbox.is_holding();
-        session.plain = !others && session.pass_over == PassOver::Off;
+        let passes = !matches!(session.pass_over, PassOver::Off | PassOver::Pointless);
+        session.plain = !others && !passes;
     }
 
     /// The driver is going to see the ready bytes of the outbox; only the outbox has any.

@@ -9,7 +9,10 @@
 //! complete, the machine ends the connection with a DISCONNECT and connects again at once: a delayed close in the sense
 //! of [MQTT-4.8.0-2]. So each connection takes at least as many messages as were complete at its end.
 //!
-//! With a clean session nothing would come again. So a message without a slot is lost, and the application is told.
+//! With a clean session nothing would come again. So a message without a slot is lost, and the application is told. The
+//! same goes for a broker that keeps no session although it should: it sends its retained messages anew on each
+//! connection, and the client would pass over the same ones for ever. If the session was lost behind two pass-overs in a
+//! row, no message is passed over on that connection.
 //!
 //! In MQTT 3.1 each connection may begin a new session unseen, so each one renews the subscriptions, and the broker
 //! sends every retained message again. Between connections of a pass-over these could be more than the client takes. So
@@ -35,6 +38,8 @@ pub(super) enum PassOver {
     Complete,
     /// This connection follows a complete pass-over and renews no subscriptions, and no message has come again yet.
     Unconfirmed,
+    /// The broker keeps no session: messages that were passed over would not come again.
+    Pointless,
 }
 
 impl PassOver {
@@ -42,7 +47,7 @@ impl PassOver {
     pub(super) const fn begin(&mut self) {
         *self = match *self {
             Self::Unconfirmed | Self::OnUnconfirmed => Self::OnUnconfirmed,
-            Self::Off | Self::On | Self::Complete => Self::On,
+            Self::Off | Self::On | Self::Complete | Self::Pointless => Self::On,
         };
     }
 }
@@ -63,6 +68,15 @@ impl SessionMut<'_> {
         let on = matches!(self.session.pass_over, PassOver::On);
         let complete = on && self.has_completed_messages();
         self.session.pass_over = if complete { PassOver::Complete } else { PassOver::Off };
+    }
+
+    /// The broker has lost the session.
+    pub(super) fn session_was_lost(&mut self) {
+        let session = &mut *self.session;
+        let behind_pass_over = session.pass_over == PassOver::Complete;
+        session.pass_over =
+            if behind_pass_over && session.forgetful { PassOver::Pointless } else { PassOver::Off };
+        session.forgetful = behind_pass_over;
     }
 
     /// The broker seems to have kept the session, but maybe it has not. Gives whether the subscriptions need not be

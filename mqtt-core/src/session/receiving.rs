@@ -40,7 +40,12 @@ impl SessionMut<'_> {
         let seen = exactly_once && session.inbound.is_repeated(self.slots, id, dup);
         // The broker may wait for the answer to a repetition.
         match session.pass_over {
-            PassOver::Off => {}
+            // Some brokers keep the session and say that they do not.
+            PassOver::Pointless if dup => {
+                session.pass_over = PassOver::Off;
+                session.forgetful = false;
+            }
+            PassOver::Off | PassOver::Pointless => {}
             PassOver::On | PassOver::OnUnconfirmed if seen => {}
             PassOver::On | PassOver::OnUnconfirmed => return Judgement::PassOver,
             PassOver::Unconfirmed if !dup => {}
@@ -54,13 +59,12 @@ impl SessionMut<'_> {
             session.changes.need_snapshot();
             return Judgement::Take(arrival);
         }
-        match session.lifetime {
-            Lifetime::Connection => Judgement::NoSlot,
-            Lifetime::Persistent => {
-                session.pass_over.begin();
-                Judgement::PassOver
-            }
+        let comes_again = session.lifetime == Lifetime::Persistent;
+        if !comes_again || session.pass_over == PassOver::Pointless {
+            return Judgement::NoSlot;
         }
+        session.pass_over.begin();
+        Judgement::PassOver
     }
 
     /// Whether there is room for the answer to a message, now or later.

@@ -55,6 +55,49 @@ fn a_message_without_a_slot_is_passed_over_and_taken_on_the_next_connection() {
     assert_eq!(script.sent().last().unwrap(), "PUBREC 3");
 }
 
+/// It sends three retained messages anew on each connection, against two slots.
+#[test]
+fn a_broker_that_keeps_no_session_is_not_connected_to_again_for_ever() {
+    let mut script = Script::sized(&kept(), 512, 2);
+    script.accept(ACCEPTED);
+    let _ = script.client.subscribe(&[(filter!("t"), QoS::ExactlyOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(1, &[2]));
+    for connection in 1..=3 {
+        script.told();
+        for id in 1..=3 {
+            message(&mut script, id, QoS::ExactlyOnce, false);
+        }
+        if connection == 3 {
+            break;
+        }
+        script.hear(&[ack(PUBREL, 1), ack(PUBREL, 2)].concat());
+        assert!(script.told().contains(&"down: messages were passed over".to_string()));
+        script.hear(ACCEPTED);
+        script.hear(&suback(65535, &[2]));
+    }
+    assert_eq!(script.told().last().unwrap(), "skipped t 8 q2 3: no slot");
+    script.hear(&[ack(PUBREL, 1), ack(PUBREL, 2), ack(PUBREL, 3)].concat());
+    assert_eq!(script.client.state(), ConnectionState::Up);
+}
+
+/// DUP shows that it keeps the session.
+#[test]
+fn a_broker_that_denies_the_session_that_it_keeps_may_be_passed_over_again() {
+    let mut script = Script::sized(&kept(), 512, 2);
+    script.accept(ACCEPTED);
+    for first in [1, 3, 5] {
+        for id in first..=first + 2 {
+            message(&mut script, id, QoS::ExactlyOnce, id == first && first != 1);
+        }
+        script.hear(&[ack(PUBREL, first), ack(PUBREL, first + 1)].concat());
+        let told = script.told();
+        assert!(told.contains(&"down: messages were passed over".to_string()), "{told:?}");
+        script.hear(ACCEPTED);
+        script.told();
+    }
+}
+
 /// Otherwise a message that comes again would come behind a later one.
 #[test]
 fn every_later_message_above_qos_0_is_passed_over() {
