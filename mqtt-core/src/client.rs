@@ -245,11 +245,12 @@ where
     /// [`Event::Cancelled`], which says whether its packet may have been sent.
     ///
     /// It is for a request that stands in the way: a broker that closes the connection at a packet which it does not
-    /// allow would close the next one at the same packet. With a journal the request does not come back after a restart.
+    /// allow would close the next one at the same packet. With a journal the request does not come back after a
+    /// restart.
     ///
-    /// A packet that is being sent is finished, and its event comes then. To give up a packet that was sent departs from
-    /// [MQTT-4.4.0-1], which wants it sent again. Its packet id stays out of use until the broker answers it or the
-    /// session ends [MQTT-2.3.1-3].
+    /// A packet that is being sent is finished, and its event comes then. To give up a packet that was sent departs
+    /// from [MQTT-4.4.0-1], which wants it sent again. Its packet id stays out of use until the broker answers it or
+    /// the session ends [MQTT-2.3.1-3].
     ///
     /// # Errors
     ///
@@ -260,9 +261,9 @@ where
         self.machine().session.cancel(handle)
     }
 
-    /// Forgets `count` subscriptions, from the one at position `first` of [`subscriptions`](Self::subscriptions) on: they
-    /// are not made again if the broker loses the session. It is for [`Event::RenewalStuck`]. The broker may still have
-    /// them.
+    /// Forgets `count` subscriptions, from the one at position `first` of [`subscriptions`](Self::subscriptions) on:
+    /// they are not made again if the broker loses the session. It is for [`Event::RenewalStuck`]. The broker may still
+    /// have them.
     ///
     /// # Errors
     ///
@@ -384,8 +385,8 @@ where
         self.session.subscriptions(self.bytes.as_ref())
     }
 
-    /// Sets `Options::skip_unreadable` anew: for an application that hears of a message with an unreadable topic at each
-    /// connection, and prefers to lose it.
+    /// Sets `Options::skip_unreadable` anew: for an application that hears of a message with an unreadable topic at
+    /// each connection, and prefers to lose it.
     pub const fn set_skip_unreadable(&mut self, on: bool) {
         self.state.set_skip_unreadable(on);
     }

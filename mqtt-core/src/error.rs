@@ -170,19 +170,20 @@ pub enum Fatal {
     /// No CONNACK within `Options::connect_timeout`.
     #[error("no CONNACK in time")]
     ConnectTimeout,
-    /// After a PINGREQ neither its PINGRESP nor any other byte came within `Options::ping_timeout` [MQTT-3.12.4-1]; or, in a session that was
-    /// [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are sent first.
+    /// After a PINGREQ neither its PINGRESP nor any other byte came within `Options::ping_timeout` [MQTT-3.12.4-1]; or,
+    /// in a session that was [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are
+    /// sent first.
     #[error("no PINGRESP in time")]
     PingTimeout,
-    /// This request was not answered within `Options::answer_timeout`, and the link was alive. It is sent again on the next
-    /// connection.
+    /// This request was not answered within `Options::answer_timeout`, and the link was alive. It is sent again on the
+    /// next connection.
     #[error("no answer to the request with packet id {id}", id = .0.packet_id().map_or(0, PacketId::get))]
     Unanswered(Handle),
     /// The SUBSCRIBE that makes the subscriptions again was not answered within that time.
     #[error("no answer to the renewal of the subscriptions")]
     RenewalUnanswered,
-    /// The client had to leave input unread for `Options::unread_timeout`: the application owes acknowledgements, or the
-    /// answers to the broker had no room in the outbox.
+    /// The client had to leave input unread for `Options::unread_timeout`: the application owes acknowledgements, or
+    /// the answers to the broker had no room in the outbox.
     #[error("input was left unread for too long")]
     Unread,
     /// The transport took no bytes for `Options::ping_timeout` after the keep alive had run out.
@@ -231,8 +232,8 @@ pub enum Reason {
     /// within `Reconnect::at_most` with no request unanswered. This reason comes from the third connection on.
     ///
     /// Usually another client uses the same client id, and a broker ends the connection of the older one
-    /// [MQTT-3.1.4-2]: each client that connects again kicks the other one out. Or the link breaks often. The client goes
-    /// on to connect with the usual back-off.
+    /// [MQTT-3.1.4-2]: each client that connects again kicks the other one out. Or the link breaks often. The client
+    /// goes on to connect with the usual back-off.
     #[error("closed soon after it was accepted, {connections} connections in a row")]
     KickedOut {
         /// So many connections in a row.

@@ -178,13 +178,13 @@ pub enum Event<'a> {
     Renewed {
         /// The position of the first of them in `Client::subscriptions`.
         first: usize,
-        /// The QoS granted now, in the order of `Client::subscriptions`. It has a code for each filter that was asked for,
-        /// also for those that `Client::forget_subscriptions` has taken out since then.
+        /// The QoS granted now, in the order of `Client::subscriptions`. It has a code for each filter that was asked
+        /// for, also for those that `Client::forget_subscriptions` has taken out since then.
         granted: Granted<'a>,
     },
-    /// A request stands in the way: this many connections in a row ended with it as the first unanswered one. The broker
-    /// may close at this packet, or never answer it. `Client::cancel` takes it back, also after a PUBREC. Until then it
-    /// is sent alone on each connection, and the event comes again: see `Options::stuck_after`.
+    /// A request stands in the way: this many connections in a row ended with it as the first unanswered one. The
+    /// broker may close at this packet, or never answer it. `Client::cancel` takes it back, also after a PUBREC. Until
+    /// then it is sent alone on each connection, and the event comes again: see `Options::stuck_after`.
     Stuck {
         /// The request.
         handle: Handle,

@@ -89,14 +89,15 @@ impl<'a> Options<'a> {
     }
 
     /// How long opening the transport and waiting for the CONNACK may take together, in milliseconds. It starts again
-    /// when the transport takes bytes of the CONNECT. Default 20,000. The client gives up a DISCONNECT that cannot be sent after the same time.
+    /// when the transport takes bytes of the CONNECT. Default 20,000. The client gives up a DISCONNECT that cannot be
+    /// sent after the same time.
     pub const fn connect_timeout(mut self, millis: u32) -> Self {
         self.settings.connect_timeout = millis;
         self
     }
 
-    /// The longest time for which no byte may come after a PINGREQ, in milliseconds: neither its PINGRESP nor any other.
-    /// It is also the longest time for which the transport may take no bytes after the keep alive has run out.
+    /// The longest time for which no byte may come after a PINGREQ, in milliseconds: neither its PINGRESP nor any
+    /// other. It is also the longest time for which the transport may take no bytes after the keep alive has run out.
     /// Default 10,000.
     pub const fn ping_timeout(mut self, millis: u32) -> Self {
         self.settings.ping_timeout = millis;
@@ -120,8 +121,9 @@ impl<'a> Options<'a> {
     /// The connection then ends as `Fatal::Unanswered`, which names the request, and the request is sent again on the
     /// next one. If others are answered meanwhile, that takes up to twice this time.
     ///
-    /// The default is two default keep alives, and longer than the 60 s for which brokers wait for their storage or for a
-    /// slow reader before they give up. A new connection costs a broker that is only overloaded more than patience does.
+    /// The default is two default keep alives, and longer than the 60 s for which brokers wait for their storage or for
+    /// a slow reader before they give up. A new connection costs a broker that is only overloaded more than patience
+    /// does.
     ///
     /// If messages are passed over because no slot is left for their ids, each PUBREL starts this time again. At its
     /// end the connection ends with `Fatal::NotReleased`.
@@ -185,8 +187,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// The treatment of a message whose packet is longer than [`max_packet`](Self::max_packet), or whose topic is longer
-    /// than [`receive_capacity`](Self::receive_capacity). By default it is skipped: the application gets an
+    /// The treatment of a message whose packet is longer than [`max_packet`](Self::max_packet), or whose topic is
+    /// longer than [`receive_capacity`](Self::receive_capacity). By default it is skipped: the application gets an
     /// `Event::Skipped`, and the broker an acknowledgement [MQTT-4.5.0-2].
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.settings.oversized = oversized;
@@ -221,8 +223,8 @@ impl<'a> Options<'a> {
 
     /// How many filters a SUBSCRIBE has at most that makes subscriptions again. Default 8.
     ///
-    /// Some brokers accept only a few filters in one SUBSCRIBE; AWS IoT takes eight. The requests of the application are
-    /// sent as they are.
+    /// Some brokers accept only a few filters in one SUBSCRIBE; AWS IoT takes eight. The requests of the application
+    /// are sent as they are.
     pub const fn filters_per_subscribe(mut self, filters: u16) -> Self {
         self.session.filters_per_subscribe = filters;
         self
@@ -233,18 +235,18 @@ impl<'a> Options<'a> {
     ///
     /// A broker may close the connection at a packet that it does not allow [MQTT-3.3.5-2], and would close each
     /// connection at the same packet. Three is enough to tell that from a link that breaks now and then. If several
-    /// requests were under way, the last of these connections sends that request alone, so the event names the right one.
-    /// It comes again after as many connections more.
+    /// requests were under way, the last of these connections sends that request alone, so the event names the right
+    /// one. It comes again after as many connections more.
     pub const fn stuck_after(mut self, connections: u8) -> Self {
         self.session.stuck_after = connections;
         self
     }
 
-    /// Whether a request that is stuck is given up, with `Event::GivenUp`; off by default. Subscriptions whose renewal is
-    /// stuck are then forgotten.
+    /// Whether a request that is stuck is given up, with `Event::GivenUp`; off by default. Subscriptions whose renewal
+    /// is stuck are then forgotten.
     ///
-    /// This is for devices without anyone who would call `Client::cancel`. It departs from [MQTT-4.4.0-1]: a message may
-    /// be lost because the link broke several times at the same moment.
+    /// This is for devices without anyone who would call `Client::cancel`. It departs from [MQTT-4.4.0-1]: a message
+    /// may be lost because the link broke several times at the same moment.
     pub const fn give_up_stuck(mut self, on: bool) -> Self {
         self.session.give_up_stuck = on;
         self
@@ -273,8 +275,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Whether every answer that breaks the protocol ends the connection [MQTT-4.8.0-1]; off by default. It is for those
-    /// who test brokers.
+    /// Whether every answer that breaks the protocol ends the connection [MQTT-4.8.0-1]; off by default. It is for
+    /// those who test brokers.
     ///
     /// By default the client bears mistakes that brokers make, because the same mistake would end every connection. The
     /// deviations from the standard are these:

@@ -56,9 +56,9 @@ impl Reconnect {
     /// The least delay after a refusal that a retry seldom mends, in milliseconds: a wrong login, a client that is not
     /// authorised, a rejected client id, or a version of the protocol that the broker does not speak. Default 300,000.
     ///
-    /// Up to half of it is added at random. With several brokers the others are asked first, with the usual delays; this
-    /// delay follows once all of them have refused. The application hears of each refusal by `Event::Down`, and can call
-    /// `Client::connect` if it knows better. Only a new client has another login or client id.
+    /// Up to half of it is added at random. With several brokers the others are asked first, with the usual delays;
+    /// this delay follows once all of them have refused. The application hears of each refusal by `Event::Down`, and
+    /// can call `Client::connect` if it knows better. Only a new client has another login or client id.
     ///
     /// A broker that is unavailable for now is asked again with the usual delays.
     pub const fn refused_after(mut self, millis: u32) -> Self {

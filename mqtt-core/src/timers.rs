@@ -123,8 +123,8 @@ impl Timers {
         })
     }
 
-    /// Takes the most urgent deadline that has passed. Those of `unproven` and of `resting` stay; the latter are as if they
-    /// were not set.
+    /// Takes the most urgent deadline that has passed. Those of `unproven` and of `resting` stay; the latter are as if
+    /// they were not set.
     pub(crate) fn due(&mut self, now: Instant, unproven: u16, resting: u16) -> Option<Timer> {
         if self.may_be_due(now) { self.search(now, unproven, resting) } else { None }
     }

@@ -53,7 +53,8 @@ impl State {
         self.ping = Some(Ping { judged: waits.then_some(ping.last), ..ping });
     }
 
-    /// Nothing is left to send, so every PINGREQ is out. Packets ahead of it may have been taken back since it was queued.
+    /// Nothing is left to send, so every PINGREQ is out. Packets ahead of it may have been taken back since it was
+    /// queued.
     #[cold]
     pub(super) fn all_pings_are_out(&mut self) {
         let Some(ping) = self.ping.filter(|ping| !self.is_out(ping.last)) else { return };
@@ -104,7 +105,8 @@ impl Machine<'_> {
         }
     }
 
-    /// A PINGREQ was put at the end of `source`. If no bytes have followed an earlier one, the time-out judges that one.
+    /// A PINGREQ was put at the end of `source`. If no bytes have followed an earlier one, the time-out judges that
+    /// one.
     fn note_ping(&mut self, source: Source, now: Instant) {
         let (session, bytes) = self.session.parts();
         let ahead = bytes_through(source, session, bytes);

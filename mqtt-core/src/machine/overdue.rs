@@ -1,9 +1,9 @@
 //! `Options::answer_timeout`: how long a request may stay unanswered while the link is alive.
 //!
 //! One timer serves all requests. It starts when a packet that awaits an answer is sent and it does not run yet; the
-//! session marks the packets that were sent by then. When it runs out, the first marked packet that has no answer is the
-//! culprit. If all of them are answered, the timer starts anew for later ones. So a request is found after the time at
-//! the earliest and after twice the time at the latest, and no request needs room for a time of its own.
+//! session marks the packets that were sent by then. When it runs out, the first marked packet that has no answer is
+//! the culprit. If all of them are answered, the timer starts anew for later ones. So a request is found after the time
+//! at the earliest and after twice the time at the latest, and no request needs room for a time of its own.
 
 use super::Machine;
 use crate::{

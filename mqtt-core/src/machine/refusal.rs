@@ -1,8 +1,8 @@
 //! The time in which the client refuses input: all slots hold messages that the application has to acknowledge, or an
 //! answer has no room in the outbox.
 //!
-//! A PINGRESP or an answer may lie behind the bytes that are refused. So their time-outs rest until input is taken again,
-//! and then have `Options::ping_timeout` at least. `Options::unread_timeout` bounds the time in between.
+//! A PINGRESP or an answer may lie behind the bytes that are refused. So their time-outs rest until input is taken
+//! again, and then have `Options::ping_timeout` at least. `Options::unread_timeout` bounds the time in between.
 
 use super::Machine;
 use crate::{time::Instant, timers::Timer};

@@ -10,8 +10,8 @@ pub(super) const NOTE_LEN: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Fate {
-    /// The client's publish is done: PUBACK or PUBCOMP came, or the publish was lost or taken back before it was sent. If
-    /// it was abandoned, its id is free.
+    /// The client's publish is done: PUBACK or PUBCOMP came, or the publish was lost or taken back before it was sent.
+    /// If it was abandoned, its id is free.
     Done = 1,
     /// The client's publish of QoS 2 is the broker's: PUBREC came, and a PUBREL is to be sent.
     Released = 2,

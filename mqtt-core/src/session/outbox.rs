@@ -57,7 +57,8 @@ pub(super) struct Outbox {
     /// Start of the packet that the cursor is in.
     boundary: usize,
     cursor: usize,
-    /// The driver was shown the bytes up to here, and may have a copy of them. They do not change before they are taken.
+    /// The driver was shown the bytes up to here, and may have a copy of them. They do not change before they are
+    /// taken.
     shown: usize,
     /// How many bytes the driver is shown at most beyond the packet that the cursor is in.
     most_shown: usize,

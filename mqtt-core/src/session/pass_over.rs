@@ -11,8 +11,8 @@
 //!
 //! With a clean session nothing would come again. So a message without a slot is lost, and the application is told. The
 //! same goes for a broker that keeps no session although it should: it sends its retained messages anew on each
-//! connection, and the client would pass over the same ones for ever. If the session was lost behind two pass-overs in a
-//! row, no message is passed over on that connection.
+//! connection, and the client would pass over the same ones for ever. If the session was lost behind two pass-overs in
+//! a row, no message is passed over on that connection.
 //!
 //! In MQTT 3.1 each connection may begin a new session unseen, so each one renews the subscriptions, and the broker
 //! sends every retained message again. Between connections of a pass-over these could be more than the client takes. So

@@ -37,8 +37,8 @@ pub(super) enum Ids {
     Reclaimed,
 }
 
-/// How many ids are reclaimed at least, so that a late answer is not mistaken for the answer to the next request if there
-/// are few slots.
+/// How many ids are reclaimed at least, so that a late answer is not mistaken for the answer to the next request if
+/// there are few slots.
 const LEAST_RECLAIMED: u16 = 8;
 
 /// The last of the ids that a client with these slots reclaims.

@@ -1,8 +1,8 @@
 //! The PUBREL that answers a PUBREC of no request.
 //!
-//! A PUBREC is answered with PUBREL, whether its packet id is known or not [MQTT-4.3.3-1]: the broker may hold a message
-//! that this client has given up, or repeat a PUBREC. Such a PUBREL belongs to no request, so it lies outside the outbox
-//! and goes out between two packets. One is enough: the next PUBREC waits in the input until it is sent.
+//! A PUBREC is answered with PUBREL, whether its packet id is known or not [MQTT-4.3.3-1]: the broker may hold a
+//! message that this client has given up, or repeat a PUBREC. Such a PUBREL belongs to no request, so it lies outside
+//! the outbox and goes out between two packets. One is enough: the next PUBREC waits in the input until it is sent.
 
 use crate::codec::{
     FirstByte, PacketId, PacketType,

@@ -3,9 +3,10 @@
 //! They lie as filters with their QoS, as in the body of a SUBSCRIBE, between the CONNECT and the base of the outbox. A
 //! renewal asks for a few of them at a time, because some brokers take only a few filters in one SUBSCRIBE. It goes out
 //! ahead of the requests in the outbox, under two packet ids that requests never get, and its next packet follows the
-//! answer to the one before. The ids take turns, so a SUBACK that comes twice does not answer two packets. In front of the filters is room for a header; the packets behind the first one have their header
-//! there and their body apart. A renewal stays due until all of it is answered: if the link breaks before, the broker may
-//! keep a session that does not have the subscriptions.
+//! answer to the one before. The ids take turns, so a SUBACK that comes twice does not answer two packets. In front of
+//! the filters is room for a header; the packets behind the first one have their header there and their body apart. A
+//! renewal stays due until all of it is answered: if the link breaks before, the broker may keep a session that does
+//! not have the subscriptions.
 
 use super::{
     outbox::{Frame, Outbox, copy, frame_at, move_bytes, put_u16, u16_at},

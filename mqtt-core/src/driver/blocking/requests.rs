@@ -106,8 +106,8 @@ impl Client {
         self.request(|state| state.client.unsubscribe(filters))
     }
 
-    /// Takes back a request that is not answered, see [`mqtt_core::Client::cancel`](crate::Client::cancel): for one that
-    /// stands in the way of the others, such as after `Event::Stuck`. It ends with `Event::Cancelled`.
+    /// Takes back a request that is not answered, see [`mqtt_core::Client::cancel`](crate::Client::cancel): for one
+    /// that stands in the way of the others, such as after `Event::Stuck`. It ends with `Event::Cancelled`.
     ///
     /// # Errors
     ///
@@ -143,8 +143,8 @@ impl Client {
     /// the journal.
     ///
     /// It is for an application that stores the messages that it receives, with
-    /// [`Config::journal`](super::Config::journal). `position` is the length of the store with this message in it. After
-    /// a restart the application cuts its store to [`position`](Self::position). A message behind that was not
+    /// [`Config::journal`](super::Config::journal). `position` is the length of the store with this message in it.
+    /// After a restart the application cuts its store to [`position`](Self::position). A message behind that was not
     /// acknowledged, so the broker sends it again, and each message of QoS 2 is in the store once.
     ///
     /// This needs manual acknowledgement: the acknowledgement of the client itself may be recorded, by a request of any
@@ -161,7 +161,8 @@ impl Client {
         })
     }
 
-    /// Forgets a QoS 2 message of the broker whose PUBREL never comes: see `Client::forget_message` of the crate's root.
+    /// Forgets a QoS 2 message of the broker whose PUBREL never comes: see `Client::forget_message` of the crate's
+    /// root.
     ///
     /// # Errors
     ///
@@ -184,8 +185,8 @@ impl Client {
         self.shared.lock().client.position()
     }
 
-    /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`](super::Events::next) ends. The
-    /// broker does not publish the will.
+    /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`](super::Events::next) ends.
+    /// The broker does not publish the will.
     pub fn disconnect(&self) {
         let _sent = self.request(|state| {
             state.client.disconnect();
@@ -227,8 +228,8 @@ impl Client {
 
     /// Publishes this message; if there is no room, waits for room, at most for `timeout`.
     ///
-    /// It is not for the thread that calls [`Events::next`](super::Events::next): that thread makes the room, so it would
-    /// wait in vain.
+    /// It is not for the thread that calls [`Events::next`](super::Events::next): that thread makes the room, so it
+    /// would wait in vain.
     ///
     /// # Errors
     ///
