@@ -271,7 +271,11 @@ impl Machine<'_> {
             }
             None => Phase::Stopped,
         };
-        let blame = !matches!(reason, Reason::Requested | Reason::PassedOver);
+        // If input was left unread, the answers may lie in it.
+        let blame = !matches!(
+            reason,
+            Reason::Requested | Reason::PassedOver | Reason::Fatal(Fatal::Unread)
+        );
         // This follows the negotiation, which decides the version in which packets are sent again.
         let again = self.session.suspend(state.protocol, blame);
         let counter = &mut state.counters.retransmissions;

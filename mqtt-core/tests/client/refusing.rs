@@ -8,7 +8,7 @@ use mqtt_core::{
 
 use test_kit::{
     script::{HeapClient, Script},
-    wire::{ACCEPTED, encoded},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, encoded},
 };
 
 fn options() -> Options<'static> {
@@ -160,4 +160,32 @@ fn a_dead_link_is_noticed_once_input_is_taken_again() {
         closed |= owing.client.poll(now(&owing)) == pinged;
     }
     assert!(closed);
+}
+
+/// Its answer may lie in the unread input.
+#[test]
+fn no_request_is_blamed_for_input_that_the_client_itself_left_unread() {
+    let options = options().clean_session(false).give_up_stuck(true);
+    let mut script = Script::sized(&options, 256, 2);
+    script.accept(ACCEPTED);
+    let message = |id| {
+        let publish = Publish::new(topic!("t"), b"x").qos(QoS::AtLeastOnce);
+        Packet::Publish(Publish { id: PacketId::new(id), ..publish })
+    };
+    let publish = Publish::new(topic!("t"), b"x").qos(QoS::AtLeastOnce);
+    let _ = script.client.publish(&publish).unwrap();
+    for _ in 0..4 {
+        for id in 1..=3 {
+            script.hear_packet(message(id));
+        }
+        for _ in 0..40 {
+            script.later(10_000);
+            script.run();
+        }
+        let told = script.told();
+        assert!(told.contains(&"down: input was left unread for too long".to_string()), "{told:?}");
+        assert!(!told.iter().any(|event| event.contains("stuck")), "{told:?}");
+        script.reconnect(ACCEPTED_SESSION_PRESENT);
+        script.told();
+    }
 }
