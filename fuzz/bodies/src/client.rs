@@ -13,6 +13,7 @@ mod packets;
 
 mod reclaim;
 mod requests;
+mod sender;
 mod session;
 mod settings;
 mod step;
@@ -24,7 +25,8 @@ use mqtt_core::{
 use crate::input::{self, Input};
 use link::{Link, Transport};
 use packets::Id;
-use session::{Connected, RENEWALS, Session};
+use sender::RENEWALS;
+use session::{Connected, Session};
 use settings::{ANSWER_TIMEOUT, PING_TIMEOUT, Settings};
 use step::Step;
 
@@ -50,7 +52,7 @@ pub fn client(data: &[u8]) {
 pub mod program {
     pub use super::{
         packets::{BrokerPacket, Id, Kind},
-        settings::flags,
+        settings::{flags, more},
         step::Step,
     };
 }
@@ -87,7 +89,7 @@ impl Run {
             unsent: false,
             closing: false,
             link: Link::new(&settings),
-            session: Session::default(),
+            session: Session::new(&settings),
             settings,
         })
     }
@@ -99,6 +101,8 @@ impl Run {
             Step::Unsubscribe(filters) => self.unsubscribe(&filters),
             Step::Acknowledge(nth) => self.acknowledge(nth),
             Step::Forget(id) => self.forget(id),
+            Step::Cancel(nth) => self.cancel(nth),
+            Step::ForgetSubscription(at) => self.forget_subscription(at),
             Step::Disconnect => self.disconnect(),
             Step::Connect => self.client.connect(),
             Step::Connected => self.connected(),
@@ -114,7 +118,7 @@ impl Run {
             Step::Packet { packet, at_once } => {
                 let id = match packet.id {
                     Id::Small(id) => id.into(),
-                    Id::InFlight(nth) => self.session.id_in_flight(nth),
+                    Id::InFlight(nth) => self.session.sender.id_in_flight(nth),
                     Id::Renewal(nth) => RENEWALS + u16::from(nth),
                 };
                 self.link.arrive(&packet.on_the_wire(id));
@@ -147,14 +151,14 @@ impl Run {
 
     /// Checks the rules that hold between any two calls.
     fn check(&mut self) {
-        assert_eq!(self.client.in_flight(), self.session.in_flight(), "one slot a request");
+        assert_eq!(self.client.in_flight(), self.session.sender.in_flight(), "one slot a request");
         assert!(self.client.in_flight() <= self.settings.window);
         assert!(self.client.outbox_free() <= self.settings.outbox);
         if self.settings.renews {
             let kept = self.client.subscriptions();
-            self.session.keeps(kept.map(|kept| (kept.filter.as_str(), kept.qos)));
+            self.session.sender.keeps(kept.map(|kept| (kept.filter.as_str(), kept.qos)));
         }
-        self.link.check_counters(self.client.counters());
+        self.link.check_counters(self.client.counters(), &self.session);
         self.measure();
     }
 
@@ -166,7 +170,14 @@ impl Run {
     /// The next action of the client.
     fn next(&mut self) -> Action<'_> {
         self.link.answer_settled();
-        self.client.poll(Instant::from_millis(self.now))
+        let protocol = self.client.protocol();
+        let action = self.client.poll(Instant::from_millis(self.now));
+        if let Action::Transmit(bytes) = action {
+            self.link.show(bytes, protocol, &mut self.session);
+        } else if let Action::Close(Reason::Fatal(fatal)) = action {
+            self.link.fails(fatal, protocol);
+        }
+        action
     }
 
     fn disconnect(&mut self) {
@@ -183,8 +194,9 @@ impl Run {
 
     fn closed(&mut self) {
         self.closing = false;
+        let closing = self.client.state() == ConnectionState::Closing;
         self.client.closed(self.instant());
-        self.link.close(&mut self.session);
+        self.link.close(closing, &mut self.session);
     }
 
     /// Gives the client the first `visible` bytes that arrived, until it wants no more.
@@ -194,7 +206,7 @@ impl Run {
         let (shown, hidden) = arrived.split_at(visible.min(arrived.len()));
         let mut rest = shown;
         // Each event takes a byte, or ends a request, or is one of the few about the connection.
-        let most = shown.len() + self.session.outstanding() + 8;
+        let most = shown.len() + self.session.sender.outstanding() + 8;
         let mut refused = None;
         if self.listens() {
             self.link.shows(shown.len(), self.now);
@@ -214,7 +226,10 @@ impl Run {
                     if matches!(event, Some(Event::Up { .. })) {
                         self.measure();
                     }
-                    let Some(event) = event else { break };
+                    let Some(event) = event else {
+                        self.session.sender.all_is_told();
+                        break;
+                    };
                     if let Event::Skipped(Skipped { cause, qos, .. }) = event {
                         self.link.skips(cause, qos, &self.session);
                         if let SkipCause::Unreadable(violation) = cause {
@@ -225,6 +240,7 @@ impl Run {
                 }
                 Err(fatal) => {
                     self.link.failed(taken, protocol, &mut self.session);
+                    self.link.fails(fatal, protocol);
                     if let Some(violation) = refused {
                         assert_eq!(fatal, Fatal::Violation(violation));
                     }
@@ -245,6 +261,12 @@ impl Run {
     fn event(&mut self, event: Event<'_>) {
         if let Event::Connecting { endpoint } = event {
             assert!(endpoint < self.settings.endpoints.max(1));
+        }
+        let sender = &mut self.session.sender;
+        if let Event::Stuck { handle, connections } = event {
+            self.link.reclaim.freed(sender.is_stuck(handle, connections));
+        } else if let Event::RenewalStuck { first, count, connections } = event {
+            self.link.reclaim.freed(sender.is_renewal_stuck(first, count, connections));
         }
         let connection = Connected {
             status: self.link.status(),
@@ -312,7 +334,7 @@ impl Run {
                 assert!(stalled || missed || overdue, "bytes flow, and nothing is due");
             }
             Reason::Fatal(Fatal::Unanswered(handle)) => {
-                assert!(self.session.awaits_answer(handle), "{handle:?} was answered");
+                assert!(self.session.sender.awaits_answer(handle), "{handle:?} was answered");
                 assert!(self.now >= ANSWER_TIMEOUT);
             }
             Reason::PassedOver | Reason::Fatal(Fatal::NotReleased { .. }) => {
@@ -400,9 +422,10 @@ impl Run {
         let unread = self.link.is_unread(self.now) && self.now < END_OF_TIME;
         assert!(!unread, "unread for too long, and nothing happens");
         if self.settings.renews {
-            self.session.has_renewed();
+            self.session.sender.has_renewed();
         }
-        if self.session.outstanding() == 0 {
+        self.session.sender.all_are_sent();
+        if self.session.sender.outstanding() == 0 {
             let kept = self.client.subscriptions();
             let most: usize = kept.map(|kept| kept.filter.as_bytes().len() + 8).sum();
             assert!(self.client.outbox_free() + most >= self.free, "the outbox is not empty");
@@ -432,7 +455,7 @@ impl Run {
                 self.drive();
             }
             self.check();
-            if self.session.outstanding() == 0 {
+            if self.session.sender.outstanding() == 0 {
                 return;
             }
             if self.client.state() == ConnectionState::Stopped {

@@ -10,26 +10,35 @@ pub(super) fn run(mut input: Input<'_>) {
     let settings = Settings::read(&mut input);
     let (outbox, slots) = (vec![0xA5; settings.outbox], vec![Slot::EMPTY; settings.window]);
     let Ok(mut client) = Client::new(&settings.options, outbox, slots) else { return };
-    let (mut now, mut deliveries) = (Instant::from_millis(0), Vec::new());
+    let mut now = Instant::from_millis(0);
+    let (mut deliveries, mut handles) = (Vec::new(), Vec::new());
     while let Some(instruction) = input.next() {
         let detail = input.byte();
         match instruction % 16 {
             0 | 1 => {
                 let payload = vec![detail; usize::from(detail)];
                 let name = Topic::new(topic(detail)).expect("a name");
-                let _ = client.publish(&Publish::new(name, &payload).qos(qos(instruction >> 4)));
+                let publish = Publish::new(name, &payload).qos(qos(instruction >> 4));
+                handles.extend(client.publish(&publish));
             }
             2 => {
                 let typed = Filter::new(filter(detail)).expect("a filter");
-                let _ = client.subscribe(&[(typed, qos(detail >> 4)), (typed, qos(detail >> 6))]);
+                let filters = [(typed, qos(detail >> 4)), (typed, qos(detail >> 6))];
+                handles.extend(client.subscribe(&filters));
             }
             3 => {
                 let typed = Filter::new(filter(detail)).expect("a filter");
-                let _ = client.unsubscribe(&[typed]);
+                handles.extend(client.unsubscribe(&[typed]));
             }
             4 => {
                 if let Some(delivery) = deliveries.get(usize::from(detail)) {
                     let _ = client.acknowledge(*delivery);
+                }
+                if let Some(handle) = handles.get(usize::from(detail)) {
+                    let _ = client.cancel(*handle);
+                }
+                if detail > 0xF0 {
+                    let _ = client.forget_subscriptions(usize::from(detail & 3), 2);
                 }
             }
             5 => client.disconnect(),

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    Counters, Delivery, PacketId, Protocol, QoS, SessionStatus,
-    codec::{ConnAck, Decoded, Header, Packet, PacketType},
+    Counters, Delivery, Fatal, PacketId, Protocol, QoS, SessionStatus, Violation,
+    codec::{ConnAck, Decoded, Header, Packet},
 };
 
 use test_kit::wire::{
@@ -16,6 +16,7 @@ mod passing;
 
 use super::{
     reclaim::Reclaim,
+    sender::Verdict,
     session::{Owed, Session},
     settings::{PING_TIMEOUT, Settings, UNREAD_TIMEOUT},
 };
@@ -35,8 +36,13 @@ pub(super) struct Link {
     pub(super) leaving: bool,
     clean: bool,
     manual: bool,
+    strict: bool,
+    /// The connection ends because of an error.
+    failed: bool,
     /// Written by the client: a packet that is not whole yet.
     outgoing: Vec<u8>,
+    /// Shown to the driver behind it, and not written yet.
+    shown: Vec<u8>,
     /// Read by the driver, and not taken by the client yet.
     arrived: Vec<u8>,
     /// Taken by the client: a packet that is not whole yet.
@@ -63,8 +69,6 @@ pub(super) struct Link {
     refused: Option<u64>,
     /// A message came in pieces. Its end may be refused, which shows in no packet.
     pieces: bool,
-    last_publish: Option<u64>,
-    last_release: Option<u64>,
     /// PUBACKs and PUBRECs, in the order of the messages that they answer.
     due: VecDeque<Due>,
     /// PUBCOMPs.
@@ -95,17 +99,21 @@ enum Reply {
 
 impl Link {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self::closed(settings.clean, settings.manual, Reclaim::new(settings))
+        let strict = settings.strict;
+        Self::closed(settings.clean, settings.manual, strict, Reclaim::new(settings))
     }
 
-    fn closed(clean: bool, manual: bool, reclaim: Reclaim) -> Self {
+    fn closed(clean: bool, manual: bool, strict: bool, reclaim: Reclaim) -> Self {
         Self {
             transport: Transport::Closed,
             reclaim,
             leaving: false,
             clean,
             manual,
+            strict,
+            failed: false,
             outgoing: Vec::new(),
+            shown: Vec::new(),
             arrived: Vec::new(),
             taken: Vec::new(),
             connect_sent: false,
@@ -120,8 +128,6 @@ impl Link {
             unread: 0,
             refused: None,
             pieces: false,
-            last_publish: None,
-            last_release: None,
             due: VecDeque::new(),
             due_complete: VecDeque::new(),
             replies: VecDeque::new(),
@@ -141,20 +147,22 @@ impl Link {
         self.transport = Transport::Open;
     }
 
-    pub(super) fn close(&mut self, session: &mut Session) {
+    /// The transport is closed. `closing`: the client has asked for that.
+    pub(super) fn close(&mut self, closing: bool, session: &mut Session) {
         let awaits_messages = if self.transport == Transport::Closed {
             self.awaits_messages
         } else {
-            self.passing && session.seen() == 0
+            self.passing && !self.awaits_messages && session.seen() == 0
         };
         for due in self.due.iter().filter(|due| due.qos == QoS::ExactlyOnce && !due.acknowledged) {
             session.forget(due.id);
         }
-        session.disconnected(&self.outgoing);
+        session.sender.disconnected(self.accepted, !closing || self.failed);
+        session.disconnected();
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
         let session_uncertain =
             self.session_uncertain || self.connect_sent && !self.accepted && self.reclaim.knows();
-        let closed = Self::closed(self.clean, self.manual, self.reclaim.clone());
+        let closed = Self::closed(self.clean, self.manual, self.strict, self.reclaim.clone());
         *self = Self {
             kept: self.kept,
             session_uncertain,
@@ -184,7 +192,7 @@ impl Link {
         if took && self.refused.take().is_some() {
             self.pinged = self.pinged.map(|_| now);
         }
-        if self.has_whole_packet() {
+        if self.accepted && self.has_whole_packet() {
             self.refused.get_or_insert(now);
         }
     }
@@ -214,7 +222,8 @@ impl Link {
         self.pieces
     }
 
-    pub(super) fn check_counters(&self, counters: &Counters) {
+    pub(super) fn check_counters(&self, counters: &Counters, session: &Session) {
+        assert_eq!(counters.unexpected_acks, session.sender.unexpected, "unexpected answers");
         assert_eq!((counters.bytes_in, counters.bytes_out), (self.bytes_in, self.bytes_out));
     }
 
@@ -280,10 +289,16 @@ impl Link {
             }
             if let Packet::PubRel { id, .. } = packet {
                 session.forget(id);
-            } else if let Packet::PubComp(_) = packet {
-                self.releases();
-            } else if let Packet::PubRec(id) = packet {
-                session.answered(PacketType::PubRec, id);
+            } else if matches!(
+                packet,
+                Packet::PubAck(_)
+                    | Packet::PubRec(_)
+                    | Packet::PubComp(_)
+                    | Packet::SubAck(_)
+                    | Packet::UnsubAck(_)
+            ) {
+                // If it is the cause itself, it changes nothing.
+                self.answer(&packet, protocol, session);
             }
             rest = rest.get(len..).unwrap_or_default();
         }
@@ -312,6 +327,8 @@ impl Link {
         assert!(self.connect_sent, "an answer before the question");
         match packet {
             Packet::ConnAck(ConnAck { session_present, result: Ok(()) }) => {
+                let unwanted = session_present && self.clean;
+                assert!(!(unwanted && self.strict), "a session that was not asked for");
                 self.accepted = true;
                 self.status = Some(self.reclaim.accepted(protocol, session_present));
                 let new = match protocol {
@@ -330,7 +347,7 @@ impl Link {
                     if self.awaits_messages && !self.reclaim.is_on() {
                         session.passes_over();
                     } else {
-                        session.lacks_subscriptions();
+                        session.sender.lacks_subscriptions();
                         self.awaits_messages = false;
                     }
                 } else {
@@ -353,15 +370,14 @@ impl Link {
                 session.forget(id);
                 self.due_complete.push_back(id);
             }
-            Packet::PubAck(id) => session.answered(PacketType::PubAck, id),
-            Packet::PubRec(id) => session.answered(PacketType::PubRec, id),
-            Packet::PubComp(id) => {
-                if !self.releases() {
-                    session.answered(PacketType::PubComp, id);
-                }
+            Packet::PubAck(_)
+            | Packet::PubRec(_)
+            | Packet::PubComp(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_) => {
+                let verdict = self.answer(&packet, protocol, session);
+                assert_ne!(verdict, Verdict::Broken, "took {packet:?}");
             }
-            Packet::SubAck(suback) => session.answered(PacketType::SubAck, suback.id),
-            Packet::UnsubAck(id) => session.answered(PacketType::UnsubAck, id),
             Packet::PingResp => {}
             Packet::ConnAck(_)
             | Packet::Connect(_)
@@ -372,9 +388,46 @@ impl Link {
         }
     }
 
-    /// The client took a PUBCOMP. Returns whether it answers the release of an id.
-    fn releases(&mut self) -> bool {
-        self.reclaim.take_answer()
+    /// The client took an answer.
+    fn answer(
+        &mut self,
+        packet: &Packet<'_>,
+        protocol: Protocol,
+        session: &mut Session,
+    ) -> Verdict {
+        let reclaiming = self.is_reclaiming();
+        if matches!(packet, Packet::PubComp(_)) && self.reclaim.take_answer() {
+            return Verdict::Late;
+        }
+        session.sender.answer(packet, protocol, reclaiming)
+    }
+
+    /// The client fails. Only a strict one does so because of an answer that no request awaits.
+    pub(super) fn fails(&mut self, fatal: Fatal, protocol: Protocol) {
+        self.failed = true;
+        let Fatal::Violation(violation) = fatal else { return };
+        // SUBACK and UNSUBACK are judged alike in both versions.
+        let unknown = violation == Violation::UnknownPacketId;
+        let strict = matches!(
+            violation,
+            Violation::WrongAck
+                | Violation::UnknownSubscribeId
+                | Violation::SessionPresentClean
+                | Violation::SubAckCode
+        );
+        assert!(self.strict || !(strict || unknown), "{violation}");
+        assert!(!(unknown && protocol == Protocol::V31), "{violation} in 3.1");
+    }
+
+    /// The driver is shown these bytes.
+    pub(super) fn show(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+        assert!(bytes.starts_with(&self.shown), "shown bytes have changed");
+        if bytes.len() == self.shown.len() {
+            return;
+        }
+        self.shown = bytes.to_vec();
+        let all = [self.outgoing.as_slice(), bytes].concat();
+        session.sender.show(&all, protocol, self.is_reclaiming());
     }
 
     /// The application has a message to acknowledge.
@@ -408,6 +461,8 @@ impl Link {
         assert!(bytes.is_empty() || self.transport == Transport::Open);
         assert!(bytes.is_empty() || !self.over, "nothing is sent any more");
         self.bytes_out = self.bytes_out.wrapping_add(bytes.len() as u32);
+        assert!(self.shown.starts_with(bytes), "other bytes than shown");
+        self.shown.drain(..bytes.len());
         self.outgoing.extend(bytes);
         let outgoing = std::mem::take(&mut self.outgoing);
         let mut rest = outgoing.as_slice();
@@ -447,11 +502,11 @@ impl Link {
                 self.replies.push_back(Reply::ConnAck(protocol));
             }
             Packet::Publish(publish) => {
-                // [MQTT-4.6.0-1]: in the order of their acceptance, each once on a connection.
-                assert!(publish.id.is_none_or(|id| id.get() <= self.reclaim.last_id()));
-                let number = session.sent_publish(&publish);
-                assert!(self.last_publish < Some(number), "out of order");
-                self.last_publish = Some(number);
+                if publish.qos == QoS::ExactlyOnce {
+                    let last = self.reclaim.last_id().unwrap_or(u16::MAX);
+                    assert!(publish.id.is_none_or(|id| id.get() <= last), "it is not reclaimed");
+                }
+                session.sender.sent_publish(&publish);
                 match (publish.qos, publish.id) {
                     (QoS::AtLeastOnce, Some(id)) => self.reply_with(PUBACK, id, &[]),
                     (QoS::ExactlyOnce, Some(id)) => self.reply_with(PUBREC, id, &[]),
@@ -465,22 +520,19 @@ impl Link {
             }
             Packet::PubRel { id, dup } => {
                 assert!(retry || !dup);
-                // [MQTT-4.6.0-4]: in the order of the PUBRECs.
-                let number = session.sent_release(id);
-                assert!(self.last_release < Some(number), "out of order");
-                self.last_release = Some(number);
+                session.sender.sent_release(id);
                 self.reply_with(PUBCOMP, id, &[]);
             }
             Packet::PubComp(id) => assert_eq!(self.due_complete.pop_front(), Some(id)),
             Packet::Subscribe(subscribe) => {
                 assert!(retry || !subscribe.dup);
-                session.sent_subscribe(&subscribe);
+                session.sender.sent_subscribe(&subscribe);
                 let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
                 self.reply_with(SUBACK, subscribe.id, &codes);
             }
             Packet::Unsubscribe(unsubscribe) => {
                 assert!(retry || !unsubscribe.dup);
-                session.sent_unsubscribe(&unsubscribe);
+                session.sender.sent_unsubscribe(&unsubscribe);
                 self.reply_with(UNSUBACK, unsubscribe.id, &[]);
             }
             Packet::PingReq => {

@@ -8,6 +8,8 @@ use super::settings::{PING_TIMEOUT, Settings};
 
 /// After this many connections without a PUBCOMP the client goes on without releasing.
 const ATTEMPTS: u8 = 3;
+/// At least this many ids are reclaimed.
+const LEAST: u16 = 8;
 /// Bytes of the outbox that requests cannot use.
 const ANSWER_ROOM: usize = 32;
 /// Bytes of a PUBACK, PUBREC or PUBCOMP.
@@ -16,12 +18,14 @@ const ANSWER: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Reclaim {
     slots: u16,
+    /// Ids that are reclaimed.
+    range: u16,
     /// The client publishes at QoS 2.
     needed: bool,
     clean: bool,
     /// The client has a session of its own.
     known: bool,
-    /// The session was found, so ids stay within the number of slots.
+    /// The session was found, so publishes of QoS 2 have only ids that were reclaimed.
     fixed: bool,
     on: bool,
     /// PUBCOMPs that have come, on any connection.
@@ -37,9 +41,10 @@ pub(super) struct Reclaim {
 }
 
 impl Reclaim {
-    pub(super) const fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
             slots: settings.window as u16,
+            range: (settings.window as u16).max(LEAST),
             needed: settings.exactly_once,
             clean: settings.clean,
             known: false,
@@ -69,9 +74,9 @@ impl Reclaim {
         usize::from(self.slots)
     }
 
-    /// The largest id that a request may have.
-    pub(super) const fn last_id(&self) -> u16 {
-        if self.fixed { self.slots } else { u16::MAX }
+    /// The last of the reclaimed ids, if only those are for publishes of QoS 2.
+    pub(super) const fn last_id(&self) -> Option<u16> {
+        if self.fixed { Some(self.range) } else { None }
     }
 
     /// A CONNACK was taken. Returns the session status that the client has to report.
@@ -114,7 +119,7 @@ impl Reclaim {
     pub(super) fn sent(&mut self, id: PacketId) {
         self.sent += 1;
         assert_eq!(id.get(), self.sent, "not the next id to release");
-        assert!(self.sent <= self.slots, "no request gets this id");
+        assert!(self.sent <= self.range, "no publish of QoS 2 gets this id");
     }
 
     /// A PUBCOMP was taken. Returns whether it answers such a PUBREL.
@@ -124,13 +129,13 @@ impl Reclaim {
         }
         self.answered += 1;
         self.attempts = 0;
-        self.on = self.answered < self.slots;
+        self.on = self.answered < self.range;
         true
     }
 
     /// Whether all PUBRELs were sent.
     pub(super) const fn is_sent(&self) -> bool {
-        !self.on || self.sent == self.slots
+        !self.on || self.sent == self.range
     }
 
     /// The outbox has `free` bytes for requests. If `known`, only answers to packets that were taken can have changed
@@ -146,6 +151,11 @@ impl Reclaim {
     /// A request was accepted and left `free` bytes.
     pub(super) const fn requested(&mut self, free: usize) {
         self.room = free + ANSWER_ROOM;
+    }
+
+    /// Requests or subscriptions are gone, and `bytes` bytes are free again.
+    pub(super) const fn freed(&mut self, bytes: usize) {
+        self.room += bytes;
     }
 
     /// Whether there is room for an answer.

@@ -2,13 +2,13 @@
 
 use mqtt_core::{Client, Filter, Handle, PacketId, Publish, QoS, RequestError, Slot, Topic};
 
-use super::{Run, filter, session::Asked, topic};
+use super::{Run, filter, sender::Asked, topic};
 
 impl Run {
     pub(super) fn publish(&mut self, nth: u8, qos: QoS, retain: bool, len: u8) {
         let topic = topic(nth);
         let payload: Vec<u8> =
-            (self.session.accepted()..).map(|at| at as u8).take(len.into()).collect();
+            (self.session.sender.accepted()..).map(|at| at as u8).take(len.into()).collect();
         let name = Topic::new(topic).expect("a name");
         let asked = Asked::Publish { topic, payload: payload.clone(), qos, retain };
         let publish = Publish::new(name, &payload).qos(qos).retain(retain);
@@ -39,6 +39,28 @@ impl Run {
         self.session.forget(id);
     }
 
+    /// The application takes back a request. The bytes that a driver is about to write stay the same.
+    pub(super) fn cancel(&mut self, nth: u8) {
+        let Some(handle) = self.session.sender.handle(nth) else { return };
+        let before = self.client.outbox_free();
+        let result = self.client.cancel(handle);
+        let freed = self.session.sender.cancel(handle, result);
+        self.link.reclaim.freed(freed);
+        assert!(self.client.outbox_free() >= before);
+        self.ready();
+    }
+
+    /// The application forgets a subscription.
+    pub(super) fn forget_subscription(&mut self, at: u8) {
+        match self.client.forget_subscriptions(at.into(), 1) {
+            Ok(()) => {
+                let freed = self.session.sender.forget_subscription(at.into());
+                self.link.reclaim.freed(freed);
+            }
+            Err(error) => assert_eq!(error, RequestError::Renewing),
+        }
+    }
+
     /// A request: on an error nothing has changed, and the bytes that a driver is about to write stay the same.
     fn request(
         &mut self,
@@ -53,7 +75,7 @@ impl Run {
             Ok(handle) => {
                 assert!(!empty, "no filter, no request");
                 assert!(!barred, "the window of QoS 2 is closed");
-                self.session.accept(handle, asked, self.link.reclaim.last_id());
+                self.session.sender.accept(handle, asked, self.link.reclaim.last_id());
                 let free = self.client.outbox_free();
                 assert!(free < before.1);
                 self.link.reclaim.requested(free);

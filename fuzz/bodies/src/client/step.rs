@@ -26,6 +26,10 @@ pub enum Step {
     Acknowledge(u8),
     /// The application gives up the PUBREL for this id; 1 to 8.
     Forget(u8),
+    /// The application takes back one of its requests; 0 to 7.
+    Cancel(u8),
+    /// The application forgets the subscription at this position; 0 to 7.
+    ForgetSubscription(u8),
     Disconnect,
     Connect,
     /// The driver reports an open transport, or a closed one.
@@ -90,7 +94,9 @@ impl Step {
             }
             3 => Self::Acknowledge(input.byte()),
             4 => match input.byte() {
-                0..=23 => Self::Disconnect,
+                0..=7 => Self::Disconnect,
+                nth @ 8..=15 => Self::Cancel(nth - 8),
+                at @ 16..=23 => Self::ForgetSubscription(at - 16),
                 id @ 24..=31 => Self::Forget(id - 23),
                 32..=127 => Self::Connect,
                 128..=191 => Self::Connected,
@@ -137,6 +143,8 @@ impl Step {
                 data.extend(filters);
             }
             Self::Acknowledge(nth) => data.extend([3, *nth]),
+            Self::Cancel(nth) => data.extend([4, 8 + *nth]),
+            Self::ForgetSubscription(at) => data.extend([4, 16 + *at]),
             Self::Forget(id) => data.extend([4, 23 + *id]),
             Self::Disconnect => data.extend([4, 0]),
             Self::Connect => data.extend([4, 32]),

@@ -30,7 +30,7 @@ impl Link {
 
     /// Whether the connection has to end: a message in pieces may hold that up.
     pub(in super::super) fn has_to_end(&self, session: &Session) -> bool {
-        self.may_end(session) && self.taken.is_empty()
+        self.may_end(session) && self.taken.is_empty() && !session.sender.is_renewing()
     }
 
     /// The client reports a message as skipped because of `cause`.
@@ -97,7 +97,8 @@ impl Link {
         if publish.id.is_none() {
             return Decision::Take;
         }
-        self.awaits_messages = false;
+        // Only the broker's kept session sends a message again.
+        self.awaits_messages &= self.passing || !publish.dup;
         let seen = session.has_seen(publish);
         // After one message that was passed over all are, or a later one would come before it.
         if self.passing && !seen {
