@@ -213,6 +213,19 @@ fn while_a_request_is_sent_alone_answers_and_pings_go_on_and_new_requests_wait()
 }
 
 #[test]
+fn a_pubrec_of_no_request_behind_the_connack_does_not_let_held_requests_through() {
+    let mut script = alone(&[("second", QoS::AtLeastOnce)]);
+    script.cut();
+    script.later(1_000_000);
+    script.run();
+    script.sent();
+    script.hear(&[ACCEPTED_SESSION_PRESENT, &message(7), &ack(PUBREC, 9)].concat());
+    assert_eq!(script.sent(), ["PUBLISH t first q2 1 dup", "PUBACK 7", "PUBREL 9"]);
+    script.hear(&ack(PUBREC, 1));
+    assert_eq!(script.sent(), ["PUBLISH t second q1 2 dup", "PUBREL 1"]);
+}
+
+#[test]
 fn a_link_that_breaks_while_a_request_is_alone_keeps_the_order_of_all() {
     let mut script = alone(&[("second", QoS::AtLeastOnce), ("third", QoS::AtLeastOnce)]);
     let _ = publish(&mut script, "fourth", QoS::AtLeastOnce);
