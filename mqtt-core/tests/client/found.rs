@@ -56,6 +56,25 @@ fn ids_from_before_the_restart_are_released_before_anything_is_sent() {
     assert!(script.told().is_empty());
 }
 
+/// The ids that are reclaimed are the first ones, so a client that has not connected yet gives out no others.
+#[test]
+fn a_request_that_was_cancelled_before_it_was_sent_gives_its_id_back() {
+    let mut script = Script::sized(&options(), 256, 3);
+    for _ in 0..20 {
+        let publish = Publish::new(topic!("t"), b"0").qos(QoS::AtLeastOnce);
+        let handle = script.client.publish(&publish).unwrap();
+        script.client.cancel(handle).unwrap();
+        script.run();
+    }
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    script.hear(ACCEPTED_SESSION_PRESENT);
+    script.sent();
+    answer(&mut script, &IDS);
+    let sent = script.sent();
+    let reclaimed = |id: u16| sent == [format!("PUBLISH t 1 q2 {id}")];
+    assert!(IDS.into_iter().any(reclaimed), "{sent:?}");
+}
+
 #[test]
 fn a_client_that_publishes_nothing_at_qos_2_releases_nothing() {
     let mut script = Script::sized(&options().exactly_once_window(0), 256, 3);

@@ -130,6 +130,11 @@ impl Requests {
             return None;
         };
         self.ended -= 1;
+        let count = slots.len() as u16;
+        if let (Ended::Cancelled { sent: false, .. }, Some(slot)) = (ended, slots.get_mut(index)) {
+            // Nobody has seen the id, so it is the slot's next one again.
+            slot.id = slot.id.saturating_sub(count);
+        }
         self.end(slots, index);
         Some(ended)
     }
