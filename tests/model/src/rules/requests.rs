@@ -93,15 +93,12 @@ impl Requests {
         Ok(())
     }
 
-    /// The request that `id` stands for: the latest one with it.
+    /// The request that `id` stands for: one that waits for its answer, or else the latest one with it. The SUBSCRIBE is
+    /// the last entry and may be older than the messages.
     fn request(&self, id: u16) -> Option<u8> {
-        let subscribe = self.entries.len().saturating_sub(1);
-        // The SUBSCRIBE may be older than the messages: it counts if it waits for its answer.
-        let waits = |entry: &&Request| entry.id == id && (entry.handle.is_some() || entry.on_wire);
-        if self.entries.last().filter(waits).is_some() {
-            return Some(subscribe as u8);
-        }
-        self.entries.iter().rposition(|entry| entry.id == id).map(|request| request as u8)
+        let waits = |entry: &Request| entry.id == id && (entry.handle.is_some() || entry.on_wire);
+        let last = || self.entries.iter().rposition(|entry| entry.id == id);
+        self.entries.iter().rposition(waits).or_else(last).map(|request| request as u8)
     }
 
     /// Whether `id` stands for `request`.
@@ -212,14 +209,12 @@ impl Requests {
 
     /// The request of `handle`, if it waits for its event.
     fn find(&self, handle: Handle) -> Result<u8, Broken> {
-        let request = handle.packet_id().and_then(|id| self.request(id.get()));
+        let request = self.entries.iter().position(|entry| entry.handle == Some(handle));
         let Some(request) = request else {
-            return Err(Broken::new(Rule::OneEvent, "an event for a request that never was"));
+            let how = "a second event for one request, or one for a request that never was";
+            return Err(Broken::new(Rule::OneEvent, how));
         };
-        if self.handle(request) != Some(handle) {
-            return Err(Broken::new(Rule::OneEvent, "a second event for one request"));
-        }
-        Ok(request)
+        Ok(request as u8)
     }
 
     fn ended(&mut self, handle: Handle) -> Result<u8, Broken> {
