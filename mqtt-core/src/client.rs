@@ -246,7 +246,7 @@ where
     ///
     /// It is for a request that stands in the way: a broker that closes the connection at a packet which it does not
     /// allow would close the next one at the same packet. With a journal the request does not come back after a
-    /// restart.
+    /// restart, once the next record is durable.
     ///
     /// A packet that is being sent is finished, and its event comes then. To give up a packet that was sent departs
     /// from [MQTT-4.4.0-1], which wants it sent again. Its packet id stays out of use until the broker answers it or

@@ -125,6 +125,9 @@ impl<'a> Options<'a> {
     /// a slow reader before they give up. A new connection costs a broker that is only overloaded more than patience
     /// does.
     ///
+    /// Without this time, a request that the broker never answers stays for ever while the link is alive, and holds back
+    /// the others if it is sent alone: see [`stuck_after`](Self::stuck_after).
+    ///
     /// If messages are passed over because no slot is left for their ids, each PUBREL starts this time again. At its
     /// end the connection ends with `Fatal::NotReleased`.
     pub const fn answer_timeout(mut self, millis: u32) -> Self {
