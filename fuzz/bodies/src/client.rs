@@ -227,7 +227,10 @@ impl Run {
                         self.measure();
                     }
                     let Some(event) = event else {
-                        self.session.sender.all_is_told();
+                        // If the application has left, the rest is told at the end of the connection.
+                        if self.client.state() != ConnectionState::Closing {
+                            self.session.sender.all_is_told();
+                        }
                         break;
                     };
                     if let Event::Skipped(Skipped { cause, qos, .. }) = event {

@@ -3,6 +3,7 @@
 use fuzz_bodies::program::{
     BrokerPacket, Id, Kind, Step,
     flags::{AGAIN, ALIVE, AUTO, CLEAN, MANUAL, RENEW, V31, V311, WILL},
+    more::{GIVE_UP, LENIENT, ONE_FILTER, STUCK, WINDOWS},
 };
 use mqtt_core::QoS;
 
@@ -15,6 +16,11 @@ pub(crate) fn seeds() -> Seeds {
     let clean = settings(V311 | CLEAN | RENEW | ALIVE);
     let manual = settings(V311 | MANUAL | AGAIN);
     let tight = [V311 | AGAIN, 8, 0xFF, 30, 2];
+    let with = |flags: u8, more: u8| [flags, 0x38, 0xFF, 100, 4 + WINDOWS * more];
+    let lenient = with(V311 | RENEW | AGAIN, LENIENT);
+    let stuck = with(V311 | RENEW | AGAIN, LENIENT | STUCK);
+    let given_up = with(V311 | RENEW | AGAIN, LENIENT | GIVE_UP);
+    let renewing = |more: u8| with(V311 | CLEAN | RENEW | AGAIN, more);
     let programs = [
         ("publish", kept, "up each honest"),
         ("publish-offline", kept, "each up honest"),
@@ -120,6 +126,54 @@ pub(crate) fn seeds() -> Seeds {
             "former message-2 message-of-id:6 message-of-id:4 leave honest up honest",
         ),
         ("no-window", [V311, 8, 0xFF, 100, 0], "up"),
+        ("lost-at-qos-0", kept, "up publish-0 poll:0 lose up"),
+        ("lost-at-qos-0-in-part", kept, "up publish-0 publish-0 poll:15 lose up"),
+        ("shown-at-qos-2-and-session-lost", clean, "up publish-2 poll:0 lose up honest"),
+        ("answer-before-the-report", kept, "up publish-1 poll:0 puback-now drive"),
+        ("bears-unasked-answers", lenient, "up puback pubrec drive honest each honest"),
+        ("bears-a-pubrec-again", lenient, "up publish-2 drive pubrec-now drive pubrec-now honest"),
+        ("bears-two-unasked-pubrecs", lenient, "up each pubrec pubrec-of-id:7 drive honest"),
+        ("bears-a-kept-session", with(V311 | CLEAN, LENIENT), "each drive present drive honest"),
+        (
+            "bears-a-refusal-31",
+            with(V31 | RENEW, LENIENT),
+            "up honest subscribe drive answer:2 drive",
+        ),
+        ("strict-refusal-31", settings(V31 | RENEW), "up honest subscribe drive answer:2 drive"),
+        ("strict-kept-session", settings(V311 | CLEAN), "each drive present drive up honest"),
+        ("downgraded", lenient, "up publish-2 drive puback-now drive"),
+        ("strict-downgraded", kept, "up publish-2 drive puback-now drive up honest"),
+        ("cancel-unsent", kept, "each cancel:2 cancel:1 cancel:0 up honest publish-2 honest"),
+        ("cancel-sent", kept, "up each drive cancel:0 cancel:0 each honest lose up honest"),
+        ("cancel-in-part", kept, "up publish-2 poll:6 cancel:0 each drive honest"),
+        ("cancel-in-part-and-lost", kept, "up publish-2 poll:6 cancel:0 lose up each honest"),
+        ("cancel-released", kept, "up publish-2 drive answer:0 drive cancel:0 honest"),
+        ("cancel-many", kept, "up cancelled*12 each honest"),
+        ("stuck", stuck, "up each drive lose-up*7 cancel:1 lose-up honest"),
+        ("stuck-released", stuck, "up publish-2 drive answer:0 drive lose-up*3 cancel:0 honest"),
+        ("stuck-given-up", given_up, "up each drive lose-up*7 honest"),
+        ("stuck-answers-go-on", stuck, "up each drive lose-up*2 messages pubrec each drive honest"),
+        ("renewal-in-chunks", renewing(0), "up subscribe subscribe-more honest lose up honest"),
+        (
+            "renewal-one-by-one",
+            renewing(ONE_FILTER),
+            "up subscribe honest each lose up answer:0 drive lose up honest",
+        ),
+        (
+            "renewal-stuck",
+            renewing(LENIENT | STUCK),
+            "up subscribe subscribe-more honest each lose-up*5 forget:0 lose-up honest",
+        ),
+        (
+            "renewal-given-up",
+            renewing(LENIENT | GIVE_UP),
+            "up subscribe subscribe-more honest each lose-up*5 honest",
+        ),
+        (
+            "renewal-of-a-filter-that-is-forgotten",
+            renewing(0),
+            "up subscribe subscribe-more honest lose connect drive answer:0 forget:0 drive honest",
+        ),
     ];
     let program = |(name, settings, text): (&'static str, [u8; 5], &str)| {
         let mut data = settings.to_vec();
@@ -153,13 +207,18 @@ fn named(name: &str, number: u16) -> Vec<Step> {
         "publish-2" => publish(QoS::ExactlyOnce, true, 9),
         "publish-long" => publish(QoS::AtLeastOnce, false, byte),
         "subscribe" => Step::Subscribe(vec![(0, QoS::AtLeastOnce), (1, QoS::ExactlyOnce)]),
+        "subscribe-more" => Step::Subscribe(vec![(2, QoS::AtMostOnce), (3, QoS::AtLeastOnce)]),
         "subscribe-to-none" => Step::Subscribe(vec![]),
         "unsubscribe" => Step::Unsubscribe(vec![0]),
         "unsubscribe-from-none" => Step::Unsubscribe(vec![]),
+        "cancel" => Step::Cancel(byte),
+        "cancelled" => return all(&["publish-2", "drive", "cancel:0"]),
+        "forget" => Step::ForgetSubscription(byte),
         "acknowledge" => Step::Acknowledge(byte),
         "leave" => Step::Disconnect,
         // The driver and the clock.
         "up" => Step::ComeUp,
+        "connect" => Step::Connect,
         "drive" => Step::Drive,
         "receive" => Step::Receive(byte),
         "poll" => Step::Poll(byte),
@@ -197,6 +256,10 @@ fn named(name: &str, number: u16) -> Vec<Step> {
         "release" => send(3, Kind::PubRel),
         "puback" => send(1, Kind::PubAck),
         "pubrec" => send(1, Kind::PubRec),
+        "pubrec-of-id" => send(byte, Kind::PubRec),
+        "puback-now" => send_in_flight(Kind::PubAck),
+        "pubrec-now" => send_in_flight(Kind::PubRec),
+        "present" => send(1, Kind::ConnAck { session_present: true }),
         "too-large" => Step::Garbage(vec![0x30, 0xFF, 0xFF, 0x7F, 0]),
         "garbage" => Step::Garbage(vec![0xF0, 0, 1, 2]),
         _ => panic!("no instruction is called {name}"),
@@ -215,6 +278,11 @@ const fn message(topic: u8, qos: QoS, len: u8) -> Kind {
 /// The broker sends a packet, and the client receives it at once.
 const fn send(id: u8, kind: Kind) -> Step {
     Step::Packet { packet: BrokerPacket { id: Id::Small(id), kind }, at_once: true }
+}
+
+/// The same, with the id of the first request.
+const fn send_in_flight(kind: Kind) -> Step {
+    Step::Packet { packet: BrokerPacket { id: Id::InFlight(0x80), kind }, at_once: true }
 }
 
 /// The client does not receive the packet at once.

@@ -63,6 +63,8 @@ pub(super) struct Link {
     skipped: bool,
     /// Since when a PINGRESP is due.
     pinged: Option<u64>,
+    /// The PINGRESP came before the driver reported the PINGREQ.
+    early_pong: bool,
     /// Bytes that were shown to the client and that it has not taken.
     unread: usize,
     /// Since when the client has refused a whole packet, without taking any byte.
@@ -125,6 +127,7 @@ impl Link {
             begun: None,
             skipped: false,
             pinged: None,
+            early_pong: false,
             unread: 0,
             refused: None,
             pieces: false,
@@ -191,6 +194,7 @@ impl Link {
     pub(super) fn left(&mut self, took: bool, now: u64) {
         if took && self.refused.take().is_some() {
             self.pinged = self.pinged.map(|_| now);
+            self.reclaim.hear(now);
         }
         if self.accepted && self.has_whole_packet() {
             self.refused.get_or_insert(now);
@@ -289,6 +293,9 @@ impl Link {
             }
             if let Packet::PubRel { id, .. } = packet {
                 session.forget(id);
+            } else if let Packet::Publish(publish) = &packet {
+                // A repetition shows that the broker still has the id.
+                session.has_seen(publish);
             } else if matches!(
                 packet,
                 Packet::PubAck(_)
@@ -298,7 +305,8 @@ impl Link {
                     | Packet::UnsubAck(_)
             ) {
                 // If it is the cause itself, it changes nothing.
-                self.answer(&packet, protocol, session);
+                let verdict = self.answer(&packet, protocol, session);
+                assert_ne!(verdict, Verdict::Event, "{packet:?} has no event");
             }
             rest = rest.get(len..).unwrap_or_default();
         }
@@ -378,7 +386,14 @@ impl Link {
                 let verdict = self.answer(&packet, protocol, session);
                 assert_ne!(verdict, Verdict::Broken, "took {packet:?}");
             }
-            Packet::PingResp => {}
+            Packet::PingResp => {
+                let ahead = [self.outgoing.as_slice(), &self.shown].concat();
+                let mut rest = ahead.as_slice();
+                while let Some((packet, behind)) = next_packet(rest, protocol) {
+                    self.early_pong |= packet == Packet::PingReq;
+                    rest = behind;
+                }
+            }
             Packet::ConnAck(_)
             | Packet::Connect(_)
             | Packet::Subscribe(_)
@@ -410,10 +425,7 @@ impl Link {
         let unknown = violation == Violation::UnknownPacketId;
         let strict = matches!(
             violation,
-            Violation::WrongAck
-                | Violation::UnknownSubscribeId
-                | Violation::SessionPresentClean
-                | Violation::SubAckCode
+            Violation::WrongAck | Violation::UnknownSubscribeId | Violation::SessionPresentClean
         );
         assert!(self.strict || !(strict || unknown), "{violation}");
         assert!(!(unknown && protocol == Protocol::V31), "{violation} in 3.1");
@@ -536,7 +548,9 @@ impl Link {
                 self.reply_with(UNSUBACK, unsubscribe.id, &[]);
             }
             Packet::PingReq => {
-                self.pinged.get_or_insert(now);
+                if !std::mem::take(&mut self.early_pong) {
+                    self.pinged.get_or_insert(now);
+                }
                 self.replies.push_back(Reply::Packet(PINGRESP.into()));
             }
             Packet::Disconnect => {

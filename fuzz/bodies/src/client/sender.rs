@@ -440,6 +440,7 @@ impl Sender {
 
     /// The application forgets the subscription at this position. Returns the bytes that this frees.
     pub(super) fn forget_subscription(&mut self, at: usize) -> usize {
+        self.stuck.forget_renewal();
         if at >= self.subscriptions.len() {
             return 0;
         }

@@ -39,6 +39,8 @@ impl Link {
             assert!(self.clean && qos == QoS::ExactlyOnce, "it would come again");
             assert_eq!(session.seen(), self.reclaim.slots(), "there is a slot");
         }
+        // Its end may be refused.
+        self.pieces = true;
         // A whole packet was judged before.
         self.skipped = !self.taken.is_empty();
     }

@@ -13,12 +13,14 @@ pub(super) struct Renewal {
     first: usize,
     /// Its filters; empty before it is shown.
     asked: Vec<(String, QoS)>,
+    /// Those among them that were forgotten since they were shown.
+    forgotten: usize,
+    /// Filters that are asked for later.
+    behind: usize,
     /// Its packet id, once it is sent.
     id: Option<PacketId>,
     /// A packet was shown on this connection.
     begun: bool,
-    /// That packet is the last one.
-    last: bool,
     /// The subscriptions that the broker's session lacks, and those that were renewed on this connection.
     lacking: BTreeMap<String, QoS>,
     renewed: BTreeMap<String, QoS>,
@@ -31,9 +33,10 @@ impl Renewal {
             most_now: most,
             first: 0,
             asked: Vec::new(),
+            forgotten: 0,
+            behind: 0,
             id: None,
             begun: false,
-            last: false,
             lacking: BTreeMap::new(),
             renewed: BTreeMap::new(),
         }
@@ -53,7 +56,7 @@ impl Renewal {
             let next = subscriptions.iter().skip(self.first).take(self.most_now);
             self.asked = next.cloned().collect();
             assert!(!self.asked.is_empty(), "all are renewed");
-            self.last = self.first + self.asked.len() == subscriptions.len();
+            self.behind = subscriptions.len() - self.first - self.asked.len();
         }
     }
 
@@ -75,6 +78,11 @@ impl Renewal {
         self.is_awaited().then_some((self.first, self.asked.len()))
     }
 
+    /// As [`Renewal::awaited`]; `None` if all of them were forgotten.
+    pub(super) fn wanted(&self) -> Option<(usize, usize)> {
+        self.awaited().filter(|(_, count)| *count != self.forgotten)
+    }
+
     /// Whether `id` is the one of a packet that was sent.
     pub(super) fn has_sent(&self, id: PacketId) -> bool {
         self.id == Some(id)
@@ -83,10 +91,10 @@ impl Renewal {
     /// The answer came. Returns the position of the first filter; and whether it was the last answer.
     pub(super) fn answered(&mut self) -> (usize, bool) {
         let first = self.first;
-        self.first += self.asked.len();
+        self.first += self.asked.len() - std::mem::take(&mut self.forgotten);
         self.asked.clear();
         self.id = None;
-        (first, self.last)
+        (first, self.behind == 0)
     }
 
     /// The broker has these filters.
@@ -104,6 +112,10 @@ impl Renewal {
         self.lacking.remove(filter);
         if at < self.first {
             self.first -= 1;
+        } else if at < self.first + self.asked.len() - self.forgotten {
+            self.forgotten += 1;
+        } else {
+            self.behind = self.behind.saturating_sub(1);
         }
     }
 
@@ -117,6 +129,7 @@ impl Renewal {
     pub(super) fn disconnected(&mut self) {
         self.first = 0;
         self.asked.clear();
+        self.forgotten = 0;
         self.id = None;
         self.begun = false;
         self.renewed.clear();

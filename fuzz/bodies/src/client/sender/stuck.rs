@@ -50,6 +50,15 @@ impl Stuck {
         self.ends == 0
     }
 
+    /// The positions of subscriptions have changed.
+    pub(super) fn forget_renewal(&mut self) {
+        if let Suspect::Renewal(_) = self.suspect {
+            let Self { after, one_by_one, .. } = *self;
+            *self = Self { one_by_one, ..Self::new(0) };
+            self.after = after;
+        }
+    }
+
     /// The application was told of this request.
     pub(super) fn is_told(&self, handle: Handle) -> bool {
         self.told && self.suspect == Suspect::Request(handle)
@@ -65,7 +74,7 @@ impl Sender {
             .filter(|request| request.shown && request.awaits_answer())
             .collect();
         unanswered.sort_by_key(|request| request.place);
-        let (suspect, alone) = match (self.renewal.awaited(), unanswered.first()) {
+        let (suspect, alone) = match (self.renewal.wanted(), unanswered.first()) {
             (Some((first, count)), other) => {
                 (Suspect::Renewal(first), count == 1 && other.is_none())
             }
