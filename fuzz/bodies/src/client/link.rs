@@ -4,14 +4,15 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    Counters, Delivery, Fatal, PacketId, Protocol, QoS, SessionStatus, Violation,
+    Counters, Delivery, PacketId, Protocol, QoS, SessionStatus,
     codec::{ConnAck, Decoded, Header, Packet},
 };
 
-use test_kit::wire::{
-    CONNACK, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, UNSUBACK, next_packet, packet,
-};
+use test_kit::wire::next_packet;
 
+mod answers;
+mod broker;
+mod outgoing;
 mod passing;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     session::{Owed, Session},
     settings::{PING_TIMEOUT, Settings, UNREAD_TIMEOUT},
 };
+use broker::Reply;
 use passing::Decision;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +94,6 @@ struct Due {
     acknowledged: bool,
     /// While ids are released: its answer is in the outbox.
     written: bool,
-}
-
-enum Reply {
-    ConnAck(Protocol),
-    Packet(Vec<u8>),
 }
 
 impl Link {
@@ -339,6 +336,10 @@ impl Link {
                 assert!(!(unwanted && self.strict), "a session that was not asked for");
                 self.accepted = true;
                 self.status = Some(self.reclaim.accepted(protocol, session_present));
+                let last = self.reclaim.last_id().filter(|_| !self.clean);
+                if let (Some(SessionStatus::Found), Some(last)) = (self.status, last) {
+                    session.sender.are_reclaimed(last);
+                }
                 let new = match protocol {
                     Protocol::V311 => !session_present,
                     Protocol::V31 => self.clean,
@@ -403,45 +404,6 @@ impl Link {
         }
     }
 
-    /// The client took an answer.
-    fn answer(
-        &mut self,
-        packet: &Packet<'_>,
-        protocol: Protocol,
-        session: &mut Session,
-    ) -> Verdict {
-        let reclaiming = self.is_reclaiming();
-        if matches!(packet, Packet::PubComp(_)) && self.reclaim.take_answer() {
-            return Verdict::Late;
-        }
-        session.sender.answer(packet, protocol, reclaiming)
-    }
-
-    /// The client fails. Only a strict one does so because of an answer that no request awaits.
-    pub(super) fn fails(&mut self, fatal: Fatal, protocol: Protocol) {
-        self.failed = true;
-        let Fatal::Violation(violation) = fatal else { return };
-        // SUBACK and UNSUBACK are judged alike in both versions.
-        let unknown = violation == Violation::UnknownPacketId;
-        let strict = matches!(
-            violation,
-            Violation::WrongAck | Violation::UnknownSubscribeId | Violation::SessionPresentClean
-        );
-        assert!(self.strict || !(strict || unknown), "{violation}");
-        assert!(!(unknown && protocol == Protocol::V31), "{violation} in 3.1");
-    }
-
-    /// The driver is shown these bytes.
-    pub(super) fn show(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
-        assert!(bytes.starts_with(&self.shown), "shown bytes have changed");
-        if bytes.len() == self.shown.len() {
-            return;
-        }
-        self.shown = bytes.to_vec();
-        let all = [self.outgoing.as_slice(), bytes].concat();
-        session.sender.show(&all, protocol, self.is_reclaiming());
-    }
-
     /// The application has a message to acknowledge.
     pub(super) fn owe(&mut self, Owed { qos, id, delivery }: Owed) {
         assert_eq!(delivery.is_some(), self.manual);
@@ -460,147 +422,5 @@ impl Link {
     pub(super) fn acknowledge(&mut self, delivery: Delivery) -> bool {
         let due = self.due.iter_mut().find(|due| due.delivery == Some(delivery));
         due.is_some_and(|due| !std::mem::replace(&mut due.acknowledged, true))
-    }
-
-    /// The client has written these bytes.
-    pub(super) fn sent(
-        &mut self,
-        bytes: &[u8],
-        now: u64,
-        protocol: Protocol,
-        session: &mut Session,
-    ) {
-        assert!(bytes.is_empty() || self.transport == Transport::Open);
-        assert!(bytes.is_empty() || !self.over, "nothing is sent any more");
-        self.bytes_out = self.bytes_out.wrapping_add(bytes.len() as u32);
-        assert!(self.shown.starts_with(bytes), "other bytes than shown");
-        self.shown.drain(..bytes.len());
-        self.outgoing.extend(bytes);
-        let outgoing = std::mem::take(&mut self.outgoing);
-        let mut rest = outgoing.as_slice();
-        while let Some((packet, behind)) = next_packet(rest, protocol) {
-            self.sent_packet(packet, now, protocol, session);
-            rest = behind;
-        }
-        self.outgoing = rest.to_vec();
-    }
-
-    fn sent_packet(
-        &mut self,
-        packet: Packet<'_>,
-        now: u64,
-        protocol: Protocol,
-        session: &mut Session,
-    ) {
-        assert!(!self.over, "nothing after a DISCONNECT");
-        let opening = matches!(packet, Packet::Connect(_));
-        // [MQTT-3.1.0-1], [MQTT-3.1.0-2]: first, and once.
-        assert_eq!(opening, !self.connect_sent, "{packet:?}");
-        assert!(opening || self.accepted, "{packet:?} before the CONNACK");
-        let retry = protocol == Protocol::V31;
-        if self.is_reclaiming() {
-            if let Packet::PubRel { id, dup: false } = packet {
-                self.reclaim.sent(id);
-                return self.reply_with(PUBCOMP, id, &[]);
-            }
-            let ping = matches!(packet, Packet::PingReq) && self.reclaim.is_sent();
-            assert!(ping, "{packet:?} before the ids are released");
-        }
-        match packet {
-            Packet::Connect(connect) => {
-                assert_eq!((connect.protocol, connect.client_id), (protocol, "fuzz"));
-                assert_eq!(connect.clean_session, self.clean);
-                self.connect_sent = true;
-                self.replies.push_back(Reply::ConnAck(protocol));
-            }
-            Packet::Publish(publish) => {
-                if publish.qos == QoS::ExactlyOnce {
-                    let last = self.reclaim.last_id().unwrap_or(u16::MAX);
-                    assert!(publish.id.is_none_or(|id| id.get() <= last), "it is not reclaimed");
-                }
-                session.sender.sent_publish(&publish);
-                match (publish.qos, publish.id) {
-                    (QoS::AtLeastOnce, Some(id)) => self.reply_with(PUBACK, id, &[]),
-                    (QoS::ExactlyOnce, Some(id)) => self.reply_with(PUBREC, id, &[]),
-                    _ => {}
-                }
-            }
-            Packet::PubAck(id) => self.sent_answer(QoS::AtLeastOnce, id),
-            Packet::PubRec(id) => {
-                self.sent_answer(QoS::ExactlyOnce, id);
-                self.reply_with(PUBREL, id, &[]);
-            }
-            Packet::PubRel { id, dup } => {
-                assert!(retry || !dup);
-                session.sender.sent_release(id);
-                self.reply_with(PUBCOMP, id, &[]);
-            }
-            Packet::PubComp(id) => assert_eq!(self.due_complete.pop_front(), Some(id)),
-            Packet::Subscribe(subscribe) => {
-                assert!(retry || !subscribe.dup);
-                session.sender.sent_subscribe(&subscribe);
-                let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
-                self.reply_with(SUBACK, subscribe.id, &codes);
-            }
-            Packet::Unsubscribe(unsubscribe) => {
-                assert!(retry || !unsubscribe.dup);
-                session.sender.sent_unsubscribe(&unsubscribe);
-                self.reply_with(UNSUBACK, unsubscribe.id, &[]);
-            }
-            Packet::PingReq => {
-                if !std::mem::take(&mut self.early_pong) {
-                    self.pinged.get_or_insert(now);
-                }
-                self.replies.push_back(Reply::Packet(PINGRESP.into()));
-            }
-            Packet::Disconnect => {
-                assert!(
-                    self.leaving || self.awaits_messages || self.may_end(session),
-                    "nobody asked for it"
-                );
-                self.over = true;
-            }
-            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
-                panic!("a client sent {packet:?}");
-            }
-        }
-    }
-
-    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: in the order of the messages, and only after the application acknowledged them.
-    fn sent_answer(&mut self, qos: QoS, id: PacketId) {
-        let next = self.due.iter().position(|due| due.qos == qos);
-        let due = next.and_then(|next| self.due.remove(next)).expect("a message to answer");
-        assert_eq!(due.id, id, "not the next {qos:?}");
-        assert!(due.acknowledged, "the application has not acknowledged it");
-    }
-
-    fn reply_with(&mut self, first: u8, id: PacketId, rest: &[u8]) {
-        self.replies.push_back(Reply::Packet(packet(first, &[&id.get().to_be_bytes(), rest])));
-    }
-
-    /// The broker answers the oldest unanswered packet; honestly, if `lie` is zero. Returns false if all packets are
-    /// answered.
-    pub(super) fn reply(&mut self, lie: u8) -> bool {
-        if self.transport != Transport::Open || self.over {
-            return false;
-        }
-        let mut reply = match self.replies.pop_front() {
-            None => return false,
-            Some(Reply::Packet(packet)) => packet,
-            Some(Reply::ConnAck(protocol)) => {
-                let code = if lie < 0xF8 { 0 } else { lie & 7 };
-                // A session that was there before the client.
-                let former = lie & 4 != 0 && code == 0 && !self.clean;
-                let present = former || self.kept && lie & 1 == 0;
-                self.kept = !self.clean;
-                vec![CONNACK, 2, u8::from(present && protocol == Protocol::V311), code]
-            }
-        };
-        let refused = reply.first() == Some(&SUBACK) && lie & 2 != 0;
-        if let (true, Some(code)) = (refused, reply.last_mut()) {
-            *code = 0x80;
-        }
-        self.arrive(&reply);
-        true
     }
 }

@@ -1,0 +1,35 @@
+//! The broker's answers to the packets of the client.
+
+use mqtt_core::{Fatal, Protocol, Violation, codec::Packet};
+
+use super::{Link, Session, Verdict};
+
+impl Link {
+    /// The client took an answer.
+    pub(super) fn answer(
+        &mut self,
+        packet: &Packet<'_>,
+        protocol: Protocol,
+        session: &mut Session,
+    ) -> Verdict {
+        let reclaiming = self.is_reclaiming();
+        if matches!(packet, Packet::PubComp(_)) && self.reclaim.take_answer() {
+            return Verdict::Late;
+        }
+        session.sender.answer(packet, protocol, reclaiming)
+    }
+
+    /// The client fails. Only a strict one does so because of an answer that no request awaits.
+    pub(in super::super) fn fails(&mut self, fatal: Fatal, protocol: Protocol) {
+        self.failed = true;
+        let Fatal::Violation(violation) = fatal else { return };
+        // SUBACK and UNSUBACK are judged alike in both versions.
+        let unknown = violation == Violation::UnknownPacketId;
+        let strict = matches!(
+            violation,
+            Violation::WrongAck | Violation::UnknownSubscribeId | Violation::SessionPresentClean
+        );
+        assert!(self.strict || !(strict || unknown), "{violation}");
+        assert!(!(unknown && protocol == Protocol::V31), "{violation} in 3.1");
+    }
+}
