@@ -8,6 +8,7 @@
 //! [`Run`] checks that contract, so it polls twice and judges each answer.
 
 mod careless;
+mod judge;
 mod link;
 mod packets;
 
@@ -27,7 +28,7 @@ use link::{Link, Transport};
 use packets::Id;
 use sender::RENEWALS;
 use session::{Connected, Session};
-use settings::{ANSWER_TIMEOUT, PING_TIMEOUT, Settings};
+use settings::Settings;
 use step::Step;
 
 const TOPICS: [&str; 4] = ["a", "b/c", "sensor/t01/temperature", "$SYS/ü"];
@@ -325,63 +326,6 @@ impl Run {
         }
     }
 
-    /// Checks that the client closes for a good reason: a time-out has run out, or messages were passed over.
-    fn closes_well(&self, reason: Reason) {
-        let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
-        match reason {
-            Reason::Fatal(Fatal::PingTimeout) => {
-                let late = self.link.is_reclaiming() && self.link.reclaim.is_late(self.now);
-                let missed = late || self.link.misses_pong(self.now);
-                // PUBCOMPs that do not come while other bytes do take `Options::answer_timeout`.
-                let overdue = self.link.is_reclaiming() && self.now >= ANSWER_TIMEOUT;
-                assert!(stalled || missed || overdue, "bytes flow, and nothing is due");
-            }
-            Reason::Fatal(Fatal::Unanswered(handle)) => {
-                assert!(self.session.sender.awaits_answer(handle), "{handle:?} was answered");
-                assert!(self.now >= ANSWER_TIMEOUT);
-            }
-            Reason::PassedOver | Reason::Fatal(Fatal::NotReleased { .. }) => {
-                assert!(self.link.is_passing_over(), "nothing was passed over");
-            }
-            Reason::Fatal(Fatal::Unread) => {
-                let unread = self.link.is_unread(self.now) || self.link.had_pieces();
-                assert!(unread, "input is taken");
-            }
-            Reason::Fatal(Fatal::Stalled) => assert!(stalled, "bytes flow"),
-            Reason::Fatal(Fatal::ConnectTimeout) => assert!(!self.link.is_accepted()),
-            Reason::Requested | Reason::TransportClosed | Reason::Fatal(_) | _ => {}
-        }
-    }
-
-    /// Returns whether there is more to do at this time.
-    fn waits_well(&mut self, deadline: Instant) -> bool {
-        let now = self.instant();
-        let past = |at: Instant| at <= now && at != Instant::FAR_FUTURE;
-        // A time-out for input is judged after the next look at the input, and not before.
-        assert!(!past(deadline) || self.listens(), "a wait in the past, and no input is awaited");
-        // Bytes that are ready let the driver look at the input first.
-        let again = self.next();
-        let more = past(deadline) && matches!(again, Action::Transmit(_));
-        assert!(more || again == Action::Wait(deadline), "another answer at the same time");
-        let timed = match self.client.state() {
-            ConnectionState::Stopped => false,
-            ConnectionState::Up => self.settings.keep_alive != 0,
-            ConnectionState::Waiting
-            | ConnectionState::Connecting
-            | ConnectionState::Closing
-            | _ => true,
-        };
-        if timed && self.now < END_OF_TIME {
-            assert_ne!(deadline, Instant::FAR_FUTURE, "in {:?}", self.client.state());
-        }
-        if self.client.state() == ConnectionState::Up && self.settings.keep_alive != 0 {
-            // [MQTT-3.1.2-23]
-            let latest = self.last_sent.saturating_add(self.settings.keep_alive);
-            assert!(deadline.as_millis() <= latest || past(deadline), "silent for too long");
-        }
-        more
-    }
-
     /// Acts as a good driver, until there is nothing to do at this time.
     fn drive(&mut self) {
         // Bytes that are written were requested, or answer bytes that were read; twice, if the link breaks.
@@ -408,30 +352,6 @@ impl Run {
             if self.client.state() == ConnectionState::Up {
                 self.all_is_sent();
             }
-        }
-    }
-
-    fn all_is_sent(&mut self) {
-        if self.link.is_reclaiming() {
-            let late = self.link.reclaim.is_late(self.now) && self.now < END_OF_TIME;
-            assert!(!late, "no PUBCOMP, and nothing happens");
-            return assert!(self.link.reclaim.is_sent(), "ids that nobody releases");
-        }
-        let over = self.link.has_to_end(&self.session);
-        assert!(!over, "the connection has to end");
-        // [MQTT-3.12.4-1]: near the end of time no deadline comes.
-        let missed = self.link.misses_pong(self.now) && self.now < END_OF_TIME;
-        assert!(!missed || self.link.had_pieces(), "no sign of life, and nothing happens");
-        let unread = self.link.is_unread(self.now) && self.now < END_OF_TIME;
-        assert!(!unread, "unread for too long, and nothing happens");
-        if self.settings.renews {
-            self.session.sender.has_renewed();
-        }
-        self.session.sender.all_are_sent();
-        if self.session.sender.outstanding() == 0 {
-            let kept = self.client.subscriptions();
-            let most: usize = kept.map(|kept| kept.filter.as_bytes().len() + 8).sum();
-            assert!(self.client.outbox_free() + most >= self.free, "the outbox is not empty");
         }
     }
 

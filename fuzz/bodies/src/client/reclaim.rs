@@ -1,6 +1,6 @@
 //! A session found at the broker: until all ids from before the restart are released, the client sends nothing else
-//! except a PINGREQ, and passes over messages without room for their answers. The room is known to the byte, because nothing
-//! leaves the outbox meanwhile.
+//! except a PINGREQ, and passes over messages without room for their answers. The room is known to the byte, because
+//! nothing leaves the outbox meanwhile.
 
 use mqtt_core::{PacketId, Protocol, SessionStatus};
 

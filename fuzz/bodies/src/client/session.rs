@@ -1,5 +1,5 @@
-//! The promises to the application about messages: each is handed over as it was sent, a QoS 2 message once. The promises
-//! about requests are in [`Sender`].
+//! The promises to the application about messages: each is handed over as it was sent, a QoS 2 message once. The
+//! promises about requests are in [`Sender`].
 
 use std::collections::BTreeSet;
 

@@ -73,7 +73,7 @@ impl Link {
             }
             Packet::Publish(publish) => {
                 let decision = self.begun.unwrap_or_else(|| self.judge(publish, session));
-                let answers = decision == Decision::Take && publish.id.is_some();
+                let answers = decision != Decision::PassOver && publish.id.is_some();
                 if answers && self.is_reclaiming() && !self.manual {
                     assert!(self.reclaim.take_room(), "there was room");
                 }
@@ -107,8 +107,9 @@ impl Link {
             return Decision::PassOver;
         }
         let new = publish.qos == QoS::ExactlyOnce && !seen;
-        if new && !session.has_slot(self.reclaim.slots()) {
-            return if self.clean { Decision::Lose } else { Decision::PassOver };
+        let slotless = new && !session.has_slot(self.reclaim.slots());
+        if slotless && !self.clean {
+            return Decision::PassOver;
         }
         let room = if !self.is_reclaiming() {
             true
@@ -117,7 +118,12 @@ impl Link {
         } else {
             self.reclaim.has_room()
         };
-        if room { Decision::Take } else { Decision::PassOver }
+        match (room, slotless) {
+            (true, false) => Decision::Take,
+            // It would not come again.
+            (true, true) => Decision::Lose,
+            (false, _) => Decision::PassOver,
+        }
     }
 
     /// The client passes messages over.
