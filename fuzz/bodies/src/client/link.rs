@@ -59,6 +59,9 @@ pub(super) struct Link {
     passing: bool,
     /// The connection before ended after a pass-over. So the client may wait for the messages before it renews.
     awaits_messages: bool,
+    /// The session was lost behind a pass-over, and behind two in a row, so messages would not come again.
+    forgetful: bool,
+    pointless: bool,
     /// The decision about the message whose packet is not whole yet.
     begun: Option<Decision>,
     /// That message was told as skipped.
@@ -121,6 +124,8 @@ impl Link {
             over: false,
             passing: false,
             awaits_messages: false,
+            forgetful: false,
+            pointless: false,
             begun: None,
             skipped: false,
             pinged: None,
@@ -152,7 +157,8 @@ impl Link {
         let awaits_messages = if self.transport == Transport::Closed {
             self.awaits_messages
         } else {
-            self.passing && !self.awaits_messages && session.seen() == 0
+            let owed = self.due.iter().any(|due| !due.acknowledged);
+            self.passing && !self.awaits_messages && session.seen() == 0 && !owed
         };
         for due in self.due.iter().filter(|due| due.qos == QoS::ExactlyOnce && !due.acknowledged) {
             session.forget(due.id);
@@ -165,6 +171,7 @@ impl Link {
         let closed = Self::closed(self.clean, self.manual, self.strict, self.reclaim.clone());
         *self = Self {
             kept: self.kept,
+            forgetful: self.forgetful,
             session_uncertain,
             awaits_messages,
             bytes_in,
@@ -344,7 +351,10 @@ impl Link {
                     Protocol::V311 => !session_present,
                     Protocol::V31 => self.clean,
                 };
+                self.forgetful &= self.status != Some(SessionStatus::Resumed);
                 if new {
+                    self.pointless = self.awaits_messages && self.forgetful;
+                    self.forgetful = self.awaits_messages;
                     session.begins_anew();
                 } else if self.clean {
                     session.own_packets_begin_anew();

@@ -130,6 +130,8 @@ pub(super) struct Sender {
     pub(super) unexpected: u32,
     renewal: Renewal,
     stuck: Stuck,
+    /// A request was taken back after it was shown on this connection, so no other one is to blame for its end.
+    blameless: bool,
     subscriptions: Vec<(String, QoS)>,
 }
 
@@ -149,6 +151,7 @@ impl Sender {
             unexpected: 0,
             renewal: Renewal::new(settings.filters_per_subscribe),
             stuck: Stuck::new(settings.stuck_after),
+            blameless: false,
             subscriptions: Vec::new(),
         }
     }
@@ -254,6 +257,7 @@ impl Sender {
             return 0;
         }
         let sent = request.ever || request.shown;
+        self.blameless |= request.shown;
         let being_sent = request.shown && !request.sent;
         request.finishing = being_sent;
         request.end = (!being_sent).then_some(End::Cancelled { sent });
@@ -465,9 +469,10 @@ impl Sender {
 
     /// The connection is gone. `up`: the broker had accepted it. `blamed`: a packet may be the cause.
     pub(super) fn disconnected(&mut self, up: bool, blamed: bool) {
-        if up && blamed {
+        if up && blamed && !self.blameless {
             self.count_end();
         }
+        self.blameless = false;
         for request in &mut self.requests {
             if request.is_at_most_once() {
                 if request.shown && request.is_unsent_qos_0() {

@@ -36,7 +36,8 @@ impl Link {
     /// The client reports a message as skipped because of `cause`.
     pub(in super::super) fn skips(&mut self, cause: SkipCause, qos: QoS, session: &Session) {
         if cause == SkipCause::NoSlot {
-            assert!(self.clean && qos == QoS::ExactlyOnce, "it would come again");
+            assert!(qos == QoS::ExactlyOnce, "it needs no slot");
+            assert!(self.clean || self.pointless, "it would come again");
             assert_eq!(session.seen(), self.reclaim.slots(), "there is a slot");
         }
         // Its end may be refused.
@@ -101,6 +102,10 @@ impl Link {
         }
         // Only the broker's kept session sends a message again.
         self.awaits_messages &= self.passing || !publish.dup;
+        if self.pointless && publish.dup && !self.passing {
+            // This one keeps it, and says that it does not.
+            (self.pointless, self.forgetful) = (false, false);
+        }
         let seen = session.has_seen(publish);
         // After one message that was passed over all are, or a later one would come before it.
         if self.passing && !seen {
@@ -108,7 +113,7 @@ impl Link {
         }
         let new = publish.qos == QoS::ExactlyOnce && !seen;
         let slotless = new && !session.has_slot(self.reclaim.slots());
-        if slotless && !self.clean {
+        if slotless && !self.clean && !self.pointless {
             return Decision::PassOver;
         }
         let room = if !self.is_reclaiming() {

@@ -78,11 +78,6 @@ impl Renewal {
         self.is_awaited().then_some((self.first, self.asked.len()))
     }
 
-    /// As [`Renewal::awaited`]; `None` if all of them were forgotten.
-    pub(super) fn wanted(&self) -> Option<(usize, usize)> {
-        self.awaited().filter(|(_, count)| *count != self.forgotten)
-    }
-
     /// Whether `id` is the one of a packet that was sent.
     pub(super) fn has_sent(&self, id: PacketId) -> bool {
         self.id == Some(id)

@@ -74,17 +74,25 @@ impl Sender {
             .filter(|request| request.shown && request.awaits_answer())
             .collect();
         unanswered.sort_by_key(|request| request.place);
-        let (suspect, alone) = match (self.renewal.wanted(), unanswered.first()) {
+        let (suspect, alone) = match (self.renewal.awaited(), unanswered.first()) {
             (Some((first, count)), other) => {
                 (Suspect::Renewal(first), count == 1 && other.is_none())
             }
             (None, Some(request)) => (Suspect::Request(request.handle), unanswered.len() == 1),
             (None, None) => (Suspect::Nobody, true),
         };
-        let stuck = &mut self.stuck;
-        if stuck.after == 0 {
+        let suspected = match self.stuck.suspect {
+            Suspect::Request(handle) => self
+                .requests
+                .iter()
+                .any(|request| request.handle == handle && request.end.is_none()),
+            Suspect::Nobody | Suspect::Renewal(_) => false,
+        };
+        // If the suspect was not sent, this end says nothing about it.
+        if self.stuck.after == 0 || suspect == Suspect::Nobody && suspected {
             return;
         }
+        let stuck = &mut self.stuck;
         if suspect == Suspect::Nobody || suspect != stuck.suspect {
             *stuck = Stuck { suspect, ends: 0, told: false, untold: false, ..*stuck };
         }
