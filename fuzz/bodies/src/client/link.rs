@@ -39,7 +39,7 @@ pub(super) struct Link {
     clean: bool,
     manual: bool,
     strict: bool,
-    /// The connection ends because of an error.
+    /// The connection ends because of an error that a packet may have caused.
     failed: bool,
     /// Written by the client: a packet that is not whole yet.
     outgoing: Vec<u8>,

@@ -21,7 +21,8 @@ impl Link {
 
     /// The client fails. Only a strict one does so because of an answer that no request awaits.
     pub(in super::super) fn fails(&mut self, fatal: Fatal, protocol: Protocol) {
-        self.failed = true;
+        // If input was left unread, the answers may lie in it.
+        self.failed = fatal != Fatal::Unread;
         let Fatal::Violation(violation) = fatal else { return };
         // SUBACK and UNSUBACK are judged alike in both versions.
         let unknown = violation == Violation::UnknownPacketId;
