@@ -78,6 +78,10 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         let free = !session.subscriptions.is_begun();
         if free {
+            if session.subscriptions.awaited().is_some() {
+                // The broker may close the connection at a filter that is gone.
+                session.stuck.blame_nobody();
+            }
             session.subscriptions.forget(&mut session.outbox, self.bytes, first, count);
             session.stuck.positions_changed();
             session.changes.need_subscriptions();

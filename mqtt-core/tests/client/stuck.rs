@@ -427,3 +427,20 @@ fn a_request_behind_a_renewal_is_sent_alone_as_well() {
     script.hear(&suback(65535, &[0]));
     assert_eq!(script.sent(), both[1..]);
 }
+
+#[test]
+fn a_filter_is_not_blamed_for_one_that_was_forgotten_before_its_answer() {
+    let options = Options::new("me").filters_per_subscribe(1).stuck_after(3);
+    let mut script = subscribed(&options, &["a", "bb"]);
+    assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 a:0"]);
+    script.told();
+    script.client.forget_subscriptions(0, 1).unwrap();
+    script.cut();
+    assert_eq!(script.told(), [DOWN]);
+    for told in [&[DOWN][..], &[DOWN], &[DOWN, "renewal of 1 from 0 stuck at 3 connections"]] {
+        assert_eq!(script.reconnect(ACCEPTED), ["SUBSCRIBE 65535 bb:0"]);
+        script.told();
+        script.cut();
+        assert_eq!(script.told(), told);
+    }
+}

@@ -130,7 +130,8 @@ pub(super) struct Sender {
     pub(super) unexpected: u32,
     renewal: Renewal,
     stuck: Stuck,
-    /// A request was taken back after it was shown on this connection, so no other one is to blame for its end.
+    /// A request was taken back after it was shown on this connection, or a filter while its renewal is awaited. So no
+    /// other one is to blame for the end.
     blameless: bool,
     subscriptions: Vec<(String, QoS)>,
 }
@@ -459,6 +460,7 @@ impl Sender {
     /// The application forgets the subscription at this position. Returns the bytes that this frees.
     pub(super) fn forget_subscription(&mut self, at: usize) -> usize {
         self.stuck.forget_renewal();
+        self.blameless |= self.renewal.is_awaited();
         if at >= self.subscriptions.len() {
             return 0;
         }
