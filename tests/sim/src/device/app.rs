@@ -65,6 +65,8 @@ pub(crate) struct App {
     to_forget: Vec<usize>,
     /// An unreadable topic was told, and the connection is about to end because of it.
     unreadable: bool,
+    /// Sessions in a row that the broker has lost, by its own word.
+    lost_in_a_row: u8,
     payload: Vec<u8>,
 }
 

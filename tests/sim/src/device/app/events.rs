@@ -47,6 +47,8 @@ impl App {
                     stage.ledger.hears_of_a_new_session(device);
                 }
                 self.news |= matches!(session, SessionStatus::New | SessionStatus::Lost);
+                let lost = session == SessionStatus::Lost;
+                self.lost_in_a_row = if lost { self.lost_in_a_row.saturating_add(1) } else { 0 };
             }
             Event::Down(reason) => {
                 stage.note(device, What::Down(reason));

@@ -30,7 +30,11 @@ impl App {
         let right = match cause {
             SkipCause::TooLarge => too_long || known.is_none() && len > setup.receive_capacity,
             SkipCause::Unreadable(_) => known.is_none(),
-            SkipCause::NoSlot => setup.clean && qos == QoS::ExactlyOnce && known.is_some(),
+            // It would not come again: the session is clean, or the broker says each time that it has lost it.
+            SkipCause::NoSlot => {
+                let comes_again = !setup.clean && self.lost_in_a_row < 2;
+                !comes_again && qos == QoS::ExactlyOnce && known.is_some()
+            }
             _ => false,
         };
         if !right {
