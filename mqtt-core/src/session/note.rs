@@ -24,6 +24,13 @@ pub(super) enum Fate {
     Abandoned = 5,
 }
 
+impl Fate {
+    /// Whether the exchange is one that the client began.
+    pub(super) const fn is_of_request(self) -> bool {
+        matches!(self, Self::Done | Self::Released | Self::Abandoned)
+    }
+}
+
 /// A packet id and its fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Note {
@@ -48,7 +55,6 @@ impl Note {
             _ => return None,
         };
         let id = PacketId::new(u16::from_be_bytes([high, low]))?;
-        let is_request = matches!(fate, Fate::Done | Fate::Released | Fate::Abandoned);
-        (!is_request || id.get() <= LAST_ID).then_some(Self { fate, id })
+        (!fate.is_of_request() || id.get() <= LAST_ID).then_some(Self { fate, id })
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     AtBroker, SessionMut,
     inbound::Inbound,
-    note::{Fate, Note},
+    note::Fate,
     outbox::{ANSWER_ROOM, Until},
     qos::Awaits,
     record::{Accepted, CONNECTED, FOUND, Parsed, RECLAIM_DUE, RENEWAL_DUE, SESSION, filters_in},
@@ -190,8 +190,6 @@ impl SessionMut<'_> {
 
 /// The ids of requests that the record changes.
 fn ended<'r>(parsed: &Parsed<'r>) -> impl Iterator<Item = PacketId> + use<'r> {
-    let is_request =
-        |note: &Note| matches!(note.fate, Fate::Done | Fate::Released | Fate::Abandoned);
-    let noted = parsed.notes().filter(is_request).map(|note| note.id);
+    let noted = parsed.notes().filter(|note| note.fate.is_of_request()).map(|note| note.id);
     noted.chain(parsed.packets().map(|accepted| accepted.id))
 }

@@ -109,31 +109,8 @@ impl Quirk {
         Self::WithholdsPingResp,
     ];
 
-    /// The quirks of brokers.
-    pub(crate) const OF_BROKERS: [Self; 22] = [
-        Self::ClosesAtTopic,
-        Self::ClosesAtBlank,
-        Self::ClosesAtSize,
-        Self::ClosesAtFilter,
-        Self::ClosesAtManyFilters,
-        Self::IgnoresPubRel,
-        Self::IgnoresPubRec,
-        Self::IgnoresPublish,
-        Self::IgnoresSubscribe,
-        Self::AnswersTwice,
-        Self::AnswersLate,
-        Self::AnswersUnknown,
-        Self::RepeatsPubRec,
-        Self::UnsubAckEach,
-        Self::PubAckAtQos2,
-        Self::ClosesAtPubRel,
-        Self::PresentThoughClean,
-        Self::AbsentThoughKept,
-        Self::RefusesIn31,
-        Self::UnreadableTopics,
-        Self::LongTopics,
-        Self::WithholdsPingResp,
-    ];
+    /// The quirks of brokers: all from the first of them on.
+    pub(crate) const OF_BROKERS: &[Self] = Self::ALL.split_at(Self::ClosesAtTopic as usize).1;
 
     /// The quirk in words.
     #[must_use]

@@ -53,7 +53,7 @@ impl Manners {
             85..97 => 2,
             _ => 4,
         };
-        let mut quirks: Vec<Quirk> = (0..count).map(|_| *pick(rng, &Quirk::OF_BROKERS)).collect();
+        let mut quirks: Vec<Quirk> = (0..count).map(|_| *pick(rng, Quirk::OF_BROKERS)).collect();
         quirks.sort_unstable();
         quirks.dedup();
         Self {
