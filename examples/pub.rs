@@ -223,7 +223,7 @@ fn run(order: Order) -> Result<(), Error> {
                     publishing = Some(thread::spawn(move || publish(&order, &client, &progress)));
                 }
             }
-            Some(Event::Down(reason)) => watch.down(reason, &client, &events)?,
+            Some(Event::Down { reason, .. }) => watch.down(reason, &client, &events)?,
             Some(done @ (Event::Published(_) | Event::Lost(_))) => {
                 lost += u64::from(matches!(done, Event::Lost(_)));
                 if progress.one_done() {

@@ -318,7 +318,7 @@ impl Peer {
     fn disconnect(mut self) -> Result<(), Error> {
         self.client.disconnect();
         self.until("the end of the connection", |event| {
-            matches!(event, Event::Down(Reason::Requested)).then_some(())
+            matches!(event, Event::Down { endpoint: 0, reason: Reason::Requested }).then_some(())
         })
     }
 
@@ -357,7 +357,7 @@ impl Peer {
                 return Ok(picked);
             }
             self.inbox.extend(received(&event));
-            if let Event::Down(reason) = event {
+            if let Event::Down { reason, .. } = event {
                 let broker = broker.clone();
                 return Err(match (reason, self.events.last_error()) {
                     (Reason::TransportClosed, Some(blocking::Error::Io { error, .. })) => {

@@ -176,7 +176,7 @@ fn run(order: &Order) -> Result<End, Error> {
                     subscribe(common, &client)?;
                 }
             }
-            Some(Event::Down(reason)) => {
+            Some(Event::Down { reason, .. }) => {
                 output.abandon();
                 watch.down(reason, &client, &events)?;
             }

@@ -7,7 +7,7 @@
 //!     match event {
 //!         Event::Message(message) => println!("{}: {} bytes", message.topic, message.payload.len()),
 //!         Event::Published(handle) => println!("{handle:?} arrived"),
-//!         Event::Down(reason) => println!("offline: {reason}"),
+//!         Event::Down { reason, .. } => println!("offline: {reason}"),
 //!         other => println!("{other:?}"),
 //!     }
 //! }
@@ -122,13 +122,20 @@ pub enum Event<'a> {
     },
     /// The broker accepted the connection.
     Up {
+        /// The broker, counted from 0; see `Reconnect::endpoints`.
+        endpoint: u8,
         /// The session that it had for this client.
         session: SessionStatus,
         /// The version spoken.
         protocol: Protocol,
     },
     /// The connection, or the attempt to connect, is over. A message that was begun and not ended is void.
-    Down(Reason),
+    Down {
+        /// The broker, counted from 0. If no attempt was made yet, it is 0.
+        endpoint: u8,
+        /// Why.
+        reason: Reason,
+    },
     /// A message.
     Message(Message<'a>),
     /// The head of a message larger than the driver's buffer.

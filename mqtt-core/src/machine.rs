@@ -70,6 +70,8 @@ pub(crate) struct State {
     failures: u16,
     /// Attempts so far: the number that chooses the endpoint.
     endpoint_turn: u16,
+    /// The endpoint of the last attempt.
+    endpoint: u8,
     /// Brokers in a row that refused and will do so again.
     refusals: u8,
     /// Connections in a row that were accepted, and closed soon after.
@@ -140,6 +142,7 @@ impl State {
             protocol,
             failures: 0,
             endpoint_turn: 0,
+            endpoint: 0,
             refusals: 0,
             kicked_out: 0,
             untold: Untold::Nothing,

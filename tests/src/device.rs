@@ -126,7 +126,7 @@ impl Device {
     #[track_caller]
     pub fn down(&mut self) -> Reason {
         self.until("the end of the connection", |event| {
-            if let Event::Down(reason) = event { Some(*reason) } else { None }
+            if let Event::Down { reason, .. } = event { Some(*reason) } else { None }
         })
     }
 
@@ -250,7 +250,7 @@ impl Device {
             note = Some(format!("MessageChunk({} bytes)", bytes.len()));
         } else if let Event::MessageEnd { .. } = event {
             self.messages.push_back(self.begun.take().expect("a message has begun"));
-        } else if let Event::Down(_) = event {
+        } else if let Event::Down { .. } = event {
             self.begun = None;
         }
         self.seen.push_back(note.unwrap_or_else(|| format!("{event:?}")));

@@ -190,6 +190,7 @@ impl Machine<'_> {
         let state = &mut *self.state;
         let endpoint = state.settings.reconnect.endpoint(state.endpoint_turn.into());
         state.endpoint_turn = state.endpoint_turn.wrapping_add(1);
+        state.endpoint = endpoint;
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
         state.timers.set(Timer::Connect, now.plus_millis(state.settings.connect_timeout.into()));
@@ -253,7 +254,7 @@ impl Machine<'_> {
         if state.connack_may_follow() {
             self.session.unanswered_connect();
         }
-        state.untold.down(reason);
+        state.untold.down(state.endpoint, reason);
         state.timers.clear_all();
         state.stream = None;
         state.unread = 0;
@@ -292,7 +293,7 @@ impl Machine<'_> {
             Phase::Waiting => {
                 state.timers.clear_all();
                 state.phase = Phase::Stopped;
-                state.untold.stopped(Reason::Requested);
+                state.untold.stopped(state.endpoint, Reason::Requested);
             }
             Phase::Opening => self.close(Reason::Requested),
             Phase::Up(_) if !reclaiming => state.begin_leaving(LeaveFor::Good),

@@ -14,6 +14,7 @@ impl State {
             protocol,
             failures,
             endpoint_turn,
+            endpoint,
             refusals,
             kicked_out,
             untold,
@@ -32,7 +33,7 @@ impl State {
         // The counter of sent bytes only matters for the PINGREQ.
         let ahead = |end: u32| end.wrapping_sub(counters.bytes_out);
         let ping = ping.map(|ping| (ping.at, ping.judged.map(ahead), ahead(ping.last) as i32 > 0));
-        (phase, negotiation, protocol, failures, endpoint_turn, untold).hash(hasher);
+        (phase, negotiation, protocol, failures, endpoint_turn, endpoint, untold).hash(hasher);
         (refusals, kicked_out).hash(hasher);
         // In the same way for bytes that are sent before the driver looks at the input.
         let listening = if let Listening::Sending(before) = *listening {

@@ -71,7 +71,7 @@ impl Machine<'_> {
         state.arm(Timer::Silence, now);
         let stable = u64::from(state.settings.reconnect.stable_millis());
         state.timers.set(Timer::Stable, now.plus_millis(stable));
-        Some(Event::Up { session, protocol: state.protocol })
+        Some(Event::Up { endpoint: state.endpoint, session, protocol: state.protocol })
     }
 }
 

@@ -9,9 +9,9 @@ pub(super) enum Untold {
     Nothing,
     /// The driver was told to open a transport to this endpoint.
     Connecting(u8),
-    /// The connection, or the attempt, is over.
-    Down(Reason),
-    DownThenConnecting(Reason, u8),
+    /// The connection to this endpoint, or the attempt, is over.
+    Down(u8, Reason),
+    DownThenConnecting(u8, Reason, u8),
     ConnectingThenDown(u8, Reason),
 }
 
@@ -22,26 +22,30 @@ impl Untold {
             Self::Nothing | Self::Connecting(_) | Self::ConnectingThenDown(..) => {
                 Self::Connecting(endpoint)
             }
-            Self::Down(reason) | Self::DownThenConnecting(reason, _) => {
-                Self::DownThenConnecting(reason, endpoint)
+            Self::Down(ended, reason) | Self::DownThenConnecting(ended, reason, _) => {
+                Self::DownThenConnecting(ended, reason, endpoint)
             }
         };
     }
 
     /// The connection, or the attempt, has ended.
-    pub(super) const fn down(&mut self, reason: Reason) {
+    pub(super) const fn down(&mut self, endpoint: u8, reason: Reason) {
         *self = match *self {
-            Self::Nothing => Self::Down(reason),
+            Self::Nothing => Self::Down(endpoint, reason),
             Self::Connecting(endpoint) => Self::ConnectingThenDown(endpoint, reason),
-            Self::Down(first) | Self::DownThenConnecting(first, _) => Self::Down(first),
+            Self::Down(ended, first) | Self::DownThenConnecting(ended, first, _) => {
+                Self::Down(ended, first)
+            }
             Self::ConnectingThenDown(endpoint, first) => Self::ConnectingThenDown(endpoint, first),
         };
     }
 
     /// The application ends the attempts; this reason replaces an untold one.
-    pub(super) const fn stopped(&mut self, reason: Reason) {
+    pub(super) const fn stopped(&mut self, endpoint: u8, reason: Reason) {
         *self = match *self {
-            Self::Nothing | Self::Down(_) | Self::DownThenConnecting(..) => Self::Down(reason),
+            Self::Nothing | Self::Down(..) | Self::DownThenConnecting(..) => {
+                Self::Down(endpoint, reason)
+            }
             Self::Connecting(endpoint) | Self::ConnectingThenDown(endpoint, _) => {
                 Self::ConnectingThenDown(endpoint, reason)
             }
@@ -53,12 +57,12 @@ impl Untold {
         let (event, rest) = match *self {
             Self::Nothing => return None,
             Self::Connecting(endpoint) => (Event::Connecting { endpoint }, Self::Nothing),
-            Self::Down(reason) => (Event::Down(reason), Self::Nothing),
-            Self::DownThenConnecting(reason, endpoint) => {
-                (Event::Down(reason), Self::Connecting(endpoint))
+            Self::Down(endpoint, reason) => (Event::Down { endpoint, reason }, Self::Nothing),
+            Self::DownThenConnecting(endpoint, reason, next) => {
+                (Event::Down { endpoint, reason }, Self::Connecting(next))
             }
             Self::ConnectingThenDown(endpoint, reason) => {
-                (Event::Connecting { endpoint }, Self::Down(reason))
+                (Event::Connecting { endpoint }, Self::Down(endpoint, reason))
             }
         };
         *self = rest;
@@ -75,7 +79,8 @@ mod tests {
         [untold.next(), untold.next(), untold.next()]
     }
 
-    const DOWN: Option<Event<'_>> = Some(Event::Down(Reason::TransportClosed));
+    const DOWN: Option<Event<'_>> =
+        Some(Event::Down { endpoint: 7, reason: Reason::TransportClosed });
     const CONNECTING: Option<Event<'_>> = Some(Event::Connecting { endpoint: 7 });
 
     #[test]
@@ -83,17 +88,17 @@ mod tests {
         let mut untold = Untold::Nothing;
         untold.connecting(7);
         assert_eq!(told(untold), [CONNECTING, None, None]);
-        untold.down(Reason::TransportClosed);
+        untold.down(7, Reason::TransportClosed);
         assert_eq!(told(untold), [CONNECTING, DOWN, None]);
-        let mut untold = Untold::Down(Reason::TransportClosed);
+        let mut untold = Untold::Down(7, Reason::TransportClosed);
         untold.connecting(7);
         assert_eq!(told(untold), [DOWN, CONNECTING, None]);
     }
 
     #[test]
     fn an_attempt_that_ended_before_anything_was_told_leaves_no_trace() {
-        let mut untold = Untold::DownThenConnecting(Reason::TransportClosed, 3);
-        untold.down(Reason::PassedOver);
+        let mut untold = Untold::DownThenConnecting(7, Reason::TransportClosed, 3);
+        untold.down(7, Reason::PassedOver);
         assert_eq!(told(untold), [DOWN, None, None]);
         let mut untold = Untold::ConnectingThenDown(3, Reason::PassedOver);
         untold.connecting(7);
@@ -103,7 +108,7 @@ mod tests {
     #[test]
     fn a_stop_on_request_replaces_the_untold_reason() {
         let mut untold = Untold::ConnectingThenDown(7, Reason::PassedOver);
-        untold.stopped(Reason::TransportClosed);
+        untold.stopped(7, Reason::TransportClosed);
         assert_eq!(told(untold), [CONNECTING, DOWN, None]);
     }
 }

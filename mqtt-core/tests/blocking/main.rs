@@ -128,7 +128,7 @@ fn a_publishing_thread_that_is_held_up_does_not_hold_up_receiving() {
     }
     drop(peer);
     while let Some(event) = events.next() {
-        let ended = matches!(event, Event::Published(_) | Event::Lost(_) | Event::Down(_));
+        let ended = matches!(event, Event::Published(_) | Event::Lost(_) | Event::Down { .. });
         assert!(ended, "{event:?}");
     }
     publishing.join().unwrap();
@@ -254,7 +254,7 @@ fn disconnect_ends_the_events() {
     let (client, mut events, mut peer) = connected(&options());
     client.disconnect();
     peer.expect("Disconnect");
-    assert_eq!(events.next(), Some(Event::Down(Reason::Requested)));
+    assert_eq!(events.next(), Some(Event::Down { endpoint: 0, reason: Reason::Requested }));
     assert_eq!(events.next(), None);
 }
 
@@ -342,7 +342,7 @@ fn a_broker_that_falls_silent_is_detected() {
         peer.expect("PingReq");
         peer
     });
-    let Some(Event::Down(reason)) = events.next_timeout(PATIENCE) else { panic!() };
+    let Some(Event::Down { reason, .. }) = events.next_timeout(PATIENCE) else { panic!() };
     assert_eq!(reason.to_string(), "no PINGRESP in time");
     heard.join().unwrap();
 }

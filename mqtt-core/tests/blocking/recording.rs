@@ -131,7 +131,7 @@ fn await_up(events: &mut Events) -> SessionStatus {
     loop {
         match events.next() {
             Some(Event::Up { session, .. }) => return session,
-            Some(Event::Connecting { .. } | Event::Down(_)) => {}
+            Some(Event::Connecting { .. } | Event::Down { .. }) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -206,7 +206,7 @@ fn a_journal_that_fails_stops_the_client_and_reconnect_tries_again() {
     let (mut peer, listener) = peer.join().unwrap();
     notebook.set_fails(true);
     let handle = client.publish_at(&message(b"kept"), 9).unwrap();
-    assert_eq!(events.next(), Some(Event::Down(Reason::TransportClosed)));
+    assert_eq!(events.next(), Some(Event::Down { endpoint: 0, reason: Reason::TransportClosed }));
     for _ in 0..2 {
         assert_eq!(events.next(), None);
         assert_eq!(client.state(), ConnectionState::Stopped);

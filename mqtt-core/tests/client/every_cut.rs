@@ -147,7 +147,7 @@ fn converse(messages: &[(QoS, String)], cuts: &[usize], piece: usize, window: us
             Event::Published(handle) | Event::Lost(handle) => {
                 *done.entry(names.remove(&handle).expect("one event")).or_default() += 1;
             }
-            Event::Connecting { .. } | Event::Up { .. } | Event::Down(_) => {}
+            Event::Connecting { .. } | Event::Up { .. } | Event::Down { .. } => {}
             other => panic!("unexpected {other:?}"),
         });
         assert_eq!(faithful, Ok(()), "the broker is faithful");

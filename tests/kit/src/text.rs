@@ -58,8 +58,8 @@ pub fn event(event: &Event<'_>) -> String {
         Event::RenewalStuck { first, count, connections } => {
             format!("renewal of {count} from {first} stuck at {connections} connections")
         }
-        Event::Up { session, protocol } => format!("up {session:?} {protocol:?}"),
-        Event::Down(reason) => format!("down: {reason}"),
+        Event::Up { session, protocol, .. } => format!("up {session:?} {protocol:?}"),
+        Event::Down { reason, .. } => format!("down: {reason}"),
         Event::Connecting { endpoint } => format!("connecting {endpoint}"),
         other => panic!("an event that no test knows: {other:?}"),
     }

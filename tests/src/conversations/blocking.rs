@@ -70,8 +70,8 @@ impl Talker for Blocking {
 #[expect(clippy::wildcard_enum_match_arm, reason = "any other event is only shown")]
 fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
     Some(match event {
-        Event::Up { session, protocol } => Heard::Up(*session, *protocol),
-        Event::Down(reason) => {
+        Event::Up { session, protocol, .. } => Heard::Up(*session, *protocol),
+        Event::Down { reason, .. } => {
             *begun = None;
             Heard::Down(match reason {
                 Reason::TransportClosed | Reason::KickedOut { .. } => Ended::Closed,

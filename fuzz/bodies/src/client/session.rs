@@ -182,8 +182,8 @@ impl Session {
                 assert_eq!(Some(session), connection.status);
                 self.moves(&[Connection::Connecting], Connection::Up);
             }
-            Event::Down(Reason::Requested) => self.connection = Connection::Down,
-            Event::Down(reason) => {
+            Event::Down { reason: Reason::Requested, .. } => self.connection = Connection::Down,
+            Event::Down { reason, .. } => {
                 if reason == Reason::PassedOver {
                     let untold = self.passed_over.checked_sub(1);
                     self.passed_over = untold.expect("nothing was passed over");

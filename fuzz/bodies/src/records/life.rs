@@ -241,7 +241,7 @@ impl Outside {
             | Event::Subscribed { handle, .. } => ended(handle),
             Event::Connecting { .. }
             | Event::Up { .. }
-            | Event::Down(_)
+            | Event::Down { .. }
             | Event::MessageStart(_)
             | Event::MessageChunk(_)
             | Event::Renewed { .. }

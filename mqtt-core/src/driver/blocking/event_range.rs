@@ -73,8 +73,12 @@ impl EventRange {
                 NOWHERE,
             ),
             Event::Connecting { endpoint } => (Event::Connecting { endpoint }, NOWHERE, NOWHERE),
-            Event::Up { session, protocol } => (Event::Up { session, protocol }, NOWHERE, NOWHERE),
-            Event::Down(reason) => (Event::Down(reason), NOWHERE, NOWHERE),
+            Event::Up { endpoint, session, protocol } => {
+                (Event::Up { endpoint, session, protocol }, NOWHERE, NOWHERE)
+            }
+            Event::Down { endpoint, reason } => {
+                (Event::Down { endpoint, reason }, NOWHERE, NOWHERE)
+            }
             Event::MessageEnd { delivery } => (Event::MessageEnd { delivery }, NOWHERE, NOWHERE),
             Event::Published(handle) => (Event::Published(handle), NOWHERE, NOWHERE),
             Event::Unsubscribed(handle) => (Event::Unsubscribed(handle), NOWHERE, NOWHERE),
@@ -131,7 +135,7 @@ impl EventRange {
             Event::Renewed { first, .. } => Event::Renewed { first, granted: codes(self.first) },
             event @ (Event::Connecting { .. }
             | Event::Up { .. }
-            | Event::Down(_)
+            | Event::Down { .. }
             | Event::MessageEnd { .. }
             | Event::Published(_)
             | Event::Unsubscribed(_)

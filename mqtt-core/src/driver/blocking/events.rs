@@ -115,11 +115,11 @@ impl Events {
         let mut tried_both = false;
         loop {
             match self.next() {
-                Some(Event::Up { session, protocol }) => {
-                    self.first_up = Some(Event::Up { session, protocol });
+                Some(Event::Up { endpoint, session, protocol }) => {
+                    self.first_up = Some(Event::Up { endpoint, session, protocol });
                     return Ok(());
                 }
-                Some(Event::Down(reason)) => {
+                Some(Event::Down { reason, .. }) => {
                     // Version::Auto falls back once.
                     let falls_back = self.shared.lock().client.protocol() != first;
                     if falls_back && !std::mem::replace(&mut tried_both, true) {

@@ -50,7 +50,7 @@ impl App {
                 let lost = session == SessionStatus::Lost;
                 self.lost_in_a_row = if lost { self.lost_in_a_row.saturating_add(1) } else { 0 };
             }
-            Event::Down(reason) => {
+            Event::Down { reason, .. } => {
                 stage.note(device, What::Down(reason));
                 self.went_down(stage, client, reason);
             }
