@@ -151,9 +151,9 @@ fn an_unanswered_subscribe_is_sent_again_unchanged() {
     }
 }
 
-/// In 3.1 DUP is set on every retry.
+/// In 3.1 DUP may be set on every retry. But a broker in use closes the connection at a PUBREL with DUP.
 #[test]
-fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
+fn in_3_1_a_retry_of_subscribe_and_unsubscribe_has_dup_and_one_of_pubrel_has_not() {
     let mut script = Script::up(&persistent().version(Version::V31));
     publish(&mut script, "1", QoS::ExactlyOnce);
     script.run();
@@ -163,10 +163,10 @@ fn in_3_1_pubrel_subscribe_and_unsubscribe_have_dup_as_well() {
     script.run();
     script.sent();
     let again = script.reconnect(ACCEPTED);
-    assert_eq!(again, ["PUBREL 1 dup", "SUBSCRIBE 10 a:0 dup", "UNSUBSCRIBE 11 b dup"]);
+    assert_eq!(again, ["PUBREL 1", "SUBSCRIBE 10 a:0 dup", "UNSUBSCRIBE 11 b dup"]);
 }
 
-/// In PUBREL, SUBSCRIBE and UNSUBSCRIBE of 3.1.1 the bit of DUP is reserved [MQTT-2.2.2-1].
+/// In SUBSCRIBE and UNSUBSCRIBE of 3.1.1 the bit of DUP is reserved [MQTT-2.2.2-1].
 #[test]
 fn retries_marked_with_dup_in_3_1_lose_it_in_3_1_1() {
     let mut script = Script::new(&persistent().version(Version::Auto));

@@ -37,9 +37,11 @@ impl Outbox {
                     if begun {
                         table.was_sent(id_at(bytes, at, frame));
                     }
-                    // 3.1 sets DUP on every retry; in 3.1.1 it is a reserved bit of all but PUBLISH.
+                    // In 3.1.1, DUP is a reserved bit of all but PUBLISH. 3.1 sets it on every retry, but a PUBREL
+                    // never gets it: a broker in use closes the connection at it, and no broker needs it.
                     let publish = frame.first.is(PacketType::Publish);
-                    if begun && (publish || protocol == Protocol::V31) {
+                    let pubrel = frame.first.is(PacketType::PubRel);
+                    if begun && (publish || protocol == Protocol::V31 && !pubrel) {
                         set_first(bytes, at, frame.first.with_dup());
                     } else if !publish && protocol == Protocol::V311 {
                         set_first(bytes, at, frame.first.without_dup());
