@@ -93,6 +93,14 @@ pub enum ConfigError {
         /// Bytes of the outbox.
         capacity: usize,
     },
+    /// The outbox is too large: places in it have 32 bits, so it has less than 4 GiB.
+    #[error("the outbox has {capacity} bytes, at most {most} are possible")]
+    OutboxTooLarge {
+        /// Bytes of the outbox.
+        capacity: usize,
+        /// The most bytes that are possible.
+        most: usize,
+    },
     /// There is no slot, or there are more slots than packet ids for requests.
     #[error("{count} slots, from 1 to {most} are possible")]
     Window {

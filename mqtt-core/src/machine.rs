@@ -42,8 +42,8 @@ use crate::{
     error::{ConfigError, Fatal, Reason},
     event::{Action, Counters, Event},
     session::{
-        ANSWER_ROOM, LARGEST_WINDOW, Lifetime, Recorder, SUBSCRIPTIONS_SPARE, Session, SessionMut,
-        SessionSettings, Slot,
+        ANSWER_ROOM, LARGEST_OUTBOX, LARGEST_WINDOW, Lifetime, Recorder, SUBSCRIPTIONS_SPARE,
+        Session, SessionMut, SessionSettings, Slot,
     },
     time::Instant,
     timers::{Timer, Timers},
@@ -122,6 +122,12 @@ impl State {
     ) -> Result<Self, ConfigError> {
         if slots.is_empty() || slots.len() > LARGEST_WINDOW {
             return Err(ConfigError::Window { count: slots.len(), most: LARGEST_WINDOW });
+        }
+        if bytes.len() > LARGEST_OUTBOX {
+            return Err(ConfigError::OutboxTooLarge {
+                capacity: bytes.len(),
+                most: LARGEST_OUTBOX,
+            });
         }
         check_receive_capacity(settings.receive_capacity)?;
         let protocol = match settings.version {

@@ -45,7 +45,7 @@ use changes::Changes;
 pub(crate) use changes::Recorder;
 pub use handle::{Delivery, Handle};
 use inbound::Inbound;
-pub(crate) use outbox::{ANSWER_ROOM, copy, put_u16};
+pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, put_u16};
 use outbox::{Outbox, Until};
 use pass_over::PassOver;
 pub(crate) use receiving::Judgement;

@@ -110,7 +110,9 @@ impl Machine<'_> {
     fn note_ping(&mut self, source: Source, now: Instant) {
         let (session, bytes) = self.session.parts();
         let ahead = bytes_through(source, session, bytes);
-        let last = self.state.counters.bytes_out.wrapping_add(ahead as u32);
+        // Counts are compared by their difference, so it has to stay below half of their range.
+        let ahead = ahead.min(i32::MAX as usize) as u32;
+        let last = self.state.counters.bytes_out.wrapping_add(ahead);
         let (at, judged) = self.state.ping.map_or((now, None), |ping| (ping.at, ping.judged));
         self.state.ping = Some(Ping { at, judged: judged.or(Some(last)), last });
         // It serves both timers, so the other one need not wake the device.

@@ -29,7 +29,10 @@ mod iter;
 mod recording;
 mod resend;
 
-use super::requests::{Requests, Table};
+use super::{
+    requests::{Requests, Table},
+    slot::NIL,
+};
 use bytes::set_first;
 pub(crate) use bytes::{copy, put_u16};
 pub(super) use bytes::{move_bytes, u16_at};
@@ -39,6 +42,9 @@ pub(super) use iter::{Unacknowledged, UnsentQos0};
 
 /// Bytes that only answers, PINGREQs and PUBRELs may take: eight acknowledgements.
 pub(crate) const ANSWER_ROOM: usize = 32;
+
+/// The largest outbox, in bytes: slots hold the places of packets in 32 bits, and the last number is no place.
+pub(crate) const LARGEST_OUTBOX: usize = NIL as usize;
 
 /// Until when a new packet stays.
 #[derive(Clone, Copy, PartialEq, Eq)]

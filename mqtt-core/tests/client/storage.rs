@@ -33,6 +33,19 @@ fn a_window_has_at_least_one_slot_and_at_most_as_many_as_there_are_ids() {
     }
 }
 
+/// Places in the outbox have 32 bits. No memory is used for the bytes here, because nobody touches them.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn an_outbox_of_4_gib_is_refused_and_one_of_a_byte_less_is_not() {
+    let options = Options::new("me");
+    let most = u32::MAX as usize;
+    let large = Client::new(&options, vec![0; most + 1], [Slot::EMPTY]);
+    let refusal = ConfigError::OutboxTooLarge { capacity: most + 1, most };
+    assert_eq!(large.err(), Some(refusal));
+    let mut client = Client::new(&options, vec![0; most], [Slot::EMPTY]).unwrap();
+    assert!(client.publish(&Publish::new(topic!("t"), b"1").qos(QoS::AtLeastOnce)).is_ok());
+}
+
 #[test]
 fn a_receive_capacity_below_the_fixed_packets_is_refused() {
     let options = Options::new("me").receive_capacity(15);
