@@ -13,6 +13,7 @@
 //! | the connection is gone | [`suspend`](SessionMut::suspend) |
 //! | a record from the journal | [`restore`](SessionMut::restore) |
 //! | a snapshot from the journal replaces it | `forget`, in `restore` |
+//! | the first use after a restore | [`finish_restore`](SessionMut::finish_restore) |
 //!
 //! [`SessionMut`] is a session together with the caller's storage, for the length of one call. `sending` has the verbs
 //! for requests, `receiving` and `pass_over` those for messages, `changes` those for the journal.

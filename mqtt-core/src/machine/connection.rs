@@ -194,6 +194,7 @@ impl Machine<'_> {
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
         state.timers.set(Timer::Connect, now.plus_millis(state.settings.connect_timeout.into()));
+        self.session.finish_restore();
         self.session.use_begins();
         endpoint
     }

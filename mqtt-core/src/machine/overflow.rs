@@ -43,6 +43,7 @@ impl Short {
 impl Machine<'_> {
     /// Applies the limits of the queue, beyond those of the storage.
     fn limit_queue(&mut self, publish: &Publish<'_>) -> Result<Place, RequestError> {
+        self.session.finish_restore();
         if let Some(Plan { position, count }) = self.plan(publish) {
             self.session.drop_unsent(position, count);
         }

@@ -17,6 +17,7 @@ use crate::{codec::PacketId, error::RequestError};
 impl SessionMut<'_> {
     /// The application takes back the request `handle`.
     pub(crate) fn cancel(&mut self, handle: Handle) -> Result<(), RequestError> {
+        self.finish_restore();
         let Some(id) = handle.packet_id() else { return Err(RequestError::AtMostOnce) };
         let found = self.session.requests.find(self.slots, id);
         let Some(found) = found.filter(|found| found.handle == handle && found.is_awaited()) else {
@@ -93,9 +94,13 @@ impl SessionMut<'_> {
     #[cold]
     pub(super) fn finish_cancelled(&mut self) {
         let session = &mut *self.session;
-        while let Some(place) = session.requests.finishing(self.slots, session.outbox.boundary()) {
+        let mut from = 0;
+        while let Some((index, place)) =
+            session.requests.finishing(self.slots, from, session.outbox.boundary())
+        {
             session.outbox.release(self.bytes, place);
-            session.requests.finished(self.slots, place);
+            session.requests.finished(self.slots, index);
+            from = index + 1;
         }
     }
 
@@ -103,9 +108,11 @@ impl SessionMut<'_> {
     #[cold]
     pub(super) fn drop_cancelled(&mut self) {
         let session = &mut *self.session;
-        while let Some(place) = session.requests.finishing(self.slots, usize::MAX) {
+        let mut from = 0;
+        while let Some((index, place)) = session.requests.finishing(self.slots, from, usize::MAX) {
             session.outbox.kill_at(self.bytes, place);
-            session.requests.finished(self.slots, place);
+            session.requests.finished(self.slots, index);
+            from = index + 1;
         }
     }
 

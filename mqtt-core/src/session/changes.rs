@@ -8,6 +8,7 @@
 
 use super::{
     AtBroker, SessionMut,
+    inbound::Inbound,
     note::{Fate, NOTE_LEN, Note},
     record::{
         CONNECTED, FOUND, RECLAIM_DUE, RENEWAL_DUE, Record, SESSION, SNAPSHOT, SUBSCRIPTIONS,
@@ -29,12 +30,14 @@ const _: () = assert!((NOW | LATER) & (SNAPSHOT | SUBSCRIPTIONS) == 0);
 pub(crate) struct Recorder {
     record: for<'a> fn(SessionMut<'a>) -> Record<'a>,
     note: for<'a> fn(&mut SessionMut<'a>, Fate, PacketId),
+    finish: for<'a> fn(&mut SessionMut<'a>),
 }
 
 impl Recorder {
     pub(crate) const STANDARD: Self = Self {
         record: |session| session.write_record(),
         note: |session, fate, id| session.write_note(fate, id),
+        finish: |session| session.put_in_order(),
     };
 
     /// The record of all changes.
@@ -43,13 +46,23 @@ impl Recorder {
     }
 }
 
+/// Whether records may be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Restore {
+    /// No request was made yet and no connection asked for.
+    Possible,
+    /// The same. Records were restored, and [`finish_restore`](SessionMut::finish_restore) is still to come.
+    Begun,
+    /// The session is in use.
+    Over,
+}
+
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Changes {
     recorder: Option<&'static Recorder>,
     /// This client, or the one that wrote the journal, was connected once. So packets may have been sent.
     pub(super) connected: bool,
-    /// No request was made yet and no connection asked for, so records may still be restored.
-    pub(super) restorable: bool,
+    pub(super) restore: Restore,
     /// Changes that no record holds.
     pending: u8,
     /// Changes in the record that was handed to the driver and is not yet confirmed by `persisted`.
@@ -60,7 +73,14 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) const fn new(recorder: Option<&'static Recorder>) -> Self {
-        Self { recorder, connected: false, restorable: true, pending: 0, given: 0, given_notes: 0 }
+        Self {
+            recorder,
+            connected: false,
+            restore: Restore::Possible,
+            pending: 0,
+            given: 0,
+            given_notes: 0,
+        }
     }
 
     /// Whether there is a journal.
@@ -112,7 +132,8 @@ impl<'a> SessionMut<'a> {
         self.session.changes.need();
     }
 
-    fn write_record(self) -> Record<'a> {
+    fn write_record(mut self) -> Record<'a> {
+        self.finish_restore();
         let session = self.session;
         let changes = &mut session.changes;
         // If the last record was not confirmed, this one holds all of its changes as well.
@@ -127,6 +148,9 @@ impl<'a> SessionMut<'a> {
             (RECLAIM_DUE, session.reclaim.is_on()),
         ] {
             flags |= if set { flag } else { 0 };
+        }
+        if flags & SNAPSHOT != 0 {
+            Inbound::mark_owed(self.slots);
         }
         let position = session.position;
         let abandoned = session.requests.abandoned;
@@ -155,9 +179,28 @@ impl<'a> SessionMut<'a> {
         self.session.changes.need();
     }
 
+    /// Ends the restore, if there was one. What may need every slot or packet is done once here, not for each record.
+    pub(crate) fn finish_restore(&mut self) {
+        if self.session.changes.restore == Restore::Begun {
+            self.finish_restore_slowly();
+        }
+    }
+
+    #[cold]
+    #[inline(never)] // for less flash
+    fn finish_restore_slowly(&mut self) {
+        if let Some(recorder) = self.session.changes.recorder {
+            (recorder.finish)(self);
+        }
+    }
+
     /// From now on no record can be restored.
     pub(crate) const fn use_begins(&mut self) {
-        self.session.changes.restorable = false;
+        debug_assert!(
+            !matches!(self.session.changes.restore, Restore::Begun),
+            "`finish_restore` comes before the first use"
+        );
+        self.session.changes.restore = Restore::Over;
     }
 
     /// Bytes that a note takes.

@@ -1,15 +1,19 @@
 //! The receiver's memory: packet ids of QoS 2 messages between PUBLISH and PUBREL, and messages that the application
 //! has to acknowledge.
 //!
-//! The seen ids are a hash table with open addressing inside the slots: an id lies in the first free place from
-//! `id mod slots` on. A broker counts its ids up, so usually each has a place of its own and a look-up takes one probe.
-//! Removal moves displaced ids back, so there are no tombstones.
+//! The seen ids are a hash table with open addressing inside the slots. The home of an id is the place `id mod slots`,
+//! and the ids lie in the order of their homes, each as near behind its home as that allows. A broker counts its ids
+//! up, so usually each lies in its home and a look-up takes one probe. Removal moves displaced ids back, so there are no
+//! tombstones. A look-up, and a removal, ends at the first id that lies in its home, so also a full table is quick.
 //!
 //! Invariants of the table:
 //!
 //! - An id is in it once, and there are never more ids than slots: a message without a place is not taken, see
 //!   [`pass_over`](super::pass_over).
-//! - No place between the home of an id and the id is empty, so a look-up may end at the first empty place.
+//! - No place between the home of an id and the id is empty, and the ids from there to the id are at least as far from
+//!   their own homes as that place is from the home of the id. So a look-up ends at the first empty place, or at the
+//!   first id that is nearer to its home.
+//! - Of two ids with one home the smaller one comes first, so the table does not depend on the order of arrival.
 //! - `seen` counts the ids, and `stale` those of them that are marked as stale.
 //! - An id stays over broken connections until its PUBREL comes, the broker begins a new session, the application
 //!   [forgets](super::SessionMut::forget_message) it, or it is stale and its place is needed. If the connection breaks
@@ -71,24 +75,39 @@ impl Inbound {
     /// session.
     pub(super) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
         let some = self.stale != 0;
-        while self.stale != 0 {
-            let stale = slots.iter().find(|slot| slot.marks.is_stale());
-            match stale.and_then(|slot| PacketId::new(slot.seen)) {
-                Some(id) => self.forget(slots, id),
-                None => {
-                    debug_assert!(false, "{} ids are stale, and no slot holds one", self.stale);
-                    self.stale = 0;
-                }
+        let mut at = 0;
+        while let Some(slot) = slots.get(at).filter(|_| self.stale != 0) {
+            if slot.marks.is_stale() {
+                // The next id may move here.
+                self.remove(slots, at);
+            } else {
+                at += 1;
             }
         }
+        debug_assert!(self.stale == 0, "{} ids are stale, and no slot holds one", self.stale);
+        self.stale = 0;
         some
     }
 
-    /// The id in the table at `slot`, one of `slots`, unless the application still has to acknowledge its message.
-    pub(super) fn acknowledged_id(slot: &Slot, slots: &[Slot]) -> Option<PacketId> {
-        let id = PacketId::new(slot.seen)?;
-        let owed = |slot: &Slot| slot.marks.owed() == Owed::ExactlyOnce && slot.owed_id == id.get();
-        (!slots.iter().any(owed)).then_some(id)
+    /// Marks the ids of messages that the application still has to acknowledge, for
+    /// [`Inbound::acknowledged_id`].
+    pub(super) fn mark_owed(slots: &mut [Slot]) {
+        for slot in slots.iter_mut() {
+            slot.marks.set_unacknowledged(false);
+        }
+        for at in 0..slots.len() {
+            let owed = slots.get(at).filter(|slot| slot.marks.owed() == Owed::ExactlyOnce);
+            let found = owed.and_then(|owed| find(slots, owed.owed_id));
+            if let Some(slot) = found.and_then(|found| slots.get_mut(found)) {
+                slot.marks.set_unacknowledged(true);
+            }
+        }
+    }
+
+    /// The id in the table at `slot`, unless the application still has to acknowledge its message. The caller has called
+    /// [`Inbound::mark_owed`].
+    pub(super) fn acknowledged_id(slot: &Slot) -> Option<PacketId> {
+        PacketId::new(slot.seen).filter(|_| !slot.marks.is_unacknowledged())
     }
 
     /// Ids between their PUBLISH and their PUBREL.
@@ -103,27 +122,32 @@ impl Inbound {
 
     /// Keeps `id` until its PUBREL. The caller has asked [`Inbound::has_room`].
     pub(super) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
-        if let Some(slot) = find(slots, id.get()).and_then(|at| slots.get_mut(at)) {
-            self.stale = self.stale.saturating_sub(u32::from(slot.marks.is_stale()));
-            slot.marks.set_stale(false);
-            return;
-        }
         let count = slots.len();
-        let mut at = home(id.get(), count);
+        let (mut id, mut stale) = (id.get(), false);
+        let mut at = home(id, count);
+        let mut from_home = 0;
         for _ in 0..count {
             let Some(slot) = slots.get_mut(at) else { return };
-            if slot.seen == 0 {
-                slot.seen = id.get();
-                self.seen += 1;
+            let (there, there_stale) = (slot.seen, slot.marks.is_stale());
+            if there == 0 || there == id {
+                // An id that is there already is there before another one goes on.
+                self.seen += u32::from(there == 0);
+                self.stale = self.stale.saturating_sub(u32::from(there_stale));
+                slot.seen = id;
+                slot.marks.set_stale(stale);
                 return;
             }
+            let there_from_home = distance(home(there, count), at, count);
+            if (there_from_home, id) < (from_home, there) {
+                // The id that is there goes on, to the next place that suits it.
+                slot.seen = id;
+                slot.marks.set_stale(stale);
+                (id, stale, from_home) = (there, there_stale, there_from_home);
+            }
             at = after(at, count);
+            from_home += 1;
         }
-        debug_assert!(
-            false,
-            "`has_room` was not asked before id {} was to be remembered",
-            id.get()
-        );
+        debug_assert!(false, "`has_room` was not asked before id {id} was to be remembered");
     }
 
     /// From now on `id` is a new message [MQTT-4.3.3-2].
@@ -131,25 +155,26 @@ impl Inbound {
         if self.seen == 0 {
             return;
         }
-        let Some(mut hole) = find(slots, id.get()) else { return };
+        if let Some(at) = find(slots, id.get()) {
+            self.remove(slots, at);
+        }
+    }
+
+    /// Removes the id at `hole`. The displaced ids behind it move back by one place.
+    fn remove(&mut self, slots: &mut [Slot], mut hole: usize) {
         self.seen -= 1;
         let stale = slots.get(hole).is_some_and(|slot| slot.marks.is_stale());
         self.stale = self.stale.saturating_sub(u32::from(stale));
         let count = slots.len();
-        let mut at = hole;
         for _ in 1..count {
-            at = after(at, count);
-            let (candidate, stale) =
-                slots.get(at).map_or((0, false), |slot| (slot.seen, slot.marks.is_stale()));
-            if candidate == 0 {
+            let at = after(hole, count);
+            let Some(slot) = slots.get(at) else { break };
+            let (id, stale) = (slot.seen, slot.marks.is_stale());
+            if id == 0 || home(id, count) == at {
                 break;
             }
-            // It moves back unless that would put it in front of its home.
-            let from_home = distance(home(candidate, count), at, count);
-            if from_home >= distance(hole, at, count) {
-                set_seen(slots, hole, candidate, stale);
-                hole = at;
-            }
+            set_seen(slots, hole, id, stale);
+            hole = at;
         }
         set_seen(slots, hole, 0, false);
     }
@@ -277,10 +302,11 @@ fn set_seen(slots: &mut [Slot], at: usize, id: u16, stale: bool) {
 fn find(slots: &[Slot], id: u16) -> Option<usize> {
     let count = slots.len();
     let mut at = home(id, count);
-    for _ in 0..count {
+    for from_home in 0..count {
         match slots.get(at)?.seen {
-            0 => return None,
             seen if seen == id => return Some(at),
+            // An id that is nearer to its home lies where `id` would lie.
+            seen if seen == 0 || distance(home(seen, count), at, count) < from_home => return None,
             _ => at = after(at, count),
         }
     }

@@ -430,6 +430,11 @@ impl Outbox {
         self.restart();
     }
 
+    /// Bytes of all packets that are not dead.
+    pub(super) const fn live(&self) -> usize {
+        self.live
+    }
+
     /// Bytes of the packet at `place`.
     pub(super) fn len_at(&self, bytes: &[u8], place: u32) -> usize {
         frame_at(bytes, place as usize).map_or(0, |frame| frame.len)

@@ -5,6 +5,9 @@
 //! finds the slot of an acknowledgement, however many requests are in flight, and an id in use cannot be given out
 //! again [MQTT-2.3.1-2]. Slots are reused in the order in which they became free, so the ids of an orderly exchange
 //! count up. Every slot is either in use or in the list of free slots.
+//!
+//! If a session is restored into another number of slots, a request may find the slot of its id taken. Then it lies in
+//! the next free one, and `farthest` bounds the search for it.
 
 mod abandoned;
 mod droppable;
@@ -55,14 +58,17 @@ pub(super) struct Requests {
     used: u32,
     /// Publishes of QoS 2 among the used slots.
     exactly_once: u32,
-    /// Some ids were restored into slots that are not their own, because the window had another size.
-    misplaced: bool,
+    /// A request lies at most so many slots behind the slot of its id. It is 0 unless the window had another size when
+    /// the request was made, or ids are given out beside the reclaimed ones.
+    farthest: u16,
     ids: Ids,
     /// With [`Ids::Reclaimed`]: the last id of a publish of QoS 2, and of another request.
     last_exactly_once: u16,
     last_other: u16,
-    /// Requests that ended without an answer, and whose event is still to come.
-    ended: u32,
+    /// Requests that ended without an answer, and whose event is still to come. None is in a slot below the second
+    /// number.
+    ended: u16,
+    first_ended: u16,
     /// Cancelled requests whose packet is being sent.
     finishing: u32,
     pub(super) abandoned: Abandoned,
@@ -139,11 +145,12 @@ impl Requests {
             last_free: count.wrapping_sub(1),
             used: 0,
             exactly_once: 0,
-            misplaced: false,
+            farthest: 0,
             ids: Ids::MoveOn,
             last_exactly_once: 0,
             last_other: 0,
             ended: 0,
+            first_ended: 0,
             finishing: 0,
             abandoned: Abandoned::NONE,
             generation: 0,
@@ -192,7 +199,7 @@ impl Requests {
             return self.next_id_beside_reclaimed(slots, awaits);
         }
         let id = self.id_after(slots, u32::from(slot.id))?;
-        if self.misplaced || !self.abandoned.is_empty() {
+        if self.farthest != 0 || !self.abandoned.is_empty() {
             self.free_id_from(slots, id)
         } else {
             Some(id)
@@ -285,17 +292,23 @@ impl Requests {
         } else {
             self.last_other = id.get();
         }
-        let own = usize::from(id.get() - 1).checked_rem(slots.len());
-        self.misplaced |= own != Some(self.first_free as usize);
+        let count = slots.len() as u32;
+        let own = u32::from(id.get() - 1).checked_rem(count).unwrap_or(0);
+        let behind = (self.first_free + count - own).checked_rem(count).unwrap_or(0);
+        self.farthest = self.farthest.max(behind as u16);
     }
 
     /// The request in flight under `id`.
     pub(super) fn find(&self, slots: &[Slot], id: PacketId) -> Option<InFlight> {
-        let index = usize::from(id.get() - 1).checked_rem(slots.len())?;
-        match in_flight(slots, index) {
-            Some(found) if found.id == id => Some(found),
-            _ if self.misplaced => self.all(slots).find(|found| found.id == id),
-            _ => None,
+        let mut index = usize::from(id.get() - 1).checked_rem(slots.len())?;
+        let mut farther = self.farthest;
+        loop {
+            let found = in_flight(slots, index).filter(|found| found.id == id);
+            if found.is_some() || farther == 0 {
+                return found;
+            }
+            farther -= 1;
+            index = if index + 1 >= slots.len() { 0 } else { index + 1 };
         }
     }
 
@@ -304,56 +317,65 @@ impl Requests {
         (0..slots.len()).filter_map(|index| in_flight(slots, index))
     }
 
-    /// Puts a restored request into a free slot: its own if that is free. Call [`Requests::rebuild`] afterwards.
+    /// Puts a restored request into a free slot: its own, or the next one behind it. Call [`Requests::rebuild`]
+    /// afterwards.
     pub(super) fn restore(&mut self, slots: &mut [Slot], id: PacketId, awaits: Awaits, place: u32) {
         let own = usize::from(id.get() - 1).checked_rem(slots.len()).unwrap_or(0);
-        let is_free = |slot: &Slot| slot.state == Use::Free;
-        let index = if slots.get(own).is_some_and(is_free) {
-            Some(own)
-        } else {
-            slots.iter().position(is_free)
-        };
-        debug_assert!(index.is_some(), "the record was checked against the number of slots");
+        let mut from_own = (own..slots.len()).chain(0..own).zip(0..);
+        let is_free = |index: usize| slots.get(index).is_some_and(|slot| slot.state == Use::Free);
+        let found = from_own.find(|(index, _)| is_free(*index));
+        debug_assert!(found.is_some(), "the record was checked against the number of slots");
         self.generation = self.generation.wrapping_add(1);
-        if let Some((index, slot)) = index.and_then(|index| Some((index, slots.get_mut(index)?))) {
-            self.misplaced |= index != own;
-            slot.generation = self.generation;
-            slot.place = place;
-            slot.id = id.get();
-            slot.state = Use::InFlight(awaits);
+        if let Some((index, behind)) = found {
+            if let Some(slot) = slots.get_mut(index) {
+                self.farthest = self.farthest.max(behind);
+                self.used += 1;
+                slot.generation = self.generation;
+                slot.place = place;
+                slot.id = id.get();
+                slot.state = Use::InFlight(awaits);
+            }
         }
     }
 
     /// Frees the slot `index`. The caller links it into the list of free slots.
-    pub(super) fn vacate(&self, slots: &mut [Slot], index: usize) {
+    #[inline(always)]
+    pub(super) fn vacate(&mut self, slots: &mut [Slot], index: usize) {
+        debug_assert!(self.used != 0, "a request that ends was counted when it began");
+        self.used = self.used.saturating_sub(1);
         let count = slots.len();
         if let Some(slot) = slots.get_mut(index) {
             debug_assert!(slot.state != Use::Free, "a slot is freed once");
             slot.state = Use::Free;
             slot.place = NIL;
-            // The next id must not be counted from an id that is not the slot's own, and must not be an earlier one.
-            if self.misplaced {
+            if self.farthest != 0 {
+                // The next id must not be counted from an id that is not the slot's own, and must not be an earlier one.
                 slot.id = own_id(slot.id, index, count);
+                if self.used == 0 {
+                    self.farthest = 0;
+                }
             }
         }
     }
 
-    /// Counts the used slots and links the free ones anew.
+    /// Links the free slots anew, and counts the publishes of QoS 2.
     pub(super) fn rebuild(&mut self, slots: &mut [Slot]) {
         self.first_free = NIL;
         self.last_free = NIL;
-        self.used = 0;
         self.exactly_once = 0;
         for index in 0..slots.len() {
-            match in_flight(slots, index) {
-                Some(found) => {
-                    self.used += 1;
-                    let exactly_once = matches!(found.awaits, Awaits::PubRec | Awaits::PubComp);
-                    self.exactly_once += u32::from(exactly_once);
-                }
-                None => self.append_free(slots, index),
+            match slots.get(index).map(|slot| slot.state) {
+                Some(Use::Free) => self.append_free(slots, index),
+                Some(Use::InFlight(Awaits::PubRec | Awaits::PubComp)) => self.exactly_once += 1,
+                _ => {}
             }
         }
+        self.set_ids(slots, self.ids);
+    }
+
+    /// From now on ids are given out as `ids` says. Call [`Requests::rebuild`] afterwards.
+    pub(super) const fn restore_ids(&mut self, ids: Ids) {
+        self.ids = ids;
     }
 
     fn append_free(&mut self, slots: &mut [Slot], index: usize) {
@@ -386,8 +408,6 @@ impl Requests {
             self.exactly_once = self.exactly_once.saturating_sub(u32::from(exactly_once));
         }
         self.vacate(slots, index);
-        debug_assert!(self.used != 0, "a request that ends was counted when it began");
-        self.used = self.used.saturating_sub(1);
         self.append_free(slots, index);
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     AtBroker, SessionMut,
+    changes::Restore,
     inbound::Inbound,
     note::Fate,
     outbox::{ANSWER_ROOM, Until},
@@ -15,9 +16,6 @@ use crate::{
     error::RestoreError,
 };
 
-/// The notes that end a request.
-const ENDS: &[Fate] = &[Fate::Done, Fate::Abandoned];
-
 impl SessionMut<'_> {
     /// Applies `record`. On an error nothing has changed.
     ///
@@ -30,7 +28,7 @@ impl SessionMut<'_> {
         if !self.session.changes.are_recorded() {
             return Err(RestoreError::NoJournal);
         }
-        if !self.session.changes.restorable {
+        if self.session.changes.restore == Restore::Over {
             return Err(RestoreError::InUse);
         }
         let parsed = Parsed::new(record)?;
@@ -46,10 +44,23 @@ impl SessionMut<'_> {
         self.restore_inbound(&parsed);
         self.restore_requests(&parsed);
         self.restore_flags(&parsed);
-        let session = &mut *self.session;
-        let mut table = Table { requests: &mut session.requests, slots: self.slots };
-        session.outbox.restored(self.bytes, &mut table);
+        self.session.outbox.restored();
+        self.session.changes.restore = Restore::Begun;
         Ok(())
+    }
+
+    /// The part of a restore that takes time for each slot and each packet. It is done once, when the session is used:
+    /// there may be as many records as packets.
+    pub(super) fn put_in_order(&mut self) {
+        let session = &mut *self.session;
+        session.changes.restore = Restore::Possible;
+        session.requests.rebuild(self.slots);
+        if session.changes.connected {
+            session.outbox.suspect_sent(self.bytes);
+            session.requests.suspect_sent(self.slots);
+        }
+        let mut table = Table { requests: &mut session.requests, slots: self.slots };
+        session.outbox.drop_holes(self.bytes, &mut table);
     }
 
     /// A snapshot replaces everything.
@@ -76,30 +87,35 @@ impl SessionMut<'_> {
 
     fn restore_inbound(&mut self, parsed: &Parsed<'_>) {
         let inbound = &mut self.session.inbound;
-        for id in parsed.ids(Fate::Forgotten, &[Fate::Seen]) {
-            inbound.forget(self.slots, id);
-        }
-        for id in parsed.ids(Fate::Seen, &[Fate::Forgotten]) {
-            if !inbound.has_seen(self.slots, id) {
-                inbound.remember(self.slots, id);
+        if inbound.seen() + parsed.count(Fate::Seen) <= self.slots.len() {
+            for note in parsed.notes() {
+                match note.fate {
+                    Fate::Seen => inbound.remember(self.slots, note.id),
+                    Fate::Forgotten => inbound.forget(self.slots, note.id),
+                    Fate::Done | Fate::Released | Fate::Abandoned => {}
+                }
             }
+            return;
         }
+        // In their order they might need more slots than there are: forgotten ids make room for new ones.
+        parsed.ids(Fate::Forgotten, &[Fate::Seen], &mut |id| inbound.forget(self.slots, id));
+        parsed.ids(Fate::Seen, &[Fate::Forgotten], &mut |id| inbound.remember(self.slots, id));
     }
 
     fn restore_requests(&mut self, parsed: &Parsed<'_>) {
-        let abandoned = &mut self.session.requests.abandoned;
-        for id in parsed.ids(Fate::Done, &[Fate::Abandoned]) {
-            abandoned.remove(id);
-        }
-        for id in parsed.ids(Fate::Abandoned, &[Fate::Done]) {
-            abandoned.add(id);
-        }
-        for id in parsed.ids(Fate::Released, ENDS) {
-            let roomy = self.make_room(ACK_LEN);
-            debug_assert!(roomy, "the record was checked against the outbox");
-            if roomy {
-                let start = self.append_pubrel(id);
-                self.session.requests.restore(self.slots, id, Awaits::PubComp, start);
+        for note in parsed.notes() {
+            let abandoned = &mut self.session.requests.abandoned;
+            match note.fate {
+                Fate::Seen | Fate::Forgotten => continue,
+                Fate::Done => _ = abandoned.remove(note.id),
+                Fate::Abandoned => abandoned.add(note.id),
+                Fate::Released => {}
+            }
+            // It may have been released by an earlier note.
+            self.restore_end(note.id);
+            // The PUBRELs are appended in the order of their PUBRECs [MQTT-4.6.0-4].
+            if note.fate == Fate::Released {
+                self.restore_released(note.id);
             }
         }
         for Accepted { id, qos, packet } in parsed.packets() {
@@ -115,6 +131,15 @@ impl SessionMut<'_> {
         }
     }
 
+    fn restore_released(&mut self, id: PacketId) {
+        let roomy = self.make_room(ACK_LEN);
+        debug_assert!(roomy, "the record was checked against the outbox");
+        if roomy {
+            let start = self.append_pubrel(id);
+            self.session.requests.restore(self.slots, id, Awaits::PubComp, start);
+        }
+    }
+
     fn restore_end(&mut self, id: PacketId) {
         let session = &mut *self.session;
         if let Some(found) = session.requests.find(self.slots, id) {
@@ -125,25 +150,22 @@ impl SessionMut<'_> {
 
     fn restore_flags(&mut self, parsed: &Parsed<'_>) {
         let session = &mut *self.session;
-        session.requests.rebuild(self.slots);
         session.at_broker =
             if parsed.flags & SESSION != 0 { AtBroker::Uncertain } else { AtBroker::None };
         let ids = if parsed.flags & FOUND != 0 { Ids::Reclaimed } else { Ids::MoveOn };
-        session.requests.set_ids(self.slots, ids);
+        session.requests.restore_ids(ids);
         session.reclaim.cancel();
         if parsed.flags & RECLAIM_DUE != 0 {
             session.reclaim.start(last_reclaimed(self.slots));
         }
         session.position = parsed.position;
         session.changes.connected |= parsed.flags & CONNECTED != 0;
-        if session.changes.connected {
-            session.outbox.suspect_sent(self.bytes);
-            session.requests.suspect_sent(self.slots);
-        }
     }
 
     /// Whether the storage holds everything that is there once `parsed` is applied.
-    fn check(&self, parsed: &Parsed<'_>, largest_suback: usize) -> Result<(), RestoreError> {
+    fn check(&mut self, parsed: &Parsed<'_>, largest_suback: usize) -> Result<(), RestoreError> {
+        let (ended, ended_bytes) =
+            if parsed.is_snapshot() { (0, 0) } else { self.count_ended(parsed) };
         let session = &*self.session;
         let filters = parsed.subscriptions.filter(|_| session.subscriptions.are_renewed());
         let filters_in = filters.map_or(0, filters_in);
@@ -158,33 +180,60 @@ impl SessionMut<'_> {
         };
         let (mut in_flight, mut live, mut seen) = (0, 0, 0);
         if !parsed.is_snapshot() {
-            for found in session.requests.all(self.slots) {
-                if !ended(parsed).any(|id| id == found.id) {
-                    in_flight += 1;
-                    live += session.outbox.len_at(self.bytes, found.place);
-                }
-            }
-            let forgotten = parsed.ids(Fate::Forgotten, &[Fate::Seen]);
-            let gone = forgotten.filter(|id| session.inbound.has_seen(self.slots, *id)).count();
-            seen = session.inbound.seen() - gone;
+            in_flight = session.requests.in_flight() - ended;
+            live = session.outbox.live() - ended_bytes;
+            seen = session.inbound.seen();
+        }
+        live += session.subscriptions.start() + filters + ANSWER_ROOM;
+        let packets = parsed.packets().count();
+        let packet_bytes: usize = parsed.packets().map(|accepted| accepted.packet.len()).sum();
+        let (slots, capacity) = (self.slots.len(), self.bytes.len());
+        // Quick, and nearly always enough: as if each note were of an id of its own, and none were the end of one.
+        let released = parsed.count(Fate::Released);
+        let most = (in_flight + released + packets).max(seen + parsed.count(Fate::Seen));
+        if most <= slots && live + released * ACK_LEN + packet_bytes <= capacity {
+            return Ok(());
         }
         let known =
-            |id: &PacketId| !parsed.is_snapshot() && session.inbound.has_seen(self.slots, *id);
-        seen += parsed.ids(Fate::Seen, &[Fate::Forgotten]).filter(|id| !known(id)).count();
-        let released = parsed.ids(Fate::Released, ENDS).count();
-        in_flight += released + parsed.packets().count();
-        live += released * ACK_LEN;
-        live += parsed.packets().map(|accepted| accepted.packet.len()).sum::<usize>();
-        let (needed, slots) = (in_flight.max(seen), self.slots.len());
+            |id: PacketId| !parsed.is_snapshot() && session.inbound.has_seen(self.slots, id);
+        parsed.ids(Fate::Forgotten, &[Fate::Seen], &mut |id| seen -= usize::from(known(id)));
+        parsed.ids(Fate::Seen, &[Fate::Forgotten], &mut |id| seen += usize::from(!known(id)));
+        // The notes are applied before the packets: every id that was ever released takes a PUBREL for some time.
+        let (mut released, mut stays_released) = (0, 0);
+        parsed.ids(Fate::Released, &[], &mut |_| released += 1);
+        let ends = &[Fate::Done, Fate::Abandoned];
+        parsed.ids(Fate::Released, ends, &mut |_| stays_released += 1);
+        let needed = (in_flight + released.max(stays_released + packets)).max(seen);
         if needed > slots {
             return Err(RestoreError::Window { needed, slots });
         }
-        let needed = session.subscriptions.start() + filters + live + ANSWER_ROOM;
-        let capacity = self.bytes.len();
+        let needed = live + (released * ACK_LEN).max(stays_released * ACK_LEN + packet_bytes);
         if needed > capacity {
             return Err(RestoreError::OutboxTooSmall { needed, capacity });
         }
         Ok(())
+    }
+
+    /// How many requests in flight the record ends or replaces, and the bytes of their packets.
+    fn count_ended(&mut self, parsed: &Parsed<'_>) -> (usize, usize) {
+        let session = &*self.session;
+        let (mut count, mut bytes) = (0, 0);
+        for id in ended(parsed) {
+            let Some(found) = session.requests.find(self.slots, id) else { continue };
+            let Some(slot) = self.slots.get_mut(found.index) else { continue };
+            if !slot.marks.ends() {
+                slot.marks.set_ends(true);
+                count += 1;
+                bytes += session.outbox.len_at(self.bytes, found.place);
+            }
+        }
+        for id in ended(parsed) {
+            let found = session.requests.find(self.slots, id);
+            if let Some(slot) = found.and_then(|found| self.slots.get_mut(found.index)) {
+                slot.marks.set_ends(false);
+            }
+        }
+        (count, bytes)
     }
 }
 

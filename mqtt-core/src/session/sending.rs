@@ -69,6 +69,7 @@ impl SessionMut<'_> {
         awaits: Option<Awaits>,
         encode: Encode<'_>,
     ) -> Result<Handle, RequestError> {
+        self.finish_restore();
         let id = match awaits {
             Some(awaits) => Some(self.next_id(awaits)?),
             None => None,
@@ -139,6 +140,7 @@ impl SessionMut<'_> {
     }
 
     /// The request under `id`, if the transport has taken its whole packet: only then can an answer belong to it.
+    #[inline]
     fn find_sent(&self, id: PacketId) -> Result<Option<InFlight>, NoAnswer> {
         let outbox = &self.session.outbox;
         match self.session.requests.find(self.slots, id) {

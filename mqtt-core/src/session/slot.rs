@@ -34,8 +34,8 @@ pub struct Slot {
     pub(super) place: u32,
     pub(super) id: u16,
     pub(super) state: Use,
-    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). Only one bit of the
-    /// marks is about the request.
+    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). Only two bits of the
+    /// marks are about the request.
     pub(super) marks: Marks,
     pub(super) owed_id: u16,
     pub(super) seen: u16,
@@ -83,9 +83,16 @@ pub(super) enum Owed {
     ExactlyOnceAcknowledged = 4,
 }
 
-/// The state of the ring entry and of the table entry that lie in a slot, and one bit of its request, in one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The state of the ring entry and of the table entry that lie in a slot, and two bits of its request, in one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marks(u8);
+
+/// Hashes only what affects behaviour; the marks of a record do not.
+impl Hash for Marks {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.0 & !(Self::ENDS | Self::UNACKNOWLEDGED)).hash(hasher);
+    }
+}
 
 impl Marks {
     pub(super) const NONE: Self = Self(0);
@@ -93,6 +100,11 @@ impl Marks {
     const STALE: u8 = 0x80;
     /// The packet of the slot's request was shown on an earlier connection.
     const SENT: u8 = 0x40;
+    /// A record that is being checked ends the slot's request. Set only during the check.
+    const ENDS: u8 = 0x20;
+    /// The application has to acknowledge the message of the id in the table. Valid only in a record: see
+    /// [`Inbound::mark_owed`](super::inbound::Inbound::mark_owed).
+    const UNACKNOWLEDGED: u8 = 0x10;
     const OWED: u8 = 0x07;
 
     pub(super) const fn owed(self) -> Owed {
@@ -115,6 +127,23 @@ impl Marks {
 
     pub(super) const fn set_sent(&mut self, sent: bool) {
         self.0 = self.0 & !Self::SENT | if sent { Self::SENT } else { 0 };
+    }
+
+    pub(super) const fn ends(self) -> bool {
+        self.0 & Self::ENDS != 0
+    }
+
+    pub(super) const fn set_ends(&mut self, ends: bool) {
+        self.0 = self.0 & !Self::ENDS | if ends { Self::ENDS } else { 0 };
+    }
+
+    pub(super) const fn is_unacknowledged(self) -> bool {
+        self.0 & Self::UNACKNOWLEDGED != 0
+    }
+
+    pub(super) const fn set_unacknowledged(&mut self, unacknowledged: bool) {
+        let bit = if unacknowledged { Self::UNACKNOWLEDGED } else { 0 };
+        self.0 = self.0 & !Self::UNACKNOWLEDGED | bit;
     }
 
     pub(super) const fn is_stale(self) -> bool {

@@ -38,6 +38,63 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn the_table_does_not_depend_on_the_order_of_arrival(
+        window in 1_usize..12,
+        ids in prop::collection::btree_set(1_u16..40, 0..12),
+        mut gone in prop::collection::vec(1_u16..40, 0..12),
+    ) {
+        let table = |ids: &mut dyn Iterator<Item = u16>| {
+            let mut slots = vec![Slot::EMPTY; window];
+            let mut inbound = Inbound::default();
+            for number in ids.take(window) {
+                inbound.remember(&mut slots, id(number));
+            }
+            (slots, inbound)
+        };
+        let stay: Vec<u16> = ids.iter().copied().take(window).collect();
+        let (upwards, _) = table(&mut stay.iter().copied());
+        prop_assert_eq!(&table(&mut stay.iter().rev().copied()).0, &upwards);
+        // Others come and go in between.
+        gone.retain(|number| !stay.contains(number));
+        gone.sort_unstable();
+        gone.dedup();
+        gone.truncate(window - stay.len());
+        let (mut slots, mut inbound) = table(&mut gone.iter().chain(&stay).copied());
+        for number in gone {
+            inbound.forget(&mut slots, id(number));
+        }
+        prop_assert_eq!(slots, upwards);
+    }
+
+    #[test]
+    fn stale_ids_are_dropped_and_the_others_stay(
+        window in 1_usize..12,
+        old in prop::collection::btree_set(1_u16..40, 0..12),
+        repeated in prop::collection::vec(1_u16..40, 0..12),
+    ) {
+        let mut slots = vec![Slot::EMPTY; window];
+        let mut inbound = Inbound::default();
+        let old: Vec<u16> = old.into_iter().take(window).collect();
+        for number in &old {
+            inbound.remember(&mut slots, id(*number));
+        }
+        inbound.suspect_lost(&mut slots);
+        for number in &repeated {
+            let known = inbound.is_repeated(&mut slots, id(*number), true);
+            prop_assert_eq!(known, old.contains(number));
+        }
+        let stale = old.iter().any(|number| !repeated.contains(number));
+        prop_assert_eq!(inbound.drop_stale(&mut slots), stale);
+        for number in 1..40 {
+            let stays = old.contains(&number) && repeated.contains(&number);
+            prop_assert_eq!(inbound.has_seen(&slots, id(number)), stays, "{}", number);
+        }
+        prop_assert!(!inbound.drop_stale(&mut slots));
+    }
+}
+
 /// [MQTT-4.6.0-2]
 #[test]
 fn acknowledgements_leave_the_ring_in_order_of_arrival() {

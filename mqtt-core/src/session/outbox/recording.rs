@@ -43,11 +43,15 @@ impl Outbox {
         self.notes = self.notes.saturating_sub(notes);
     }
 
-    /// Every packet came from the journal. None was sent since the start, and no hole may remain.
-    pub(in crate::session) fn restored(&mut self, bytes: &mut [u8], table: &mut Table<'_>) {
-        self.compact(bytes, table);
+    /// Every packet came from the journal.
+    pub(in crate::session) const fn restored(&mut self) {
         self.recorded = self.tail;
         self.recording = self.tail;
+    }
+
+    /// The last record is restored. No packet was sent since the start, and no hole may be sent.
+    pub(in crate::session) fn drop_holes(&mut self, bytes: &mut [u8], table: &mut Table<'_>) {
+        self.compact(bytes, table);
     }
 
     /// All packets that wait for an answer.

@@ -1,6 +1,6 @@
 //! Requests that end without an answer from the broker: their slots stay until the application is told.
 
-use super::Requests;
+use super::{Requests, in_flight};
 use crate::{
     codec::PacketId,
     session::{
@@ -41,10 +41,18 @@ impl Requests {
     pub(super) fn lose(&mut self, slots: &mut [Slot], id: u16) {
         let found = PacketId::new(id).and_then(|id| self.find(slots, id));
         debug_assert!(found.is_some(), "the packet of id {id} is in the outbox without a request");
-        if let Some(slot) = found.and_then(|found| slots.get_mut(found.index)) {
+        let Some(index) = found.map(|found| found.index) else { return };
+        if let Some(slot) = slots.get_mut(index) {
             slot.state = Use::Lost;
-            self.ended += 1;
+            self.count_ended(index);
         }
+    }
+
+    /// The request in slot `index` has ended, and its event is still to come.
+    fn count_ended(&mut self, index: usize) {
+        let index = index as u16;
+        self.first_ended = if self.ended == 0 { index } else { self.first_ended.min(index) };
+        self.ended += 1;
     }
 
     /// The request in slot `index` ends without an answer. If its packet is being sent, the slot stays until
@@ -68,7 +76,7 @@ impl Requests {
                 Ending::CancelledSent => Use::CancelledSent,
                 Ending::GivenUp => Use::GivenUp,
             };
-            self.ended += 1;
+            self.count_ended(index);
         }
     }
 
@@ -77,26 +85,33 @@ impl Requests {
         self.finishing != 0
     }
 
-    /// The place of one of these packets, below `boundary`.
-    pub(in crate::session) fn finishing(&self, slots: &[Slot], boundary: usize) -> Option<u32> {
-        let mut all = self.all(slots).filter(|found| !found.is_awaited());
-        all.find(|found| (found.place as usize) < boundary).map(|found| found.place)
+    /// The first of these requests from slot `from` on whose packet lies below `boundary`: its slot, and the place of
+    /// the packet.
+    pub(in crate::session) fn finishing(
+        &self,
+        slots: &[Slot],
+        from: usize,
+        boundary: usize,
+    ) -> Option<(usize, u32)> {
+        (from..slots.len())
+            .filter_map(|index| in_flight(slots, index))
+            .find(|found| !found.is_awaited() && (found.place as usize) < boundary)
+            .map(|found| (found.index, found.place))
     }
 
-    /// The packet at `place` of a cancelled request is sent, or its connection is gone.
-    pub(in crate::session) fn finished(&mut self, slots: &mut [Slot], place: u32) {
-        let is_it =
-            |slot: &&mut Slot| slot.state == Use::InFlight(Awaits::Nothing) && slot.place == place;
-        if let Some(slot) = slots.iter_mut().find(is_it) {
+    /// The packet of the cancelled request in slot `index` is sent, or its connection is gone.
+    pub(in crate::session) fn finished(&mut self, slots: &mut [Slot], index: usize) {
+        if let Some(slot) = slots.get_mut(index) {
             slot.state = Use::CancelledSent;
             self.finishing -= 1;
-            self.ended += 1;
+            self.count_ended(index);
         }
     }
 
     /// Whether [`Requests::next_ended`] has something to tell.
     pub(in crate::session) fn has_ended(&self) -> bool {
-        self.ended | self.unacknowledged.lost != 0
+        self.ended != 0
+            || self.unacknowledged.lost != 0
             || !self.queue.dropped.is_empty()
             || self.unacknowledged.sent != self.unacknowledged.told
     }
@@ -123,13 +138,15 @@ impl Requests {
         if self.ended == 0 {
             return None;
         }
-        let ended = slots.iter().enumerate().find_map(|(index, slot)| Some((index, ended(slot)?)));
+        let mut rest = slots.iter().enumerate().skip(self.first_ended.into());
+        let ended = rest.find_map(|(index, slot)| Some((index, ended(slot)?)));
         let Some((index, ended)) = ended else {
             debug_assert!(false, "{} requests have ended, and no slot holds one", self.ended);
             self.ended = 0;
             return None;
         };
         self.ended -= 1;
+        self.first_ended = if self.ended == 0 { 0 } else { index as u16 };
         let count = slots.len() as u16;
         if let (Ended::Cancelled { sent: false, .. }, Some(slot)) = (ended, slots.get_mut(index)) {
             // Nobody has seen the id, so it is the slot's next one again.
