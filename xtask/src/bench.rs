@@ -3,8 +3,11 @@
 //! Times differ from machine to machine and are for reading. Instruction counts hardly differ, so they may hardly grow.
 //! The count of one operation is the difference between a run of 2 N and one of N of them, divided by N, less the count
 //! of its surroundings (an operation that does nothing, say): it holds neither start-up nor loop.
+//!
+//! Operations on a whole session are done once, with sessions of two sizes. Their cost may only grow with the size, so a
+//! loop inside a loop is found, and its count is for each element of the session.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::last::{self, Last};
@@ -19,8 +22,9 @@ pub(crate) const COMMAND: Command = Command {
     details: "\
 Runs the criterion benchmarks, then counts the instructions of each operation under valgrind, with mqttbytes
 beside this project in both. Fails if a count has grown by more than 2 % over its last figure in
-xtask/last/instructions.txt. --record writes the new counts into that file: commit it together with the change
-that explains them. Goals are printed, and whether they are met.",
+xtask/last/instructions.txt. Fails also if an operation on a session of twice the size, such as a restore, costs
+more than 2.5 times as much. --record writes the new counts into that file: commit it together with the change that
+explains them. Goals are printed, and whether they are met.",
     flags: &[
         Flag { name: "only", value: Some("PART"), about: "'criterion' or 'instructions'" },
         Flag { name: "record", value: None, about: "makes the new counts the last figures" },
@@ -33,6 +37,12 @@ that explains them. Goals are printed, and whether they are met.",
 
 /// Operations of the shorter run.
 const N: u64 = 2_000;
+
+/// The two sizes of a session; the second is twice the first.
+const SIZES: [u64; 2] = [8_192, 16_384];
+
+/// Twice the size costs at most this percentage of the cost.
+const MOST_GROWTH: u64 = 250;
 
 /// A count meets its goal up to this percentage above it.
 const TOLERANCE: u64 = 10;
@@ -98,6 +108,8 @@ struct Operation {
 struct Row {
     operation: Operation,
     count: u64,
+    /// If it depends on a size: the cost of the second size in per cent of that of the first.
+    growth: Option<u64>,
     /// Its last figure, if there is one.
     last: Option<u64>,
 }
@@ -110,6 +122,9 @@ impl Row {
 
     /// Why the count fails, if it does.
     fn fault(&self) -> Option<&'static str> {
+        if self.growth.is_some_and(|growth| growth > MOST_GROWTH) {
+            return Some("GROWS FASTER THAN ITS SIZE");
+        }
         match self.last {
             Some(last) if self.count > last::most(last) => Some("HAS GROWN"),
             None if self.is_own() => Some("NO LAST FIGURE (see --record)"),
@@ -137,30 +152,24 @@ fn record(workspace: &Workspace, rows: &mut [Row]) -> Result<(), String> {
 
 fn instructions(workspace: &Workspace, log: &Log) -> Result<Vec<Row>, String> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "-p", "mqtt-benches", "--example", "instructions", "--profile", "bench"]);
+    cargo.args(["build", "-p", "mqtt-benches", "--examples", "--profile", "bench"]);
     log.run(&mut cargo)?.require()?;
-    // The bench profile builds into the folder of the release profile.
-    let program = workspace.target.join("release/examples/instructions");
-    let list = shell::ask(&mut workspace.program(&program)).ok_or("the program did not run")?;
-    let operations = list.lines().map(operation).collect::<Result<Vec<_>, _>>()?;
     let last = Last::read(workspace, LAST)?;
-    let mut surroundings: Vec<(String, f64)> = Vec::new();
     let mut rows = Vec::new();
-    for operation in operations {
-        let known = surroundings.iter().find(|(name, _)| *name == operation.less);
-        let less = match known {
-            Some((_, count)) => *count,
-            None => {
-                let count = per_operation(workspace, log, &program, &operation.less)?;
-                surroundings.push((operation.less.clone(), count));
-                count
-            }
-        };
-        let count = per_operation(workspace, log, &program, &operation.name)? - less;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
-        let count = count.max(0.0).round() as u64;
+    let mut counter = Counter::new(workspace, log, "instructions");
+    for operation in counter.operations()? {
+        let count = counter.per_operation(&operation)?;
         let last = last.of(&operation.name);
-        rows.push(Row { operation, count, last });
+        rows.push(Row { operation, count, growth: None, last });
+    }
+    let mut counter = Counter::new(workspace, log, "sizes");
+    for operation in counter.operations()? {
+        let [size, twice] = SIZES;
+        let small = counter.net(&operation, size)?.max(1);
+        let large = counter.net(&operation, twice)?;
+        let count = (large + twice / 2) / twice;
+        let last = last.of(&operation.name);
+        rows.push(Row { operation, count, growth: Some(large * 100 / small), last });
     }
     Ok(rows)
 }
@@ -179,22 +188,56 @@ fn operation(line: &str) -> Result<Operation, String> {
     Ok(Operation { name: name.to_owned(), goal, less: less.to_owned() })
 }
 
-fn per_operation(
-    workspace: &Workspace,
-    log: &Log,
-    program: &Path,
-    name: &str,
-) -> Result<f64, String> {
-    let count = |times: u64| -> Result<u64, String> {
-        let mut valgrind = workspace.program("valgrind");
-        valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
-        valgrind.arg(name).arg(times.to_string());
-        let text = log.run(&mut valgrind)?.require()?;
-        collected(&text).ok_or_else(|| format!("{name}: callgrind printed no count"))
-    };
-    let (short, long) = (count(N)?, count(2 * N)?);
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    Ok(long.saturating_sub(short) as f64 / N as f64)
+/// Counts under callgrind.
+struct Counter<'a> {
+    workspace: &'a Workspace,
+    log: &'a Log,
+    program: PathBuf,
+    /// The counts so far: several operations have the same surroundings.
+    known: Vec<(String, u64, u64)>,
+}
+
+impl<'a> Counter<'a> {
+    /// For the program `name` of the benchmarks.
+    fn new(workspace: &'a Workspace, log: &'a Log, name: &str) -> Self {
+        // The bench profile builds into the folder of the release profile.
+        let program = workspace.target.join("release/examples").join(name);
+        Self { workspace, log, program, known: Vec::new() }
+    }
+
+    /// The operations that the program lists.
+    fn operations(&self) -> Result<Vec<Operation>, String> {
+        let list = shell::ask(&mut self.workspace.program(&self.program));
+        list.ok_or("the program did not run")?.lines().map(operation).collect()
+    }
+
+    /// The instructions of the program with the operation `name` and `number`.
+    fn whole(&mut self, name: &str, number: u64) -> Result<u64, String> {
+        let known = self.known.iter().find(|known| known.0 == name && known.1 == number);
+        if let Some((_, _, count)) = known {
+            return Ok(*count);
+        }
+        let mut valgrind = self.workspace.program("valgrind");
+        valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(&self.program);
+        valgrind.arg(name).arg(number.to_string());
+        let text = self.log.run(&mut valgrind)?.require()?;
+        let count =
+            collected(&text).ok_or_else(|| format!("{name}: callgrind printed no count"))?;
+        self.known.push((name.to_owned(), number, count));
+        Ok(count)
+    }
+
+    /// The instructions of `operation` with `number`, without its surroundings.
+    fn net(&mut self, operation: &Operation, number: u64) -> Result<u64, String> {
+        let less = self.whole(&operation.less, number)?;
+        Ok(self.whole(&operation.name, number)?.saturating_sub(less))
+    }
+
+    /// The instructions of `operation` once.
+    fn per_operation(&mut self, operation: &Operation) -> Result<u64, String> {
+        let long = self.net(operation, 2 * N)?;
+        Ok((long.saturating_sub(self.net(operation, N)?) + N / 2) / N)
+    }
 }
 
 /// The number in callgrind's 'Collected : 123456'.
@@ -210,9 +253,13 @@ fn table(rows: &[Row]) -> (String, bool) {
         let goal = goal.map_or_else(String::new, |goal| goal.to_string());
         let last = row.last.map_or_else(String::new, |last| last.to_string());
         let change = row.last.map(|last| format!("{} %", last::change(last, row.count)));
-        let (change, fault) = (change.unwrap_or_default(), row.fault().unwrap_or_default());
-        let line =
-            format!("  {name:<44} {:>12} {goal:>6} {last:>6} {change:>8}  {fault}", row.count);
+        let growth = row.growth.map(|growth| format!("{growth} % for twice the size"));
+        let (change, growth) = (change.unwrap_or_default(), growth.unwrap_or_default());
+        let fault = row.fault().unwrap_or_default();
+        let line = format!(
+            "  {name:<44} {:>12} {goal:>6} {last:>6} {change:>8}  {growth}  {fault}",
+            row.count
+        );
         println!("{}", line.trim_end());
     }
     println!();
@@ -232,14 +279,15 @@ mod tests {
     }
 
     fn row(name: &str, count: u64, last: Option<u64>) -> Row {
-        Row { operation: named(name, Some(200)), count, last }
+        Row { operation: named(name, Some(200)), count, growth: None, last }
     }
 
     #[test]
     fn a_goal_is_met_up_to_a_tenth_above_it() {
         assert_eq!(row("x", 220, None).meets_goal(), Some(true));
         assert_eq!(row("x", 221, None).meets_goal(), Some(false));
-        let without = Row { operation: named("x", None), count: 1_000_000, last: None };
+        let operation = named("x", None);
+        let without = Row { operation, count: 1_000_000, growth: None, last: None };
         assert_eq!(without.meets_goal(), None);
     }
 
@@ -247,6 +295,13 @@ mod tests {
     fn a_count_may_exceed_its_last_figure_by_two_per_cent() {
         assert_eq!(row("x", 102, Some(100)).fault(), None);
         assert_eq!(row("x", 103, Some(100)).fault(), Some("HAS GROWN"));
+    }
+
+    #[test]
+    fn twice_the_size_may_cost_two_and_a_half_times_as_much() {
+        let grown = |growth| Row { growth: Some(growth), ..row("x", 100, Some(100)) };
+        assert_eq!(grown(250).fault(), None);
+        assert_eq!(grown(251).fault(), Some("GROWS FASTER THAN ITS SIZE"));
     }
 
     #[test]
