@@ -290,12 +290,16 @@ where
     /// more is received, and the client stays offline until [`connect`](Self::connect).
     ///
     /// It does not wait for answers. Unanswered requests stay in the session, or end as [`Event::Lost`].
+    ///
+    /// The last call of `disconnect` and `connect` counts, also if both are made before the driver acts. After
+    /// `disconnect(); connect();` this connection ends, and the next one begins at once.
     pub fn disconnect(&mut self) {
         self.machine().disconnect();
     }
 
-    /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. It has
-    /// no effect while there is a connection.
+    /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. If a
+    /// connection is ending, the next one begins as soon as it has ended. While a connection is up or being made, the
+    /// call has no effect.
     pub fn connect(&mut self) {
         self.machine().connect();
     }

@@ -269,13 +269,15 @@ impl<'a> Machine<'a> {
         None
     }
 
-    /// Brings the outbox up to date while requests are held back. Before a DISCONNECT for good all of them are sent.
+    /// Brings the outbox up to date while requests are held back. Before a DISCONNECT that was asked for, all of them are sent.
     fn keep_hold(&mut self) {
         if !self.session.parts().0.is_holding() {
             return;
         }
-        let leaves =
-            matches!(self.state.phase, Phase::Leaving { goal: LeaveFor::Good, shown: false, .. });
+        let leaves = matches!(
+            self.state.phase,
+            Phase::Leaving { goal: LeaveFor::Good | LeaveFor::Anew, shown: false, .. }
+        );
         self.session.keep_hold(leaves);
     }
 

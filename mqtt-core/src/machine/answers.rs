@@ -3,10 +3,7 @@
 //! Brokers repeat answers, or answer a request that has ended. By default such an answer is ignored and counted; with
 //! `Options::strict` it ends the connection [MQTT-4.8.0-1].
 
-use super::{
-    Machine, Taken,
-    connection::{Intent, LeaveFor, Phase},
-};
+use super::{Machine, Taken};
 use crate::{
     codec::{Granted, PacketId, Protocol},
     event::Event,
@@ -37,8 +34,8 @@ impl Machine<'_> {
             Reclaimed::One => {}
             Reclaimed::Last => {
                 self.state.timers.clear(Timer::PingResponse);
-                if let Phase::Up(Intent::Leave) = self.state.phase {
-                    self.state.begin_leaving(LeaveFor::Good);
+                if let Some(goal) = self.state.phase.intent().goal() {
+                    self.state.begin_leaving(goal);
                 }
             }
         }

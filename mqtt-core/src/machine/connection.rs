@@ -12,12 +12,27 @@ use crate::{
 /// Connections in a row that are accepted and closed soon after, until the application is told so.
 const KICKED_OUT: u8 = 3;
 
-/// Whether the client stays online.
+/// What the application asked for at a time when it could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Intent {
+    /// Nothing: the client stays online.
     Stay,
-    /// `disconnect` was called at a time when no DISCONNECT could be sent.
+    /// `disconnect`: no DISCONNECT could be sent yet.
     Leave,
+    /// `connect`: the next connection begins as soon as this one has ended. It ends because of a `disconnect` before,
+    /// or for a reason of its own.
+    Anew,
+}
+
+impl Intent {
+    /// The DISCONNECT that is to be sent as soon as that is possible.
+    pub(super) const fn goal(self) -> Option<LeaveFor> {
+        match self {
+            Self::Stay => None,
+            Self::Leave => Some(LeaveFor::Good),
+            Self::Anew => Some(LeaveFor::Anew),
+        }
+    }
 }
 
 /// The state of the connection.
@@ -31,7 +46,8 @@ pub(super) enum Phase {
     Opening,
     /// The CONNECT goes out; the CONNACK ends the phase.
     Handshake(Intent),
-    /// The broker has accepted the connection. With `Leave`, packet ids have to be reclaimed before the DISCONNECT.
+    /// The broker has accepted the connection. If the intent is not `Stay`, packet ids have to be reclaimed before the
+    /// DISCONNECT.
     Up(Intent),
     /// Packets that wait are still sent, then the DISCONNECT.
     Leaving {
@@ -50,10 +66,12 @@ impl Phase {
         matches!(self, Self::Up(_))
     }
 
-    const fn intent(&self) -> Intent {
+    pub(super) const fn intent(&self) -> Intent {
         match self {
             Self::Handshake(intent) | Self::Up(intent) | Self::Closing(_, intent) => *intent,
-            Self::Stopped | Self::Waiting | Self::Opening | Self::Leaving { .. } => Intent::Stay,
+            Self::Leaving { goal: LeaveFor::Good, .. } => Intent::Leave,
+            Self::Leaving { goal: LeaveFor::Anew, .. } => Intent::Anew,
+            Self::Leaving { .. } | Self::Stopped | Self::Waiting | Self::Opening => Intent::Stay,
         }
     }
 }
@@ -63,6 +81,8 @@ impl Phase {
 pub(super) enum LeaveFor {
     /// The application called `disconnect`: offline until `connect`.
     Good,
+    /// The application called `disconnect`, then `connect`: the client connects again at once.
+    Anew,
     /// Messages were passed over: the client connects again at once.
     Again,
 }
@@ -70,7 +90,7 @@ pub(super) enum LeaveFor {
 impl LeaveFor {
     pub(super) const fn reason(self) -> Reason {
         match self {
-            Self::Good => Reason::Requested,
+            Self::Good | Self::Anew => Reason::Requested,
             Self::Again => Reason::PassedOver,
         }
     }
@@ -167,7 +187,7 @@ impl State {
     fn reconnect_delay(&mut self, reason: Reason) -> Option<u32> {
         let policy = self.settings.reconnect;
         let delay = policy.delay(self.failures.into());
-        if reason == Reason::Requested || self.phase.intent() == Intent::Leave {
+        if reason == Reason::Requested {
             None
         } else if reason == Reason::PassedOver {
             // Nothing is wrong with this broker, and it has more messages.
@@ -262,7 +282,12 @@ impl Machine<'_> {
         state.refuses = false;
         state.listening = Listening::Taking;
         state.ping = None;
-        let delay = state.reconnect_delay(reason);
+        let intent = state.phase.intent();
+        let delay = match (intent, state.reconnect_delay(reason)) {
+            (Intent::Stay, delay) => delay,
+            (Intent::Leave, _) => None,
+            (Intent::Anew, _) => Some(0),
+        };
         if reason != Reason::PassedOver {
             state.failures = state.failures.saturating_add(1);
         }
@@ -305,12 +330,19 @@ impl Machine<'_> {
         }
     }
 
-    /// Connects now if the client is offline.
+    /// Connects now if the client is offline, or as soon as a connection that is ending has ended.
     pub(crate) fn connect(&mut self) {
         let state = &mut *self.state;
-        if matches!(state.phase, Phase::Stopped | Phase::Waiting) {
-            state.phase = Phase::Waiting;
-            state.timers.set(Timer::Reconnect, Instant::from_millis(0));
+        match &mut state.phase {
+            Phase::Stopped | Phase::Waiting => {
+                state.phase = Phase::Waiting;
+                state.timers.set(Timer::Reconnect, Instant::from_millis(0));
+            }
+            Phase::Leaving { goal: goal @ LeaveFor::Good, .. } => *goal = LeaveFor::Anew,
+            Phase::Handshake(intent @ Intent::Leave)
+            | Phase::Up(intent @ Intent::Leave)
+            | Phase::Closing(_, intent) => *intent = Intent::Anew,
+            Phase::Leaving { .. } | Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => {}
         }
     }
 }

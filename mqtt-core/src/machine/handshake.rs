@@ -2,7 +2,7 @@
 
 use super::{
     Machine, Taken,
-    connection::{Intent, LeaveFor, Negotiation, Phase},
+    connection::{Intent, Negotiation, Phase},
 };
 use crate::{
     codec::{ConnAck, PacketType, Protocol, Violation},
@@ -62,8 +62,8 @@ impl Machine<'_> {
         let state = &mut *self.state;
         let intent = if let Phase::Handshake(intent) = state.phase { intent } else { Intent::Stay };
         state.timers.clear(Timer::Connect);
-        if intent == Intent::Leave && !reclaiming {
-            state.begin_leaving(LeaveFor::Good);
+        if let Some(goal) = intent.goal().filter(|_| !reclaiming) {
+            state.begin_leaving(goal);
             return None;
         }
         state.phase = Phase::Up(intent);

@@ -16,7 +16,7 @@ mod every_cut;
 mod found;
 mod keep_alive;
 mod large;
-mod largest;
+mod last_word;
 mod manual;
 mod passing_over;
 mod publishing;

@@ -187,6 +187,9 @@ impl Client {
 
     /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`](super::Events::next) ends.
     /// The broker does not publish the will.
+    ///
+    /// If [`reconnect`](Self::reconnect) follows before that is done, the client connects again, and
+    /// [`Events::next`](super::Events::next) goes on.
     pub fn disconnect(&self) {
         let _sent = self.request(|state| {
             state.client.disconnect();
