@@ -86,7 +86,7 @@ pub type StaticClient<const BYTES: usize, const WINDOW: usize> =
 pub type BoxedClient = Client<alloc::boxed::Box<[u8]>, alloc::boxed::Box<[Slot]>>;
 
 /// The fixed part of a client, in bytes, on a 64-bit and on a 32-bit machine; the storage comes on top.
-pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 832 } else { 648 };
+pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 840 } else { 656 };
 const _: () = assert!(size_of::<StaticClient<0, 0>>() <= FIXED_SIZE);
 
 impl<const BYTES: usize, const WINDOW: usize> StaticClient<BYTES, WINDOW> {
@@ -355,7 +355,8 @@ where
         self.state.connection_state()
     }
 
-    /// The protocol version in use. With `Version::Auto`: the version to be tried next, or the version that worked.
+    /// The protocol version of the connection or the attempt under way; offline, that of the next attempt. With
+    /// `Version::Auto` it can change with each attempt: `Version` has the rule, `Event::Up` the version of a connection.
     pub const fn protocol(&self) -> Protocol {
         self.state.protocol()
     }

@@ -7,6 +7,7 @@
 //! | task | files |
 //! |---|---|
 //! | a connection begins and ends | `connection`, `connect_packet`, `handshake` |
+//! | the next attempt is chosen | `attempts` |
 //! | bytes go out | `transmit` |
 //! | packets come in | `receive`, `answers`, `messages`, `pieces` |
 //! | messages cannot be taken | `pass_over` |
@@ -18,6 +19,7 @@
 //! | events wait to be given | `untold` |
 
 mod answers;
+mod attempts;
 mod connect_packet;
 mod connection;
 mod digest;
@@ -48,8 +50,9 @@ use crate::{
     time::Instant,
     timers::{Timer, Timers},
 };
+use attempts::Attempts;
 use connect_packet::ConnectPacket;
-use connection::{LeaveFor, Negotiation, Phase};
+use connection::{LeaveFor, Phase};
 use keep_alive::Ping;
 use listening::{LastOffer, Listening};
 pub(crate) use overflow::LIMIT_QUEUE;
@@ -63,19 +66,9 @@ use untold::Untold;
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     phase: Phase,
-    negotiation: Negotiation,
+    attempts: Attempts,
     /// The version in use, or to be tried next.
     protocol: Protocol,
-    /// Attempts since a connection was last stable.
-    failures: u16,
-    /// Attempts so far: the number that chooses the endpoint.
-    endpoint_turn: u16,
-    /// The endpoint of the last attempt.
-    endpoint: u8,
-    /// Brokers in a row that refused and will do so again.
-    refusals: u8,
-    /// Connections in a row that were accepted, and closed soon after.
-    kicked_out: u8,
     untold: Untold,
     ping: Option<Ping>,
     stream: Option<Stream>,
@@ -144,13 +137,8 @@ impl State {
         timers.set(Timer::Reconnect, Instant::from_millis(0));
         Ok(Self {
             phase: Phase::Waiting,
-            negotiation: if negotiates { Negotiation::Open } else { Negotiation::Never },
+            attempts: Attempts::new(negotiates),
             protocol,
-            failures: 0,
-            endpoint_turn: 0,
-            endpoint: 0,
-            refusals: 0,
-            kicked_out: 0,
             untold: Untold::Nothing,
             ping: None,
             stream: None,

@@ -1,16 +1,12 @@
-//! The connection: its phases, their changes, and the time and version of the next attempt.
+//! The connection: its phases and their changes.
 
 use super::{Machine, State, listening::Listening};
 use crate::{
-    codec::{Protocol, Refusal},
     error::{Fatal, Reason},
     event::ConnectionState,
     time::Instant,
     timers::Timer,
 };
-
-/// Connections in a row that are accepted and closed soon after, until the application is told so.
-const KICKED_OUT: u8 = 3;
 
 /// What the application asked for at a time when it could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,17 +92,6 @@ impl LeaveFor {
     }
 }
 
-/// The choice of the version with `Version::Auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Negotiation {
-    /// The version is fixed, or 3.1 has no form for the client id.
-    Never,
-    /// No version has worked yet: the next attempt may change it.
-    Open,
-    /// The version has worked. A refusal opens the negotiation again.
-    Done,
-}
-
 impl State {
     pub(crate) const fn connection_state(&self) -> ConnectionState {
         match self.phase {
@@ -134,83 +119,13 @@ impl State {
     const fn connack_may_follow(&self) -> bool {
         matches!(self.phase, Phase::Handshake(_)) && self.connect.was_shown()
     }
-
-    /// Changes the version for the next attempt if this one was refused, or the CONNECT was not answered. Gives whether
-    /// that attempt may follow at once.
-    fn negotiate(&mut self, reason: Reason) -> bool {
-        let refused = reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion));
-        let mut first = self.protocol == Protocol::V311;
-        if refused && self.negotiation == Negotiation::Done {
-            self.negotiation = Negotiation::Open;
-            first = true;
-        }
-        let unanswered = self.awaits_connack() && reason == Reason::TransportClosed;
-        if self.negotiation != Negotiation::Open || !(refused || unanswered) {
-            return false;
-        }
-        if first {
-            // The same broker once more. The next one follows if it takes neither version.
-            self.same_endpoint();
-        }
-        let newer = self.protocol == Protocol::V311;
-        self.protocol = if newer { Protocol::V31 } else { Protocol::V311 };
-        refused && first
-    }
-
-    /// Whether every broker in turn has refused, and a retry seldom mends that.
-    fn is_refused_by_all(&mut self, reason: Reason) -> bool {
-        let Reason::Fatal(Fatal::Refused(
-            Refusal::ProtocolVersion
-            | Refusal::IdentifierRejected
-            | Refusal::BadLogin
-            | Refusal::NotAuthorized,
-        )) = reason
-        else {
-            self.refusals = 0;
-            return false;
-        };
-        self.refusals = self.refusals.saturating_add(1);
-        let all = self.refusals >= self.settings.reconnect.brokers();
-        if all {
-            self.refusals = 0;
-        }
-        all
-    }
-
-    /// The next attempt is made to the same broker.
-    const fn same_endpoint(&mut self) {
-        self.endpoint_turn = self.endpoint_turn.wrapping_sub(1);
-    }
-
-    /// Milliseconds from an end for `reason` to the next attempt; `None` if there is no next attempt.
-    #[inline(never)] // for less flash
-    fn reconnect_delay(&mut self, reason: Reason) -> Option<u32> {
-        let policy = self.settings.reconnect;
-        let delay = policy.delay(self.failures.into());
-        if reason == Reason::Requested {
-            None
-        } else if reason == Reason::PassedOver {
-            // Nothing is wrong with this broker, and it has more messages.
-            self.same_endpoint();
-            delay.map(|_| 0)
-        } else if self.negotiate(reason) {
-            // The other version may suit the broker: there is no reason to wait.
-            delay.map(|_| 0)
-        } else if self.is_refused_by_all(reason) {
-            policy.delay_if_refused(self.failures.into())
-        } else {
-            delay
-        }
-    }
 }
 
 impl Machine<'_> {
     /// It is time for an attempt; gives the endpoint to connect to.
     pub(super) fn open(&mut self, now: Instant) -> u8 {
         let state = &mut *self.state;
-        let endpoint = state.settings.reconnect.endpoint(state.endpoint_turn.into());
-        state.endpoint_turn = state.endpoint_turn.wrapping_add(1);
-        state.endpoint = endpoint;
+        let endpoint = state.begin_attempt();
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
         state.timers.set(Timer::Connect, now.plus_millis(state.settings.connect_timeout.into()));
@@ -237,45 +152,20 @@ impl Machine<'_> {
         self.state.timers.clear_all();
     }
 
-    /// The transport of an accepted connection has closed. A broker does that if another client connects with the same
-    /// id [MQTT-3.1.4-2].
-    fn closed_by_peer(&mut self, now: Instant) -> Reason {
-        let state = &mut *self.state;
-        let lasted = now.millis_since(state.connect.sent_at());
-        let soon = lasted <= u64::from(state.settings.reconnect.longest_delay());
-        // An unanswered request may be the cause as well.
-        if soon && !self.session.awaits_answer() {
-            state.kicked_out = state.kicked_out.saturating_add(1);
-        } else {
-            state.kicked_out = 0;
-        }
-        let connections = state.kicked_out;
-        if connections < KICKED_OUT {
-            Reason::TransportClosed
-        } else {
-            Reason::KickedOut { connections }
-        }
-    }
-
     /// The transport is closed, or could not be opened.
     pub(crate) fn closed(&mut self, now: Instant) {
-        let reason = if self.state.phase.is_up() {
-            self.closed_by_peer(now)
-        } else {
-            self.state.kicked_out = 0;
-            Reason::TransportClosed
-        };
-        let state = &mut *self.state;
-        let reason = match state.phase {
+        let reason = match self.state.phase {
             Phase::Stopped | Phase::Waiting => return,
             Phase::Closing(why, _) => why,
             Phase::Leaving { goal, .. } => goal.reason(),
-            Phase::Opening | Phase::Handshake(_) | Phase::Up(_) => reason,
+            Phase::Opening | Phase::Handshake(_) => Reason::TransportClosed,
+            Phase::Up(_) => self.closed_by_peer(now),
         };
+        let state = &mut *self.state;
         if state.connack_may_follow() {
             self.session.unanswered_connect();
         }
-        state.untold.down(state.endpoint, reason);
+        state.untold.down(state.attempts.endpoint, reason);
         state.timers.clear_all();
         state.stream = None;
         state.unread = 0;
@@ -283,14 +173,11 @@ impl Machine<'_> {
         state.listening = Listening::Taking;
         state.ping = None;
         let intent = state.phase.intent();
-        let delay = match (intent, state.reconnect_delay(reason)) {
+        let delay = match (intent, state.next_attempt(reason)) {
             (Intent::Stay, delay) => delay,
             (Intent::Leave, _) => None,
             (Intent::Anew, _) => Some(0),
         };
-        if reason != Reason::PassedOver {
-            state.failures = state.failures.saturating_add(1);
-        }
         state.phase = match delay {
             Some(delay) => {
                 state.timers.set(Timer::Reconnect, now.plus_millis(u64::from(delay)));
@@ -303,7 +190,7 @@ impl Machine<'_> {
             reason,
             Reason::Requested | Reason::PassedOver | Reason::Fatal(Fatal::Unread)
         );
-        // This follows the negotiation, which decides the version in which packets are sent again.
+        // This follows `next_attempt`, which decides the version in which packets are sent again.
         let again = self.session.suspend(state.protocol, blame);
         let counter = &mut state.counters.retransmissions;
         *counter = counter.wrapping_add(again);
@@ -319,7 +206,7 @@ impl Machine<'_> {
             Phase::Waiting => {
                 state.timers.clear_all();
                 state.phase = Phase::Stopped;
-                state.untold.stopped(state.endpoint, Reason::Requested);
+                state.untold.stopped(state.attempts.endpoint, Reason::Requested);
             }
             Phase::Opening => self.close(Reason::Requested),
             Phase::Up(_) if !reclaiming => state.begin_leaving(LeaveFor::Good),

@@ -10,13 +10,8 @@ impl State {
         // Destructured, so that no field is forgotten.
         let Self {
             phase,
-            negotiation,
+            attempts,
             protocol,
-            failures,
-            endpoint_turn,
-            endpoint,
-            refusals,
-            kicked_out,
             untold,
             ping,
             stream,
@@ -33,8 +28,7 @@ impl State {
         // The counter of sent bytes only matters for the PINGREQ.
         let ahead = |end: u32| end.wrapping_sub(counters.bytes_out);
         let ping = ping.map(|ping| (ping.at, ping.judged.map(ahead), ahead(ping.last) as i32 > 0));
-        (phase, negotiation, protocol, failures, endpoint_turn, endpoint, untold).hash(hasher);
-        (refusals, kicked_out).hash(hasher);
+        (phase, attempts, protocol, untold).hash(hasher);
         // In the same way for bytes that are sent before the driver looks at the input.
         let listening = if let Listening::Sending(before) = *listening {
             Listening::Sending(ahead(before))

@@ -2,7 +2,7 @@
 
 use super::{
     Machine, Taken,
-    connection::{Intent, Negotiation, Phase},
+    connection::{Intent, Phase},
 };
 use crate::{
     codec::{ConnAck, PacketType, Protocol, Violation},
@@ -49,10 +49,7 @@ impl Machine<'_> {
             SessionStatus::Found if unwanted => self.session.begin(state.protocol, Former::Kept),
             SessionStatus::Found => self.session.adopt(),
         }
-        if state.negotiation == Negotiation::Open {
-            state.negotiation = Negotiation::Done;
-        }
-        state.counters.connections = state.counters.connections.wrapping_add(1);
+        state.accepted();
         Ok(self.up(status, now))
     }
 
@@ -71,7 +68,7 @@ impl Machine<'_> {
         state.arm(Timer::Silence, now);
         let stable = u64::from(state.settings.reconnect.stable_millis());
         state.timers.set(Timer::Stable, now.plus_millis(stable));
-        Some(Event::Up { endpoint: state.endpoint, session, protocol: state.protocol })
+        Some(Event::Up { endpoint: state.attempts.endpoint, session, protocol: state.protocol })
     }
 }
 

@@ -74,7 +74,7 @@ impl Machine<'_> {
 
     /// The connection has lasted long enough to forget failed attempts.
     pub(super) fn stable(&mut self) {
-        self.state.failures = 0;
+        self.state.attempts.stable();
         // A message at QoS 0 shows a kept session as well.
         if self.session.misses_messages() && !self.state.is_delivering() {
             self.state.begin_leaving(LeaveFor::Again);

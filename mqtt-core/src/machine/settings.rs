@@ -15,8 +15,15 @@ pub enum Version {
     /// MQTT 3.1.1 only.
     #[default]
     V311,
-    /// 3.1.1 first, then 3.1 if a broker refuses the version or closes without a CONNACK. The client remembers which
-    /// one worked.
+    /// 3.1.1 first. If the broker refuses the version (code 1), or the connection closes before the CONNACK, one
+    /// attempt in 3.1 follows at the same broker, then the next broker has its turn.
+    ///
+    /// Only a refusal counts for later: the client then begins with 3.1 at this broker, until the broker refuses 3.1
+    /// or accepts 3.1.1. After a close it begins with 3.1.1 again, for the link may just have broken. It does not try
+    /// 3.1 after a close at a broker that has accepted 3.1.1 before.
+    ///
+    /// This is remembered for each of the first 32 endpoints of `Reconnect::endpoints`. A broker of 3.1 that closes in
+    /// silence costs one attempt more at each connection: choose [`V31`](Self::V31) for it.
     Auto,
 }
 

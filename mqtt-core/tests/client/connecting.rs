@@ -1,8 +1,8 @@
 //! CONNECT, CONNACK, versions and attempts.
 
 use mqtt_core::{
-    ConfigError, ConnectionState, EncodeError, Fatal, Instant, Login, Options, Protocol, Publish,
-    QoS, Reconnect, Refusal, StaticClient, Version, Will, topic,
+    ConfigError, ConnectionState, EncodeError, Fatal, Instant, Login, Options, Publish, QoS,
+    Reconnect, Refusal, StaticClient, Version, Will, topic,
 };
 
 use test_kit::{
@@ -136,32 +136,6 @@ fn connect_hurries_the_next_attempt() {
 }
 
 #[test]
-fn auto_falls_back_to_3_1_at_once_when_3_1_1_is_refused_and_remembers() {
-    let options = Options::new("me").version(Version::Auto).reconnect(Reconnect::after(9_000));
-    let mut script = Script::new(&options);
-    script.run();
-    assert_eq!(script.sent(), ["CONNECT V311 me clean"]);
-    script.hear(&[0x20, 2, 0, 1]);
-    assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
-    script.hear(ACCEPTED);
-    assert_eq!(script.told().last().unwrap(), "up New V31");
-    script.cut();
-    script.later(20_000);
-    script.run();
-    assert_eq!(script.sent(), ["CONNECT V31 me clean"], "the version that worked is remembered");
-}
-
-#[test]
-fn auto_falls_back_at_the_same_broker() {
-    let reconnect = Reconnect::after(10).endpoints(2);
-    let mut script = Script::new(&Options::new("me").version(Version::Auto).reconnect(reconnect));
-    script.run();
-    script.hear(&[0x20, 2, 0, 1]);
-    let told = script.told();
-    assert_eq!((&*told[0], &*told[2]), ("connecting 0", "connecting 0"), "{told:?}");
-}
-
-#[test]
 fn the_start_of_an_attempt_is_reported_before_its_end() {
     let mut client = StaticClient::<100, 1>::new_static(&Options::new("me")).unwrap();
     let now = Instant::default();
@@ -186,17 +160,6 @@ fn the_end_of_a_connection_is_reported_before_the_next_attempt() {
     assert_eq!(script.told(), ["down: the transport closed", "connecting 0"]);
 }
 
-#[test]
-fn auto_tries_3_1_after_a_close_without_a_connack() {
-    let mut script = Script::new(&Options::new("me").version(Version::Auto));
-    script.run();
-    script.sent();
-    script.cut();
-    script.later(100_000);
-    script.run();
-    assert_eq!(script.sent(), ["CONNECT V31 me clean"]);
-}
-
 /// If several attempts fail before the driver takes events, the first end is reported.
 #[test]
 fn events_stay_in_order_if_the_driver_takes_them_late() {
@@ -210,55 +173,6 @@ fn events_stay_in_order_if_the_driver_takes_them_late() {
     }
     script.run();
     assert_eq!(script.told(), ["down: the transport closed", "connecting 0"]);
-}
-
-/// No broker was asked, so no broker refused.
-#[test]
-fn auto_keeps_the_version_while_no_transport_opens() {
-    let options = Options::new("me").version(Version::Auto);
-    let mut client = StaticClient::<100, 1>::new_static(&options).unwrap();
-    let mut now = Instant::default();
-    for _ in 0..5 {
-        client.poll(now);
-        client.closed(now);
-        assert_eq!(client.protocol(), Protocol::V311);
-        now = now.plus_millis(1_000_000);
-    }
-}
-
-#[test]
-fn auto_stays_with_3_1_1_once_it_has_worked() {
-    let mut script = Script::up(&Options::new("me").version(Version::Auto));
-    for _ in 0..3 {
-        script.cut();
-        script.later(1_000_000);
-        script.run();
-        assert_eq!(script.sent(), ["CONNECT V311 me clean"]);
-    }
-}
-
-/// 3.1 allows 1 to 23 characters.
-#[test]
-fn auto_does_not_fall_back_if_3_1_does_not_allow_the_client_id() {
-    let mut script = Script::new(&Options::new("").version(Version::Auto));
-    script.run();
-    script.hear(&[0x20, 2, 0, 1]);
-    script.later(1_000_000);
-    script.run();
-    assert_eq!(script.sent(), ["CONNECT V311  clean", "CONNECT V311  clean"]);
-}
-
-#[test]
-fn a_long_connect_is_rewritten_in_place_for_3_1() {
-    // 125 bytes behind the header in 3.1.1 are 127 in 3.1. With the next id the header grows.
-    for len in [60, 111, 112, 113, 114, 115, 116, 200] {
-        let payload = vec![b'x'; len];
-        let will = Will::new(topic!("w"), &payload);
-        let mut script = Script::new(&Options::new("me").version(Version::Auto).will(will));
-        script.run();
-        script.hear(&[0x20, 2, 0, 1]);
-        assert_eq!(script.sent(), ["CONNECT V311 me clean", "CONNECT V31 me clean"], "{len}");
-    }
 }
 
 /// [MQTT-3.2.2-2]

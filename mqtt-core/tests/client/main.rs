@@ -35,3 +35,4 @@ mod subscribing;
 mod time_outs;
 mod unanswered;
 mod unexpected;
+mod versions;

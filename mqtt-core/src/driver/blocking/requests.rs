@@ -214,7 +214,7 @@ impl Client {
         if state.halted { ConnectionState::Stopped } else { state.client.state() }
     }
 
-    /// The protocol version in use. With `Version::Auto` it is the version that worked or is tried next.
+    /// The protocol version of the connection or the attempt under way; offline, that of the next attempt.
     pub fn protocol(&self) -> Protocol {
         self.shared.lock().client.protocol()
     }

@@ -1,0 +1,226 @@
+//! The attempts to connect: which broker is asked next, in which version, and when.
+//!
+//! # Turns
+//!
+//! The brokers take turns. The turn of a broker ends when it cannot be reached, when it refuses, or when a connection
+//! to it has ended; then the next one follows. If messages were passed over, the same broker is asked again at once.
+//!
+//! Turns are counted until a connection is stable, and the delays follow from the count: see `Reconnect`.
+//!
+//! # The version, with `Version::Auto`
+//!
+//! 1. A turn begins with an attempt in 3.1.1, or in 3.1 if its broker is settled on 3.1.
+//! 2. If the broker refuses that with code 1 (the version), or the connection is closed between CONNECT and CONNACK,
+//!    one attempt in the other version follows at the same broker. It follows at once after a refusal, and after the
+//!    first delay of `Reconnect` after a close. A close says nothing about a broker that has accepted 3.1.1 before.
+//! 3. The turn ends with that attempt. The next one, at this or at another broker, begins with rule 1.
+//! 4. Only a refusal of 3.1.1 with code 1 settles a broker on 3.1. A refusal of 3.1 with code 1, or a connection that is
+//!    accepted in 3.1.1, ends that.
+//!
+//! So a link that breaks at the wrong moment costs one attempt, or one connection in 3.1, and no more. A broker of 3.1
+//! that closes in silence, as [MQTT-3.1.2-1] allows, costs one attempt more at each connection.
+//!
+//! The client remembers this for each of the first 32 endpoints. All others are asked each time as at the first time.
+
+use super::{Machine, State};
+use crate::{
+    codec::{Protocol, Refusal},
+    error::{Fatal, Reason},
+    reconnect::Reconnect,
+    time::Instant,
+};
+
+/// Connections in a row that are accepted and closed soon after, until the application is told so.
+const KICKED_OUT: u8 = 3;
+
+/// The attempts up to now.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Attempts {
+    /// The endpoints that have accepted 3.1.1 and have not refused it since then, one bit each.
+    newer: u32,
+    /// The endpoints that are settled on 3.1, one bit each.
+    older: u32,
+    /// Turns that have ended since a connection was last stable.
+    failures: u16,
+    /// The turn of the connection or attempt; offline, that of the next attempt. Less than the number of brokers.
+    turn: u8,
+    /// The endpoint of the last attempt.
+    pub(super) endpoint: u8,
+    /// Brokers in a row that refused and will do so again.
+    refusals: u8,
+    /// Connections in a row that were accepted, and closed soon after.
+    kicked_out: u8,
+    /// The version is chosen for each attempt.
+    negotiates: bool,
+    /// The attempt is the second one of its turn, in the other version.
+    second: bool,
+}
+
+/// How the next attempt follows at the same broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    AtOnce,
+    Later,
+}
+
+/// The bit of `endpoint`; none beyond the 32nd.
+const fn bit(endpoint: u8) -> u32 {
+    if endpoint < 32 { 1 << endpoint } else { 0 }
+}
+
+impl Attempts {
+    /// Before the first attempt. `negotiates`: the version is chosen for each one.
+    pub(super) const fn new(negotiates: bool) -> Self {
+        Self {
+            newer: 0,
+            older: 0,
+            failures: 0,
+            turn: 0,
+            endpoint: 0,
+            refusals: 0,
+            kicked_out: 0,
+            negotiates,
+            second: false,
+        }
+    }
+
+    /// The connection is stable.
+    pub(super) const fn stable(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The broker has accepted this version, or refused it.
+    const fn knows(&mut self, protocol: Protocol, accepted: bool) {
+        let bit = bit(self.endpoint);
+        self.newer &= !bit;
+        self.older &= !bit;
+        match (protocol, accepted) {
+            (Protocol::V311, true) => self.newer |= bit,
+            (Protocol::V311, false) => self.older |= bit,
+            (Protocol::V31, _) => {}
+        }
+    }
+
+    /// The turn ends for `reason`. Gives the milliseconds to the next one; `None` if the application decides.
+    fn end_turn(&mut self, reason: Reason, policy: &Reconnect) -> Option<u32> {
+        let failures = u32::from(self.failures);
+        self.turn = if self.turn + 1 < policy.brokers() { self.turn + 1 } else { 0 };
+        self.failures = self.failures.saturating_add(1);
+        if self.is_refused_by_all(reason, policy.brokers()) {
+            policy.delay_if_refused(failures)
+        } else {
+            policy.delay(failures)
+        }
+    }
+
+    /// Whether every broker in turn has refused, and a retry seldom mends that.
+    fn is_refused_by_all(&mut self, reason: Reason, brokers: u8) -> bool {
+        let Reason::Fatal(Fatal::Refused(
+            Refusal::ProtocolVersion
+            | Refusal::IdentifierRejected
+            | Refusal::BadLogin
+            | Refusal::NotAuthorized,
+        )) = reason
+        else {
+            self.refusals = 0;
+            return false;
+        };
+        self.refusals = self.refusals.saturating_add(1);
+        let all = self.refusals >= brokers;
+        if all {
+            self.refusals = 0;
+        }
+        all
+    }
+}
+
+impl State {
+    /// An attempt begins; gives its endpoint.
+    pub(super) const fn begin_attempt(&mut self) -> u8 {
+        self.attempts.endpoint = self.settings.reconnect.endpoint(self.attempts.turn as u32);
+        self.attempts.endpoint
+    }
+
+    /// The broker has accepted the connection.
+    pub(super) fn accepted(&mut self) {
+        if self.protocol == Protocol::V311 {
+            self.attempts.knows(Protocol::V311, true);
+        }
+        self.counters.connections = self.counters.connections.wrapping_add(1);
+    }
+
+    /// The connection, or the attempt, has ended for `reason`: chooses the next attempt. Gives the milliseconds to it;
+    /// `None` if there is none.
+    #[inline(never)] // for less flash
+    pub(super) fn next_attempt(&mut self, reason: Reason) -> Option<u32> {
+        let policy = self.settings.reconnect;
+        let again = self.other_version(reason);
+        self.attempts.second = again.is_some();
+        if again.is_none() && !self.phase.is_up() {
+            self.attempts.kicked_out = 0;
+        }
+        let first = policy.delay(0);
+        let delay = match again {
+            Some(Again::AtOnce) => first.map(|_| 0),
+            Some(Again::Later) => first,
+            // Nothing is wrong with this broker, and it has more messages.
+            None if reason == Reason::PassedOver => first.map(|_| 0),
+            None => self.attempts.end_turn(reason, &policy),
+        };
+        self.choose_version();
+        delay.filter(|_| reason != Reason::Requested)
+    }
+
+    /// Whether the end of this attempt leaves the other version to be tried at the same broker: rules 2 and 4.
+    fn other_version(&mut self, reason: Reason) -> Option<Again> {
+        if !self.attempts.negotiates {
+            return None;
+        }
+        let protocol = self.protocol;
+        let again = if reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion)) {
+            self.attempts.knows(protocol, false);
+            Again::AtOnce
+        } else if self.awaits_connack()
+            && reason == Reason::TransportClosed
+            && self.attempts.newer & bit(self.attempts.endpoint) == 0
+        {
+            Again::Later
+        } else {
+            return None;
+        };
+        (!self.attempts.second).then_some(again)
+    }
+
+    /// Sets the version of the next attempt.
+    fn choose_version(&mut self) {
+        let attempts = &self.attempts;
+        if attempts.negotiates {
+            let next = self.settings.reconnect.endpoint(attempts.turn.into());
+            let older = if attempts.second {
+                self.protocol == Protocol::V311
+            } else {
+                attempts.older & bit(next) != 0
+            };
+            self.protocol = if older { Protocol::V31 } else { Protocol::V311 };
+        }
+    }
+}
+
+impl Machine<'_> {
+    /// The transport of an accepted connection has closed. A broker does that if another client connects with the same
+    /// id [MQTT-3.1.4-2].
+    pub(super) fn closed_by_peer(&mut self, now: Instant) -> Reason {
+        let state = &mut *self.state;
+        let lasted = now.millis_since(state.connect.sent_at());
+        let soon = lasted <= u64::from(state.settings.reconnect.longest_delay());
+        let connections = &mut state.attempts.kicked_out;
+        // An unanswered request may be the cause as well.
+        let kicked_out = soon && !self.session.awaits_answer();
+        *connections = if kicked_out { connections.saturating_add(1) } else { 0 };
+        if *connections < KICKED_OUT {
+            Reason::TransportClosed
+        } else {
+            Reason::KickedOut { connections: *connections }
+        }
+    }
+}
