@@ -3,6 +3,9 @@
 //! It is exponential back-off with a cap. Half of each delay is random, so that a thousand devices do not connect in
 //! the same second after their broker restarted.
 //!
+//! With several brokers the back-off counts rounds: each broker is asked once in a round. So each of them sees as many
+//! attempts as a single broker would, and one that is up is found soon, however many of the others are down.
+//!
 //! ```
 //! use mqtt_core::Reconnect;
 //!
@@ -12,6 +15,9 @@
 //! assert!(policy.delay(40).unwrap() <= 60_000);
 //! assert_eq!(Reconnect::never().delay(0), None);
 //! ```
+
+/// The full delay in milliseconds after the first round, if the first delay is 0. It doubles from here on.
+const AFTER_NONE: u32 = 1_000;
 
 /// When to connect again after a connection ended or could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +33,15 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// The client connects again: after `millis` milliseconds at first, then after twice as long each time.
+    /// The client connects again: after `millis` milliseconds at first, then after twice as long each time. Up to half
+    /// of each delay is taken off at random.
     ///
-    /// The delay is at most two minutes, or the value of [`Reconnect::at_most`].
+    /// The delay is at most two minutes, or the value of [`Reconnect::at_most`]. If `millis` is 0, the first attempt
+    /// follows at once, and the delays grow from 1,000 on.
+    ///
+    /// With several brokers it doubles after each round over all of them, and within a round the first delay is used.
+    /// So if one of `n` brokers is up, it is reached after at most `n` first delays and the time that the failed
+    /// attempts take. In a longer failure of all brokers the delay of one round comes on top.
     pub const fn after(millis: u32) -> Self {
         Self {
             first: millis,
@@ -67,7 +79,7 @@ impl Reconnect {
     }
 
     /// The time in milliseconds after which a connection is stable: then the back-off starts again at its first delay.
-    /// Default 30,000.
+    /// It does so as well if the application ends a connection. Default 30,000.
     pub const fn stable_after(mut self, millis: u32) -> Self {
         self.stable = millis;
         self
@@ -91,7 +103,14 @@ impl Reconnect {
         if !self.on {
             return None;
         }
-        let doubled = match self.first.checked_mul(1 << if failures < 31 { failures } else { 31 }) {
+        let brokers = self.brokers() as u32;
+        // Within a round the next broker is asked after the first delay.
+        let round = if failures % brokers == 0 { failures / brokers } else { 0 };
+        let (base, doublings) = match round {
+            1.. if self.first == 0 => (AFTER_NONE, round - 1),
+            _ => (self.first, round),
+        };
+        let doubled = match base.checked_mul(1 << if doublings < 31 { doublings } else { 31 }) {
             Some(delay) if delay < self.cap => delay,
             Some(_) | None => self.cap,
         };
@@ -149,6 +168,32 @@ mod tests {
             assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
         }
         assert!(policy.delay(u32::MAX).is_some_and(|delay| delay <= 1_000));
+    }
+
+    #[test]
+    fn delays_that_begin_with_none_grow_from_a_second_on() {
+        let policy = Reconnect::after(0).at_most(5_000);
+        for (failures, full) in
+            [(0, 0), (1, 1_000), (2, 2_000), (3, 4_000), (4, 5_000), (99, 5_000)]
+        {
+            let delay = policy.delay(failures).unwrap_or(9_999);
+            assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
+        }
+        assert!(Reconnect::after(0).at_most(10).delay(7).is_some_and(|delay| delay <= 10));
+    }
+
+    #[test]
+    fn delays_double_after_each_round_over_the_brokers() {
+        let policy = Reconnect::after(100).at_most(1_000).endpoints(3);
+        let full = [100, 100, 100, 200, 100, 100, 400, 100, 100, 800, 100, 100, 1_000, 100, 100];
+        for (failures, full) in (0..).zip(full) {
+            let delay = policy.delay(failures).unwrap_or(0);
+            assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
+        }
+        let at_once = Reconnect::after(0).endpoints(2);
+        let delays = [0, 1, 3, 5].map(|failures| at_once.delay(failures));
+        assert_eq!(delays, [Some(0); 4]);
+        assert!(at_once.delay(4).is_some_and(|delay| (1_000..=2_000).contains(&delay)));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! The brokers take turns. The turn of a broker ends when it cannot be reached, when it refuses, or when a connection
 //! to it has ended; then the next one follows. If messages were passed over, the same broker is asked again at once.
 //!
-//! Turns are counted until a connection is stable, and the delays follow from the count: see `Reconnect`.
+//! Turns are counted until a connection is stable, and the delays follow from the count: see `Reconnect`. A round has a
+//! turn for each broker.
 //!
 //! # The version, with `Version::Auto`
 //!
@@ -33,6 +34,9 @@ use crate::{
 /// Connections in a row that are accepted and closed soon after, until the application is told so.
 const KICKED_OUT: u8 = 3;
 
+/// Rounds after which the delays grow no more, whatever the policy is.
+const ROUNDS: u16 = 33;
+
 /// The attempts up to now.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Attempts {
@@ -40,7 +44,7 @@ pub(super) struct Attempts {
     newer: u32,
     /// The endpoints that are settled on 3.1, one bit each.
     older: u32,
-    /// Turns that have ended since a connection was last stable.
+    /// Turns that have ended since a connection was last stable, or ended on request.
     failures: u16,
     /// The turn of the connection or attempt; offline, that of the next attempt. Less than the number of brokers.
     turn: u8,
@@ -104,9 +108,15 @@ impl Attempts {
     /// The turn ends for `reason`. Gives the milliseconds to the next one; `None` if the application decides.
     fn end_turn(&mut self, reason: Reason, policy: &Reconnect) -> Option<u32> {
         let failures = u32::from(self.failures);
-        self.turn = if self.turn + 1 < policy.brokers() { self.turn + 1 } else { 0 };
-        self.failures = self.failures.saturating_add(1);
-        if self.is_refused_by_all(reason, policy.brokers()) {
+        let brokers = policy.brokers();
+        self.turn = if self.turn + 1 < brokers { self.turn + 1 } else { 0 };
+        // After the highest number a round begins that has the longest delay.
+        let start_of_round = ROUNDS.wrapping_mul(brokers.into());
+        self.failures = self.failures.checked_add(1).unwrap_or(start_of_round);
+        if reason == Reason::Requested {
+            self.failures = 0;
+        }
+        if self.is_refused_by_all(reason, brokers) {
             policy.delay_if_refused(failures)
         } else {
             policy.delay(failures)
@@ -221,6 +231,28 @@ impl Machine<'_> {
             Reason::TransportClosed
         } else {
             Reason::KickedOut { connections: *connections }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attempts;
+    use crate::{error::Reason, reconnect::Reconnect};
+
+    /// Half a year of failures.
+    #[test]
+    fn rounds_end_in_the_longest_delay_for_ever() {
+        for brokers in [1, 3, 255] {
+            let policy = Reconnect::after(10).at_most(60_000).endpoints(brokers);
+            let mut attempts = Attempts::new(false);
+            let mut short = 0;
+            for failure in 0..200_000_u32 {
+                let delay = attempts.end_turn(Reason::TransportClosed, &policy);
+                short = if delay >= Some(30_000) { 0 } else { short + 1 };
+                let early = failure < 20 * u32::from(brokers);
+                assert!(early || short < u32::from(brokers), "{brokers}, {failure}: {delay:?}");
+            }
         }
     }
 }

@@ -115,6 +115,87 @@ fn brokers_take_turns() {
     }
 }
 
+/// The delays between the attempts, if the driver can open no transport to these endpoints, until one is opened.
+fn delays_until_up(script: &mut Script, down: &[u8]) -> Vec<u64> {
+    let mut delays = Vec::new();
+    loop {
+        let delay = script.run().millis_since(script.now());
+        if script.is_open() {
+            let told = script.told();
+            let endpoint = told.last().unwrap().strip_prefix("connecting ").unwrap();
+            if !down.contains(&endpoint.parse().unwrap()) {
+                return delays;
+            }
+            script.cut();
+        } else {
+            delays.push(delay);
+            script.later(delay);
+        }
+    }
+}
+
+#[test]
+fn with_two_of_three_brokers_down_the_third_is_reached_after_three_first_delays() {
+    let reconnect = Reconnect::after(1_000).endpoints(3);
+    let mut script = Script::up(&Options::new("me").reconnect(reconnect));
+    script.later(30_000);
+    script.run();
+    script.cut();
+    let delays = delays_until_up(&mut script, &[1, 2]);
+    assert_eq!(delays.len(), 3, "from broker 0 to 1, 2 and 0");
+    assert!(delays.iter().sum::<u64>() <= 3_000, "{delays:?}");
+}
+
+/// All three have been down for long, and the last one in the turn comes back.
+#[test]
+fn after_a_long_failure_of_all_brokers_one_that_is_back_is_found_in_one_round() {
+    let reconnect = Reconnect::after(1_000).at_most(60_000).endpoints(3);
+    for last in 0..3 {
+        let mut script = Script::new(&Options::new("me").reconnect(reconnect));
+        for _ in 0..50 {
+            assert!(script.run() <= script.now() || script.is_open());
+            script.cut();
+            script.told();
+            let delay = script.run().millis_since(script.now());
+            script.later(delay);
+        }
+        let others: Vec<u8> = (0..3).filter(|endpoint| *endpoint != last).collect();
+        let delays = delays_until_up(&mut script, &others);
+        assert!(delays.iter().sum::<u64>() <= 60_000 + 2 * 1_000, "{delays:?}");
+    }
+}
+
+#[test]
+fn a_client_that_connects_again_at_once_backs_off_if_that_fails() {
+    let reconnect = Reconnect::after(0).at_most(60_000);
+    let mut script = Script::up(&Options::new("me").reconnect(reconnect));
+    script.cut();
+    for full in [0, 1_000, 2_000, 4_000, 8_000] {
+        let delay = if full == 0 { 0 } else { script.run().millis_since(script.now()) };
+        assert!((full / 2..=full).contains(&delay), "{delay}");
+        script.later(delay);
+        script.run();
+        assert!(script.is_open(), "{full}");
+        script.cut();
+    }
+}
+
+/// A device that connects for a moment only, every now and then.
+#[test]
+fn connections_that_end_on_request_leave_no_back_off_behind() {
+    let mut script = Script::new(&Options::new("me").reconnect(Reconnect::after(1_000)));
+    for _ in 0..10 {
+        script.accept(ACCEPTED);
+        script.client.disconnect();
+        script.run();
+        script.later(3_600_000);
+        script.client.connect();
+    }
+    script.run();
+    script.cut();
+    assert!(script.run().millis_since(script.now()) <= 1_000);
+}
+
 #[test]
 fn without_reconnect_the_application_gets_the_reason_and_decides() {
     let mut script = Script::up(&Options::new("me").reconnect(Reconnect::never()));
