@@ -32,7 +32,7 @@ use crate::{
 /// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
 /// | the driver's reports on actions | [`connected`](Self::connected), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
 /// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`forget_message`](Self::forget_message), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
-/// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
+/// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`connect_timeout`](Self::connect_timeout), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
 /// ```
 /// use mqtt_core::{Action, Event, Instant, Options, Publish, QoS, StaticClient, topic};
@@ -359,6 +359,13 @@ where
     /// `Version::Auto` it can change with each attempt: `Version` has the rule, `Event::Up` the version of a connection.
     pub const fn protocol(&self) -> Protocol {
         self.state.protocol()
+    }
+
+    /// The time in milliseconds that the next attempt to connect may take, or the one under way. It is that of
+    /// `Options::connect_timeout`, or up to eight times as long after attempts without a CONNACK. For drivers that give
+    /// a time-out of their own to the transport.
+    pub const fn connect_timeout(&self) -> u32 {
+        self.state.connect_timeout()
     }
 
     /// Counts since the client was made.

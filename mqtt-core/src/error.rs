@@ -175,7 +175,7 @@ pub enum Fatal {
     /// The broker refused the connection.
     #[error("connection refused: {0}")]
     Refused(#[from] Refusal),
-    /// No CONNACK within `Options::connect_timeout`.
+    /// No CONNACK within `Options::connect_timeout`. The next attempt may take twice as long.
     #[error("no CONNACK in time")]
     ConnectTimeout,
     /// After a PINGREQ neither its PINGRESP nor any other byte came within `Options::ping_timeout` [MQTT-3.12.4-1]; or,

@@ -91,6 +91,13 @@ impl<'a> Options<'a> {
     /// How long opening the transport and waiting for the CONNACK may take together, in milliseconds. It starts again
     /// when the transport takes bytes of the CONNECT. Default 20,000. The client gives up a DISCONNECT that cannot be
     /// sent after the same time.
+    ///
+    /// Each attempt that is given up for this (`Fatal::ConnectTimeout`) doubles the time of the next one, at most to
+    /// eight times this value. An accepted connection ends that. Otherwise a broker that many clients connect to at
+    /// once, after its restart, would never answer in time: the clients give up, and each new attempt costs it more.
+    ///
+    /// Choose it for a broker without such a load; but for a large fleet no shorter than a few seconds. If a broker of
+    /// several is dead and swallows all packets, the next one waits for so long.
     pub const fn connect_timeout(mut self, millis: u32) -> Self {
         self.settings.connect_timeout = millis;
         self

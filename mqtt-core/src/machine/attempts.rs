@@ -8,6 +8,10 @@
 //! Turns are counted until a connection is stable, and the delays follow from the count: see `Reconnect`. A round has a
 //! turn for each broker.
 //!
+//! An attempt that is given up for want of a CONNACK doubles the time of the next one, also at another broker: if many
+//! clients connect at once, a broker may need longer than `Options::connect_timeout` for all of them, and each attempt
+//! that is given up and begun anew costs it more. A connection that is accepted ends that.
+//!
 //! # The version, with `Version::Auto`
 //!
 //! 1. A turn begins with an attempt in 3.1.1, or in 3.1 if its broker is settled on 3.1.
@@ -29,10 +33,14 @@ use crate::{
     error::{Fatal, Reason},
     reconnect::Reconnect,
     time::Instant,
+    timers::Timer,
 };
 
 /// Connections in a row that are accepted and closed soon after, until the application is told so.
 const KICKED_OUT: u8 = 3;
+
+/// How often the time for an attempt may double.
+const MOST_DOUBLINGS: u8 = 3;
 
 /// Rounds after which the delays grow no more, whatever the policy is.
 const ROUNDS: u16 = 33;
@@ -54,6 +62,8 @@ pub(super) struct Attempts {
     refusals: u8,
     /// Connections in a row that were accepted, and closed soon after.
     kicked_out: u8,
+    /// How often the time for an attempt has doubled.
+    doublings: u8,
     /// The version is chosen for each attempt.
     negotiates: bool,
     /// The attempt is the second one of its turn, in the other version.
@@ -83,6 +93,7 @@ impl Attempts {
             endpoint: 0,
             refusals: 0,
             kicked_out: 0,
+            doublings: 0,
             negotiates,
             second: false,
         }
@@ -151,8 +162,20 @@ impl State {
         self.attempts.endpoint
     }
 
+    /// The time in milliseconds that an attempt may take.
+    pub(crate) const fn connect_timeout(&self) -> u32 {
+        self.settings.connect_timeout.saturating_mul(1 << self.attempts.doublings)
+    }
+
+    /// Starts the time for this attempt.
+    #[inline(never)] // for less flash
+    pub(super) fn expect_connack(&mut self, now: Instant) {
+        self.timers.set(Timer::Connect, now.plus_millis(u64::from(self.connect_timeout())));
+    }
+
     /// The broker has accepted the connection.
     pub(super) fn accepted(&mut self) {
+        self.attempts.doublings = 0;
         if self.protocol == Protocol::V311 {
             self.attempts.knows(Protocol::V311, true);
         }
@@ -164,6 +187,9 @@ impl State {
     #[inline(never)] // for less flash
     pub(super) fn next_attempt(&mut self, reason: Reason) -> Option<u32> {
         let policy = self.settings.reconnect;
+        if reason == Reason::Fatal(Fatal::ConnectTimeout) {
+            self.attempts.doublings = MOST_DOUBLINGS.min(self.attempts.doublings + 1);
+        }
         let again = self.other_version(reason);
         self.attempts.second = again.is_some();
         if again.is_none() && !self.phase.is_up() {

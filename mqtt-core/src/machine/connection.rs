@@ -5,8 +5,10 @@ use crate::{
     error::{Fatal, Reason},
     event::ConnectionState,
     time::Instant,
-    timers::Timer,
+    timers::{Timer, Timers},
 };
+
+const CONNECT: u16 = Timers::set_of(&[Timer::Connect]);
 
 /// What the application asked for at a time when it could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,8 +130,7 @@ impl Machine<'_> {
         let endpoint = state.begin_attempt();
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
-        state.timers.set(Timer::Connect, now.plus_millis(state.settings.connect_timeout.into()));
-        self.session.finish_restore();
+        state.expect_connack(now);
         self.session.use_begins();
         endpoint
     }
@@ -158,6 +159,10 @@ impl Machine<'_> {
             Phase::Stopped | Phase::Waiting => return,
             Phase::Closing(why, _) => why,
             Phase::Leaving { goal, .. } => goal.reason(),
+            // The driver may have a time-out of its own for the transport.
+            Phase::Opening if self.state.timers.has_passed(CONNECT, now) => {
+                Reason::Fatal(Fatal::ConnectTimeout)
+            }
             Phase::Opening | Phase::Handshake(_) => Reason::TransportClosed,
             Phase::Up(_) => self.closed_by_peer(now),
         };

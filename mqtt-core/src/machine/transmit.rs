@@ -144,8 +144,7 @@ impl Machine<'_> {
         let packets = match source {
             Source::Connect => {
                 // On a slow link a long CONNECT takes its time.
-                let patience = u64::from(self.state.settings.connect_timeout);
-                self.state.timers.set(Timer::Connect, now.plus_millis(patience));
+                self.state.expect_connack(now);
                 self.state.connect.transmitted(count, now)
             }
             Source::Reclaim => self.session.reclaim_transmitted(count),

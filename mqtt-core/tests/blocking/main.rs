@@ -333,6 +333,31 @@ fn a_transport_that_cannot_be_split_works_as_well() {
     panic!("not published");
 }
 
+/// A broker that swallows all packets: the connector waits for as long as it may.
+#[test]
+fn a_connector_gets_more_time_after_each_attempt_that_ran_out_of_it() {
+    struct Swallowing(mpsc::Sender<Duration>);
+    impl Connector for Swallowing {
+        fn connect(&mut self, _endpoint: u8, timeout: Duration) -> io::Result<Link> {
+            self.0.send(timeout).unwrap();
+            thread::sleep(timeout);
+            Err(io::ErrorKind::TimedOut.into())
+        }
+        fn name(&self, _endpoint: u8) -> String {
+            "nowhere".to_string()
+        }
+    }
+    let options = options().connect_timeout(10).reconnect(Reconnect::after(1).at_most(1));
+    let (sender, times) = mpsc::channel();
+    let (_client, mut events) = Config::new(&options).over(Swallowing(sender)).unwrap();
+    for millis in [10, 20, 40, 80, 80] {
+        assert_eq!(events.next(), Some(Event::Connecting { endpoint: 0 }));
+        let reason = Reason::Fatal(Fatal::ConnectTimeout);
+        assert_eq!(events.next(), Some(Event::Down { endpoint: 0, reason }));
+        assert_eq!(times.try_recv(), Ok(Duration::from_millis(millis)));
+    }
+}
+
 /// M7 with a real socket.
 #[test]
 fn a_broker_that_falls_silent_is_detected() {

@@ -1,7 +1,7 @@
 //! CONNECT, CONNACK, versions and attempts.
 
 use mqtt_core::{
-    ConfigError, ConnectionState, EncodeError, Fatal, Instant, Login, Options, Publish, QoS,
+    ConfigError, ConnectionState, EncodeError, Event, Fatal, Instant, Login, Options, Publish, QoS,
     Reconnect, Refusal, StaticClient, Version, Will, topic,
 };
 
@@ -68,6 +68,73 @@ fn a_connack_that_does_not_come_ends_the_attempt_in_time() {
     script.later(1);
     script.run();
     assert_eq!(script.told(), ["connecting 0", "down: no CONNACK in time"]);
+}
+
+/// How long the next attempt is waited for, in milliseconds. `end` ends it before that time is over.
+fn patience(script: &mut Script, end: Option<fn(&mut Script)>) -> u64 {
+    let until = script.run();
+    assert!(script.is_open());
+    let patience = until.millis_since(script.now());
+    match end {
+        Some(end) => end(script),
+        None => {
+            script.later(patience);
+            script.run();
+        }
+    }
+    assert!(!script.is_open());
+    script.later(1_000_000);
+    patience
+}
+
+/// A broker that is slow because many clients connect would otherwise never get to the end of an attempt.
+#[test]
+fn each_attempt_without_a_connack_doubles_the_time_of_the_next_one_up_to_eight_times() {
+    for endpoints in [1, 3] {
+        let reconnect = Reconnect::after(1_000).endpoints(endpoints);
+        let options = Options::new("me").keep_alive(0).connect_timeout(5_000).reconnect(reconnect);
+        let mut script = Script::new(&options);
+        for expected in [5_000, 10_000, 20_000, 40_000, 40_000] {
+            assert_eq!(patience(&mut script, None), expected);
+        }
+        // Other ends of an attempt say nothing about the time that an accepted connection needs.
+        assert_eq!(patience(&mut script, Some(Script::cut)), 40_000);
+        assert_eq!(patience(&mut script, None), 40_000);
+        script.accept(ACCEPTED);
+        script.cut();
+        script.later(1_000_000);
+        assert_eq!(patience(&mut script, None), 5_000, "an accepted connection ends it");
+    }
+}
+
+#[test]
+fn the_longer_time_starts_again_when_the_transport_takes_bytes() {
+    let mut script = Script::new(&Options::new("me").connect_timeout(5_000));
+    patience(&mut script, None);
+    let now = script.now();
+    script.client.poll(now);
+    assert_eq!(script.client.connect_timeout(), 10_000);
+    script.client.connected(now);
+    script.later(9_999);
+    script.run();
+    assert_eq!(script.run().millis_since(script.now()), 10_000);
+}
+
+/// A driver opens the transport in a blocking call with a time-out of its own, and calls `closed` in the end.
+#[test]
+fn a_transport_that_did_not_open_in_time_counts_as_well() {
+    let mut client =
+        StaticClient::<64, 1>::new_static(&Options::new("me").connect_timeout(5_000)).unwrap();
+    let (early, late) = (Instant::from_millis(4_999), Instant::from_millis(1_000_000));
+    client.poll(Instant::default());
+    client.closed(early);
+    assert_eq!(client.connect_timeout(), 5_000);
+    client.poll(late);
+    client.closed(late.plus_millis(5_000));
+    assert_eq!(client.connect_timeout(), 10_000);
+    assert_eq!(client.receive(&mut &[][..], late), Ok(Some(Event::Connecting { endpoint: 0 })));
+    let reason = mqtt_core::Reason::Fatal(Fatal::ConnectTimeout);
+    assert_eq!(client.receive(&mut &[][..], late), Ok(Some(Event::Down { endpoint: 0, reason })));
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::{
     fmt,
     string::ToString,
     sync::{Arc, Condvar, Mutex},
-    time::{self, Duration},
-    vec,
+    time, vec,
 };
 
 use super::{Client, Connector, Error, Events, Shared, State, dyn_journal::DynJournal, link::Tcp};
@@ -121,7 +120,6 @@ impl<'a> Config<'a> {
             return Err(Error::NoJournal);
         }
         let options = self.options.receive_capacity(self.buffer).journal(self.journal.is_some());
-        let timeout = Duration::from_millis(u64::from(options.settings.connect_timeout));
         let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
         let mut journal = self.journal;
         if let Some(journal) = &mut journal {
@@ -135,7 +133,7 @@ impl<'a> Config<'a> {
             start: time::Instant::now(),
         });
         let buffer = Framer::new(vec![0; self.buffer].into_boxed_slice());
-        let events = Events::new(shared.clone(), Box::new(connector), buffer, timeout);
+        let events = Events::new(shared.clone(), Box::new(connector), buffer);
         Ok((Client { shared }, events))
     }
 }

@@ -31,7 +31,6 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 pub struct Events {
     shared: Arc<Shared>,
     connector: Box<dyn Connector>,
-    connect_timeout: Duration,
     reader: Option<Box<dyn ReadHalf>>,
     read_timeout: Duration,
     buffer: Framer<Box<[u8]>>,
@@ -62,12 +61,10 @@ impl Events {
         shared: Arc<Shared>,
         connector: Box<dyn Connector>,
         buffer: Framer<Box<[u8]>>,
-        connect_timeout: Duration,
     ) -> Self {
         Self {
             shared,
             connector,
-            connect_timeout,
             reader: None,
             read_timeout: Duration::ZERO,
             buffer,
@@ -209,8 +206,9 @@ impl Events {
             }
             let flushed = state.flush(now);
             if let Some(endpoint) = state.connect.take() {
+                let timeout = Duration::from_millis(state.client.connect_timeout().into());
                 drop(state);
-                self.open(endpoint);
+                self.open(endpoint, timeout);
                 continue;
             }
             match flushed {
@@ -227,9 +225,9 @@ impl Events {
     }
 
     /// Opens a transport. No lock is held while it connects.
-    fn open(&mut self, endpoint: u8) {
+    fn open(&mut self, endpoint: u8, timeout: Duration) {
         self.endpoint = endpoint;
-        let opened = self.connector.connect(endpoint, self.connect_timeout);
+        let opened = self.connector.connect(endpoint, timeout);
         let now = self.shared.now();
         let mut state = self.shared.lock();
         match opened {
