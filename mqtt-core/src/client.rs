@@ -30,7 +30,7 @@ use crate::{
 /// | kind | methods |
 /// |---|---|
 /// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
-/// | the driver's reports on actions | [`connected`](Self::connected), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
+/// | the driver's reports on actions | [`connected`](Self::connected), [`defer_connect`](Self::defer_connect), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
 /// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`forget_message`](Self::forget_message), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
 /// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`connect_timeout`](Self::connect_timeout), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
@@ -179,6 +179,17 @@ where
     /// The transport is open.
     pub fn connected(&mut self, _now: Instant) {
         self.machine().connected();
+    }
+
+    /// The answer 'not yet' to [`Action::Connect`], for drivers that limit how many transports they open at once or in
+    /// a second. At `until`, [`poll`](Self::poll) gives the same action again. The attempt goes back to waiting: its
+    /// time-out does not run, it is no failure, and no [`Event::Down`] comes.
+    ///
+    /// With [`Instant::FAR_FUTURE`] the attempt waits for [`connect`](Self::connect), which also asks earlier than
+    /// `until`. Without an `Action::Connect` that waits for its answer, the call has no effect: [`poll`](Self::poll)
+    /// then says what to do instead.
+    pub fn defer_connect(&mut self, until: Instant) {
+        self.machine().defer_connect(until);
     }
 
     /// The transport is closed, or could not be opened. Bytes that were read from it and not taken are void.

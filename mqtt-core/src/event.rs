@@ -115,7 +115,7 @@ pub enum SessionStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The driver was told to open a transport.
+    /// The driver was told to open a transport. If the driver puts that off, the event is not repeated.
     Connecting {
         /// Which broker, counted from 0; see `Reconnect::endpoints`.
         endpoint: u8,
@@ -212,8 +212,8 @@ pub enum Event<'a> {
 /// The driver's next task, most urgent first. Its `Debug` text has no bytes, for they may hold the password.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Open a transport to the broker of this number, counted from 0. Then call `connected`, or `closed` if that fails.
-    /// `poll` says it once for each attempt.
+    /// Open a transport to the broker of this number, counted from 0. Then call `connected`, or `closed` if that fails,
+    /// or `defer_connect` if it has to wait. `poll` says it once for each attempt.
     Connect {
         /// Which broker; always 0 unless `Reconnect::endpoints` says otherwise.
         endpoint: u8,

@@ -144,6 +144,17 @@ impl Machine<'_> {
         }
     }
 
+    /// The driver puts the attempt off until this instant.
+    pub(crate) fn defer_connect(&mut self, until: Instant) {
+        let state = &mut *self.state;
+        if let Phase::Opening = state.phase {
+            state.phase = Phase::Waiting;
+            state.untold.deferred();
+            state.timers.clear(Timer::Connect);
+            state.timers.set(Timer::Reconnect, until);
+        }
+    }
+
     /// The connection has to end.
     pub(super) fn close(&mut self, reason: Reason) {
         if self.state.connack_may_follow() {

@@ -13,6 +13,8 @@ pub(super) enum Untold {
     Down(u8, Reason),
     DownThenConnecting(u8, Reason, u8),
     ConnectingThenDown(u8, Reason),
+    /// The beginning of an attempt was told, and the driver has put it off. There is nothing to tell.
+    Deferred,
 }
 
 impl Untold {
@@ -25,13 +27,25 @@ impl Untold {
             Self::Down(ended, reason) | Self::DownThenConnecting(ended, reason, _) => {
                 Self::DownThenConnecting(ended, reason, endpoint)
             }
+            Self::Deferred => Self::Nothing,
+        };
+    }
+
+    /// The driver puts off the attempt that has begun.
+    pub(super) const fn deferred(&mut self) {
+        *self = match *self {
+            Self::Nothing | Self::Deferred => Self::Deferred,
+            Self::Connecting(_) | Self::ConnectingThenDown(..) => Self::Nothing,
+            Self::Down(ended, reason) | Self::DownThenConnecting(ended, reason, _) => {
+                Self::Down(ended, reason)
+            }
         };
     }
 
     /// The connection, or the attempt, has ended.
     pub(super) const fn down(&mut self, endpoint: u8, reason: Reason) {
         *self = match *self {
-            Self::Nothing => Self::Down(endpoint, reason),
+            Self::Nothing | Self::Deferred => Self::Down(endpoint, reason),
             Self::Connecting(endpoint) => Self::ConnectingThenDown(endpoint, reason),
             Self::Down(ended, first) | Self::DownThenConnecting(ended, first, _) => {
                 Self::Down(ended, first)
@@ -43,7 +57,7 @@ impl Untold {
     /// The application ends the attempts; this reason replaces an untold one.
     pub(super) const fn stopped(&mut self, endpoint: u8, reason: Reason) {
         *self = match *self {
-            Self::Nothing | Self::Down(..) | Self::DownThenConnecting(..) => {
+            Self::Nothing | Self::Deferred | Self::Down(..) | Self::DownThenConnecting(..) => {
                 Self::Down(endpoint, reason)
             }
             Self::Connecting(endpoint) | Self::ConnectingThenDown(endpoint, _) => {
@@ -55,7 +69,7 @@ impl Untold {
     /// The next event.
     pub(super) const fn next<'i>(&mut self) -> Option<Event<'i>> {
         let (event, rest) = match *self {
-            Self::Nothing => return None,
+            Self::Nothing | Self::Deferred => return None,
             Self::Connecting(endpoint) => (Event::Connecting { endpoint }, Self::Nothing),
             Self::Down(endpoint, reason) => (Event::Down { endpoint, reason }, Self::Nothing),
             Self::DownThenConnecting(endpoint, reason, next) => {

@@ -11,6 +11,7 @@ mod between_calls;
 mod broken_peer;
 mod cancelling;
 mod connecting;
+mod deferring;
 mod disconnecting;
 mod every_cut;
 mod found;
