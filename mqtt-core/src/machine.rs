@@ -298,7 +298,7 @@ impl<'a> Machine<'a> {
     /// `timer` has run out. Gives the endpoint if it is time to connect.
     fn time_out(&mut self, timer: Timer, now: Instant) -> Option<u8> {
         match (timer, &self.state.phase) {
-            (Timer::Reconnect, Phase::Waiting) => return Some(self.open(now)),
+            (Timer::Reconnect, Phase::Waiting) => return self.open(now),
             (Timer::Connect, Phase::Opening | Phase::Handshake(_)) => {
                 self.close(Reason::Fatal(Fatal::ConnectTimeout));
             }

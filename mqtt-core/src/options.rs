@@ -11,7 +11,7 @@
 //!     .keep_alive(30)
 //!     .login(Login::new("boiler", Some(b"secret")))
 //!     .will(Will::new(topic!("boiler/7/state"), b"gone").qos(QoS::AtLeastOnce).retain(true))
-//!     .reconnect(Reconnect::after(500).at_most(60_000).seed(0x1234));
+//!     .reconnect(Reconnect::after(500).at_most(60_000).seed(0x1234)); // a number of this device
 //! # let _ = options;
 //! ```
 
@@ -262,9 +262,19 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// When the client connects again after the link broke.
+    /// When the client connects again after the link broke, and to which broker. Default:
+    /// `Reconnect::after(1_000)`, one broker.
+    ///
+    /// The clients of a fleet need a seed each: see [`Reconnect::seed`].
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.settings.reconnect = reconnect;
+        self
+    }
+
+    /// The seed of [`reconnect`](Self::reconnect) if it has none. It is for drivers that can draw a random number;
+    /// `driver::blocking` does.
+    pub const fn default_seed(mut self, seed: u32) -> Self {
+        self.settings.reconnect = self.settings.reconnect.default_seed(seed);
         self
     }
 

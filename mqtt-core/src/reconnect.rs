@@ -3,6 +3,10 @@
 //! It is exponential back-off with a cap. Half of each delay is random, so that a thousand devices do not connect in
 //! the same second after their broker restarted.
 //!
+//! A fleet of clients needs [`Reconnect::seed`], and more so the larger it is: without it all clients draw the same
+//! numbers and connect in the same moment. [`Reconnect::first_within`] spreads their start, and
+//! [`Reconnect::shuffle_endpoints`] spreads them over the brokers.
+//!
 //! With several brokers the back-off counts rounds: each broker is asked once in a round. So each of them sees as many
 //! attempts as a single broker would, and one that is up is found soon, however many of the others are down.
 //!
@@ -19,6 +23,11 @@
 /// The full delay in milliseconds after the first round, if the first delay is 0. It doubles from here on.
 const AFTER_NONE: u32 = 1_000;
 
+/// What a random number is for. Those for delays are counted from 0, by failures.
+const FIRST_DELAY: u32 = 1 << 30;
+/// From here on, one for each turn.
+const ORDER: u32 = 1 << 31;
+
 /// When to connect again after a connection ended or could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
@@ -27,8 +36,11 @@ pub struct Reconnect {
     cap: u32,
     refused: u32,
     stable: u32,
+    first_within: u32,
     seed: u32,
     endpoints: u8,
+    is_seeded: bool,
+    shuffles: bool,
     on: bool,
 }
 
@@ -48,8 +60,11 @@ impl Reconnect {
             cap: 120_000,
             refused: 300_000,
             stable: 30_000,
+            first_within: 0,
             seed: 0,
             endpoints: 1,
+            is_seeded: false,
+            shuffles: false,
             on: true,
         }
     }
@@ -85,15 +100,47 @@ impl Reconnect {
         self
     }
 
-    /// The seed of the random part: any number that differs between devices (a serial number, a random register).
+    /// The longest delay of the very first attempt, in milliseconds: a random part of it, from the seed. Default 0, at
+    /// once.
+    ///
+    /// It is for a fleet whose devices start together, after a power failure or an update. `Client::connect` does not
+    /// wait for it.
+    pub const fn first_within(mut self, millis: u32) -> Self {
+        self.first_within = millis;
+        self
+    }
+
+    /// The seed of everything random: a number that differs between the clients of a fleet, such as a serial number, a
+    /// hardware address or a register of random bits. Consecutive numbers are good enough.
+    ///
+    /// **The default is 0, the same for every client**: the library draws no random numbers. After their broker
+    /// restarted, all clients without a seed connect in the same moment, and again after each delay.
+    /// `driver::blocking` draws a seed from the operating system if none is given; see `Options::default_seed` for
+    /// other drivers.
     pub const fn seed(mut self, seed: u32) -> Self {
         self.seed = seed;
+        self.is_seeded = true;
         self
+    }
+
+    /// As [`Reconnect::seed`], if no seed was given.
+    pub(crate) const fn default_seed(self, seed: u32) -> Self {
+        if self.is_seeded { self } else { self.seed(seed) }
     }
 
     /// The number of brokers. `Action::Connect` takes the next one in turn at each attempt. Default 1.
     pub const fn endpoints(mut self, count: u8) -> Self {
         self.endpoints = count;
+        self
+    }
+
+    /// Whether each client has an order of the brokers of its own, from the seed; off by default: all clients begin
+    /// with broker 0 and go on by one.
+    ///
+    /// It is for brokers that are alike, such as the nodes of a cluster. A fleet then spreads over them evenly, and if
+    /// one of them fails, its clients spread evenly over all the others. Without it they all go to the next one.
+    pub const fn shuffle_endpoints(mut self, on: bool) -> Self {
+        self.shuffles = on;
         self
     }
 
@@ -127,10 +174,32 @@ impl Reconnect {
     /// The broker of the next attempt, after `attempts` attempts; counted from 0.
     #[must_use]
     pub const fn endpoint(&self, attempts: u32) -> u8 {
-        if self.endpoints < 2 {
-            return 0;
+        let turn = attempts % self.brokers() as u32;
+        if self.shuffles { self.drawn(turn) } else { turn as u8 }
+    }
+
+    /// The endpoint that is drawn at this turn if none is put back.
+    const fn drawn(&self, turn: u32) -> u8 {
+        // A draw is a position among the endpoints that are left. From the last draw back to the first, it becomes the
+        // position among those that were left one draw before.
+        let mut position = 0;
+        let mut draw = turn + 1;
+        while draw != 0 {
+            draw -= 1;
+            let last = (self.brokers() as u32).saturating_sub(1 + draw);
+            let drawn = self.jitter(ORDER + draw, last);
+            if draw == turn {
+                position = drawn;
+            } else if position >= drawn {
+                position += 1;
+            }
         }
-        (attempts % self.endpoints as u32) as u8
+        position as u8
+    }
+
+    /// Milliseconds to wait before the very first attempt.
+    pub(crate) const fn first_delay(&self) -> u32 {
+        self.jitter(FIRST_DELAY, self.first_within)
     }
 
     /// The number of brokers.
@@ -146,9 +215,9 @@ impl Reconnect {
         self.stable
     }
 
-    /// A number from 0 to `most`, the same for the same seed and `failures` (the finaliser of MurmurHash3).
-    const fn jitter(&self, failures: u32, most: u32) -> u32 {
-        let mut hash = self.seed ^ failures.wrapping_mul(0x9E37_79B9);
+    /// A number from 0 to `most`, the same for the same seed and `purpose` (the finaliser of MurmurHash3).
+    const fn jitter(&self, purpose: u32, most: u32) -> u32 {
+        let mut hash = self.seed ^ purpose.wrapping_mul(0x9E37_79B9);
         hash = (hash ^ (hash >> 16)).wrapping_mul(0x85EB_CA6B);
         hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
         hash ^= hash >> 16;
@@ -157,70 +226,4 @@ impl Reconnect {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Reconnect;
-
-    #[test]
-    fn delays_double_up_to_the_cap() {
-        let policy = Reconnect::after(100).at_most(1_000);
-        for (failures, full) in [(0, 100), (1, 200), (2, 400), (3, 800), (4, 1_000), (31, 1_000)] {
-            let delay = policy.delay(failures).unwrap_or(0);
-            assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
-        }
-        assert!(policy.delay(u32::MAX).is_some_and(|delay| delay <= 1_000));
-    }
-
-    #[test]
-    fn delays_that_begin_with_none_grow_from_a_second_on() {
-        let policy = Reconnect::after(0).at_most(5_000);
-        for (failures, full) in
-            [(0, 0), (1, 1_000), (2, 2_000), (3, 4_000), (4, 5_000), (99, 5_000)]
-        {
-            let delay = policy.delay(failures).unwrap_or(9_999);
-            assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
-        }
-        assert!(Reconnect::after(0).at_most(10).delay(7).is_some_and(|delay| delay <= 10));
-    }
-
-    #[test]
-    fn delays_double_after_each_round_over_the_brokers() {
-        let policy = Reconnect::after(100).at_most(1_000).endpoints(3);
-        let full = [100, 100, 100, 200, 100, 100, 400, 100, 100, 800, 100, 100, 1_000, 100, 100];
-        for (failures, full) in (0..).zip(full) {
-            let delay = policy.delay(failures).unwrap_or(0);
-            assert!(delay >= full / 2 && delay <= full, "{failures}: {delay}");
-        }
-        let at_once = Reconnect::after(0).endpoints(2);
-        let delays = [0, 1, 3, 5].map(|failures| at_once.delay(failures));
-        assert_eq!(delays, [Some(0); 4]);
-        assert!(at_once.delay(4).is_some_and(|delay| (1_000..=2_000).contains(&delay)));
-    }
-
-    #[test]
-    fn after_refusals_the_delay_is_at_least_the_one_set_and_saturates() {
-        let policy = Reconnect::after(100).at_most(1_000).refused_after(10_000);
-        for failures in [0, 1, 9, u32::MAX] {
-            let delay = policy.delay_if_refused(failures).unwrap_or(0);
-            assert!((10_000..=15_000).contains(&delay), "{delay}");
-        }
-        let never = policy.refused_after(u32::MAX).delay_if_refused(0);
-        assert_eq!(never, Some(u32::MAX));
-        assert!(policy.refused_after(0).delay_if_refused(9).is_some_and(|delay| delay >= 500));
-        assert_eq!(Reconnect::never().delay_if_refused(0), None);
-    }
-
-    #[test]
-    fn two_seeds_give_two_delays() {
-        let delay = |seed| Reconnect::after(60_000).seed(seed).delay(0);
-        assert_ne!(delay(1), delay(2));
-        assert_eq!(delay(1), delay(1));
-    }
-
-    #[test]
-    fn endpoints_take_turns() {
-        let policy = Reconnect::after(1).endpoints(3);
-        let turns = [0, 1, 2, 3, 4].map(|attempt| policy.endpoint(attempt));
-        assert_eq!(turns, [0, 1, 2, 0, 1]);
-        assert_eq!(Reconnect::after(1).endpoints(0).endpoint(9), 0);
-    }
-}
+mod tests;

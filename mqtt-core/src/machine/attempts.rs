@@ -68,6 +68,8 @@ pub(super) struct Attempts {
     negotiates: bool,
     /// The attempt is the second one of its turn, in the other version.
     second: bool,
+    /// The delay before the very first attempt has begun, or is not wanted.
+    begun: bool,
 }
 
 /// How the next attempt follows at the same broker.
@@ -96,7 +98,22 @@ impl Attempts {
             doublings: 0,
             negotiates,
             second: false,
+            begun: false,
         }
+    }
+
+    /// Milliseconds by which the attempt that is due is put off, because it is the very first one.
+    pub(super) const fn first_delay(&mut self, policy: &Reconnect) -> u32 {
+        if self.begun {
+            return 0;
+        }
+        self.begun = true;
+        policy.first_delay()
+    }
+
+    /// The application does not want to wait.
+    pub(super) const fn hurry(&mut self) {
+        self.begun = true;
     }
 
     /// The connection is stable.

@@ -124,15 +124,20 @@ impl State {
 }
 
 impl Machine<'_> {
-    /// It is time for an attempt; gives the endpoint to connect to.
-    pub(super) fn open(&mut self, now: Instant) -> u8 {
+    /// It is time for an attempt; gives the endpoint to connect to. The very first attempt may be put off.
+    pub(super) fn open(&mut self, now: Instant) -> Option<u8> {
         let state = &mut *self.state;
+        let delay = state.attempts.first_delay(&state.settings.reconnect);
+        if delay != 0 {
+            state.timers.set(Timer::Reconnect, now.plus_millis(delay.into()));
+            return None;
+        }
         let endpoint = state.begin_attempt();
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
         state.expect_connack(now);
         self.session.use_begins();
-        endpoint
+        Some(endpoint)
     }
 
     /// The transport is open.
@@ -239,6 +244,7 @@ impl Machine<'_> {
         match &mut state.phase {
             Phase::Stopped | Phase::Waiting => {
                 state.phase = Phase::Waiting;
+                state.attempts.hurry();
                 state.timers.set(Timer::Reconnect, Instant::from_millis(0));
             }
             Phase::Leaving { goal: goal @ LeaveFor::Good, .. } => *goal = LeaveFor::Anew,

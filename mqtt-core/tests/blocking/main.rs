@@ -333,6 +333,30 @@ fn a_transport_that_cannot_be_split_works_as_well() {
     panic!("not published");
 }
 
+/// The clients of a fleet must not all do the same in the same moment.
+#[test]
+fn a_seed_is_drawn_unless_one_is_given() {
+    struct Nowhere;
+    impl Connector for Nowhere {
+        fn connect(&mut self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+        fn name(&self, endpoint: u8) -> String {
+            endpoint.to_string()
+        }
+    }
+    let first_endpoint = |reconnect: Reconnect| {
+        let options = options().reconnect(reconnect.endpoints(255).shuffle_endpoints(true));
+        let (_client, mut events) = Config::new(&options).over(Nowhere).unwrap();
+        let Some(Event::Connecting { endpoint }) = events.next() else { panic!() };
+        endpoint
+    };
+    let drawn = [(); 8].map(|()| first_endpoint(Reconnect::never()));
+    assert!(drawn.iter().any(|endpoint| *endpoint != drawn[0]), "{drawn:?}");
+    let given = [(); 8].map(|()| first_endpoint(Reconnect::never().seed(0)));
+    assert!(given.iter().all(|endpoint| *endpoint == given[0]), "{given:?}");
+}
+
 /// A broker that swallows all packets: the connector waits for as long as it may.
 #[test]
 fn a_connector_gets_more_time_after_each_attempt_that_ran_out_of_it() {

@@ -274,6 +274,57 @@ fn without_reconnect_the_application_gets_the_reason_and_decides() {
     script.accept(ACCEPTED);
 }
 
+/// The clock may have any value when the client begins.
+#[test]
+fn the_very_first_attempt_waits_for_a_part_of_the_time_that_is_set_and_later_ones_do_not() {
+    let delays = [1, 2, 3].map(|seed| {
+        let reconnect = Reconnect::after(10).at_most(10).first_within(60_000).seed(seed);
+        let mut script = Script::new(&Options::new("me").reconnect(reconnect));
+        script.later(123_456);
+        let delay = script.run().millis_since(script.now());
+        assert!(delay <= 60_000 && !script.is_open());
+        assert_eq!(script.client.state(), ConnectionState::Waiting);
+        assert_eq!(script.run().millis_since(script.now()), delay, "it is drawn once");
+        script.later(delay);
+        script.accept(ACCEPTED);
+        script.cut();
+        assert!(script.run().millis_since(script.now()) <= 10);
+        delay
+    });
+    assert!(delays.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1_000), "{delays:?}");
+}
+
+#[test]
+fn connect_does_not_wait_for_the_first_delay() {
+    let options = Options::new("me").reconnect(Reconnect::after(10).first_within(60_000).seed(1));
+    for before in [false, true] {
+        let mut script = Script::new(&options);
+        if before {
+            assert!(script.run() > script.now());
+        }
+        script.client.connect();
+        script.accept(ACCEPTED);
+    }
+}
+
+#[test]
+fn a_client_with_an_order_of_its_own_keeps_to_it_round_by_round() {
+    let policy = Reconnect::after(10).at_most(10).endpoints(5).shuffle_endpoints(true);
+    let rounds = [1, 2].map(|seed| {
+        let mut script = Script::new(&Options::new("me").reconnect(policy.seed(seed)));
+        let asked = [(); 10].map(|()| {
+            script.run();
+            let told = script.told();
+            script.cut();
+            script.later(10);
+            told.last().unwrap().clone()
+        });
+        assert_eq!(asked[..5], asked[5..]);
+        asked
+    });
+    assert_ne!(rounds[0], rounds[1]);
+}
+
 #[test]
 fn connect_hurries_the_next_attempt() {
     let mut script = Script::up(&Options::new("me").reconnect(Reconnect::after(100_000)));

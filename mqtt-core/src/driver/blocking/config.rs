@@ -3,6 +3,7 @@
 use std::{
     boxed::Box,
     fmt,
+    hash::{BuildHasher, Hasher, RandomState},
     string::ToString,
     sync::{Arc, Condvar, Mutex},
     time, vec,
@@ -13,6 +14,8 @@ use crate::{client::BoxedClient, driver::journal::Journal, framer::Framer, optio
 
 /// Options and sizes of a blocking client. The default sizes suit a program on a host: an outbox of 256 KiB, 1,024
 /// requests in flight, a read buffer of 64 KiB.
+///
+/// If the options' `Reconnect` has no seed, one is drawn from the operating system, so the clients of a fleet differ.
 ///
 /// ```no_run
 /// use mqtt_core::{Options, driver::blocking::Config};
@@ -85,7 +88,8 @@ impl<'a> Config<'a> {
     }
 
     /// Connects over TCP to the first of `brokers` (`host:port` each) and waits until it accepts the connection. After
-    /// a broken connection the client tries the brokers in turn.
+    /// a broken connection the client tries the brokers in turn. With `Reconnect::shuffle_endpoints` the first one is
+    /// any of them.
     ///
     /// # Errors
     ///
@@ -120,6 +124,7 @@ impl<'a> Config<'a> {
             return Err(Error::NoJournal);
         }
         let options = self.options.receive_capacity(self.buffer).journal(self.journal.is_some());
+        let options = options.default_seed(drawn());
         let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
         let mut journal = self.journal;
         if let Some(journal) = &mut journal {
@@ -138,6 +143,11 @@ impl<'a> Config<'a> {
     }
 }
 
+/// A number from the operating system's source of random numbers, another one at each call.
+fn drawn() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
+}
+
 impl Client {
     /// Connects over TCP to `broker`, `host:port`, with default sizes, and waits until it accepts the connection.
     /// [`Config`] has more settings.
@@ -147,5 +157,18 @@ impl Client {
     /// [`Error::Config`], or the reason why the connection could not be made.
     pub fn connect(broker: &str, options: &Options<'_>) -> Result<(Self, Events), Error> {
         Config::new(options).connect(&[broker])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::drawn;
+
+    #[test]
+    fn drawn_seeds_differ() {
+        let seeds: BTreeSet<u32> = (0..1_000).map(|_| drawn()).collect();
+        assert!(seeds.len() >= 998, "{} of 1,000 differ", seeds.len());
     }
 }
