@@ -236,6 +236,9 @@ pub enum Reason {
     /// broker, which sends the rest. This is no failure.
     #[error("messages were passed over")]
     PassedOver,
+    /// The client has left this broker to go back to the first one: see `Reconnect::return_after`. This is no failure.
+    #[error("returns to the preferred broker")]
+    Returning,
     /// The transport was closed, as were those of the last connections: the broker accepted each of them, and it ended
     /// within `Reconnect::at_most` with no request unanswered. This reason comes from the third connection on.
     ///

@@ -7,7 +7,7 @@
 //! | task | files |
 //! |---|---|
 //! | a connection begins and ends | `connection`, `connect_packet`, `handshake` |
-//! | the next attempt is chosen | `attempts` |
+//! | the next attempt is chosen | `attempts`, `returning` |
 //! | bytes go out | `transmit` |
 //! | packets come in | `receive`, `answers`, `messages`, `pieces` |
 //! | messages cannot be taken | `pass_over` |
@@ -35,6 +35,7 @@ mod receive;
 mod recording;
 mod refusal;
 mod request;
+mod returning;
 mod settings;
 mod transmit;
 mod untold;
@@ -52,11 +53,12 @@ use crate::{
 };
 use attempts::Attempts;
 use connect_packet::ConnectPacket;
-use connection::{LeaveFor, Phase};
+use connection::{Intent, LeaveFor, Phase};
 use keep_alive::Ping;
 use listening::{LastOffer, Listening};
 pub(crate) use overflow::LIMIT_QUEUE;
 use pieces::Stream;
+pub(crate) use returning::RETURN_TO_FIRST;
 use settings::LEAST_RECEIVE_CAPACITY;
 pub(crate) use settings::Settings;
 pub use settings::{Oversized, Queue, Version};
@@ -137,7 +139,7 @@ impl State {
         timers.set(Timer::Reconnect, Instant::from_millis(0));
         Ok(Self {
             phase: Phase::Waiting,
-            attempts: Attempts::new(negotiates),
+            attempts: Attempts::new(negotiates, &settings.reconnect),
             protocol,
             untold: Untold::Nothing,
             ping: None,
@@ -311,7 +313,12 @@ impl<'a> Machine<'a> {
             (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),
             (Timer::KeepAlive | Timer::Silence, Phase::Up(_)) => self.ping(timer, now),
-            (Timer::Stable, Phase::Up(_)) => self.stable(),
+            (Timer::Stable, Phase::Up(_)) => self.stable(now),
+            (Timer::Reconnect, Phase::Up(Intent::Stay)) => {
+                if let Some(return_to_first) = self.state.settings.return_to_first {
+                    return_to_first(self, now);
+                }
+            }
             (Timer::Record, _) => self.session.need_record(),
             _ => {}
         }

@@ -17,7 +17,7 @@
 
 use crate::{
     codec::{Connect, Login, Protocol, Will},
-    machine::{LIMIT_QUEUE, Oversized, Queue, Settings, Version},
+    machine::{LIMIT_QUEUE, Oversized, Queue, RETURN_TO_FIRST, Settings, Version},
     reconnect::Reconnect,
     session::{Acknowledge, Recorder, Renewals, SessionSettings},
 };
@@ -267,6 +267,8 @@ impl<'a> Options<'a> {
     ///
     /// The clients of a fleet need a seed each: see [`Reconnect::seed`].
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        let returns = reconnect.return_delay().is_some();
+        self.settings.return_to_first = if returns { Some(RETURN_TO_FIRST) } else { None };
         self.settings.reconnect = reconnect;
         self
     }

@@ -20,12 +20,14 @@
 //! assert_eq!(Reconnect::never().delay(0), None);
 //! ```
 
+use core::num::NonZeroU32;
+
 /// The full delay in milliseconds after the first round, if the first delay is 0. It doubles from here on.
 const AFTER_NONE: u32 = 1_000;
 
 /// What a random number is for. Those for delays are counted from 0, by failures.
 const FIRST_DELAY: u32 = 1 << 30;
-/// From here on, one for each turn.
+/// Below this number, one for each turn.
 const ORDER: u32 = 1 << 31;
 
 /// When to connect again after a connection ended or could not be made.
@@ -37,10 +39,12 @@ pub struct Reconnect {
     refused: u32,
     stable: u32,
     first_within: u32,
-    seed: u32,
+    return_after: u32,
+    /// `None` if no seed was given: then it is 0.
+    seed: Option<NonZeroU32>,
     endpoints: u8,
-    is_seeded: bool,
     shuffles: bool,
+    prefers_first: bool,
     on: bool,
 }
 
@@ -61,10 +65,11 @@ impl Reconnect {
             refused: 300_000,
             stable: 30_000,
             first_within: 0,
-            seed: 0,
+            return_after: 0,
+            seed: None,
             endpoints: 1,
-            is_seeded: false,
             shuffles: false,
+            prefers_first: false,
             on: true,
         }
     }
@@ -113,19 +118,21 @@ impl Reconnect {
     /// The seed of everything random: a number that differs between the clients of a fleet, such as a serial number, a
     /// hardware address or a register of random bits. Consecutive numbers are good enough.
     ///
-    /// **The default is 0, the same for every client**: the library draws no random numbers. After their broker
-    /// restarted, all clients without a seed connect in the same moment, and again after each delay.
+    /// **Without it all clients draw the same numbers**, because the library has no source of random ones. After their broker
+    /// restarted, they connect in the same moment, and again after each delay.
     /// `driver::blocking` draws a seed from the operating system if none is given; see `Options::default_seed` for
     /// other drivers.
     pub const fn seed(mut self, seed: u32) -> Self {
-        self.seed = seed;
-        self.is_seeded = true;
+        self.seed = Some(match NonZeroU32::new(seed) {
+            Some(seed) => seed,
+            None => NonZeroU32::MAX,
+        });
         self
     }
 
     /// As [`Reconnect::seed`], if no seed was given.
     pub(crate) const fn default_seed(self, seed: u32) -> Self {
-        if self.is_seeded { self } else { self.seed(seed) }
+        if self.seed.is_some() { self } else { self.seed(seed) }
     }
 
     /// The number of brokers. `Action::Connect` takes the next one in turn at each attempt. Default 1.
@@ -144,12 +151,43 @@ impl Reconnect {
         self
     }
 
+    /// Whether the first broker is preferred; off by default: after each connection the next broker has its turn.
+    ///
+    /// If it is on, the turns begin again with the first broker once a [stable](Self::stable_after) connection to any
+    /// broker has ended. The first one is broker 0, or with [`Reconnect::shuffle_endpoints`] the first in this client's
+    /// order.
+    pub const fn prefer_first(mut self, on: bool) -> Self {
+        self.prefers_first = on;
+        self
+    }
+
+    /// The time in milliseconds after which the client leaves another broker to go back to the first one. Default 0,
+    /// never. It is at least that of [`Reconnect::stable_after`]. Usually [`Reconnect::prefer_first`] is on as well.
+    ///
+    /// The client sends a DISCONNECT, so the broker does not publish the will, and connects to the first broker at
+    /// once. The application hears of it by `Reason::Returning`. If the first broker does not accept the connection,
+    /// the client connects to the broker that it has left, at once and without a back-off, and tries again only after
+    /// the same time. Meanwhile it is offline: for one attempt, up to `Options::connect_timeout` if the first broker is
+    /// dead.
+    ///
+    /// The client leaves at a quiet moment: all requests that were sent are answered, and so are all messages. It looks
+    /// for one ten times a second. If it has found none after five seconds, it holds new requests back, and they go out
+    /// on the next connection. After ten seconds it leaves anyway. As after any broken connection, unanswered requests
+    /// then stay in the session, or end as `Event::Lost`. It does not leave while a message comes in pieces, while
+    /// subscriptions are renewed, or while the packet ids of a session that was found are reclaimed.
+    pub const fn return_after(mut self, millis: u32) -> Self {
+        self.return_after = millis;
+        self
+    }
+
     /// Milliseconds to wait before the next attempt, after `failures` failed ones; `None` if the application decides.
     #[must_use]
     pub const fn delay(&self, failures: u32) -> Option<u32> {
-        if !self.on {
-            return None;
-        }
+        if self.on { Some(self.pause(failures, false)) } else { None }
+    }
+
+    /// As [`Reconnect::delay`]; longer if every broker has `refused`.
+    pub(crate) const fn pause(&self, failures: u32, refused: bool) -> u32 {
         let brokers = self.brokers() as u32;
         // Within a round the next broker is asked after the first delay.
         let round = if failures % brokers == 0 { failures / brokers } else { 0 };
@@ -162,33 +200,38 @@ impl Reconnect {
             Some(_) | None => self.cap,
         };
         let half = doubled / 2;
-        Some(doubled - half + self.jitter(failures, half))
+        let pause = doubled - half + self.jitter(failures, half);
+        if refused {
+            let refused = self.refused.saturating_add(self.jitter(failures, self.refused / 2));
+            if refused > pause {
+                return refused;
+            }
+        }
+        pause
     }
 
-    /// Milliseconds to wait if every broker has refused; at least those of [`Reconnect::delay`].
-    pub(crate) fn delay_if_refused(&self, failures: u32) -> Option<u32> {
-        let refused = self.refused.saturating_add(self.jitter(failures, self.refused / 2));
-        self.delay(failures).map(|delay| delay.max(refused))
+    /// Whether the client connects again by itself.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.on
     }
 
     /// The broker of the next attempt, after `attempts` attempts; counted from 0.
     #[must_use]
     pub const fn endpoint(&self, attempts: u32) -> u8 {
-        let turn = attempts % self.brokers() as u32;
-        if self.shuffles { self.drawn(turn) } else { turn as u8 }
+        self.endpoint_at((attempts % self.brokers() as u32) as u8)
     }
 
-    /// The endpoint that is drawn at this turn if none is put back.
-    const fn drawn(&self, turn: u32) -> u8 {
-        // A draw is a position among the endpoints that are left. From the last draw back to the first, it becomes the
+    /// The broker at `turn` of a round: with [`Reconnect::shuffle_endpoints`] the one that is drawn then, if none is put
+    /// back.
+    pub(crate) const fn endpoint_at(&self, turn: u8) -> u8 {
+        let mut position = turn as u32;
+        let mut draws = if self.shuffles { position + 1 } else { 0 };
+        // A draw is a position among the brokers that are left. From the last draw back to the first, it becomes the
         // position among those that were left one draw before.
-        let mut position = 0;
-        let mut draw = turn + 1;
-        while draw != 0 {
-            draw -= 1;
-            let last = (self.brokers() as u32).saturating_sub(1 + draw);
-            let drawn = self.jitter(ORDER + draw, last);
-            if draw == turn {
+        while draws != 0 {
+            let drawn = self.jitter(ORDER - draws, self.brokers() as u32 - draws);
+            draws -= 1;
+            if draws == turn as u32 {
                 position = drawn;
             } else if position >= drawn {
                 position += 1;
@@ -200,6 +243,20 @@ impl Reconnect {
     /// Milliseconds to wait before the very first attempt.
     pub(crate) const fn first_delay(&self) -> u32 {
         self.jitter(FIRST_DELAY, self.first_within)
+    }
+
+    pub(crate) const fn prefers_first(&self) -> bool {
+        self.prefers_first
+    }
+
+    /// Milliseconds from the time when a connection is stable to the return to the first broker; `None` if the client
+    /// does not return.
+    pub(crate) const fn return_delay(&self) -> Option<u32> {
+        if self.on && self.return_after != 0 {
+            Some(self.return_after.saturating_sub(self.stable))
+        } else {
+            None
+        }
     }
 
     /// The number of brokers.
@@ -216,8 +273,13 @@ impl Reconnect {
     }
 
     /// A number from 0 to `most`, the same for the same seed and `purpose` (the finaliser of MurmurHash3).
+    #[inline(never)] // for less flash
     const fn jitter(&self, purpose: u32, most: u32) -> u32 {
-        let mut hash = self.seed ^ purpose.wrapping_mul(0x9E37_79B9);
+        let seed = match self.seed {
+            Some(seed) => seed.get(),
+            None => 0,
+        };
+        let mut hash = seed ^ purpose.wrapping_mul(0x9E37_79B9);
         hash = (hash ^ (hash >> 16)).wrapping_mul(0x85EB_CA6B);
         hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
         hash ^= hash >> 16;

@@ -24,7 +24,7 @@ pub(crate) enum Timer {
     Unread,
     /// The transport has taken no bytes though some are ready.
     Stall,
-    /// The next attempt to connect.
+    /// The next attempt to connect. While a connection is up: the return to the first broker.
     Reconnect,
     /// The connection has lasted long enough to forget failed attempts.
     Stable,

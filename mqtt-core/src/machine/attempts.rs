@@ -3,7 +3,11 @@
 //! # Turns
 //!
 //! The brokers take turns. The turn of a broker ends when it cannot be reached, when it refuses, or when a connection
-//! to it has ended; then the next one follows. If messages were passed over, the same broker is asked again at once.
+//! to it has ended; then the next one follows, or the first one with `Reconnect::prefer_first`. If messages were passed
+//! over, the same broker is asked again at once.
+//!
+//! With `Reconnect::return_after` the first broker is *visited* out of turn. If it does not accept the connection, the
+//! turn goes on where it was.
 //!
 //! Turns are counted until a connection is stable, and the delays follow from the count: see `Reconnect`. A round has a
 //! turn for each broker.
@@ -58,6 +62,8 @@ pub(super) struct Attempts {
     turn: u8,
     /// The endpoint of the last attempt.
     pub(super) endpoint: u8,
+    /// The endpoint of the next attempt; during an attempt or a connection, its own.
+    next: u8,
     /// Brokers in a row that refused and will do so again.
     refusals: u8,
     /// Connections in a row that were accepted, and closed soon after.
@@ -68,6 +74,12 @@ pub(super) struct Attempts {
     negotiates: bool,
     /// The attempt is the second one of its turn, in the other version.
     second: bool,
+    /// A connection of this turn has been stable.
+    stable: bool,
+    /// The attempt is a visit at the first broker, out of turn.
+    visits: bool,
+    /// How often the client has looked for a quiet moment to leave for such a visit.
+    pub(super) looks: u8,
     /// The delay before the very first attempt has begun, or is not wanted.
     begun: bool,
 }
@@ -86,18 +98,22 @@ const fn bit(endpoint: u8) -> u32 {
 
 impl Attempts {
     /// Before the first attempt. `negotiates`: the version is chosen for each one.
-    pub(super) const fn new(negotiates: bool) -> Self {
+    pub(super) const fn new(negotiates: bool, policy: &Reconnect) -> Self {
         Self {
             newer: 0,
             older: 0,
             failures: 0,
             turn: 0,
             endpoint: 0,
+            next: policy.endpoint_at(0),
             refusals: 0,
             kicked_out: 0,
             doublings: 0,
             negotiates,
             second: false,
+            stable: false,
+            visits: false,
+            looks: 0,
             begun: false,
         }
     }
@@ -116,9 +132,12 @@ impl Attempts {
         self.begun = true;
     }
 
-    /// The connection is stable.
-    pub(super) const fn stable(&mut self) {
+    /// The connection is stable. Gives whether it is one to the first broker.
+    pub(super) const fn stable(&mut self) -> bool {
         self.failures = 0;
+        self.looks = 0;
+        self.stable = true;
+        self.turn == 0
     }
 
     /// The broker has accepted this version, or refused it.
@@ -133,22 +152,21 @@ impl Attempts {
         }
     }
 
-    /// The turn ends for `reason`. Gives the milliseconds to the next one; `None` if the application decides.
-    fn end_turn(&mut self, reason: Reason, policy: &Reconnect) -> Option<u32> {
-        let failures = u32::from(self.failures);
+    /// The turn ends for `reason`. Gives the milliseconds to the next one.
+    fn end_turn(&mut self, reason: Reason, policy: &Reconnect) -> u32 {
+        let failures = self.failures;
         let brokers = policy.brokers();
-        self.turn = if self.turn + 1 < brokers { self.turn + 1 } else { 0 };
+        let begins_anew = self.stable && policy.prefers_first();
+        self.turn = if begins_anew || self.turn + 1 >= brokers { 0 } else { self.turn + 1 };
+        self.stable = false;
         // After the highest number a round begins that has the longest delay.
         let start_of_round = ROUNDS.wrapping_mul(brokers.into());
-        self.failures = self.failures.checked_add(1).unwrap_or(start_of_round);
-        if reason == Reason::Requested {
-            self.failures = 0;
-        }
-        if self.is_refused_by_all(reason, brokers) {
-            policy.delay_if_refused(failures)
-        } else {
-            policy.delay(failures)
-        }
+        self.failures = match (reason, failures.checked_add(1)) {
+            (Reason::Requested, _) => 0,
+            (_, more) => more.unwrap_or(start_of_round),
+        };
+        let refused = self.is_refused_by_all(reason, brokers);
+        policy.pause(failures.into(), refused)
     }
 
     /// Whether every broker in turn has refused, and a retry seldom mends that.
@@ -175,7 +193,7 @@ impl Attempts {
 impl State {
     /// An attempt begins; gives its endpoint.
     pub(super) const fn begin_attempt(&mut self) -> u8 {
-        self.attempts.endpoint = self.settings.reconnect.endpoint(self.attempts.turn as u32);
+        self.attempts.endpoint = self.attempts.next;
         self.attempts.endpoint
     }
 
@@ -193,69 +211,75 @@ impl State {
     /// The broker has accepted the connection.
     pub(super) fn accepted(&mut self) {
         self.attempts.doublings = 0;
+        if self.attempts.visits {
+            self.attempts.visits = false;
+            self.attempts.turn = 0;
+        }
         if self.protocol == Protocol::V311 {
             self.attempts.knows(Protocol::V311, true);
         }
         self.counters.connections = self.counters.connections.wrapping_add(1);
     }
 
-    /// The connection, or the attempt, has ended for `reason`: chooses the next attempt. Gives the milliseconds to it;
-    /// `None` if there is none.
+    /// The connection, or the attempt, has ended for `reason`: chooses the next attempt. Gives the milliseconds to it,
+    /// for a client that stays online.
     #[inline(never)] // for less flash
-    pub(super) fn next_attempt(&mut self, reason: Reason) -> Option<u32> {
-        let policy = self.settings.reconnect;
-        if reason == Reason::Fatal(Fatal::ConnectTimeout) {
-            self.attempts.doublings = MOST_DOUBLINGS.min(self.attempts.doublings + 1);
-        }
+    pub(super) fn next_attempt(&mut self, reason: Reason) -> u32 {
         let again = self.other_version(reason);
-        self.attempts.second = again.is_some();
-        if again.is_none() && !self.phase.is_up() {
-            self.attempts.kicked_out = 0;
+        let up = self.phase.is_up();
+        let Self { attempts, settings, protocol, .. } = self;
+        let policy = &settings.reconnect;
+        if matches!(reason, Reason::Fatal(Fatal::ConnectTimeout)) {
+            attempts.doublings = MOST_DOUBLINGS.min(attempts.doublings + 1);
         }
-        let first = policy.delay(0);
-        let delay = match again {
-            Some(Again::AtOnce) => first.map(|_| 0),
-            Some(Again::Later) => first,
-            // Nothing is wrong with this broker, and it has more messages.
-            None if reason == Reason::PassedOver => first.map(|_| 0),
-            None => self.attempts.end_turn(reason, &policy),
+        attempts.second = again.is_some();
+        if again.is_none() && !up {
+            attempts.kicked_out = 0;
+        }
+        let returns = matches!(reason, Reason::Returning);
+        let millis = match again {
+            Some(Again::Later) if !attempts.visits => policy.pause(0, false),
+            Some(_) => 0,
+            // The broker has more messages, and nothing else changes.
+            None if matches!(reason, Reason::PassedOver) => 0,
+            None if returns || attempts.visits => {
+                attempts.visits = returns;
+                attempts.stable = false;
+                0
+            }
+            None => attempts.end_turn(reason, policy),
         };
-        self.choose_version();
-        delay.filter(|_| reason != Reason::Requested)
+        attempts.next = policy.endpoint_at(if attempts.visits { 0 } else { attempts.turn });
+        if attempts.negotiates {
+            let older = if attempts.second {
+                matches!(protocol, Protocol::V311)
+            } else {
+                attempts.older & bit(attempts.next) != 0
+            };
+            *protocol = if older { Protocol::V31 } else { Protocol::V311 };
+        }
+        millis
     }
 
     /// Whether the end of this attempt leaves the other version to be tried at the same broker: rules 2 and 4.
     fn other_version(&mut self, reason: Reason) -> Option<Again> {
-        if !self.attempts.negotiates {
-            return None;
-        }
-        let protocol = self.protocol;
-        let again = if reason == Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion)) {
-            self.attempts.knows(protocol, false);
+        let asked = self.awaits_connack();
+        let attempts = &mut self.attempts;
+        let known = attempts.newer & bit(attempts.endpoint) != 0;
+        let again = if matches!(reason, Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion))) {
             Again::AtOnce
-        } else if self.awaits_connack()
-            && reason == Reason::TransportClosed
-            && self.attempts.newer & bit(self.attempts.endpoint) == 0
-        {
+        } else if asked && !known && matches!(reason, Reason::TransportClosed) {
             Again::Later
         } else {
             return None;
         };
-        (!self.attempts.second).then_some(again)
-    }
-
-    /// Sets the version of the next attempt.
-    fn choose_version(&mut self) {
-        let attempts = &self.attempts;
-        if attempts.negotiates {
-            let next = self.settings.reconnect.endpoint(attempts.turn.into());
-            let older = if attempts.second {
-                self.protocol == Protocol::V311
-            } else {
-                attempts.older & bit(next) != 0
-            };
-            self.protocol = if older { Protocol::V31 } else { Protocol::V311 };
+        if !attempts.negotiates {
+            return None;
         }
+        if again == Again::AtOnce {
+            attempts.knows(self.protocol, false);
+        }
+        (!attempts.second).then_some(again)
     }
 }
 
@@ -288,13 +312,13 @@ mod tests {
     fn rounds_end_in_the_longest_delay_for_ever() {
         for brokers in [1, 3, 255] {
             let policy = Reconnect::after(10).at_most(60_000).endpoints(brokers);
-            let mut attempts = Attempts::new(false);
+            let mut attempts = Attempts::new(false, &policy);
             let mut short = 0;
             for failure in 0..200_000_u32 {
                 let delay = attempts.end_turn(Reason::TransportClosed, &policy);
-                short = if delay >= Some(30_000) { 0 } else { short + 1 };
+                short = if delay >= 30_000 { 0 } else { short + 1 };
                 let early = failure < 20 * u32::from(brokers);
-                assert!(early || short < u32::from(brokers), "{brokers}, {failure}: {delay:?}");
+                assert!(early || short < u32::from(brokers), "{brokers}, {failure}: {delay}");
             }
         }
     }

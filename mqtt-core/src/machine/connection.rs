@@ -83,6 +83,8 @@ pub(super) enum LeaveFor {
     Anew,
     /// Messages were passed over: the client connects again at once.
     Again,
+    /// The client connects to the first broker at once, because it prefers that.
+    First,
 }
 
 impl LeaveFor {
@@ -90,6 +92,7 @@ impl LeaveFor {
         match self {
             Self::Good | Self::Anew => Reason::Requested,
             Self::Again => Reason::PassedOver,
+            Self::First => Reason::Returning,
         }
     }
 }
@@ -125,6 +128,7 @@ impl State {
 
 impl Machine<'_> {
     /// It is time for an attempt; gives the endpoint to connect to. The very first attempt may be put off.
+    #[inline(never)] // for less flash
     pub(super) fn open(&mut self, now: Instant) -> Option<u8> {
         let state = &mut *self.state;
         let delay = state.attempts.first_delay(&state.settings.reconnect);
@@ -170,6 +174,7 @@ impl Machine<'_> {
     }
 
     /// The transport is closed, or could not be opened.
+    #[inline(never)] // for less flash
     pub(crate) fn closed(&mut self, now: Instant) {
         let reason = match self.state.phase {
             Phase::Stopped | Phase::Waiting => return,
@@ -194,10 +199,11 @@ impl Machine<'_> {
         state.listening = Listening::Taking;
         state.ping = None;
         let intent = state.phase.intent();
-        let delay = match (intent, state.next_attempt(reason)) {
-            (Intent::Stay, delay) => delay,
-            (Intent::Leave, _) => None,
-            (Intent::Anew, _) => Some(0),
+        let millis = state.next_attempt(reason);
+        let delay = match intent {
+            Intent::Stay => state.settings.reconnect.is_on().then_some(millis),
+            Intent::Leave => None,
+            Intent::Anew => Some(0),
         };
         state.phase = match delay {
             Some(delay) => {
@@ -209,7 +215,10 @@ impl Machine<'_> {
         // If input was left unread, the answers may lie in it.
         let blame = !matches!(
             reason,
-            Reason::Requested | Reason::PassedOver | Reason::Fatal(Fatal::Unread)
+            Reason::Requested
+                | Reason::PassedOver
+                | Reason::Returning
+                | Reason::Fatal(Fatal::Unread)
         );
         // This follows `next_attempt`, which decides the version in which packets are sent again.
         let again = self.session.suspend(state.protocol, blame);
@@ -218,6 +227,7 @@ impl Machine<'_> {
     }
 
     /// Ends the connection once all accepted requests are sent, and stays offline.
+    #[inline(never)] // for less flash
     pub(crate) fn disconnect(&mut self) {
         let reclaiming = self.session.is_reclaiming();
         let state = &mut *self.state;
@@ -229,7 +239,10 @@ impl Machine<'_> {
                 state.phase = Phase::Stopped;
                 state.untold.stopped(state.attempts.endpoint, Reason::Requested);
             }
-            Phase::Opening => self.close(Reason::Requested),
+            Phase::Opening => {
+                self.close(Reason::Requested);
+                self.state.phase = Phase::Closing(Reason::Requested, Intent::Leave);
+            }
             Phase::Up(_) if !reclaiming => state.begin_leaving(LeaveFor::Good),
             // A DISCONNECT before the CONNACK would leave open whether the will is published.
             Phase::Handshake(ref mut intent)
@@ -239,6 +252,7 @@ impl Machine<'_> {
     }
 
     /// Connects now if the client is offline, or as soon as a connection that is ending has ended.
+    #[inline(never)] // for less flash
     pub(crate) fn connect(&mut self) {
         let state = &mut *self.state;
         match &mut state.phase {

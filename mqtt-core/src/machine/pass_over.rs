@@ -73,8 +73,11 @@ impl Machine<'_> {
     }
 
     /// The connection has lasted long enough to forget failed attempts.
-    pub(super) fn stable(&mut self) {
-        self.state.attempts.stable();
+    pub(super) fn stable(&mut self, now: Instant) {
+        let on_first = self.state.attempts.stable();
+        if let Some(millis) = self.state.settings.reconnect.return_delay().filter(|_| !on_first) {
+            self.state.timers.set(Timer::Reconnect, now.plus_millis(millis.into()));
+        }
         // A message at QoS 0 shows a kept session as well.
         if self.session.misses_messages() && !self.state.is_delivering() {
             self.state.begin_leaving(LeaveFor::Again);

@@ -5,6 +5,7 @@ use crate::{
     codec::{Header, Publish},
     error::RequestError,
     reconnect::Reconnect,
+    time::Instant,
 };
 
 /// Which version of the protocol to speak.
@@ -69,6 +70,9 @@ pub(crate) enum Place {
 pub(crate) type LimitQueue =
     for<'a, 'p> fn(&mut Machine<'a>, &Publish<'p>) -> Result<Place, RequestError>;
 
+/// Leaves the broker for the first one at a quiet moment.
+pub(crate) type ReturnToFirst = for<'a> fn(&mut Machine<'a>, Instant);
+
 /// The largest packet that MQTT has: the longest remaining length and its header.
 const LARGEST_PACKET: u32 = 268_435_455 + Header::MAX_LEN as u32;
 /// Room for every packet of fixed length, and for the heads of most others.
@@ -94,6 +98,8 @@ pub(crate) struct Settings {
     pub(crate) queue_messages: usize,
     /// A pointer, so that a client without limits does not link the code that applies them.
     pub(crate) limit_queue: Option<LimitQueue>,
+    /// In the same way for a client that does not return to its first broker.
+    pub(crate) return_to_first: Option<ReturnToFirst>,
 }
 
 /// How many bytes the driver is shown at once, if they are not of one packet. Shown packets may have left if the
@@ -128,6 +134,7 @@ impl Settings {
         queue: Queue::RefuseNew,
         queue_messages: usize::MAX,
         limit_queue: None,
+        return_to_first: None,
     };
 
     /// Bytes of the largest packet other than a PUBLISH that can be received. Only a SUBACK can be larger.

@@ -44,13 +44,11 @@ fn delays_double_after_each_round_over_the_brokers() {
 fn after_refusals_the_delay_is_at_least_the_one_set_and_saturates() {
     let policy = Reconnect::after(100).at_most(1_000).refused_after(10_000);
     for failures in [0, 1, 9, u32::MAX] {
-        let delay = policy.delay_if_refused(failures).unwrap_or(0);
+        let delay = policy.pause(failures, true);
         assert!((10_000..=15_000).contains(&delay), "{delay}");
     }
-    let never = policy.refused_after(u32::MAX).delay_if_refused(0);
-    assert_eq!(never, Some(u32::MAX));
-    assert!(policy.refused_after(0).delay_if_refused(9).is_some_and(|delay| delay >= 500));
-    assert_eq!(Reconnect::never().delay_if_refused(0), None);
+    assert_eq!(policy.refused_after(u32::MAX).pause(0, true), u32::MAX);
+    assert!(policy.refused_after(0).pause(9, true) >= 500);
 }
 
 #[test]
@@ -148,5 +146,4 @@ fn a_default_seed_is_used_only_if_there_is_no_other() {
     let policy = Reconnect::after(60_000);
     assert_eq!(policy.default_seed(5).delay(0), policy.seed(5).delay(0));
     assert_eq!(policy.seed(0).default_seed(5), policy.seed(0));
-    assert_eq!(policy.delay(0), policy.seed(0).delay(0));
 }

@@ -139,6 +139,11 @@ impl SessionMut<'_> {
         }
     }
 
+    /// Whether a request of which something was shown is not answered.
+    pub(crate) fn has_unanswered(&self) -> bool {
+        self.session.outbox.shown_unanswered(self.bytes).next().is_some()
+    }
+
     /// The broker accepted a connection, and the session is begun or resumed: holds back whatever has to wait.
     pub(super) fn begin_hold(&mut self) {
         let session = &mut *self.session;

@@ -28,6 +28,7 @@ mod refusals;
 mod refusing;
 mod resending;
 mod restoring;
+mod returning;
 mod shown;
 mod skipping;
 mod storage;
