@@ -14,6 +14,7 @@ mod connecting;
 mod deferring;
 mod disconnecting;
 mod every_cut;
+mod fleet;
 mod found;
 mod keep_alive;
 mod large;
