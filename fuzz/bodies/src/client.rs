@@ -108,6 +108,7 @@ impl Run {
             Step::Connect => self.client.connect(),
             Step::Connected => self.connected(),
             Step::Closed => self.closed(),
+            Step::Defer => self.defer(),
             Step::Pass(millis) => self.now = self.now.saturating_add(u64::from(millis)),
             Step::PassLong(times) => self.now = self.now.saturating_add(u64::from(times) << 10),
             Step::GoBack(times) => self.now = self.now.saturating_sub(u64::from(times) << 6),
@@ -190,6 +191,13 @@ impl Run {
         self.client.connected(self.instant());
         if self.link.transport == Transport::Opening {
             self.link.open();
+        }
+    }
+
+    fn defer(&mut self) {
+        self.client.defer_connect(self.instant().plus_millis(1_000));
+        if self.client.state() == ConnectionState::Waiting {
+            self.link.deferred();
         }
     }
 

@@ -62,6 +62,7 @@ pub(super) fn run(mut input: Input<'_>) {
                     }
                 }
             }
+            14 => client.defer_connect(now),
             _ => {
                 if let Action::Transmit(bytes) = client.poll(now) {
                     assert!(!bytes.is_empty());

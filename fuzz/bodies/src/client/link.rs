@@ -148,6 +148,11 @@ impl Link {
         self.transport = Transport::Opening;
     }
 
+    /// No transport is opened for now.
+    pub(super) fn deferred(&mut self) {
+        self.transport = Transport::Closed;
+    }
+
     pub(super) fn open(&mut self) {
         self.transport = Transport::Open;
     }

@@ -78,7 +78,12 @@ impl Settings {
         let (clean, manual, renews) = (has(flags::CLEAN), has(flags::MANUAL), has(flags::RENEW));
         let keep_alive = if has(flags::ALIVE) { u16::from(second >> 4) * 20 } else { 0 };
         let reconnect = if has(flags::AGAIN) {
-            Reconnect::after(100).at_most(5_000).seed(u32::from(second)).stable_after(1_000)
+            Reconnect::after(100)
+                .at_most(5_000)
+                .seed(u32::from(second))
+                .stable_after(1_000)
+                .shuffle_endpoints(second & 8 != 0)
+                .prefer_first(second & 8 != 0)
         } else {
             Reconnect::never()
         };

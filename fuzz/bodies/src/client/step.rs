@@ -35,6 +35,8 @@ pub enum Step {
     /// The driver reports an open transport, or a closed one.
     Connected,
     Closed,
+    /// The driver puts an attempt off by a second.
+    Defer,
     /// This many milliseconds pass.
     Pass(u16),
     /// This many units of 1,024 ms pass; at least 64.
@@ -98,7 +100,8 @@ impl Step {
                 nth @ 8..=15 => Self::Cancel(nth - 8),
                 at @ 16..=23 => Self::ForgetSubscription(at - 16),
                 id @ 24..=31 => Self::Forget(id - 23),
-                32..=127 => Self::Connect,
+                32..=111 => Self::Connect,
+                112..=127 => Self::Defer,
                 128..=191 => Self::Connected,
                 192.. => Self::Closed,
             },
@@ -148,6 +151,7 @@ impl Step {
             Self::Forget(id) => data.extend([4, 23 + *id]),
             Self::Disconnect => data.extend([4, 0]),
             Self::Connect => data.extend([4, 32]),
+            Self::Defer => data.extend([4, 112]),
             Self::Connected => data.extend([4, 128]),
             Self::Closed => data.extend([4, 200]),
             Self::Pass(millis) => {
