@@ -86,7 +86,7 @@ pub type StaticClient<const BYTES: usize, const WINDOW: usize> =
 pub type BoxedClient = Client<alloc::boxed::Box<[u8]>, alloc::boxed::Box<[Slot]>>;
 
 /// The fixed part of a client, in bytes, on a 64-bit and on a 32-bit machine; the storage comes on top.
-pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 864 } else { 672 };
+pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 936 } else { 744 };
 const _: () = assert!(size_of::<StaticClient<0, 0>>() <= FIXED_SIZE);
 
 impl<const BYTES: usize, const WINDOW: usize> StaticClient<BYTES, WINDOW> {
@@ -131,6 +131,7 @@ where
     /// [`ConfigError`] if the options contradict one another or the storage is too small or too large.
     pub fn new(options: &Options<'_>, mut outbox: B, mut slots: S) -> Result<Self, ConfigError> {
         let Options { connect, settings, session } = options;
+        session.check(connect.clean_session, settings.reconnect.brokers())?;
         let state = State::new(connect, settings, outbox.as_mut(), slots.as_ref())?;
         let session = state.new_session(connect.clean_session, *session, slots.as_mut());
         Ok(Self { state, session, bytes: outbox, slots })

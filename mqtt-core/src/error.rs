@@ -109,6 +109,15 @@ pub enum ConfigError {
         /// The most slots that are possible.
         most: usize,
     },
+    /// There are more separate brokers (`Reconnect::endpoints`) than the client can have sessions at. With a clean
+    /// session, or if they are a cluster (`Options::cluster`), any number is possible.
+    #[error("sessions at {count} separate brokers, at most {most} are possible")]
+    Brokers {
+        /// Brokers given.
+        count: u8,
+        /// The most separate brokers that are possible.
+        most: u8,
+    },
     /// `Options::receive_capacity` is less than 16 bytes, the least that holds every packet of fixed length.
     #[error("receive capacity of {capacity} bytes, at least 16 are needed")]
     ReceiveCapacity {
@@ -178,9 +187,7 @@ pub enum Fatal {
     /// No CONNACK within `Options::connect_timeout`. The next attempt may take twice as long.
     #[error("no CONNACK in time")]
     ConnectTimeout,
-    /// After a PINGREQ neither its PINGRESP nor any other byte came within `Options::ping_timeout` [MQTT-3.12.4-1]; or,
-    /// in a session that was [found](crate::SessionStatus::Found), no PUBCOMP within that time for the PUBRELs that are
-    /// sent first.
+    /// After a PINGREQ neither its PINGRESP nor any other byte came within `Options::ping_timeout` [MQTT-3.12.4-1].
     #[error("no PINGRESP in time")]
     PingTimeout,
     /// This request was not answered within `Options::answer_timeout`, and the link was alive. It is sent again on the
@@ -228,14 +235,20 @@ pub enum Reason {
     /// The transport was closed, or could not be opened.
     #[error("the transport closed")]
     TransportClosed,
-    /// Messages were passed over: neither delivered nor acknowledged. A QoS 2 message found no slot for its packet id,
-    /// or an answer found no room while the packet ids of a session that was
-    /// [found](crate::SessionStatus::Found) were reclaimed.
+    /// Messages were passed over: neither delivered nor acknowledged, because a QoS 2 message found no slot for its
+    /// packet id.
     ///
     /// The client took all the messages that it could, sent a DISCONNECT, and connects again at once to the same
     /// broker, which sends the rest. This is no failure.
     #[error("messages were passed over")]
     PassedOver,
+    /// The connection was made only to end the session that this broker had kept, and the client connects again at once.
+    ///
+    /// While the client was at another of several separate brokers, its slots did not suffice for the packet ids of QoS 2
+    /// messages at both. So it forgot those of this broker, and would have delivered messages twice. The messages that
+    /// waited in the session are lost.
+    #[error("the session was ended to begin a new one")]
+    SessionEnded,
     /// The client has left this broker to go back to the first one: see `Reconnect::return_after`. This is no failure.
     #[error("returns to the preferred broker")]
     Returning,

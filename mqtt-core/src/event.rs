@@ -92,13 +92,14 @@ pub enum SkipCause {
     NoSlot,
 }
 
-/// The session that the broker had for this client when it accepted the connection.
+/// The session that this broker had for this client when it accepted the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionStatus {
-    /// A new session, as expected: the first connection, or a clean session.
+    /// A new session, as expected: the first connection to this broker, or a clean session.
     New,
-    /// The session of the last connection goes on; unanswered packets are sent again.
+    /// The session that the client has at this broker goes on. If the last connection was to the same broker,
+    /// unanswered packets are sent again; otherwise see `Options::cluster`.
     Resumed,
     /// The broker has lost the session. Subscriptions are made again; QoS 2 publishes that were in flight end as
     /// [`Event::Lost`].
@@ -106,8 +107,9 @@ pub enum SessionStatus {
     /// The broker has a session that this client did not open: the device restarted without its state, or the broker
     /// kept a session though a clean one was asked for. The session's subscriptions and waiting messages come with it.
     ///
-    /// Before anything else is sent, the client reclaims the packet ids that the broker may still hold, so the broker
-    /// does not mistake a new message for an old one.
+    /// The broker may still hold packet ids of its publishes. The client reclaims them before it sends its first
+    /// publish of QoS 2, so the broker does not mistake a new message for an old one. If that takes long, the
+    /// application hears of it by [`Event::NotReclaimed`].
     Found,
 }
 
@@ -165,7 +167,8 @@ pub enum Event<'a> {
     /// The broker answered a publish of QoS 2 with PUBACK: it has no QoS 2. It has the message at least once.
     Downgraded(Handle),
     /// Nobody can say whether the message arrived. QoS 2: the broker lost the session, and with it the publish that was
-    /// in flight. QoS 0: the connection ended while the transport was taking it.
+    /// in flight, or another broker accepted the next connection (`Options::cluster`). QoS 0: the connection ended while
+    /// the transport was taking it.
     Lost(Handle),
     /// The request was taken back with `Client::cancel`.
     Cancelled {
@@ -178,6 +181,13 @@ pub enum Event<'a> {
     /// The client gave the request up, because it stood in the way of all others: see `Options::give_up_stuck`. It may
     /// have arrived.
     GivenUp(Handle),
+    /// The broker does not let the client reclaim packet ids of a session that was [found](SessionStatus::Found) or left
+    /// behind: it did not answer a PUBREL within `Options::ping_timeout`, or closed three connections at it. The
+    /// publishes of QoS 2 that waited for it are sent now.
+    ///
+    /// A broker has to answer [MQTT-4.3.3-2]. If it did not take these PUBRELs and holds one of the ids, it takes a new
+    /// message under it for a repetition and drops it; the event for this message is `Published` nevertheless.
+    NotReclaimed,
     /// QoS 0: the message was dropped from the full queue before it was sent, see `Options::queue`.
     Dropped(Handle),
     /// The broker had lost the session. Some of its subscriptions were made again, and this is the answer. A renewal of

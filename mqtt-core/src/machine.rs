@@ -165,7 +165,8 @@ impl State {
     ) -> Session {
         let lifetime = if clean { Lifetime::Connection } else { Lifetime::Persistent };
         let start = self.connect.end() + SUBSCRIPTIONS_SPARE;
-        Session::new(start, slots, lifetime, settings, self.settings.most_shown())
+        let seed = self.settings.reconnect.seed_value();
+        Session::new(start, slots, lifetime, settings, self.settings.most_shown(), seed)
     }
 
     /// This state and `session`, for one call.
@@ -204,6 +205,7 @@ impl<'a> Machine<'a> {
     /// The driver's next action, most urgent first.
     pub(crate) fn poll(mut self, now: Instant) -> Action<'a> {
         if !self.session.parts().0.is_plain() {
+            self.leave_once_reclaimed();
             self.keep_hold();
             self.session.look_beside_the_outbox();
         }
@@ -267,6 +269,7 @@ impl<'a> Machine<'a> {
         let leaves = matches!(
             self.state.phase,
             Phase::Leaving { goal: LeaveFor::Good | LeaveFor::Anew, shown: false, .. }
+                | Phase::Up(Intent::Leave | Intent::Anew)
         );
         self.session.keep_hold(leaves);
     }
@@ -309,6 +312,10 @@ impl<'a> Machine<'a> {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }
             (Timer::Release, Phase::Up(_)) => self.not_released(),
+            (Timer::Reclaim, Phase::Up(_)) => {
+                self.session.give_up_reclaim();
+                self.leave_once_reclaimed();
+            }
             (Timer::Answer, Phase::Up(_)) => self.no_answer(),
             (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),

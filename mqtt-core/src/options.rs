@@ -19,7 +19,7 @@ use crate::{
     codec::{Connect, Login, Protocol, Will},
     machine::{LIMIT_QUEUE, Oversized, Queue, RETURN_TO_FIRST, Settings, Version},
     reconnect::Reconnect,
-    session::{Acknowledge, Recorder, Renewals, SessionSettings},
+    session::{Acknowledge, Endpoints, InDoubt, Recorder, RenewOn, Renewals, SessionSettings},
 };
 
 /// The settings of a client; the defaults are those of the field (clean session, keep alive 60 s, 3.1.1).
@@ -294,6 +294,57 @@ impl<'a> Options<'a> {
     /// [`clean_session(false)`](Self::clean_session).
     pub const fn journal(mut self, on: bool) -> Self {
         self.session.recorder = if on { Some(&Recorder::STANDARD) } else { None };
+        self
+    }
+
+    /// Whether the endpoints (`Reconnect::endpoints`) are nodes of one cluster that share their sessions; off by default.
+    ///
+    /// By default each endpoint is a broker of its own, and a session belongs to the broker that it was made with
+    /// [MQTT-3.1.2-4]. If another broker accepts a connection, that is a change of session:
+    ///
+    /// - A publish of QoS 2 that was sent and not answered in full ends as [`Event::Lost`](crate::Event::Lost): nobody
+    ///   can say whether it arrived. A publish of QoS 1 is sent to the new broker, and may have reached both.
+    /// - Publishes that were never sent stay. Subscriptions are made at the new broker, if it does not have them.
+    /// - The session at the old broker stays there, and messages wait in it, within the limits of the broker. When the
+    ///   client comes back, they arrive, and each of QoS 2 arrives once. An unsubscribe ends a subscription only at the
+    ///   broker that it is sent to.
+    /// - If the slots do not suffice for the packet ids of QoS 2 messages at both brokers, the client forgets those of
+    ///   the absent one, and ends the session there when it comes back: see
+    ///   [`Reason::SessionEnded`](crate::Reason::SessionEnded).
+    ///
+    /// [`Event::Up`](crate::Event::Up) names the endpoint and says what became of the session there. Sessions at no more
+    /// than eight separate brokers are possible.
+    ///
+    /// Switch this on if the endpoints are several addresses of one broker, or nodes of a cluster that keeps each
+    /// session on every node: RabbitMQ with quorum queues, NATS with JetStream, aedes with Redis, EMQX. Otherwise each
+    /// change of node loses publishes of QoS 2. If it is on and the brokers are separate, messages are lost in silence.
+    pub const fn cluster(mut self, on: bool) -> Self {
+        self.session.endpoints = if on { Endpoints::Cluster } else { Endpoints::Separate };
+        self
+    }
+
+    /// Whether granted subscriptions are made again on each connection, also if the broker has kept the session; off by
+    /// default. It needs [`renew_subscriptions`](Self::renew_subscriptions).
+    ///
+    /// Some brokers forget subscriptions and keep the session: Mosquitto 2.0 forgets shared subscriptions
+    /// (`$share/...`) when it restarts. The price: the broker sends its retained messages again on each connection
+    /// [MQTT-3.8.4-3]. A connection that follows at once because messages were passed over
+    /// ([`Reason::PassedOver`](crate::Reason::PassedOver)) makes none.
+    pub const fn renew_on_each_connection(mut self, on: bool) -> Self {
+        self.session.renew_on = if on { RenewOn::Connection } else { RenewOn::Loss };
+        self
+    }
+
+    /// Whether a publish of QoS 2 is sent again if the session is lost before its PUBREC, and may then arrive twice; off
+    /// by default, and it ends as [`Event::Lost`](crate::Event::Lost).
+    ///
+    /// It is for those who prefer a double to a loss. RabbitMQ and aedes know no session of a client without
+    /// subscriptions: there a publisher loses its session with every connection.
+    ///
+    /// After the PUBREC the message belongs to the broker, and the client has discarded it [MQTT-4.3.3-1]. So it ends as
+    /// `Lost` also with this option.
+    pub const fn resend_lost(mut self, on: bool) -> Self {
+        self.session.in_doubt = if on { InDoubt::SentAgain } else { InDoubt::Lost };
         self
     }
 

@@ -136,6 +136,9 @@ impl Reconnect {
     }
 
     /// The number of brokers. `Action::Connect` takes the next one in turn at each attempt. Default 1.
+    ///
+    /// They are separate brokers, each with a session of its own, unless `Options::cluster` says that they are a
+    /// cluster.
     pub const fn endpoints(mut self, count: u8) -> Self {
         self.endpoints = count;
         self
@@ -264,6 +267,14 @@ impl Reconnect {
         if self.endpoints == 0 { 1 } else { self.endpoints }
     }
 
+    /// The seed; 0 if none was given.
+    pub(crate) const fn seed_value(&self) -> u32 {
+        match self.seed {
+            Some(seed) => seed.get(),
+            None => 0,
+        }
+    }
+
     pub(crate) const fn longest_delay(&self) -> u32 {
         self.cap
     }
@@ -275,11 +286,7 @@ impl Reconnect {
     /// A number from 0 to `most`, the same for the same seed and `purpose` (the finaliser of MurmurHash3).
     #[inline(never)] // for less flash
     const fn jitter(&self, purpose: u32, most: u32) -> u32 {
-        let seed = match self.seed {
-            Some(seed) => seed.get(),
-            None => 0,
-        };
-        let mut hash = seed ^ purpose.wrapping_mul(0x9E37_79B9);
+        let mut hash = self.seed_value() ^ purpose.wrapping_mul(0x9E37_79B9);
         hash = (hash ^ (hash >> 16)).wrapping_mul(0x85EB_CA6B);
         hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
         hash ^= hash >> 16;

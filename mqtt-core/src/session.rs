@@ -11,6 +11,7 @@
 //! | the broker has a session that this client did not open | [`adopt`](SessionMut::adopt) |
 //! | the broker kept a session against this client's wish | [`begin`](SessionMut::begin) with [`Former::Kept`] |
 //! | the connection is gone | [`suspend`](SessionMut::suspend) |
+//! | another broker than before has accepted a connection | [`arrive`](SessionMut::arrive), before one of these |
 //! | a record from the journal | [`restore`](SessionMut::restore) |
 //! | a snapshot from the journal replaces it | `forget`, in `restore` |
 //! | the first use after a restore | [`finish_restore`](SessionMut::finish_restore) |
@@ -18,10 +19,12 @@
 //! [`SessionMut`] is a session together with the caller's storage, for the length of one call. `sending` has the verbs
 //! for requests, `receiving` and `pass_over` those for messages, `changes` those for the journal.
 
+mod brokers;
 mod cancelling;
 mod changes;
 mod crc;
 mod inbound;
+mod known;
 mod note;
 mod outbox;
 mod outgoing;
@@ -46,19 +49,22 @@ use changes::Changes;
 pub(crate) use changes::Recorder;
 pub use handle::{Delivery, Handle};
 use inbound::Inbound;
+pub(crate) use known::Endpoints;
+use known::{AtBroker, Brokers};
 pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, put_u16};
 use outbox::{Outbox, Until};
 use pass_over::PassOver;
+pub(crate) use qos::InDoubt;
 pub(crate) use receiving::Judgement;
 use reclaim::Reclaim;
 pub(crate) use reclaim::Reclaimed;
 #[cfg(feature = "journal-file")]
 pub(crate) use record::Parsed;
 pub use record::{Chunk, Record};
-use requests::{Abandoned, Ids, Requests, Table, last_reclaimed};
+use requests::{Abandoned, Ids, Requests, Table};
 pub(crate) use requests::{Ended, LARGEST_WINDOW, LAST_ID};
 pub(crate) use sending::{Done, NoAnswer, Overdue, SubAckFor, Waiting};
-pub(crate) use settings::{Acknowledge, Lifetime, SessionSettings, Strictness};
+pub(crate) use settings::{Acknowledge, Lifetime, RenewOn, SessionSettings, Strictness};
 pub use slot::Slot;
 use stray::StrayRelease;
 pub(crate) use stuck::StuckAt;
@@ -66,18 +72,6 @@ use stuck::{Hold, Stuck};
 pub use subscriptions::Subscription;
 use subscriptions::Subscriptions;
 pub(crate) use subscriptions::{Renewals, SPARE as SUBSCRIPTIONS_SPARE, suback_len};
-
-/// The client's knowledge of its session at the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum AtBroker {
-    /// The broker has no session for this client, or one that this client knows nothing of.
-    None,
-    /// The broker should have this session.
-    Expected,
-    /// The broker should have it. But it may have begun a new one and said so in a CONNACK that got lost, or that no
-    /// record shows.
-    Uncertain,
-}
 
 /// The session that the broker had for this client when a clean one began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +88,9 @@ pub(crate) struct Session {
     lifetime: Lifetime,
     acknowledge: Acknowledge,
     exactly_once_window: u16,
+    in_doubt: InDoubt,
+    renew_on: RenewOn,
+    brokers: Brokers,
     at_broker: AtBroker,
     requests: Requests,
     outbox: Outbox,
@@ -126,12 +123,14 @@ pub(crate) struct SessionMut<'a> {
 impl Session {
     /// A session that holds nothing. Its packets lie above the first `start` bytes, which are the CONNECT and the room
     /// for the header of a renewal. At most `most_shown` bytes of several packets are shown to the driver at once.
+    /// `seed`: see [`Requests::new`].
     pub(crate) fn new(
         start: usize,
         slots: &mut [Slot],
         lifetime: Lifetime,
         settings: SessionSettings,
         most_shown: usize,
+        seed: u32,
     ) -> Self {
         let SessionSettings {
             acknowledge,
@@ -140,6 +139,9 @@ impl Session {
             exactly_once_window,
             stuck_after,
             give_up_stuck,
+            endpoints,
+            renew_on,
+            in_doubt,
             recorder,
         } = settings;
         let mut outbox = Outbox::new(start, most_shown);
@@ -150,8 +152,11 @@ impl Session {
             lifetime,
             acknowledge,
             exactly_once_window,
+            in_doubt,
+            renew_on,
+            brokers: Brokers::new(endpoints),
             at_broker: AtBroker::None,
-            requests: Requests::new(slots),
+            requests: Requests::new(slots, seed),
             outbox,
             inbound: Inbound::default(),
             pass_over: PassOver::Off,
@@ -208,6 +213,9 @@ impl Session {
             lifetime,
             acknowledge,
             exactly_once_window,
+            in_doubt,
+            renew_on,
+            brokers,
             at_broker,
             requests,
             outbox,
@@ -229,6 +237,7 @@ impl Session {
         (inbound, pass_over, forgetful, subscriptions, reclaim, stray, changes, position)
             .hash(hasher);
         (stuck, hold, stuck_after, give_up_stuck).hash(hasher);
+        (in_doubt, renew_on, brokers).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }
 }
@@ -266,9 +275,8 @@ impl SessionMut<'_> {
     /// MQTT 3.1 has no session-present flag, so an unknown session may exist: it is treated as adopted.
     #[inline(never)] // for less flash
     pub(crate) fn begin(&mut self, protocol: Protocol, former: Former) {
+        self.start_requests_anew();
         let session = &mut *self.session;
-        let mut table = Table { requests: &mut session.requests, slots: self.slots };
-        session.outbox.start_session(self.bytes, &mut table);
         session.changes.need_snapshot();
         let unknown = match former {
             Former::Gone => {
@@ -282,11 +290,11 @@ impl SessionMut<'_> {
             Former::Kept => {
                 session.inbound.suspect_lost(self.slots);
                 // On every connection: a reclaim that has begun goes on.
-                !session.reclaim.is_on()
+                !session.reclaim.is_due()
             }
         };
         if unknown {
-            self.reclaim_ids();
+            self.reclaim_is_due();
         }
         self.connected(true);
     }
@@ -305,7 +313,8 @@ impl SessionMut<'_> {
 
     /// The broker has a session that this client did not open: the device lost its state.
     pub(crate) fn adopt(&mut self) {
-        self.reclaim_ids();
+        self.start_requests_anew();
+        self.reclaim_is_due();
         self.connected(true);
     }
 
@@ -313,7 +322,9 @@ impl SessionMut<'_> {
     fn connected(&mut self, renew: bool) {
         let session = &mut *self.session;
         session.reclaim.connected();
-        if renew {
+        // Behind a pass-over, the retained messages that come again would be more than those that were taken.
+        let goes_on = matches!(session.pass_over, PassOver::Complete | PassOver::Unconfirmed);
+        if renew || session.renew_on == RenewOn::Connection && !goes_on {
             let one_by_one = session.stuck.one_by_one;
             session.subscriptions.renew(&session.outbox, self.bytes, one_by_one);
         }
@@ -331,7 +342,8 @@ impl SessionMut<'_> {
     ///
     /// `blame`: its end may be the fault of a packet.
     pub(crate) fn suspend(&mut self, protocol: Protocol, blame: bool) -> u32 {
-        self.count_end(blame);
+        self.count_end(blame && !self.session.reclaim.awaits_answer());
+        self.session.reclaim.disconnected();
         self.end_pass_over();
         self.session.hold = Hold::No;
         if self.session.requests.has_finishing() {
@@ -344,23 +356,6 @@ impl SessionMut<'_> {
         session.subscriptions.disconnected();
         session.stray.clear();
         retransmissions
-    }
-
-    /// A CONNECT went out and its CONNACK did not come: the broker may have begun a new session.
-    pub(crate) fn unanswered_connect(&mut self) {
-        if self.session.at_broker == AtBroker::Expected {
-            self.session.at_broker = AtBroker::Uncertain;
-        }
-    }
-
-    /// The broker may hold packet ids from before. Only publishes of QoS 2 could collide with them.
-    #[inline(never)] // for less flash
-    fn reclaim_ids(&mut self) {
-        if self.session.exactly_once_window != 0 {
-            self.session.reclaim.start(last_reclaimed(self.slots));
-            self.session.requests.set_ids(self.slots, Ids::Reclaimed);
-            self.session.changes.need();
-        }
     }
 
     /// Whether `len` bytes are free at the end of the outbox.

@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     PingResponse,
     /// A PUBREL is overdue, while messages are passed over.
     Release,
+    /// A PUBCOMP is overdue, while packet ids are reclaimed.
+    Reclaim,
     /// An answer to a request is overdue.
     Answer,
     /// The client has refused input for too long.
@@ -32,10 +34,11 @@ pub(crate) enum Timer {
     Record,
 }
 
-const ALL: [Timer; 11] = [
+const ALL: [Timer; 12] = [
     Timer::Connect,
     Timer::PingResponse,
     Timer::Release,
+    Timer::Reclaim,
     Timer::Answer,
     Timer::Unread,
     Timer::Stall,

@@ -3,11 +3,12 @@
 //! Brokers repeat answers, or answer a request that has ended. By default such an answer is ignored and counted; with
 //! `Options::strict` it ends the connection [MQTT-4.8.0-1].
 
-use super::{Machine, Taken};
+use super::{Machine, Taken, connection::Phase};
 use crate::{
     codec::{Granted, PacketId, Protocol},
     event::Event,
     session::{Done, NoAnswer, Reclaimed, Strictness, SubAckFor, qos::Answer},
+    time::Instant,
     timers::Timer,
 };
 
@@ -27,19 +28,35 @@ impl Machine<'_> {
     }
 
     /// PUBCOMP.
-    pub(super) fn completed<'i>(&mut self, id: PacketId) -> Taken<'i> {
+    pub(super) fn completed<'i>(&mut self, id: PacketId, now: Instant) -> Taken<'i> {
         match self.session.reclaimed(id) {
             Reclaimed::No => return self.acknowledged(Answer::PubComp, id),
             Reclaimed::NotYet => return self.refuse(),
-            Reclaimed::One => {}
-            Reclaimed::Last => {
-                self.state.timers.clear(Timer::PingResponse);
-                if let Some(goal) = self.state.phase.intent().goal() {
-                    self.state.begin_leaving(goal);
-                }
+            // The time for the next one starts again.
+            Reclaimed::One => {
+                self.state.timers.clear(Timer::Reclaim);
+                self.expect_pubcomp(now);
             }
+            Reclaimed::Last => self.state.timers.clear(Timer::Reclaim),
+            Reclaimed::Late => {}
         }
         Ok(None)
+    }
+
+    /// Packets were sent: starts the time for the PUBCOMPs of reclaimed ids if their PUBRELs are out, unless it runs.
+    pub(super) fn expect_pubcomp(&mut self, now: Instant) {
+        if self.session.reclaim_awaits_only_answers() && !self.state.timers.is_set(Timer::Reclaim) {
+            self.state.timers.set(Timer::Reclaim, self.state.patience(now));
+        }
+    }
+
+    /// The application wants to leave, and no publish waits for packet ids any more.
+    #[cold]
+    pub(super) fn leave_once_reclaimed(&mut self) {
+        let Phase::Up(intent) = self.state.phase else { return };
+        if let Some(goal) = intent.goal().filter(|_| !self.session.is_reclaiming()) {
+            self.state.begin_leaving(goal);
+        }
     }
 
     /// SUBACK.

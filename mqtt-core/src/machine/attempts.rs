@@ -4,7 +4,7 @@
 //!
 //! The brokers take turns. The turn of a broker ends when it cannot be reached, when it refuses, or when a connection
 //! to it has ended; then the next one follows, or the first one with `Reconnect::prefer_first`. If messages were passed
-//! over, the same broker is asked again at once.
+//! over, or a session was ended to begin a new one, the same broker is asked again at once.
 //!
 //! With `Reconnect::return_after` the first broker is *visited* out of turn. If it does not accept the connection, the
 //! turn goes on where it was.
@@ -240,8 +240,8 @@ impl State {
         let millis = match again {
             Some(Again::Later) if !attempts.visits => policy.pause(0, false),
             Some(_) => 0,
-            // The broker has more messages, and nothing else changes.
-            None if matches!(reason, Reason::PassedOver) => 0,
+            // Nothing is wrong with this broker.
+            None if matches!(reason, Reason::PassedOver | Reason::SessionEnded) => 0,
             None if returns || attempts.visits => {
                 attempts.visits = returns;
                 attempts.stable = false;
@@ -292,7 +292,8 @@ impl Machine<'_> {
         let soon = lasted <= u64::from(state.settings.reconnect.longest_delay());
         let connections = &mut state.attempts.kicked_out;
         // An unanswered request may be the cause as well.
-        let kicked_out = soon && !self.session.awaits_answer();
+        let kicked_out =
+            soon && !self.session.awaits_answer() && !self.session.reclaim_awaits_answer();
         *connections = if kicked_out { connections.saturating_add(1) } else { 0 };
         if *connections < KICKED_OUT {
             Reason::TransportClosed

@@ -18,6 +18,9 @@ const _: () = assert!(
     "the longer name has room in front"
 );
 
+/// The bit of the connect flags. Section 3.1.2.4 of the standard.
+const CLEAN_SESSION: u8 = 0b10;
+
 #[derive(Clone, Debug, Hash)]
 pub(super) struct ConnectPacket {
     start: usize,
@@ -87,8 +90,11 @@ impl ConnectPacket {
     }
 
     /// The transport is open: the CONNECT is to be sent [MQTT-3.1.0-1].
-    pub(super) fn begin(&mut self, bytes: &mut [u8], protocol: Protocol) {
+    pub(super) fn begin(&mut self, bytes: &mut [u8], protocol: Protocol, clean: bool) {
         self.switch(bytes, protocol);
+        if let Some(flags) = bytes.get_mut(self.flags) {
+            *flags = *flags & !CLEAN_SESSION | if clean { CLEAN_SESSION } else { 0 };
+        }
         self.cursor = self.start;
         self.shown = false;
     }

@@ -4,6 +4,7 @@ use super::{Machine, State, listening::Listening};
 use crate::{
     error::{Fatal, Reason},
     event::ConnectionState,
+    session::Lifetime,
     time::Instant,
     timers::{Timer, Timers},
 };
@@ -83,6 +84,8 @@ pub(super) enum LeaveFor {
     Anew,
     /// Messages were passed over: the client connects again at once.
     Again,
+    /// The connection was made only to end a session: the client connects again at once.
+    NewSession,
     /// The client connects to the first broker at once, because it prefers that.
     First,
 }
@@ -92,6 +95,7 @@ impl LeaveFor {
         match self {
             Self::Good | Self::Anew => Reason::Requested,
             Self::Again => Reason::PassedOver,
+            Self::NewSession => Reason::SessionEnded,
             Self::First => Reason::Returning,
         }
     }
@@ -113,6 +117,15 @@ impl State {
     pub(super) fn begin_leaving(&mut self, goal: LeaveFor) {
         self.timers.clear_all();
         self.phase = Phase::Leaving { goal, shown: false, disconnect_sent: 0 };
+    }
+
+    /// Nothing is sent on this connection but the DISCONNECT. The session behind it was ended, and a new one follows.
+    #[cold]
+    pub(super) fn leave_at_once(&mut self) {
+        self.begin_leaving(self.phase.intent().goal().unwrap_or(LeaveFor::NewSession));
+        if let Phase::Leaving { shown, .. } = &mut self.phase {
+            *shown = true;
+        }
     }
 
     /// Whether a CONNECT went out whole and its CONNACK has not come.
@@ -140,6 +153,7 @@ impl Machine<'_> {
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
         state.expect_connack(now);
+        self.session.finish_restore();
         self.session.use_begins();
         Some(endpoint)
     }
@@ -148,8 +162,10 @@ impl Machine<'_> {
     pub(crate) fn connected(&mut self) {
         if let Phase::Opening = self.state.phase {
             self.state.phase = Phase::Handshake(Intent::Stay);
-            let protocol = self.state.protocol;
-            self.state.connect.begin(self.session.connect_bytes(), protocol);
+            let (protocol, endpoint) = (self.state.protocol, self.state.attempts.endpoint);
+            let clean = self.session.lifetime() == Lifetime::Connection
+                || self.session.is_to_be_ended(endpoint);
+            self.state.connect.begin(self.session.connect_bytes(), protocol, clean);
         }
     }
 
@@ -167,7 +183,7 @@ impl Machine<'_> {
     /// The connection has to end.
     pub(super) fn close(&mut self, reason: Reason) {
         if self.state.connack_may_follow() {
-            self.session.unanswered_connect();
+            self.session.unanswered_connect(self.state.attempts.endpoint);
         }
         self.state.phase = Phase::Closing(reason, self.state.phase.intent());
         self.state.timers.clear_all();
@@ -189,7 +205,7 @@ impl Machine<'_> {
         };
         let state = &mut *self.state;
         if state.connack_may_follow() {
-            self.session.unanswered_connect();
+            self.session.unanswered_connect(state.attempts.endpoint);
         }
         state.untold.down(state.attempts.endpoint, reason);
         state.timers.clear_all();
@@ -217,6 +233,7 @@ impl Machine<'_> {
             reason,
             Reason::Requested
                 | Reason::PassedOver
+                | Reason::SessionEnded
                 | Reason::Returning
                 | Reason::Fatal(Fatal::Unread)
         );

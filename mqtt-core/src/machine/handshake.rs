@@ -35,6 +35,12 @@ impl Machine<'_> {
             return Err(Violation::UnexpectedConnAck.into());
         }
         connack.result?;
+        if self.session.is_to_be_ended(state.attempts.endpoint) {
+            self.session.session_ended(state.attempts.endpoint);
+            state.leave_at_once();
+            return Ok(None);
+        }
+        self.session.arrive(state.attempts.endpoint);
         // [MQTT-3.2.2-1]: a broken promise, but the link is sound.
         let unwanted = connack.session_present && self.session.lifetime() == Lifetime::Connection;
         if unwanted && state.settings.strict {

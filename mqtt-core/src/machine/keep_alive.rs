@@ -4,11 +4,7 @@
 //! Any byte that comes after a PINGREQ proves that the link is alive, not only its PINGRESP: the PINGRESP may wait
 //! behind a large message. The time-out judges a PINGREQ that nothing followed [MQTT-3.12.4-1].
 
-use super::{
-    Machine, State,
-    listening::LastOffer,
-    transmit::{Source, bytes_through},
-};
+use super::{Machine, State, listening::LastOffer, transmit::bytes_ahead};
 use crate::{time::Instant, timers::Timer};
 
 /// PINGREQs whose PINGRESPs have not come.
@@ -81,12 +77,6 @@ impl Machine<'_> {
     /// Nothing was sent, or received, for as long as the keep alive allows [MQTT-3.1.2-23].
     pub(super) fn ping(&mut self, timer: Timer, now: Instant) {
         self.state.arm(timer, now);
-        if self.session.is_reclaiming() {
-            if self.session.ping_while_reclaiming() {
-                self.note_ping(Source::Reclaim, now);
-            }
-            return;
-        }
         let done = if timer == Timer::Silence {
             // Against silence, a PINGREQ that no bytes have followed is enough.
             self.state.ping.is_some_and(|ping| ping.judged.is_some())
@@ -95,7 +85,7 @@ impl Machine<'_> {
             self.is_ready()
         };
         if !done && self.session.append_pingreq() {
-            self.note_ping(Source::Outbox, now);
+            self.note_ping(now);
         }
         // If the transport takes no bytes, the PINGREQ is not sent and no PINGRESP is awaited: this timer ends the
         // connection.
@@ -105,13 +95,12 @@ impl Machine<'_> {
         }
     }
 
-    /// A PINGREQ was put at the end of `source`. If no bytes have followed an earlier one, the time-out judges that
+    /// A PINGREQ was put at the end of the outbox. If no bytes have followed an earlier one, the time-out judges that
     /// one.
-    fn note_ping(&mut self, source: Source, now: Instant) {
+    fn note_ping(&mut self, now: Instant) {
         let (session, bytes) = self.session.parts();
-        let ahead = bytes_through(source, session, bytes);
         // Counts are compared by their difference, so it has to stay below half of their range.
-        let ahead = ahead.min(i32::MAX as usize) as u32;
+        let ahead = bytes_ahead(session, bytes).min(i32::MAX as usize) as u32;
         let last = self.state.counters.bytes_out.wrapping_add(ahead);
         let (at, judged) = self.state.ping.map_or((now, None), |ping| (ping.at, ping.judged));
         self.state.ping = Some(Ping { at, judged: judged.or(Some(last)), last });
@@ -145,10 +134,6 @@ impl Machine<'_> {
         state.timers.clear(Timer::PingResponse);
         if state.ping.is_some() {
             state.prove_ping();
-        }
-        if self.session.is_reclaiming() {
-            // The time for the next PUBCOMP starts again.
-            state.timers.set(Timer::PingResponse, state.patience(now));
         }
     }
 }

@@ -68,15 +68,20 @@ impl State {
     /// The timers that rest, because the client refuses the input that they wait for.
     pub(super) const fn resting(&self) -> u16 {
         const FOR_INPUT_BEHIND: u16 =
-            Timers::set_of(&[Timer::PingResponse, Timer::Answer, Timer::Release]);
+            Timers::set_of(&[Timer::PingResponse, Timer::Answer, Timer::Release, Timer::Reclaim]);
         if self.refuses { FOR_INPUT_BEHIND } else { 0 }
     }
 
     /// The timers that wait for input.
     const fn for_input(&self) -> u16 {
         let connect = if self.awaits_connack() { Timers::set_of(&[Timer::Connect]) } else { 0 };
-        Timers::set_of(&[Timer::PingResponse, Timer::Answer, Timer::Release, Timer::Unread])
-            | connect
+        Timers::set_of(&[
+            Timer::PingResponse,
+            Timer::Answer,
+            Timer::Release,
+            Timer::Reclaim,
+            Timer::Unread,
+        ]) | connect
     }
 
     /// The timers whose end proves nothing yet.

@@ -20,7 +20,7 @@ impl Machine<'_> {
             match self.session.judge(qos, id, dup) {
                 Judgement::Take(arrival) => {
                     if !self.session.has_room_to_answer(arrival) {
-                        return self.no_room();
+                        return self.refuse();
                     }
                     delivery = self.session.take(qos, id, arrival);
                     if !arrival.deliver {
@@ -40,7 +40,7 @@ impl Machine<'_> {
     /// PUBREL.
     pub(super) fn released<'i>(&mut self, id: PacketId) -> Taken<'i> {
         if !self.session.release(id) {
-            return self.no_room_for_pubcomp(id);
+            return self.refuse();
         }
         if self.session.is_passing_over() {
             // The next `poll` starts the time for the next one.

@@ -50,7 +50,6 @@ impl Machine<'_> {
             None => return,
             Some(Overdue::Request(handle)) => Fatal::Unanswered(handle),
             Some(Overdue::Renewal) => Fatal::RenewalUnanswered,
-            Some(Overdue::Reclaim) => Fatal::PingTimeout,
         };
         self.close(Reason::Fatal(fatal));
     }

@@ -8,11 +8,10 @@
 //! again, and its end is `Fatal::NotReleased`.
 
 use super::{
-    Machine, Taken,
-    connection::{LeaveFor, Phase},
+    Machine,
+    connection::{Intent, LeaveFor, Phase},
 };
 use crate::{
-    codec::PacketId,
     error::{Fatal, Reason},
     time::Instant,
     timers::Timer,
@@ -27,35 +26,13 @@ impl Machine<'_> {
         counters.passed_over = counters.passed_over.wrapping_add(1);
     }
 
-    /// An answer has no room. While packet ids are reclaimed no answer leaves, so nothing makes room.
-    #[cold]
-    pub(super) fn no_room<'i>(&mut self) -> Taken<'i> {
-        if self.session.is_reclaiming() {
-            self.pass_over();
-            Ok(None)
-        } else {
-            self.refuse()
-        }
-    }
-
-    /// A PUBCOMP has no room.
-    #[cold]
-    pub(super) fn no_room_for_pubcomp<'i>(&mut self, id: PacketId) -> Taken<'i> {
-        if self.session.is_reclaiming() {
-            self.session.pass_over_release(id);
-            Ok(None)
-        } else {
-            self.refuse()
-        }
-    }
-
     /// Ends the connection once the messages that were taken are complete, if others were passed over.
     #[cold]
     pub(super) fn delayed_close(&mut self, now: Instant) {
         let state = &mut *self.state;
-        let passing = self.session.is_passing_over() && !self.session.is_reclaiming();
+        let passing = self.session.is_passing_over();
         // A message in pieces is not cut off.
-        if !passing || !matches!(state.phase, Phase::Up(_)) || state.is_delivering() {
+        if !passing || !matches!(state.phase, Phase::Up(Intent::Stay)) || state.is_delivering() {
             return;
         }
         if self.session.has_completed_messages() {
@@ -79,7 +56,8 @@ impl Machine<'_> {
             self.state.timers.set(Timer::Reconnect, now.plus_millis(millis.into()));
         }
         // A message at QoS 0 shows a kept session as well.
-        if self.session.misses_messages() && !self.state.is_delivering() {
+        let stays = matches!(self.state.phase, Phase::Up(Intent::Stay));
+        if stays && self.session.misses_messages() && !self.state.is_delivering() {
             self.state.begin_leaving(LeaveFor::Again);
         }
     }

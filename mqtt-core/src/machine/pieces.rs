@@ -165,11 +165,6 @@ impl Machine<'_> {
                 Arrival::NEW
             }
         };
-        // While packet ids are reclaimed nothing makes room, so a message without room is not begun.
-        if self.session.is_reclaiming() && !self.session.has_room_to_answer(arrival) {
-            self.pass_over();
-            return Treatment::PassOver;
-        }
         Treatment::Take(arrival)
     }
 
@@ -196,12 +191,7 @@ impl Machine<'_> {
         let mut delivery = None;
         if let (Treatment::Take(arrival), Some(id)) = (stream.treatment, stream.id) {
             if !self.session.has_room_to_answer(arrival) {
-                let taken = self.no_room();
-                if !self.full {
-                    // The message is void: the connection ends before its acknowledgement.
-                    self.state.stream = None;
-                }
-                return taken;
+                return self.refuse();
             }
             delivery = self.session.take(stream.qos, id, arrival);
         }

@@ -77,6 +77,9 @@ impl Machine<'_> {
                 }
             });
         }
+        if self.session.next_not_reclaimed() {
+            return Some(Event::NotReclaimed);
+        }
         self.session.next_ended().map(|ended| match ended {
             Ended::Sent(handle) => Event::Published(handle),
             Ended::Lost(handle) => Event::Lost(handle),
@@ -132,7 +135,7 @@ impl Machine<'_> {
             PacketType::Publish => self.message(header, body),
             PacketType::PubAck => self.acknowledged(Answer::PubAck, ack::id(first, body)?),
             PacketType::PubRec => self.acknowledged(Answer::PubRec, ack::id(first, body)?),
-            PacketType::PubComp => self.completed(ack::id(first, body)?),
+            PacketType::PubComp => self.completed(ack::id(first, body)?, now),
             PacketType::PubRel => {
                 let protocol = self.state.protocol;
                 self.released(ack::pubrel(first, body, protocol)?.0)

@@ -19,6 +19,7 @@ impl Machine<'_> {
             state.timers.postpone(Timer::PingResponse, patience);
             state.timers.postpone(Timer::Answer, patience);
             state.timers.postpone(Timer::Release, patience);
+            state.timers.postpone(Timer::Reclaim, patience);
         }
         let millis = state.settings.unread_timeout;
         if self.refused && !state.refuses {

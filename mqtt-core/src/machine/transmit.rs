@@ -10,8 +10,7 @@ use crate::{codec::ack::DISCONNECT, session::Session, time::Instant, timers::Tim
 pub(super) enum Source {
     /// The CONNECT, alone until the CONNACK.
     Connect,
-    /// PUBRELs for packet ids that are reclaimed. The sources below wait until all PUBRELs are answered, not only until
-    /// they are sent.
+    /// PUBRELs for packet ids that are reclaimed, between two packets of the sources below.
     Reclaim,
     /// The PUBREL that answers a PUBREC of no request, between two packets of the sources below.
     Stray,
@@ -74,7 +73,7 @@ fn before_disconnect(session: &Session) -> Option<Source> {
 /// The source that goes ahead of the outbox now.
 #[cold]
 fn beside_outbox(session: &Session) -> Option<Source> {
-    if session.reclaim_is_sending() {
+    if session.reclaim_may_send() {
         Some(Source::Reclaim)
     } else if session.stray_may_send() {
         Some(Source::Stray)
@@ -85,18 +84,10 @@ fn beside_outbox(session: &Session) -> Option<Source> {
     }
 }
 
-/// Bytes to be sent up to the end of `source`, while the connection is up.
-pub(super) fn bytes_through(source: Source, session: &Session, bytes: &[u8]) -> usize {
-    let reclaim = session.reclaim_ready_len();
-    let stray = reclaim + session.stray_ready_len();
-    let renewal = stray + session.renewal_ready_len();
-    match source {
-        Source::Connect | Source::Disconnect => 0,
-        Source::Reclaim => reclaim,
-        Source::Stray => stray,
-        Source::Renewal => renewal,
-        Source::Outbox => renewal + session.outbox_bytes_ahead(bytes),
-    }
+/// Bytes to be sent up to the end of the outbox, at most, while the connection is up.
+pub(super) fn bytes_ahead(session: &Session, bytes: &[u8]) -> usize {
+    let beside = session.reclaim_len() + session.stray_ready_len() + session.renewal_ready_len();
+    beside + session.outbox_bytes_ahead(bytes)
 }
 
 impl Machine<'_> {
@@ -130,7 +121,8 @@ impl Machine<'_> {
                 }
             }
             Some(Source::Stray) => self.session.show_stray(),
-            Some(Source::Reclaim) | None => {}
+            Some(Source::Reclaim) => self.session.show_reclaim(),
+            None => {}
         }
         source
     }
@@ -163,6 +155,7 @@ impl Machine<'_> {
             }
             self.state.expect_pong(now);
             self.expect_answer(now);
+            self.expect_pubcomp(now);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{error::Reason, event::Event};
 
 /// At most one end and one beginning of an attempt are untold. If an attempt begins and ends before the end of the
-/// previous one was told, it leaves no trace.
+/// previous one was told, it leaves no trace. Only the end of a session is told instead of the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Untold {
     Nothing,
@@ -47,6 +47,8 @@ impl Untold {
         *self = match *self {
             Self::Nothing | Self::Deferred => Self::Down(endpoint, reason),
             Self::Connecting(endpoint) => Self::ConnectingThenDown(endpoint, reason),
+            // It tells of messages that are lost.
+            _ if matches!(reason, Reason::SessionEnded) => Self::Down(endpoint, reason),
             Self::Down(ended, first) | Self::DownThenConnecting(ended, first, _) => {
                 Self::Down(ended, first)
             }
@@ -117,6 +119,17 @@ mod tests {
         let mut untold = Untold::ConnectingThenDown(3, Reason::PassedOver);
         untold.connecting(7);
         assert_eq!(told(untold), [CONNECTING, None, None]);
+    }
+
+    #[test]
+    fn the_end_of_a_session_leaves_a_trace() {
+        let mut untold = Untold::Down(3, Reason::TransportClosed);
+        untold.connecting(7);
+        untold.down(7, Reason::SessionEnded);
+        untold.connecting(7);
+        untold.down(7, Reason::TransportClosed);
+        let ended = Some(Event::Down { endpoint: 7, reason: Reason::SessionEnded });
+        assert_eq!(told(untold), [ended, None, None]);
     }
 
     #[test]

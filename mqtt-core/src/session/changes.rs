@@ -8,10 +8,10 @@
 
 use super::{
     AtBroker, SessionMut,
-    inbound::Inbound,
     note::{Fate, NOTE_LEN, Note},
     record::{
-        CONNECTED, FOUND, RECLAIM_DUE, RENEWAL_DUE, Record, SESSION, SNAPSHOT, SUBSCRIPTIONS,
+        BROKERS, CONNECTED, FOUND, RECLAIM_DUE, RENEWAL_DUE, Record, SESSION, SNAPSHOT,
+        SUBSCRIPTIONS,
     },
     requests::Ids,
 };
@@ -144,18 +144,17 @@ impl<'a> SessionMut<'a> {
             (SESSION, session.at_broker != AtBroker::None),
             (CONNECTED, session.changes.connected),
             (RENEWAL_DUE, session.subscriptions.is_due()),
-            (FOUND, session.requests.ids() == Ids::Reclaimed),
-            (RECLAIM_DUE, session.reclaim.is_on()),
+            (FOUND, session.requests.ids() != Ids::MoveOn),
+            (RECLAIM_DUE, session.reclaim.is_due()),
+            (BROKERS, session.brokers.are_several()),
         ] {
             flags |= if set { flag } else { 0 };
         }
         if flags & SNAPSHOT != 0 {
-            Inbound::mark_owed(self.slots);
+            session.inbound.mark_owed(self.slots);
         }
         let position = session.position;
-        let abandoned = session.requests.abandoned;
-        let (outbox, subscriptions) = (&session.outbox, &session.subscriptions);
-        Record::new(flags, position, self.bytes, self.slots, abandoned, outbox, subscriptions)
+        Record::new(flags, position, self.bytes, self.slots, session)
     }
 
     /// The record that the driver has is durable. Gives whether every change is recorded now.
@@ -231,6 +230,7 @@ impl<'a> SessionMut<'a> {
         } else {
             session.changes.need();
         }
-        session.outbox.note(self.bytes, Note { fate, id });
+        let broker = if fate.is_of_request() { 0 } else { session.brokers.home() };
+        session.outbox.note(self.bytes, Note { fate, id, broker });
     }
 }

@@ -6,15 +6,19 @@
 //! up, so usually each lies in its home and a look-up takes one probe. Removal moves displaced ids back, so there are no
 //! tombstones. A look-up, and a removal, ends at the first id that lies in its home, so also a full table is quick.
 //!
+//! An id belongs to the broker that sent the message, see [`brokers`](super::brokers). The table has the ids of all
+//! brokers; look-ups are for those of the broker at which the client is at home now.
+//!
 //! Invariants of the table:
 //!
-//! - An id is in it once, and there are never more ids than slots: a message without a place is not taken, see
-//!   [`pass_over`](super::pass_over).
+//! - An id is in it once for each broker, and there are never more ids than slots: a message without a place is not
+//!   taken, see [`pass_over`](super::pass_over).
 //! - No place between the home of an id and the id is empty, and the ids from there to the id are at least as far from
 //!   their own homes as that place is from the home of the id. So a look-up ends at the first empty place, or at the
 //!   first id that is nearer to its home.
 //! - Of two ids with one home the smaller one comes first, so the table does not depend on the order of arrival.
-//! - `seen` counts the ids, and `stale` those of them that are marked as stale.
+//! - `seen` counts the ids, `elsewhere` those of other brokers, and `stale` those that are marked as stale. Only ids of
+//!   the broker here are.
 //! - An id stays over broken connections until its PUBREL comes, the broker begins a new session, the application
 //!   [forgets](super::SessionMut::forget_message) it, or it is stale and its place is needed. If the connection breaks
 //!   before the application has acknowledged the message, the id leaves as well, and the message comes again as new.
@@ -24,7 +28,7 @@
 
 use super::{
     handle::Delivery,
-    slot::{Owed, Slot},
+    slot::{Owed, Seen, Slot},
 };
 use crate::codec::{PacketId, QoS};
 
@@ -39,12 +43,50 @@ pub(super) struct Inbound {
     sequence: u32,
     /// Ids that may belong to a session that the broker has lost. The broker has not used them on this connection.
     stale: u32,
+    /// Ids of messages of other brokers.
+    elsewhere: u32,
+    /// The broker at which the client is at home.
+    here: u8,
+}
+
+/// An id of the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    id: u16,
+    broker: u8,
 }
 
 impl Inbound {
+    const fn key(&self, id: PacketId) -> Key {
+        Key { id: id.get(), broker: self.here }
+    }
+
+    /// The id in the table that lies in `slot`.
+    fn key_in(&self, slot: &Slot) -> Key {
+        let broker = match slot.marks.seen() {
+            Seen::By(broker) => broker,
+            Seen::Stale | Seen::Unacknowledged => self.here,
+        };
+        Key { id: slot.seen, broker }
+    }
+
+    fn is_here(&self, slot: &Slot) -> bool {
+        slot.seen != 0 && self.key_in(slot).broker == self.here
+    }
+
     /// Whether the message under `id` was taken and its PUBREL has not come yet.
     pub(super) fn has_seen(&self, slots: &[Slot], id: PacketId) -> bool {
-        self.seen != 0 && find(slots, id.get()).is_some()
+        self.seen != 0 && self.find(slots, self.key(id)).is_some()
+    }
+
+    /// As [`Inbound::has_seen`], for a message of `broker`.
+    pub(super) fn has_seen_of(&self, slots: &[Slot], id: PacketId, broker: u8) -> bool {
+        self.seen != 0 && self.find(slots, Key { id: id.get(), broker }).is_some()
+    }
+
+    /// From now on ids are those of `broker`. It is for a restore, and [`Inbound::move_to`] follows.
+    pub(super) const fn look_at(&mut self, broker: u8) {
+        self.here = broker;
     }
 
     /// Whether the message under `id` was taken before.
@@ -55,18 +97,18 @@ impl Inbound {
         if self.seen == 0 {
             return false;
         }
-        let found = find(slots, id.get()).and_then(|at| slots.get_mut(at));
-        let Some(slot) = found.filter(|slot| dup || !slot.marks.is_stale()) else { return false };
-        self.stale = self.stale.saturating_sub(u32::from(slot.marks.is_stale()));
-        slot.marks.set_stale(false);
+        let found = self.find(slots, self.key(id)).and_then(|at| slots.get_mut(at));
+        let Some(slot) = found.filter(|slot| dup || !is_stale(slot)) else { return false };
+        self.stale = self.stale.saturating_sub(u32::from(is_stale(slot)));
+        slot.marks.set_seen(Seen::By(self.here));
         true
     }
 
     /// The broker may have begun a new session, and the ids in the table may belong to the old one.
     pub(super) fn suspect_lost(&mut self, slots: &mut [Slot]) {
-        self.stale = self.seen;
-        for slot in slots.iter_mut() {
-            slot.marks.set_stale(slot.seen != 0);
+        self.stale = self.seen - self.elsewhere;
+        for slot in slots.iter_mut().filter(|slot| self.is_here(slot)) {
+            slot.marks.set_seen(Seen::Stale);
         }
     }
 
@@ -75,44 +117,96 @@ impl Inbound {
     /// session.
     pub(super) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
         let some = self.stale != 0;
-        let mut at = 0;
-        while let Some(slot) = slots.get(at).filter(|_| self.stale != 0) {
-            if slot.marks.is_stale() {
-                // The next id may move here.
-                self.remove(slots, at);
-            } else {
-                at += 1;
-            }
+        if some {
+            self.remove_all(slots, is_stale);
         }
         debug_assert!(self.stale == 0, "{} ids are stale, and no slot holds one", self.stale);
         self.stale = 0;
         some
     }
 
-    /// Marks the ids of messages that the application still has to acknowledge, for
-    /// [`Inbound::acknowledged_id`].
-    pub(super) fn mark_owed(slots: &mut [Slot]) {
-        for slot in slots.iter_mut() {
-            slot.marks.set_unacknowledged(false);
-        }
-        for at in 0..slots.len() {
-            let owed = slots.get(at).filter(|slot| slot.marks.owed() == Owed::ExactlyOnce);
-            let found = owed.and_then(|owed| find(slots, owed.owed_id));
-            if let Some(slot) = found.and_then(|found| slots.get_mut(found)) {
-                slot.marks.set_unacknowledged(true);
+    /// Removes all ids that `gone` is true for.
+    fn remove_all(&mut self, slots: &mut [Slot], gone: impl Fn(&Slot) -> bool) {
+        let mut at = 0;
+        while let Some(slot) = slots.get(at) {
+            if slot.seen != 0 && gone(slot) {
+                // The next id may move here.
+                self.remove(slots, at);
+            } else {
+                at += 1;
             }
         }
     }
 
-    /// The id in the table at `slot`, unless the application still has to acknowledge its message. The caller has called
-    /// [`Inbound::mark_owed`].
-    pub(super) fn acknowledged_id(slot: &Slot) -> Option<PacketId> {
-        PacketId::new(slot.seen).filter(|_| !slot.marks.is_unacknowledged())
+    /// The client is at home at `broker` from now on. Gives whether ids of the broker that it leaves were stale: there
+    /// they are not told from the others.
+    pub(super) fn move_to(&mut self, slots: &mut [Slot], broker: u8) -> bool {
+        let left = self.here;
+        let were_stale = self.stale != 0;
+        for slot in slots.iter_mut() {
+            // Marks of a record may be among them.
+            if matches!(slot.marks.seen(), Seen::Stale | Seen::Unacknowledged) {
+                slot.marks.set_seen(Seen::By(left));
+            }
+        }
+        self.stale = 0;
+        self.here = broker;
+        let all = slots.iter().filter(|slot| slot.seen != 0);
+        self.elsewhere = all.filter(|slot| !self.is_here(slot)).count() as u32;
+        were_stale
+    }
+
+    /// Forgets the ids of an absent broker, and gives which; `None` if there are none.
+    pub(super) fn forget_absent(&mut self, slots: &mut [Slot]) -> Option<u8> {
+        if self.elsewhere == 0 {
+            return None;
+        }
+        let mut absent = slots.iter().filter(|slot| slot.seen != 0 && !self.is_here(slot));
+        let broker = self.key_in(absent.next()?).broker;
+        self.remove_all(slots, |slot| slot.marks.seen() == Seen::By(broker));
+        Some(broker)
+    }
+
+    /// Marks the ids of messages that the application still has to acknowledge, for
+    /// [`Inbound::acknowledged_id`].
+    pub(super) fn mark_owed(&self, slots: &mut [Slot]) {
+        for slot in slots.iter_mut().filter(|slot| slot.marks.seen() == Seen::Unacknowledged) {
+            slot.marks.set_seen(Seen::By(self.here));
+        }
+        for at in 0..slots.len() {
+            let owed = slots.get(at).filter(|slot| slot.marks.owed() == Owed::ExactlyOnce);
+            let id = owed.and_then(|owed| PacketId::new(owed.owed_id));
+            let found = id.and_then(|id| self.find(slots, self.key(id)));
+            if let Some(slot) = found.and_then(|found| slots.get_mut(found)) {
+                slot.marks.set_seen(Seen::Unacknowledged);
+            }
+        }
+    }
+
+    /// The id in the table at `slot`, and its broker, unless the application still has to acknowledge its message. The
+    /// caller has called [`Inbound::mark_owed`].
+    pub(super) fn acknowledged_id(slot: &Slot, here: u8) -> Option<(PacketId, u8)> {
+        let broker = match slot.marks.seen() {
+            Seen::By(broker) => broker,
+            Seen::Stale => here,
+            Seen::Unacknowledged => return None,
+        };
+        PacketId::new(slot.seen).map(|id| (id, broker))
+    }
+
+    /// The first id of a message of the broker here that is between its PUBLISH and its PUBREL.
+    pub(super) fn first_seen(&self, slots: &[Slot]) -> Option<PacketId> {
+        slots.iter().find(|slot| self.is_here(slot)).and_then(|slot| PacketId::new(slot.seen))
     }
 
     /// Ids between their PUBLISH and their PUBREL.
-    pub(super) fn seen(&self) -> usize {
+    pub(super) const fn seen(&self) -> usize {
         self.seen as usize
+    }
+
+    /// Those of messages of the broker here.
+    pub(super) const fn seen_here(&self) -> usize {
+        (self.seen - self.elsewhere) as usize
     }
 
     /// Whether another QoS 2 message can be taken.
@@ -122,32 +216,31 @@ impl Inbound {
 
     /// Keeps `id` until its PUBREL. The caller has asked [`Inbound::has_room`].
     pub(super) fn remember(&mut self, slots: &mut [Slot], id: PacketId) {
+        let mut key = self.key(id);
         let count = slots.len();
-        let (mut id, mut stale) = (id.get(), false);
-        let mut at = home(id, count);
+        let mut seen = Seen::By(self.here);
+        let mut at = home(key.id, count);
         let mut from_home = 0;
         for _ in 0..count {
             let Some(slot) = slots.get_mut(at) else { return };
-            let (there, there_stale) = (slot.seen, slot.marks.is_stale());
-            if there == 0 || there == id {
+            let (there, there_seen) = (self.key_in(slot), slot.marks.seen());
+            if there.id == 0 || there == key {
                 // An id that is there already is there before another one goes on.
-                self.seen += u32::from(there == 0);
-                self.stale = self.stale.saturating_sub(u32::from(there_stale));
-                slot.seen = id;
-                slot.marks.set_stale(stale);
+                self.seen += u32::from(there.id == 0);
+                self.stale = self.stale.saturating_sub(u32::from(is_stale(slot)));
+                put(slot, key.id, seen);
                 return;
             }
-            let there_from_home = distance(home(there, count), at, count);
-            if (there_from_home, id) < (from_home, there) {
+            let there_from_home = distance(home(there.id, count), at, count);
+            if (there_from_home, key) < (from_home, there) {
                 // The id that is there goes on, to the next place that suits it.
-                slot.seen = id;
-                slot.marks.set_stale(stale);
-                (id, stale, from_home) = (there, there_stale, there_from_home);
+                put(slot, key.id, seen);
+                (key, seen, from_home) = (there, there_seen, there_from_home);
             }
             at = after(at, count);
             from_home += 1;
         }
-        debug_assert!(false, "`has_room` was not asked before id {id} was to be remembered");
+        debug_assert!(false, "`has_room` was not asked before id {} was to be remembered", key.id);
     }
 
     /// From now on `id` is a new message [MQTT-4.3.3-2].
@@ -155,7 +248,7 @@ impl Inbound {
         if self.seen == 0 {
             return;
         }
-        if let Some(at) = find(slots, id.get()) {
+        if let Some(at) = self.find(slots, self.key(id)) {
             self.remove(slots, at);
         }
     }
@@ -163,20 +256,39 @@ impl Inbound {
     /// Removes the id at `hole`. The displaced ids behind it move back by one place.
     fn remove(&mut self, slots: &mut [Slot], mut hole: usize) {
         self.seen -= 1;
-        let stale = slots.get(hole).is_some_and(|slot| slot.marks.is_stale());
-        self.stale = self.stale.saturating_sub(u32::from(stale));
+        if let Some(slot) = slots.get(hole) {
+            self.stale = self.stale.saturating_sub(u32::from(is_stale(slot)));
+            self.elsewhere = self.elsewhere.saturating_sub(u32::from(!self.is_here(slot)));
+        }
         let count = slots.len();
         for _ in 1..count {
             let at = after(hole, count);
             let Some(slot) = slots.get(at) else { break };
-            let (id, stale) = (slot.seen, slot.marks.is_stale());
+            let (id, seen) = (slot.seen, slot.marks.seen());
             if id == 0 || home(id, count) == at {
                 break;
             }
-            set_seen(slots, hole, id, stale);
+            set_seen(slots, hole, id, seen);
             hole = at;
         }
-        set_seen(slots, hole, 0, false);
+        set_seen(slots, hole, 0, Seen::By(0));
+    }
+
+    fn find(&self, slots: &[Slot], key: Key) -> Option<usize> {
+        let count = slots.len();
+        let mut at = home(key.id, count);
+        for from_home in 0..count {
+            let slot = slots.get(at)?;
+            match slot.seen {
+                seen if seen == key.id && self.key_in(slot) == key => return Some(at),
+                // An id that is nearer to its home lies where `id` would lie.
+                seen if seen == 0 || distance(home(seen, count), at, count) < from_home => {
+                    return None;
+                }
+                _ => at = after(at, count),
+            }
+        }
+        None
     }
 
     /// Whether the ring has room for another message to acknowledge.
@@ -261,15 +373,27 @@ impl Inbound {
         }
     }
 
-    /// The broker has a new session: every id is new.
+    /// The broker here has a new session: every id of it is new.
     pub(super) fn clear(&mut self, slots: &mut [Slot]) {
         self.empty_ring(slots);
+        if self.seen_here() != 0 {
+            let here = self.here;
+            self.remove_all(slots, |slot| match slot.marks.seen() {
+                Seen::By(broker) => broker == here,
+                Seen::Stale | Seen::Unacknowledged => true,
+            });
+        }
+    }
+
+    /// No session at any broker goes on.
+    pub(super) fn clear_all(&mut self, slots: &mut [Slot]) {
+        self.empty_ring(slots);
         for slot in slots.iter_mut() {
-            slot.seen = 0;
-            slot.marks.set_stale(false);
+            put(slot, 0, Seen::By(0));
         }
         self.seen = 0;
         self.stale = 0;
+        self.elsewhere = 0;
     }
 
     /// The slot of the ring's entry at `position`.
@@ -292,25 +416,19 @@ fn distance(from: usize, to: usize, count: usize) -> usize {
     if to >= from { to - from } else { to + count - from }
 }
 
-fn set_seen(slots: &mut [Slot], at: usize, id: u16, stale: bool) {
+fn put(slot: &mut Slot, id: u16, seen: Seen) {
+    slot.seen = id;
+    slot.marks.set_seen(seen);
+}
+
+fn set_seen(slots: &mut [Slot], at: usize, id: u16, seen: Seen) {
     if let Some(slot) = slots.get_mut(at) {
-        slot.seen = id;
-        slot.marks.set_stale(stale);
+        put(slot, id, seen);
     }
 }
 
-fn find(slots: &[Slot], id: u16) -> Option<usize> {
-    let count = slots.len();
-    let mut at = home(id, count);
-    for from_home in 0..count {
-        match slots.get(at)?.seen {
-            seen if seen == id => return Some(at),
-            // An id that is nearer to its home lies where `id` would lie.
-            seen if seen == 0 || distance(home(seen, count), at, count) < from_home => return None,
-            _ => at = after(at, count),
-        }
-    }
-    None
+fn is_stale(slot: &Slot) -> bool {
+    slot.marks.seen() == Seen::Stale
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! [`Note`]: a change that the next record states and that no packet in the outbox shows.
 
-use super::requests::LAST_ID;
+use super::{known::MOST_BROKERS, requests::LAST_ID};
 use crate::codec::PacketId;
 
 /// Bytes of a note.
@@ -36,17 +36,24 @@ impl Fate {
 pub(super) struct Note {
     pub(super) fate: Fate,
     pub(super) id: PacketId,
+    /// The [broker](super::brokers) that sent the message; 0 for requests.
+    pub(super) broker: u8,
 }
+
+/// The broker lies in the high bits of the byte of the fate.
+const BROKER_SHIFT: u8 = 4;
+const FATE: u8 = (1 << BROKER_SHIFT) - 1;
 
 impl Note {
     pub(super) const fn encode(self) -> [u8; NOTE_LEN] {
         let [high, low] = self.id.get().to_be_bytes();
-        [self.fate as u8, high, low]
+        [self.fate as u8 | self.broker << BROKER_SHIFT, high, low]
     }
 
     pub(super) fn decode(bytes: [u8; NOTE_LEN]) -> Option<Self> {
-        let [fate, high, low] = bytes;
-        let fate = match fate {
+        let [first, high, low] = bytes;
+        let broker = first >> BROKER_SHIFT;
+        let fate = match first & FATE {
             1 => Fate::Done,
             2 => Fate::Released,
             3 => Fate::Seen,
@@ -55,6 +62,11 @@ impl Note {
             _ => return None,
         };
         let id = PacketId::new(u16::from_be_bytes([high, low]))?;
-        (!fate.is_of_request() || id.get() <= LAST_ID).then_some(Self { fate, id })
+        let valid = if fate.is_of_request() {
+            id.get() <= LAST_ID && broker == 0
+        } else {
+            broker < MOST_BROKERS
+        };
+        valid.then_some(Self { fate, id, broker })
     }
 }

@@ -9,17 +9,22 @@ impl Session {
         self.plain
     }
 
-    /// Whether packet ids are being reclaimed, so that nothing else may be sent.
-    pub(crate) const fn reclaim_is_sending(&self) -> bool {
-        self.reclaim.is_sending()
+    /// Whether PUBRELs that reclaim packet ids may go out: they wait, and no other packet is sent in part.
+    pub(crate) fn reclaim_may_send(&self) -> bool {
+        let between = self.outbox.is_between_packets()
+            && !self.subscriptions.is_begun()
+            && !self.stray.is_begun();
+        self.reclaim.ready_len() != 0 && (between || self.reclaim.is_begun())
     }
 
     pub(crate) fn reclaim_ready(&self) -> &[u8] {
         self.reclaim.ready()
     }
 
-    pub(crate) const fn reclaim_ready_len(&self) -> usize {
-        self.reclaim.ready_len()
+    /// Bytes of PUBRELs that are still to be sent, at most.
+    pub(crate) fn reclaim_len(&self) -> usize {
+        let range = self.requests.reclaimed_range();
+        self.reclaim.ready_len() + range.map_or(0, |range| self.reclaim.later_len(range))
     }
 
     /// Whether the PUBREL of no request may go out: it waits, and no other packet is sent in part.
@@ -72,11 +77,6 @@ impl Session {
 }
 
 impl SessionMut<'_> {
-    /// The transport has taken `count` bytes of the PUBRELs that reclaim ids; gives how many packets that completed.
-    pub(crate) fn reclaim_transmitted(&mut self, count: usize) -> u32 {
-        u32::from(self.session.reclaim.transmitted(count))
-    }
-
     /// The driver is going to see the ready bytes of the renewal.
     pub(crate) const fn show_renewal(&mut self) {
         self.session.subscriptions.show();
@@ -91,7 +91,8 @@ impl SessionMut<'_> {
     #[cold]
     pub(crate) fn look_beside_the_outbox(&mut self) {
         let session = &mut *self.session;
-        let others = session.reclaim.is_sending()
+        let others = session.reclaim.is_running()
+            || session.reclaim.ready_len() != 0
             || session.stray.ready_len() != 0
             || session.subscriptions.has_more_to_ask()
             || session.outbox.is_holding();
@@ -108,7 +109,10 @@ impl SessionMut<'_> {
     pub(crate) fn show_outbox(&mut self) {
         let session = &*self.session;
         let ends = session.hold == Hold::No && session.outbox.is_holding();
-        if session.stray.is_next() || session.subscriptions.ready_len() != 0 || ends {
+        let others = session.stray.is_next()
+            || session.reclaim.ready_len() != 0
+            || session.subscriptions.ready_len() != 0;
+        if others || ends {
             // Another source goes on behind the packet that is begun.
             self.session.outbox.show_whole_packets(self.bytes);
         } else if let Some(ahead) = session.stray.waits_behind() {
@@ -118,9 +122,14 @@ impl SessionMut<'_> {
         }
     }
 
-    /// The driver is going to see the PUBREL of no request. A request that is accepted now stays behind it.
+    /// The driver is going to see the PUBREL of no request.
     pub(crate) const fn show_stray(&mut self) {
-        self.session.stray.goes_next();
+        self.session.stray.show();
+    }
+
+    /// The driver is going to see PUBRELs that reclaim packet ids.
+    pub(crate) const fn show_reclaim(&mut self) {
+        self.session.reclaim.show();
     }
 
     /// The transport has taken `count` bytes of the PUBREL of no request; gives how many packets that completed.
@@ -137,11 +146,6 @@ impl SessionMut<'_> {
             self.finish_cancelled();
         }
         packets
-    }
-
-    /// A PINGREQ is due while ids are reclaimed. Gives whether it goes out: if a PUBREL is being sent, that is enough.
-    pub(crate) const fn ping_while_reclaiming(&mut self) -> bool {
-        self.session.reclaim.ping()
     }
 
     /// Appends a PINGREQ to the outbox; false if it has no room.

@@ -1,8 +1,7 @@
 //! Messages that are passed over: the client leaves them unanswered for the rest of the connection, so the broker sends
 //! them again on the next one.
 //!
-//! Two things begin it. A QoS 2 message of a kept session finds no slot for its packet id. Or an answer finds no room
-//! while packet ids are [reclaimed](super::reclaim), when no answer can leave.
+//! It begins if a QoS 2 message of a kept session finds no slot for its packet id.
 //!
 //! From then on every QoS 1 and QoS 2 message is passed over, because a later one would overtake the first. QoS 0
 //! messages, PUBRELs and repetitions of messages that were taken go on as usual. Once all messages that were taken are
@@ -85,8 +84,7 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         let waits = matches!(session.pass_over, PassOver::Complete)
             && !session.subscriptions.is_due()
-            && session.subscriptions.count() != 0
-            && !session.reclaim.is_on();
+            && session.subscriptions.count() != 0;
         session.pass_over = if waits { PassOver::Unconfirmed } else { PassOver::Off };
         waits
     }
@@ -102,20 +100,10 @@ impl SessionMut<'_> {
         matches!(self.session.pass_over, PassOver::Unconfirmed)
     }
 
-    /// A PUBREL without room for its PUBCOMP is passed over, so it comes again on the next connection. Its id is
-    /// forgotten at once, so the end of this connection does not wait for it.
-    #[cold]
-    pub(crate) fn pass_over_release(&mut self, id: PacketId) {
-        self.pass_over();
-        self.session.inbound.forget(self.slots, id);
-        // There is no room for a note either.
-        self.session.changes.need_snapshot();
-    }
-
     /// Whether the messages that were taken are complete: no id is between PUBLISH and PUBREL, and no acknowledgement
     /// is owed.
     pub(crate) fn has_completed_messages(&self) -> bool {
-        self.session.inbound.seen() == 0 && !self.session.inbound.is_owed()
+        self.session.inbound.seen_here() == 0 && !self.session.inbound.is_owed()
     }
 
     /// The PUBREL of a message that was answered is overdue. Gives the message's id; `None` if the application still
@@ -125,7 +113,7 @@ impl SessionMut<'_> {
     /// they give way to new messages.
     pub(crate) fn suspect_unreleased(&mut self) -> Option<PacketId> {
         let inbound = &mut self.session.inbound;
-        let id = self.slots.iter().find_map(|slot| PacketId::new(slot.seen));
+        let id = inbound.first_seen(self.slots);
         let id = id.filter(|_| !inbound.is_owed())?;
         inbound.suspect_lost(self.slots);
         Some(id)

@@ -75,6 +75,15 @@ impl Awaits {
     }
 }
 
+/// What becomes of a publish of QoS 2 that was sent, if the session ends before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum InDoubt {
+    /// It ends as lost: sent again, it might arrive twice.
+    Lost,
+    /// It is sent again.
+    SentAgain,
+}
+
 /// The treatment of a PUBLISH that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Arrival {

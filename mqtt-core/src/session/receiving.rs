@@ -59,6 +59,10 @@ impl SessionMut<'_> {
             session.changes.need_snapshot();
             return Judgement::Take(arrival);
         }
+        if self.forget_absent_messages() {
+            return Judgement::Take(arrival);
+        }
+        let session = &mut *self.session;
         let comes_again = session.lifetime == Lifetime::Persistent;
         if !comes_again || session.pass_over == PassOver::Pointless {
             return Judgement::NoSlot;
@@ -167,10 +171,5 @@ impl SessionMut<'_> {
     /// Whether a message waits for its acknowledgement, by the application or to the broker.
     pub(crate) const fn is_owed(&self) -> bool {
         self.session.inbound.is_owed()
-    }
-
-    /// Whether packet ids are being reclaimed, so no answer can leave.
-    pub(crate) const fn is_reclaiming(&self) -> bool {
-        self.session.reclaim.is_on()
     }
 }

@@ -3,11 +3,14 @@
 //! A record states everything that changed since the record before. It is valid as a whole or not at all:
 //!
 //! ```text
-//! version 1 | flags | position (8) | notes (3 each) | 0 | [length (4) subscriptions] | PUBLISH packets | CRC-32 (4)
+//! version 1 | flags | position (8) | [first (2) last (2)] | [home, known (8)] | notes (3 each) | 0
+//!   | [length (4) subscriptions] | PUBLISH packets | CRC-32 (4)
 //! ```
 //!
 //! Numbers are big-endian, as on the wire. A [note](super::note) names a packet id and its fate. The packets are the
-//! accepted publishes of QoS 1 and 2, as they lie in the outbox. The subscriptions are the granted ones, as in the body
+//! accepted publishes of QoS 1 and 2, as they lie in the outbox. First and last are the packet ids that are reclaimed, or
+//! to be reclaimed, if the client did not open the broker's session. Home and known are there if the client has been at
+//! several [brokers](super::brokers). The subscriptions are the granted ones, as in the body
 //! of a SUBSCRIBE. A record with the flag [`SNAPSHOT`] states the whole session, so the records before it may be
 //! deleted. Notes apply before packets.
 //!
@@ -17,13 +20,14 @@
 use core::fmt;
 
 use super::{
+    Session,
     crc::Crc,
     inbound::Inbound,
+    known::{self, BROKERS_LEN},
     note::{Fate, NOTE_LEN, Note},
-    outbox::{Outbox, Unacknowledged},
-    requests::{Abandoned, LAST_ID},
+    outbox::Unacknowledged,
+    requests::{Abandoned, LAST_ID, Range},
     slot::Slot,
-    subscriptions::Subscriptions,
 };
 use crate::{
     codec::{Header, PacketId, PacketType, Publish, QoS},
@@ -48,13 +52,13 @@ pub(super) const SESSION: u8 = 4;
 pub(super) const CONNECTED: u8 = 8;
 /// A renewal of the subscriptions is due.
 pub(super) const RENEWAL_DUE: u8 = 16;
-/// The client did not open the broker's session: ids stay with their slots.
+/// The client did not open the broker's session: publishes of QoS 2 get reclaimed ids only.
 pub(super) const FOUND: u8 = 32;
 /// The packet ids of that session are still to be reclaimed.
 pub(super) const RECLAIM_DUE: u8 = 64;
 
-const ALL_FLAGS: u8 =
-    SNAPSHOT | SUBSCRIPTIONS | SESSION | CONNECTED | RENEWAL_DUE | FOUND | RECLAIM_DUE;
+/// The client has been at several brokers.
+pub(super) const BROKERS: u8 = 128;
 
 /// Bytes for the journal to keep: everything that changed since the record before.
 ///
@@ -63,6 +67,10 @@ const ALL_FLAGS: u8 =
 #[must_use = "nothing is sent before the record is durable and `Client::persisted` has been called"]
 pub struct Record<'a> {
     header: [u8; HEADER_LEN],
+    reclaimed: Option<Range>,
+    brokers: Option<[u8; BROKERS_LEN]>,
+    /// The home among them, as the ids in the slots name it.
+    here: u8,
     /// Newest first; empty in a snapshot.
     notes: &'a [u8],
     /// In a snapshot, the seen ids lie here; empty otherwise.
@@ -120,18 +128,20 @@ impl<'a> Record<'a> {
         position: u64,
         bytes: &'a [u8],
         slots: &'a [Slot],
-        abandoned: Abandoned,
-        outbox: &Outbox,
-        subscriptions: &Subscriptions,
+        session: &Session,
     ) -> Self {
+        let Session { requests, brokers, outbox, subscriptions, .. } = session;
         let [a, b, c, d, e, f, g, h] = position.to_be_bytes();
         let snapshot = flags & SNAPSHOT != 0;
         let has_subscriptions = flags & SUBSCRIPTIONS != 0;
         Self {
             header: [VERSION, flags, a, b, c, d, e, f, g, h],
+            reclaimed: requests.reclaimed_range(),
+            brokers: (flags & BROKERS != 0).then(|| brokers.encode()),
+            here: brokers.home(),
             notes: if snapshot { &[] } else { outbox.notes(bytes) },
             slots: if snapshot { slots } else { &[] },
-            abandoned,
+            abandoned: requests.abandoned,
             subscriptions: has_subscriptions.then(|| subscriptions.filters(outbox, bytes)),
             packets: if snapshot { outbox.unacknowledged(bytes) } else { outbox.unrecorded(bytes) },
         }
@@ -157,18 +167,28 @@ impl<'a> Record<'a> {
     }
 
     fn body(&self) -> impl Iterator<Item = Chunk<'a>> + use<'a> {
-        let Self { header, notes, slots, abandoned, subscriptions, packets } = *self;
+        let Self {
+            header,
+            reclaimed,
+            brokers,
+            here,
+            notes,
+            slots,
+            abandoned,
+            subscriptions,
+            packets,
+        } = *self;
         let snapshot = self.is_snapshot();
         // Oldest first.
         let noted = notes.rchunks(NOTE_LEN).map(Chunk::borrowed);
         let seen = slots
             .iter()
-            .filter_map(Inbound::acknowledged_id)
-            .map(|id| Chunk::few(Note { fate: Fate::Seen, id }.encode()));
+            .filter_map(move |slot| Inbound::acknowledged_id(slot, here))
+            .map(|(id, broker)| Chunk::few(Note { fate: Fate::Seen, id, broker }.encode()));
         let given_up = abandoned
             .iter()
             .filter(move |_| snapshot)
-            .map(|id| Chunk::few(Note { fate: Fate::Abandoned, id }.encode()));
+            .map(|id| Chunk::few(Note { fate: Fate::Abandoned, id, broker: 0 }.encode()));
         let is_abandoned =
             move |packet: u16| PacketId::new(packet).is_some_and(|id| abandoned.has(id));
         let packets = packets.filter(move |packet| !is_abandoned(packet.id));
@@ -177,12 +197,18 @@ impl<'a> Record<'a> {
             .filter(move |packet| snapshot && packet.is_pubrel)
             .filter_map(|packet| {
                 let id = PacketId::new(packet.id)?;
-                Some(Chunk::few(Note { fate: Fate::Released, id }.encode()))
+                Some(Chunk::few(Note { fate: Fate::Released, id, broker: 0 }.encode()))
             });
         let subscriptions = subscriptions.into_iter().flat_map(|filters| {
             [Chunk::few((filters.len() as u32).to_be_bytes()), Chunk::borrowed(filters)]
         });
+        let reclaimed = reclaimed
+            .into_iter()
+            .flat_map(|Range { first, last }| [first, last])
+            .map(|id| Chunk::few(id.to_be_bytes()));
         core::iter::once(Chunk::few(header))
+            .chain(reclaimed)
+            .chain(brokers.map(Chunk::few))
             .chain(noted)
             .chain(seen)
             .chain(released)
@@ -217,6 +243,9 @@ impl<'a> Record<'a> {
 pub(crate) struct Parsed<'r> {
     pub(super) flags: u8,
     pub(super) position: u64,
+    /// The ids that are reclaimed, or to be reclaimed.
+    pub(super) reclaimed: Option<Range>,
+    pub(super) brokers: Option<[u8; BROKERS_LEN]>,
     notes: &'r [u8],
     pub(super) subscriptions: Option<&'r [u8]>,
     packets: &'r [u8],
@@ -249,9 +278,8 @@ impl<'r> Parsed<'r> {
 
     fn body(checked: &'r [u8]) -> Option<Self> {
         let (&[_, flags, ref position @ ..], body) = checked.split_first_chunk::<HEADER_LEN>()?;
-        if flags & !ALL_FLAGS != 0 {
-            return None;
-        }
+        let (reclaimed, body) = reclaimed_range(flags, body)?;
+        let (brokers, body) = known_brokers(flags, body)?;
         let mut rest = body;
         while *rest.first()? != NO_MORE_NOTES {
             let (note, behind) = rest.split_first_chunk()?;
@@ -271,8 +299,8 @@ impl<'r> Parsed<'r> {
             subscriptions = Some(filters);
             packets = behind;
         }
-        let parsed =
-            Self { flags, position: u64::from_be_bytes(*position), notes, subscriptions, packets };
+        let position = u64::from_be_bytes(*position);
+        let parsed = Self { flags, position, reclaimed, brokers, notes, subscriptions, packets };
         let len: usize = parsed.packets().map(|accepted| accepted.packet.len()).sum();
         (len == packets.len()).then_some(parsed)
     }
@@ -286,24 +314,36 @@ impl<'r> Parsed<'r> {
         self.notes.chunks_exact(NOTE_LEN).filter_map(|note| Note::decode(*note.first_chunk()?))
     }
 
+    /// The brokers that notes name, as a set of bits.
+    pub(super) fn brokers_noted(&self) -> u8 {
+        self.notes().fold(0, |set, note| set | 1 << note.broker)
+    }
+
     /// How many notes are of `fate`.
     pub(super) fn count(&self, fate: Fate) -> usize {
         self.notes().filter(|note| note.fate == fate).count()
     }
 
-    /// Gives the ids to `take` whose last note, among those of `fate` and `others`, is of `fate`; each once.
+    /// Gives the ids of `broker` to `take` whose last note, among those of `fate` and `others`, is of `fate`; each once.
     ///
     /// The notes are read newest first, once for each [`Block`] of ids that has a note of `fate`: at most 32 times. So
     /// this takes time in proportion to the notes, and little room.
-    pub(super) fn ids(&self, fate: Fate, others: &[Fate], take: &mut dyn FnMut(PacketId)) {
+    pub(super) fn ids(
+        &self,
+        broker: u8,
+        fate: Fate,
+        others: &[Fate],
+        take: &mut dyn FnMut(PacketId),
+    ) {
+        let notes = || self.notes().filter(|note| note.broker == broker);
         let mut blocks = 0_u32;
-        for note in self.notes().filter(|note| note.fate == fate) {
+        for note in notes().filter(|note| note.fate == fate) {
             blocks |= 1 << Block::of(note.id);
         }
         while blocks != 0 {
             let mut block = Block::new(blocks.trailing_zeros());
             blocks &= blocks - 1;
-            for note in self.notes().rev() {
+            for note in notes().rev() {
                 let counts = note.fate == fate || others.contains(&note.fate);
                 if counts && block.add(note.id) && note.fate == fate {
                     take(note.id);
@@ -328,6 +368,26 @@ impl<'r> Parsed<'r> {
             Some(Accepted { id, qos: publish.qos, packet })
         })
     }
+}
+
+/// The range of reclaimed ids at the front of `body`, if the flags say that there is one, and the rest.
+fn reclaimed_range(flags: u8, body: &[u8]) -> Option<(Option<Range>, &[u8])> {
+    if flags & FOUND == 0 {
+        return (flags & RECLAIM_DUE == 0).then_some((None, body));
+    }
+    let (&[a, b, c, d], rest) = body.split_first_chunk()?;
+    let (first, last) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let valid = first != 0 && first <= last && last <= LAST_ID;
+    valid.then_some((Some(Range { first, last }), rest))
+}
+
+/// What is known of each broker, at the front of `body`, if the flags say that it is there, and the rest.
+fn known_brokers(flags: u8, body: &[u8]) -> Option<(Option<[u8; BROKERS_LEN]>, &[u8])> {
+    if flags & BROKERS == 0 {
+        return Some((None, body));
+    }
+    let (known, rest) = body.split_first_chunk()?;
+    known::is_valid(*known).then_some((Some(*known), rest))
 }
 
 /// A set of packet ids out of 2,048 that follow one another.

@@ -35,18 +35,23 @@ pub(crate) const LARGEST_WINDOW: usize = LAST_ID as usize;
 pub(super) enum Ids {
     /// Another one each time, so that a late answer is not mistaken for the answer to a new request.
     MoveOn,
-    /// Publishes of QoS 2 go round among the reclaimed ids, because the broker may hold others from a session that the
-    /// client did not open. The ids of all other requests go round among the rest: the broker holds none of theirs.
-    Reclaimed,
+    /// Publishes of QoS 2 go round among these ids, which are reclaimed before, because the broker may hold others from
+    /// a session that the client did not open. The ids of all other requests go round among the rest: the broker holds
+    /// none of theirs.
+    Reclaimed(Range),
 }
 
-/// How many ids are reclaimed at least, so that a late answer is not mistaken for the answer to the next request if
-/// there are few slots.
-const LEAST_RECLAIMED: u16 = 8;
+/// A range of packet ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Range {
+    pub(super) first: u16,
+    pub(super) last: u16,
+}
 
-/// The last of the ids that a client with these slots reclaims.
-pub(super) fn last_reclaimed(slots: &[Slot]) -> u16 {
-    (slots.len() as u16).max(LEAST_RECLAIMED)
+impl Range {
+    pub(super) const fn has(self, id: PacketId) -> bool {
+        self.first <= id.get() && id.get() <= self.last
+    }
 }
 
 /// The requests in flight; the slots themselves are the caller's.
@@ -73,6 +78,7 @@ pub(super) struct Requests {
     finishing: u32,
     pub(super) abandoned: Abandoned,
     generation: u32,
+    seed: u32,
     /// Counts of QoS 0 publishes. A dropped publish is in none of them.
     unacknowledged: Tally,
     /// QoS 0 publishes that hold a slot, and those that were dropped.
@@ -135,10 +141,20 @@ impl InFlight {
 }
 
 impl Requests {
-    pub(super) fn new(slots: &mut [Slot]) -> Self {
+    /// No requests. `seed` chooses the first packet id; it is 1 if the seed is 0.
+    ///
+    /// Some brokers keep packet ids of a client and say that they have no session for it. If each life of the client
+    /// has another seed, it does not begin with the ids of the one before.
+    pub(super) fn new(slots: &mut [Slot], seed: u32) -> Self {
         let count = slots.len() as u32;
+        // The ids of a slot lie `count` apart.
+        let rounds = u32::from(LAST_ID).checked_div(count).unwrap_or(0);
+        let round = (seed.wrapping_mul(0x9E37_79B9) >> 16).checked_rem(rounds).unwrap_or(0);
         for (slot, next) in slots.iter_mut().zip(1..) {
-            *slot = Slot { place: if next == count { NIL } else { next }, ..Slot::EMPTY };
+            // The next id of a slot is `count` behind this one.
+            let id = (round * count + next).saturating_sub(count) as u16;
+            let place = if next == count { NIL } else { next };
+            *slot = Slot { place, id: if round == 0 { 0 } else { id }, ..Slot::EMPTY };
         }
         Self {
             first_free: if count == 0 { NIL } else { 0 },
@@ -154,23 +170,85 @@ impl Requests {
             finishing: 0,
             abandoned: Abandoned::NONE,
             generation: 0,
+            seed,
             unacknowledged: Tally::default(),
             queue: Queue::EMPTY,
         }
     }
 
+    pub(super) const fn seed(&self) -> u32 {
+        self.seed
+    }
+
     /// From now on ids are given out as `ids` says.
     pub(super) fn set_ids(&mut self, slots: &[Slot], ids: Ids) {
         self.ids = ids;
-        if ids == Ids::Reclaimed {
+        if let Ids::Reclaimed(range) = ids {
             // Those in flight are not used again at once.
-            let range = last_reclaimed(slots);
-            let in_flight = || self.all(slots).map(|found| found.id.get());
-            let exactly_once = in_flight().filter(|id| *id <= range).max().unwrap_or(0);
-            let other = in_flight().filter(|id| *id > range).max().unwrap_or(0);
+            let (mut exactly_once, mut other) = (0, range.last);
+            for found in self.all(slots) {
+                other = other.max(found.id.get());
+                if range.has(found.id) {
+                    exactly_once = exactly_once.max(found.id.get());
+                }
+            }
             self.last_exactly_once = exactly_once;
             self.last_other = other;
         }
+    }
+
+    /// The reclaimed ids, or those to be reclaimed.
+    pub(super) const fn reclaimed_range(&self) -> Option<Range> {
+        match self.ids {
+            Ids::Reclaimed(range) => Some(range),
+            Ids::MoveOn => None,
+        }
+    }
+
+    /// The ids for [`Ids::Reclaimed`]: enough for `most` publishes of QoS 2 beside the ids that stay out of use. None
+    /// of them belongs to another request in flight.
+    pub(super) fn range_to_reclaim(&self, slots: &[Slot], most: u16) -> Range {
+        let count = usize::from(most).min(slots.len()) + abandoned::MOST;
+        let count = count.min(LARGEST_WINDOW) as u16;
+        let mut range = Range { first: LAST_ID, last: 0 };
+        for found in self.all(slots).filter(|found| found.awaits == Awaits::PubRec) {
+            // Publishes that wait have ids that follow one another.
+            range.first = range.first.min(found.id.get());
+        }
+        if range.first == LAST_ID {
+            range.first = 1;
+        }
+        loop {
+            range.last = range.first.saturating_add(count - 1);
+            if range.last > LAST_ID {
+                return Range { first: 1, last: count };
+            }
+            let mut highest = 0;
+            for found in self.all(slots).filter(|found| found.awaits != Awaits::PubRec) {
+                if range.has(found.id) {
+                    highest = highest.max(found.id.get());
+                }
+            }
+            if highest == 0 {
+                return range;
+            }
+            range.first = highest + 1;
+        }
+    }
+
+    /// The first id from `from` on of a publish that waits for its PUBREC and is not among the reclaimed ones; 0: there
+    /// is none.
+    pub(super) fn exactly_once_outside(&self, slots: &[Slot], from: u16) -> u16 {
+        let Ids::Reclaimed(range) = self.ids else { return 0 };
+        let mut first = 0;
+        for found in self.all(slots) {
+            let id = found.id.get();
+            let outside = found.awaits == Awaits::PubRec && !range.has(found.id);
+            if outside && id >= from && (first == 0 || id < first) {
+                first = id;
+            }
+        }
+        first
     }
 
     pub(super) const fn ids(&self) -> Ids {
@@ -195,12 +273,12 @@ impl Requests {
     /// The id that the next request gets; `None` while every slot is used. Nothing changes until [`Requests::begin`].
     pub(super) fn next_id(&self, slots: &[Slot], awaits: Awaits) -> Option<PacketId> {
         let slot = slots.get(self.first_free as usize)?;
-        if self.ids == Ids::Reclaimed {
-            return self.next_id_beside_reclaimed(slots, awaits);
+        if let Ids::Reclaimed(range) = self.ids {
+            return self.next_id_beside_reclaimed(slots, awaits, range);
         }
         let id = self.id_after(slots, u32::from(slot.id))?;
         if self.farthest != 0 || !self.abandoned.is_empty() {
-            self.free_id_from(slots, id)
+            self.free_id_from(slots, id, None)
         } else {
             Some(id)
         }
@@ -208,25 +286,41 @@ impl Requests {
 
     /// See [`Ids::Reclaimed`].
     #[cold]
-    fn next_id_beside_reclaimed(&self, slots: &[Slot], awaits: Awaits) -> Option<PacketId> {
-        let range = last_reclaimed(slots);
+    fn next_id_beside_reclaimed(
+        &self,
+        slots: &[Slot],
+        awaits: Awaits,
+        range: Range,
+    ) -> Option<PacketId> {
         if awaits == Awaits::PubRec {
-            let mut id = self.last_exactly_once;
-            for _ in 0..range {
-                id = if id >= range { 1 } else { id + 1 };
-                let free = PacketId::new(id).filter(|id| self.is_free(slots, *id));
-                if free.is_some() {
-                    return free;
-                }
-            }
+            return self.next_reclaimed(slots, range);
         }
         let count = slots.len() as u32;
-        let last = u32::from(self.last_other.max(range));
+        let last = u32::from(self.last_other);
         // The next id that is the first free slot's own.
         let round = |id: u32| id.checked_rem(count).unwrap_or(0);
         let ahead = round(self.first_free + count - round(last)) + 1;
-        let id = self.id_after(slots, last + ahead - count)?;
-        self.free_id_from(slots, id)
+        let id = self.id_after(slots, (last + ahead).saturating_sub(count))?;
+        self.free_id_from(slots, id, Some(range)).or_else(|| self.free_id_from(slots, id, None))
+    }
+
+    fn next_reclaimed(&self, slots: &[Slot], range: Range) -> Option<PacketId> {
+        let Range { first, last } = range;
+        let mut id = self.last_exactly_once;
+        for _ in first..=last {
+            id = if id < first || id >= last { first } else { id + 1 };
+            let free = PacketId::new(id).filter(|id| self.is_free(slots, *id));
+            if free.is_some() {
+                return free;
+            }
+        }
+        None
+    }
+
+    /// Whether there is an id for a publish of QoS 2, if a slot is free.
+    pub(super) fn has_id_for_qos_2(&self, slots: &[Slot]) -> bool {
+        let Ids::Reclaimed(range) = self.ids else { return true };
+        self.next_reclaimed(slots, range).is_some()
     }
 
     fn is_free(&self, slots: &[Slot], id: PacketId) -> bool {
@@ -241,12 +335,17 @@ impl Requests {
         PacketId::new(if again { self.first_free + 1 } else { next } as u16)
     }
 
-    /// `id`, or the next id of the same slot that is in use by no other slot and not kept out of use.
+    /// `id`, or the next id of the same slot that is in use by no other slot, not kept out of use, and not in `beside`.
     #[cold]
-    fn free_id_from(&self, slots: &[Slot], id: PacketId) -> Option<PacketId> {
+    fn free_id_from(
+        &self,
+        slots: &[Slot],
+        id: PacketId,
+        beside: Option<Range>,
+    ) -> Option<PacketId> {
         let mut id = id;
-        for _ in 0..slots.len() + abandoned::MOST {
-            if self.is_free(slots, id) {
+        for _ in 0..slots.len() + 3 * abandoned::MOST {
+            if self.is_free(slots, id) && !beside.is_some_and(|range| range.has(id)) {
                 return Some(id);
             }
             id = self.id_after(slots, u32::from(id.get()))?;
@@ -267,8 +366,8 @@ impl Requests {
             Some(id),
             "a request gets the id that is next"
         );
-        if self.ids == Ids::Reclaimed {
-            self.use_beside_reclaimed(slots, id, awaits);
+        if let Ids::Reclaimed(range) = self.ids {
+            self.use_beside_reclaimed(slots, id, awaits, range);
         }
         self.generation = self.generation.wrapping_add(1);
         if let Some(slot) = slots.get_mut(self.first_free as usize) {
@@ -286,8 +385,8 @@ impl Requests {
     }
 
     #[cold]
-    fn use_beside_reclaimed(&mut self, slots: &[Slot], id: PacketId, awaits: Awaits) {
-        if awaits == Awaits::PubRec && id.get() <= last_reclaimed(slots) {
+    fn use_beside_reclaimed(&mut self, slots: &[Slot], id: PacketId, awaits: Awaits, range: Range) {
+        if awaits == Awaits::PubRec && range.has(id) {
             self.last_exactly_once = id.get();
         } else {
             self.last_other = id.get();
@@ -411,7 +510,7 @@ impl Requests {
         self.append_free(slots, index);
     }
 
-    /// Every request may have been sent before a power cut.
+    /// Every request may have been sent before a power cut, in this session or in an earlier one.
     pub(super) fn suspect_sent(&self, slots: &mut [Slot]) {
         for slot in slots {
             slot.marks.set_sent(matches!(slot.state, Use::InFlight(_)));

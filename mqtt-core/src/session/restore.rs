@@ -4,15 +4,16 @@ use super::{
     AtBroker, SessionMut,
     changes::Restore,
     inbound::Inbound,
+    known::MOST_BROKERS,
     note::Fate,
     outbox::{ANSWER_ROOM, Until},
     qos::Awaits,
-    record::{Accepted, CONNECTED, FOUND, Parsed, RECLAIM_DUE, RENEWAL_DUE, SESSION, filters_in},
-    requests::{Ids, Requests, Table, last_reclaimed},
+    record::{Accepted, CONNECTED, Parsed, RECLAIM_DUE, RENEWAL_DUE, SESSION, filters_in},
+    requests::{Ids, Requests, Table},
     subscriptions::suback_len,
 };
 use crate::{
-    codec::{PacketId, ack::ACK_LEN},
+    codec::{PacketId, QoS, ack::ACK_LEN},
     error::RestoreError,
 };
 
@@ -56,9 +57,12 @@ impl SessionMut<'_> {
         session.changes.restore = Restore::Possible;
         session.requests.rebuild(self.slots);
         if session.changes.connected {
-            session.outbox.suspect_sent(self.bytes);
+            // While a reclaim is due, no publish of QoS 2 is sent in this session.
+            let but = session.reclaim.is_due().then_some(QoS::ExactlyOnce);
+            session.outbox.suspect_sent(self.bytes, but);
             session.requests.suspect_sent(self.slots);
         }
+        session.inbound.move_to(self.slots, session.brokers.home());
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         session.outbox.drop_holes(self.bytes, &mut table);
     }
@@ -67,7 +71,7 @@ impl SessionMut<'_> {
     fn forget(&mut self) {
         let session = &mut *self.session;
         session.outbox.clear();
-        session.requests = Requests::new(self.slots);
+        session.requests = Requests::new(self.slots, session.requests.seed());
         session.inbound = Inbound::default();
         session.reclaim.cancel();
         session.at_broker = AtBroker::None;
@@ -89,6 +93,7 @@ impl SessionMut<'_> {
         let inbound = &mut self.session.inbound;
         if inbound.seen() + parsed.count(Fate::Seen) <= self.slots.len() {
             for note in parsed.notes() {
+                inbound.look_at(note.broker);
                 match note.fate {
                     Fate::Seen => inbound.remember(self.slots, note.id),
                     Fate::Forgotten => inbound.forget(self.slots, note.id),
@@ -98,8 +103,18 @@ impl SessionMut<'_> {
             return;
         }
         // In their order they might need more slots than there are: forgotten ids make room for new ones.
-        parsed.ids(Fate::Forgotten, &[Fate::Seen], &mut |id| inbound.forget(self.slots, id));
-        parsed.ids(Fate::Seen, &[Fate::Forgotten], &mut |id| inbound.remember(self.slots, id));
+        let noted = parsed.brokers_noted();
+        let brokers = || (0..MOST_BROKERS).filter(|broker| noted & 1 << broker != 0);
+        let slots = &mut *self.slots;
+        for broker in brokers() {
+            inbound.look_at(broker);
+            parsed.ids(broker, Fate::Forgotten, &[Fate::Seen], &mut |id| inbound.forget(slots, id));
+        }
+        for broker in brokers() {
+            inbound.look_at(broker);
+            let mut remember = |id| inbound.remember(slots, id);
+            parsed.ids(broker, Fate::Seen, &[Fate::Forgotten], &mut remember);
+        }
     }
 
     fn restore_requests(&mut self, parsed: &Parsed<'_>) {
@@ -152,12 +167,11 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         session.at_broker =
             if parsed.flags & SESSION != 0 { AtBroker::Uncertain } else { AtBroker::None };
-        let ids = if parsed.flags & FOUND != 0 { Ids::Reclaimed } else { Ids::MoveOn };
+        let ids = parsed.reclaimed.map_or(Ids::MoveOn, Ids::Reclaimed);
         session.requests.restore_ids(ids);
-        session.reclaim.cancel();
-        if parsed.flags & RECLAIM_DUE != 0 {
-            session.reclaim.start(last_reclaimed(self.slots));
-        }
+        session.reclaim.restore(parsed.flags & RECLAIM_DUE != 0);
+        session.brokers.restore(parsed.brokers);
+        session.inbound.look_at(session.brokers.home());
         session.position = parsed.position;
         session.changes.connected |= parsed.flags & CONNECTED != 0;
     }
@@ -194,15 +208,22 @@ impl SessionMut<'_> {
         if most <= slots && live + released * ACK_LEN + packet_bytes <= capacity {
             return Ok(());
         }
-        let known =
-            |id: PacketId| !parsed.is_snapshot() && session.inbound.has_seen(self.slots, id);
-        parsed.ids(Fate::Forgotten, &[Fate::Seen], &mut |id| seen -= usize::from(known(id)));
-        parsed.ids(Fate::Seen, &[Fate::Forgotten], &mut |id| seen += usize::from(!known(id)));
+        let noted = parsed.brokers_noted();
+        for broker in (0..MOST_BROKERS).filter(|broker| noted & 1 << broker != 0) {
+            let known =
+                |id| !parsed.is_snapshot() && session.inbound.has_seen_of(self.slots, id, broker);
+            parsed.ids(broker, Fate::Forgotten, &[Fate::Seen], &mut |id| {
+                seen -= usize::from(known(id));
+            });
+            parsed.ids(broker, Fate::Seen, &[Fate::Forgotten], &mut |id| {
+                seen += usize::from(!known(id));
+            });
+        }
         // The notes are applied before the packets: every id that was ever released takes a PUBREL for some time.
         let (mut released, mut stays_released) = (0, 0);
-        parsed.ids(Fate::Released, &[], &mut |_| released += 1);
+        parsed.ids(0, Fate::Released, &[], &mut |_| released += 1);
         let ends = &[Fate::Done, Fate::Abandoned];
-        parsed.ids(Fate::Released, ends, &mut |_| stays_released += 1);
+        parsed.ids(0, Fate::Released, ends, &mut |_| stays_released += 1);
         let needed = (in_flight + released.max(stays_released + packets)).max(seen);
         if needed > slots {
             return Err(RestoreError::Window { needed, slots });

@@ -8,7 +8,6 @@ use super::{
     note::{Fate, NOTE_LEN},
     outbox::{UnsentQos0, Until},
     qos::{Answer, Awaits, Progress},
-    reclaim::Reclaimed,
     requests::{Ended, InFlight, Requests, Table},
     settings::Strictness,
     subscriptions::filter_count,
@@ -90,7 +89,11 @@ impl SessionMut<'_> {
                 if matches!(awaits, Awaits::PubAck | Awaits::PubRec) {
                     session.changes.need();
                 }
-                session.requests.begin(self.slots, id, awaits, start as u32)
+                let handle = session.requests.begin(self.slots, id, awaits, start as u32);
+                if awaits == Awaits::PubRec && session.reclaim.is_due() {
+                    self.begin_reclaim();
+                }
+                handle
             }
             _ => {
                 session.outbox.append(len, Until::Sent);
@@ -111,7 +114,9 @@ impl SessionMut<'_> {
 
     /// Whether `Options::exactly_once_window` allows another publish of QoS 2.
     pub(crate) fn has_room_for_qos_2(&self) -> bool {
-        self.session.requests.exactly_once() < usize::from(self.session.exactly_once_window)
+        let requests = &self.session.requests;
+        requests.exactly_once() < usize::from(self.session.exactly_once_window)
+            && requests.has_id_for_qos_2(self.slots)
     }
 
     /// Makes room for a request of `needed` bytes. It may use `free` bytes, and not those that answers may need.
@@ -199,11 +204,9 @@ impl SessionMut<'_> {
         // The PUBREL of a publish waits in the outbox already.
         let released = found.is_some_and(|found| found.awaits == Awaits::PubComp);
         if answer == Answer::PubRec {
-            // While ids are reclaimed, a PUBREL goes out for each in turn.
-            let needless = released || self.session.reclaim.is_on();
             let ahead = self.session.outbox.bytes_ahead(self.bytes);
             self.session.plain = false;
-            if !needless && !self.session.stray.set(id, ahead) {
+            if !released && !self.session.stray.set(id, ahead) {
                 return NoAnswer::NotYet;
             }
         } else if abandoned {
@@ -286,6 +289,7 @@ impl SessionMut<'_> {
                 place,
                 granted,
             );
+            session.brokers.subscriptions_changed();
             session.changes.need_subscriptions();
             session.requests.end(self.slots, found.index);
         } else {
@@ -321,16 +325,6 @@ impl SessionMut<'_> {
             None => Violation::UnknownSubscribeId,
         };
         Err(self.unexpected(answer, id, strictness, violation))
-    }
-
-    /// A PUBCOMP for `id` came: does it answer a PUBREL that reclaims an id?
-    pub(crate) fn reclaimed(&mut self, id: PacketId) -> Reclaimed {
-        let reclaimed = self.session.reclaim.reclaimed(id);
-        if reclaimed == Reclaimed::Last {
-            // It has to be recorded before a QoS 2 publish is sent.
-            self.session.changes.need();
-        }
-        reclaimed
     }
 
     /// The next request that ended without an answer from the broker.
@@ -386,17 +380,13 @@ impl SessionMut<'_> {
 pub(crate) enum Overdue {
     Request(Handle),
     Renewal,
-    /// A PUBREL that reclaims an id.
-    Reclaim,
 }
 
 impl SessionMut<'_> {
     /// Whether a packet that was sent awaits its answer.
     pub(crate) const fn awaits_answer(&self) -> bool {
         let session = &*self.session;
-        session.outbox.awaits_answer()
-            || session.subscriptions.awaits_answer()
-            || session.reclaim.awaits_answer()
+        session.outbox.awaits_answer() || session.subscriptions.awaits_answer()
     }
 
     /// From now on the packets that were sent are awaited. No packet has a time of its own: this needs one position.
@@ -404,16 +394,12 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         session.outbox.watch_answers();
         session.subscriptions.watch_answer();
-        session.reclaim.watch_answer();
     }
 
     /// The first packet that has been awaited since [`watch_answers`](Self::watch_answers).
     #[cold]
     pub(crate) fn overdue(&self) -> Option<Overdue> {
         let session = &*self.session;
-        if session.reclaim.is_awaited() {
-            return Some(Overdue::Reclaim);
-        }
         if session.subscriptions.is_awaited() {
             return Some(Overdue::Renewal);
         }
@@ -441,7 +427,7 @@ pub(crate) struct Waiting {
 impl Session {
     /// Whether [`SessionMut::next_ended`] or [`SessionMut::next_stuck`] has something to tell.
     pub(crate) fn has_untold(&self) -> bool {
-        self.requests.has_ended() || self.stuck.is_untold()
+        self.requests.has_ended() || self.stuck.is_untold() || self.reclaim.is_untold()
     }
 
     /// The publishes above QoS 0 that have not ended; with the message if it is still here.

@@ -1,6 +1,12 @@
 //! The settings of a session, fixed when the client is made.
 
-use super::{changes::Recorder, subscriptions::Renewals};
+use super::{
+    changes::Recorder,
+    known::{Endpoints, MOST_BROKERS},
+    qos::InDoubt,
+    subscriptions::Renewals,
+};
+use crate::error::ConfigError;
 
 /// Whether the broker keeps the session beyond the connection [MQTT-3.1.2-4].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +35,15 @@ pub(crate) enum Strictness {
     Strict,
 }
 
+/// When subscriptions are made again, if they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RenewOn {
+    /// If the broker does not have them.
+    Loss,
+    /// On each connection.
+    Connection,
+}
+
 /// See the methods of `Options` with these names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionSettings {
@@ -39,11 +54,23 @@ pub(crate) struct SessionSettings {
     pub(crate) exactly_once_window: u16,
     pub(crate) stuck_after: u8,
     pub(crate) give_up_stuck: bool,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) renew_on: RenewOn,
+    pub(crate) in_doubt: InDoubt,
     /// `Some` if there is a journal.
     pub(crate) recorder: Option<&'static Recorder>,
 }
 
 impl SessionSettings {
+    /// Whether a session at each of so many brokers is possible.
+    pub(crate) fn check(&self, clean: bool, brokers: u8) -> Result<(), ConfigError> {
+        let separate = !clean && self.endpoints == Endpoints::Separate;
+        if separate && brokers > MOST_BROKERS {
+            return Err(ConfigError::Brokers { count: brokers, most: MOST_BROKERS });
+        }
+        Ok(())
+    }
+
     pub(crate) const DEFAULT: Self = Self {
         acknowledge: Acknowledge::Automatic,
         renewals: Renewals::On,
@@ -51,6 +78,9 @@ impl SessionSettings {
         exactly_once_window: 19,
         stuck_after: 3,
         give_up_stuck: false,
+        endpoints: Endpoints::Separate,
+        renew_on: RenewOn::Loss,
+        in_doubt: InDoubt::Lost,
         recorder: None,
     };
 }

@@ -2,7 +2,7 @@
 
 use core::hash::{Hash, Hasher};
 
-use super::qos::Awaits;
+use super::{known::MOST_BROKERS, qos::Awaits};
 
 /// No slot, no place.
 pub(super) const NIL: u32 = u32::MAX;
@@ -34,8 +34,8 @@ pub struct Slot {
     pub(super) place: u32,
     pub(super) id: u16,
     pub(super) state: Use,
-    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). Only two bits of the
-    /// marks are about the request.
+    /// This field and the next two are about incoming messages, see [`inbound`](super::inbound). Only one bit of the
+    /// marks is about the request.
     pub(super) marks: Marks,
     pub(super) owed_id: u16,
     pub(super) seen: u16,
@@ -83,29 +83,33 @@ pub(super) enum Owed {
     ExactlyOnceAcknowledged = 4,
 }
 
-/// The state of the ring entry and of the table entry that lie in a slot, and two bits of its request, in one byte.
+/// What the client knows of the id in the table that lies in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marks(u8);
-
-/// Hashes only what affects behaviour; the marks of a record do not.
-impl Hash for Marks {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (self.0 & !(Self::ENDS | Self::UNACKNOWLEDGED)).hash(hasher);
-    }
+pub(super) enum Seen {
+    /// It is of the message of this broker, see [`brokers`](super::brokers).
+    By(u8),
+    /// It may belong to a session that the broker has lost, of which the client is at home now.
+    Stale,
+    /// As `By` for the broker of which the client is at home, and the application has to acknowledge the message. Used
+    /// only in a record: see [`Inbound::mark_owed`](super::inbound::Inbound::mark_owed).
+    Unacknowledged,
 }
+
+/// The state of the ring entry and of the table entry that lie in a slot, and one bit of its request, in one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Marks(u8);
 
 impl Marks {
     pub(super) const NONE: Self = Self(0);
-    /// The id in the table may belong to a session that the broker has lost.
-    const STALE: u8 = 0x80;
-    /// The packet of the slot's request was shown on an earlier connection.
-    const SENT: u8 = 0x40;
-    /// A record that is being checked ends the slot's request. Set only during the check.
-    const ENDS: u8 = 0x20;
-    /// The application has to acknowledge the message of the id in the table. Valid only in a record: see
-    /// [`Inbound::mark_owed`](super::inbound::Inbound::mark_owed).
-    const UNACKNOWLEDGED: u8 = 0x10;
     const OWED: u8 = 0x07;
+    /// The packet of the slot's request was shown on an earlier connection. While a record is being checked: the record
+    /// ends the request.
+    const SENT: u8 = 0x08;
+    /// The four bits of [`Seen`]: the number of the broker, or one of the two values behind.
+    const SEEN: u8 = 0xF0;
+    const SEEN_SHIFT: u8 = 4;
+    const STALE: u8 = 8;
+    const UNACKNOWLEDGED: u8 = 9;
 
     pub(super) const fn owed(self) -> Owed {
         match self.0 & Self::OWED {
@@ -129,28 +133,32 @@ impl Marks {
         self.0 = self.0 & !Self::SENT | if sent { Self::SENT } else { 0 };
     }
 
+    /// Whether a record that is being checked ends the request of the slot.
     pub(super) const fn ends(self) -> bool {
-        self.0 & Self::ENDS != 0
+        self.was_sent()
     }
 
+    /// See [`Marks::ends`]. No request counts as sent before the restore is over.
     pub(super) const fn set_ends(&mut self, ends: bool) {
-        self.0 = self.0 & !Self::ENDS | if ends { Self::ENDS } else { 0 };
+        self.set_sent(ends);
     }
 
-    pub(super) const fn is_unacknowledged(self) -> bool {
-        self.0 & Self::UNACKNOWLEDGED != 0
+    pub(super) const fn seen(self) -> Seen {
+        match self.0 >> Self::SEEN_SHIFT {
+            Self::STALE => Seen::Stale,
+            Self::UNACKNOWLEDGED => Seen::Unacknowledged,
+            broker => Seen::By(broker),
+        }
     }
 
-    pub(super) const fn set_unacknowledged(&mut self, unacknowledged: bool) {
-        let bit = if unacknowledged { Self::UNACKNOWLEDGED } else { 0 };
-        self.0 = self.0 & !Self::UNACKNOWLEDGED | bit;
-    }
-
-    pub(super) const fn is_stale(self) -> bool {
-        self.0 & Self::STALE != 0
-    }
-
-    pub(super) const fn set_stale(&mut self, stale: bool) {
-        self.0 = self.0 & !Self::STALE | if stale { Self::STALE } else { 0 };
+    pub(super) const fn set_seen(&mut self, seen: Seen) {
+        let value = match seen {
+            Seen::By(broker) => broker % MOST_BROKERS,
+            Seen::Stale => Self::STALE,
+            Seen::Unacknowledged => Self::UNACKNOWLEDGED,
+        };
+        self.0 = self.0 & !Self::SEEN | value << Self::SEEN_SHIFT;
     }
 }
+
+const _: () = assert!(MOST_BROKERS <= Marks::STALE);

@@ -14,6 +14,8 @@ pub(super) struct StrayRelease {
     packet: [u8; ACK_LEN],
     /// Bytes of the packet that are still to be sent; they lie at its end.
     left: u8,
+    /// The driver was shown these bytes.
+    shown: bool,
     /// Bytes of the outbox that go out before, because earlier PUBRELs are among them [MQTT-4.6.0-4].
     ahead: usize,
 }
@@ -25,6 +27,7 @@ impl StrayRelease {
         if free {
             self.packet = ack::packet(FirstByte::of(PacketType::PubRel), id);
             self.left = ACK_LEN as u8;
+            self.shown = false;
             self.ahead = ahead;
         }
         free
@@ -33,6 +36,12 @@ impl StrayRelease {
     /// The connection ended.
     pub(super) const fn clear(&mut self) {
         self.left = 0;
+    }
+
+    /// The driver is going to see it. A request that is accepted now stays behind it.
+    pub(super) const fn show(&mut self) {
+        self.shown = true;
+        self.goes_next();
     }
 
     /// It goes out before any packet of the outbox that is not begun.
@@ -55,9 +64,9 @@ impl StrayRelease {
         if self.left != 0 { Some(self.ahead) } else { None }
     }
 
-    /// Whether it is sent in part.
+    /// Whether it is shown or sent in part, and not sent in full.
     pub(super) const fn is_begun(&self) -> bool {
-        self.left != 0 && self.left != ACK_LEN as u8
+        self.left != 0 && self.shown
     }
 
     /// How many bytes are ready for the transport.

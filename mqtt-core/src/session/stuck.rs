@@ -83,6 +83,8 @@ pub(super) enum Hold {
     Alone,
     /// Subscriptions are renewed first.
     Renewal,
+    /// Packet ids are [reclaimed](super::reclaim) first.
+    Reclaim,
     /// The connection is about to end.
     Leaving,
 }
@@ -153,7 +155,7 @@ impl SessionMut<'_> {
             session.outbox.hold(self.bytes);
             session.hold = Hold::Renewal;
         } else {
-            self.send_suspect_alone();
+            self.hold_for_suspect_or_reclaim();
         }
     }
 
@@ -185,6 +187,7 @@ impl SessionMut<'_> {
         let awaited = session.stuck.one_by_one || session.stuck.ends != 0;
         let goes_on = match session.hold {
             Hold::No => false,
+            Hold::Reclaim => session.reclaim.is_running(),
             _ if leaves => false,
             Hold::Leaving => true,
             // A PUBREL lies behind the place of its PUBLISH.
@@ -209,17 +212,25 @@ impl SessionMut<'_> {
                 session.stray.goes_next();
                 let follows = core::mem::take(&mut self.session.stuck.suspect_follows);
                 if follows && !leaves {
-                    self.send_suspect_alone();
+                    self.hold_for_suspect_or_reclaim();
+                } else {
+                    self.begin_reclaim();
                 }
             }
         }
     }
 
-    /// If a request is suspected, all others are held back. None has been shown on this connection.
-    fn send_suspect_alone(&mut self) {
+    /// If a request is suspected, all others are held back. None has been shown on this connection. If it has to wait
+    /// for packet ids, or if no request is suspected, these come first.
+    fn hold_for_suspect_or_reclaim(&mut self) {
         let suspect = self.suspect().filter(|_| self.is_suspected());
-        if let Some(suspect) = suspect {
-            let session = &mut *self.session;
+        if suspect.as_ref().is_none_or(|suspect| suspect.awaits == Awaits::PubRec) {
+            self.begin_reclaim();
+        }
+        let session = &mut *self.session;
+        if session.outbox.is_holding() {
+            session.stuck.suspect_follows = suspect.is_some();
+        } else if let Some(suspect) = suspect {
             session.outbox.hold_all_but(self.bytes, suspect.place);
             session.hold = Hold::Alone;
         }

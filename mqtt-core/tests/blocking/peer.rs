@@ -49,6 +49,26 @@ impl Peer {
         }
     }
 
+    /// As [`Peer::expect`], for a PUBLISH or SUBSCRIBE that has a packet id. Gives the id as it is on the wire.
+    pub(crate) fn expect_id(&mut self, packet: &str) -> [u8; 2] {
+        let (seen, id) = self.hear(|packet| {
+            let id = match packet {
+                Packet::Publish(publish) => publish.id,
+                Packet::Subscribe(subscribe) => Some(subscribe.id),
+                _ => None,
+            };
+            (format!("{packet:?}"), id)
+        });
+        assert!(seen.starts_with(packet), "{packet} was expected, {seen} came");
+        id.unwrap().get().to_be_bytes()
+    }
+
+    /// Hears a PUBLISH and answers it.
+    pub(crate) fn acknowledge(&mut self) {
+        let [high, low] = self.expect_id("Publish");
+        self.send(&[0x40, 2, high, low]);
+    }
+
     pub(crate) fn expect(&mut self, packet: &str) {
         let seen = self.hear(|packet| format!("{packet:?}"));
         assert!(seen.starts_with(packet), "{packet} was expected, {seen} came");

@@ -22,7 +22,7 @@ use mqtt_core::{
 
 use test_kit::{
     record::bytes_of,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, ack},
 };
 
 use crate::peer::{Peer, listen};
@@ -176,12 +176,13 @@ fn a_restarted_client_sends_what_its_journal_holds() {
     let peer = thread::spawn(move || {
         let mut peer = accept(&listener, ACCEPTED);
         for expected in ["before", "after"] {
-            peer.hear(|packet| {
+            let id = peer.hear(|packet| {
                 let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
                 assert_eq!(publish.payload, expected.as_bytes());
+                publish.id.unwrap().get()
             });
+            peer.send(&ack(PUBACK, id));
         }
-        peer.send(&[0x40, 2, 0, 1, 0x40, 2, 0, 2]);
         peer
     });
     await_up(&mut events);
@@ -230,8 +231,7 @@ fn a_journal_that_fails_stops_the_client_and_reconnect_tries_again() {
     client.reconnect();
     let peer = thread::spawn(move || {
         let mut peer = accept(&listener, ACCEPTED_SESSION_PRESENT);
-        peer.expect("Publish");
-        peer.send(&[0x40, 2, 0, 1]);
+        peer.acknowledge();
         peer
     });
     await_up(&mut events);

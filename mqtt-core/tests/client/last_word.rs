@@ -1,7 +1,10 @@
 //! `disconnect` and `connect` in every phase of a connection: the last call decides whether the client is online, and a
 //! `disconnect` before it still ends the connection.
 
-use mqtt_core::{Action, ConnectionState, Instant, Options, Protocol, Reason, Reconnect, Slot};
+use mqtt_core::{
+    Action, ConnectionState, Instant, Options, Protocol, Publish, QoS, Reason, Reconnect, Slot,
+    topic,
+};
 
 use test_kit::{
     drive::{self, World},
@@ -119,9 +122,12 @@ impl Stage {
         self.asked().hear(ACCEPTED)
     }
 
-    /// The packet ids of a session that was found are reclaimed.
+    /// A publish waits until the packet ids of a session that was found are reclaimed.
     fn reclaiming(self) -> Self {
-        self.asked().hear(ACCEPTED_SESSION_PRESENT).transmitting(0)
+        let mut stage = self.asked();
+        let publish = Publish::new(topic!("t"), b"x").qos(QoS::ExactlyOnce);
+        let _ = stage.client.publish(&publish).unwrap();
+        stage.hear(ACCEPTED_SESSION_PRESENT).transmitting(0)
     }
 
     /// Messages were passed over, and the DISCONNECT is next.

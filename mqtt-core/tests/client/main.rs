@@ -9,6 +9,7 @@
 
 mod between_calls;
 mod broken_peer;
+mod brokers;
 mod cancelling;
 mod connecting;
 mod deferring;
@@ -18,6 +19,7 @@ mod fleet;
 mod found;
 mod keep_alive;
 mod large;
+mod largest;
 mod last_word;
 mod manual;
 mod passing_over;

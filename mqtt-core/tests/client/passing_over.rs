@@ -466,3 +466,32 @@ mod a_broker_that_never_releases {
         assert_eq!(again.told(), ["message t 1 q2"]);
     }
 }
+
+/// Otherwise the broker would send more retained messages on each of these connections than the client can take.
+#[test]
+fn subscriptions_are_not_made_again_on_the_connection_behind_a_pass_over() {
+    for version in [Version::V311, Version::V31] {
+        no_renewal_behind_a_pass_over(version);
+    }
+}
+
+fn no_renewal_behind_a_pass_over(version: Version) {
+    let options = Options::new("c").version(version).clean_session(false);
+    let mut script = Script::sized(&options.renew_on_each_connection(true), 256, 1);
+    script.accept(ACCEPTED);
+    let asked = script.client.subscribe(&[(filter!("a"), QoS::ExactlyOnce)]).unwrap();
+    script.run();
+    script.hear(&suback(asked.packet_id().unwrap().get(), &[2]));
+    script.sent();
+    for id in [1, 2] {
+        let publish = Publish::new(topic!("a"), b"x").qos(QoS::ExactlyOnce);
+        script.hear_packet(Packet::Publish(Publish { id: PacketId::new(id), ..publish }));
+    }
+    script.hear(&ack(PUBREL, 1));
+    let present = if version == Version::V31 { ACCEPTED } else { ACCEPTED_SESSION_PRESENT };
+    script.hear(present);
+    let sent = script.sent();
+    assert_eq!(sent[..3], ["PUBREC 1", "PUBCOMP 1", "DISCONNECT"]);
+    assert_eq!(sent.len(), 4, "{sent:?}");
+    assert_eq!(script.reconnect(present), ["SUBSCRIBE 65535 a:2"]);
+}

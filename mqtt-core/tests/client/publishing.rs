@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use mqtt_core::{Options, PacketId, Publish, QoS, RequestError, topic};
+use mqtt_core::{Options, PacketId, Publish, QoS, Reconnect, RequestError, topic};
 
 use test_kit::{
     script::Script,
@@ -273,4 +273,27 @@ fn the_counters_count() {
     assert_eq!(after.bytes_in - before.bytes_in, 4);
     assert_eq!(after.packets_in - before.packets_in, 1);
     assert_eq!((after.connections, after.retransmissions), (1, 0));
+}
+
+/// A broker may hold ids of the client's last life and say that it has no session. aedes does.
+#[test]
+fn the_first_packet_id_comes_from_the_seed() {
+    let first = |seed| {
+        let reconnect = Reconnect::after(1);
+        let reconnect = if seed == 0 { reconnect } else { reconnect.seed(seed) };
+        let mut script = Script::sized(&Options::new("me").reconnect(reconnect), 256, 3);
+        let ids: Vec<u16> = [QoS::ExactlyOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
+            .map(|qos| {
+                let handle = script.client.publish(&Publish::new(topic!("t"), b"x").qos(qos));
+                handle.unwrap().packet_id().unwrap().get()
+            })
+            .to_vec();
+        assert_eq!(ids, [ids[0], ids[0] + 1, ids[0] + 2], "they count up");
+        ids[0]
+    };
+    assert_eq!(first(0), 1);
+    let mut others: Vec<u16> = (1..100).map(first).collect();
+    others.sort_unstable();
+    others.dedup();
+    assert!(others.len() > 90, "{others:?}");
 }

@@ -296,7 +296,8 @@ struct Told {
 impl Told {
     fn by(record: &[u8]) -> Self {
         let (body, _crc) = record.split_at(record.len() - CHECKSUM);
-        let (header, mut rest) = body.split_at(10);
+        // Two packet ids follow the first ten bytes if the client did not open the session.
+        let (header, mut rest) = body.split_at(if body[1] & 32 == 0 { 10 } else { 14 });
         let mut notes = Vec::new();
         while rest[0] != 0 {
             notes.push([rest[0], rest[1], rest[2]]);

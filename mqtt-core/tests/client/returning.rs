@@ -21,8 +21,9 @@ fn policy() -> Reconnect {
     Reconnect::after(1_000).at_most(60_000).endpoints(3)
 }
 
+/// The brokers are nodes of a cluster, so a return does not change the session.
 fn options(policy: Reconnect) -> Options<'static> {
-    Options::new("me").keep_alive(0).clean_session(false).reconnect(policy)
+    Options::new("me").keep_alive(0).clean_session(false).cluster(true).reconnect(policy)
 }
 
 /// The endpoint of the attempt that is under way, or of the next one after the milliseconds that are given as well.
@@ -142,7 +143,7 @@ fn after_its_time_a_client_leaves_with_a_disconnect_and_goes_to_the_first_broker
     script.later(1);
     script.run();
     assert_eq!(script.sent()[0], "DISCONNECT");
-    assert_eq!(script.told(), ["down: returns to the preferred broker", "connecting 0"]);
+    assert_eq!(script.told(), ["down at 1: returns to the preferred broker", "connecting 0"]);
     script.hear(ACCEPTED_SESSION_PRESENT);
     assert_eq!(script.told(), ["up Resumed V311"]);
     // It stays there.
@@ -156,7 +157,7 @@ fn if_the_first_broker_cannot_be_reached_the_client_comes_back_at_once_and_stays
     let mut script = due(&returning());
     for _ in 0..3 {
         script.run();
-        assert_eq!(script.told(), ["down: returns to the preferred broker", "connecting 0"]);
+        assert_eq!(script.told(), ["down at 1: returns to the preferred broker", "connecting 0"]);
         script.cut();
         assert_eq!(next(&mut script), (0, "1".to_string()));
         script.hear(ACCEPTED_SESSION_PRESENT);
@@ -246,7 +247,7 @@ fn a_disconnect_during_the_return_is_the_last_word() {
     script.client.disconnect();
     script.run();
     assert_eq!(script.sent(), ["DISCONNECT"]);
-    assert_eq!(script.told(), ["down: disconnected on request"]);
+    assert_eq!(script.told(), ["down at 1: disconnected on request"]);
     assert_eq!(script.client.state(), ConnectionState::Stopped);
 }
 
@@ -289,7 +290,10 @@ fn a_client_leaves_at_a_quiet_moment() {
         pass(&mut script, 100);
         assert!(script.sent().iter().any(|line| line == "DISCONNECT"), "{number}");
         let told = script.told();
-        assert!(told.contains(&"down: returns to the preferred broker".to_string()), "{told:?}");
+        assert!(
+            told.contains(&"down at 1: returns to the preferred broker".to_string()),
+            "{told:?}"
+        );
     }
 }
 
@@ -335,7 +339,7 @@ fn requests_are_held_back_after_five_seconds_so_that_the_answers_catch_up() {
     pass(&mut script, 100);
     assert_eq!(
         script.told(),
-        ["published 2", "down: returns to the preferred broker", "connecting 0"]
+        ["published 2", "down at 1: returns to the preferred broker", "connecting 0"]
     );
     script.hear(ACCEPTED_SESSION_PRESENT);
     assert_eq!(script.sent(), ["DISCONNECT", "CONNECT V311 me", "PUBLISH t 3 q1 3"]);
@@ -366,7 +370,8 @@ fn a_message_in_pieces_is_not_cut_off() {
     let told = script.told();
     assert!(
         told.ends_with(
-            &["end", "down: returns to the preferred broker", "connecting 0"].map(String::from)
+            &["end", "down at 1: returns to the preferred broker", "connecting 0"]
+                .map(String::from)
         ),
         "{told:?}"
     );
@@ -389,7 +394,7 @@ fn a_renewal_of_subscriptions_is_not_cut_off() {
     assert_eq!(script.client.state(), ConnectionState::Up);
     script.hear(&suback(65535, &[0]));
     pass(&mut script, 100);
-    assert!(script.told().contains(&"down: returns to the preferred broker".to_string()));
+    assert!(script.told().contains(&"down at 2: returns to the preferred broker".to_string()));
 }
 
 #[test]

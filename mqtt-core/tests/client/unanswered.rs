@@ -6,7 +6,7 @@ use mqtt_core::{
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBCOMP, PUBREC, ack},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBACK, PUBREC, ack},
 };
 
 const MESSAGE: &[u8] = b"\x30\x04\0\x01tx";
@@ -237,19 +237,6 @@ fn a_renewal_that_is_not_answered_ends_the_connection() {
     assert_eq!(alive(&mut script, 200), Some(100));
     let expected = Reason::Fatal(Fatal::RenewalUnanswered);
     assert_eq!(reason(&mut script), format!("down: {expected}"));
-}
-
-/// The ids of a session that was found are reclaimed by PUBRELs.
-#[test]
-fn a_reclaim_that_is_not_answered_ends_the_connection() {
-    let mut script = Script::sized(&options(), 256, 3);
-    script.run();
-    script.hear(ACCEPTED_SESSION_PRESENT);
-    assert_eq!(alive(&mut script, 90), None);
-    script.hear(&ack(PUBCOMP, 1));
-    assert_eq!(alive(&mut script, 90), None, "the next one has the time as well");
-    assert_eq!(alive(&mut script, 100), Some(20));
-    assert_eq!(reason(&mut script), format!("down: {}", Fatal::PingTimeout));
 }
 
 /// The answer may lie behind the input that is refused.

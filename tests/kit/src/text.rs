@@ -52,14 +52,19 @@ pub fn event(event: &Event<'_>) -> String {
         Event::Renewed { first, granted } => {
             format!("renewed from {first} {:?}", granted.as_bytes())
         }
+        Event::NotReclaimed => "not reclaimed".to_owned(),
         Event::Stuck { handle, connections } => {
             format!("stuck {} at {connections} connections", id_of(*handle))
         }
         Event::RenewalStuck { first, count, connections } => {
             format!("renewal of {count} from {first} stuck at {connections} connections")
         }
-        Event::Up { session, protocol, .. } => format!("up {session:?} {protocol:?}"),
-        Event::Down { reason, .. } => format!("down: {reason}"),
+        Event::Up { endpoint: 0, session, protocol } => format!("up {session:?} {protocol:?}"),
+        Event::Up { endpoint, session, protocol } => {
+            format!("up {session:?} {protocol:?} at {endpoint}")
+        }
+        Event::Down { endpoint: 0, reason } => format!("down: {reason}"),
+        Event::Down { endpoint, reason } => format!("down at {endpoint}: {reason}"),
         Event::Connecting { endpoint } => format!("connecting {endpoint}"),
         other => panic!("an event that no test knows: {other:?}"),
     }

@@ -139,7 +139,8 @@ fn conversation() -> Result<(), i32> {
     check!(transmits(client, now, b"\xE0\0"));
     check!(client.poll(now) == Action::Close(Reason::Requested));
     client.closed(now);
-    check!(gives(client, now, b"", |event| event == Event::Down { endpoint: 0, reason: Reason::Requested }));
+    check!(gives(client, now, b"", |event| event
+        == Event::Down { endpoint: 0, reason: Reason::Requested }));
     check!(client.state() == ConnectionState::Stopped && client.in_flight() == 0);
     Ok(())
 }

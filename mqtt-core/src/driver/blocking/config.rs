@@ -88,7 +88,8 @@ impl<'a> Config<'a> {
     }
 
     /// Connects over TCP to the first of `brokers` (`host:port` each) and waits until it accepts the connection. After
-    /// a broken connection the client tries the brokers in turn. With `Reconnect::shuffle_endpoints` the first one is
+    /// a broken connection the client tries the brokers in turn. They are separate brokers, each with a session of its
+    /// own, unless `Options::cluster` says that they are a cluster. With `Reconnect::shuffle_endpoints` the first one is
     /// any of them.
     ///
     /// # Errors

@@ -115,3 +115,54 @@ fn acknowledgements_leave_the_ring_in_order_of_arrival() {
         assert!(inbound.acknowledge(&mut slots, second).is_none());
     }
 }
+
+proptest! {
+    /// The table is one set for each broker, and all of them together have as many places as there are slots.
+    #[test]
+    fn ids_belong_to_the_broker_that_sent_them(
+        window in 1_usize..9,
+        steps in prop::collection::vec((0_u8..3, 0_u8..4, 1_u16..12), 0..200),
+    ) {
+        let mut slots = vec![Slot::EMPTY; window];
+        let mut inbound = Inbound::default();
+        let mut here = 0;
+        let mut model: Vec<(u8, u16)> = Vec::new();
+        for (broker, step, number) in steps {
+            match step {
+                0 => {
+                    inbound.move_to(&mut slots, broker);
+                    here = broker;
+                }
+                1 => {
+                    inbound.forget(&mut slots, id(number));
+                    model.retain(|known| *known != (here, number));
+                }
+                2 if number == 1 => {
+                    inbound.clear(&mut slots);
+                    model.retain(|known| known.0 != here);
+                }
+                2 if number == 2 => match inbound.forget_absent(&mut slots) {
+                    Some(broker) => {
+                        prop_assert!(broker != here && model.iter().any(|known| known.0 == broker));
+                        model.retain(|known| known.0 != broker);
+                    }
+                    None => prop_assert!(model.iter().all(|known| known.0 == here)),
+                },
+                _ if !model.contains(&(here, number)) && inbound.has_room(&slots) => {
+                    inbound.remember(&mut slots, id(number));
+                    model.push((here, number));
+                }
+                _ => {}
+            }
+            prop_assert_eq!(inbound.seen(), model.len());
+            let at_home = model.iter().filter(|known| known.0 == here).count();
+            prop_assert_eq!(inbound.seen_here(), at_home);
+            for number in 1..12 {
+                for broker in 0..3 {
+                    let known = model.contains(&(broker, number));
+                    prop_assert_eq!(inbound.has_seen_of(&slots, id(number), broker), known);
+                }
+            }
+        }
+    }
+}

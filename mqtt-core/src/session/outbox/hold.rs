@@ -9,6 +9,7 @@ use super::{
     bytes::set_first,
     frames::{Frame, HOLE, Stay, frame_at, frame_before, stay},
 };
+use crate::codec::{PacketType, QoS};
 
 impl Outbox {
     /// From now on no request is sent of which nothing was shown.
@@ -20,6 +21,42 @@ impl Outbox {
     pub(in crate::session) fn hold_all_but(&mut self, bytes: &[u8], place: u32) {
         let at = place as usize;
         self.hold_from = at + frame_at(bytes, at).map_or(0, |frame| frame.len);
+    }
+
+    /// From now on no request is sent from the one at `place` on. Nothing of it has been shown.
+    pub(in crate::session) fn hold_at(&mut self, place: u32) {
+        debug_assert!(place as usize >= self.shown, "the packet at {place} was shown: {self:?}");
+        self.hold_from = place as usize;
+    }
+
+    /// The first publish of QoS 2 of which nothing was shown on this connection.
+    pub(in crate::session) fn unsent_qos_2(&self, bytes: &[u8]) -> Option<u32> {
+        let mut at = self.boundary.min(self.hold_from);
+        while let Some(frame) = frame_before(bytes, at, self.tail) {
+            let exactly_once = frame.first.is(PacketType::Publish)
+                && frame.first.publish_qos() == Some(QoS::ExactlyOnce);
+            if exactly_once && at >= self.shown.min(self.hold_from) {
+                return Some(at as u32);
+            }
+            at += frame.len;
+        }
+        None
+    }
+
+    /// Whether a publish of QoS 2, or its PUBREL, is here that was shown on an earlier connection. None is shown on
+    /// this one.
+    pub(in crate::session) fn has_sent_qos_2(&self, bytes: &[u8]) -> bool {
+        let mut at = self.head;
+        while let Some(frame) = frame_before(bytes, at, self.tail) {
+            let publish = frame.first.is(PacketType::Publish) && frame.first.has_dup();
+            if publish && frame.first.publish_qos() == Some(QoS::ExactlyOnce)
+                || frame.first.is(PacketType::PubRel)
+            {
+                return true;
+            }
+            at += frame.len;
+        }
+        false
     }
 
     pub(in crate::session) const fn is_holding(&self) -> bool {

@@ -2,6 +2,7 @@
 //! lost.
 
 use super::{
+    super::qos::InDoubt,
     NO_HOLD, Outbox, Table,
     bytes::set_first,
     frames::{HOLE, Stay, frame_before, id_at, stay},
@@ -63,15 +64,20 @@ impl Outbox {
     /// The broker began a new session, and nothing has been sent on this connection.
     ///
     /// A QoS 1 publish starts anew, without DUP. Nobody can say whether a QoS 2 publish that was in flight arrived:
-    /// sending it again might double it, so it is lost. Publishes that were never sent stay, and so do SUBSCRIBE and
-    /// UNSUBSCRIBE.
-    pub(in crate::session) fn start_session(&mut self, bytes: &mut [u8], table: &mut Table<'_>) {
+    /// sending it again might double it, so it is lost, unless the application prefers that. After its PUBREC the
+    /// message is not here any more. Publishes that were never sent stay, and so do SUBSCRIBE and UNSUBSCRIBE.
+    pub(in crate::session) fn start_session(
+        &mut self,
+        bytes: &mut [u8],
+        table: &mut Table<'_>,
+        in_doubt: InDoubt,
+    ) {
         let mut at = self.head;
         while let Some(frame) = frame_before(bytes, at, self.tail) {
             let first = frame.first;
             let was_sent = first.is(PacketType::Publish) && first.has_dup();
-            let lost = first.is(PacketType::PubRel)
-                || was_sent && first.publish_qos() == Some(QoS::ExactlyOnce);
+            let doubtful = was_sent && first.publish_qos() == Some(QoS::ExactlyOnce);
+            let lost = first.is(PacketType::PubRel) || doubtful && in_doubt == InDoubt::Lost;
             if lost {
                 table.lose(id_at(bytes, at, frame));
                 self.kill(bytes, at, frame);
@@ -83,13 +89,17 @@ impl Outbox {
         self.compact(bytes, table);
     }
 
-    /// The packets may have been sent before a power cut. If they were, the next time is not the first
-    /// [MQTT-3.3.1-1].
-    pub(in crate::session) fn suspect_sent(&self, bytes: &mut [u8]) {
+    /// The packets may have been sent before a power cut, but for publishes of QoS `but`. If they were, the next time is
+    /// not the first [MQTT-3.3.1-1].
+    pub(in crate::session) fn suspect_sent(&self, bytes: &mut [u8], but: Option<QoS>) {
         let mut at = self.head;
         while let Some(frame) = frame_before(bytes, at, self.tail) {
-            if frame.first.is(PacketType::Publish) {
+            let publish = frame.first.is(PacketType::Publish);
+            if publish && (but.is_none() || frame.first.publish_qos() != but) {
                 set_first(bytes, at, frame.first.with_dup());
+            } else if publish {
+                // An earlier record may have left the question open.
+                set_first(bytes, at, frame.first.without_dup());
             }
             at += frame.len;
         }

@@ -39,7 +39,7 @@ struct World {
 impl World {
     fn new(size: usize) -> Self {
         let mut slots = vec![Slot::EMPTY; 6];
-        let requests = Requests::new(&mut slots);
+        let requests = Requests::new(&mut slots, 0);
         let bytes = vec![0xEE; BASE + size];
         let (sent, waiting) = (Vec::new(), Vec::new());
         let outbox = Outbox::new(BASE, MOST_SHOWN);

@@ -19,7 +19,7 @@ fn note() -> impl Strategy<Value = Note> {
     let fate = prop::sample::select(&[Fate::Seen, Fate::Forgotten, Fate::Released, Fate::Done][..]);
     // Few ids, at both ends of blocks.
     let id = prop::sample::select(&[1, 2, 2_047, 2_048, 2_049, 4_095, 4_096, 65_533][..]);
-    (fate, id).prop_map(|(fate, id)| Note { fate, id: PacketId::new(id).unwrap() })
+    (fate, id).prop_map(|(fate, id)| Note { fate, id: PacketId::new(id).unwrap(), broker: 0 })
 }
 
 proptest! {
@@ -37,7 +37,7 @@ proptest! {
             (Fate::Released, &[]),
         ] {
             let mut ids = Vec::new();
-            parsed.ids(fate, others, &mut |id| ids.push(id));
+            parsed.ids(0, fate, others, &mut |id| ids.push(id));
             ids.sort_unstable();
             let mut last: BTreeMap<PacketId, Fate> = BTreeMap::new();
             for note in notes.iter().filter(|note| note.fate == fate || others.contains(&note.fate)) {

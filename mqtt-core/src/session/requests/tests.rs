@@ -16,7 +16,7 @@ proptest! {
         steps in prop::collection::vec(any::<prop::sample::Index>(), 0..300),
     ) {
         let mut slots = vec![Slot::EMPTY; window];
-        let mut requests = Requests::new(&mut slots);
+        let mut requests = Requests::new(&mut slots, 0);
         let mut model = BTreeMap::new();
         for (place, step) in (0..).zip(steps) {
             let next = requests.next_id(&slots, Awaits::PubAck);
@@ -53,7 +53,7 @@ proptest! {
         ends in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let mut slots = vec![Slot::EMPTY; window];
-        let mut requests = Requests::new(&mut slots);
+        let mut requests = Requests::new(&mut slots, 0);
         let mut model: Vec<u16> = ids.into_iter().take(window).collect();
         for id in &model {
             let place = u32::from(*id);
@@ -83,7 +83,7 @@ proptest! {
 #[test]
 fn ids_start_again_below_the_id_of_renewals() {
     let mut slots = vec![Slot::EMPTY; 3];
-    let mut requests = Requests::new(&mut slots);
+    let mut requests = Requests::new(&mut slots, 0);
     let mut highest = 0;
     for _ in 0..70_000 {
         let new = requests.next_id(&slots, Awaits::PubAck).unwrap();
@@ -98,7 +98,7 @@ fn ids_start_again_below_the_id_of_renewals() {
 #[test]
 fn ids_of_an_orderly_exchange_count_up() {
     let mut slots = vec![Slot::EMPTY; 4];
-    let mut requests = Requests::new(&mut slots);
+    let mut requests = Requests::new(&mut slots, 0);
     for expected in 1..100 {
         let new = requests.next_id(&slots, Awaits::PubAck).unwrap();
         assert_eq!(new.get(), expected);
