@@ -28,8 +28,10 @@ pub(crate) enum Event {
     Pong { link: usize },
     /// The device should have noticed that nothing arrives.
     Notice { link: usize },
-    /// The broker runs again.
-    BrokerUp,
+    /// A broker runs again.
+    BrokerUp { broker: usize },
+    /// An endpoint can be reached again.
+    EndpointUp { endpoint: u8 },
     /// The next fault.
     Fault,
     /// Faults stop.

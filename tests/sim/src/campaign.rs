@@ -13,6 +13,7 @@ use std::{
 use crate::{
     chart as drawing,
     checks::{Invariant, Violation},
+    fleet::{self, Fleet},
     quirks::Quirk,
     totals::Totals,
     trace::Trace,
@@ -59,6 +60,11 @@ fn traced(seed: u64, faults: bool, trace: &mut Trace) -> Outcome {
     listen();
     HEARD.set(Some(String::new()));
     let ran = panic::catch_unwind(AssertUnwindSafe(|| {
+        if faults && fleet::is_one(seed) {
+            let mut fleet = Fleet::new(seed, trace);
+            fleet.run();
+            return (fleet.stage.broken.take(), std::mem::take(&mut fleet.stage.totals));
+        }
         let mut world = World::new(seed, faults, trace);
         world.run();
         (world.stage.broken.take(), std::mem::take(&mut world.stage.totals))

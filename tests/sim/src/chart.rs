@@ -43,6 +43,10 @@ pub(crate) fn draw(
         let _ = writeln!(text, "    participant C{device} as client {device}");
     }
     text.push_str("    participant B as broker\n");
+    let brokers: BTreeSet<u8> = shown.iter().filter_map(|note| broker(note.what)).collect();
+    for broker in brokers.range(1..) {
+        let _ = writeln!(text, "    participant B{broker} as broker {broker}");
+    }
     let mut before = u64::MAX;
     for note in shown {
         if note.at != before {
@@ -62,9 +66,15 @@ pub(crate) fn draw(
 fn line(text: &mut String, note: &Note) {
     let d = note.device;
     let _ = match note.what {
-        What::DeviceSent(packet) => writeln!(text, "    C{d}-)B: {}", label(packet)),
-        What::BrokerGot(packet) => writeln!(text, "    Note right of B: has {}", label(packet)),
-        What::BrokerSent(packet) => writeln!(text, "    B-)C{d}: {}", label(packet)),
+        What::DeviceSent(packet) => {
+            writeln!(text, "    C{d}-){}: {}", peer(packet), label(packet))
+        }
+        What::BrokerGot(packet) => {
+            writeln!(text, "    Note right of {}: has {}", peer(packet), label(packet))
+        }
+        What::BrokerSent(packet) => {
+            writeln!(text, "    {}-)C{d}: {}", peer(packet), label(packet))
+        }
         What::HandedOver { number, qos } => {
             writeln!(text, "    C{d}->>A{d}: message {} q{}", name(number), qos as u8)
         }
@@ -86,6 +96,7 @@ fn line(text: &mut String, note: &Note) {
             writeln!(text, "    C{d}->>A{d}: cancelled id {id}, sent: {sent}")
         }
         What::Stuck { id } => writeln!(text, "    C{d}->>A{d}: stuck is id {id}"),
+        What::NotReclaimed => writeln!(text, "    C{d}->>A{d}: ids are not reclaimed"),
         What::RenewalStuck { first, count } => {
             writeln!(text, "    C{d}->>A{d}: stuck are {count} subscriptions from {first} on")
         }
@@ -97,9 +108,15 @@ fn line(text: &mut String, note: &Note) {
         What::Downgraded { number } => {
             writeln!(text, "    C{d}->>A{d}: downgraded {}", name(Some(number)))
         }
-        What::Connecting => writeln!(text, "    C{d}->>A{d}: connecting"),
-        What::Up(session) => writeln!(text, "    C{d}->>A{d}: up, session {session:?}"),
-        What::Down(reason) => writeln!(text, "    C{d}->>A{d}: down: {reason}"),
+        What::Connecting { endpoint } => {
+            writeln!(text, "    C{d}->>A{d}: connecting to {endpoint}")
+        }
+        What::Up { endpoint, session } => {
+            writeln!(text, "    C{d}->>A{d}: up at {endpoint}, session {session:?}")
+        }
+        What::Down { endpoint, reason } => {
+            writeln!(text, "    C{d}->>A{d}: down at {endpoint}: {reason}")
+        }
         What::PowerOn => writeln!(text, "    Note over C{d}: power on"),
         What::Recorded { len, snapshot } => {
             let kind = if snapshot { "snapshot" } else { "record" };
@@ -111,11 +128,19 @@ fn line(text: &mut String, note: &Note) {
         What::Fault(fault) => writeln!(text, "    Note over C{d}: fault: {}", fault.words()),
         What::Quirk(quirk) => writeln!(text, "    Note over C{d}: quirk: {}", quirk.words()),
         What::BrokerUp => writeln!(text, "    Note over B: up again"),
+        What::Only { broker } => {
+            writeln!(text, "    Note over B: only broker {broker} can be reached")
+        }
         What::Heal => writeln!(text, "    Note over B: faults stop"),
     };
 }
 
-fn label(Summary { kind, id, dup, qos, number }: Summary) -> String {
+/// The broker of a packet.
+fn peer(Summary { broker, .. }: Summary) -> String {
+    if broker == 0 { "B".to_owned() } else { format!("B{broker}") }
+}
+
+fn label(Summary { kind, id, dup, qos, number, .. }: Summary) -> String {
     let mut label = format!("{kind:?}").to_uppercase();
     if id != 0 {
         let _ = write!(label, " {id}");
@@ -136,7 +161,7 @@ fn name(number: Option<u32>) -> String {
 
 /// Whether the note concerns all devices.
 const fn concerns_all(what: What) -> bool {
-    matches!(what, What::BrokerUp | What::Heal)
+    matches!(what, What::BrokerUp | What::Only { .. } | What::Heal)
 }
 
 const fn number(what: What) -> Option<u32> {
@@ -154,20 +179,30 @@ const fn number(what: What) -> Option<u32> {
         | What::Cancelled { .. }
         | What::GivenUp { .. }
         | What::Stuck { .. }
+        | What::NotReclaimed
         | What::RenewalStuck { .. }
         | What::Skipped { .. }
         | What::ForgetsMessage { .. }
-        | What::Connecting
-        | What::Up(_)
-        | What::Down(_)
+        | What::Connecting { .. }
+        | What::Up { .. }
+        | What::Down { .. }
         | What::PowerOn
         | What::Recorded { .. }
         | What::Restored { .. }
         | What::Fault(_)
         | What::Quirk(_)
         | What::BrokerUp
+        | What::Only { .. }
         | What::Heal => None,
     }
+}
+
+const fn broker(what: What) -> Option<u8> {
+    let (What::DeviceSent(packet) | What::BrokerGot(packet) | What::BrokerSent(packet)) = what
+    else {
+        return None;
+    };
+    Some(packet.broker)
 }
 
 /// The first message that `words` name, such as '#12'.
@@ -179,7 +214,10 @@ fn mentioned(words: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use mqtt_core::{QoS, codec::PacketType};
+    use mqtt_core::{
+        QoS,
+        codec::{Packet, PacketType},
+    };
 
     use super::{draw, mentioned};
     use crate::{
@@ -190,6 +228,7 @@ mod tests {
     #[test]
     fn a_chart_shows_those_concerned_and_ends_with_the_broken_promise() {
         let publish = Summary {
+            broker: 0,
             kind: PacketType::Publish,
             id: 3,
             dup: true,
@@ -198,7 +237,7 @@ mod tests {
         };
         let notes = [
             Note { at: 1_005, device: 1, what: What::DeviceSent(publish) },
-            Note { at: 1_006, device: 2, what: What::Connecting },
+            Note { at: 1_006, device: 2, what: What::Connecting { endpoint: 0 } },
             Note {
                 at: 1_007,
                 device: 0,
@@ -216,6 +255,17 @@ mod tests {
         assert!(text.contains("C1-)B: PUBLISH 3 m17 q2 dup"), "{text}");
         assert!(text.contains("--from 9") && !text.contains("C2"), "{text}");
         assert!(text.trim_end().ends_with("received 2 times"), "{text}");
+    }
+
+    #[test]
+    fn a_second_broker_is_drawn_if_packets_go_there() {
+        let ping = |broker| What::DeviceSent(Summary::at(broker, &Packet::PingReq));
+        let notes = [0, 2].map(|broker| Note { at: 7, device: 1, what: ping(broker) });
+        let text = draw(9, None, &notes, 100);
+        for line in ["participant B2 as broker 2", "C1-)B: PINGREQ", "C1-)B2: PINGREQ"] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(!text.contains("B1"), "{text}");
     }
 
     #[test]

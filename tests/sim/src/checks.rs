@@ -19,7 +19,10 @@
 //! | PUBACK to QoS 2 | at least once towards the broker; it is never told as `Published` |
 //! | session present though clean | as in 3.1 after a lost session: publishes in flight may be missing or come twice |
 //! | session absent though kept | the epoch of the session ends: QoS 2 messages in flight to the client may come twice, and a message under an id that the broker kept may be missing |
-//! | closes at PUBREL | a client that lost its memory cannot reclaim ids, so a message under such an id may be missing |
+//! | closes at PUBREL, or at an unknown one | a client that lost its memory, or was elsewhere, cannot reclaim ids, so a message under such an id may be missing |
+//! | forgets a filter at a restart | the broker has it again only if the client renews on each connection |
+//! | another broker | QoS 2 publishes that were sent end as `Lost`, or may come twice with `resend_lost`; QoS 1 publishes may come at both |
+//! | `SessionEnded` | the messages that waited at that broker do not come |
 //! | eight requests ended early in a session that was found | there may be no reclaimed id for the next message, so the broker may take it for an old one, and it may be missing |
 //! | a session that was found, and always in 3.1 | ids come again soon, so the broker repeats no late answers |
 //! | the broker ignores a PUBREC | that message stays at the broker; it may come again once the client forgot it |
@@ -32,9 +35,12 @@ use std::fmt;
 use mqtt_core::QoS;
 
 use crate::{
-    ledger::{Receipt, Status},
+    ledger::{Pair, Receipt, Status},
     stage::Stage,
 };
+
+/// Attempts within so many milliseconds come at once.
+const AT_ONCE: u64 = 100;
 
 /// The promises. [`words`](Self::words) says each of them in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +79,12 @@ pub enum Invariant {
     Silence,
     /// Invariant 9.
     Convergence,
+    /// What is told of brokers and sessions.
+    Sessions,
+    /// The version that a client chooses.
+    Version,
+    /// The attempts of many clients.
+    InStep,
 }
 
 impl Invariant {
@@ -99,6 +111,9 @@ impl Invariant {
             Self::Convergence => {
                 "each connection leaves less to do, or an event names what stands in the way"
             }
+            Self::Version => "a client does not fall back to 3.1 for good",
+            Self::InStep => "many clients with different seeds do not connect in step",
+            Self::Sessions => "what is told of a broker and its session is true",
         }
     }
 }
@@ -124,10 +139,10 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Invariant 2, towards the broker: the broker has taken ownership of message `number` once more.
-pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, number: u32) {
+/// Invariant 2, towards the broker: `broker` has taken ownership of message `number` once more.
+pub(crate) fn arrives_as_often_as_promised(stage: &mut Stage<'_>, broker: usize, number: u32) {
     let message = stage.ledger.message_mut(number);
-    message.arrived += 1;
+    message.arrivals[broker] += 1;
     let (qos, device) = (message.qos, message.publisher);
     if message.status == (Status::Cancelled { sent: false }) {
         stage.fail(Invariant::OneEvent, device, || {
@@ -136,7 +151,7 @@ pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, 
         return;
     }
     let message = stage.ledger.message(number);
-    let (arrived, allowed) = (message.arrived, 1 + message.may_double);
+    let (arrived, allowed) = (message.arrived(), 1 + message.may_double);
     let invariant = match qos {
         QoS::AtMostOnce => Invariant::AtMostOnce,
         QoS::AtLeastOnce => return,
@@ -144,7 +159,7 @@ pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, 
     };
     if arrived > allowed {
         stage.fail(invariant, device, || {
-            format!("the broker took message #{number} {arrived} times, {allowed} are allowed")
+            format!("message #{number} was taken {arrived} times, {allowed} are allowed")
         });
     }
 }
@@ -152,11 +167,11 @@ pub(crate) fn arrives_at_the_broker_as_often_as_promised(stage: &mut Stage<'_>, 
 /// Invariant 2, towards the application: the receipt of message `number` is durable.
 pub(crate) fn is_received_as_often_as_promised(
     stage: &mut Stage<'_>,
-    device: usize,
+    pair: Pair,
     number: u32,
     qos: QoS,
 ) {
-    let receipt = stage.ledger.receipt_mut(device, number);
+    let receipt = stage.ledger.receipt_mut(pair, number);
     let count = &mut receipt.counts[qos as usize];
     count.kept += 1;
     let (kept, due) = (count.kept, count.due + count.may_double);
@@ -166,7 +181,7 @@ pub(crate) fn is_received_as_often_as_promised(
         QoS::ExactlyOnce => Invariant::ExactlyOnce,
     };
     if kept > due {
-        stage.fail(invariant, device, || {
+        stage.fail(invariant, pair.device, || {
             format!("message #{number} was received {kept} times, the broker had it {due} times")
         });
     }
@@ -183,7 +198,7 @@ pub(crate) fn everything_accepted_has_arrived(stage: &mut Stage<'_>) {
             QoS::ExactlyOnce => Invariant::ExactlyOnce,
         };
         let promised = matches!(status, Status::Accepted | Status::Published);
-        if promised && message.arrived == 0 && !message.may_miss {
+        if promised && message.arrived() == 0 && !message.may_miss {
             stage.fail(invariant, device, || {
                 format!("message #{number} was accepted ({status:?}) and never arrived")
             });
@@ -192,13 +207,13 @@ pub(crate) fn everything_accepted_has_arrived(stage: &mut Stage<'_>) {
 }
 
 /// Invariants 1 and 2, at the end: the application has every message that the broker had for its device.
-pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, device: usize) {
+pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, pair: Pair) {
     for number in 0..stage.ledger.len() {
-        let Some(Receipt { counts, .. }) = stage.ledger.receipt(device, number) else { return };
+        let Some(Receipt { counts, .. }) = stage.ledger.receipt(pair, number) else { return };
         for (qos, invariant) in [(1, Invariant::AtLeastOnce), (2, Invariant::ExactlyOnce)] {
             let count = counts[qos];
             if count.kept + count.void < count.due {
-                stage.fail(invariant, device, || {
+                stage.fail(invariant, pair.device, || {
                     format!("message #{number} at QoS {qos} did not come: {count:?}")
                 });
             }
@@ -206,8 +221,8 @@ pub(crate) fn everything_due_was_received(stage: &mut Stage<'_>, device: usize) 
     }
 }
 
-/// A PUBACK or PUBCOMP is true: the broker has the message.
-pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
+/// A PUBACK or PUBCOMP is true: `broker`, which sent it, has the message.
+pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, broker: usize, number: u32) {
     let message = stage.ledger.message(number);
     let (qos, device) = (message.qos, message.publisher);
     if message.downgraded && message.status == Status::Published {
@@ -217,18 +232,18 @@ pub(crate) fn published_means_arrived(stage: &mut Stage<'_>, number: u32) {
         return;
     }
     let message = stage.ledger.message(number);
-    if qos != QoS::AtMostOnce && message.arrived == 0 && !message.may_miss {
+    if qos != QoS::AtMostOnce && message.arrivals[broker] == 0 && !message.may_miss {
         let invariant =
             if qos == QoS::AtLeastOnce { Invariant::AtLeastOnce } else { Invariant::ExactlyOnce };
         stage.fail(invariant, device, || {
-            format!("message #{number} is reported as published and never arrived")
+            format!("message #{number} is reported as published and never arrived there")
         });
     }
 }
 
 /// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the messages of one publisher to one topic, at one QoS, arrive in order. Only the
 /// first arrival of each message counts.
-pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, qos: QoS) {
+pub(crate) fn comes_in_order(stage: &mut Stage<'_>, pair: Pair, number: u32, qos: QoS) {
     let message = stage.ledger.message(number);
     let key = (message.topic, message.qos, qos);
     let (publisher, index) = (message.publisher, message.index);
@@ -239,8 +254,8 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
         message.status,
         Status::Vanished | Status::Lost | Status::Cancelled { .. } | Status::GivenUp
     );
-    let excused = message.arrived > 1 || out_of_turn || message.reordered;
-    let receipt = stage.ledger.receipt_mut(device, number);
+    let excused = message.arrivals[pair.broker] > 1 || out_of_turn || message.reordered;
+    let receipt = stage.ledger.receipt_mut(pair, number);
     // The message may be missing once, in a 3.1 session that the client took for an older one.
     let swallowed = receipt.counts[qos as usize].void != 0;
     if std::mem::replace(&mut receipt.handed[qos as usize], true) {
@@ -248,13 +263,67 @@ pub(crate) fn comes_in_order(stage: &mut Stage<'_>, device: usize, number: u32, 
     }
     if let Some(before) = stage
         .ledger
-        .last_of(device, key, index)
+        .last_of(pair, key, index)
         .filter(|last| *last > index && !excused && !swallowed)
     {
-        stage.fail(Invariant::Order, device, || {
+        stage.fail(Invariant::Order, pair.device, || {
             format!("message #{number}, {index} of device {publisher}, comes after {before}")
         });
     }
+}
+
+/// [MQTT-4.3.3-1]: a PUBREL was sent. It belongs to no publish that still awaits its PUBREC. If it only reclaims an id, a
+/// publish of QoS 2 needs that.
+pub(crate) fn releases_with_a_reason(stage: &mut Stage<'_>, pair: Pair, id: u16) {
+    if stage.ledger.awaits_pubrec(pair.device, id) {
+        stage.fail(Invariant::Protocol, pair.device, || {
+            format!("PUBREL {id} to broker {}, which sent no PUBREC [MQTT-4.3.3-1]", pair.broker)
+        });
+    }
+    let needed = stage.ledger.had_exactly_once(pair.device);
+    if !needed && stage.ledger.is_reclaimed(pair, id) {
+        stage.fail(Invariant::Sessions, pair.device, || {
+            format!("id {id} is reclaimed, and no publish of QoS 2 needs it")
+        });
+    }
+}
+
+/// At the end of a visit: each session that the client ended was told.
+pub(crate) fn tells_of_each_end(stage: &mut Stage<'_>, pair: Pair) {
+    if stage.ledger.knows_of_an_end(pair) {
+        stage.fail(Invariant::Sessions, pair.device, || {
+            format!("the session at broker {} was ended, and nobody was told", pair.broker)
+        });
+    }
+}
+
+/// Some time after their broker came back, so many clients are still down.
+pub(crate) fn a_fleet_comes_back(stage: &mut Stage<'_>, down: usize) {
+    if down != 0 {
+        stage.fail(Invariant::Healing, 0, || format!("{down} clients of a fleet are still down"));
+    }
+}
+
+/// The attempts of a fleet of so many clients since its broker stopped: no more than a fifth of them, and of half of the
+/// clients, come at once.
+pub(crate) fn a_fleet_is_not_in_step(stage: &mut Stage<'_>, clients: usize, attempts: &[u64]) {
+    let at_once = |(nth, start): (usize, &u64)| {
+        attempts[nth..].iter().take_while(|at| **at < start + AT_ONCE).count()
+    };
+    let most = attempts.iter().enumerate().map(at_once).max().unwrap_or(0);
+    let all = attempts.len();
+    if most > all / 5 || most > clients / 2 {
+        stage.fail(Invariant::InStep, 0, || {
+            format!("{most} of {all} attempts of {clients} clients within {AT_ONCE} ms")
+        });
+    }
+}
+
+/// `device` may speak 3.1.1, and was accepted so often in 3.1.
+pub(crate) fn speaks_the_best_version(stage: &mut Stage<'_>, device: usize, connections: u32) {
+    stage.fail(Invariant::Version, device, || {
+        format!("3.1 is spoken after {connections} more connections to a broker of 3.1.1")
+    });
 }
 
 /// Invariant 4.

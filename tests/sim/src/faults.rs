@@ -36,6 +36,8 @@ pub enum Fault {
     BrokerRestart,
     /// The broker restarts and has lost its sessions.
     BrokerReset,
+    /// A node of a cluster, or one of several brokers, cannot be reached for a while.
+    EndpointAway,
     /// Power is lost between two actions; the device has a journal.
     PowerLoss,
     /// Power is lost before the record was appended.
@@ -52,7 +54,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Split,
         Self::Merge,
         Self::ShortWrite,
@@ -69,6 +71,7 @@ impl Fault {
         Self::Silence,
         Self::BrokerRestart,
         Self::BrokerReset,
+        Self::EndpointAway,
         Self::PowerLoss,
         Self::PowerLossBeforeRecord,
         Self::PowerLossTornRecord,
@@ -97,6 +100,7 @@ impl Fault {
             Self::Silence => "silence",
             Self::BrokerRestart => "broker restart",
             Self::BrokerReset => "broker restart without sessions",
+            Self::EndpointAway => "endpoint away",
             Self::PowerLoss => "power loss between actions",
             Self::PowerLossBeforeRecord => "power loss before a record",
             Self::PowerLossTornRecord => "power loss in a record",

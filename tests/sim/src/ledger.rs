@@ -2,103 +2,39 @@
 //!
 //! A message is identified by its number, which is at the start of its payload. The rest of the payload follows from
 //! the number. Only the checks read these books.
+//!
+//! Each device has an account with each broker: what the broker owes it, and the session that they share. Its requests
+//! belong to one broker at a time, the one that it last heard to have accepted it: its home. [`ids`] has the packet ids
+//! of these requests, [`message`] the messages.
+
+mod ids;
+mod message;
 
 use mqtt_core::QoS;
 
 use crate::topics;
+use ids::Ids;
+pub(crate) use ids::Lingering;
+pub(crate) use ids::NO_MESSAGE;
+pub(crate) use message::{Message, Sent, Status};
 
-/// The state of a message at its publisher.
+/// A device and a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// The client has not accepted it, or the journal does not hold it after a power cut.
-    Waiting,
-    Accepted,
-    Published,
-    /// `Event::Lost`
-    Lost,
-    /// `Event::Dropped`
-    Dropped,
-    /// It was lost with the power, and no journal held it.
-    Vanished,
-    /// It is too large for the client.
-    Refused,
-    /// The broker publishes it when the device is gone.
-    Will,
-    /// `Event::Cancelled`, and whether it said that the message may have arrived.
-    Cancelled {
-        sent: bool,
-    },
-    /// `Event::GivenUp`
-    GivenUp,
-    /// `Event::Downgraded`
-    Downgraded,
+pub(crate) struct Pair {
+    pub(crate) device: usize,
+    pub(crate) broker: usize,
 }
 
-/// How much of a PUBLISH the transport has been given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    Nothing,
-    /// A part of it, or it is unknown how much.
-    Perhaps,
-    Whole,
+/// The time in which a client sends its requests in one session of one broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stay {
+    /// The broker's session. All sessions of a run have different numbers.
+    pub(crate) epoch: u32,
+    /// How often the client has changed its broker before.
+    pub(crate) visit: u32,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Message {
-    pub(crate) publisher: usize,
-    /// Its position among the messages of its publisher.
-    pub(crate) index: u32,
-    /// In [`topics`](crate::topics).
-    pub(crate) topic: usize,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    /// Bytes of payload; 0: a retained message is cleared.
-    pub(crate) len: usize,
-    pub(crate) status: Status,
-    pub(crate) sent: Sent,
-    /// How often the broker took it.
-    pub(crate) arrived: u32,
-    /// How many times more than once it may arrive, and whether it may be missing. In MQTT 3.1 the broker does not say
-    /// that a session was lost.
-    pub(crate) may_double: u32,
-    pub(crate) may_miss: bool,
-    /// The broker's session that saw its PUBREL.
-    pub(crate) released_in: Option<u32>,
-    /// The last session of the broker that saw its PUBLISH.
-    pub(crate) seen_in: Option<u32>,
-    /// The last session in which all of it was sent.
-    pub(crate) sent_in: Option<u32>,
-    /// The broker ignored it at first, so it may come after later ones.
-    pub(crate) reordered: bool,
-    /// The broker answered it with a PUBACK though it is of QoS 2.
-    pub(crate) downgraded: bool,
-}
-
-impl Message {
-    /// A message that was not given to a client yet.
-    pub(crate) const fn new(publisher: usize, index: u32, topic: usize, qos: QoS) -> Self {
-        Self {
-            publisher,
-            index,
-            topic,
-            qos,
-            retain: false,
-            len: 8,
-            status: Status::Waiting,
-            sent: Sent::Nothing,
-            arrived: 0,
-            may_double: 0,
-            may_miss: false,
-            released_in: None,
-            seen_in: None,
-            sent_in: None,
-            reordered: false,
-            downgraded: false,
-        }
-    }
-}
-
-/// The account of one message at one QoS, for one device.
+/// The account of one message at one QoS, for one device at one broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     /// How often the broker queued it.
@@ -111,7 +47,7 @@ pub(crate) struct Count {
     pub(crate) kept: u32,
 }
 
-/// The accounts of one message, for one device, by QoS of the delivery.
+/// The accounts of one message, for one device at one broker, by QoS of the delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) counts: [Count; 3],
@@ -122,66 +58,135 @@ pub(crate) struct Receipt {
 /// Topic, QoS of the publish, QoS of the delivery.
 type Stream = (usize, QoS, QoS);
 
-/// The books of one device as a receiver.
+/// The books of a device about one broker.
 #[derive(Debug, Default)]
-struct Inbox {
+struct Account {
     receipts: Vec<Receipt>,
     last: Vec<(Stream, u32)>,
-}
-
-/// A request in flight.
-#[derive(Clone, Copy, Debug)]
-struct InFlight {
-    id: u16,
-    /// Or [`NO_MESSAGE`].
-    number: u32,
-    /// The broker's session when it was accepted.
+    /// The session that the broker has.
     epoch: u32,
-    /// The broker has sent the last answer to it.
-    answered: bool,
-    /// The application has taken it back, and its event has not come.
-    cancelled: bool,
+    /// The client goes on with a session that it did not open.
+    found: bool,
+    /// The client has said that it could not reclaim ids in the session of this epoch.
+    unreclaimed: Option<u32>,
+    /// Ids for which the broker has sent a PUBREC on its present connection.
+    received: Vec<u16>,
+    /// The client has ended the session for good, and has not said so.
+    ended: bool,
+    /// The last message that the broker sent under an id.
+    outgoing: Vec<(u16, u32, QoS)>,
 }
 
-/// The id of a request that ended before its answer came, and whether the broker has sent the answer.
-pub(crate) type Lingering = (u16, bool);
+/// The books of a device.
+#[derive(Debug, Default)]
+struct Client {
+    ids: Ids,
+    /// The broker that its requests belong to.
+    home: Option<usize>,
+    /// How often it has changed its home.
+    visit: u32,
+    /// By broker.
+    accounts: Vec<Account>,
+}
 
 /// The books.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     messages: Vec<Message>,
-    inboxes: Vec<Inbox>,
-    /// Packet ids in flight, by device.
-    in_flight: Vec<Vec<InFlight>>,
-    /// The sessions that the broker has, by device.
-    epochs: Vec<u32>,
-    /// Ids of requests that were cancelled or given up before their answer came, by device.
-    lingering: Vec<Vec<Lingering>>,
-    /// Whether the client of a device goes on with a session that it did not open.
-    found: Vec<bool>,
-    /// The last message that the broker sent under an id, by device.
-    outgoing: Vec<Vec<(u16, u32, QoS)>>,
+    /// By device.
+    clients: Vec<Client>,
+    /// Sessions made so far, by all brokers.
+    epochs: u32,
 }
 
 impl Ledger {
-    pub(crate) fn open(&mut self, devices: usize) {
-        self.inboxes.resize_with(devices, Inbox::default);
-        self.in_flight.resize_with(devices, Vec::new);
-        self.epochs.resize(devices, 0);
-        self.lingering.resize_with(devices, Vec::new);
-        self.found.resize(devices, false);
-        self.outgoing.resize_with(devices, Vec::new);
+    pub(crate) fn open(&mut self, devices: usize, brokers: usize) {
+        let client = || {
+            let accounts = (0..brokers).map(|_| Account::default()).collect();
+            // If there is only one, nothing has to be found out.
+            let home = (brokers == 1).then_some(0);
+            Client { accounts, home, ..Client::default() }
+        };
+        self.clients.resize_with(devices, client);
     }
 
-    /// The number of the broker's present session for `device`.
-    pub(crate) fn epoch(&self, device: usize) -> u32 {
-        self.epochs[device]
+    fn account(&self, pair: Pair) -> &Account {
+        &self.clients[pair.device].accounts[pair.broker]
     }
 
-    /// `device` has a new session.
-    pub(crate) fn set_epoch(&mut self, device: usize, epoch: u32) {
-        self.epochs[device] = epoch;
-        self.lingering[device].clear();
+    fn account_mut(&mut self, pair: Pair) -> &mut Account {
+        &mut self.clients[pair.device].accounts[pair.broker]
+    }
+
+    /// The number of a new session.
+    pub(crate) const fn next_epoch(&mut self) -> u32 {
+        self.epochs += 1;
+        self.epochs
+    }
+
+    /// Broker and device have a new session.
+    pub(crate) fn set_epoch(&mut self, pair: Pair, epoch: u32) {
+        self.account_mut(pair).epoch = epoch;
+        if self.is_home(pair) {
+            self.clients[pair.device].ids.forget_lingering();
+        }
+    }
+
+    /// The present stay of the client of `device`.
+    pub(crate) fn stay(&self, device: usize) -> Stay {
+        let client = &self.clients[device];
+        let epoch = client.home.map_or(0, |home| client.accounts[home].epoch);
+        Stay { epoch, visit: client.visit }
+    }
+
+    /// The client of `device` says that it could not reclaim ids at the broker that its requests belong to.
+    pub(crate) fn leaves_ids(&mut self, device: usize) {
+        let client = &mut self.clients[device];
+        if let Some(account) = client.home.map(|home| &mut client.accounts[home]) {
+            account.unreclaimed = Some(account.epoch);
+        }
+    }
+
+    /// Whether it has said so of the session that the broker has.
+    pub(crate) fn has_left_ids(&self, pair: Pair) -> bool {
+        let account = self.account(pair);
+        account.unreclaimed == Some(account.epoch)
+    }
+
+    /// The broker that the requests of `device` belong to.
+    pub(crate) fn home(&self, device: usize) -> Option<usize> {
+        self.clients[device].home
+    }
+
+    /// Whether the requests of the device belong to this broker.
+    pub(crate) fn is_home(&self, pair: Pair) -> bool {
+        self.clients[pair.device].home == Some(pair.broker)
+    }
+
+    /// How often `device` has changed its home.
+    pub(crate) fn visit(&self, device: usize) -> u32 {
+        self.clients[device].visit
+    }
+
+    /// The client has heard that the broker accepted it. Returns true if its requests belonged to another one.
+    pub(crate) fn arrives(&mut self, pair: Pair) -> bool {
+        self.begins_to_use_ids(pair.device);
+        let client = &mut self.clients[pair.device];
+        let before = client.home.replace(pair.broker);
+        if before != Some(pair.broker) {
+            client.visit += 1;
+            client.ids.forget_lingering();
+        }
+        before.is_some_and(|before| before != pair.broker)
+    }
+
+    /// The memory of `device` is the one of a time at which this was its home, and it had changed so often.
+    pub(crate) fn returns_to(&mut self, device: usize, (home, visit): (Option<usize>, u32)) {
+        let client = &mut self.clients[device];
+        if client.accounts.len() > 1 {
+            client.home = home;
+            client.visit = visit;
+        }
     }
 
     pub(crate) fn add(&mut self, message: Message) -> u32 {
@@ -248,13 +253,13 @@ impl Ledger {
         header + remaining
     }
 
-    /// The accounts of message `number` at `device`; `None` if the broker never had it.
-    pub(crate) fn receipt(&self, device: usize, number: u32) -> Option<Receipt> {
-        self.inboxes[device].receipts.get(number as usize).copied()
+    /// The accounts of message `number`; `None` if the broker never had it for the device.
+    pub(crate) fn receipt(&self, pair: Pair, number: u32) -> Option<Receipt> {
+        self.account(pair).receipts.get(number as usize).copied()
     }
 
-    pub(crate) fn receipt_mut(&mut self, device: usize, number: u32) -> &mut Receipt {
-        let receipts = &mut self.inboxes[device].receipts;
+    pub(crate) fn receipt_mut(&mut self, pair: Pair, number: u32) -> &mut Receipt {
+        let receipts = &mut self.account_mut(pair).receipts;
         let at = number as usize;
         if receipts.len() <= at {
             receipts.resize(at + 1, Receipt::default());
@@ -262,9 +267,9 @@ impl Ledger {
         &mut receipts[at]
     }
 
-    /// Returns the last index of `stream` that came to `device` before, and notes `index` as the last one.
-    pub(crate) fn last_of(&mut self, device: usize, stream: Stream, index: u32) -> Option<u32> {
-        let last = &mut self.inboxes[device].last;
+    /// Returns the last index of `stream` that came before, and notes `index` as the last one.
+    pub(crate) fn last_of(&mut self, pair: Pair, stream: Stream, index: u32) -> Option<u32> {
+        let last = &mut self.account_mut(pair).last;
         if let Some((_, at)) = last.iter_mut().find(|(known, _)| *known == stream) {
             return Some(std::mem::replace(at, index.max(*at)));
         }
@@ -272,112 +277,72 @@ impl Ledger {
         None
     }
 
-    /// The client of `device` uses `id` for message `number`. Returns false if the id is in use.
-    pub(crate) fn takes_id(&mut self, device: usize, id: u16, number: u32) -> bool {
-        let epoch = self.epochs[device];
-        let has_ended = |used: &InFlight| {
-            let Some(message) = self.messages.get(used.number as usize) else { return false };
-            // Its event is still to come. If it was lost, its session is gone.
-            let lost = message.qos == QoS::ExactlyOnce && used.epoch != epoch;
-            lost || used.cancelled && message.sent == Sent::Nothing
-        };
-        let free = self.in_flight[device].iter().all(|used| used.id != id || has_ended(used));
-        let new = InFlight { id, number, epoch, answered: false, cancelled: false };
-        self.in_flight[device].push(new);
-        free
+    /// The client says whether it opened its session at the broker.
+    pub(crate) fn set_found(&mut self, pair: Pair, found: bool) {
+        self.account_mut(pair).found = found;
     }
 
-    /// The application takes the request under `id` back.
-    pub(crate) fn cancels_id(&mut self, device: usize, id: u16) {
-        for used in self.in_flight[device].iter_mut().filter(|used| used.id == id) {
-            used.cancelled = true;
+    /// Whether the client goes on with a session that it did not open. Then the packet ids that it can use are few, and
+    /// come again soon.
+    pub(crate) fn has_found(&self, pair: Pair) -> bool {
+        self.account(pair).found
+    }
+
+    /// The client has ended the session for good, and the messages that waited there are gone.
+    pub(crate) fn ends_session(&mut self, pair: Pair) {
+        self.account_mut(pair).ended = true;
+    }
+
+    /// The client of `device` has forgotten everything that it was about to say.
+    pub(crate) fn loses_power(&mut self, device: usize) {
+        for account in &mut self.clients[device].accounts {
+            account.ended = false;
         }
     }
 
-    /// The request under `id` has ended. Returns whether the broker has answered it.
-    pub(crate) fn frees_id(&mut self, device: usize, id: u16) -> bool {
-        // If there are two, the older one ends.
-        let ids = &mut self.in_flight[device];
-        let at = ids.iter().position(|used| used.id == id);
-        at.is_some_and(|at| ids.remove(at).answered)
+    /// The client says that it has ended the session.
+    pub(crate) fn is_told_of_an_end(&mut self, pair: Pair) {
+        self.account_mut(pair).ended = false;
     }
 
-    /// The client of `device` says whether it opened its session.
-    pub(crate) fn set_found(&mut self, device: usize, found: bool) {
-        self.found[device] = found;
+    /// Whether the client has ended the session, and has not said so.
+    pub(crate) fn knows_of_an_end(&self, pair: Pair) -> bool {
+        self.account(pair).ended
     }
 
-    /// The client of `device` hears that its session is a new one.
-    pub(crate) fn hears_of_a_new_session(&mut self, device: usize) {
-        self.lingering[device].clear();
-    }
-
-    /// Whether so many ids of `device` linger that the client may have no other one.
-    pub(crate) fn lingers_often(&self, device: usize) -> bool {
-        self.lingering[device].len() + self.in_flight[device].len() >= MOST_LINGERING
-    }
-
-    /// Whether the client of `device` goes on with a session that it did not open. Then the packet ids that it can use
-    /// are few, and come again soon.
-    pub(crate) fn has_found(&self, device: usize) -> bool {
-        self.found[device]
-    }
-
-    /// The client of `device` is gone, and its ids with it.
-    pub(crate) fn frees_all_ids(&mut self, device: usize) {
-        self.in_flight[device].clear();
-        self.lingering[device].clear();
-    }
-
-    /// The request under `id` ended before its answer came. The id must not be used unless the broker has answered.
-    pub(crate) fn lingers(&mut self, device: usize, id: u16, answered: bool) {
-        let lingering = &mut self.lingering[device];
-        lingering.retain(|(used, _)| *used != id);
-        lingering.push((id, answered));
-        if lingering.len() > MOST_LINGERING {
-            lingering.remove(0);
+    /// The client of `device` may send the publishes of QoS 2 again that it sent in its last stay.
+    pub(crate) fn excuses_repetitions(&mut self, device: usize) {
+        let sent: Vec<u32> = self.in_flight(device).collect();
+        for number in sent {
+            let message = self.message_mut(number);
+            if message.qos == QoS::ExactlyOnce && message.sent != Sent::Nothing {
+                message.may_double += 1;
+                message.reordered = true;
+                message.downgraded = false;
+            }
         }
     }
 
-    /// The broker has sent the last answer to the request under `id`.
-    pub(crate) fn answered(&mut self, device: usize, id: u16) {
-        for used in self.in_flight[device].iter_mut().filter(|used| used.id == id) {
-            used.answered = true;
-        }
-        for (_, answered) in self.lingering[device].iter_mut().filter(|(used, _)| *used == id) {
-            *answered = true;
-        }
+    /// The broker sends a PUBREC.
+    pub(crate) fn sends_pubrec(&mut self, pair: Pair, id: u16) {
+        self.account_mut(pair).received.push(id);
     }
 
-    /// Ids of requests that ended before their answer, and the session in which they did.
-    pub(crate) fn lingering(&self, device: usize) -> (u32, Vec<Lingering>) {
-        let sent = |used: &&InFlight| {
-            let message = self.messages.get(used.number as usize);
-            used.cancelled && message.is_some_and(|message| message.sent != Sent::Nothing)
-        };
-        let coming = self.in_flight[device].iter().filter(sent);
-        let coming = coming.map(|used| (used.id, used.answered));
-        (self.epochs[device], self.lingering[device].iter().copied().chain(coming).collect())
+    /// A connection begins.
+    pub(crate) fn attaches(&mut self, pair: Pair) {
+        self.account_mut(pair).received.clear();
     }
 
-    /// The client is restored to a time at which these ids were out of use.
-    pub(crate) fn linger_again(&mut self, device: usize, (epoch, ids): (u32, Vec<Lingering>)) {
-        if epoch == self.epochs[device] {
-            self.lingering[device] = ids;
-        }
-    }
-
-    /// Whether a request under `id` ended before its answer, and the answer has not come.
-    pub(crate) fn is_lingering(&self, device: usize, id: u16) -> bool {
-        // Those whose event is still to come count as well.
-        let coming = self.in_flight[device].iter().filter(|used| used.cancelled).count();
-        let known = self.lingering[device].iter().rev();
-        known.take(MOST_LINGERING.saturating_sub(coming)).any(|known| *known == (id, false))
+    /// Whether a PUBREL for this id belongs to no exchange that client and broker both know of.
+    pub(crate) fn is_reclaimed(&self, pair: Pair, id: u16) -> bool {
+        let Pair { device, .. } = pair;
+        let known = self.uses_id(device, id) || self.is_lingering(device, id);
+        !known && !self.account(pair).received.contains(&id)
     }
 
     /// The broker sends message `number` under `id`.
-    pub(crate) fn sends_out(&mut self, device: usize, id: u16, number: u32, qos: QoS) {
-        let outgoing = &mut self.outgoing[device];
+    pub(crate) fn sends_out(&mut self, pair: Pair, id: u16, number: u32, qos: QoS) {
+        let outgoing = &mut self.account_mut(pair).outgoing;
         outgoing.retain(|(used, ..)| *used != id);
         if outgoing.len() == MOST_OUTGOING {
             outgoing.remove(0);
@@ -386,34 +351,14 @@ impl Ledger {
     }
 
     /// The message, and the QoS of its delivery, that the broker sent last under `id`.
-    pub(crate) fn sent_under(&self, device: usize, id: u16) -> Option<(u32, QoS)> {
-        let found = self.outgoing[device].iter().find(|(used, ..)| *used == id);
+    pub(crate) fn sent_under(&self, pair: Pair, id: u16) -> Option<(u32, QoS)> {
+        let found = self.account(pair).outgoing.iter().find(|(used, ..)| *used == id);
         found.map(|(_, number, qos)| (*number, *qos))
-    }
-
-    /// The message under `id`.
-    pub(crate) fn under_id(&self, device: usize, id: u16) -> Option<u32> {
-        let found = self.in_flight[device].iter().find(|used| used.id == id);
-        found.map(|used| used.number).filter(|number| *number != NO_MESSAGE)
-    }
-
-    /// Whether a request in flight of `device` has `id`.
-    pub(crate) fn uses_id(&self, device: usize, id: u16) -> bool {
-        self.in_flight[device].iter().any(|used| used.id == id)
-    }
-
-    /// The messages in flight of `device`.
-    pub(crate) fn in_flight(&self, device: usize) -> impl Iterator<Item = u32> {
-        self.in_flight[device].iter().map(|used| used.number).filter(|number| *number != NO_MESSAGE)
     }
 }
 
 /// More than a broker sends while one message of its window stays unanswered.
 const MOST_OUTGOING: usize = 512;
-/// A client remembers so many ids of requests that ended before their answer.
-const MOST_LINGERING: usize = 8;
-/// Marks the ids of requests that are not messages.
-pub(crate) const NO_MESSAGE: u32 = u32::MAX;
 
 /// The number at the start of a payload.
 pub(crate) fn number(payload: &[u8]) -> Option<u32> {
@@ -428,11 +373,11 @@ fn filler(number: u32, at: usize) -> u8 {
 mod tests {
     use mqtt_core::QoS;
 
-    use super::{Ledger, Message};
+    use super::{Ledger, Message, Pair};
 
-    fn ledger() -> Ledger {
+    pub(super) fn ledger(brokers: usize) -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.open(1);
+        ledger.open(1, brokers);
         let message = Message::new(0, 0, 3, QoS::AtLeastOnce);
         ledger.add(Message { len: 20, ..message });
         ledger
@@ -440,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_message_is_known_by_its_payload_alone() {
-        let ledger = ledger();
+        let ledger = ledger(1);
         let mut payload = Vec::new();
         ledger.write_payload(0, &mut payload);
         assert_eq!(ledger.identify(3, &payload), Ok(Some(0)));
@@ -451,13 +396,19 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_free_again_once_its_request_has_ended() {
-        let mut ledger = ledger();
-        assert!(ledger.takes_id(0, 7, 0));
-        assert!(!ledger.takes_id(0, 7, 0));
-        ledger.frees_id(0, 7);
-        ledger.frees_id(0, 7);
-        assert!(ledger.takes_id(0, 7, 0));
-        assert_eq!(ledger.in_flight(0).collect::<Vec<_>>(), [0]);
+    fn a_stay_ends_with_the_session_or_with_a_change_of_broker() {
+        let mut ledger = ledger(2);
+        let [here, there] = [0, 1].map(|broker| Pair { device: 0, broker });
+        assert!(!ledger.arrives(here));
+        let first = ledger.stay(0);
+        assert!(!ledger.arrives(here));
+        assert_eq!(ledger.stay(0), first);
+        ledger.set_epoch(there, 7);
+        assert_eq!(ledger.stay(0), first, "a session at another broker");
+        ledger.set_epoch(here, 8);
+        assert_ne!(ledger.stay(0), first);
+        let second = ledger.stay(0);
+        assert!(ledger.arrives(there) && ledger.arrives(here));
+        assert_ne!(ledger.stay(0), second, "there and back");
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use mqtt_core::codec::PacketType;
 
-use crate::{agenda::Event, faults::Fault, quirks::Quirk, stage::Stage};
+use crate::{agenda::Event, faults::Fault, ledger::Pair, quirks::Quirk, stage::Stage};
 
 /// A direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,10 +124,15 @@ pub(crate) struct Arrived {
     pub(crate) end: bool,
 }
 
-/// One connection between a device and the broker.
+/// One connection between a device and a broker.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) device: usize,
+    pub(crate) broker: usize,
+    /// The endpoint that the client asked for.
+    pub(crate) endpoint: u8,
+    /// How often the client had changed its home when it heard that it was accepted.
+    pub(crate) visit: u32,
     /// The device uses it.
     pub(crate) device_open: bool,
     /// The broker uses it.
@@ -152,6 +157,9 @@ impl Link {
     pub(crate) fn new(id: usize, device: usize, pace: Pace, capacity: usize) -> Self {
         Self {
             device,
+            broker: 0,
+            endpoint: 0,
+            visit: 0,
             device_open: true,
             broker_open: false,
             disturbed: false,
@@ -163,6 +171,18 @@ impl Link {
             down: Pipe::new(usize::MAX),
             id,
         }
+    }
+
+    /// The same link to this broker, as the client knows it.
+    pub(crate) const fn to(mut self, broker: usize, endpoint: u8) -> Self {
+        self.broker = broker;
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// The two that it connects.
+    pub(crate) const fn pair(&self) -> Pair {
+        Pair { device: self.device, broker: self.broker }
     }
 
     /// The same link with a limited rate.

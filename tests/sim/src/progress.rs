@@ -99,7 +99,9 @@ fn most_connections(setup: &DeviceSetup) -> u32 {
 fn patience(setup: &DeviceSetup) -> u64 {
     let answer = u64::from(setup.patience.answer_timeout);
     let silence = 2_000 * u64::from(setup.keep_alive) + u64::from(setup.patience.ping_timeout);
-    let connection = answer + silence + CONNECTING + BACK_OFF;
+    // If only one of several brokers can be reached, it is tried last.
+    let attempts = if setup.cluster { 1 } else { u64::from(setup.endpoints) };
+    let connection = answer + silence + CONNECTING + attempts * BACK_OFF;
     let connections = u64::from(setup.patience.stuck_after) + 3;
     let handler = setup.handler.map_or(0, |handler| handler.most);
     let unread = u64::from(setup.patience.unread_timeout);
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn less_work_or_work_that_moves_from_a_client_to_the_broker_is_progress() {
-        let devices = Setup::draw(&mut Rng::with_seed(0)).devices;
+        let devices = Setup::of(0).0.devices;
         let mut progress = Progress::new(&devices);
         let patience = progress.patience;
         assert!(progress.note(1_000, (3, 0)));
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn too_many_connections_without_progress_are_reported() {
-        let devices = Setup::draw(&mut Rng::with_seed(0)).devices;
+        let devices = Setup::of(0).0.devices;
         let mut progress = Progress::new(&devices);
         let mut trace = Trace::default();
         let mut stage = Stage::new(Rng::with_seed(0), &mut trace);

@@ -71,11 +71,17 @@ pub enum Quirk {
     LongTopics,
     /// The broker leaves out a PINGRESP if other bytes follow the PINGREQ.
     WithholdsPingResp,
+    /// The broker does not answer a PUBREL for an id that it does not know.
+    IgnoresUnknownPubRel,
+    /// The broker closes at a PUBREL for an id that it does not know.
+    ClosesAtUnknownPubRel,
+    /// The broker keeps sessions over a restart, but not their subscriptions to one filter.
+    ForgetsFilter,
 }
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::SlowLink,
         Self::LargeMessages,
         Self::SlowHandler,
@@ -107,10 +113,26 @@ impl Quirk {
         Self::UnreadableTopics,
         Self::LongTopics,
         Self::WithholdsPingResp,
+        Self::IgnoresUnknownPubRel,
+        Self::ClosesAtUnknownPubRel,
+        Self::ForgetsFilter,
     ];
 
-    /// The quirks of brokers: all from the first of them on.
-    pub(crate) const OF_BROKERS: &[Self] = Self::ALL.split_at(Self::ClosesAtTopic as usize).1;
+    /// Quirks of brokers.
+    pub(crate) const OF_BROKERS: &[Self] = Self::ALL
+        .split_at(Self::IgnoresUnknownPubRel as usize)
+        .0
+        .split_at(Self::ClosesAtTopic as usize)
+        .1;
+
+    /// Quirks of brokers that show if sessions are lost or found.
+    pub(crate) const OF_SESSIONS: &[Self] = &[
+        Self::IgnoresPubRel,
+        Self::ClosesAtPubRel,
+        Self::IgnoresUnknownPubRel,
+        Self::ClosesAtUnknownPubRel,
+        Self::ForgetsFilter,
+    ];
 
     /// The quirk in words.
     #[must_use]
@@ -147,11 +169,22 @@ impl Quirk {
             Self::UnreadableTopics => "unreadable topic",
             Self::LongTopics => "long topic",
             Self::WithholdsPingResp => "withholds PINGRESP",
+            Self::IgnoresUnknownPubRel => "ignores an unknown PUBREL",
+            Self::ClosesAtUnknownPubRel => "closes at an unknown PUBREL",
+            Self::ForgetsFilter => "forgets a filter at a restart",
         }
     }
 
     /// Whether the broker ends every connection, or one exchange, at QoS 2.
     pub(crate) const fn spoils_exactly_once(self) -> bool {
-        matches!(self, Self::PubAckAtQos2 | Self::ClosesAtPubRel | Self::IgnoresPubRel)
+        matches!(
+            self,
+            Self::PubAckAtQos2
+                | Self::ClosesAtPubRel
+                | Self::IgnoresPubRel
+                // A PUBREL is sent again if the PUBCOMP was lost.
+                | Self::ClosesAtUnknownPubRel
+                | Self::IgnoresUnknownPubRel
+        )
     }
 }

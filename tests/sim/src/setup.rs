@@ -5,6 +5,7 @@ use mqtt_core::{QoS, Queue, Reconnect, Version};
 
 use crate::{
     broker::Manners,
+    landscape::Landscape,
     link::{Pace, Rate},
     quirks::Quirk,
     topics::{FILTERS, MOST_DEVICES},
@@ -14,7 +15,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) devices: Vec<DeviceSetup>,
-    pub(crate) broker: BrokerSetup,
+    pub(crate) land: Landscape,
+    /// As many as the landscape has.
+    pub(crate) brokers: Vec<BrokerSetup>,
     /// Milliseconds until faults stop.
     pub(crate) duration: u64,
     /// Milliseconds between two faults, on average.
@@ -91,6 +94,15 @@ pub(crate) struct DeviceSetup {
     pub(crate) receive_capacity: usize,
     /// `None`: the application connects again.
     pub(crate) reconnect: Option<Reconnect>,
+    pub(crate) endpoints: u8,
+    /// Its client has a slot for every packet id that all brokers together may send.
+    pub(crate) remembers_all: bool,
+    /// Its client believes that all endpoints share their sessions.
+    pub(crate) cluster: bool,
+    /// It makes its subscriptions again on each connection.
+    pub(crate) renews_always: bool,
+    /// It sends publishes again that were lost with a session.
+    pub(crate) resends_lost: bool,
     pub(crate) exactly_once_window: u16,
     pub(crate) queue: Queue,
     /// Messages that may wait to be sent.
@@ -132,9 +144,11 @@ pub(crate) struct DeviceSetup {
 impl Setup {
     /// The world without its quirks.
     pub(crate) fn tame(&mut self) {
-        self.broker.manners = Manners::default();
         let slots = self.devices.iter().map(|device| device.window).min();
-        self.broker.window = self.broker.window.min(slots.unwrap_or(1));
+        for broker in &mut self.brokers {
+            broker.manners = Manners::default();
+            broker.window = broker.window.min(slots.unwrap_or(1));
+        }
         for device in &mut self.devices {
             device.rate = Rate::default();
             device.handler = None;
@@ -144,8 +158,51 @@ impl Setup {
         }
     }
 
-    /// The world of a seed.
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    /// The world of a seed. The landscape has dice of its own, so all else is the same in every landscape.
+    pub(crate) fn of(seed: u64) -> (Self, Rng) {
+        let mut rng = Rng::with_seed(seed);
+        let mut setup = Self::draw(&mut rng);
+        setup.widen(&mut Rng::with_seed(!seed));
+        (setup, rng)
+    }
+
+    /// Chooses the brokers, and the settings that have to do with them.
+    fn widen(&mut self, rng: &mut Rng) {
+        self.land = Landscape::draw(rng);
+        for _ in 1..self.land.brokers() {
+            let only_v31 = rng.u32(..10) == 0;
+            let broker = broker(rng, only_v31);
+            self.brokers.push(broker);
+        }
+        let wide = self.land != Landscape::One;
+        for broker in &mut self.brokers {
+            if rng.u32(..if wide { 4 } else { 16 }) == 0 {
+                broker.manners.get_worse(rng);
+            }
+        }
+        // In 3.1 a change of broker renews the subscriptions each time. If the client has few slots, the retained messages
+        // may then be more than those that it takes.
+        let fewest = self.devices.iter().map(|device| device.window).min().unwrap_or(1);
+        if wide && self.devices.iter().any(|device| device.version != Version::V311) {
+            for broker in &mut self.brokers {
+                broker.window = broker.window.min(fewest);
+            }
+        }
+        let widest = self.brokers.iter().map(|broker| broker.window).max().unwrap_or(1);
+        let most_ids: usize = self.brokers.iter().map(|broker| broker.window).sum();
+        for device in &mut self.devices {
+            device.remembers_all = self.brokers.len() == 1 || device.window >= most_ids;
+            device.cluster = !matches!(self.land, Landscape::Separate(_));
+            device.endpoints = self.land.endpoints().unwrap_or(device.endpoints);
+            // The same goes for a client that renews them on each connection.
+            let renews = rng.u32(..if wide { 3 } else { 12 }) == 0;
+            device.renews_always = renews && device.window >= widest;
+            device.resends_lost = rng.u32(..if wide { 2 } else { 12 }) == 0;
+        }
+    }
+
+    /// A world with one broker.
+    fn draw(rng: &mut Rng) -> Self {
         let only_v31 = rng.u32(..20) == 0;
         let mut devices: Vec<_> =
             (0..rng.usize(1..=MOST_DEVICES)).map(|_| device(rng, only_v31)).collect();
@@ -158,7 +215,8 @@ impl Setup {
         }
         Self {
             devices,
-            broker,
+            land: Landscape::One,
+            brokers: vec![broker],
             duration,
             fault_gap: duration / rng.u64(2..=30),
             tick_gap: duration / rng.u64(10..=60),
@@ -219,8 +277,8 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
     let reconnect = Reconnect::after(first)
         .at_most(rng.u32(first..30_000))
         .seed(rng.u32(..))
-        .stable_after(rng.u32(100..60_000))
-        .endpoints(rng.u8(0..=3));
+        .stable_after(rng.u32(100..60_000));
+    let endpoints = rng.u8(0..=3);
     let journal = rng.u32(..3) != 0;
     let keep_alive = *pick(rng, &[0, 2, 5, 10, 20, 60, 300]);
     let outbox = rng.usize(160..1_500);
@@ -236,6 +294,11 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
         outbox,
         receive_capacity: rng.usize(32..400),
         reconnect: (rng.u32(..8) != 0).then_some(reconnect),
+        endpoints,
+        remembers_all: true,
+        cluster: true,
+        renews_always: false,
+        resends_lost: false,
         exactly_once_window: if rng.u32(..3) == 0 { rng.u16(1..6) } else { 20 },
         queue: match rng.u32(..4) {
             0 => Queue::DropOldest,

@@ -80,7 +80,7 @@ impl<'t> Stage<'t> {
 
     /// Notes that a quirk shows at `device`.
     pub(crate) fn quirk(&mut self, device: usize, quirk: Quirk) {
-        self.totals.quirks[quirk as usize].seeds = 1;
+        self.totals.shows(quirk);
         self.note(device, What::Quirk(quirk));
     }
 

@@ -13,6 +13,16 @@ pub struct Shown {
     pub failed: u64,
 }
 
+/// How often each quirk showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByQuirk([Shown; Quirk::ALL.len()]);
+
+impl Default for ByQuirk {
+    fn default() -> Self {
+        Self([Shown { seeds: 0, failed: 0 }; Quirk::ALL.len()])
+    }
+}
+
 /// Sums over runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -29,11 +39,17 @@ pub struct Totals {
     /// By [`Fault`].
     pub faults: [u64; Fault::ALL.len()],
     /// By [`Quirk`].
-    pub quirks: [Shown; Quirk::ALL.len()],
+    pub quirks: ByQuirk,
     /// Messages accepted by clients, by QoS.
     pub published: [u64; 3],
     /// Messages that applications received, by QoS of the delivery.
     pub received: [u64; 3],
+    /// Fleets whose broker stopped and came back.
+    pub fleets: u64,
+    /// Connections to another broker than the last one.
+    pub moves: u64,
+    /// Sessions that clients ended because they could not remember all packet ids.
+    pub ended: u64,
     /// Publishes that ended as lost.
     pub lost: u64,
     /// Requests that applications took back.
@@ -59,7 +75,7 @@ impl Totals {
         for (sum, more) in self.faults.iter_mut().zip(other.faults) {
             *sum += more;
         }
-        for (sum, more) in self.quirks.iter_mut().zip(other.quirks) {
+        for (sum, more) in self.quirks.0.iter_mut().zip(other.quirks.0) {
             sum.seeds += more.seeds;
             sum.failed += more.failed;
         }
@@ -69,6 +85,9 @@ impl Totals {
         for (sum, more) in self.received.iter_mut().zip(other.received) {
             *sum += more;
         }
+        self.fleets += other.fleets;
+        self.moves += other.moves;
+        self.ended += other.ended;
         self.lost += other.lost;
         self.cancelled += other.cancelled;
         self.dropped += other.dropped;
@@ -89,7 +108,12 @@ impl Totals {
     #[must_use]
     pub const fn shown(&self, quirk: Quirk) -> Shown {
         #[expect(clippy::indexing_slicing, reason = "as many places as quirks")]
-        self.quirks[quirk as usize]
+        self.quirks.0[quirk as usize]
+    }
+
+    /// A quirk shows in this run.
+    pub(crate) fn shows(&mut self, quirk: Quirk) {
+        self.quirks.0[quirk as usize].seeds = 1;
     }
 
     /// The quirks that showed.
@@ -102,7 +126,7 @@ impl Totals {
     pub(crate) fn end(&mut self, failed: bool) {
         self.seeds = 1;
         self.failed = u64::from(failed);
-        for shown in &mut self.quirks {
+        for shown in &mut self.quirks.0 {
             shown.failed = shown.seeds * self.failed;
         }
     }
@@ -144,6 +168,11 @@ impl Totals {
         );
         let _ =
             writeln!(text, "  connections, connection-hours     {} / {hours}", self.connections);
+        let _ = writeln!(
+            text,
+            "  moves, ended sessions, fleets     {} / {} / {}",
+            self.moves, self.ended, self.fleets
+        );
         let _ = writeln!(
             text,
             "  per second of {seconds:.1} s: {:.0} seeds, {:.1} connection-hours, {:.0} faults, {:.0} messages",

@@ -71,6 +71,7 @@ pub(crate) enum What {
         id: u16,
     },
     /// The client says that the renewal of these subscriptions does.
+    NotReclaimed,
     RenewalStuck {
         first: u32,
         count: u32,
@@ -92,9 +93,17 @@ pub(crate) enum What {
     Downgraded {
         number: u32,
     },
-    Connecting,
-    Up(SessionStatus),
-    Down(Reason),
+    Connecting {
+        endpoint: u8,
+    },
+    Up {
+        endpoint: u8,
+        session: SessionStatus,
+    },
+    Down {
+        endpoint: u8,
+        reason: Reason,
+    },
     PowerOn,
     /// A record of this many bytes went into the journal.
     Recorded {
@@ -109,6 +118,10 @@ pub(crate) enum What {
     Fault(Fault),
     Quirk(Quirk),
     BrokerUp,
+    /// From now on only this broker can be reached.
+    Only {
+        broker: u8,
+    },
     /// Faults have stopped.
     Heal,
 }
@@ -116,6 +129,8 @@ pub(crate) enum What {
 /// A packet in short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Summary {
+    /// The broker that it is for, or comes from.
+    pub(crate) broker: u8,
     pub(crate) kind: PacketType,
     pub(crate) id: u16,
     pub(crate) dup: bool,
@@ -125,9 +140,15 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// The packet, between `broker` and a device.
+    pub(crate) fn at(broker: usize, packet: &Packet<'_>) -> Self {
+        Self { broker: broker as u8, ..Self::of(packet) }
+    }
+
     pub(crate) fn of(packet: &Packet<'_>) -> Self {
         let kind = packet.packet_type();
-        let plain = |id: u16| Self { kind, id, dup: false, qos: QoS::AtMostOnce, number: None };
+        let plain =
+            |id: u16| Self { broker: 0, kind, id, dup: false, qos: QoS::AtMostOnce, number: None };
         match packet {
             Packet::Publish(publish) => Self {
                 dup: publish.dup,

@@ -1,66 +1,72 @@
-//! A world: devices, a broker, links between them, and their faults, one event after the other.
+//! A world: devices, brokers, links between them, one event after the other. [`striking`] has the faults, [`healing`] the
+//! end of a run.
 
-use fastrand::Rng;
-use mqtt_core::{QoS, Refusal, Subscription};
+mod healing;
+mod striking;
 
 use crate::{
     agenda::Event,
     broker::Broker,
-    checks::{self, Invariant},
+    checks,
     device::{Device, Power},
-    faults::Fault,
+    landscape::Landscape,
     link::{Link, Side, Way},
     progress::Progress,
     setup::Setup,
     stage::Stage,
-    topics::FILTERS,
     trace::{Trace, What},
 };
+use healing::Healing;
 
 /// Milliseconds between two actions of an application after faults have stopped.
 const HEALING: u64 = 500;
-/// Milliseconds after the last fault in which both sides learn of a cut link.
-const LAST_ENDS: u64 = 30_000;
 /// Milliseconds between two checks if all is done.
 const LOOK: u64 = 3_000;
+/// The most endpoints of one broker.
+const MOST_ENDPOINTS: u8 = 3;
 
 /// A world.
 pub(crate) struct World<'t> {
     pub(crate) stage: Stage<'t>,
+    land: Landscape,
     devices: Vec<Device>,
-    broker: Broker,
+    brokers: Vec<Broker>,
+    /// By endpoint.
+    reachable: Vec<bool>,
     links: Vec<Link>,
     fault_gap: u64,
     tick_gap: u64,
     progress: Progress,
-    /// All was done, and the applications have begun something new. Before this time, some links may still end.
-    probes: bool,
-    probe_from: u64,
-    /// All was done at the last check, when there had been this many links.
-    done: Option<usize>,
+    healing: Healing,
 }
 
 impl<'t> World<'t> {
     /// The world of `seed`.
     pub(crate) fn new(seed: u64, faults: bool, trace: &'t mut Trace) -> Self {
-        let mut rng = Rng::with_seed(seed);
-        let mut setup = Setup::draw(&mut rng);
+        let (mut setup, rng) = Setup::of(seed);
         if !faults {
             setup.tame();
         }
-        let Setup { devices, broker, duration, fault_gap, tick_gap } = setup;
-        let mut broker = Broker::new(broker, devices.iter().map(|device| device.window));
-        for (index, device) in devices.iter().enumerate() {
-            broker.spies_on(index, device);
+        let Setup { devices, land, brokers, duration, fault_gap, tick_gap } = setup;
+        let slots = || devices.iter().map(|device| device.window);
+        let mut brokers: Vec<_> = brokers
+            .into_iter()
+            .enumerate()
+            .map(|(index, broker)| Broker::new(index, broker, slots()))
+            .collect();
+        for broker in &mut brokers {
+            for (index, device) in devices.iter().enumerate() {
+                broker.spies_on(index, device);
+            }
         }
         let progress = Progress::new(&devices);
         let mut stage = Stage::new(rng, trace);
         stage.faults_on = faults;
-        stage.ledger.open(devices.len());
+        stage.ledger.open(devices.len(), brokers.len());
         let devices: Vec<Device> = devices
             .into_iter()
             .enumerate()
-            .map(|(index, setup)| Device::new(index, setup))
+            .map(|(index, setup)| Device::new(index, setup, land))
             .collect();
         for device in 0..devices.len() {
             let start = stage.rng.u64(..1_000);
@@ -73,15 +79,15 @@ impl<'t> World<'t> {
         stage.plan(duration, Event::Heal);
         Self {
             stage,
+            land,
             devices,
-            broker,
+            brokers,
+            reachable: vec![true; usize::from(land.endpoints().unwrap_or(MOST_ENDPOINTS))],
             links: Vec::new(),
             fault_gap,
             tick_gap,
             progress,
-            probes: false,
-            probe_from: 0,
-            done: None,
+            healing: Healing::default(),
         }
     }
 
@@ -105,7 +111,7 @@ impl<'t> World<'t> {
 
     /// Returns false if all is done.
     fn happens(&mut self, event: Event) -> bool {
-        let Self { stage, devices, broker, links, .. } = self;
+        let Self { stage, devices, brokers, links, .. } = self;
         match event {
             Event::Wake { device, ticket } => {
                 if devices[device].wakes(ticket) {
@@ -127,6 +133,7 @@ impl<'t> World<'t> {
             Event::Arrive { link, way } => {
                 let arrived = links[link].arrive(stage.now, way);
                 let device = links[link].device;
+                let broker = &mut brokers[links[link].broker];
                 match way {
                     Way::Up => {
                         if arrived.bytes {
@@ -150,7 +157,9 @@ impl<'t> World<'t> {
                     }
                 }
             }
-            Event::Dead { link, side: Side::Broker } => broker.ended(stage, links, link),
+            Event::Dead { link, side: Side::Broker } => {
+                brokers[links[link].broker].ended(stage, links, link);
+            }
             Event::Dead { link, side: Side::Device } => {
                 let device = links[link].device;
                 if let Some(later) = devices[device].busy_until(stage.now) {
@@ -162,17 +171,25 @@ impl<'t> World<'t> {
                     self.drive(device);
                 }
             }
-            Event::KeepAlive { link } => broker.keep_alive(stage, links, link),
-            Event::Pong { link } => broker.pong(stage, links, link),
+            Event::KeepAlive { link } => {
+                brokers[links[link].broker].keep_alive(stage, links, link);
+            }
+            Event::Pong { link } => brokers[links[link].broker].pong(stage, links, link),
             Event::Notice { link } => {
                 let device = &devices[links[link].device];
                 if device.link() == Some(link) {
                     notices(stage, &links[link], device, link);
                 }
             }
-            Event::BrokerUp => {
-                broker.set_up();
+            Event::BrokerUp { broker } => {
+                brokers[broker].set_up();
                 stage.note(0, What::BrokerUp);
+            }
+            Event::EndpointUp { endpoint } => {
+                // Once faults have stopped, the healing decides.
+                if !stage.healing {
+                    self.reachable[usize::from(endpoint)] = true;
+                }
             }
             Event::Fault => {
                 if stage.faults_on {
@@ -188,222 +205,35 @@ impl<'t> World<'t> {
     }
 
     fn drive(&mut self, device: usize) {
-        let Self { stage, devices, broker, links, progress, .. } = self;
+        let Self { stage, devices, brokers, links, progress, .. } = self;
         let before = stage.totals.connections;
         let power = devices[device].drive_and_note(stage, links);
+        let completed = || brokers.iter().map(|broker| broker.session(device).completed()).sum();
         for _ in before..stage.totals.connections {
-            progress.connects(stage, device, broker.session(device).completed());
+            progress.connects(stage, device, completed());
         }
         if power == Power::Lost {
             let memory = devices[device].lose_power(stage, links);
-            broker.device_lost_power(stage, device, memory);
+            for (broker, memory) in brokers.iter_mut().zip(memory) {
+                broker.device_lost_power(stage, device, memory);
+            }
         }
     }
 
     /// An attempt to connect has ended.
     fn opened(&mut self, link: usize) {
-        let Self { stage, devices, broker, links, .. } = self;
-        let device = links[link].device;
+        let Self { stage, devices, brokers, links, reachable, .. } = self;
+        let Link { device, broker, endpoint, refused, .. } = links[link];
         if devices[device].link() != Some(link) {
             return;
         }
-        if links[link].refused || !broker.is_up() {
+        if refused || !reachable[usize::from(endpoint)] || !brokers[broker].is_up() {
             devices[device].close(stage, links);
         } else {
             links[link].broker_open = true;
             devices[device].opened(stage);
         }
         self.drive(device);
-    }
-
-    /// A fault occurs.
-    fn fault(&mut self) {
-        let Self { stage, devices, broker, links, .. } = self;
-        let device = stage.rng.usize(..devices.len());
-        let link = devices[device].link().filter(|link| links[*link].broker_open);
-        match (stage.rng.u32(..22), link) {
-            (0..=4, Some(link)) => {
-                stage.fault(device, Fault::Cut);
-                for (way, side) in [(Way::Up, Side::Broker), (Way::Down, Side::Device)] {
-                    links[link].cut(stage, way);
-                    let late = 1 << stage.rng.u64(1..15);
-                    stage.plan(late, Event::Dead { link, side });
-                }
-            }
-            (5..=7, Some(link)) => {
-                stage.fault(device, Fault::HalfOpen);
-                let (up, down) = *crate::setup::pick(
-                    &mut stage.rng,
-                    &[(true, true), (true, false), (false, true)],
-                );
-                if up {
-                    links[link].cut(stage, Way::Up);
-                }
-                if down {
-                    links[link].cut(stage, Way::Down);
-                    stage.plan(0, Event::Notice { link });
-                }
-                if up && stage.rng.bool() {
-                    stage.fault(device, Fault::Bottomless);
-                    links[link].takes_all();
-                }
-            }
-            (8..=11, Some(link)) => {
-                stage.fault(device, Fault::Stall);
-                let millis = 1 << stage.rng.u64(5..17);
-                let both = stage.rng.bool();
-                let up = stage.rng.bool();
-                if both || up {
-                    links[link].stall(stage, Way::Up, millis);
-                }
-                if both || !up {
-                    links[link].stall(stage, Way::Down, millis);
-                }
-            }
-            (12, _) => {
-                stage.fault(device, Fault::BrokerRestart);
-                self.crash(false);
-            }
-            (13, _) => {
-                stage.fault(device, Fault::BrokerReset);
-                self.crash(true);
-            }
-            (14, _) => {
-                let connections = stage.rng.u32(2..8);
-                broker.kick_out(device, connections);
-                if let Some(link) = link {
-                    stage.plan(1, Event::Dead { link, side: Side::Broker });
-                }
-            }
-            (15, _) => {
-                let codes = [
-                    Refusal::IdentifierRejected,
-                    Refusal::ServerUnavailable,
-                    Refusal::BadLogin,
-                    Refusal::NotAuthorized,
-                ];
-                let refusal = *crate::setup::pick(&mut stage.rng, &codes);
-                let connections = stage.rng.u32(1..5);
-                broker.refuse(device, refusal, connections);
-                if let Some(link) = link {
-                    stage.plan(1, Event::Dead { link, side: Side::Broker });
-                }
-            }
-            (0..=11, None) | (16.., _) => {
-                let actions = stage.rng.u32(..12);
-                devices[device].will_lose_power(actions);
-            }
-        }
-    }
-
-    fn crash(&mut self, reset: bool) {
-        let Self { stage, broker, links, .. } = self;
-        if broker.is_up() {
-            broker.crash(stage, links, reset);
-            let down = 1 << stage.rng.u64(3..16);
-            stage.plan(down, Event::BrokerUp);
-        }
-    }
-
-    /// From now on there are no faults.
-    fn heal(&mut self) {
-        let Self { stage, devices, broker, links, .. } = self;
-        stage.heal();
-        broker.heal();
-        for (index, link) in links.iter_mut().enumerate() {
-            link.heal(stage);
-            if link.is_cut() {
-                for side in [Side::Device, Side::Broker] {
-                    let late = stage.rng.u64(1..LAST_ENDS);
-                    stage.plan(late, Event::Dead { link: index, side });
-                }
-            }
-        }
-        for (index, device) in devices.iter_mut().enumerate() {
-            device.keeps_power();
-            let soon = stage.rng.u64(..1_000);
-            stage.plan(soon, Event::Tick { device: index });
-        }
-        self.probe_from = self.stage.now + LAST_ENDS;
-        self.stage.plan(LOOK, Event::Look);
-    }
-
-    /// Whether something is left to do.
-    fn look(&mut self) -> bool {
-        let Self { stage, devices, broker, links, .. } = self;
-        let left: usize = devices.iter().map(|device| device.left_to_do()).sum();
-        let left = (left, broker.left_to_do(&stage.ledger));
-        // After a restart a device may have more to do.
-        let powered = devices.iter().all(Device::has_power);
-        if !powered {
-            self.progress.work_was_added(stage.now);
-        }
-        let goes_on = !powered || self.progress.note(stage.now, left);
-        let now = stage.now;
-        let waits = |device: &&Device| {
-            let session = broker.session(device.index());
-            let linked = session.link().is_some_and(|link| device.link() == Some(link));
-            !device.is_idle(now) || !session.is_idle(&stage.ledger, device.index()) || !linked
-        };
-        // A device that is offline is blamed before one that still receives wills.
-        let undone = devices.iter().filter(waits).min_by_key(|device| device.is_up());
-        // All has to be done at two checks in a row, on the same connections, as something may be about to begin.
-        let done = undone.is_none().then_some(links.len());
-        let before = std::mem::replace(&mut self.done, done);
-        if done.is_some() && before == done && stage.now >= self.probe_from {
-            if std::mem::replace(&mut self.probes, true) {
-                return false;
-            }
-            for device in devices {
-                device.probe(stage, broker.manners());
-            }
-            self.progress.work_was_added(stage.now);
-            self.done = None;
-        } else if let Some(device) = undone.filter(|_| !goes_on) {
-            let index = device.index();
-            let under_way = broker.session(index).under_way();
-            stage.fail(Invariant::Healing, index, || {
-                format!(
-                    "long after the last fault nothing goes on: {}; at the broker (in flight, \
-                     queued, incoming): {under_way:?}",
-                    device.under_way()
-                )
-            });
-        }
-        stage.plan(LOOK, Event::Look);
-        true
-    }
-
-    /// All is done. Checks that it was done right.
-    fn judge(&mut self) {
-        let Self { stage, devices, broker, .. } = self;
-        checks::everything_accepted_has_arrived(stage);
-        for (index, device) in devices.iter().enumerate() {
-            checks::everything_due_was_received(stage, index);
-            for probe in device.probes() {
-                checks::a_probe_gets_through(stage, index, probe);
-            }
-            let Some(client) = device.client_to_judge(stage) else { continue };
-            let session = broker.session(index);
-            let position = |kept: &Subscription<'_>| {
-                let filter = FILTERS.iter().position(|known| *known == kept.filter.as_str());
-                filter.expect("a filter of this world")
-            };
-            // The renewal of a filter that the broker does not take may still wait for its time-out, and others with it.
-            let stands_in_the_way =
-                client.subscriptions().any(|kept| !broker.manners().take_filter(position(&kept)));
-            for kept in client.subscriptions() {
-                let filter = position(&kept);
-                let expected: Option<QoS> = broker.grant(filter, kept.qos, client.protocol());
-                let granted = session.granted(filter);
-                let uncertain = stands_in_the_way || device.is_uncertain(filter);
-                if expected.is_some() && granted.is_none() && !uncertain {
-                    stage.fail(Invariant::Subscriptions, index, || {
-                        format!("{kept:?} is kept by the client and unknown to the broker")
-                    });
-                }
-            }
-        }
     }
 }
 

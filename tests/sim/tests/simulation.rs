@@ -43,6 +43,12 @@ fn every_quirk_shows_in_500_seeds() {
 }
 
 #[test]
+fn changes_of_broker_and_fleets_occur_in_200_seeds() {
+    let (totals, _) = Campaign { from: 0, seeds: 200, threads: 2, stop_at_first: false }.run();
+    assert!(totals.moves > 40 && totals.fleets != 0, "{} {}", totals.moves, totals.fleets);
+}
+
+#[test]
 fn without_faults_everything_is_delivered_and_nothing_is_lost() {
     let mut received = [0; 3];
     for seed in 0..50 {

@@ -79,19 +79,12 @@ impl Broker {
         });
         let session = &mut self.sessions[device];
         if connect.clean_session {
-            session.discard(stage, device);
+            session.is_ended_by_the_client(stage);
+            session.discard(stage);
         }
         let present = session.exists();
         if !present {
-            self.epochs += 1;
-            session.begin(
-                stage,
-                device,
-                protocol,
-                connect.clean_session,
-                self.setup.first_id,
-                self.epochs,
-            );
+            session.begin(stage, protocol, connect.clean_session, self.setup.first_id);
         }
         let manners = &self.setup.manners;
         let lie = manners.lie(present, connect.clean_session, protocol);
@@ -99,17 +92,16 @@ impl Broker {
         match lie {
             Some(quirk @ Quirk::AbsentThoughKept) => {
                 stage.quirk(device, quirk);
-                self.epochs += 1;
-                session.is_taken_for_new(stage, device, self.epochs);
+                session.is_taken_for_new(stage);
             }
             Some(quirk) => {
                 stage.quirk(device, quirk);
-                session.is_taken_for_old(stage, device);
+                session.is_taken_for_old(stage);
             }
             None => {}
         }
         let told = present != lie.is_some();
-        session.attach(stage, device, link, protocol, connect.clean_session, present && told);
+        session.attach(stage, link, protocol, connect.clean_session, present && told);
         if session.kicks != 0 && stage.faults_on {
             session.kicks -= 1;
             stage.fault(device, Fault::KickOut);

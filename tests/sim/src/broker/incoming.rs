@@ -6,7 +6,7 @@ use mqtt_core::{PacketId, Publish, QoS, codec::Packet};
 use super::{Outlet, Post, manners::provokes_pubrels, session::Session};
 use crate::{
     checks::{self, Invariant},
-    ledger::Status,
+    ledger::{Status, Stay},
     quirks::Quirk,
     stage::Stage,
     topics,
@@ -39,7 +39,7 @@ impl Session {
         publish: &Publish<'_>,
         method_b: bool,
     ) -> Option<Post> {
-        let device = outlet.link.device;
+        let (device, visit) = (outlet.link.device, outlet.link.visit);
         let stage = &mut *outlet.stage;
         let topic = topics::topic_index(publish.topic).expect("a topic of this world");
         let number = match stage.ledger.identify(topic, publish.payload) {
@@ -50,7 +50,7 @@ impl Session {
             }
         };
         if let Some(number) = number {
-            self.judge(stage, device, publish, number);
+            self.judge(stage, device, publish, number, visit);
         }
         let post = Post { number, topic, qos: publish.qos, retain: publish.retain, junk: None };
         let id = publish.id.map_or(0, PacketId::get);
@@ -72,8 +72,9 @@ impl Session {
                     let given_up = ended_early(stage, self.inbound[at].post.number);
                     let orphan = self.inbound[at].orphan;
                     // All ids that the client has reclaimed may be out of use.
-                    let forced =
-                        outlet.manners.leave_ids_behind() || stage.ledger.lingers_often(device);
+                    let forced = outlet.manners.leave_ids_behind()
+                        || stage.ledger.lingers_often(device)
+                        || stage.ledger.has_left_ids(self.pair);
                     let excused =
                         orphan && forced || given_up && !stage.ledger.is_lingering(device, id);
                     self.repeats(stage, device, at, post, publish.dup, excused);
@@ -89,6 +90,10 @@ impl Session {
                     handed_on.then_some(post)
                 };
                 outlet.answer(&Packet::PubRec(packet_id));
+                if let Some(number) = number {
+                    let stay = Stay { epoch: self.epoch(), visit };
+                    outlet.stage.ledger.message_mut(number).received_in = Some(stay);
+                }
                 self.own(outlet.stage, owned)
             }
             (_, Some(packet_id)) => {
@@ -113,7 +118,7 @@ impl Session {
         answered: bool,
     ) -> Option<Post> {
         let provoked = provokes_pubrels(outlet.manners);
-        let device = outlet.link.device;
+        let (device, visit) = (outlet.link.device, outlet.link.visit);
         let stage = &mut *outlet.stage;
         let id = packet_id.get();
         let owned = if let Some(at) = self.inbound.iter().position(|inbound| inbound.id == id) {
@@ -125,7 +130,7 @@ impl Session {
             }
             if let Some(number) = post.number {
                 let message = stage.ledger.message_mut(number);
-                message.released_in = Some(self.epoch());
+                message.released_in = Some(Stay { epoch: self.epoch(), visit });
                 message.reordered |= provoked;
             }
             (!handed_on).then_some(post)
@@ -159,27 +164,36 @@ impl Session {
     /// The broker owns `post`, if there is one.
     fn own(&self, stage: &mut Stage<'_>, post: Option<Post>) -> Option<Post> {
         if let Some(number) = post.and_then(|post| post.number) {
-            checks::arrives_at_the_broker_as_often_as_promised(stage, number);
+            checks::arrives_as_often_as_promised(stage, self.pair.broker, number);
         }
         post
     }
 
     /// Checks a PUBLISH whose message is known.
-    fn judge(&mut self, stage: &mut Stage<'_>, device: usize, publish: &Publish<'_>, number: u32) {
-        let epoch = self.epoch();
+    fn judge(
+        &mut self,
+        stage: &mut Stage<'_>,
+        device: usize,
+        publish: &Publish<'_>,
+        number: u32,
+        visit: u32,
+    ) {
+        let stay = Stay { epoch: self.epoch(), visit };
         let message = stage.ledger.message_mut(number);
         let index = message.index;
         let same = (message.publisher, message.qos, message.retain)
             == (device, publish.qos, publish.retain);
-        let seen_before = message.seen_in.replace(epoch) == Some(epoch);
-        let released = message.released_in == Some(epoch);
+        let seen_before = message.seen_in.replace(stay) == Some(stay);
+        let released = message.released_in == Some(stay);
+        let doubles = message.may_double != 0;
         if !same {
             stage.fail(Invariant::Content, device, || {
                 format!("message #{number} with another publisher, QoS or RETAIN")
             });
         }
-        // [MQTT-4.3.3-1]
-        if released && publish.qos == QoS::ExactlyOnce {
+        // [MQTT-4.3.3-1]. If a client that prefers a double to a loss comes back, it first releases the message that it
+        // had sent before it left.
+        if released && publish.qos == QoS::ExactlyOnce && !doubles {
             stage.fail(Invariant::ExactlyOnce, device, || {
                 format!("PUBLISH #{number} after its PUBREL [MQTT-4.3.3-1]")
             });

@@ -36,9 +36,9 @@ impl Junk {
 }
 
 impl Session {
-    /// Queues a message that `device` cannot take, now and then. A client that ends the connection at an unreadable
+    /// Queues a message that the device cannot take, now and then. A client that ends the connection at an unreadable
     /// topic gets such a message only once, at QoS 0.
-    pub(super) fn queues_junk(&mut self, stage: &mut Stage<'_>, device: usize, quirks: &[Quirk]) {
+    pub(super) fn queues_junk(&mut self, stage: &mut Stage<'_>, quirks: &[Quirk]) {
         let unreadable = [Junk::NotUtf8, Junk::Nul, Junk::Wildcard, Junk::Empty];
         for (quirk, kinds) in
             [(Quirk::UnreadableTopics, &unreadable[..]), (Quirk::LongTopics, &[Junk::Long])]
@@ -50,8 +50,8 @@ impl Session {
                 let qos = crate::setup::qos(stage.rng.u32(..most));
                 let retain = stage.rng.bool();
                 let post = Post { number: None, topic: 0, qos, retain, junk: Some(junk) };
-                stage.quirk(device, quirk);
-                self.post(stage, device, post);
+                stage.quirk(self.pair.device, quirk);
+                self.post(stage, post);
             }
         }
     }
@@ -74,6 +74,7 @@ impl Outlet<'_, '_> {
         }
         packet.extend(body);
         let summary = Summary {
+            broker: self.link.broker as u8,
             kind: PacketType::Publish,
             id: id.unwrap_or(0),
             dup,

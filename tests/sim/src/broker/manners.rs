@@ -5,7 +5,7 @@
 
 use fastrand::Rng;
 use mqtt_core::{
-    Protocol, Publish,
+    PacketId, Protocol, Publish,
     codec::{Packet, PacketType},
 };
 
@@ -66,6 +66,13 @@ impl Manners {
         }
     }
 
+    /// One more quirk, which shows if sessions are lost or found.
+    pub(crate) fn get_worse(&mut self, rng: &mut Rng) {
+        self.quirks.push(*pick(rng, Quirk::OF_SESSIONS));
+        self.quirks.sort_unstable();
+        self.quirks.dedup();
+    }
+
     pub(crate) fn have(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
     }
@@ -77,13 +84,19 @@ impl Manners {
 
     /// Whether the broker keeps ids of QoS 2 messages that the client cannot release, or does not know of.
     pub(super) fn leave_ids_behind(&self) -> bool {
-        self.have(Quirk::AbsentThoughKept) || self.have(Quirk::ClosesAtPubRel)
+        let closes = [Quirk::ClosesAtPubRel, Quirk::ClosesAtUnknownPubRel];
+        self.have(Quirk::AbsentThoughKept) || closes.iter().any(|quirk| self.have(*quirk))
     }
 
     /// Whether the broker takes part in the conversation about a publish to `topic` with a payload of a few bytes.
     pub(crate) fn take_topic(&self, topic: usize) -> bool {
         let closes = self.have(Quirk::ClosesAtTopic) && topic == self.topic;
         !(closes || self.have(Quirk::ClosesAtBlank) && topics::has_blank(topic))
+    }
+
+    /// Whether a subscription to `filter` may be gone after a restart.
+    pub(crate) fn forget_filter(&self, filter: usize) -> bool {
+        self.have(Quirk::ForgetsFilter) && filter == self.filter
     }
 
     /// As [`take_topic`](Self::take_topic), for a subscription.
@@ -167,6 +180,9 @@ impl Session {
             Packet::Unsubscribe(unsubscribe) => {
                 (Quirk::IgnoresSubscribe, unsubscribe.filters().any(filter))
             }
+            Packet::PubRel { id, .. } if manners.have(Quirk::IgnoresUnknownPubRel) => {
+                (Quirk::IgnoresUnknownPubRel, !self.knows(*id))
+            }
             Packet::PubRel { .. } => (Quirk::IgnoresPubRel, true),
             Packet::PubRec(id) if manners.have(Quirk::IgnoresPubRec) => {
                 // Only if there is room for other messages, on both sides. In 3.1 not for ever: each connection that ends
@@ -193,6 +209,28 @@ impl Session {
         (ignored && self.still_ignores(manners.lasts)).then_some(quirk)
     }
 
+    /// The quirk for which the broker closes at this packet, if that depends on the session.
+    pub(super) fn minds(&self, manners: &Manners, packet: &Packet<'_>) -> Option<Quirk> {
+        let Packet::PubRel { id, .. } = packet else { return None };
+        let quirk = Quirk::ClosesAtUnknownPubRel;
+        // If it makes its clients send such packets, it bears them.
+        let minds = manners.have(quirk) && !provokes_pubrels(manners);
+        (minds && !self.knows(*id)).then_some(quirk)
+    }
+
+    /// Whether a publish of QoS 2 is under way with this id.
+    fn knows(&self, id: PacketId) -> bool {
+        self.inbound.iter().any(|inbound| inbound.id() == id.get())
+    }
+
+    /// The broker restarts, and has no subscription to `filter` any more.
+    pub(super) fn forgets_filter(&mut self, stage: &mut Stage<'_>, filter: usize) {
+        if self.granted(filter).is_some() {
+            stage.quirk(self.pair.device, Quirk::ForgetsFilter);
+            self.unsubscribe(filter);
+        }
+    }
+
     /// A PUBLISH is ignored, so it may be taken after later ones.
     pub(super) fn passes_over(&self, stage: &mut Stage<'_>, publish: &Publish<'_>) {
         let topic = topics::topic_index(publish.topic);
@@ -215,14 +253,16 @@ impl Outlet<'_, '_> {
         self.send(packet);
         let Summary { kind, id, .. } = Summary::of(packet);
         // The client owes a PUBREL for a PUBREC, so its id is still in use.
-        if kind != PacketType::PubRec {
-            self.stage.ledger.answered(self.link.device, id);
+        if kind == PacketType::PubRec {
+            self.stage.ledger.sends_pubrec(self.link.pair(), id);
+        } else {
+            self.stage.ledger.answered(self.link.pair(), id);
         }
         if self.manners.quirks.is_empty() {
             return;
         }
         // If ids come again soon, the second PUBACK may hit a new request.
-        let hits = kind == PacketType::PubAck && self.stage.ledger.has_found(self.link.device);
+        let hits = kind == PacketType::PubAck && self.stage.ledger.has_found(self.link.pair());
         let repeats = (self.manners.have(Quirk::AnswersTwice) && !hits, Quirk::AnswersTwice);
         let pubrec = kind == PacketType::PubRec && self.manners.have(Quirk::RepeatsPubRec);
         for (does, quirk) in [repeats, (pubrec, Quirk::RepeatsPubRec)] {
@@ -249,7 +289,7 @@ impl Outlet<'_, '_> {
 
     /// A late repetition may hit a new request if ids come again soon. No client can notice that.
     fn repeats_an_old_answer(&mut self, only_pubrec: bool) {
-        if self.stage.ledger.has_found(self.link.device) || !self.stage.one_in(3) {
+        if self.stage.ledger.has_found(self.link.pair()) || !self.stage.one_in(3) {
             return;
         }
         let at = self.stage.rng.usize(..self.link.answers.len());
@@ -269,9 +309,12 @@ impl Outlet<'_, '_> {
 
     /// An acknowledgement of this kind, for one filter if it is a SUBACK.
     fn bare(&mut self, kind: PacketType, id: u16) {
+        if kind == PacketType::PubRec {
+            self.stage.ledger.sends_pubrec(self.link.pair(), id);
+        }
         let [high, low] = id.to_be_bytes();
         let first = (kind as u8) << 4;
-        let summary = Summary { kind, id, ..Summary::of(&Packet::PingReq) };
+        let summary = Summary { kind, id, ..Summary::at(self.link.broker, &Packet::PingReq) };
         self.stage.note(self.link.device, What::BrokerSent(summary));
         let suback = [first, 3, high, low, 0];
         let plain = [first, 2, high, low];

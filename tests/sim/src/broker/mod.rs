@@ -13,6 +13,7 @@ mod connecting;
 mod incoming;
 mod junk;
 mod manners;
+mod memory;
 mod routing;
 mod session;
 
@@ -26,7 +27,7 @@ use crate::{
     checks::Invariant,
     device::Memory,
     faults::Fault,
-    ledger::Ledger,
+    ledger::{Ledger, Pair},
     link::{Link, Side, Way},
     quirks::Quirk,
     setup::{BrokerSetup, DeviceSetup},
@@ -46,6 +47,8 @@ const PATIENT: u32 = 200_000;
 
 /// The broker.
 pub(crate) struct Broker {
+    /// Its number among the brokers of the world.
+    index: usize,
     setup: BrokerSetup,
     /// By device.
     sessions: Vec<Session>,
@@ -54,8 +57,6 @@ pub(crate) struct Broker {
     /// By topic: message and QoS.
     retained: [Option<(u32, QoS)>; TOPICS.len()],
     up: bool,
-    /// Sessions made so far.
-    epochs: u32,
 }
 
 /// The broker's end of one link.
@@ -134,22 +135,28 @@ impl Outlet<'_, '_> {
         let refuses = matches!(packet, Packet::SubAck(_));
         let protocol = if refuses { Protocol::V311 } else { self.protocol };
         let len = packet.encode(bytes, protocol).expect("the broker makes packets");
-        self.stage.note(self.link.device, What::BrokerSent(Summary::of(packet)));
+        self.stage.note(self.link.device, What::BrokerSent(Summary::at(self.link.broker, packet)));
         self.link.write(self.stage, Way::Down, &bytes[..len]);
     }
 }
 
 impl Broker {
-    /// A broker for clients with so many slots each.
-    pub(crate) fn new(setup: BrokerSetup, slots: impl Iterator<Item = usize>) -> Self {
-        let sessions = slots.map(|slots| Session::new(setup.window, slots)).collect();
+    /// Broker `index`, for clients with so many slots each.
+    pub(crate) fn new(
+        index: usize,
+        setup: BrokerSetup,
+        slots: impl Iterator<Item = usize>,
+    ) -> Self {
+        let session =
+            |(device, slots)| Session::new(Pair { device, broker: index }, setup.window, slots);
+        let sessions = slots.enumerate().map(session).collect();
         Self {
+            index,
             setup,
             sessions,
             connections: Vec::new(),
             retained: [None; TOPICS.len()],
             up: true,
-            epochs: 0,
         }
     }
 
@@ -164,6 +171,11 @@ impl Broker {
     /// The session of `device`.
     pub(crate) fn session(&self, device: usize) -> &Session {
         &self.sessions[device]
+    }
+
+    /// Whether it speaks 3.1.1.
+    pub(crate) const fn speaks_v311(&self) -> bool {
+        !self.setup.only_v31
     }
 
     pub(crate) const fn manners(&self) -> &Manners {
@@ -182,8 +194,11 @@ impl Broker {
             // There would be an end, but it would take too long.
             *lasts = (*lasts).min(2);
         }
-        self.sessions[device].takes_junk = setup.skips_unreadable;
-        self.sessions[device].limit = setup.max_packet.map_or(usize::MAX, |most| most as usize);
+        let session = &mut self.sessions[device];
+        session.takes_junk = setup.skips_unreadable;
+        session.limit = setup.max_packet.map_or(usize::MAX, |most| most as usize);
+        session.keeps = !setup.clean;
+        session.remembers_all = setup.remembers_all;
     }
 
     /// The next connections of `device` are closed soon after they were accepted.
@@ -198,8 +213,7 @@ impl Broker {
 
     /// Messages that are in flight or wait.
     pub(crate) fn left_to_do(&self, ledger: &Ledger) -> usize {
-        let sessions = self.sessions.iter().enumerate();
-        sessions.map(|(device, session)| session.left_to_do(ledger, device)).sum()
+        self.sessions.iter().map(|session| session.left_to_do(ledger)).sum()
     }
 
     /// Faults have stopped.
@@ -227,7 +241,7 @@ impl Broker {
         match memory {
             Memory::All => {}
             Memory::OfAnOlderSession => self.sessions[device].peer_missed_the_news(),
-            Memory::None => self.sessions[device].peer_forgot(stage, device),
+            Memory::None => self.sessions[device].peer_forgot(stage),
         }
     }
 
@@ -251,10 +265,10 @@ impl Broker {
             match Packet::decode(&buffer[at..], protocol) {
                 Ok(Decoded::Packet { packet, len }) => {
                     at += len;
-                    stage.note(device, What::BrokerGot(Summary::of(&packet)));
+                    stage.note(device, What::BrokerGot(Summary::at(self.index, &packet)));
                     if phase == Phase::Fresh {
                         self.first_packet(stage, links, link, &packet);
-                    } else if let Some(quirk) = self.setup.manners.close_at(now, &packet, len) {
+                    } else if let Some(quirk) = self.closes_at(now, device, &packet, len) {
                         stage.quirk(device, quirk);
                         self.close(stage, links, link, End::Broken);
                     } else {
@@ -279,6 +293,13 @@ impl Broker {
         if links[link].broker_open {
             self.close(stage, links, link, End::Broken);
         }
+    }
+
+    /// The quirk for which it closes at this packet of `len` bytes.
+    fn closes_at(&self, now: u64, device: usize, packet: &Packet<'_>, len: usize) -> Option<Quirk> {
+        let manners = &self.setup.manners;
+        let at_any_time = || manners.close_at(now, packet, len);
+        self.sessions[device].minds(manners, packet).or_else(at_any_time)
     }
 
     fn packet(
@@ -340,7 +361,7 @@ impl Broker {
                 self.connection(link).ping = Some(sent);
             }
             Packet::PingReq => {
-                session.queues_junk(outlet.stage, device, &manners.quirks);
+                session.queues_junk(outlet.stage, &manners.quirks);
                 session.pump(&mut outlet);
                 outlet.send(&Packet::PingResp);
             }
@@ -378,7 +399,7 @@ impl Broker {
         links[link].end(stage, Way::Down);
         links[link].discard(Way::Up);
         if accepted && self.sessions[device].link() == Some(link) {
-            self.sessions[device].detach(stage, device);
+            self.sessions[device].detach(stage);
         }
         if let (Some(Will { number, topic, qos, retain }), End::Broken) = (will, end) {
             let post = Post { number: Some(number), topic, qos, retain, junk: None };
@@ -424,16 +445,42 @@ impl Broker {
     pub(crate) fn crash(&mut self, stage: &mut Stage<'_>, links: &mut [Link], reset: bool) {
         self.up = false;
         for link in 0..self.connections.len() {
-            if links[link].broker_open {
+            if links[link].broker == self.index && links[link].broker_open {
                 self.close(stage, links, link, End::Crash);
             }
         }
         if reset {
-            for (device, session) in self.sessions.iter_mut().enumerate() {
-                session.discard(stage, device);
+            self.loses_sessions(stage);
+        } else if self.setup.manners.have(Quirk::ForgetsFilter) {
+            for session in &mut self.sessions {
+                session.forgets_filter(stage, self.setup.manners.filter);
             }
-            if stage.rng.bool() {
-                self.retained = [None; TOPICS.len()];
+        }
+    }
+
+    /// All sessions are lost, and perhaps the retained messages.
+    pub(crate) fn loses_sessions(&mut self, stage: &mut Stage<'_>) {
+        for session in &mut self.sessions {
+            session.discard(stage);
+        }
+        if stage.rng.bool() {
+            self.retained = [None; TOPICS.len()];
+        }
+    }
+
+    /// Nobody can reach it at this endpoint any more. `wills`: it notices that, and publishes the wills.
+    pub(crate) fn loses_endpoint(
+        &mut self,
+        stage: &mut Stage<'_>,
+        links: &mut [Link],
+        endpoint: u8,
+        wills: bool,
+    ) {
+        let end = if wills { End::Broken } else { End::Crash };
+        for link in 0..self.connections.len() {
+            let Link { broker, endpoint: its, broker_open, .. } = links[link];
+            if (broker, its) == (self.index, endpoint) && broker_open {
+                self.close(stage, links, link, end);
             }
         }
     }

@@ -77,7 +77,7 @@ impl Broker {
                 if let Some((number, qos)) = kept.filter(|_| topics::matches(*filter, topic)) {
                     let qos = qos.min(*most);
                     let post = Post { number: Some(number), topic, qos, retain: true, junk: None };
-                    session.post(outlet.stage, outlet.link.device, post);
+                    session.post(outlet.stage, post);
                 }
             }
         }
@@ -90,15 +90,15 @@ impl Broker {
             // [MQTT-3.3.1-5], [MQTT-3.3.1-10]
             self.retained[post.topic] = post.number.map(|number| (number, post.qos));
         }
-        for (device, session) in self.sessions.iter_mut().enumerate() {
+        for session in &mut self.sessions {
             let wanted = session.wanted(post.topic);
             for most in wanted.iter().take(if self.setup.copies { wanted.len() } else { 1 }) {
                 // [MQTT-3.3.1-9]
                 let copy = Post { qos: post.qos.min(*most), retain: false, ..post };
-                session.post(stage, device, copy);
+                session.post(stage, copy);
             }
             let manners = &self.setup.manners;
-            session.queues_junk(stage, device, &manners.quirks);
+            session.queues_junk(stage, &manners.quirks);
             if let Some((link, protocol)) = session.attached() {
                 session.pump(&mut Outlet { stage, link: &mut links[link], protocol, manners });
             }

@@ -9,12 +9,13 @@ use super::{
     Outlet, Post,
     audit::{Answer, Audit},
     incoming::Inbound,
+    memory::excuse_publishes,
     packet_id,
 };
 use crate::{
     checks::Invariant,
     faults::Fault,
-    ledger::{Ledger, NO_MESSAGE},
+    ledger::{Ledger, NO_MESSAGE, Pair},
     quirks::Quirk,
     stage::Stage,
     topics,
@@ -26,6 +27,7 @@ const MOST_LIES: u32 = 12;
 /// A session, or the empty place for one.
 #[derive(Debug)]
 pub(crate) struct Session {
+    pub(super) pair: Pair,
     exists: bool,
     clean: bool,
     attached: Option<(usize, Protocol)>,
@@ -35,7 +37,7 @@ pub(crate) struct Session {
     /// Ids that were answered with a PUBCOMP and not used since.
     pub(super) completed: Vec<u16>,
     /// In flight to the client.
-    outbound: VecDeque<Outbound>,
+    pub(super) outbound: VecDeque<Outbound>,
     queue: VecDeque<Post>,
     next_id: u16,
     /// The most messages in flight.
@@ -44,10 +46,10 @@ pub(crate) struct Session {
     completed_out: u32,
     /// PUBRECs sent so far.
     places: u32,
-    epoch: u32,
+    pub(super) epoch: u32,
     pub(super) audit: Audit,
     /// The client has lost its memory since it last connected.
-    forgot: bool,
+    pub(super) forgot: bool,
     /// A PUBLISH of QoS 2 was taken in this session.
     pub(super) took_exactly_once: bool,
     /// The client may send a PUBREL for any id until its next PUBLISH of QoS 2, since it has lost its memory, or never
@@ -56,16 +58,19 @@ pub(crate) struct Session {
     /// The session is a new one, and 3.1 does not say so.
     pub(super) was_not_told: bool,
     /// No packet has come since the session began, so the client may not have heard of it.
-    unheard: bool,
+    pub(super) unheard: bool,
     /// The client has missed that the session is a new one.
-    missed: bool,
+    pub(super) missed: bool,
     /// Ids of QoS 2 messages that the client may remember from a session that it does not know to be lost.
-    stale: Vec<u16>,
+    pub(super) stale: Vec<u16>,
     /// The ids that the client has been told to forget.
-    forgotten: Vec<u16>,
+    pub(super) forgotten: Vec<u16>,
     payload: Vec<u8>,
     /// Slots of the client: it has room for as many messages of QoS 2.
     pub(super) slots: usize,
+    /// The client keeps its sessions, and has room for the packet ids of all brokers.
+    pub(super) keeps: bool,
+    pub(super) remembers_all: bool,
     /// Connections so far.
     pub(super) connections: u32,
     /// How often the broker may still lie about the session.
@@ -85,9 +90,9 @@ pub(crate) struct Session {
 
 /// A message in flight to the client.
 #[derive(Clone, Copy, Debug)]
-struct Outbound {
+pub(super) struct Outbound {
     id: u16,
-    post: Post,
+    pub(super) post: Post,
     /// The PUBREC came.
     released: bool,
     /// It was sent before.
@@ -95,8 +100,9 @@ struct Outbound {
 }
 
 impl Session {
-    pub(super) fn new(window: usize, slots: usize) -> Self {
+    pub(super) fn new(pair: Pair, window: usize, slots: usize) -> Self {
         Self {
+            pair,
             exists: false,
             clean: false,
             attached: None,
@@ -121,6 +127,8 @@ impl Session {
             forgotten: Vec::new(),
             payload: Vec::new(),
             slots,
+            keeps: false,
+            remembers_all: false,
             connections: 0,
             lies_left: MOST_LIES,
             kicks: 0,
@@ -156,15 +164,17 @@ impl Session {
     }
 
     /// Nothing is in flight or waits, in either direction, that client and broker still want to end.
-    pub(crate) fn is_idle(&self, ledger: &Ledger, device: usize) -> bool {
-        self.left_to_do(ledger, device) == 0
+    pub(crate) fn is_idle(&self, ledger: &Ledger) -> bool {
+        self.left_to_do(ledger) == 0
     }
 
     /// Messages in flight or waiting. Those that the client has given up, and the one that bad manners keep, do not
     /// count.
-    pub(super) fn left_to_do(&self, ledger: &Ledger, device: usize) -> usize {
+    pub(super) fn left_to_do(&self, ledger: &Ledger) -> usize {
+        let Pair { device, .. } = self.pair;
         let wanted = |inbound: &&Inbound| !inbound.orphan && ledger.uses_id(device, inbound.id());
-        let incoming = self.inbound.iter().filter(wanted);
+        let is_home = ledger.is_home(self.pair);
+        let incoming = self.inbound.iter().filter(|_| is_home).filter(wanted);
         let kept = |outbound: &&Outbound| Some(outbound.id) == self.unreleased;
         let outgoing = self.outbound.iter().filter(|outbound| !kept(outbound));
         incoming.count() + outgoing.count() + self.queue.len()
@@ -206,21 +216,19 @@ impl Session {
     pub(super) fn begin(
         &mut self,
         stage: &mut Stage<'_>,
-        device: usize,
         protocol: Protocol,
         clean: bool,
         first_id: u16,
-        epoch: u32,
     ) {
         self.exists = true;
         self.next_id = first_id;
-        self.epoch = epoch;
+        self.epoch = stage.ledger.next_epoch();
         self.took_exactly_once = false;
         self.unheard = true;
         self.was_not_told = protocol == Protocol::V31 && !clean;
-        stage.ledger.set_epoch(device, epoch);
+        stage.ledger.set_epoch(self.pair, self.epoch);
         if self.was_not_told {
-            excuse_publishes(stage, device);
+            excuse_publishes(stage, self.pair.device);
         } else {
             self.forgotten = std::mem::take(&mut self.stale);
         }
@@ -230,13 +238,13 @@ impl Session {
     pub(super) fn attach(
         &mut self,
         stage: &mut Stage<'_>,
-        device: usize,
         link: usize,
         protocol: Protocol,
         clean: bool,
         present: bool,
     ) {
         self.attached = Some((link, protocol));
+        stage.ledger.attaches(self.pair);
         self.connections += 1;
         self.clean = clean;
         self.audit = Audit::default();
@@ -245,9 +253,12 @@ impl Session {
             // The client takes this session for the one before.
             self.was_not_told = true;
             self.stale.append(&mut self.forgotten);
-            excuse_publishes(stage, device);
+            excuse_publishes(stage, self.pair.device);
         }
-        let forgot = std::mem::take(&mut self.forgot);
+        // The publishes of a client that was elsewhere have ended.
+        let home = stage.ledger.home(self.pair.device);
+        let was_elsewhere = home.is_some_and(|home| home != self.pair.broker);
+        let forgot = std::mem::take(&mut self.forgot) || was_elsewhere;
         self.may_sweep |= forgot || !self.took_exactly_once;
         if forgot {
             for inbound in &mut self.inbound {
@@ -262,16 +273,16 @@ impl Session {
     }
 
     /// Its connection has ended.
-    pub(super) fn detach(&mut self, stage: &mut Stage<'_>, device: usize) {
+    pub(super) fn detach(&mut self, stage: &mut Stage<'_>) {
         self.attached = None;
         if self.clean {
             // [MQTT-3.1.2-6]
-            self.discard(stage, device);
+            self.discard(stage);
         }
     }
 
     /// The session is lost, together with all its messages for the client.
-    pub(super) fn discard(&mut self, stage: &mut Stage<'_>, device: usize) {
+    pub(super) fn discard(&mut self, stage: &mut Stage<'_>) {
         if !self.exists {
             return;
         }
@@ -280,43 +291,13 @@ impl Session {
         let under_way = self.outbound.drain(..).map(|outbound| outbound.post);
         for post in under_way.chain(self.queue.drain(..)) {
             if let Some(number) = post.number {
-                stage.ledger.receipt_mut(device, number).counts[post.qos as usize].void += 1;
+                stage.ledger.receipt_mut(self.pair, number).counts[post.qos as usize].void += 1;
             }
         }
         self.subscriptions.clear();
         self.inbound.clear();
         self.completed.clear();
         self.unreleased = None;
-    }
-
-    /// The client has lost the news that the session is new.
-    pub(super) const fn peer_missed_the_news(&mut self) {
-        self.missed = true;
-    }
-
-    /// The client is told that this session is a new one, and forgets the old one.
-    pub(super) fn is_taken_for_new(&mut self, stage: &mut Stage<'_>, device: usize, epoch: u32) {
-        self.peer_forgot(stage, device);
-        self.epoch = epoch;
-        stage.ledger.set_epoch(device, epoch);
-    }
-
-    /// The client is told that this new session is an old one.
-    pub(super) fn is_taken_for_old(&mut self, stage: &mut Stage<'_>, device: usize) {
-        self.was_not_told = true;
-        self.stale.append(&mut self.forgotten);
-        excuse_publishes(stage, device);
-    }
-
-    /// The client has lost its memory.
-    pub(super) fn peer_forgot(&mut self, stage: &mut Stage<'_>, device: usize) {
-        self.forgot = true;
-        self.stale.clear();
-        for outbound in self.outbound.iter().filter(|outbound| is_exact(&outbound.post)) {
-            if let Some(number) = outbound.post.number {
-                stage.ledger.receipt_mut(device, number).counts[2].may_double += 1;
-            }
-        }
     }
 
     pub(super) fn subscribe(&mut self, filter: usize, qos: QoS) {
@@ -339,12 +320,12 @@ impl Session {
     }
 
     /// A message for the client; [`Session::pump`] sends it.
-    pub(super) fn post(&mut self, stage: &mut Stage<'_>, device: usize, post: Post) {
+    pub(super) fn post(&mut self, stage: &mut Stage<'_>, post: Post) {
         if post.qos == QoS::AtMostOnce && self.attached.is_none() {
             return;
         }
         if let Some(number) = post.number {
-            stage.ledger.receipt_mut(device, number).counts[post.qos as usize].due += 1;
+            stage.ledger.receipt_mut(self.pair, number).counts[post.qos as usize].due += 1;
         }
         self.queue.push_back(post);
     }
@@ -383,16 +364,6 @@ impl Session {
         self.pump(outlet);
     }
 
-    /// With DUP, the client cannot distinguish a new message from one that it remembers from a lost session.
-    fn may_be_swallowed(&mut self, outlet: &mut Outlet<'_, '_>, id: u16, post: &Post) {
-        let remembered = self.stale.iter().position(|stale| *stale == id);
-        if let (Some(at), true, Some(number)) = (remembered, is_exact(post), post.number) {
-            self.stale.swap_remove(at);
-            let receipt = outlet.stage.ledger.receipt_mut(outlet.link.device, number);
-            receipt.counts[2].void += 1;
-        }
-    }
-
     fn take_id(&mut self) -> u16 {
         loop {
             let id = self.next_id;
@@ -415,7 +386,7 @@ impl Session {
         }
         if let Some(id) = id {
             let number = post.number.unwrap_or(NO_MESSAGE);
-            outlet.stage.ledger.sends_out(outlet.link.device, id, number, post.qos);
+            outlet.stage.ledger.sends_out(self.pair, id, number, post.qos);
         }
         if let Some(junk) = post.junk {
             outlet.send_junk(junk, id, &post, dup);
@@ -489,17 +460,6 @@ impl Session {
     }
 }
 
-/// Publishes in flight go on as if the session were still the one that they began in, so some may be missing and some
-/// may come twice.
-fn excuse_publishes(stage: &mut Stage<'_>, device: usize) {
-    let numbers: Vec<u32> = stage.ledger.in_flight(device).collect();
-    for number in numbers {
-        let message = stage.ledger.message_mut(number);
-        message.may_double += 1;
-        message.may_miss = true;
-    }
-}
-
-fn is_exact(post: &Post) -> bool {
+pub(super) fn is_exact(post: &Post) -> bool {
     post.qos == QoS::ExactlyOnce
 }

@@ -1,6 +1,7 @@
 //! The model broker against scripted packets: it follows the standard, and it reports the mistakes of a client.
 
 mod manners;
+mod several;
 
 use fastrand::Rng;
 use mqtt_core::{
@@ -20,10 +21,10 @@ use crate::{
     trace::{Summary, Trace},
 };
 
-/// The broker, and clients that send the packets of the script.
+/// Brokers, and clients that send the packets of the script.
 struct Script<'t> {
     stage: Stage<'t>,
-    broker: Broker,
+    brokers: Vec<Broker>,
     links: Vec<Link>,
     /// When the broker checks if a client is silent.
     alarms: Vec<(u64, usize)>,
@@ -44,12 +45,19 @@ fn setup() -> BrokerSetup {
 
 impl<'t> Script<'t> {
     fn new(trace: &'t mut Trace, setup: BrokerSetup) -> Self {
+        Self::with(trace, vec![setup])
+    }
+
+    /// With several brokers that share nothing.
+    fn with(trace: &'t mut Trace, setups: Vec<BrokerSetup>) -> Self {
         let mut stage = Stage::new(Rng::with_seed(0), trace);
         stage.faults_on = false;
-        stage.ledger.open(2);
+        stage.ledger.open(2, setups.len());
+        let slots = || [10, 10].into_iter();
+        let brokers = setups.into_iter().enumerate();
         Self {
             stage,
-            broker: Broker::new(setup, [10, 10].into_iter()),
+            brokers: brokers.map(|(nth, setup)| Broker::new(nth, setup, slots())).collect(),
             links: Vec::new(),
             alarms: Vec::new(),
         }
@@ -57,8 +65,13 @@ impl<'t> Script<'t> {
 
     /// Opens a new link for `device`. Returns its number.
     fn link(&mut self, device: usize) -> usize {
+        self.link_to(0, device)
+    }
+
+    fn link_to(&mut self, broker: usize, device: usize) -> usize {
         let id = self.links.len();
-        let mut link = Link::new(id, device, Pace { least: 1, most: 1 }, 10_000);
+        let pace = Pace { least: 1, most: 1 };
+        let mut link = Link::new(id, device, pace, 10_000).to(broker, broker as u8);
         link.broker_open = true;
         self.links.push(link);
         id
@@ -106,13 +119,14 @@ impl<'t> Script<'t> {
                     self.stage.now = at;
                     let arrived = self.links[link].arrive(at, way);
                     if way == Way::Up && arrived.bytes {
-                        self.broker.receive(&mut self.stage, &mut self.links, link);
+                        let broker = self.links[link].broker;
+                        self.brokers[broker].receive(&mut self.stage, &mut self.links, link);
                     }
                 }
                 Event::KeepAlive { link } => self.alarms.push((at, link)),
                 Event::Pong { link } => {
                     self.stage.now = at;
-                    self.broker.pong(&mut self.stage, &mut self.links, link);
+                    self.brokers[0].pong(&mut self.stage, &mut self.links, link);
                 }
                 Event::Wake { .. }
                 | Event::Tick { .. }
@@ -120,7 +134,8 @@ impl<'t> Script<'t> {
                 | Event::Opened { .. }
                 | Event::Dead { .. }
                 | Event::Notice { .. }
-                | Event::BrokerUp
+                | Event::BrokerUp { .. }
+                | Event::EndpointUp { .. }
                 | Event::Fault
                 | Event::Heal
                 | Event::Look => panic!("{event:?} is nothing that a broker plans"),
@@ -132,7 +147,7 @@ impl<'t> Script<'t> {
     fn wait(&mut self) {
         for (at, link) in std::mem::take(&mut self.alarms) {
             self.stage.now = at;
-            self.broker.keep_alive(&mut self.stage, &mut self.links, link);
+            self.brokers[0].keep_alive(&mut self.stage, &mut self.links, link);
         }
         self.settle();
     }
@@ -161,7 +176,7 @@ impl<'t> Script<'t> {
     }
 
     fn arrived(&self, number: u32) -> u32 {
-        self.stage.ledger.message(number).arrived
+        self.stage.ledger.message(number).arrived()
     }
 
     /// The promise that was broken.
@@ -342,7 +357,7 @@ fn after_a_pubrec_only_the_pubrel_is_sent() {
     let heard = script.say(link, &connect(1, false));
     assert_eq!(kinds(&heard), [(PacketType::ConnAck, 0), (PacketType::PubRel, 1)]);
     script.say(link, &Packet::PubComp(packet_id(1)));
-    assert_eq!((script.broker.session(1).under_way(), script.broken()), ((0, 0, 0), None));
+    assert_eq!((script.brokers[0].session(1).under_way(), script.broken()), ((0, 0, 0), None));
 }
 
 /// [MQTT-4.6.0-2], [MQTT-2.3.1-6]
@@ -376,7 +391,7 @@ fn retained_messages_come_with_a_subscription_and_filters_may_be_refused() {
         kinds(&script.subscribe(subscriber, "#", QoS::AtLeastOnce)),
         [(PacketType::SubAck, 9)]
     );
-    assert_eq!(script.broker.session(1).granted(0), None);
+    assert_eq!(script.brokers[0].session(1).granted(0), None);
     let heard = script.subscribe(subscriber, "t/#", QoS::ExactlyOnce);
     assert_eq!(kinds(&heard), [(PacketType::SubAck, 9), (PacketType::Publish, 1)]);
     assert_eq!((heard[1].qos, heard[1].number), (QoS::AtLeastOnce, Some(number)));

@@ -4,20 +4,24 @@
 //! With a journal it follows the rules: it sets the position in its source after each publish, and a received message
 //! is durable together with the next record. Without a journal it does its best.
 //!
-//! [`events`] handles the events of the client, [`durable`] the state that survives a power cut, [`refusals`] the messages
+//! [`events`] handles the events of the client, [`sessions`] and [`publishes`] those about sessions and about its own
+//! messages. [`durable`] has the state that survives a power cut, [`refusals`] the messages
 //! and connections that the client refuses, and [`remedies`] takes away the requests that stand in the way.
 
 mod durable;
 mod events;
 mod probe;
+mod publishes;
 mod refusals;
 mod remedies;
+mod sessions;
 
 use mqtt_core::{BoxedClient, ConnectionState, Delivery, Handle, Publish, QoS, RequestError};
 
 use crate::{
     checks::Invariant,
-    ledger::{Message, NO_MESSAGE, Status},
+    landscape::MOST_BROKERS,
+    ledger::{Message, NO_MESSAGE, Pair, Status},
     quirks::Quirk,
     setup::{self, DeviceSetup},
     stage::Stage,
@@ -28,11 +32,15 @@ use crate::{
 use durable::Saved;
 use events::Streaming;
 use probe::Probe;
+pub(super) use sessions::Arrival;
+use sessions::Sessions;
 
 /// An application.
 #[derive(Debug, Default)]
 pub(crate) struct App {
     device: usize,
+    /// The broker that accepted the client last.
+    broker: usize,
     /// Numbers of all messages to publish, and how many of them the client was given. The numbers are durable; the
     /// count is durable only with a journal.
     source: Vec<u32>,
@@ -58,15 +66,14 @@ pub(crate) struct App {
     subscriptions: Vec<(usize, QoS)>,
     /// Filters of requests that were in flight when power was lost. The broker may have received them or not.
     uncertain: Vec<usize>,
-    /// The broker has begun a new session, and no record says so yet.
-    news: bool,
+    /// The brokers that have begun a new session, which no record says yet.
+    news: [bool; MOST_BROKERS],
     probe: Probe,
     /// Filters of a stuck renewal that are still to be forgotten.
     to_forget: Vec<usize>,
     /// An unreadable topic was told, and the connection is about to end because of it.
     unreadable: bool,
-    /// Sessions in a row that the broker has lost, by its own word.
-    lost_in_a_row: u8,
+    sessions: Sessions,
     payload: Vec<u8>,
 }
 
@@ -83,11 +90,17 @@ enum Asked {
 struct Receipt {
     number: Option<u32>,
     qos: QoS,
+    /// The broker that it came from.
+    broker: usize,
 }
 
 impl App {
     pub(crate) fn new(device: usize) -> Self {
         Self { device, ..Self::default() }
+    }
+
+    const fn pair(&self) -> Pair {
+        Pair { device: self.device, broker: self.broker }
     }
 
     /// Nothing is left to do.
@@ -98,6 +111,11 @@ impl App {
             && self.unacknowledged.is_empty()
             && self.recent.is_empty()
             && self.unrecorded.is_empty()
+    }
+
+    /// Whether it has to acknowledge messages.
+    pub(crate) fn owes(&self) -> bool {
+        !self.unacknowledged.is_empty()
     }
 
     /// Requests that have not ended, and messages that wait to be published.

@@ -1,19 +1,21 @@
 //! The driver: it receives until nothing comes, then polls and carries out the action. Anything may happen between two
 //! steps. A single action is carried out by the test kit.
 
-use mqtt_core::{
-    Action, BoxedClient, ConnectionState, Event as Told, Instant, Protocol, Reason, Record,
-};
-use test_kit::drive::{self as kit, Opening, Persisting, Step, World};
+use mqtt_core::{Action, BoxedClient, ConnectionState, Event as Told, Instant, Reason};
+use test_kit::drive::{self as kit, Step};
 
-use super::{Device, Power, copying::Copying, record_log::Journal, tap::Tap};
+use super::{
+    Device, Power,
+    app::Arrival,
+    hands::{Did, Hands},
+};
 use crate::{
     agenda::Event,
     checks::{self, Invariant},
     faults::Fault,
     link::{Link, Way},
     quirks::Quirk,
-    setup::{Copies, Handler},
+    setup::Handler,
     stage::Stage,
 };
 
@@ -146,6 +148,7 @@ impl Device {
             stage,
             links,
             device: self.index,
+            endpoints: self.setup.endpoints.max(1),
             protocol: client.protocol(),
             link: self.link,
             tap: &mut self.tap,
@@ -164,8 +167,8 @@ impl Device {
                 self.wake_in(stage, self.copying.due.saturating_sub(stage.now).max(1));
                 Outcome::Pause
             }
-            (Did::Connect, _) => {
-                self.connect(stage, links);
+            (Did::Connect(endpoint), _) => {
+                self.connect(stage, links, endpoint);
                 Outcome::Next
             }
             (Did::Close(reason), _) => {
@@ -262,6 +265,15 @@ impl Device {
             let taken = before - rest.len();
             // After a broken rule the next event says the same.
             let event = outcome.unwrap_or(None);
+            if let (Some(accepted), Some(link)) =
+                (self.arrival.takes(&self.input[..taken]), self.link)
+            {
+                let (pair, endpoint) = (links[link].pair(), links[link].endpoint);
+                let clean = self.tap.asked_for_clean;
+                let arrival = Arrival { pair, endpoint, present: accepted.present, clean };
+                self.app.arrives(stage, arrival, client.protocol(), &self.setup);
+                links[link].visit = stage.ledger.visit(self.index);
+            }
             let told = event.is_some();
             let mut message = false;
             if let Some(event) = event {
@@ -374,18 +386,21 @@ impl Device {
         self.wake_in(stage, delay);
     }
 
-    fn connect(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>) {
+    fn connect(&mut self, stage: &mut Stage<'_>, links: &mut Vec<Link>, endpoint: u8) {
         let link = links.len();
         let mut new = Link::new(link, self.index, self.setup.pace, self.setup.capacity)
-            .rated(self.setup.rate);
+            .rated(self.setup.rate)
+            .to(self.land.broker_at(endpoint), endpoint);
         let delay = stage.rng.u64(self.setup.pace.least..=2 * self.setup.pace.most);
         if stage.fault_one_in(30) {
             stage.fault(self.index, Fault::Unreachable);
             new.refused = true;
         }
+        self.tap.broker = new.broker;
         links.push(new);
         self.link = Some(link);
         self.input.clear();
+        self.arrival.begin();
         self.ended = false;
         self.blocked = false;
         self.last_sent = stage.now;
@@ -407,101 +422,4 @@ enum Received {
     /// Up to a message that the application takes its time for.
     Busy,
     PowerLost,
-}
-
-/// The effect of an action outside the client. The device reacts to it.
-#[derive(Clone, Copy, Debug)]
-enum Did {
-    Nothing,
-    Connect,
-    Close(Reason),
-    Persist,
-    Transmit {
-        link: usize,
-        taken: usize,
-    },
-    /// The bytes are copied, and written later.
-    Copy,
-}
-
-/// The world of the client for the time of one action: the parts of the device that are not the client.
-struct Hands<'h, 's> {
-    stage: &'h mut Stage<'s>,
-    links: &'h mut [Link],
-    device: usize,
-    protocol: Protocol,
-    link: Option<usize>,
-    tap: &'h mut Tap,
-    journal: Option<&'h mut Journal>,
-    /// For a driver that copies.
-    copying: Option<(Copies, &'h mut Copying)>,
-    did: Did,
-}
-
-impl<B, S> World<B, S> for Hands<'_, '_> {
-    fn connect(&mut self, endpoint: u8) -> Opening {
-        if endpoint >= super::ENDPOINTS {
-            let words = || format!("endpoint {endpoint}");
-            self.stage.fail(Invariant::Protocol, self.device, words);
-        }
-        self.did = Did::Connect;
-        Opening::Later
-    }
-
-    fn close(&mut self, reason: Reason) {
-        self.did = Did::Close(reason);
-    }
-
-    fn persist(&mut self, record: &Record<'_>) -> Persisting {
-        let journal = self.journal.as_mut().expect("only with a journal");
-        journal.begin(self.stage, self.device, record);
-        self.did = Did::Persist;
-        Persisting::NotYet
-    }
-
-    fn transmit(&mut self, bytes: &[u8]) -> usize {
-        let mut len = bytes.len();
-        if len > 1 && self.stage.fault_one_in(16) {
-            self.stage.fault(self.device, Fault::ShortWrite);
-            len = self.stage.rng.usize(1..len);
-        }
-        let Some(link) = self.link else {
-            let words = || "bytes for no link".to_owned();
-            self.stage.fail(Invariant::Protocol, self.device, words);
-            return 0;
-        };
-        if self.copying.is_some() {
-            self.copy(link, bytes, len);
-            return 0;
-        }
-        let taken = self.links[link].write(self.stage, Way::Up, &bytes[..len]);
-        self.tap.sent(self.stage, self.device, self.protocol, &bytes[..taken]);
-        self.tap.shown(self.stage, self.device, &bytes[taken..]);
-        self.did = Did::Transmit { link, taken };
-        taken
-    }
-}
-
-impl Hands<'_, '_> {
-    /// Copies `bytes`, and writes the first `len` of them now or later.
-    fn copy(&mut self, link: usize, bytes: &[u8], len: usize) {
-        self.did = Did::Copy;
-        let Some((kind, copying)) = &mut self.copying else { return };
-        if copying.is_under_way() {
-            copying.compare(self.stage, self.device, bytes);
-            let rest = bytes.get(copying.taken..).unwrap_or_default();
-            self.tap.shown(self.stage, self.device, rest);
-            return;
-        }
-        let due = self.stage.now + self.stage.rng.u64(..150);
-        let (quirk, now) = match kind {
-            Copies::WritesLate => (Quirk::WritesLate, 0),
-            Copies::ReportsLate => (Quirk::ReportsLate, len),
-        };
-        self.stage.quirk(self.device, quirk);
-        let taken = self.links[link].write(self.stage, Way::Up, &bytes[..now]);
-        copying.begin(&bytes[..len], taken, due);
-        self.tap.sent(self.stage, self.device, self.protocol, &bytes[..taken]);
-        self.tap.shown(self.stage, self.device, &bytes[taken..]);
-    }
 }

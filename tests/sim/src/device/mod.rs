@@ -5,19 +5,22 @@
 //! sends.
 
 mod app;
+mod arrival;
 mod copying;
 mod drive;
+mod hands;
 mod options;
 mod record_log;
 mod tap;
 
-use mqtt_core::{BoxedClient, ConnectionState, Instant, Protocol, QoS, Will};
+use mqtt_core::{BoxedClient, ConnectionState, Instant, Protocol, QoS, Version, Will};
 
 use crate::{
     agenda::Event,
-    broker::Manners,
+    broker::{Broker, Manners},
     checks::Invariant,
     faults::Fault,
+    landscape::{Landscape, MOST_BROKERS},
     ledger::{Message, Status},
     link::{Link, Side, Way},
     quirks::Quirk,
@@ -27,13 +30,12 @@ use crate::{
     trace::What,
 };
 use app::App;
+use arrival::ConnAckBytes;
 use copying::Copying;
 use record_log::Journal;
 use tap::Tap;
 
 const CLIENT_IDS: [&str; topics::MOST_DEVICES] = ["d0", "d1", "d2", "d3", "d4"];
-/// Endpoints, which all lead to the same broker.
-const ENDPOINTS: u8 = 3;
 /// A connection of any device is stable after so many milliseconds.
 const STABLE: u64 = 65_000;
 /// In milliseconds.
@@ -43,6 +45,7 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Device {
     index: usize,
     setup: DeviceSetup,
+    land: Landscape,
     /// `None`: no power.
     client: Option<BoxedClient>,
     link: Option<usize>,
@@ -50,6 +53,7 @@ pub(crate) struct Device {
     ended: bool,
     /// Bytes that were read and not taken by the client.
     input: Vec<u8>,
+    arrival: ConnAckBytes,
     app: App,
     journal: Option<Journal>,
     tap: Tap,
@@ -80,7 +84,7 @@ pub(crate) enum Power {
     Lost,
 }
 
-/// The memory of a device after a power cut.
+/// The memory that a device has of a broker after a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     All,
@@ -91,9 +95,10 @@ pub(crate) enum Memory {
 }
 
 impl Device {
-    pub(crate) fn new(index: usize, setup: DeviceSetup) -> Self {
+    pub(crate) fn new(index: usize, setup: DeviceSetup, land: Landscape) -> Self {
         Self {
             index,
+            land,
             app: App::new(index),
             journal: setup.journal.then(Journal::default),
             setup,
@@ -101,6 +106,7 @@ impl Device {
             link: None,
             ended: false,
             input: Vec::new(),
+            arrival: ConnAckBytes::default(),
             tap: Tap::default(),
             ticket: 0,
             wake_at: NEVER,
@@ -132,6 +138,23 @@ impl Device {
                 && (client.protocol() == Protocol::V311 || since > STABLE)
         };
         self.app.is_idle() && self.client.as_ref().is_some_and(done)
+    }
+
+    /// Whether it makes its subscriptions again on each connection.
+    pub(crate) const fn renews_always(&self) -> bool {
+        self.setup.renew && self.setup.renews_always
+    }
+
+    /// Whether the two have a version in common.
+    pub(crate) fn may_use(&self, broker: &Broker) -> bool {
+        broker.speaks_v311() || self.setup.version != Version::V311
+    }
+
+    /// Whether it chooses its version by itself, and does not speak the best one of the broker.
+    pub(crate) fn has_fallen(&self, broker: &Broker) -> bool {
+        let speaks = self.client.as_ref().map(BoxedClient::protocol);
+        let chooses = self.setup.version == Version::Auto;
+        chooses && broker.speaks_v311() && speaks == Some(Protocol::V31)
     }
 
     pub(crate) const fn has_power(&self) -> bool {
@@ -232,8 +255,12 @@ impl Device {
         self.last_sent = stage.now;
     }
 
-    /// Power is lost, and with it all that is not durable.
-    pub(crate) fn lose_power(&mut self, stage: &mut Stage<'_>, links: &mut [Link]) -> Memory {
+    /// Power is lost, and with it all that is not durable. Returns what the device still knows of each broker.
+    pub(crate) fn lose_power(
+        &mut self,
+        stage: &mut Stage<'_>,
+        links: &mut [Link],
+    ) -> [Memory; MOST_BROKERS] {
         self.client = None;
         self.power = None;
         self.waits_until = None;
@@ -241,6 +268,7 @@ impl Device {
         self.ticket += 1;
         self.busy_until = 0;
         self.went_down(stage);
+        stage.ledger.loses_power(self.index);
         self.tap.disconnected(stage, self.index);
         let news = self.app.lose_power(stage, self.setup.journal);
         if let Some(link) = self.link.take() {
@@ -253,11 +281,11 @@ impl Device {
         }
         let off = 1 << stage.rng.u64(3..17);
         stage.plan(off, Event::PowerOn { device: self.index });
-        match (&self.journal, news) {
+        news.map(|news| match (&self.journal, news) {
             (None, _) => Memory::None,
             (Some(_), true) => Memory::OfAnOlderSession,
             (Some(_), false) => Memory::All,
-        }
+        })
     }
 
     fn went_down(&mut self, stage: &mut Stage<'_>) {
@@ -327,7 +355,8 @@ impl Device {
 
     /// Notes whether the client is distracted at this time.
     fn note_distraction(&mut self, now: u64) {
-        if self.busy_until > now || !self.input.is_empty() {
+        // The answer to a message that was skipped may wait for the acknowledgement of an earlier one.
+        if self.busy_until > now || !self.input.is_empty() || self.app.owes() {
             self.distracted_until = now.max(self.busy_until);
         }
     }
@@ -378,6 +407,7 @@ impl Device {
         {
             return;
         }
+        self.note_distraction(stage.now);
         let Some(client) = &mut self.client else { return };
         self.waits_until = None;
         if self.app.connects(stage, client) || stage.fault_one_in(16) {

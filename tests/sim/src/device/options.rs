@@ -20,7 +20,10 @@ pub(super) fn options<'a>(id: &'a str, setup: &DeviceSetup) -> Options<'a> {
         .queue_messages(setup.queue_messages)
         .journal(setup.journal)
         .record_delay(setup.record_delay)
-        .reconnect(setup.reconnect.unwrap_or(Reconnect::never()));
+        .reconnect(setup.reconnect.unwrap_or(Reconnect::never()).endpoints(setup.endpoints))
+        .cluster(setup.cluster)
+        .renew_on_each_connection(setup.renews_always)
+        .resend_lost(setup.resends_lost);
     let options = match setup.max_packet {
         Some(bytes) => options.max_packet(bytes),
         None => options,

@@ -57,7 +57,7 @@ fn a_broker_closes_at_what_it_does_not_allow() {
         let link = script.connect(0, false);
         if matches!(good, Packet::Publish(_)) {
             // Its payload belongs to no message of this world.
-            assert!(script.broker.manners().close_at(0, &good, 15).is_none(), "{quirk:?}");
+            assert!(script.brokers[0].manners().close_at(0, &good, 15).is_none(), "{quirk:?}");
         } else {
             script.say(link, &good);
             assert!(script.links[link].broker_open, "{quirk:?}");
@@ -117,7 +117,7 @@ fn one_pubrec_is_ignored_and_its_message_sent_again() {
     let again = [(PacketType::ConnAck, 0), (PacketType::Publish, 1), (PacketType::PubRel, 2)];
     assert_eq!(kinds(&heard), again);
     script.say(link, &Packet::PubComp(packet_id(2)));
-    assert!(script.broker.session(1).is_idle(&script.stage.ledger, 1), "message 1 does not count");
+    assert!(script.brokers[0].session(1).is_idle(&script.stage.ledger), "message 1 does not count");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn junk_breaks_the_rule_that_it_is_meant_to_break() {
         let (mut script, _, subscriber) = pair(&mut trace, setup(), QoS::AtMostOnce);
         let qos = QoS::AtLeastOnce;
         let post = Post { number: None, topic: 0, qos, retain: false, junk: Some(junk) };
-        script.broker.sessions[1].post(&mut script.stage, 1, post);
+        script.brokers[0].sessions[1].post(&mut script.stage, post);
         // The PINGREQ makes the broker send.
         script.say_only(subscriber, &Packet::PingReq);
         let mut bytes = Vec::new();
@@ -256,7 +256,39 @@ fn junk_breaks_the_rule_that_it_is_meant_to_break() {
         assert_eq!(decoded.is_err(), junk != Junk::Long, "{junk:?}");
         script.say_only(subscriber, &Packet::PubAck(packet_id(1)));
         assert!(
-            script.broker.session(1).is_idle(&script.stage.ledger, 1) && script.broken().is_none()
+            script.brokers[0].session(1).is_idle(&script.stage.ledger) && script.broken().is_none()
         );
     }
+}
+
+/// [MQTT-4.3.3-2]
+#[test]
+fn some_brokers_mind_a_pubrel_for_an_id_that_they_do_not_know() {
+    for (quirk, open) in
+        [(Quirk::IgnoresUnknownPubRel, true), (Quirk::ClosesAtUnknownPubRel, false)]
+    {
+        let mut trace = Trace::default();
+        let mut script = Script::new(&mut trace, broker(quirk));
+        let number = script.message(0, 0, QoS::ExactlyOnce, false);
+        let link = script.connect(0, false);
+        script.publish(link, number, 1, false);
+        assert_eq!(kinds(&script.say(link, &pubrel(1))), [(PacketType::PubComp, 1)]);
+        let link = script.connect(0, false);
+        assert!(script.say(link, &pubrel(1)).is_empty());
+        assert_eq!((script.links[link].broker_open, script.broken()), (open, None), "{quirk:?}");
+    }
+}
+
+#[test]
+fn a_filter_is_forgotten_at_a_restart() {
+    let mut trace = Trace::default();
+    let mut setup = broker(Quirk::ForgetsFilter);
+    setup.manners.filter = 1;
+    let mut script = Script::new(&mut trace, setup);
+    let link = script.connect(1, false);
+    script.subscribe(link, "#", QoS::AtLeastOnce);
+    script.subscribe(link, "t/#", QoS::AtLeastOnce);
+    script.brokers[0].crash(&mut script.stage, &mut script.links, false);
+    let session = script.brokers[0].session(1);
+    assert_eq!((session.granted(0), session.granted(1)), (Some(QoS::AtLeastOnce), None));
 }

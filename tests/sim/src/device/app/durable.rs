@@ -2,10 +2,11 @@
 
 use mqtt_core::{BoxedClient, Handle, Publish, QoS};
 
-use super::{App, Asked};
+use super::{App, Asked, sessions::Expectations};
 use crate::{
     checks::Invariant,
-    ledger::{Lingering, Sent, Status},
+    landscape::MOST_BROKERS,
+    ledger::{Lingering, Sent, Status, Stay},
     setup::DeviceSetup,
     stage::Stage,
     topics,
@@ -18,8 +19,12 @@ pub(super) struct Saved {
     /// Publishes in flight, by id.
     in_flight: Vec<(u16, u32)>,
     subscriptions: Vec<(usize, QoS)>,
-    /// Ids out of use, and the session in which they are.
-    lingering: (u32, Vec<Lingering>),
+    /// The broker that the requests belong to, and how often it has changed.
+    home: (Option<usize>, u32),
+    /// The brokers where the client expects its session.
+    expected: Expectations,
+    /// Ids out of use, and the stay in which they are.
+    lingering: (Stay, Vec<Lingering>),
 }
 
 impl App {
@@ -37,6 +42,8 @@ impl App {
             position: client.position(),
             in_flight: publishes.collect(),
             subscriptions: self.subscriptions.clone(),
+            home: (stage.ledger.home(self.device), stage.ledger.visit(self.device)),
+            expected: self.sessions.expected,
             lingering: stage.ledger.lingering(self.device),
         };
         self.unrecorded.append(&mut self.recent);
@@ -45,14 +52,18 @@ impl App {
     /// The record is durable, and with it all that was received before.
     pub(crate) fn is_recorded(&mut self, stage: &mut Stage<'_>) {
         self.recorded = std::mem::take(&mut self.recording);
-        self.news = false;
+        self.news = <[bool; MOST_BROKERS]>::default();
         for receipt in std::mem::take(&mut self.unrecorded) {
             self.has(stage, receipt);
         }
     }
 
-    /// Everything in memory is gone. Returns true if the journal does not know that the broker began a new session.
-    pub(crate) fn lose_power(&mut self, stage: &mut Stage<'_>, journal: bool) -> bool {
+    /// Everything in memory is gone. Returns the brokers of which the journal does not know that they began a new session.
+    pub(crate) fn lose_power(
+        &mut self,
+        stage: &mut Stage<'_>,
+        journal: bool,
+    ) -> [bool; MOST_BROKERS] {
         self.stream = None;
         self.unacknowledged.clear();
         self.recent.clear();
@@ -61,6 +72,10 @@ impl App {
         self.to_forget.clear();
         self.unreadable = false;
         stage.ledger.frees_all_ids(self.device);
+        if !journal {
+            self.sessions.forget();
+            stage.ledger.returns_to(self.device, (None, stage.ledger.visit(self.device)));
+        }
         for (_, asked) in self.asked.drain(..) {
             match asked {
                 Asked::Publish(number) if !journal => {
@@ -73,7 +88,7 @@ impl App {
                 Asked::Unsubscribe(filters) => self.uncertain.extend(filters),
             }
         }
-        std::mem::take(&mut self.news) && journal
+        std::mem::take(&mut self.news).map(|news| news && journal)
     }
 
     /// The client is restored from its journal, and the application goes on from there.
@@ -84,7 +99,10 @@ impl App {
         setup: &DeviceSetup,
     ) {
         let device = self.device;
-        let Saved { position, in_flight, subscriptions, lingering } = self.recorded.clone();
+        let Saved { position, in_flight, subscriptions, home, expected, lingering } =
+            self.recorded.clone();
+        self.sessions.restored(expected);
+        stage.ledger.returns_to(device, home);
         stage.ledger.linger_again(device, lingering);
         if (client.position(), client.in_flight()) != (position, in_flight.len()) {
             stage.fail(Invariant::Journal, device, || {
@@ -121,8 +139,9 @@ impl App {
             stage.ledger.takes_id(device, id, number);
             let message = stage.ledger.message_mut(number);
             message.status = Status::Accepted;
+            // It is unknown whether it was sent, and where, so it may be sent as a repetition.
+            message.sent_to = [true; MOST_BROKERS];
             if message.sent == Sent::Nothing {
-                // It is unknown whether it was sent, so it may be sent as a repetition.
                 message.sent = Sent::Perhaps;
             }
             self.asked.push((handle, Asked::Publish(number)));

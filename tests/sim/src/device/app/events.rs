@@ -1,11 +1,11 @@
 //! The events of an application: messages to keep, and the ends of its requests.
 
-use mqtt_core::{BoxedClient, Delivery, Event, Protocol, QoS, Queue, SessionStatus};
+use mqtt_core::{BoxedClient, Delivery, Event, QoS, Queue};
 
 use super::{App, Asked, Receipt, durable::marks_output};
 use crate::{
     checks::{self, Invariant},
-    ledger::{Sent, Status},
+    ledger::{Pair, Sent, Status},
     setup::DeviceSetup,
     stage::Stage,
     topics,
@@ -33,27 +33,11 @@ impl App {
     ) {
         let device = self.device;
         match event {
-            Event::Connecting { .. } => stage.note(device, What::Connecting),
-            Event::Up { session, protocol, .. } => {
-                stage.note(device, What::Up(session));
-                stage.totals.connections += 1;
-                // 3.1 does not say whether there was a session.
-                if session == SessionStatus::Found || protocol == Protocol::V31 && !setup.clean {
-                    stage.ledger.set_found(device, true);
-                } else if session != SessionStatus::Resumed {
-                    stage.ledger.set_found(device, false);
-                }
-                if matches!(session, SessionStatus::New | SessionStatus::Lost) {
-                    stage.ledger.hears_of_a_new_session(device);
-                }
-                self.news |= matches!(session, SessionStatus::New | SessionStatus::Lost);
-                let lost = session == SessionStatus::Lost;
-                self.lost_in_a_row = if lost { self.lost_in_a_row.saturating_add(1) } else { 0 };
+            Event::Connecting { endpoint } => self.connects_to(stage, endpoint),
+            Event::Up { endpoint, session, protocol } => {
+                self.went_up(stage, endpoint, session, protocol, setup);
             }
-            Event::Down { reason, .. } => {
-                stage.note(device, What::Down(reason));
-                self.went_down(stage, client, reason);
-            }
+            Event::Down { endpoint, reason } => self.went_down(stage, client, endpoint, reason),
             Event::Message(message) => {
                 let topic = topics::topic_index(message.topic);
                 let receipt = self.hand_over(
@@ -95,39 +79,8 @@ impl App {
                 let receipt = self.hand_over(stage, Some(topic), &payload, (qos, retain), setup);
                 self.take(stage, client, receipt, delivery, setup);
             }
-            Event::Published(handle) => {
-                let Some(Asked::Publish(number)) = self.end(stage, handle) else {
-                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} published"));
-                    return;
-                };
-                stage.note(device, What::Published { number });
-                let message = stage.ledger.message_mut(number);
-                message.status = Status::Published;
-                if message.qos == QoS::AtMostOnce && message.sent != Sent::Whole && message.len != 0
-                {
-                    stage.fail(Invariant::OneEvent, device, || {
-                        format!("QoS 0 message #{number} published, not sent")
-                    });
-                }
-                checks::published_means_arrived(stage, number);
-            }
-            Event::Lost(handle) => {
-                let Some(Asked::Publish(number)) = self.end(stage, handle) else {
-                    stage.fail(Invariant::OneEvent, device, || format!("{handle:?} lost"));
-                    return;
-                };
-                stage.totals.lost += 1;
-                stage.note(device, What::Lost { number });
-                let message = stage.ledger.message_mut(number);
-                message.status = Status::Lost;
-                let (qos, sent) = (message.qos, message.sent);
-                let wrong = qos == QoS::AtLeastOnce || (sent == Sent::Nothing && message.len != 0);
-                if wrong {
-                    stage.fail(Invariant::OneEvent, device, || {
-                        format!("message #{number}, {qos:?}, sent: {sent:?}, is lost")
-                    });
-                }
-            }
+            Event::Published(handle) => self.was_published(stage, handle),
+            Event::Lost(handle) => self.was_lost(stage, handle, setup),
             Event::Dropped(handle) => {
                 let Some(Asked::Publish(number)) = self.end(stage, handle) else {
                     stage.fail(Invariant::OneEvent, device, || format!("{handle:?} dropped"));
@@ -182,6 +135,10 @@ impl App {
             Event::Stuck { handle, connections } => {
                 self.is_stuck(stage, client, handle, connections, setup);
             }
+            Event::NotReclaimed => {
+                stage.note(device, What::NotReclaimed);
+                stage.ledger.leaves_ids(device);
+            }
             Event::RenewalStuck { first, count, connections } => {
                 self.renewal_is_stuck(stage, client, (first, count), connections, setup);
             }
@@ -219,10 +176,10 @@ impl App {
         }
         if let Some(number) = number.filter(|_| !retain) {
             if stage.ledger.message(number).status != Status::Will {
-                checks::comes_in_order(stage, device, number, qos);
+                checks::comes_in_order(stage, self.pair(), number, qos);
             }
         }
-        Receipt { number, qos }
+        Receipt { number, qos, broker: self.broker }
     }
 
     /// The message belongs to the application, now or once it has acknowledged it.
@@ -264,11 +221,12 @@ impl App {
     }
 
     /// The receipt is durable.
-    pub(super) fn has(&self, stage: &mut Stage<'_>, Receipt { number, qos }: Receipt) {
+    pub(super) fn has(&self, stage: &mut Stage<'_>, Receipt { number, qos, broker }: Receipt) {
         stage.note(self.device, What::Kept { number, qos });
         stage.totals.received[qos as usize] += 1;
         if let Some(number) = number {
-            checks::is_received_as_often_as_promised(stage, self.device, number, qos);
+            let pair = Pair { device: self.device, broker };
+            checks::is_received_as_often_as_promised(stage, pair, number, qos);
         }
     }
 }

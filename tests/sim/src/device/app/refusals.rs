@@ -1,7 +1,7 @@
 //! Messages that the client does not hand over, and connections that it ends: whether it was right, and what the
 //! application does about it.
 
-use mqtt_core::{BoxedClient, Fatal, PacketId, QoS, Reason, SkipCause, Skipped};
+use mqtt_core::{BoxedClient, Fatal, PacketId, QoS, SkipCause, Skipped};
 
 use super::{App, Asked};
 use crate::{
@@ -32,7 +32,7 @@ impl App {
             SkipCause::Unreadable(_) => known.is_none(),
             // It would not come again: the session is clean, or the broker says each time that it has lost it.
             SkipCause::NoSlot => {
-                let comes_again = !setup.clean && self.lost_in_a_row < 2;
+                let comes_again = !setup.clean && !self.sessions.are_lost_each_time(self.broker);
                 !comes_again && qos == QoS::ExactlyOnce && known.is_some()
             }
             _ => false,
@@ -43,7 +43,7 @@ impl App {
             });
         }
         self.unreadable |= matches!(cause, SkipCause::Unreadable(_)) && !setup.skips_unreadable;
-        let sent = stage.ledger.sent_under(device, id).filter(|_| id != 0);
+        let sent = stage.ledger.sent_under(self.pair(), id).filter(|_| id != 0);
         let Some((number, sent_qos)) = sent else { return };
         if number != NO_MESSAGE {
             let message = stage.ledger.message(number);
@@ -53,20 +53,19 @@ impl App {
                     format!("message #{number} {due:?} is skipped as {:?}", (known, qos, len))
                 });
             }
-            stage.ledger.receipt_mut(device, number).counts[qos as usize].void += 1;
+            stage.ledger.receipt_mut(self.pair(), number).counts[qos as usize].void += 1;
         }
     }
 
-    /// The connection, or the attempt to connect, is over.
-    pub(super) fn went_down(
-        &mut self,
+    /// The connection, or the attempt to connect, has failed. `unreadable`: the client said why before.
+    pub(super) fn connection_failed(
+        &self,
         stage: &mut Stage<'_>,
         client: &mut BoxedClient,
-        reason: Reason,
+        fatal: Fatal,
+        unreadable: bool,
     ) {
         let device = self.device;
-        let unreadable = std::mem::take(&mut self.unreadable);
-        let Reason::Fatal(fatal) = reason else { return };
         match fatal {
             Fatal::Violation(_) if unreadable => {}
             Fatal::Violation(_) | Fatal::PacketTooLarge { .. } => {
@@ -102,10 +101,10 @@ impl App {
         stage.note(self.device, What::ForgetsMessage { id: id.get() });
         // If there is no room for it now, the event comes again.
         if client.forget_message(id).is_ok() {
-            if let Some((number, QoS::ExactlyOnce)) = stage.ledger.sent_under(self.device, id.get())
+            if let Some((number, QoS::ExactlyOnce)) = stage.ledger.sent_under(self.pair(), id.get())
             {
                 if number != NO_MESSAGE {
-                    stage.ledger.receipt_mut(self.device, number).counts[2].may_double += 1;
+                    stage.ledger.receipt_mut(self.pair(), number).counts[2].may_double += 1;
                 }
             }
         }

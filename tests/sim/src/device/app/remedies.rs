@@ -181,7 +181,7 @@ impl App {
         stage.note(self.device, What::Downgraded { number });
         let message = stage.ledger.message_mut(number);
         message.status = Status::Downgraded;
-        let (qos, true_word) = (message.qos, message.downgraded && message.arrived != 0);
+        let (qos, true_word) = (message.qos, message.downgraded && message.arrived() != 0);
         if qos != QoS::ExactlyOnce || !(true_word || message.may_miss) {
             stage.fail(Invariant::AtLeastOnce, self.device, || {
                 format!("message #{number}, {qos:?}, is downgraded, and the broker did not do it")
