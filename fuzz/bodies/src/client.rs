@@ -121,7 +121,7 @@ impl Run {
                 let id = match packet.id {
                     Id::Small(id) => id.into(),
                     Id::InFlight(nth) => self.session.sender.id_in_flight(nth),
-                    Id::Renewal(nth) => RENEWALS + u16::from(nth),
+                    Id::Renewal(nth) => RENEWALS | u16::from(nth & 1),
                 };
                 self.link.arrive(&packet.on_the_wire(id));
                 if at_once {
@@ -161,30 +161,30 @@ impl Run {
             self.session.sender.keeps(kept.map(|kept| (kept.filter.as_str(), kept.qos)));
         }
         self.link.check_counters(self.client.counters(), &self.session);
-        self.measure();
-    }
-
-    fn measure(&mut self) {
-        let up = self.client.state() == ConnectionState::Up;
-        self.link.measure(self.client.outbox_free(), up);
     }
 
     /// The next action of the client.
     fn next(&mut self) -> Action<'_> {
-        self.link.answer_settled();
+        self.link.begins_to_leave(&self.session);
+        if self.link.misses_pubcomp(self.now) {
+            self.link.reclaim.is_late();
+        }
         let protocol = self.client.protocol();
         let action = self.client.poll(Instant::from_millis(self.now));
         if let Action::Transmit(bytes) = action {
             self.link.show(bytes, protocol, &mut self.session);
         } else if let Action::Close(Reason::Fatal(fatal)) = action {
             self.link.fails(fatal, protocol);
+            if let Fatal::NotReleased { .. } = fatal {
+                self.session.becomes_uncertain();
+            }
         }
         action
     }
 
     fn disconnect(&mut self) {
         self.client.disconnect();
-        self.link.leaving |= self.link.transport == Transport::Open;
+        self.link.leave(&self.session);
     }
 
     fn connected(&mut self) {
@@ -203,6 +203,10 @@ impl Run {
 
     fn closed(&mut self) {
         self.closing = false;
+        if self.link.reclaim.may_give_up() {
+            // Otherwise nobody could tell afterwards whether it has.
+            self.events();
+        }
         let closing = self.client.state() == ConnectionState::Closing;
         self.client.closed(self.instant());
         self.link.close(closing, &mut self.session);
@@ -210,15 +214,14 @@ impl Run {
 
     /// Gives the client the first `visible` bytes that arrived, until it wants no more.
     fn receive(&mut self, visible: usize) {
-        self.measure();
         let arrived = self.link.take_arrived();
         let (shown, hidden) = arrived.split_at(visible.min(arrived.len()));
         let mut rest = shown;
         // Each event takes a byte, or ends a request, or is one of the few about the connection.
         let most = shown.len() + self.session.sender.outstanding() + 8;
-        let mut refused = None;
+        let (mut refused, mut last) = (None, false);
         if self.listens() {
-            self.link.shows(shown.len(), self.now);
+            self.link.shows(shown.len());
         }
         for nth in 0.. {
             assert!(nth <= most, "events without end");
@@ -227,18 +230,17 @@ impl Run {
             let outcome = self.client.receive(&mut rest, self.instant());
             let taken = before.get(..before.len() - rest.len()).expect("from the front");
             let taken = if listens { taken } else { &[] };
+            last = !taken.is_empty();
             let protocol = self.client.protocol();
             match outcome {
                 Ok(event) => {
                     assert_eq!(refused, None, "the violation comes next");
-                    self.link.took(taken, protocol, &mut self.session);
-                    if matches!(event, Some(Event::Up { .. })) {
-                        self.measure();
-                    }
+                    self.link.took(taken, self.now, protocol, &mut self.session);
                     let Some(event) = event else {
                         // If the application has left, the rest is told at the end of the connection.
                         if self.client.state() != ConnectionState::Closing {
                             self.session.sender.all_is_told();
+                            self.link.reclaim.all_is_told();
                         }
                         break;
                     };
@@ -251,7 +253,7 @@ impl Run {
                     self.event(event);
                 }
                 Err(fatal) => {
-                    self.link.failed(taken, protocol, &mut self.session);
+                    self.link.failed(taken, self.now, protocol, &mut self.session);
                     self.link.fails(fatal, protocol);
                     if let Some(violation) = refused {
                         assert_eq!(fatal, Fatal::Violation(violation));
@@ -264,7 +266,8 @@ impl Run {
         if self.link.transport == Transport::Open {
             self.link.arrive(rest);
             if self.listens() && visible != 0 {
-                self.link.left(rest.len() < shown.len(), self.now);
+                let took = rest.len() < shown.len();
+                self.link.left(took, last, self.now, &mut self.session);
             }
             self.link.arrive(hidden);
         }
@@ -276,13 +279,15 @@ impl Run {
         }
         let sender = &mut self.session.sender;
         if let Event::Stuck { handle, connections } = event {
-            self.link.reclaim.freed(sender.is_stuck(handle, connections));
+            sender.is_stuck(handle, connections);
         } else if let Event::RenewalStuck { first, count, connections } = event {
-            self.link.reclaim.freed(sender.is_renewal_stuck(first, count, connections));
+            sender.is_renewal_stuck(first, count, connections);
+        } else if let Event::NotReclaimed = event {
+            self.link.reclaim.not_reclaimed();
         }
         let connection = Connected {
             status: self.link.status(),
-            slots: self.link.reclaim.slots(),
+            slots: self.settings.window,
             tidy: self.settings.tidy,
         };
         if let Some(owed) = self.session.event(event, &connection) {
@@ -306,9 +311,6 @@ impl Run {
             }
             Action::Close(reason) => {
                 assert_eq!(self.next(), Action::Close(reason), "until it is closed");
-                if let Reason::Fatal(Fatal::NotReleased { .. }) = reason {
-                    self.session.becomes_uncertain();
-                }
                 if !self.closing {
                     self.closes_well(reason);
                 }
@@ -354,7 +356,9 @@ impl Run {
             self.receive(usize::MAX);
         }
         if self.listens() && self.ready().is_none() {
-            let owes = self.link.owes() >= self.settings.window && !self.link.is_reclaiming();
+            // The client may have given up a reclaim.
+            self.events();
+            let owes = self.link.owes() >= self.settings.window;
             let stuck = self.link.has_whole_packet() && !owes;
             assert!(!stuck, "a packet that nobody takes");
             if self.client.state() == ConnectionState::Up {

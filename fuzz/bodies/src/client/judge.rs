@@ -13,11 +13,8 @@ impl Run {
         let stalled = self.unsent && self.now >= self.last_sent.saturating_add(PING_TIMEOUT);
         match reason {
             Reason::Fatal(Fatal::PingTimeout) => {
-                let late = self.link.is_reclaiming() && self.link.reclaim.is_late(self.now);
-                let missed = late || self.link.misses_pong(self.now);
-                // PUBCOMPs that do not come while other bytes do take `Options::answer_timeout`.
-                let overdue = self.link.is_reclaiming() && self.now >= ANSWER_TIMEOUT;
-                assert!(stalled || missed || overdue, "bytes flow, and nothing is due");
+                let missed = self.link.misses_pong(self.now);
+                assert!(stalled || missed, "bytes flow, and nothing is due");
             }
             Reason::Fatal(Fatal::Unanswered(handle)) => {
                 assert!(self.session.sender.awaits_answer(handle), "{handle:?} was answered");
@@ -62,15 +59,23 @@ impl Run {
             let latest = self.last_sent.saturating_add(self.settings.keep_alive);
             assert!(deadline.as_millis() <= latest || past(deadline), "silent for too long");
         }
+        let rests = self.link.refuses() || self.link.had_pieces();
+        let over = self.link.reclaim.may_give_up();
+        if self.client.state() == ConnectionState::Up && !rests && !over {
+            let latest = self.link.reclaim.deadline().unwrap_or(u64::MAX);
+            assert!(deadline.as_millis() <= latest, "a reclaim without end");
+        }
         more
     }
 
     /// Checks that the client has nothing left to do at this time.
     pub(super) fn all_is_sent(&mut self) {
-        if self.link.is_reclaiming() {
-            let late = self.link.reclaim.is_late(self.now) && self.now < END_OF_TIME;
-            assert!(!late, "no PUBCOMP, and nothing happens");
-            return assert!(self.link.reclaim.is_sent(), "ids that nobody releases");
+        let late = self.link.misses_pubcomp(self.now) && self.now < END_OF_TIME;
+        assert!(!late || self.link.had_pieces(), "no PUBCOMP, and nothing happens");
+        let sender = &self.session.sender;
+        if self.link.is_reclaiming(&self.session) && !sender.may_hold() {
+            assert!(!self.link.reclaim.is_hopeless(), "another attempt, and nothing happens");
+            assert!(self.link.reclaim.is_sent(sender), "ids that nobody releases");
         }
         let over = self.link.has_to_end(&self.session);
         assert!(!over, "the connection has to end");
@@ -82,7 +87,7 @@ impl Run {
         if self.settings.renews {
             self.session.sender.has_renewed();
         }
-        self.session.sender.all_are_sent();
+        self.session.sender.all_are_sent(self.link.reclaim.holds_from());
         if self.session.sender.outstanding() == 0 {
             let kept = self.client.subscriptions();
             let most: usize = kept.map(|kept| kept.filter.as_bytes().len() + 8).sum();

@@ -31,11 +31,22 @@ pub(super) enum Transport {
     Open,
 }
 
+/// Whether the connection ends because the application has asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// It waits for the CONNACK, or until no publish waits for packet ids.
+    Asked,
+    /// Requests that are accepted from now on may stay behind.
+    Begun,
+}
+
 pub(super) struct Link {
     pub(super) transport: Transport,
     pub(super) reclaim: Reclaim,
-    /// The application has asked for the end.
-    pub(super) leaving: bool,
+    leaving: Leaving,
+    /// Of the client.
+    slots: usize,
     clean: bool,
     manual: bool,
     strict: bool,
@@ -95,21 +106,20 @@ struct Due {
     delivery: Option<Delivery>,
     /// The application has acknowledged it, or does not have to.
     acknowledged: bool,
-    /// While ids are released: its answer is in the outbox.
-    written: bool,
 }
 
 impl Link {
     pub(super) fn new(settings: &Settings) -> Self {
-        let strict = settings.strict;
-        Self::closed(settings.clean, settings.manual, strict, Reclaim::new(settings))
+        let Settings { window, clean, manual, strict, .. } = *settings;
+        Self::closed(window, clean, manual, strict, Reclaim::new(settings))
     }
 
-    fn closed(clean: bool, manual: bool, strict: bool, reclaim: Reclaim) -> Self {
+    fn closed(slots: usize, clean: bool, manual: bool, strict: bool, reclaim: Reclaim) -> Self {
         Self {
             transport: Transport::Closed,
             reclaim,
-            leaving: false,
+            leaving: Leaving::No,
+            slots,
             clean,
             manual,
             strict,
@@ -168,12 +178,16 @@ impl Link {
         for due in self.due.iter().filter(|due| due.qos == QoS::ExactlyOnce && !due.acknowledged) {
             session.forget(due.id);
         }
-        session.sender.disconnected(self.accepted, !closing || self.failed);
+        // The broker may have closed it at a PUBREL.
+        let blamed = (!closing || self.failed) && !self.reclaim.awaits_answer();
+        session.sender.disconnected(self.accepted, blamed);
         session.disconnected();
+        self.reclaim.disconnected();
         let (bytes_in, bytes_out) = (self.bytes_in, self.bytes_out);
         let session_uncertain =
             self.session_uncertain || self.connect_sent && !self.accepted && self.reclaim.knows();
-        let closed = Self::closed(self.clean, self.manual, self.strict, self.reclaim.clone());
+        let reclaim = self.reclaim.clone();
+        let closed = Self::closed(self.slots, self.clean, self.manual, self.strict, reclaim);
         *self = Self {
             kept: self.kept,
             forgetful: self.forgetful,
@@ -189,9 +203,31 @@ impl Link {
         self.accepted
     }
 
-    /// Whether ids from before a restart are being released on this connection.
-    pub(super) const fn is_reclaiming(&self) -> bool {
-        self.accepted && self.reclaim.is_on()
+    /// Whether a publish of QoS 2 waits until ids are reclaimed.
+    pub(super) fn is_reclaiming(&self, session: &Session) -> bool {
+        let waits = self.accepted && self.reclaim.is_due();
+        waits && session.sender.waiting_exactly_once().is_some()
+    }
+
+    /// The application asks for the end.
+    pub(super) fn leave(&mut self, session: &Session) {
+        if self.transport == Transport::Open && self.leaving == Leaving::No {
+            self.leaving = Leaving::Asked;
+        }
+        self.begins_to_leave(session);
+    }
+
+    /// The end begins, unless it has to wait.
+    pub(super) fn begins_to_leave(&mut self, session: &Session) {
+        if self.leaving == Leaving::Asked && self.accepted && !self.is_reclaiming(session) {
+            self.leaving = Leaving::Begun;
+        }
+    }
+
+    /// Whether PUBCOMPs for reclaimed ids have been due for longer than the ping time-out, and are not behind refused
+    /// input.
+    pub(super) fn misses_pubcomp(&self, now: u64) -> bool {
+        self.refused.is_none() && self.reclaim.deadline().is_some_and(|deadline| now >= deadline)
     }
 
     /// The session status that the client has to report.
@@ -199,15 +235,25 @@ impl Link {
         self.status
     }
 
-    /// The client has given everything that it takes now. The rest waits in `arrived`.
-    pub(super) fn left(&mut self, took: bool, now: u64) {
+    /// The client has given everything that it takes now. The rest waits in `arrived`. `last`: it took bytes together with
+    /// the look at the rest.
+    pub(super) fn left(&mut self, took: bool, last: bool, now: u64, session: &mut Session) {
         if took && self.refused.take().is_some() {
             self.pinged = self.pinged.map(|_| now);
-            self.reclaim.hear(now);
+            self.reclaim.postpone(now);
         }
         if self.accepted && self.has_whole_packet() {
             self.refused.get_or_insert(now);
+            if last {
+                self.reclaim.postpone(now);
+            }
+            self.refused_message(session);
         }
+    }
+
+    /// Whether the client refuses input.
+    pub(super) const fn refuses(&self) -> bool {
+        self.refused.is_some()
     }
 
     /// Whether the client has refused input for longer than `Options::unread_timeout`.
@@ -222,11 +268,10 @@ impl Link {
     }
 
     /// The client is shown this many bytes of the input. New ones prove that the link is alive.
-    pub(super) fn shows(&mut self, bytes: usize, now: u64) {
+    pub(super) const fn shows(&mut self, bytes: usize) {
         if bytes > self.unread {
             self.unread = bytes;
             self.pinged = None;
-            self.reclaim.hear(now);
         }
     }
 
@@ -260,7 +305,13 @@ impl Link {
     }
 
     /// The client has taken these bytes of the input.
-    pub(super) fn took(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+    pub(super) fn took(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+        protocol: Protocol,
+        session: &mut Session,
+    ) {
         self.unread = self.unread.saturating_sub(bytes.len());
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
         self.taken.extend(bytes);
@@ -270,7 +321,8 @@ impl Link {
             match Packet::decode(rest, protocol) {
                 Ok(Decoded::Packet { packet, len }) => {
                     match self.decide(&packet, session) {
-                        Decision::Take => self.took_packet(packet, protocol, session),
+                        Decision::Take => self.took_packet(packet, now, protocol, session),
+                        Decision::Repeat => self.repeated_packet(&packet),
                         Decision::Lose => self.lost_packet(&packet, session),
                         Decision::PassOver => self.pass_over(session),
                     }
@@ -288,9 +340,16 @@ impl Link {
         self.pieces |= !rest.is_empty();
     }
 
-    /// The client has taken these bytes and fails, perhaps because of the last packet. Afterwards only the releases
-    /// before that packet matter. If a release is the cause itself, it changes nothing.
-    pub(super) fn failed(&mut self, bytes: &[u8], protocol: Protocol, session: &mut Session) {
+    /// The client has taken these bytes and fails, perhaps because of the last packet. The packets before it had no
+    /// event: releases, answers, and messages that were taken before, skipped or passed over. If one is the cause itself,
+    /// it changes nothing.
+    pub(super) fn failed(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+        protocol: Protocol,
+        session: &mut Session,
+    ) {
         self.bytes_in = self.bytes_in.wrapping_add(bytes.len() as u32);
         self.over = true;
         self.taken.extend(bytes);
@@ -303,8 +362,12 @@ impl Link {
             if let Packet::PubRel { id, .. } = packet {
                 session.forget(id);
             } else if let Packet::Publish(publish) = &packet {
-                // A repetition shows that the broker still has the id.
-                session.has_seen(publish);
+                match self.decide(&packet, session) {
+                    Decision::Take if self.skipped => session.keep(publish, self.slots),
+                    Decision::PassOver => self.pass_over(session),
+                    Decision::Take | Decision::Repeat | Decision::Lose => {}
+                }
+                (self.begun, self.skipped) = (None, false);
             } else if matches!(
                 packet,
                 Packet::PubAck(_)
@@ -313,50 +376,33 @@ impl Link {
                     | Packet::SubAck(_)
                     | Packet::UnsubAck(_)
             ) {
-                // If it is the cause itself, it changes nothing.
-                let verdict = self.answer(&packet, protocol, session);
+                let verdict = self.answer(&packet, now, protocol, session);
                 assert_ne!(verdict, Verdict::Event, "{packet:?} has no event");
             }
             rest = rest.get(len..).unwrap_or_default();
         }
     }
 
-    /// The client says that the outbox has `free` bytes for requests.
-    pub(super) fn measure(&mut self, free: usize, up: bool) {
-        let known = self.is_reclaiming() && up;
-        self.reclaim.measure(free, known);
-    }
-
-    /// The client has had the opportunity to answer the messages that the application acknowledged.
-    pub(super) fn answer_settled(&mut self) {
-        if !self.is_reclaiming() {
-            return;
-        }
-        for due in self.due.iter_mut().filter(|due| !due.written) {
-            if !due.acknowledged || !self.reclaim.take_room() {
-                break;
-            }
-            due.written = true;
-        }
-    }
-
-    fn took_packet(&mut self, packet: Packet<'_>, protocol: Protocol, session: &mut Session) {
+    fn took_packet(
+        &mut self,
+        packet: Packet<'_>,
+        now: u64,
+        protocol: Protocol,
+        session: &mut Session,
+    ) {
         assert!(self.connect_sent, "an answer before the question");
         match packet {
             Packet::ConnAck(ConnAck { session_present, result: Ok(()) }) => {
                 let unwanted = session_present && self.clean;
                 assert!(!(unwanted && self.strict), "a session that was not asked for");
                 self.accepted = true;
-                self.status = Some(self.reclaim.accepted(protocol, session_present));
-                let last = self.reclaim.last_id().filter(|_| !self.clean);
-                if let (Some(SessionStatus::Found), Some(last)) = (self.status, last) {
-                    session.sender.are_reclaimed(last);
-                }
+                let status = self.reclaim.status(protocol, session_present);
+                self.status = Some(status);
                 let new = match protocol {
                     Protocol::V311 => !session_present,
                     Protocol::V31 => self.clean,
                 };
-                self.forgetful &= self.status != Some(SessionStatus::Resumed);
+                self.forgetful &= status != SessionStatus::Resumed;
                 if new {
                     self.pointless = self.awaits_messages && self.forgetful;
                     self.forgetful = self.awaits_messages;
@@ -364,11 +410,14 @@ impl Link {
                 } else if self.clean {
                     session.own_packets_begin_anew();
                 }
+                self.reclaim.accepted(protocol, status, &session.sender);
+                self.begins_to_leave(session);
                 let session_uncertain =
                     std::mem::take(&mut self.session_uncertain) || protocol == Protocol::V31;
-                if session_uncertain && self.status == Some(SessionStatus::Resumed) {
+                if session_uncertain && status == SessionStatus::Resumed {
                     session.becomes_uncertain();
-                    if self.awaits_messages && !self.reclaim.is_on() {
+                    // Without subscriptions nothing is gained by the wait.
+                    if self.awaits_messages && session.sender.has_subscriptions() {
                         session.passes_over();
                     } else {
                         session.sender.lacks_subscriptions();
@@ -379,14 +428,13 @@ impl Link {
                 }
             }
             Packet::Publish(publish) => {
-                let seen = session.has_seen(&publish);
                 if self.skipped {
-                    session.keep(&publish, self.reclaim.slots());
-                } else if !seen {
+                    session.keep(&publish, self.slots);
+                } else {
                     session.expect(&publish);
                 }
-                // The application acknowledges each message it gets. It has acknowledged a repetition before.
-                if let (Some(id), true) = (publish.id, seen || self.skipped || !self.manual) {
+                // The application acknowledges each message it gets.
+                if let (Some(id), true) = (publish.id, self.skipped || !self.manual) {
                     self.owe_answer(publish.qos, id);
                 }
             }
@@ -399,7 +447,7 @@ impl Link {
             | Packet::PubComp(_)
             | Packet::SubAck(_)
             | Packet::UnsubAck(_) => {
-                let verdict = self.answer(&packet, protocol, session);
+                let verdict = self.answer(&packet, now, protocol, session);
                 assert_ne!(verdict, Verdict::Broken, "took {packet:?}");
             }
             Packet::PingResp => {
@@ -423,8 +471,7 @@ impl Link {
     pub(super) fn owe(&mut self, Owed { qos, id, delivery }: Owed) {
         assert_eq!(delivery.is_some(), self.manual);
         if delivery.is_some() {
-            let (acknowledged, written) = (false, false);
-            self.due.push_back(Due { qos, id, delivery, acknowledged, written });
+            self.due.push_back(Due { qos, id, delivery, acknowledged: false });
         }
     }
 

@@ -42,10 +42,11 @@ impl Run {
     /// The application takes back a request. The bytes that a driver is about to write stay the same.
     pub(super) fn cancel(&mut self, nth: u8) {
         let Some(handle) = self.session.sender.handle(nth) else { return };
+        // PUBRELs that reclaim ids are chosen as late as possible, and before they are shown.
+        self.ready();
         let before = self.client.outbox_free();
         let result = self.client.cancel(handle);
-        let freed = self.session.sender.cancel(handle, result);
-        self.link.reclaim.freed(freed);
+        self.session.sender.cancel(handle, result);
         assert!(self.client.outbox_free() >= before);
         self.ready();
     }
@@ -53,10 +54,7 @@ impl Run {
     /// The application forgets a subscription.
     pub(super) fn forget_subscription(&mut self, at: u8) {
         match self.client.forget_subscriptions(at.into(), 1) {
-            Ok(()) => {
-                let freed = self.session.sender.forget_subscription(at.into());
-                self.link.reclaim.freed(freed);
-            }
+            Ok(()) => self.session.sender.forget_subscription(at.into()),
             Err(error) => assert_eq!(error, RequestError::Renewing),
         }
     }
@@ -68,17 +66,20 @@ impl Run {
         call: impl FnOnce(&mut Client<Vec<u8>, Vec<Slot>>) -> Result<Handle, RequestError>,
     ) {
         let empty = asked.is_empty();
-        let barred = asked.qos() == Some(QoS::ExactlyOnce) && !self.settings.exactly_once;
+        let exactly_once = asked.qos() == Some(QoS::ExactlyOnce);
+        let window = self.settings.exactly_once_window;
+        let barred = exactly_once && self.session.sender.exactly_once() >= window;
         let ready = self.ready();
         let before = (self.client.in_flight(), self.client.outbox_free(), *self.client.counters());
         match call(&mut self.client) {
             Ok(handle) => {
                 assert!(!empty, "no filter, no request");
-                assert!(!barred, "the window of QoS 2 is closed");
-                self.session.sender.accept(handle, asked, self.link.reclaim.last_id());
-                let free = self.client.outbox_free();
-                assert!(free < before.1);
-                self.link.reclaim.requested(free);
+                assert!(!barred, "the window of QoS 2 is full");
+                self.session.sender.accept(handle, asked, self.link.reclaim.range());
+                if self.link.is_accepted() {
+                    self.link.reclaim.look(&self.session.sender);
+                }
+                assert!(self.client.outbox_free() < before.1);
             }
             Err(error) => {
                 let after =
@@ -86,8 +87,12 @@ impl Run {
                 assert_eq!(after, before, "{error}");
                 match error {
                     RequestError::WindowFull { in_flight } => {
-                        let window = if barred { 0 } else { self.settings.window };
-                        assert_eq!(in_flight, window);
+                        let full = if barred {
+                            self.session.sender.exactly_once()
+                        } else {
+                            self.settings.window
+                        };
+                        assert_eq!(in_flight, full);
                     }
                     RequestError::OutboxFull { needed, free } => {
                         assert!(needed > free && free == before.1);
@@ -113,7 +118,6 @@ impl Run {
         match self.client.acknowledge(delivery) {
             Ok(()) => {
                 assert!(self.link.acknowledge(delivery), "acknowledged twice");
-                self.link.answer_settled();
             }
             Err(error) => {
                 assert_eq!(error, RequestError::StaleDelivery);

@@ -5,7 +5,7 @@ mod answers;
 mod renewal;
 mod stuck;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 use mqtt_core::{
     Handle, PacketId, Protocol, Publish, QoS, RequestError,
@@ -20,7 +20,7 @@ use stuck::Stuck;
 use test_kit::wire::next_packet;
 
 /// Packet ids from here on belong to renewed subscriptions.
-pub(super) const RENEWALS: u16 = 0xF000;
+pub(super) const RENEWALS: u16 = 0xFFFE;
 /// The client remembers this many ids of requests that were given up.
 const ABANDONED: usize = 8;
 
@@ -46,23 +46,6 @@ impl Asked {
             Self::Publish { qos, .. } => Some(*qos),
             Self::Subscribe(_) | Self::Unsubscribe(_) => None,
         }
-    }
-
-    /// Bytes of its packet.
-    fn len(&self) -> usize {
-        let body = match self {
-            Self::Publish { topic, payload, qos, .. } => {
-                let id = if *qos == QoS::AtMostOnce { 0 } else { 2 };
-                2 + topic.len() + id + payload.len()
-            }
-            Self::Subscribe(filters) => {
-                2 + filters.iter().map(|(text, _)| text.len() + 3).sum::<usize>()
-            }
-            Self::Unsubscribe(filters) => {
-                2 + filters.iter().map(|text| text.len() + 2).sum::<usize>()
-            }
-        };
-        body + if body < 128 { 2 } else { 3 }
     }
 }
 
@@ -98,6 +81,10 @@ pub(super) struct Request {
 impl Request {
     fn is_at_most_once(&self) -> bool {
         self.asked.qos() == Some(QoS::AtMostOnce)
+    }
+
+    fn is_exactly_once(&self) -> bool {
+        self.asked.qos() == Some(QoS::ExactlyOnce)
     }
 
     fn is_unsent_qos_0(&self) -> bool {
@@ -188,8 +175,43 @@ impl Sender {
         nth.and_then(|nth| ids.get(nth)).map_or(1, |id| id.get())
     }
 
-    /// `reclaimed`: the last of the ids that were reclaimed.
-    pub(super) fn accept(&mut self, handle: Handle, asked: Asked, reclaimed: Option<u16>) {
+    /// The packet ids of the requests that the client still has, and whether one is a publish that waits for its PUBREC.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (u16, bool)> {
+        let requests = self.requests.iter().filter(|request| request.end.is_none());
+        requests.filter_map(|request| {
+            let id = request.handle.packet_id()?;
+            Some((id.get(), request.is_exactly_once() && !request.released))
+        })
+    }
+
+    /// The place of the first publish of QoS 2 of which nothing was shown on this connection.
+    pub(super) fn waiting_exactly_once(&self) -> Option<u64> {
+        let mut requests = self.requests.iter();
+        let waits = |request: &&Request| {
+            request.is_exactly_once()
+                && request.end.is_none()
+                && !request.released
+                && !request.shown
+        };
+        requests.find(waits).map(|request| request.place)
+    }
+
+    /// Publishes of QoS 2 that take a place in `Options::exactly_once_window`.
+    pub(super) fn exactly_once(&self) -> usize {
+        let counts = |request: &&Request| {
+            let lost = request.end.is_none_or(|end| end == End::Lost);
+            request.is_exactly_once() && lost && !request.finishing
+        };
+        self.requests.iter().filter(counts).count()
+    }
+
+    /// `reclaimed`: the only ids for publishes of QoS 2, and for no other requests.
+    pub(super) fn accept(
+        &mut self,
+        handle: Handle,
+        asked: Asked,
+        reclaimed: Option<&RangeInclusive<u16>>,
+    ) {
         let id = handle.packet_id();
         assert_eq!(id.is_none(), asked.qos() == Some(QoS::AtMostOnce));
         assert!(self.requests.iter().all(|request| request.handle != handle));
@@ -197,15 +219,9 @@ impl Sender {
             assert!(id.get() < RENEWALS);
             assert!(self.under(id).is_none(), "{id:?} is in use");
             assert!(!self.abandoned.contains(&id), "{id:?} may still be answered");
-            if let Some(last) = reclaimed {
-                let exactly_once = asked.qos() == Some(QoS::ExactlyOnce);
-                let mut free = (1..=last)
-                    .filter_map(PacketId::new)
-                    .filter(|id| self.under(*id).is_none() && !self.abandoned.contains(id));
-                // If none is left, the client takes the risk that the broker knows another one.
-                let none_left = exactly_once && free.next().is_none();
-                assert!((id.get() <= last) == exactly_once || none_left, "{id:?} for {asked:?}");
-            }
+            let exactly_once = asked.qos() == Some(QoS::ExactlyOnce);
+            let fits = reclaimed.is_none_or(|range| range.contains(&id.get()) == exactly_once);
+            assert!(fits, "{id:?} for {asked:?}, {reclaimed:?} is reclaimed");
         }
         self.places += 1;
         self.accepted += 1;
@@ -224,15 +240,6 @@ impl Sender {
         });
     }
 
-    /// The client has found a session: it releases the ids up to `last`.
-    pub(super) fn are_reclaimed(&self, last: u16) {
-        for request in &self.requests {
-            let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
-            let id = request.handle.packet_id().filter(|_| exactly_once && request.end.is_none());
-            assert!(id.is_none_or(|id| id.get() <= last), "{request:?} is not reclaimed");
-        }
-    }
-
     /// The request under this id whose packet the client still has.
     fn under(&mut self, id: PacketId) -> Option<&mut Request> {
         let is_it = |request: &&mut Request| {
@@ -241,8 +248,8 @@ impl Sender {
         self.requests.iter_mut().find(is_it)
     }
 
-    /// The application takes back a request. Returns the bytes that this frees.
-    pub(super) fn cancel(&mut self, handle: Handle, result: Result<(), RequestError>) -> usize {
+    /// The application takes back a request.
+    pub(super) fn cancel(&mut self, handle: Handle, result: Result<(), RequestError>) {
         let told = self.stuck.is_told(handle);
         let request = self.requests.iter_mut().find(|request| request.handle == handle);
         let request = request.expect("one of the requests");
@@ -255,18 +262,16 @@ impl Sender {
         };
         assert_eq!(result.err(), error, "{request:?}");
         if error.is_some() {
-            return 0;
+            return;
         }
         let sent = request.ever || request.shown;
         self.blameless |= request.shown;
         let being_sent = request.shown && !request.sent;
         request.finishing = being_sent;
         request.end = (!being_sent).then_some(End::Cancelled { sent });
-        let freed = if request.released { 4 } else { request.asked.len() };
         if sent {
             self.abandon(handle);
         }
-        if being_sent { 0 } else { freed }
     }
 
     /// The id of the request stays out of use.
@@ -280,7 +285,7 @@ impl Sender {
     }
 
     /// The driver is shown `bytes`. They begin with the bytes of the packet in part that were taken.
-    pub(super) fn show(&mut self, bytes: &[u8], protocol: Protocol, reclaiming: bool) {
+    pub(super) fn show(&mut self, bytes: &[u8], protocol: Protocol) {
         let mut rest = bytes;
         let mut at_most_once = 0;
         while let Some((packet, behind)) = next_packet(rest, protocol) {
@@ -289,7 +294,7 @@ impl Sender {
                 Packet::Publish(Publish { id: Some(id), .. }) => self.shows(id),
                 Packet::Publish(_) => at_most_once += 1,
                 Packet::PubRel { id, .. } => {
-                    if !reclaiming && !self.is_stray(id) {
+                    if !self.is_stray(id) {
                         self.shows(id);
                     }
                 }
@@ -320,6 +325,25 @@ impl Sender {
             assert_eq!(rest.first().map(|first| first >> 4), Some(8), "a packet in part");
             self.renewal.show(&self.subscriptions, self.stuck.one_by_one());
         }
+    }
+
+    /// Whether a publish of QoS 2 was shown on this connection, or its PUBREL.
+    pub(super) fn shows_exactly_once(&self) -> bool {
+        let mut requests = self.requests.iter();
+        requests.any(|request| request.is_exactly_once() && request.shown)
+    }
+
+    /// While a publish of QoS 2 is held back, no request behind it was shown.
+    pub(super) fn none_overtakes(&self) {
+        let Some(first) = self.waiting_exactly_once() else { return };
+        for request in self.requests.iter().filter(|request| request.shown) {
+            assert!(request.place < first, "{request:?} overtakes the publish at {first}");
+        }
+    }
+
+    /// Whether the PUBREL of no request waits, with this id.
+    pub(super) fn has_stray(&self, id: PacketId) -> bool {
+        self.stray.is_some_and(|(stray, _)| stray == id)
     }
 
     fn shows(&mut self, id: PacketId) {
@@ -413,12 +437,18 @@ impl Sender {
         self.renewal.is_awaited()
     }
 
-    /// Every request is sent, unless some are held back.
-    pub(super) fn all_are_sent(&self) {
-        if self.is_renewing() || !self.stuck.is_calm() {
+    /// Whether other requests may be held back, because of a renewal or of one that stands in the way.
+    pub(super) fn may_hold(&self) -> bool {
+        self.is_renewing() || !self.stuck.is_calm()
+    }
+
+    /// Every request is sent, unless some are held back. `held`: those from this place on.
+    pub(super) fn all_are_sent(&self, held: Option<u64>) {
+        if self.may_hold() {
             return;
         }
-        for request in &self.requests {
+        let goes_on = |request: &&Request| held.is_none_or(|held| request.place < held);
+        for request in self.requests.iter().filter(goes_on) {
             assert!(request.sent, "nobody sends {request:?}");
         }
         assert_eq!(self.stray, None, "nobody sends this PUBREL");
@@ -431,12 +461,22 @@ impl Sender {
         }
         self.renewal.lacks(&self.subscriptions);
         for request in &mut self.requests {
-            let exactly_once = request.asked.qos() == Some(QoS::ExactlyOnce);
-            if request.end.is_none() && exactly_once && (request.before || request.released) {
+            if request.end.is_none()
+                && request.is_exactly_once()
+                && (request.before || request.released)
+            {
                 request.end = Some(End::Lost);
             }
             request.before = false;
         }
+    }
+
+    /// Whether the client has subscriptions to renew, or asks for some.
+    pub(super) fn has_subscriptions(&self) -> bool {
+        let asks = |request: &Request| {
+            matches!(request.asked, Asked::Subscribe(_)) && request.awaits_answer()
+        };
+        self.renews && (!self.subscriptions.is_empty() || self.requests.iter().any(asks))
     }
 
     /// The client renews its subscriptions.
@@ -457,16 +497,14 @@ impl Sender {
         assert_eq!(kept, self.subscriptions);
     }
 
-    /// The application forgets the subscription at this position. Returns the bytes that this frees.
-    pub(super) fn forget_subscription(&mut self, at: usize) -> usize {
+    /// The application forgets the subscription at this position.
+    pub(super) fn forget_subscription(&mut self, at: usize) {
         self.stuck.forget_renewal();
         self.blameless |= self.renewal.is_awaited();
-        if at >= self.subscriptions.len() {
-            return 0;
+        if at < self.subscriptions.len() {
+            let (filter, _) = self.subscriptions.remove(at);
+            self.renewal.forgets(&filter, at);
         }
-        let (filter, _) = self.subscriptions.remove(at);
-        self.renewal.forgets(&filter, at);
-        filter.len() + 3
     }
 
     /// The connection is gone. `up`: the broker had accepted it. `blamed`: a packet may be the cause.

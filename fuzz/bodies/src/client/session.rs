@@ -114,12 +114,17 @@ impl Session {
         self.seen.len() < slots || !self.stale.is_empty()
     }
 
+    /// The client has seen a new message, which needs a slot for its id.
+    pub(super) fn sees(&mut self, publish: &Publish<'_>, slots: usize) {
+        if publish.qos == QoS::ExactlyOnce {
+            self.make_room(slots);
+        }
+    }
+
     /// The client has skipped a message, so it keeps the id.
     pub(super) fn keep(&mut self, publish: &Publish<'_>, slots: usize) {
+        self.sees(publish, slots);
         if let Some(id) = publish.id.filter(|_| publish.qos == QoS::ExactlyOnce) {
-            if !self.seen.contains(&id) {
-                self.make_room(slots);
-            }
             self.stale.remove(&id);
             self.seen.insert(id);
         }
@@ -227,7 +232,7 @@ impl Session {
             Event::Unsubscribed(handle) => self.sender.unsubscribed(handle),
             Event::Lost(handle) => self.sender.lost(handle),
             Event::Cancelled { handle, sent } => self.sender.cancelled(handle, sent),
-            Event::Stuck { .. } | Event::RenewalStuck { .. } => {}
+            Event::Stuck { .. } | Event::RenewalStuck { .. } | Event::NotReclaimed => {}
             Event::GivenUp(handle) => self.sender.given_up(handle),
             Event::Renewed { first, granted } => self.sender.renewed(first, granted),
             Event::Skipped(skipped) => {

@@ -46,8 +46,8 @@ pub(super) struct Settings {
     pub(super) options: Options<'static>,
     /// Slots.
     pub(super) window: usize,
-    /// Whether publishes of QoS 2 are allowed.
-    pub(super) exactly_once: bool,
+    /// Publishes of QoS 2 that may be in flight at once.
+    pub(super) exactly_once_window: usize,
     /// Bytes.
     pub(super) outbox: usize,
     pub(super) endpoints: u8,
@@ -88,7 +88,11 @@ impl Settings {
             Reconnect::never()
         };
         let endpoints = second & 3;
-        let exactly_once = capacity & 3 != 2;
+        let exactly_once_window = match capacity & 3 {
+            1 => 2,
+            2 => 0,
+            _ => 100,
+        };
         let (outbox, last) = (40 + usize::from(input.byte()) * 3, input.byte());
         let has_more = |flag: u8| (last / more::WINDOWS) & flag != 0;
         let strict = !has_more(more::LENIENT);
@@ -114,12 +118,11 @@ impl Settings {
             .stuck_after(stuck_after)
             .give_up_stuck(gives_up)
             .filters_per_subscribe(filters_per_subscribe as u16)
+            .exactly_once_window(exactly_once_window)
             .max_packet(1_000)
             .receive_capacity(16 + usize::from(capacity >> 2))
+            .cluster(true)
             .reconnect(reconnect.endpoints(endpoints));
-        if !exactly_once {
-            options = options.exactly_once_window(0);
-        }
         if has(flags::WILL) {
             let topic = Topic::new("will").expect("a name");
             options = options
@@ -130,7 +133,7 @@ impl Settings {
             options,
             outbox,
             window: usize::from(last % more::WINDOWS),
-            exactly_once,
+            exactly_once_window: exactly_once_window.into(),
             endpoints,
             clean,
             manual,

@@ -9,14 +9,16 @@ impl Link {
     pub(super) fn answer(
         &mut self,
         packet: &Packet<'_>,
+        now: u64,
         protocol: Protocol,
         session: &mut Session,
     ) -> Verdict {
-        let reclaiming = self.is_reclaiming();
-        if matches!(packet, Packet::PubComp(_)) && self.reclaim.take_answer() {
-            return Verdict::Late;
+        if let Packet::PubComp(id) = packet {
+            if self.reclaim.take_answer(*id, now, &session.sender) {
+                return Verdict::Late;
+            }
         }
-        session.sender.answer(packet, protocol, reclaiming)
+        session.sender.answer(packet, protocol)
     }
 
     /// The client fails. Only a strict one does so because of an answer that no request awaits.

@@ -1,16 +1,18 @@
 //! Messages that the client does not take: those that it passes over, and those that it skips.
 
 use mqtt_core::{
-    PacketId, Publish, QoS, SkipCause,
-    codec::{Header, Packet, PublishHead},
+    PacketId, Protocol, Publish, QoS, SkipCause,
+    codec::{Decoded, Header, Packet, PublishHead},
 };
 
-use super::{Due, Link, Session};
+use super::{Due, Leaving, Link, Session};
 
 /// What the client does with a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     Take,
+    /// It is answered. The application has it already, and has acknowledged it.
+    Repeat,
     /// It is answered and lost.
     Lose,
     PassOver,
@@ -25,12 +27,15 @@ impl Link {
     /// Whether the connection can end, because messages were passed over and those that were taken are complete.
     pub(super) fn may_end(&self, session: &Session) -> bool {
         let complete = session.seen() == 0 && self.due.is_empty() && self.due_complete.is_empty();
-        self.passing && !self.is_reclaiming() && complete
+        self.passing && complete
     }
 
     /// Whether the connection has to end: a message in pieces may hold that up.
     pub(in super::super) fn has_to_end(&self, session: &Session) -> bool {
-        self.may_end(session) && self.taken.is_empty() && !session.sender.is_renewing()
+        // A reclaim that has begun goes on if the publish that waited is taken back.
+        let waits = self.leaving != Leaving::No && self.reclaim.holds_from().is_some();
+        let delayed = self.taken.is_empty() && !session.sender.is_renewing();
+        self.may_end(session) && delayed && !waits
     }
 
     /// The client reports a message as skipped because of `cause`.
@@ -38,7 +43,7 @@ impl Link {
         if cause == SkipCause::NoSlot {
             assert!(qos == QoS::ExactlyOnce, "it needs no slot");
             assert!(self.clean || self.pointless, "it would come again");
-            assert_eq!(session.seen(), self.reclaim.slots(), "there is a slot");
+            assert_eq!(session.seen(), self.slots, "there is a slot");
         }
         // Its end may be refused.
         self.pieces = true;
@@ -65,25 +70,12 @@ impl Link {
     /// What the client does with the packet.
     pub(super) fn decide(&mut self, packet: &Packet<'_>, session: &mut Session) -> Decision {
         match packet {
-            Packet::PubRel { id, .. } => {
-                if self.is_reclaiming() && !self.reclaim.take_room() {
-                    session.forget(*id);
-                    return Decision::PassOver;
-                }
-                Decision::Take
-            }
-            Packet::Publish(publish) => {
-                let decision = self.begun.unwrap_or_else(|| self.judge(publish, session));
-                let answers = decision != Decision::PassOver && publish.id.is_some();
-                if answers && self.is_reclaiming() && !self.manual {
-                    assert!(self.reclaim.take_room(), "there was room");
-                }
-                decision
-            }
+            Packet::Publish(publish) => self.begun.unwrap_or_else(|| self.judge(publish, session)),
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::PubAck(_)
             | Packet::PubRec(_)
+            | Packet::PubRel { .. }
             | Packet::PubComp(_)
             | Packet::Subscribe(_)
             | Packet::SubAck(_)
@@ -95,7 +87,7 @@ impl Link {
         }
     }
 
-    /// What the client does with a message. Only while ids are released can an answer find no room for good.
+    /// What the client does with a message.
     fn judge(&mut self, publish: &Publish<'_>, session: &mut Session) -> Decision {
         if publish.id.is_none() {
             return Decision::Take;
@@ -111,24 +103,29 @@ impl Link {
         if self.passing && !seen {
             return Decision::PassOver;
         }
-        let new = publish.qos == QoS::ExactlyOnce && !seen;
-        let slotless = new && !session.has_slot(self.reclaim.slots());
-        if slotless && !self.clean && !self.pointless {
-            return Decision::PassOver;
+        if seen {
+            return Decision::Repeat;
         }
-        let room = if !self.is_reclaiming() {
-            true
-        } else if self.manual {
-            self.due.iter().filter(|due| !due.written).count() < self.reclaim.slots()
-        } else {
-            self.reclaim.has_room()
-        };
-        match (room, slotless) {
-            (true, false) => Decision::Take,
+        let slotless = publish.qos == QoS::ExactlyOnce && !session.has_slot(self.slots);
+        match (slotless, self.clean || self.pointless) {
+            (false, _) => Decision::Take,
             // It would not come again.
             (true, true) => Decision::Lose,
-            (false, _) => Decision::PassOver,
+            (true, false) => Decision::PassOver,
         }
+    }
+
+    /// The client has seen the packet that arrived, and refuses it for now. If it is a message, its id tells something.
+    pub(super) fn refused_message(&mut self, session: &mut Session) {
+        let arrived = std::mem::take(&mut self.arrived);
+        if let Ok(Decoded::Packet { packet: Packet::Publish(publish), .. }) =
+            Packet::decode(&arrived, Protocol::V311)
+        {
+            if self.judge(&publish, session) == Decision::Take {
+                session.sees(&publish, self.slots);
+            }
+        }
+        self.arrived = arrived;
     }
 
     /// The client passes messages over.
@@ -137,6 +134,13 @@ impl Link {
             session.passes_over();
         }
         self.passing = true;
+    }
+
+    /// The client has answered a message that it took before.
+    pub(super) fn repeated_packet(&mut self, packet: &Packet<'_>) {
+        if let Packet::Publish(Publish { qos, id: Some(id), .. }) = packet {
+            self.owe_answer(*qos, *id);
+        }
     }
 
     /// The client has answered the message, and neither kept its id nor handed it over.
@@ -151,7 +155,6 @@ impl Link {
 
     /// A message that the application does not have to acknowledge is answered in its turn.
     pub(super) fn owe_answer(&mut self, qos: QoS, id: PacketId) {
-        let (acknowledged, written) = (true, !self.manual);
-        self.due.push_back(Due { qos, id, delivery: None, acknowledged, written });
+        self.due.push_back(Due { qos, id, delivery: None, acknowledged: true });
     }
 }

@@ -45,13 +45,8 @@ fn awaited(request: &Request) -> PacketType {
 }
 
 impl Sender {
-    /// The client took an answer. `reclaiming`: PUBRELs go out for ids from a former session.
-    pub(in super::super) fn answer(
-        &mut self,
-        packet: &Packet<'_>,
-        protocol: Protocol,
-        reclaiming: bool,
-    ) -> Verdict {
+    /// The client took an answer.
+    pub(in super::super) fn answer(&mut self, packet: &Packet<'_>, protocol: Protocol) -> Verdict {
         let (kind, id) = match packet {
             Packet::PubAck(id) => (PacketType::PubAck, *id),
             Packet::PubRec(id) => (PacketType::PubRec, *id),
@@ -81,7 +76,7 @@ impl Sender {
         let strict = self.strict && !(publish && protocol == Protocol::V31);
         let (places, expected) = (self.places, self.expected);
         let Some(request) = self.under(id).filter(|request| request.shown) else {
-            return self.unexpected(kind, id, strict, reclaiming);
+            return self.unexpected(kind, id, strict);
         };
         assert!(request.sent, "{kind:?} to a packet that the driver has not reported");
         assert_eq!(expected, None, "an event is missing");
@@ -110,7 +105,7 @@ impl Sender {
             }
             (PacketType::UnsubAck, PacketType::UnsubAck) => Expected::Unsubscribed(handle),
             (awaited, kind) if awaited == kind => Expected::Published(handle),
-            _ => return self.unexpected(kind, id, strict, reclaiming),
+            _ => return self.unexpected(kind, id, strict),
         };
         self.expected = Some(event);
         Verdict::Event
@@ -138,20 +133,14 @@ impl Sender {
         request.place = place;
     }
 
-    fn unexpected(
-        &mut self,
-        kind: PacketType,
-        id: PacketId,
-        strict: bool,
-        reclaiming: bool,
-    ) -> Verdict {
+    fn unexpected(&mut self, kind: PacketType, id: PacketId, strict: bool) -> Verdict {
         let abandoned = self.abandoned.contains(&id);
         if strict && !abandoned {
             return Verdict::Broken;
         }
         if kind == PacketType::PubRec {
             let waits = self.under(id).is_some_and(|request| request.released);
-            if !waits && !reclaiming {
+            if !waits {
                 self.places += 1;
                 let stray = self.stray.replace((id, self.places));
                 assert_eq!(stray, None, "the next PUBREC waits");

@@ -108,35 +108,34 @@ impl Sender {
         }
     }
 
-    /// The application is told of a request. Returns the bytes that are freed.
-    pub(in super::super) fn is_stuck(&mut self, handle: Handle, connections: u16) -> usize {
+    /// The application is told of a request.
+    pub(in super::super) fn is_stuck(&mut self, handle: Handle, connections: u16) {
         let stuck = &mut self.stuck;
         assert!(std::mem::take(&mut stuck.untold), "told without a reason");
         assert_eq!((stuck.suspect, stuck.ends), (Suspect::Request(handle), connections));
         assert!(self.awaits_answer(handle), "{handle:?} has ended");
         if !self.gives_up {
-            return 0;
+            return;
         }
         let request = self.requests.iter_mut().find(|request| request.handle == handle);
-        let request = request.expect("it awaits an answer");
-        request.end = Some(End::GivenUp);
-        let freed = if request.released { 4 } else { request.asked.len() };
+        request.expect("it awaits an answer").end = Some(End::GivenUp);
         self.abandon(handle);
-        freed
     }
 
-    /// The application is told of a renewal. Returns the bytes that are freed.
+    /// The application is told of a renewal.
     pub(in super::super) fn is_renewal_stuck(
         &mut self,
         first: usize,
         count: usize,
         connections: u16,
-    ) -> usize {
+    ) {
         let stuck = &mut self.stuck;
         assert!(std::mem::take(&mut stuck.untold), "told without a reason");
         assert_eq!((stuck.suspect, stuck.ends), (Suspect::Renewal(first), connections));
         assert_eq!(count, 1, "one filter at a time");
-        if self.gives_up { self.forget_subscription(first) } else { 0 }
+        if self.gives_up {
+            self.forget_subscription(first);
+        }
     }
 
     /// The application has been told of everything.
