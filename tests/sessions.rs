@@ -156,6 +156,43 @@ fn renewed(device: &mut Device, codes: &[Option<QoS>]) {
     });
 }
 
+/// Mosquitto 2.0.11 forgets shared subscriptions at its end, and keeps the session and its other subscriptions. The
+/// client cannot see that. If it does not renew them on each connection, it hears nothing more.
+#[test]
+fn shared_subscriptions_outlast_a_restart_if_they_are_renewed_on_each_connection() {
+    for renewed_always in [true, false] {
+        let mut broker = Config::new().persistence().start();
+        let forgets = broker.log().count("mosquitto version 2.0.11 ") > 0;
+        let options = lasting("device", Version::V311).renew_on_each_connection(renewed_always);
+        let mut device = Device::connect(broker.address(), &options);
+        device.subscribe("$share/g/shared/#", QoS::AtMostOnce);
+        device.subscribe("end", QoS::AtMostOnce);
+        let publish = |broker: &Mosquitto, payload: &[u8]| {
+            let publisher = Publisher::new(broker, "publisher");
+            publisher.publish("shared/n", payload, QoS::AtMostOnce, false);
+            publisher.publish("end", b"end", QoS::AtMostOnce, false);
+        };
+        let shared = |payload| Message::new("shared/n", payload, QoS::AtMostOnce, false);
+        let end = Message::new("end", b"end", QoS::AtMostOnce, false);
+        publish(&broker, b"before");
+        assert_eq!(device.messages(2), [shared(b"before"), end.clone()]);
+
+        broker.stop();
+        broker.start_again();
+        assert_eq!(device.up(), SessionStatus::Resumed);
+        if renewed_always {
+            renewed(&mut device, &[Some(QoS::AtMostOnce); 2]);
+        }
+        publish(&broker, b"after");
+        if renewed_always {
+            assert_eq!(device.messages(2), [shared(b"after"), end]);
+        } else if forgets {
+            assert_eq!(device.message(), end);
+        }
+        device.disconnect();
+    }
+}
+
 /// An accepted message is in the session: it is delivered even if it was published while the broker was away.
 ///
 /// The test publishes nineteen at a time, the default limit at QoS 2. Mosquitto 2.0.11 takes 20 messages above QoS 0 at
@@ -201,8 +238,8 @@ fn unacknowledged_messages_are_sent_again_marked_as_duplicates() {
             .filter("n", QoS::ExactlyOnce)
             .subscribe_and_leave();
         broker.save();
-        // In 3.1 a session begins with PUBRELs, and the other packets come behind them.
-        device.publish("other", b"0", QoS::AtLeastOnce, false);
+        // In 3.1 the first publish of QoS 2 waits until the packet ids are reclaimed.
+        device.publish("other", b"0", QoS::ExactlyOnce, false);
         broker.freeze();
         let (client, sent) = (device.client().clone(), device.client().counters().packets_out);
         let first = client.publish("n", b"1", QoS::AtLeastOnce, false);

@@ -1,8 +1,8 @@
 //! The evidence in Mosquitto's own log: the promises of a killed broker for each message.
 //!
-//! A *life* is the time from a start of the broker to its end. All lives but the last end with SIGKILL. The next life
-//! knows only the saved state: it may miss messages that were acknowledged, send finished messages again, or use packet
-//! ids again that are still taken.
+//! A *life* is the time from a start of the broker to its end. If it ends with SIGKILL, the next life knows only the
+//! saved state: it may miss messages that were acknowledged, send finished messages again, or use packet ids again that
+//! are still taken. After SIGTERM the broker saves its state.
 //!
 //! One fault needs no kill of the broker. If a connection breaks while a session is being resumed, Mosquitto 2.0.11
 //! sends the PUBLISH of an exchange again after its PUBREL, which [MQTT-4.3.3-1] forbids. By then the subscriber has
@@ -27,14 +27,14 @@ struct Trace {
     sent: Vec<Sent>,
     /// Lives in which the subscriber acknowledged it: PUBACK or PUBREC.
     acknowledged: Vec<usize>,
-    /// When the broker ended the exchange of QoS 2 with the subscriber: PUBREL.
-    released: Vec<usize>,
+    /// When the broker ended the exchange of QoS 2 with the subscriber, and under which packet id: PUBREL.
+    released: Vec<(usize, u16)>,
 }
 
 impl Trace {
-    /// Whether a PUBREL was sent between `from` and `to`.
+    /// Whether a PUBREL for the packet id of `from` was sent between `from` and `to`.
     fn is_released(&self, from: &Sent, to: &Sent) -> bool {
-        self.released.iter().any(|when| (from.when..to.when).contains(when))
+        self.released.iter().any(|(when, id)| *id == from.id && (from.when..to.when).contains(when))
     }
 }
 
@@ -47,10 +47,19 @@ struct Sent {
     when: usize,
 }
 
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// SIGTERM.
+    Stopped,
+    /// SIGKILL.
+    Killed,
+}
+
 /// The log of all lives.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    lives: usize,
+    lives: Vec<End>,
     lines: usize,
     messages: HashMap<u64, Trace>,
     /// The message that each packet id of the publisher and the subscriber stood for last.
@@ -60,17 +69,17 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     /// Adds the log of the life that followed the last one.
-    pub(crate) fn add_life<'l>(&mut self, log: impl IntoIterator<Item = &'l str>) {
+    pub(crate) fn add_life<'l>(&mut self, log: impl IntoIterator<Item = &'l str>, end: End) {
         for line in log {
             self.lines += 1;
             // Other lines are of no interest.
             let _other = self.add(line);
         }
-        self.lives += 1;
+        self.lives.push(end);
     }
 
     fn add(&mut self, line: &str) -> Option<()> {
-        let (life, when) = (self.lives, self.lines);
+        let (life, when) = (self.lives.len(), self.lines);
         let mut words = line.split(' ');
         let received = match words.next()? {
             "Received" => true,
@@ -102,7 +111,7 @@ impl Evidence {
                 trace.sent.push(Sent { life, id, again: line.contains("(d1,"), when });
             }
             (subscriber::ID, "PUBACK" | "PUBREC", true) => trace.acknowledged.push(life),
-            (subscriber::ID, "PUBREL", false) => trace.released.push(when),
+            (subscriber::ID, "PUBREL", false) => trace.released.push((when, id)),
             _ => {}
         }
         Some(())
@@ -110,7 +119,7 @@ impl Evidence {
 
     /// Whether that life ended with SIGKILL.
     fn was_killed(&self, life: usize) -> bool {
-        life + 1 < self.lives
+        self.lives.get(life) == Some(&End::Killed)
     }
 
     /// Why `number` never arrived, if the broker is to blame.
@@ -139,7 +148,8 @@ impl Evidence {
             let exactly_once = message::qos_of(*other) == QoS::ExactlyOnce;
             let before = trace.sent.iter().find(|earlier| {
                 let (id, life) = (earlier.id, earlier.life);
-                id == sent.id && life < sent.life && !trace.is_released(earlier, sent)
+                let may_be_unknown = life < sent.life && self.was_killed(life);
+                id == sent.id && may_be_unknown && !trace.is_released(earlier, sent)
             })?;
             exactly_once.then_some((*other, before.life))
         })
@@ -206,8 +216,9 @@ mod tests {
 
     fn evidence(lives: &[&[&str]]) -> Evidence {
         let mut evidence = Evidence::default();
-        for life in lives {
-            evidence.add_life(life.iter().copied());
+        for (place, life) in lives.iter().enumerate() {
+            let end = if place + 1 < lives.len() { End::Killed } else { End::Stopped };
+            evidence.add_life(life.iter().copied(), end);
         }
         evidence
     }
@@ -231,6 +242,15 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_that_was_stopped_has_no_excuse_for_a_loss() {
+        let mut evidence = Evidence::default();
+        for end in [End::Stopped, End::Killed] {
+            evidence.add_life(TAKEN, end);
+            assert_eq!(evidence.of_lost(8).is_some(), end == End::Killed);
+        }
+    }
+
+    #[test]
     fn the_loss_of_a_message_whose_id_another_one_still_has_is_the_brokers() {
         let reused = [
             "Received PUBLISH from publisher (d0, q2, r0, m6, 'cut/2/10', ... (12 bytes))",
@@ -242,6 +262,11 @@ mod tests {
         assert!(evidence(&[&first, &reused, &[]]).of_lost(10).is_some());
         let ended = [&first[..], &[PUBREC, PUBREL]].concat();
         assert_eq!(evidence(&[&ended, &reused, &[]]).of_lost(10), None);
+        // The first message is sent again under another id, and released under that one.
+        let (again, released) = (SENT.replace("m9", "m3"), PUBREL.replace("m9", "m3"));
+        let renumbered =
+            [&[&*again, "Received PUBREC from subscriber (Mid: 3)", &released], &reused[..]];
+        assert!(evidence(&[&first, &renumbered.concat(), &[]]).of_lost(10).is_some());
     }
 
     #[test]

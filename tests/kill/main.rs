@@ -9,12 +9,16 @@
 //! In a second part Mosquitto is killed as well. Then messages are lost that it has acknowledged and not yet saved,
 //! which no client can prevent. Its own log separates these messages from those that a client would have lost or
 //! doubled.
+//!
+//! With `--brokers 2` it shows that a client of two brokers that share nothing tells the truth about its messages: see
+//! [`separate`].
 
 mod evidence;
 mod message;
 mod publisher;
 mod report;
 mod run;
+mod separate;
 mod subscriber;
 mod verdict;
 mod victim;
@@ -35,6 +39,9 @@ usage: kill [options]
 
   --times N          kills of the publisher (50); others are killed beside it
   --broker-times N   kills of Mosquitto, in a second part (a fifth of --times)
+  --brokers 2        instead: one publisher and two Mosquittos that share nothing; they are stopped and killed in
+                     turn, and connections are cut
+  --messages N       with --brokers 2: messages of QoS 2 in each of its two parts (10000)
   --seed N           chooses who is killed and when (made up)
   --help             tells this
 
@@ -66,6 +73,7 @@ enum Error {
 enum Order {
     Help,
     Run(run::Settings),
+    Separate(separate::Settings),
     /// Run as one of the processes that are killed.
     Publisher(Role),
     Subscriber(Role),
@@ -86,6 +94,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Order::Run(settings) => run::run(&settings),
+        Order::Separate(settings) => separate::run(&settings),
         Order::Publisher(role) => publisher::run(&role).map(|()| true),
         Order::Subscriber(role) => subscriber::run(&role).map(|()| true),
     });
@@ -101,13 +110,16 @@ fn main() -> ExitCode {
 }
 
 fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
-    let (mut times, mut broker_times, mut seed) = (50, None, None);
+    let (mut times, mut broker_times, mut seed) = (None, None, None);
+    let (mut brokers, mut messages) = (1, None);
     let (mut role, mut broker, mut folder, mut last) = (None, None, None, false);
     while let Some(option) = arguments.option()? {
         match option.as_str() {
             "--help" => return Ok(Order::Help),
-            "--times" => times = arguments.number("a number")?,
+            "--times" => times = Some(arguments.number("a number")?),
             "--broker-times" => broker_times = Some(arguments.number("a number")?),
+            "--brokers" => brokers = arguments.number("a number")?,
+            "--messages" => messages = Some(arguments.number("a number")?),
             "--seed" => seed = Some(arguments.number("a number")?),
             // How the run starts its victims.
             "--role" => role = Some(arguments.text()?),
@@ -118,12 +130,29 @@ fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
         }
     }
     let Some(role) = role else {
-        if times == 0 {
-            return Err(UsageError::Together("--times: at least one kill").into());
-        }
-        let broker_times = broker_times.unwrap_or_else(|| (times / 5).max(1));
         let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-        return Ok(Order::Run(run::Settings { times, broker_times, seed }));
+        return match (brokers, messages) {
+            (1, None) => {
+                let times = times.unwrap_or(50);
+                if times == 0 {
+                    return Err(UsageError::Together("--times: at least one kill").into());
+                }
+                let broker_times = broker_times.unwrap_or_else(|| (times / 5).max(1));
+                Ok(Order::Run(run::Settings { times, broker_times, seed }))
+            }
+            (2, _) if times.is_some() || broker_times.is_some() => {
+                Err(UsageError::Together("--times and --broker-times are for one broker").into())
+            }
+            (2, messages) => {
+                let messages = messages.unwrap_or(10_000);
+                if messages < separate::FEWEST {
+                    return Err(UsageError::Together("--messages: at least 200").into());
+                }
+                Ok(Order::Separate(separate::Settings { messages, seed }))
+            }
+            (1, Some(_)) => Err(UsageError::Together("--messages needs --brokers 2").into()),
+            _ => Err(UsageError::Together("--brokers is 1 or 2").into()),
+        };
     };
     let (Some(broker), Some(folder)) = (broker, folder) else {
         return Err(UsageError::Together("--role needs --broker and --folder").into());
@@ -159,10 +188,22 @@ mod tests {
     fn wrong_options_are_named() {
         assert_eq!(error(&["--times", "many"]), "option --times: \"many\" is not a number");
         assert_eq!(error(&["--times", "0"]), "--times: at least one kill");
+        assert_eq!(error(&["--brokers", "3"]), "--brokers is 1 or 2");
+        assert_eq!(error(&["--messages", "500"]), "--messages needs --brokers 2");
+        assert_eq!(error(&["--brokers", "2", "--messages", "9"]), "--messages: at least 200");
         assert_eq!(error(&["--seed"]), "option --seed: a value is missing");
         assert_eq!(error(&["--kill"]), "unknown option --kill");
         assert_eq!(error(&["50"]), "unexpected argument \"50\"");
         assert_eq!(error(&["--role", "publisher"]), "--role needs --broker and --folder");
+    }
+
+    #[test]
+    fn two_brokers_are_another_run() {
+        let arguments = Arguments::new(["--brokers", "2", "--messages", "500"]);
+        let Ok(Order::Separate(settings)) = read_arguments(arguments) else {
+            panic!("they are right")
+        };
+        assert_eq!(settings.messages, 500);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use mqtt_examples::print;
 use crate::verdict::{Kind, Verdict};
 
 /// Anomalies that are shown in full.
-const SHOWN: usize = 6;
+pub(crate) const SHOWN: usize = 6;
 
 /// How often each process was killed.
 #[derive(Clone, Copy, Default)]
@@ -87,23 +87,24 @@ pub(crate) fn print(parts: &[Part]) -> bool {
 /// The progress of the run: a bar on a terminal, otherwise a line now and then.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    what: &'static str,
     all: u64,
     done: Cell<u64>,
 }
 
 impl Progress {
-    pub(crate) fn new(all: u64) -> Self {
+    pub(crate) fn new(all: u64, what: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(all);
             // If the template were wrong, the plain bar would be used.
             if let Ok(style) =
-                ProgressStyle::with_template("{bar:40} {pos}/{len} kills, {eta} left")
+                ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {eta} left")
             {
                 bar.set_style(style);
             }
-            bar
+            bar.with_message(what)
         });
-        Self { bar, all, done: Cell::new(0) }
+        Self { bar, what, all, done: Cell::new(0) }
     }
 
     pub(crate) fn one(&self) {
@@ -112,7 +113,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if done % self.all.div_ceil(10) == 0 => {
-                print::error(&format!("{done} of {} kills", self.all));
+                print::error(&format!("{done} of {} {}", self.all, self.what));
             }
             None => {}
         }

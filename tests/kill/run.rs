@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     Error,
-    evidence::Evidence,
+    evidence::{End, Evidence},
     report::{self, Kills, Part, Progress},
     subscriber::OUTPUT,
     verdict::Verdict,
@@ -36,7 +36,7 @@ pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
         "seed {seed}: {times} kills of the publisher, {broker_times} of Mosquitto"
     ));
     let mut random = fastrand::Rng::with_seed(seed);
-    let progress = Progress::new(times + broker_times);
+    let progress = Progress::new(times + broker_times, "kills");
     let mut parts = Vec::new();
     for (name, kills, with_broker) in
         [("clients", times, false), ("Mosquitto too", broker_times, true)]
@@ -118,9 +118,24 @@ fn kill(
     Ok(())
 }
 
+/// The best that Mosquitto can do: it saves after each change, but only after it has acknowledged it.
+pub(crate) fn saves_at_once() -> Config {
+    saves_at_its_end().line("autosave_on_changes true").line("autosave_interval 1")
+}
+
+/// It saves when it is stopped.
+pub(crate) fn saves_at_its_end() -> Config {
+    Config::new()
+        .persistence()
+        .line("max_queued_messages 0")
+        // With a limit it keeps a queue, and sends new messages before those in the queue.
+        .line("max_inflight_messages 0")
+        .line("set_tcp_nodelay true")
+}
+
 /// The time until the next kill, up to a fifth of a second. It is as often between 1 and 2 ms as between 100 and 200
 /// ms.
-fn moment(random: &mut fastrand::Rng) -> Duration {
+pub(crate) fn moment(random: &mut fastrand::Rng) -> Duration {
     Duration::from_secs_f64(0.2 * 0.005_f64.powf(random.f64()))
 }
 
@@ -136,16 +151,7 @@ struct World<'f> {
 
 impl<'f> World<'f> {
     fn start(folder: &'f Path) -> Result<Self, Error> {
-        // This is the best that Mosquitto can do: it saves after each change, but only after it has acknowledged it.
-        let broker = Config::new()
-            .persistence()
-            .line("autosave_on_changes true")
-            .line("autosave_interval 1")
-            .line("max_queued_messages 0")
-            // With a limit it keeps a queue, and sends new messages before those in the queue.
-            .line("max_inflight_messages 0")
-            .line("set_tcp_nodelay true")
-            .start();
+        let broker = saves_at_once().start();
         let start = |role| Victim::start(role, broker.address(), folder, false);
         // Both sessions are saved before any process is killed. A lost session would not be about delivery.
         let subscriber = start("subscriber")?;
@@ -180,7 +186,7 @@ impl<'f> World<'f> {
 
     fn kill_broker(&mut self) {
         self.broker.kill();
-        self.keep_log();
+        self.keep_log(End::Killed);
         self.broker.start_again();
     }
 
@@ -199,7 +205,7 @@ impl<'f> World<'f> {
         self.publisher.finish(&mut goes_on)?;
         self.subscriber.finish(&mut goes_on)?;
         self.broker.stop();
-        self.keep_log();
+        self.keep_log(End::Stopped);
         let accepted = accepted
             .parse()
             .map_err(|_| Error::Run(format!("the publisher accepted {accepted:?}")))?;
@@ -208,9 +214,9 @@ impl<'f> World<'f> {
         Ok((accepted, received, self.evidence))
     }
 
-    fn keep_log(&mut self) {
+    fn keep_log(&mut self, end: End) {
         let lines = self.broker.log().to_the_end(0, SOON);
-        self.evidence.add_life(lines.iter().map(String::as_str));
+        self.evidence.add_life(lines.iter().map(String::as_str), end);
         // The log is kept for a closer look.
         let name = format!("mosquitto-{}.log", self.lives);
         let _nowhere_to = fs::write(self.folder.join(name), lines.join("\n"));

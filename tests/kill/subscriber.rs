@@ -28,7 +28,7 @@ pub(crate) const OUTPUT: &str = "received";
 /// It is small, so that snapshots are often written, and often interrupted.
 const LONG: u64 = 2 << 10;
 /// The broker sends all that came while the subscriber was away, without a limit.
-const WINDOW: usize = 0xEFFF;
+pub(crate) const WINDOW: usize = 0xEFFF;
 
 pub(crate) fn run(role: &Role) -> Result<(), Error> {
     end_with_parent();

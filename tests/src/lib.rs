@@ -10,7 +10,9 @@
 //! - [`Device`]: the client under test, with waits that have a limit.
 //! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for things that no real peer would
 //!   do.
+//! - [`Tap`]: a way between client and broker that is watched, and cut at a chosen packet.
 //! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
+//! - [`clusters`]: nodes that share the sessions of their clients.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
 //! They keep these rules. No sleep stands for an event. Every wait has a limit; at the limit the test fails and names
@@ -32,6 +34,7 @@ use mqtt_core::{Protocol, QoS, Reconnect, Version};
 
 mod broker;
 pub mod brokers;
+pub mod clusters;
 pub mod conversations;
 mod device;
 mod fake_broker;
@@ -40,6 +43,7 @@ mod message;
 mod mosquitto_clients;
 mod paho;
 mod process;
+mod tap;
 mod tls;
 
 pub use broker::{Config, Mosquitto};
@@ -50,6 +54,7 @@ pub use message::{Message, content};
 pub use mosquitto_clients::{Publisher, RawSubscriber, Subscriber, SubscriberConfig};
 pub use paho::{Paho, PahoConfig};
 pub use process::{Lines, Program, SOON};
+pub use tap::{Tap, Tapped, To, packets};
 pub use tls::Tunnel;
 
 /// All three, for loops.
@@ -59,5 +64,9 @@ pub const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::Exactly
 pub const BOTH_VERSIONS: [(Version, Protocol); 2] =
     [(Version::V31, Protocol::V31), (Version::V311, Protocol::V311)];
 
+/// A seed with which the packet ids of a client begin at 1, for tests that know the ids. Without a seed the blocking
+/// client draws one, and begins elsewhere at each start.
+pub const IDS_FROM_1: u32 = 0x144C_BC89;
+
 /// Connects again within a moment, for tests that break connections.
-pub const AGAIN_AT_ONCE: Reconnect = Reconnect::after(20).at_most(100);
+pub const AGAIN_AT_ONCE: Reconnect = Reconnect::after(20).at_most(100).seed(IDS_FROM_1);

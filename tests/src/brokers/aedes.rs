@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::Command;
 
 use super::daemon::{Daemon, GET, Recipe, found, version_of};
@@ -33,12 +34,7 @@ pub(super) const ENGINE: Engine = Engine {
             command: Box::new(|folder, port| {
                 let file = folder.join("broker.mjs");
                 fs::write(&file, include_str!("aedes.mjs")).expect("the folder is writable");
-                // Node.js looks for packages beside the program.
-                let modules = folder.join("node_modules");
-                if !modules.exists() {
-                    std::os::unix::fs::symlink(packages().join("npm/node_modules"), modules)
-                        .expect("the folder is writable");
-                }
+                link_packages(folder);
                 let mut command = Command::new(crate::process::program("node"));
                 command.arg(file).args([Ipv4Addr::LOCALHOST.to_string(), port.to_string()]);
                 command
@@ -54,6 +50,15 @@ pub(super) const ENGINE: Engine = Engine {
     }),
     known: KNOWN,
 };
+
+/// Node.js looks for packages beside the program.
+pub(crate) fn link_packages(folder: &Path) {
+    let modules = folder.join("node_modules");
+    if !modules.exists() {
+        std::os::unix::fs::symlink(packages().join("npm/node_modules"), modules)
+            .expect("the folder is writable");
+    }
+}
 
 /// The oldest version of Node.js that aedes supports.
 const NODE: u32 = 20;
@@ -84,4 +89,11 @@ const KNOWN: &[Known] = &[
         "[MQTT-3.3.1-1]",
         NO_DUP,
     ),
+    Known::new(&["old id with one seed"], OLD_ID, "[MQTT-3.2.2-2]", OLD_ID_CLIENT),
 ];
+
+/// A session without subscriptions keeps its packet ids of QoS 2.
+const OLD_ID: &str =
+    "takes a new QoS 2 message for one from before a restart, with session present 0";
+const OLD_ID_CLIENT: &str = "cannot know: `Published`, and the message is lost; \
+     another `Reconnect::seed` at each start prevents that, and so does any subscription";

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use super::daemon::{Daemon, GET, Recipe, version_of};
 use super::{
-    ANSWER_TIMEOUT, BROKER_LOST, Engine, FINDS_THE_VERSION, Known, MAY_REFUSE, Untakeable, packages,
+    ANSWER_TIMEOUT, BROKER_LOST, Engine, FINDS_THE_VERSION, Known, MAY_REFUSE, NO_SESSION,
+    RECLAIM_TIMEOUT, Untakeable, packages,
 };
 
 /// The program, in a virtual environment.
@@ -90,6 +91,12 @@ const KNOWN: &[Known] = &[
         BROKER_LOST,
     ),
     Known::new(
+        &["QoS 2 after a restart"],
+        "no PUBCOMP for an unknown packet id",
+        "[MQTT-4.3.3-2]",
+        RECLAIM_TIMEOUT,
+    ),
+    Known::new(
         &["session resumed"],
         "a message that was queued is missing",
         "[MQTT-3.1.2-5]",
@@ -100,7 +107,8 @@ const KNOWN: &[Known] = &[
         "session present 1 after a clean session",
         "[MQTT-3.1.2-6]",
         "goes on with the session that the broker has",
-    ),
+    )
+    .sometimes(),
     Known::new(
         &["publish cut at PUBREC", "publish cut at PUBREL", "publish cut at PUBCOMP"],
         "answers a publish twice",
@@ -109,16 +117,24 @@ const KNOWN: &[Known] = &[
     )
     .sometimes(),
     Known::new(
-        &["publish cut at PUBCOMP"],
+        &["publish cut at PUBREC", "publish cut at PUBREL", "publish cut at PUBCOMP"],
         "an answer to a QoS 2 publish is missing on each connection",
         "[MQTT-4.3.3-2]",
         ANSWER_TIMEOUT,
-    ),
+    )
+    .sometimes(),
     Known::new(
         MESSAGE_CUTS,
         "session present 0 for a session that it has",
         "[MQTT-3.2.2-2]",
         "takes the session for lost, and subscribes again",
+    )
+    .sometimes(),
+    Known::new(
+        &["session without subscriptions"],
+        "session present 0 for a session without subscriptions",
+        "[MQTT-3.2.2-2]",
+        NO_SESSION,
     )
     .sometimes(),
     Known::new(MESSAGE_CUTS, "a message after a cut is missing", "[MQTT-3.3.5-1]", BROKER_LOST)

@@ -19,22 +19,22 @@ use crate::process::{Lines, Process};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How to start a broker.
-pub(super) struct Recipe {
+pub(crate) struct Recipe {
     /// Its name, in messages and in the name of its folder.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// A line of its output with this text says that it listens.
-    pub(super) ready: &'static str,
+    pub(crate) ready: &'static str,
     /// Its output has this text if another program has its port.
-    pub(super) taken: &'static str,
+    pub(crate) taken: &'static str,
     /// Writes the configuration into the folder and gives the command.
-    pub(super) command: MakeCommand,
+    pub(crate) command: MakeCommand,
 }
 
 /// Makes the command from the folder and the port.
-type MakeCommand = Box<dyn Fn(&Path, u16) -> Command>;
+pub(crate) type MakeCommand = Box<dyn Fn(&Path, u16) -> Command>;
 
 /// A broker as a process that this project starts and ends.
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     recipe: Recipe,
     folder: TempDir,
     port: u16,
@@ -46,10 +46,8 @@ pub(super) struct Daemon {
 impl Daemon {
     /// Starts it and waits until it listens.
     #[track_caller]
-    pub(super) fn start(recipe: Recipe) -> Self {
-        let folder = TempDir::with_prefix(format!("{}-", recipe.name))
-            .expect("a temporary folder can be made");
-        let mut daemon = Self { recipe, folder, port: 0, running: None, logs: Vec::new() };
+    pub(crate) fn start(recipe: Recipe) -> Self {
+        let mut daemon = Self::new(recipe);
         for _ in 0..20 {
             daemon.port = free_port();
             if daemon.launch() {
@@ -57,6 +55,20 @@ impl Daemon {
             }
         }
         panic!("20 ports in turn were taken before {} could bind them", daemon.recipe.name);
+    }
+
+    /// The same. `None` if another program has one of its ports.
+    #[track_caller]
+    pub(crate) fn try_start(recipe: Recipe) -> Option<Self> {
+        let mut daemon = Self::new(recipe);
+        daemon.port = free_port();
+        daemon.launch().then_some(daemon)
+    }
+
+    fn new(recipe: Recipe) -> Self {
+        let folder = TempDir::with_prefix(format!("{}-", recipe.name))
+            .expect("a temporary folder can be made");
+        Self { recipe, folder, port: 0, running: None, logs: Vec::new() }
     }
 
     /// Starts the process. Returns `false` if another one has its port.
@@ -176,9 +188,9 @@ pub(super) fn first_version(text: &str) -> Option<String> {
 }
 
 /// The path of a program of the system, or how to get it.
-pub(super) fn found(program: &str) -> Result<PathBuf, String> {
+pub(crate) fn found(program: &str) -> Result<PathBuf, String> {
     crate::process::find(program).ok_or_else(|| format!("{program} is missing; {GET}"))
 }
 
 /// The way to the brokers.
-pub(super) const GET: &str = "`cargo xtask brokers` installs it";
+pub(crate) const GET: &str = "`cargo xtask brokers` installs it";

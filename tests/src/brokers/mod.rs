@@ -5,9 +5,9 @@
 //! differences from the standard are data beside each broker: a difference that is not listed fails the test, and so
 //! does a listed one that the broker no longer shows.
 
-mod aedes;
+pub(crate) mod aedes;
 mod amqtt;
-mod daemon;
+pub(crate) mod daemon;
 mod mosquitto;
 mod nats;
 mod rabbitmq;
@@ -130,11 +130,14 @@ const NO_SESSION: &str = "takes the session for lost: QoS 2 publishes in flight 
      with any subscription the session is found again";
 const NO_DUP: &str = "knows a QoS 2 message by its packet id and hands it over once; \
      at QoS 1 it comes again, not marked";
+const RECLAIM_TIMEOUT: &str = "before the first QoS 2 publish after a restart: `NotReclaimed` after `ping_timeout`; then goes on";
+const RECLAIM_CLOSED: &str = "before the first QoS 2 publish after a restart: tries again; \
+     after three connections `NotReclaimed`, and goes on";
 const BROKER_LOST: &str = "cannot know: the broker acknowledged the message to its publisher";
 
 /// The folder in `target` that holds the brokers from package registries. `cargo xtask brokers` and `cargo xtask test`
 /// fill it.
-fn packages() -> PathBuf {
+pub(crate) fn packages() -> PathBuf {
     target_folder().join("xtask").join("brokers")
 }
 

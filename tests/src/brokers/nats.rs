@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 
 use super::daemon::{Daemon, Recipe, found, version_of};
-use super::{DOLLAR, Engine, FINDS_THE_VERSION, Known, TAKES_BACK, TELLS_THE_GRANT, Untakeable};
+use super::{
+    DOLLAR, Engine, FINDS_THE_VERSION, Known, RECLAIM_CLOSED, TAKES_BACK, TELLS_THE_GRANT,
+    Untakeable,
+};
 use crate::broker::free_port;
 
 pub(super) const ENGINE: Engine = Engine {
@@ -57,6 +60,18 @@ const KNOWN: &[Known] = &[
         "closes the connection before an answer to a QoS 2 publish",
         "[MQTT-4.3.3-2]",
         "clean session: `Lost`; otherwise `Stuck` after three connections, and `cancel` takes it back",
+    ),
+    Known::new(
+        &["QoS 2 after a restart"],
+        "closes each connection before an answer to a QoS 2 publish",
+        "[MQTT-4.3.3-2]",
+        TAKES_BACK,
+    ),
+    Known::new(
+        &["QoS 2 after a restart"],
+        "closes the connection at a PUBREL for an unknown packet id",
+        "[MQTT-4.3.3-2]",
+        RECLAIM_CLOSED,
     ),
     Known::new(&["$-topics"], "`+/leaf` matches `$private/leaf`", "[MQTT-4.7.2-1]", DOLLAR),
     Known::new(

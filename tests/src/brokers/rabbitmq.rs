@@ -33,10 +33,16 @@ pub(super) const ENGINE: Engine = Engine {
 const KNOWN: &[Known] = &[
     Known::new(&["QoS 2"], "grants QoS 1", "allowed by [MQTT-3.8.4-6]", TELLS_THE_GRANT),
     Known::new(
-        &["QoS 2"],
+        &["QoS 2", "QoS 2 after a restart", "QoS 2 in 3.1 after a restart"],
         "answers a QoS 2 publish with PUBACK",
         "[MQTT-4.3.3-2]",
         "`Downgraded`: the message has arrived at least once",
+    ),
+    Known::new(
+        &["QoS 2 after a restart", "QoS 2 in 3.1 after a restart"],
+        "answers nothing after a PUBREL for an unknown packet id",
+        "[MQTT-4.3.3-2]",
+        DEAF,
     ),
     Known::new(&["$-topics"], "`+/leaf` matches `$private/leaf`", "[MQTT-4.7.2-1]", DOLLAR),
     Known::new(
@@ -46,6 +52,10 @@ const KNOWN: &[Known] = &[
         NO_SESSION,
     ),
 ];
+
+/// It no longer reads the connection, not even PINGREQs.
+const DEAF: &str = "before the first QoS 2 publish after a restart: `NotReclaimed` after `ping_timeout`; \
+     the publish goes out on the next connection, after `answer_timeout` or the next PINGREQ";
 
 /// The folder `rabbitmq_server-VERSION`.
 fn installed() -> Option<PathBuf> {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use super::daemon::{Daemon, Recipe};
 use super::{
-    ANSWER_TIMEOUT, Engine, FINDS_THE_VERSION, Known, MAY_REFUSE, NO_DUP, TAKES_BACK, Untakeable,
-    profile_folder,
+    ANSWER_TIMEOUT, Engine, FINDS_THE_VERSION, Known, MAY_REFUSE, NO_DUP, RECLAIM_CLOSED,
+    TAKES_BACK, Untakeable, profile_folder,
 };
 
 pub(super) const ENGINE: Engine = Engine {
@@ -91,6 +91,12 @@ const KNOWN: &[Known] = &[
         "closes at a publish that it does not take (`max_payload_size`)",
         MAY_REFUSE,
         TAKES_BACK,
+    ),
+    Known::new(
+        &["QoS 2 after a restart"],
+        "closes the connection at a PUBREL for an unknown packet id",
+        "[MQTT-4.3.3-2]",
+        RECLAIM_CLOSED,
     ),
     Known::new(
         &["publish cut at PUBREL", "publish cut at PUBCOMP"],

@@ -99,6 +99,7 @@ fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
         }
         Event::Renewed { granted, .. } => Heard::Renewed(granted.iter().collect()),
         Event::Unsubscribed(handle) => Heard::Unsubscribed(*handle),
+        Event::NotReclaimed => Heard::NotReclaimed,
         Event::Downgraded(handle) => Heard::Downgraded(*handle),
         Event::Cancelled { handle, sent } => Heard::Cancelled(*handle, *sent),
         Event::Stuck { handle, .. } => Heard::Stuck(*handle),

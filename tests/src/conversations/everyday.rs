@@ -8,7 +8,8 @@ use super::Conversation;
 use super::party::{Party, as_message};
 use super::room::{Room, Stop};
 use super::talker::Heard;
-use super::tap::{Tap, To, UNSUBACK};
+use crate::packets::UNSUBACK;
+use crate::tap::{Tap, To};
 
 pub(super) const LIST: &[Conversation] = &[
     Conversation { name: "3.1.1", talk: speaks_311 },

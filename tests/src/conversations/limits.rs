@@ -10,9 +10,10 @@ use mqtt_core::{Protocol, QoS, Reconnect};
 use super::Conversation;
 use super::room::{Room, Stop};
 use super::talker::End;
-use super::tap::{PINGREQ, PINGRESP, Tap, To};
 use crate::link::Link;
 use crate::message::content;
+use crate::packets::{PINGREQ, PINGRESP};
+use crate::tap::{Tap, To};
 
 pub(super) const LIST: &[Conversation] = &[
     Conversation { name: "large payload", talk: large_payload },

@@ -11,11 +11,11 @@ mod blocking;
 mod everyday;
 mod limits;
 mod party;
+mod restarted;
 mod room;
 mod sessions;
 mod table;
 mod talker;
-mod tap;
 
 pub use blocking::blocking;
 pub use room::{Difference, Room, Stop, Verdict};
@@ -35,7 +35,7 @@ pub struct Conversation {
 /// All of them, in the order in which they are held. Those that end the broker come last.
 #[must_use]
 pub fn all() -> Vec<Conversation> {
-    [everyday::LIST, limits::LIST, sessions::LIST].concat()
+    [everyday::LIST, limits::LIST, restarted::LIST, sessions::LIST].concat()
 }
 
 /// Holds `conversations` with a broker, one after the other, and gives a verdict for each.

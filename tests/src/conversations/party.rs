@@ -90,6 +90,23 @@ impl Party {
         self.unclaimed.iter().filter(|heard| matches!(heard, Heard::Message(_))).count()
     }
 
+    /// Whether this event has come, and nobody has waited for it yet.
+    pub(super) fn has(&self, heard: &Heard) -> bool {
+        self.unclaimed.contains(heard)
+    }
+
+    /// Why the last connection ended, if one has.
+    pub(super) fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// Waits for the end of the connection.
+    pub(super) fn down(&mut self) -> Result<(), Stop> {
+        self.wait_through("", "the end of the connection", |heard| {
+            matches!(heard, Heard::Down(_)).then_some(())
+        })
+    }
+
     /// Whether the connection ends `within` this time.
     pub(super) fn ends(&mut self, within: Duration) -> bool {
         self.find(within, true, |heard| matches!(heard, Heard::Down(_)).then_some(())).is_ok()
@@ -222,7 +239,7 @@ impl Party {
 
     /// Waits until a publish is done, over the ends of connections. If the broker closes at each attempt, the publish
     /// is taken back.
-    pub(super) fn published_through(&mut self, request: Handle, qos: QoS) -> Result<(), Stop> {
+    pub(super) fn published_through(&mut self, request: Handle, qos: QoS) -> Result<End, Stop> {
         let (statement, what) = answer_to(qos);
         let end = self.wait_through(statement, what, |heard| heard.end_of(request))?;
         self.note_downgrade(end == End::Downgraded);
@@ -235,7 +252,7 @@ impl Party {
             self.minutes.note(statement, seen, String::new());
             self.take_back(request)?;
         }
-        Ok(())
+        Ok(end)
     }
 
     fn note_downgrade(&self, downgraded: bool) {
@@ -303,9 +320,7 @@ impl Party {
     /// Sends a DISCONNECT and waits for the end of the connection.
     pub(super) fn disconnect(mut self) -> Result<(), Stop> {
         self.talker.disconnect();
-        self.wait_through("[MQTT-3.14.4-1]", "the end of the connection", |heard| {
-            if let Heard::Down(_) = heard { Some(()) } else { None }
-        })
+        self.down()
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Verdict {
     pub differences: Vec<Difference>,
     /// Why it could not be held with this broker.
     pub not_possible: Option<String>,
+    /// Times that it has measured.
+    pub measured: Vec<(&'static str, Duration)>,
     /// How long it took.
     pub took: Duration,
 }
@@ -85,6 +87,7 @@ pub struct Room<'a> {
     connect: Connect<'a>,
     minutes: Minutes,
     conversation: &'static str,
+    measured: RefCell<Vec<(&'static str, Duration)>>,
     started: Instant,
     /// Makes client ids and topics that no other conversation uses.
     number: usize,
@@ -105,7 +108,8 @@ impl<'a> Room<'a> {
         number: usize,
     ) -> Self {
         let minutes = Minutes::new(conversation, engine.known);
-        Self { engine, broker, connect, minutes, conversation, number, started: Instant::now() }
+        let (measured, started) = (RefCell::default(), Instant::now());
+        Self { engine, broker, connect, minutes, conversation, measured, number, started }
     }
 
     pub(super) fn verdict(self, result: Result<(), Stop>) -> Verdict {
@@ -121,6 +125,7 @@ impl<'a> Room<'a> {
             conversation: self.conversation,
             differences: self.minutes.differences.take(),
             not_possible,
+            measured: self.measured.take(),
             took: self.started.elapsed(),
         }
     }
@@ -156,6 +161,11 @@ impl<'a> Room<'a> {
         if !right {
             self.minutes.note(statement, seen.to_owned(), detail());
         }
+    }
+
+    /// Notes a time for the output of the test.
+    pub(super) fn measure(&self, what: &'static str, took: Duration) {
+        self.measured.borrow_mut().push((what, took));
     }
 
     /// Ends the conversation with a difference unless `right`.

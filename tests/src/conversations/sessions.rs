@@ -6,7 +6,8 @@ use super::Conversation;
 use super::party::Party;
 use super::room::{Room, Stop};
 use super::talker::Heard;
-use super::tap::{PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Tap, To};
+use crate::packets::{PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL};
+use crate::tap::{Tap, To};
 
 pub(super) const LIST: &[Conversation] = &[
     Conversation { name: "session resumed", talk: resumed },

@@ -92,6 +92,7 @@ mod tests {
             conversation,
             differences: differences.collect(),
             not_possible: None,
+            measured: Vec::new(),
             took: Duration::ZERO,
         }
     }

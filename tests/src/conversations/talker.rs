@@ -68,6 +68,8 @@ pub enum Heard {
     Renewed(Vec<Option<QoS>>),
     /// Filters are unsubscribed.
     Unsubscribed(Handle),
+    /// The broker does not let the client reclaim packet ids.
+    NotReclaimed,
     /// Anything else, as the client prints it.
     Other(String),
 }
