@@ -70,7 +70,20 @@ const NODE: Tool = Tool {
     ],
 };
 
-const AEDES: &str = "aedes@1.2.0";
+/// The broker, and two packages for a cluster with Redis.
+const AEDES: &[&str] = &["aedes@1.2.0", "aedes-persistence-redis@11.2.2", "mqemitter-redis@7.2.1"];
+
+/// It keeps the sessions of a cluster of aedes. Without it that test is not run.
+const REDIS: Tool = Tool {
+    programs: &["redis-server"],
+    packages: &[
+        ("apt-get", &["redis-server"]),
+        ("dnf", &["redis"]),
+        ("apk", &["redis"]),
+        ("pacman", &["redis"]),
+        ("brew", &["redis"]),
+    ],
+};
 
 const AMQTT: &str = "amqtt==0.12.1";
 
@@ -99,6 +112,9 @@ pub(crate) fn ensure(
             Err(why) => remark = format!("{remark}; no {name}: {why}"),
         }
     }
+    if let Err(why) = setup::ensure(workspace, log, &REDIS, may_install) {
+        remark = format!("{remark}; no Redis: {why}");
+    }
     let remark = format!("Mosquitto, {}{remark}", here.join(", "));
     if here.len() < ENOUGH { Err(format!("too few brokers: {remark}")) } else { Ok(remark) }
 }
@@ -110,7 +126,8 @@ fn packages(workspace: &Workspace) -> Result<PathBuf, String> {
 
 fn aedes(workspace: &Workspace, log: &Log, may_install: bool) -> Result<(), String> {
     setup::ensure(workspace, log, &NODE, may_install)?;
-    install_once(&packages(workspace)?.join("npm"), AEDES, may_install, |folder| {
+    let all = AEDES.join(" ");
+    install_once(&packages(workspace)?.join("npm"), &all, may_install, |folder| {
         let mut npm = workspace.program("npm");
         npm.args([
             "install",
@@ -120,7 +137,7 @@ fn aedes(workspace: &Workspace, log: &Log, may_install: bool) -> Result<(), Stri
             "--ignore-scripts",
             "--prefix",
         ]);
-        log.run(npm.arg(folder).arg(AEDES))?.require().map(|_| ())
+        log.run(npm.arg(folder).args(AEDES))?.require().map(|_| ())
     })
 }
 

@@ -18,9 +18,15 @@ pub(crate) const COMMAND: Command = Command {
 Starts a publisher and a subscriber that keep journals, and a Mosquitto between them. First the clients are
 killed (SIGKILL), over and over: every message must arrive, those of QoS 2 once and in order. Then Mosquitto
 as well: if a message then goes wrong, its log must show that Mosquitto was at fault. Exit status 1 if a client
-has lost, doubled or disordered anything. A missing Mosquitto is installed, as by cargo xtask test.",
+has lost, doubled or disordered anything. A missing Mosquitto is installed, as by cargo xtask test.
+
+With --brokers 2 one publisher takes two Mosquittos that share nothing in turn. They are stopped (SIGTERM), and in a
+second part killed, one after the other, and connections are cut. Each message of QoS 2 must be told as lost, or as
+published, and then it must have arrived at one of them.",
     flags: &[
         Flag { name: "times", value: Some("N"), about: "kills of the publisher (default: 50); a fifth of it of Mosquitto" },
+        Flag { name: "brokers", value: Some("N"), about: "1, or 2 that share nothing (default: 1)" },
+        Flag { name: "messages", value: Some("N"), about: "with --brokers 2: messages in each of two parts (default: 10000)" },
         Flag { name: "seed", value: Some("N"), about: "chooses who is killed and when (default: made up)" },
         Flag { name: "no-install", value: None, about: "installs nothing, only says what is missing" },
         Flag { name: "verbose", value: None, about: "shows all output as it comes" },
@@ -31,17 +37,18 @@ has lost, doubled or disordered anything. A missing Mosquitto is installed, as b
 /// Kills of the publisher by default.
 const TIMES: u64 = 50;
 
+/// Messages by default, if there are two brokers.
+const MESSAGES: u64 = 10_000;
+
 fn run(args: &Args) -> Outcome {
-    let times = args.number("times", TIMES)?;
-    if times == 0 {
-        return Err(Error::Usage("--times: at least one kill".to_owned()));
-    }
+    let order = order(args)?;
     let seed = args.values("seed").last().map(|_| args.number("seed", 0)).transpose()?;
     let workspace = Workspace::find()?;
     let log = Log::create(&workspace, "kill", args.has("verbose"))?;
     setup::ensure(&workspace, &log, &setup::MOSQUITTO, !args.has("no-install"))?;
     let built = program(&workspace, &log).inspect_err(|_| print!("{}", log.tail(60)))?;
-    let mut command = order(&workspace, &built, times);
+    let mut command = workspace.program(&built);
+    command.args(order);
     if let Some(seed) = seed {
         command.args(["--seed", &seed.to_string()]);
     }
@@ -52,11 +59,39 @@ fn run(args: &Args) -> Outcome {
     Ok(Closing { line, ok })
 }
 
-/// A short run for `cargo xtask test`; gives its totals.
+/// The arguments of the program.
+fn order(args: &Args) -> Result<Vec<String>, Error> {
+    let wrong = |what: &str| Err(Error::Usage(what.to_owned()));
+    let has = |name| args.values(name).next().is_some();
+    let (name, number) = match args.number("brokers", 1)? {
+        1 if has("messages") => return wrong("--messages needs --brokers 2"),
+        1 => ("times", args.number("times", TIMES)?),
+        2 if has("times") => return wrong("--times is for one broker"),
+        2 => ("messages", args.number("messages", MESSAGES)?),
+        _ => return wrong("--brokers: 1 or 2"),
+    };
+    if name == "times" && number == 0 {
+        return wrong("--times: at least one kill");
+    }
+    let mut order = vec![format!("--{name}"), number.to_string()];
+    if name == "messages" {
+        order.extend(["--brokers".to_owned(), "2".to_owned()]);
+    }
+    Ok(order)
+}
+
+/// Short runs for `cargo xtask test`; gives their totals.
 pub(crate) fn run_briefly(workspace: &Workspace, log: &Log) -> Result<String, String> {
     let built = program(workspace, log)?;
-    let text = log.run(&mut order(workspace, &built, TIMES))?.require()?;
-    Ok(text.lines().rfind(|line| line.contains(" kills, ")).unwrap_or_default().to_owned())
+    let mut totals = Vec::new();
+    for (order, total) in [
+        (["--times", "50", "--brokers", "1"], " kills, "),
+        (["--messages", "1000", "--brokers", "2"], " disturbances, "),
+    ] {
+        let text = log.run(workspace.program(&built).args(order))?.require()?;
+        totals.push(text.lines().rfind(|line| line.contains(total)).unwrap_or_default().to_owned());
+    }
+    Ok(totals.join("; "))
 }
 
 fn program(workspace: &Workspace, log: &Log) -> Result<PathBuf, String> {
@@ -64,12 +99,6 @@ fn program(workspace: &Workspace, log: &Log) -> Result<PathBuf, String> {
     cargo.args(["build", "-p", "system-tests", "--example", "kill"]);
     log.run(&mut cargo)?.require()?;
     Ok(workspace.target.join("debug/examples/kill"))
-}
-
-fn order(workspace: &Workspace, program: &PathBuf, times: u64) -> Process {
-    let mut command = workspace.program(program);
-    command.args(["--times", &times.to_string()]);
-    command
 }
 
 /// Runs the program and prints its lines as they come. Gives the last one, which is not printed, and whether the

@@ -94,7 +94,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "kill",
-        about: "nothing is lost or doubled by clients that are killed 50 times",
+        about: "nothing is lost or doubled by clients that are killed, or whose brokers are",
         slow: true,
         run: kill_briefly,
     },
