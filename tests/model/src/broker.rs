@@ -166,6 +166,11 @@ impl Broker {
         !self.sending.is_empty()
     }
 
+    /// The message in flight to the client under `id`.
+    pub(crate) fn message(&self, id: u16) -> Option<u8> {
+        self.sending.iter().find(|sending| sending.id == id).map(|sending| sending.message)
+    }
+
     /// Whether the client is subscribed to the first `filters` filters.
     pub(crate) const fn has_subscriptions(&self, filters: u8) -> bool {
         let all = (1 << filters) - 1;

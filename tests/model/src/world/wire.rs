@@ -32,8 +32,14 @@ impl State {
                 self.requests.arrived(message, id, publish.dup)?;
             }
             Packet::Subscribe(subscribe) => self.subscribe_arrives(config, subscribe)?,
-            Packet::PubAck(id) => self.order.puback(id.get())?,
-            Packet::PubRec(id) => self.order.pubrec(id.get())?,
+            Packet::PubAck(id) => {
+                self.order.puback(id.get())?;
+                self.has_message(config, id.get())?;
+            }
+            Packet::PubRec(id) => {
+                self.order.pubrec(id.get())?;
+                self.has_message(config, id.get())?;
+            }
             Packet::PubRel { id, .. } => self.order.pubrel(id.get())?,
             // There is no rule about these. The broker refuses wrong ones.
             Packet::Connect(_)
@@ -132,6 +138,20 @@ impl State {
             Down::ConnAck { .. } | Down::PubRel(_) => {}
         }
         Some(verdict)
+    }
+
+    /// The broker gets the first answer to its message under `id`, so the application has the message. In a new session
+    /// that the client never heard of, the message may look like one of the old session.
+    fn has_message(&self, config: &Config, id: u16) -> Verdict {
+        let unheard = config.loss_unheard && self.lost_sessions < config.lost_sessions;
+        match self.broker.message(id) {
+            Some(message) if !self.handed().has(message) && !unheard => {
+                let how = "a message is acknowledged that the application does not have";
+                Err(Broken::new(Rule::AtLeastOnce, how))
+            }
+            // The broker refuses an answer to nothing.
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The broker's treatment of `packet`, if it is the request that it treats badly.
