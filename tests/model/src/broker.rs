@@ -3,14 +3,12 @@
 //!
 //! It handles a packet when it arrives, and answers at once. The link decides how long the answer takes.
 
-use mqtt_core::{
-    Granted, PacketId, Protocol, Publish, QoS,
-    codec::{ConnAck, Packet, SubAck},
-    topic,
-};
-use test_kit::wire::encoded;
+mod down;
+
+use mqtt_core::{Publish, QoS, codec::Packet};
 
 use crate::rules::{Broken, Rule, Set, Verdict, hand_over};
+pub(crate) use down::Down;
 
 /// When a QoS 2 message is handed on to its subscribers: figure 4.3 of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,61 +17,6 @@ pub enum Method {
     A,
     /// Hands it on with its PUBLISH, and keeps its id until its PUBREL.
     B,
-}
-
-/// A packet for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Down {
-    ConnAck { session_present: bool },
-    Publish { id: u16, message: u8, qos: QoS, dup: bool },
-    PubAck(u16),
-    PubRec(u16),
-    PubRel(u16),
-    PubComp(u16),
-    SubAck { id: u16, filters: u8 },
-}
-
-impl Down {
-    /// The type of packet, as a number.
-    pub(crate) fn kind(self) -> u8 {
-        self.encode(1).first().map_or(0, |first| first >> 4)
-    }
-
-    /// Its bytes. A message has a payload of this many bytes.
-    pub(crate) fn encode(self, payload: usize) -> Vec<u8> {
-        let id = |id| PacketId::new(id).unwrap_or(FIRST_ID);
-        let content;
-        let packet = match self {
-            Self::ConnAck { session_present } => {
-                Packet::ConnAck(ConnAck { session_present, result: Ok(()) })
-            }
-            Self::Publish { id: number, message, qos, dup } => {
-                content = vec![message; payload];
-                let publish = Publish::new(topic!("i"), &content).qos(qos);
-                Packet::Publish(Publish { id: Some(id(number)), dup, ..publish })
-            }
-            Self::PubAck(number) => Packet::PubAck(id(number)),
-            Self::PubRec(number) => Packet::PubRec(id(number)),
-            Self::PubRel(number) => Packet::PubRel { id: id(number), dup: false },
-            Self::PubComp(number) => Packet::PubComp(id(number)),
-            Self::SubAck { id: number, filters } => {
-                Packet::SubAck(SubAck { id: id(number), granted: granted(filters) })
-            }
-        };
-        encoded(packet, Protocol::V311)
-    }
-}
-
-const FIRST_ID: PacketId = match PacketId::new(1) {
-    Some(id) => id,
-    None => unreachable!(),
-};
-
-/// QoS 2, for each of so many filters.
-fn granted(filters: u8) -> Granted<'static> {
-    let codes: &[u8] = &[2; MOST_FILTERS];
-    let codes = codes.get(..usize::from(filters)).unwrap_or(codes);
-    Granted::from_bytes(codes).unwrap_or_else(|_| unreachable!())
 }
 
 /// The most filters in one SUBSCRIBE.
@@ -169,6 +112,11 @@ impl Broker {
     /// The message in flight to the client under `id`.
     pub(crate) fn message(&self, id: u16) -> Option<u8> {
         self.sending.iter().find(|sending| sending.id == id).map(|sending| sending.message)
+    }
+
+    /// Whether no publish of the client is held under `id`.
+    pub(crate) fn is_free(&self, id: u16) -> bool {
+        self.taken.iter().all(|(taken, _)| *taken != id)
     }
 
     /// Whether the client is subscribed to the first `filters` filters.
@@ -305,7 +253,7 @@ impl Broker {
             return Ok(());
         }
         // Between PUBLISH and PUBREL only the id counts [MQTT-4.3.3-2].
-        if !self.taken.iter().any(|(taken, _)| *taken == id.get()) {
+        if self.is_free(id.get()) {
             self.taken.push((id.get(), *message));
             if self.method == Method::B {
                 self.hand_on(*message, outbound)?;

@@ -5,15 +5,13 @@
 mod driving;
 mod events;
 mod journal;
+mod packets;
 mod steps;
 mod wire;
 
 use std::sync::Arc;
 
-use mqtt_core::{
-    Action as Told, ConnectionState, Delivery, Filter, Instant, Protocol, QoS, codec::Decoded,
-    codec::Packet,
-};
+use mqtt_core::{Action as Told, ConnectionState, Delivery, Filter, Instant, QoS};
 
 use crate::{
     broker::{Broker, Down, FILTERS},
@@ -22,6 +20,7 @@ use crate::{
     rules::{Broken, Order, Requests, Rule, Set},
     trace::Trace,
 };
+use packets::packet_len;
 
 /// An action that can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -215,7 +214,7 @@ impl State {
     /// carried out.
     pub(crate) fn progress(&self, config: &Config, actions: &mut Vec<Action>) {
         let before = actions.len();
-        if packet_len(&self.up).is_some() {
+        if packet_len(&self.up, self.client.0.protocol()).is_some() {
             actions.push(Action::Arrive);
         }
         if self.broker.can_send(config.inbound) {
@@ -336,28 +335,6 @@ impl State {
     fn handed(&self) -> Set {
         self.stored.and(self.storing).and(self.held)
     }
-}
-
-fn decode(bytes: &[u8]) -> Option<(Packet<'_>, usize)> {
-    match Packet::decode(bytes, Protocol::V311) {
-        Ok(Decoded::Packet { packet, len }) => Some((packet, len)),
-        Ok(Decoded::NeedMore(_)) | Err(_) => None,
-    }
-}
-
-/// Bytes of the packet that `bytes` start with.
-fn packet_len(bytes: &[u8]) -> Option<usize> {
-    decode(bytes).map(|(_, len)| len)
-}
-
-/// The number of whole packets in `bytes`, and the part of a packet behind them.
-fn packets(bytes: &[u8]) -> (u8, &[u8]) {
-    let (mut whole, mut rest) = (0, bytes);
-    while let Some((_, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {
-        rest = behind;
-        whole += 1;
-    }
-    (whole, rest)
 }
 
 const fn withdrawn() -> Broken {

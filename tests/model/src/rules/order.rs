@@ -14,8 +14,7 @@ pub(crate) struct Order {
     pubrecs: Vec<u16>,
     /// Ids between PUBREC and PUBCOMP in the order of their PUBRECs, over all connections.
     released: Vec<Released>,
-    /// The client found a session that it did not know, so it releases ids that it never used, until the broker has
-    /// answered.
+    /// The broker may hold ids that are not in flight, so the client may release them.
     pub(crate) clears: bool,
 }
 
@@ -30,6 +29,13 @@ struct Released {
     done: bool,
     /// Power failed since, so that the client may have forgotten the PUBREC or the PUBCOMP.
     unsure: bool,
+}
+
+impl Released {
+    /// Whether a PUBREL for `id` may come.
+    const fn asks_for(&self, id: u16) -> bool {
+        self.id == id && (!self.done || self.unsure)
+    }
 }
 
 impl Order {
@@ -117,6 +123,11 @@ impl Order {
         Ok(())
     }
 
+    /// Whether a PUBREL for `id` belongs to no publish in flight, but reclaims the id.
+    pub(crate) fn reclaims(&self, id: u16) -> bool {
+        self.clears && !self.released.iter().any(|released| released.asks_for(id))
+    }
+
     /// A PUBACK arrived [MQTT-4.6.0-2].
     ///
     /// # Errors
@@ -141,8 +152,7 @@ impl Order {
     ///
     /// [`Rule::Order`]; [`Rule::Protocol`] if there was no PUBREC.
     pub(crate) fn pubrel(&mut self, id: u16) -> Verdict {
-        let asks = |released: &Released| released.id == id && (!released.done || released.unsure);
-        let Some(at) = self.released.iter().position(asks) else {
+        let Some(at) = self.released.iter().position(|released| released.asks_for(id)) else {
             return if self.clears {
                 Ok(())
             } else {

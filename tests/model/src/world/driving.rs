@@ -3,7 +3,11 @@
 use mqtt_core::{Action as Told, ConnectionState, Fatal, Reason};
 use test_kit::text;
 
-use super::{Action, State, decode, no_packet, packet_len, packets, withdrawn};
+use super::{
+    Action, State, no_packet,
+    packets::{decode, packet_len, packets},
+    withdrawn,
+};
 use crate::{
     config::{Config, Driver, Partial},
     device::{NOW, RECONNECT, RECORD},
@@ -56,11 +60,17 @@ impl State {
 
     /// How much of `bytes` the transport may take.
     fn transmissions(&self, config: &Config, bytes: &[u8], actions: &mut Vec<Action>) {
-        let (_, part) = packets(&self.up);
+        let protocol = self.client.0.protocol();
+        let (_, part) = packets(&self.up, protocol);
         if part.is_empty() && config.partial != Partial::Never {
             actions.push(Action::TransmitPart);
         }
-        let (whole, _) = packets(&[part, bytes].concat());
+        let bytes = [part, bytes].concat();
+        let (whole, _) = packets(&bytes, protocol);
+        if self.first_reclaimed(config, &bytes).is_some() {
+            actions.push(Action::Transmit(whole));
+            return;
+        }
         // A packet of a renewal lies apart from its header, which comes first.
         actions.push(Action::Transmit(whole.min(1)));
         if whole > 1 {
@@ -158,7 +168,7 @@ impl State {
 
     pub(super) fn transmit_part(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         let bytes = self.offered(config)?;
-        let len = packet_len(&bytes).unwrap_or(bytes.len());
+        let len = packet_len(&bytes, self.client.0.protocol()).unwrap_or(bytes.len());
         let count = match config.partial {
             Partial::Never | Partial::FirstByte => 1,
             Partial::LastByte => len - 1,
@@ -171,12 +181,13 @@ impl State {
 
     pub(super) fn transmit(&mut self, config: &Config, count: u8, trace: &mut Trace) -> Verdict {
         let bytes = self.offered(config)?;
-        let (_, part) = packets(&self.up);
+        let protocol = self.client.0.protocol();
+        let (_, part) = packets(&self.up, protocol);
         let (had, mut at) = (self.up.len(), self.up.len() - part.len());
         self.up.extend_from_slice(&bytes);
         for _ in 0..count {
             let rest = self.up.get(at..).unwrap_or_default();
-            let Some((packet, len)) = decode(rest) else { return Err(no_packet()) };
+            let Some((packet, len)) = decode(rest, protocol) else { return Err(no_packet()) };
             trace.say(|| text::packet(&packet));
             at += len;
         }

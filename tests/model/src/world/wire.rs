@@ -6,7 +6,7 @@ use mqtt_core::{
 };
 use test_kit::text;
 
-use super::{State, decode, no_packet};
+use super::{State, no_packet, packets::decode};
 use crate::{
     broker::{Down, FILTERS},
     config::{Config, Manner},
@@ -19,9 +19,27 @@ use crate::{
 const TOO_LARGE: usize = LARGEST_MESSAGE as usize;
 
 impl State {
+    /// The broker gets the next packet. PUBRELs that reclaim ids come all at once.
     pub(super) fn arrive(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
+        let reclaims = self.next_reclaims(config);
+        self.arrive_one(config, trace)?;
+        while reclaims && self.next_reclaims(config) {
+            self.arrive_one(config, trace)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next packet is a PUBREL that changes nothing at the broker.
+    fn next_reclaims(&self, config: &Config) -> bool {
+        let free = |id| self.broker.is_free(id);
+        self.first_reclaimed(config, &self.up).is_some_and(free)
+    }
+
+    fn arrive_one(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         let bytes = std::mem::take(&mut self.up);
-        let Some((packet, len)) = decode(&bytes) else { return Err(no_packet()) };
+        let Some((packet, len)) = decode(&bytes, self.client.0.protocol()) else {
+            return Err(no_packet());
+        };
         self.up.extend_from_slice(bytes.get(len..).unwrap_or_default());
         trace.say(|| text::packet(&packet));
         match &packet {
