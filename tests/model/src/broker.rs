@@ -5,7 +5,10 @@
 
 mod down;
 
-use mqtt_core::{Publish, QoS, codec::Packet};
+use mqtt_core::{
+    Protocol, Publish, QoS,
+    codec::{Connect, Packet},
+};
 
 use crate::rules::{Broken, Rule, Set, Verdict, hand_over};
 pub(crate) use down::Down;
@@ -40,8 +43,12 @@ pub(crate) struct Broker {
     method: Method,
     /// Messages that it has in flight at once.
     window: usize,
+    /// The number of its first message for the client.
+    first: u8,
     /// A session is kept for the client.
     session: bool,
+    /// The session ends with this connection.
+    clean: bool,
     /// A bit for each of [`FILTERS`].
     subscribed: u8,
     connected: bool,
@@ -54,8 +61,10 @@ pub(crate) struct Broker {
     /// The messages that were handed on to the application behind it.
     delivered: Set,
     sending: Vec<Sending>,
-    /// The next message for the client.
+    /// The next message for the client, counted from the first one.
     next: u8,
+    /// Messages that were in flight when the client ended the session.
+    lost: Set,
 }
 
 impl Broker {
@@ -64,7 +73,9 @@ impl Broker {
         Self {
             method,
             window,
+            first: 0,
             session: false,
+            clean: false,
             subscribed: 0,
             connected: false,
             completed: false,
@@ -73,7 +84,18 @@ impl Broker {
             delivered: Set::EMPTY,
             sending: Vec::new(),
             next: 0,
+            lost: Set::EMPTY,
         }
+    }
+
+    /// The same with other numbers for its messages: the first one is `first`.
+    pub(crate) fn numbered_from(self, first: u8) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The number of its first message.
+    pub(crate) const fn first_message(&self) -> u8 {
+        self.first
     }
 
     /// The messages that it handed on.
@@ -81,9 +103,23 @@ impl Broker {
         self.delivered
     }
 
+    /// The messages that it handed on and does not hold: a publish of them is done.
+    pub(crate) fn released(&self) -> Set {
+        self.taken.iter().fold(self.delivered, |set, (_, message)| set.without(*message))
+    }
+
+    /// The messages for the client that were in flight when the client ended the session.
+    pub(crate) const fn lost(&self) -> Set {
+        self.lost
+    }
+
     /// The connection is over.
     pub(crate) fn disconnected(&mut self) {
         self.connected = false;
+        if std::mem::take(&mut self.clean) {
+            // [MQTT-3.1.2-6]
+            self.lose_session();
+        }
     }
 
     /// The session is lost, with all that was in flight, and the connection is over.
@@ -111,7 +147,8 @@ impl Broker {
 
     /// The message in flight to the client under `id`.
     pub(crate) fn message(&self, id: u16) -> Option<u8> {
-        self.sending.iter().find(|sending| sending.id == id).map(|sending| sending.message)
+        let sending = self.sending.iter().find(|sending| sending.id == id)?;
+        Some(self.first + sending.message)
     }
 
     /// Whether no publish of the client is held under `id`.
@@ -123,6 +160,16 @@ impl Broker {
     pub(crate) const fn has_subscriptions(&self, filters: u8) -> bool {
         let all = (1 << filters) - 1;
         self.subscribed & all == all
+    }
+
+    /// Whether the client is subscribed to the last filter.
+    pub(crate) const fn has_late_subscription(&self) -> bool {
+        self.subscribed >> (MOST_FILTERS - 1) != 0
+    }
+
+    /// Whether the session ends with this connection.
+    pub(crate) const fn is_clean(&self) -> bool {
+        self.clean
     }
 
     /// Whether there is a session for the client.
@@ -149,7 +196,7 @@ impl Broker {
         let id = (1..).find(|id| self.sending.iter().all(|sending| sending.id != *id))?;
         self.next += 1;
         self.sending.push(Sending { id, message, released: false });
-        Some(Down::Publish { id, message, qos, dup: false })
+        Some(Down::Publish { id, message: self.first + message, qos, dup: false })
     }
 
     /// Takes a packet from the client, publishing messages of `outbound`, and answers.
@@ -165,10 +212,13 @@ impl Broker {
         answers: &mut Vec<Down>,
     ) -> Verdict {
         if let Packet::Connect(connect) = packet {
-            return self.connect(connect.clean_session, inbound, answers);
+            return self.connect(connect, inbound, answers);
         }
         if !self.connected {
             return Err(refused("MQTT-3.1.0-1: a packet ahead of the CONNECT"));
+        }
+        if self.clean && *packet != Packet::Disconnect {
+            return Err(refused("a packet in a session that is only to be ended"));
         }
         match packet {
             Packet::Publish(publish) => self.publish(publish, outbound, answers),
@@ -204,18 +254,33 @@ impl Broker {
         }
     }
 
-    fn connect(&mut self, clean: bool, inbound: &[QoS], answers: &mut Vec<Down>) -> Verdict {
-        if clean || self.connected {
-            return Err(refused("a CONNECT that this client has no reason for"));
+    fn connect(
+        &mut self,
+        connect: &Connect<'_>,
+        inbound: &[QoS],
+        answers: &mut Vec<Down>,
+    ) -> Verdict {
+        if self.connected {
+            return Err(refused("MQTT-3.1.0-2: a second CONNECT"));
         }
-        answers.push(Down::ConnAck { session_present: self.session });
+        if connect.clean_session {
+            // [MQTT-3.1.2-6]: the former session is discarded.
+            let in_flight = self.sending.iter().map(|sending| self.first + sending.message);
+            self.lost = in_flight.fold(self.lost, Set::with);
+            self.lose_session();
+            self.clean = true;
+        }
+        // 3.1 has no such flag.
+        let session_present = self.session && connect.protocol == Protocol::V311;
+        answers.push(Down::ConnAck { session_present });
         self.connected = true;
         self.session = true;
         // [MQTT-4.4.0-1]: all unanswered packets, in their order.
         for Sending { id, message, released } in &self.sending {
             answers.push(match inbound.get(usize::from(*message)) {
                 Some(qos) if !released => {
-                    Down::Publish { id: *id, message: *message, qos: *qos, dup: true }
+                    let message = self.first + message;
+                    Down::Publish { id: *id, message, qos: *qos, dup: true }
                 }
                 _ => Down::PubRel(*id),
             });
@@ -226,6 +291,10 @@ impl Broker {
     /// The client leaves to connect again, because it had to pass messages over. Each connection has to leave less to
     /// do for the next one. One may be needed to find out that the session is a new one.
     fn leave(&mut self) -> Verdict {
+        if self.clean {
+            self.disconnected();
+            return Ok(());
+        }
         self.connected = false;
         if self.left && !self.completed {
             return Err(Broken::new(Rule::Progress, "a DISCONNECT, and no message was completed"));

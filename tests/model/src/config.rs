@@ -66,6 +66,39 @@ pub enum Acknowledge {
     Manual,
 }
 
+/// The brokers behind the endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brokers {
+    /// One endpoint, one broker.
+    One,
+    /// Two endpoints of one cluster: the session is the same at both.
+    Cluster,
+    /// Two endpoints, each a broker with a session of its own.
+    Two,
+    /// The same, and the client is told that they are a cluster.
+    TwoAsCluster,
+}
+
+impl Brokers {
+    /// How many endpoints there are.
+    pub(crate) const fn endpoints(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Cluster | Self::Two | Self::TwoAsCluster => 2,
+        }
+    }
+
+    /// Whether there are two brokers, each with a session of its own.
+    pub(crate) const fn are_two(self) -> bool {
+        matches!(self, Self::Two | Self::TwoAsCluster)
+    }
+
+    /// `Options::cluster`.
+    pub(crate) const fn seem_a_cluster(self) -> bool {
+        matches!(self, Self::Cluster | Self::TwoAsCluster)
+    }
+}
+
 /// One closed world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -73,8 +106,10 @@ pub struct Config {
     pub name: &'static str,
     /// The messages that the client's application publishes, in this order.
     pub outbound: &'static [QoS],
-    /// The messages that the broker has for the client, in this order.
+    /// The messages that the broker, or each broker, has for the client, in this order.
     pub inbound: &'static [QoS],
+    /// The brokers. The client turns to the other endpoint at each attempt.
+    pub brokers: Brokers,
     /// The link breaks at most this many times.
     pub cuts: u8,
     /// Power fails at most this many times. With 0 there is no journal.
@@ -142,6 +177,12 @@ impl Config {
             if !qoses.is_empty() {
                 parts.push(format!("{what} QoS {}", list(qoses)));
             }
+        }
+        match self.brokers {
+            Brokers::One => {}
+            Brokers::Cluster => parts.push("a cluster of 2".to_owned()),
+            Brokers::Two => parts.push("2 brokers".to_owned()),
+            Brokers::TwoAsCluster => parts.push("2 brokers taken for a cluster".to_owned()),
         }
         for (count, what) in [
             (self.cuts, "link cut"),

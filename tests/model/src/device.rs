@@ -86,7 +86,13 @@ impl Device {
             .filters_per_subscribe(config.filters_per_subscribe)
             .manual_acknowledge(config.acknowledge == Acknowledge::Manual)
             .max_packet(LARGEST_MESSAGE)
-            .reconnect(Reconnect::after(1).at_most(1).stable_after(0))
+            .reconnect(
+                Reconnect::after(1)
+                    .at_most(1)
+                    .stable_after(0)
+                    .endpoints(config.brokers.endpoints()),
+            )
+            .cluster(config.brokers.seem_a_cluster())
             .journal(config.power_cuts != 0)
             .record_delay(2);
         let outbox = Outbox { bytes: [0; LARGEST_OUTBOX], len: config.outbox };

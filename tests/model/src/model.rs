@@ -48,6 +48,9 @@ impl Model for World {
             Property::always(Rule::PacketIds.name(), |_, state| keeps(state, Rule::PacketIds)),
             Property::always(Rule::OneEvent.name(), |_, state| keeps(state, Rule::OneEvent)),
             Property::always(Rule::Protocol.name(), |_, state| keeps(state, Rule::Protocol)),
+            Property::always(Rule::SessionStatus.name(), |_, state| {
+                keeps(state, Rule::SessionStatus)
+            }),
             Property::always(Rule::Progress.name(), |_, state| keeps(state, Rule::Progress)),
             Property::always(Rule::NoPanic.name(), |_, state| keeps(state, Rule::NoPanic)),
         ]

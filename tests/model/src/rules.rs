@@ -3,11 +3,13 @@
 
 mod order;
 mod requests;
+mod sessions;
 
 use mqtt_core::QoS;
 
 pub(crate) use order::Order;
 pub(crate) use requests::{End, Requests};
+pub(crate) use sessions::Sessions;
 
 /// A rule of delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +26,8 @@ pub(crate) enum Rule {
     OneEvent,
     /// Neither side refuses a packet of the other, and DUP is set [MQTT-3.3.1-1].
     Protocol,
+    /// `Up` tells the truth about the session at the broker.
+    SessionStatus,
     /// Each connection leaves less to do for the next one, or an event names the request that stands in the way.
     Progress,
     /// No call panics.
@@ -40,6 +44,7 @@ impl Rule {
             Self::PacketIds => "packet ids",
             Self::OneEvent => "one event a request",
             Self::Protocol => "protocol",
+            Self::SessionStatus => "session status",
             Self::Progress => "progress",
             Self::NoPanic => "no panic",
         }
@@ -64,7 +69,7 @@ impl Broken {
 /// The verdict of a ledger on one event.
 pub(crate) type Verdict = Result<(), Broken>;
 
-/// A set of messages; they are numbered from 0 in the order in which they were published.
+/// A set of messages, which are numbered from 0 in the order in which they were published; or of packet ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Set(u8);
 
@@ -88,6 +93,21 @@ impl Set {
     /// The set and `message`.
     pub(crate) const fn with(self, message: u8) -> Self {
         Self(self.0 | 1 << message)
+    }
+
+    /// The set without `message`.
+    pub(crate) const fn without(self, message: u8) -> Self {
+        Self(self.0 & !(1 << message))
+    }
+
+    /// How many messages are in it.
+    pub(crate) const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Its messages from `first` on, counted from there.
+    pub(crate) const fn from(self, first: u8) -> Self {
+        Self(self.0 >> first)
     }
 
     /// Both sets.

@@ -1,7 +1,9 @@
 //! The state of a world and its possible actions: the client with its application and its driver, the link, the
-//! journal, the broker. [`steps`] carries the actions out, those of the [link](wire), the [driver](driving) and the
-//! [journal] in files of their own, and [`events`] gives the client's events to the ledgers of the rules.
+//! journal, the brokers. [`steps`] carries the actions out, those of the [link](wire), the [driver](driving) and the
+//! [journal] in files of their own, and [`events`] gives the client's events to the ledgers of the rules. [`brokers`]
+//! says to which broker the client connects.
 
+mod brokers;
 mod driving;
 mod events;
 mod journal;
@@ -17,7 +19,7 @@ use crate::{
     broker::{Broker, Down, FILTERS},
     config::Config,
     device::{Device, NOW},
-    rules::{Broken, Order, Requests, Rule, Set},
+    rules::{Broken, Order, Requests, Rule, Sessions, Set},
     trace::Trace,
 };
 use packets::packet_len;
@@ -115,7 +117,11 @@ pub(crate) struct State {
     up: Vec<u8>,
     /// Packets on their way to the client.
     down: Vec<Down>,
+    /// The broker that the client connects to, or connected to last, and the endpoint.
     broker: Broker,
+    endpoint: u8,
+    /// The other broker, if there are two.
+    elsewhere: Option<Arc<Broker>>,
     /// The next message of the application's source.
     next: u8,
     /// Messages that the application was handed: those in its durable store, those that become durable with the record
@@ -134,7 +140,12 @@ pub(crate) struct State {
     forgotten: bool,
     requests: Requests,
     order: Order,
+    sessions: Sessions,
+    /// This broker is another one than that of the last connection, so all requests are new to it.
+    anew: bool,
     loss: Loss,
+    /// The broker that lost the session.
+    lost_at: u8,
     cuts: u8,
     power_cuts: u8,
     lost_sessions: u8,
@@ -157,6 +168,8 @@ impl State {
             up: Vec::new(),
             down: Vec::new(),
             broker: Broker::new(config.method, config.broker_window),
+            endpoint: 0,
+            elsewhere: Self::other_broker(config),
             next: 0,
             stored: Set::EMPTY,
             storing: Set::EMPTY,
@@ -166,9 +179,12 @@ impl State {
             written: 0,
             subscribed: false,
             forgotten: false,
-            requests: Requests::of(config.outbound.len()),
+            requests: Requests::of(config.outbound),
             order: Order::default(),
+            sessions: Sessions::of(config.brokers.are_two()),
+            anew: false,
             loss: Loss::Settled,
+            lost_at: 0,
             cuts: config.cuts,
             power_cuts: config.power_cuts,
             lost_sessions: config.lost_sessions,
@@ -265,7 +281,10 @@ impl State {
     pub(crate) fn disturbances(&self, config: &Config, actions: &mut Vec<Action>) {
         // A new session that the client never heard of looks like the old one: see the docs of the crate.
         let held = self.loss != Loss::Settled && !config.loss_unheard;
-        let told = !held || self.loss != Loss::Untold || !self.broker.has_session();
+        let told = !held
+            || self.loss != Loss::Untold
+            || self.lost_at != self.here(config)
+            || !self.broker.has_session();
         if self.cuts > 0 && told && self.client.0.state() != ConnectionState::Waiting {
             actions.push(Action::Cut { lose_session: false });
             if self.lost_sessions > 0 {
@@ -293,22 +312,29 @@ impl State {
         }
     }
 
-    /// Whether all requests are done.
+    /// Whether all requests are done, and all that this broker has for the client.
     pub(crate) fn is_finished(&self, config: &Config) -> bool {
         let lost = self.lost_sessions < config.lost_sessions;
+        let handed = self.handed().and(self.broker.lost());
         let delivered = (0..config.outbound.len() as u8)
-            .all(|message| self.broker.delivered().has(message) || self.has_excuse(message));
+            .all(|message| self.delivered().has(message) || self.has_excuse(message));
         delivered
             && self.subscribed == config.subscribes_at.is_some()
             && (self.forgotten || self.broker.has_subscriptions(config.filters))
+            && (!self.subscribed
+                || self.has_excuse(config.subscribe_number())
+                || self.broker.has_late_subscription())
             && self.has_all_room(config)
             && usize::from(self.next) == config.outbound.len()
             // Messages in flight to the client were lost with the session.
-            && (lost || self.handed() == Set::first(config.inbound.len()))
+            && (lost || self.own(config, handed) == Set::first(config.inbound.len()))
             && self.client.0.state() == ConnectionState::Up
             && self.client.0.in_flight() == 0
             && !self.requests.is_open(self.power_cuts > 0)
-            && self.broker.is_idle(config.inbound, |message| self.has_excuse(message))
+            && self.broker.is_idle(config.inbound, |message| {
+                // The other broker has it, or it need not arrive.
+                self.has_excuse(message) || self.released().has(message)
+            })
             && self.up.is_empty()
             && self.down.is_empty()
             && self.writing.is_none()
@@ -334,6 +360,12 @@ impl State {
     /// Messages that the application has.
     fn handed(&self) -> Set {
         self.stored.and(self.storing).and(self.held)
+    }
+
+    /// Those of `messages` that are of this broker, counted from its first one.
+    fn own(&self, config: &Config, messages: Set) -> Set {
+        let own = |message: &u8| usize::from(*message) < config.inbound.len();
+        messages.from(self.broker.first_message()).iter().filter(own).fold(Set::EMPTY, Set::with)
     }
 }
 

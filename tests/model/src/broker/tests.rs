@@ -175,7 +175,6 @@ fn nothing_is_sent_without_a_connection() {
 fn packets_that_no_client_may_send_are_refused() {
     let mut script = Script::new(Method::B);
     assert_eq!(script.take(&pubrel(1)), Err(Rule::Protocol), "ahead of the CONNECT");
-    assert_eq!(script.take(&connect(true)), Err(Rule::Protocol), "another session than asked for");
     let mut script = Script::up(Method::B);
     let _ = (script.send(), script.send());
     for packet in [
@@ -239,4 +238,41 @@ fn packets_of_the_broker_have_the_right_bytes() {
     ] {
         assert_eq!(down.encode(2), bytes, "{down:?}");
     }
+}
+
+#[test]
+fn a_clean_session_ends_the_former_one_and_itself() {
+    let mut script = Script::up(Method::B);
+    let _ = script.send();
+    assert_eq!(script.take(&publish(1, &[1], TWO, false)), Ok(vec![Down::PubRec(1)]));
+    script.0.disconnected();
+    assert_eq!(script.take(&connect(true)), Ok(vec![NEW]));
+    assert!(script.0.is_clean() && script.0.lost() == Set::first(1));
+    assert_eq!(script.clone_and_take(&pubrel(1)), Err(Rule::Protocol), "only a DISCONNECT");
+    assert_eq!(script.take(&Packet::Disconnect), Ok(vec![]));
+    assert_eq!(script.connect(), [NEW]);
+    assert!(!script.0.is_clean());
+    assert_eq!(script.send(), None, "nobody has subscribed");
+}
+
+#[test]
+fn a_held_message_is_released_by_its_pubrel() {
+    let mut script = Script::up(Method::B);
+    let _ = script.take(&publish(1, &[0], ONE, false));
+    let _ = script.take(&publish(2, &[1], TWO, false));
+    assert_eq!((script.0.delivered(), script.0.released()), (Set::first(2), Set::first(1)));
+    let _ = script.take(&pubrel(2));
+    assert_eq!(script.0.released(), Set::first(2));
+}
+
+#[test]
+fn the_messages_of_another_broker_have_other_numbers() {
+    let mut script = Script::up(Method::B);
+    script.0 = script.0.numbered_from(3);
+    let first = Down::Publish { id: 1, message: 3, qos: TWO, dup: false };
+    assert_eq!(script.send(), Some(first));
+    assert_eq!(script.0.message(1), Some(3));
+    script.0.disconnected();
+    let again = Down::Publish { id: 1, message: 3, qos: TWO, dup: true };
+    assert_eq!(script.connect(), [PRESENT, again]);
 }

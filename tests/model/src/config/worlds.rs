@@ -2,7 +2,7 @@
 
 use mqtt_core::QoS;
 
-use super::{Acknowledge, Bad, Config, Driver, Manner, Partial};
+use super::{Acknowledge, Bad, Brokers, Config, Driver, Manner, Partial};
 use crate::{broker::Method, device::LARGEST_OUTBOX};
 
 const ONE: QoS = QoS::AtLeastOnce;
@@ -13,6 +13,7 @@ const BASE: Config = Config {
     name: "",
     outbound: &[],
     inbound: &[],
+    brokers: Brokers::One,
     cuts: 2,
     power_cuts: 1,
     lost_sessions: 0,
@@ -56,6 +57,8 @@ const CANCEL: Config = Config { cancels: 1, cuts: 1, power_cuts: 0, ..BASE };
 /// The broker has more messages in flight than the client has slots.
 const PASS: Config =
     Config { inbound: &[TWO, TWO, TWO, TWO], broker_window: 4, cuts: 1, power_cuts: 0, ..IN };
+/// Two brokers with a session each; the client leaves one and comes back.
+const BROKERS: Config = Config { brokers: Brokers::Two, power_cuts: 0, ..BASE };
 /// The session is lost, and two subscriptions are renewed one by one.
 const RENEW: Config = Config {
     filters: 2,
@@ -172,6 +175,63 @@ pub const ALL: &[Config] = &[
         ..IN
     },
     Config { name: "pass-2222", ..PASS },
+    // Two brokers with a session each, and a cluster.
+    Config {
+        name: "brokers",
+        outbound: &[TWO],
+        inbound: &[TWO],
+        filters: 1,
+        method: Method::A,
+        ..BROKERS
+    },
+    Config { name: "brokers-out-1221", outbound: &[ONE, TWO, TWO, ONE], ..BROKERS },
+    Config { name: "brokers-in-1221", inbound: &[ONE, TWO, TWO, ONE], filters: 1, ..BROKERS },
+    Config { name: "brokers-out-a", outbound: &[TWO, ONE, ONE, TWO], method: Method::A, ..BROKERS },
+    Config { name: "brokers-copies", outbound: &[TWO, ONE], driver: Driver::Copies, ..BROKERS },
+    Config { name: "brokers-subscribe", outbound: &[TWO, TWO], subscribes_at: Some(1), ..BROKERS },
+    Config { name: "brokers-full", inbound: &[TWO, TWO], window: 1, filters: 1, ..BROKERS },
+    Config { name: "brokers-full-2", inbound: &[TWO, TWO], filters: 1, ..BROKERS },
+    Config {
+        name: "brokers-lost",
+        outbound: &[TWO],
+        inbound: &[TWO],
+        filters: 1,
+        lost_sessions: 1,
+        cuts: 3,
+        ..BROKERS
+    },
+    Config { name: "brokers-in-power", inbound: &[TWO], filters: 1, power_cuts: 1, ..BROKERS },
+    Config {
+        name: "brokers-full-power",
+        inbound: &[TWO],
+        window: 1,
+        filters: 1,
+        power_cuts: 1,
+        ..BROKERS
+    },
+    Config { name: "brokers-power-22", outbound: &[TWO, TWO], power_cuts: 1, ..BROKERS },
+    Config {
+        name: "brokers-power-1221",
+        outbound: &[ONE, TWO, TWO, ONE],
+        cuts: 1,
+        power_cuts: 1,
+        ..BROKERS
+    },
+    Config {
+        name: "brokers-both",
+        outbound: &[ONE, TWO],
+        inbound: &[ONE, TWO],
+        filters: 1,
+        ..BROKERS
+    },
+    Config {
+        name: "cluster",
+        outbound: &[TWO],
+        inbound: &[TWO, ONE],
+        filters: 1,
+        brokers: Brokers::Cluster,
+        ..BROKERS
+    },
     // Every message arrives.
     Config { name: "in-1221", stuck_after: 3, ..IN },
     Config { name: "out-1221", stuck_after: 3, ..OUT },
@@ -225,6 +285,14 @@ pub const ALL: &[Config] = &[
         inbound: &[TWO, TWO, TWO],
         broker_window: 3,
         ..PASS
+    },
+    Config {
+        name: "brokers-both-power",
+        outbound: &[TWO],
+        inbound: &[TWO],
+        filters: 1,
+        power_cuts: 1,
+        ..BROKERS
     },
     // On demand.
     Config {
@@ -346,6 +414,49 @@ pub const ALL: &[Config] = &[
     Config { name: "out-failures", failed_records: 1, large: LARGE, ..OUT },
     Config { name: "out-lost-cuts", lost_sessions: 1, large: LARGE, ..OUT },
     Config { name: "out-lost-a", lost_sessions: 1, method: Method::A, large: LARGE, ..OUT },
+    Config {
+        name: "brokers-all",
+        outbound: &[ONE, TWO, TWO, ONE],
+        inbound: &[ONE, TWO, TWO, ONE],
+        filters: 1,
+        cuts: 1,
+        large: LARGE,
+        ..BROKERS
+    },
+    Config {
+        name: "brokers-lost-power",
+        outbound: &[TWO],
+        inbound: &[TWO],
+        filters: 1,
+        lost_sessions: 1,
+        power_cuts: 1,
+        large: LARGE,
+        ..BROKERS
+    },
+    Config {
+        name: "brokers-full-powers",
+        inbound: &[TWO, TWO],
+        window: 1,
+        filters: 1,
+        power_cuts: 1,
+        large: LARGE,
+        ..BROKERS
+    },
+    Config {
+        name: "brokers-in-powers",
+        inbound: &[TWO, TWO],
+        filters: 1,
+        power_cuts: 1,
+        large: LARGE,
+        ..BROKERS
+    },
+    Config {
+        name: "brokers-out-powers",
+        outbound: &[ONE, TWO, TWO, ONE],
+        power_cuts: 1,
+        large: LARGE,
+        ..BROKERS
+    },
     Config { name: "out-cuts", cuts: 3, large: LARGE, ..OUT },
     Config { name: "out-power", power_cuts: 2, cuts: 1, large: LARGE, ..OUT },
     Config { name: "in-power", power_cuts: 2, cuts: 3, large: LARGE, ..IN },

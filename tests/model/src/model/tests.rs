@@ -5,8 +5,9 @@ use stateright::Model as _;
 
 use super::World;
 use crate::{
+    broker::Method,
     check::{End, check},
-    config::{ALL, Config},
+    config::{ALL, Brokers, Config, Partial},
     rules::{Broken, Rule},
     trace::Trace,
     world::{Action, State},
@@ -63,6 +64,7 @@ fn each_property_fails_for_its_rule_alone() {
         Rule::PacketIds,
         Rule::OneEvent,
         Rule::Protocol,
+        Rule::SessionStatus,
         Rule::Progress,
         Rule::NoPanic,
     ] {
@@ -148,5 +150,89 @@ fn every_world_has_a_name_of_its_own_and_a_description() {
         assert!(!config.describe().is_empty());
         // It can be made.
         assert_eq!(State::new(config).broken, None);
+    }
+}
+
+/// The client at two brokers with sessions of their own, which it takes for a cluster. It has subscribed at the first.
+fn taken_for_a_cluster() -> Config {
+    Config {
+        brokers: Brokers::TwoAsCluster,
+        outbound: &[QoS::ExactlyOnce],
+        inbound: &[QoS::ExactlyOnce],
+        filters: 1,
+        cuts: 2,
+        partial: Partial::Never,
+        ..smallest()
+    }
+}
+
+/// The link breaks, and the client is up again, at the other broker.
+const CHANGE: [Action; 6] = [
+    Action::Cut { lose_session: false },
+    Action::Connect,
+    Action::Connected,
+    Action::Transmit(1),
+    Action::Arrive,
+    Action::Deliver(0),
+];
+
+/// The subscription is made again. Its packet lies apart from its header.
+const RENEWAL: [Action; 4] =
+    [Action::Transmit(0), Action::Transmit(1), Action::Arrive, Action::Deliver(0)];
+
+/// The last lines of a way.
+fn ends_with(lines: &[String], end: &[&str]) {
+    let from = lines.len().saturating_sub(end.len());
+    assert_eq!(
+        lines.get(from..),
+        Some(&end.iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+    );
+}
+
+/// The second broker delivers a message under id 1, and the link breaks before its PUBREL. The first broker uses the
+/// same id for another message.
+#[test]
+fn a_message_that_is_taken_for_one_of_another_broker_is_missed() {
+    let message = [Action::Send, Action::Deliver(0)];
+    let answer = [Action::Transmit(1), Action::Arrive];
+    let way = [&CHANGE[..], &RENEWAL, &message, &CHANGE, &message, &answer].concat();
+    ends_with(
+        &World(taken_for_a_cluster()).tell(&way),
+        &[
+            " 19. broker sends: PUBLISH i \\x00 q2 1",
+            " 20. client gets: PUBLISH i \\x00 q2 1",
+            " 21. client writes: PUBREC 1",
+            " 22. broker gets: PUBREC 1",
+            "     broken: at least once: a message is acknowledged that the application does not have",
+        ],
+    );
+}
+
+/// The second broker holds a publish, and the first one answers its PUBREL.
+#[test]
+fn a_publish_that_is_released_at_another_broker_is_not_published() {
+    let there_and_back = [Action::Transmit(1), Action::Arrive, Action::Deliver(0)];
+    let publish = [&[Action::Publish], &there_and_back[..]].concat();
+    let way = [&CHANGE[..], &RENEWAL, &publish, &CHANGE, &there_and_back].concat();
+    for method in [Method::A, Method::B] {
+        ends_with(
+            &World(Config { method, ..taken_for_a_cluster() }).tell(&way),
+            &[
+                " 21. client writes: PUBREL 2",
+                " 22. broker gets: PUBREL 2; answered by PUBCOMP 2",
+                " 23. client gets: PUBCOMP 2; published 2",
+                "     broken: one event a request: published, though no broker has it, or the one that \
+                 has it holds it",
+            ],
+        );
+    }
+}
+
+#[test]
+fn brokers_that_are_taken_for_a_cluster_break_a_rule() {
+    let both = taken_for_a_cluster();
+    for config in [Config { outbound: &[], ..both }, Config { inbound: &[], filters: 0, ..both }] {
+        let outcome = check(&config);
+        assert!(matches!(outcome.end, End::Violated(_)), "{}: {outcome:?}", config.describe());
     }
 }

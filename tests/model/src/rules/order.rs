@@ -123,6 +123,11 @@ impl Order {
         Ok(())
     }
 
+    /// Whether the request at `place`, or a later one, arrived on this connection.
+    pub(crate) fn has_come(&self, place: u8) -> bool {
+        self.last.is_some_and(|last| last >= place)
+    }
+
     /// Whether a PUBREL for `id` belongs to no publish in flight, but reclaims the id.
     pub(crate) fn reclaims(&self, id: u16) -> bool {
         self.clears && !self.released.iter().any(|released| released.asks_for(id))

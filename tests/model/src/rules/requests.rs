@@ -1,8 +1,8 @@
 //! The fate of each request of the client's application.
 
-use mqtt_core::Handle;
+use mqtt_core::{Handle, QoS};
 
-use super::{Broken, Rule, Verdict};
+use super::{Broken, Rule, Set, Verdict};
 
 /// The requests of one client over all its lives: which message each packet id stands for, which requests still wait
 /// for their event, and which were taken back.
@@ -12,6 +12,8 @@ use super::{Broken, Rule, Verdict};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Requests {
     entries: Vec<Request>,
+    /// Those of QoS 2.
+    exactly_once: Set,
     /// Connections that the broker ended on purpose since the last event of a request.
     fruitless: u8,
 }
@@ -24,12 +26,28 @@ struct Request {
     handle: Option<Handle>,
     /// Its packet reached the broker, and no answer has ended it.
     on_wire: bool,
+    sent: Sent,
     lost: bool,
     /// The client took its PUBREC.
     released: bool,
     /// The application was told that it stands in the way.
     stuck: bool,
     back: Option<TakenBack>,
+}
+
+/// Whether a publish of QoS 2 may have left, and in which session. Others are sent again in any session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Sent {
+    #[default]
+    No,
+    /// The driver was shown it, in the session of today.
+    Yes,
+    /// Power failed, so the client does not know.
+    Maybe,
+    /// It was sent in a session that is lost, or that belongs to another broker. Nobody can say whether it arrived.
+    InOtherSession,
+    /// The same, if the client knows that this session is another one, and that it was sent.
+    MaybeInOtherSession,
 }
 
 /// A request that the application took back, or that the client gave up.
@@ -62,9 +80,15 @@ pub(crate) enum End {
 }
 
 impl Requests {
-    /// The requests for this many messages, and a SUBSCRIBE.
-    pub(crate) fn of(messages: usize) -> Self {
-        Self { entries: vec![Request::default(); messages + 1], fruitless: 0 }
+    /// The requests for `messages`, and a SUBSCRIBE.
+    pub(crate) fn of(messages: &[QoS]) -> Self {
+        let numbered = (0..).zip(messages);
+        let exactly_once = numbered.filter(|(_, qos)| **qos == QoS::ExactlyOnce);
+        Self {
+            entries: vec![Request::default(); messages.len() + 1],
+            exactly_once: exactly_once.map(|(number, _)| number).fold(Set::EMPTY, Set::with),
+            fruitless: 0,
+        }
     }
 
     fn get(&self, request: u8) -> Option<&Request> {
@@ -172,13 +196,53 @@ impl Requests {
         Ok(request)
     }
 
-    /// `Event::Lost`, after the broker has lost a session.
+    /// The publishes of QoS 2 that may be shown to the driver for the first time in this session, and their ids.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = (u8, u16)> {
+        (0..).zip(&self.entries).filter_map(|(request, entry)| {
+            let unsent = !matches!(entry.sent, Sent::Yes | Sent::InOtherSession);
+            let may = self.exactly_once.has(request) && entry.handle.is_some() && unsent;
+            may.then_some((request, entry.id))
+        })
+    }
+
+    /// The driver is shown the packet of one of these.
+    pub(crate) fn shown(&mut self, request: u8) {
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            entry.sent = Sent::Yes;
+        }
+    }
+
+    /// Whether a publish of QoS 2 was sent in another session, and must not be sent again.
+    pub(crate) fn was_sent_elsewhere(&self, request: u8) -> bool {
+        self.get(request).is_some_and(|entry| entry.sent == Sent::InOtherSession)
+    }
+
+    /// The broker has accepted a connection, with another session than before, or with one that may be another one in
+    /// the eyes of the client: it is not `certain`.
+    pub(crate) fn session_changed(&mut self, certain: bool) {
+        for entry in &mut self.entries {
+            entry.sent = match (entry.sent, certain) {
+                (Sent::No, _) => Sent::No,
+                (Sent::Yes | Sent::InOtherSession, true) => Sent::InOtherSession,
+                (Sent::Yes | Sent::InOtherSession, false)
+                | (Sent::Maybe | Sent::MaybeInOtherSession, _) => Sent::MaybeInOtherSession,
+            };
+        }
+    }
+
+    /// `Event::Lost`.
     ///
     /// # Errors
     ///
-    /// [`Rule::OneEvent`] if no request waits for it.
+    /// [`Rule::OneEvent`] if no request waits for it; [`Rule::AtLeastOnce`] if it was not sent in another session.
     pub(crate) fn lost(&mut self, handle: Handle) -> Result<u8, Broken> {
-        let request = self.done(handle)?;
+        let request = self.find(handle)?;
+        let sent = self.get(request).map(|entry| entry.sent);
+        if !matches!(sent, Some(Sent::InOtherSession | Sent::MaybeInOtherSession)) {
+            let how = "lost, though it was not sent in a session that is gone or elsewhere";
+            return Err(Broken::new(Rule::AtLeastOnce, how));
+        }
+        self.done(handle)?;
         if let Some(entry) = self.entries.get_mut(usize::from(request)) {
             entry.lost = true;
         }
@@ -222,6 +286,7 @@ impl Requests {
         if let Some(entry) = self.entries.get_mut(usize::from(request)) {
             entry.handle = None;
             entry.on_wire = false;
+            entry.sent = Sent::No;
         }
         self.fruitless = 0;
         Ok(request)
@@ -346,6 +411,7 @@ impl Requests {
             entry.handle = None;
             entry.released = false;
             entry.stuck = false;
+            entry.sent = Sent::No;
             if message >= accepted {
                 *entry = Request::default();
             }
@@ -357,6 +423,8 @@ impl Requests {
                 return Err(Broken::new(Rule::OneEvent, "a request is restored that never was"));
             };
             entry.handle = Some(handle);
+            let exactly_once = request.is_some_and(|request| self.exactly_once.has(request));
+            entry.sent = if exactly_once { Sent::Maybe } else { Sent::No };
             if entry.back.take().is_some_and(|back| back.recorded == Recorded::Yes) {
                 let how = "a request comes back that was taken back";
                 return Err(Broken::new(Rule::OneEvent, how));

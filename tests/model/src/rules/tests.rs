@@ -39,7 +39,7 @@ fn no_message_is_handed_over_after_a_later_one() {
 #[test]
 fn an_id_in_flight_is_not_given_out() {
     let [first, ..] = handles();
-    let mut requests = Requests::of(2);
+    let mut requests = Requests::of(&[TWO, TWO]);
     assert_eq!(requests.accepted(0, first), Ok(()));
     assert_eq!(rule(requests.accepted(1, first)), Some(Rule::PacketIds));
     assert_eq!(requests.done(first), Ok(0));
@@ -49,7 +49,7 @@ fn an_id_in_flight_is_not_given_out() {
 #[test]
 fn two_messages_are_not_sent_with_one_id() {
     let [first, second, ..] = handles();
-    let mut requests = Requests::of(2);
+    let mut requests = Requests::of(&[TWO, TWO]);
     requests.accepted(0, first).expect("a new id");
     requests.accepted(1, second).expect("a new id");
     assert_eq!(requests.arrived(0, 1, false), Ok(()));
@@ -61,7 +61,7 @@ fn two_messages_are_not_sent_with_one_id() {
 #[test]
 fn a_message_that_is_sent_again_has_dup() {
     let [first, ..] = handles();
-    let mut requests = Requests::of(1);
+    let mut requests = Requests::of(&[TWO]);
     requests.accepted(0, first).expect("a new id");
     assert_eq!(requests.arrived(0, 1, false), Ok(()));
     assert_eq!(rule(requests.clone().arrived(0, 1, false)), Some(Rule::Protocol));
@@ -71,9 +71,41 @@ fn a_message_that_is_sent_again_has_dup() {
 }
 
 #[test]
+fn a_publish_of_qos_2_is_lost_only_if_it_was_sent_in_another_session() {
+    let [first, second, ..] = handles();
+    let mut requests = Requests::of(&[TWO, TWO]);
+    requests.accepted(0, first).expect("a new id");
+    requests.accepted(1, second).expect("a new id");
+    assert_eq!(requests.unsent().collect::<Vec<_>>(), [(0, 1), (1, 2)]);
+    requests.shown(0);
+    assert_eq!(rule(requests.clone().lost(first).map(|_| ())), Some(Rule::AtLeastOnce));
+    requests.session_changed(true);
+    assert!(requests.was_sent_elsewhere(0) && !requests.was_sent_elsewhere(1));
+    assert_eq!(requests.unsent().collect::<Vec<_>>(), [(1, 2)]);
+    assert_eq!(rule(requests.clone().lost(second).map(|_| ())), Some(Rule::AtLeastOnce));
+    assert_eq!(requests.lost(first), Ok(0));
+    assert!(!requests.was_sent_elsewhere(0), "it is over");
+}
+
+#[test]
+fn a_client_that_lost_its_memory_need_not_know_that_the_session_is_another_one() {
+    let [first, ..] = handles();
+    let mut requests = Requests::of(&[TWO]);
+    requests.accepted(0, first).expect("a new id");
+    requests.shown(0);
+    requests.session_changed(false);
+    assert_eq!(requests.clone().lost(first), Ok(0));
+    assert!(!requests.was_sent_elsewhere(0), "it may be sent again");
+    requests.restarted([first].into_iter(), 1).expect("it is known");
+    requests.session_changed(true);
+    assert_eq!(requests.clone().lost(first), Ok(0));
+    assert!(!requests.was_sent_elsewhere(0));
+}
+
+#[test]
 fn a_request_ends_in_one_event() {
     let [first, second, ..] = handles();
-    let mut requests = Requests::of(1);
+    let mut requests = Requests::of(&[TWO]);
     requests.accepted(0, first).expect("a new id");
     assert!(requests.is_open(false));
     assert_eq!(requests.done(first), Ok(0));
@@ -86,12 +118,13 @@ fn a_request_ends_in_one_event() {
 #[test]
 fn a_restored_request_ends_in_one_event() {
     let [first, second, third, ..] = handles();
-    let mut requests = Requests::of(2);
+    let mut requests = Requests::of(&[TWO, TWO]);
     requests.accepted(0, first).expect("a new id");
     requests.accepted(1, second).expect("a new id");
     assert_eq!(requests.restarted([first].into_iter(), 1), Ok(()));
     assert!(requests.is_open(false));
     assert_eq!(rule(requests.clone().done(second).map(|_| ())), Some(Rule::OneEvent), "forgotten");
+    requests.session_changed(true);
     assert_eq!(requests.lost(first), Ok(0));
     assert!(requests.is_lost(0) && !requests.is_open(false));
     assert_eq!(rule(requests.done(first).map(|_| ())), Some(Rule::OneEvent));
@@ -101,7 +134,7 @@ fn a_restored_request_ends_in_one_event() {
 /// A request with the id 1 that was taken back, and the handle of another request.
 fn taken_back() -> (Requests, Handle, Handle) {
     let [first, second, ..] = handles();
-    let mut requests = Requests::of(2);
+    let mut requests = Requests::of(&[TWO, TWO]);
     requests.accepted(0, first).expect("a new id");
     assert!(requests.can_be_taken_back(0));
     requests.take_back(0);
@@ -170,7 +203,7 @@ fn a_request_comes_back_after_a_power_cut_only_if_no_durable_record_says_that_it
 #[test]
 fn many_connections_without_an_event_break_the_rule_of_progress() {
     let [first, ..] = handles();
-    let mut requests = Requests::of(1);
+    let mut requests = Requests::of(&[TWO]);
     requests.accepted(0, first).expect("a new id");
     assert_eq!([0; 2].map(|_| requests.connection_ended(2)), [Ok(()); 2]);
     assert_eq!(rule(requests.clone().connection_ended(2)), Some(Rule::Progress));
@@ -184,7 +217,7 @@ fn many_connections_without_an_event_break_the_rule_of_progress() {
 #[test]
 fn a_pubrec_ends_the_time_to_take_a_publish_back_unless_it_is_stuck() {
     let [first, ..] = handles();
-    let mut requests = Requests::of(1);
+    let mut requests = Requests::of(&[TWO]);
     requests.accepted(0, first).expect("a new id");
     requests.pubrec_came(1);
     assert!(requests.is_released(0));

@@ -78,21 +78,22 @@ impl State {
         }
     }
 
-    pub(super) fn connect(&mut self) -> Verdict {
+    pub(super) fn connect(&mut self, config: &Config) -> Verdict {
         match self.client.0.poll(RECONNECT) {
-            Told::Connect { .. } => Ok(()),
+            Told::Connect { endpoint } => self.turn_to(config, endpoint),
             Told::Close(_) | Told::Persist(_) | Told::Transmit(_) | Told::Wait(_) => {
                 Err(Broken::new(Rule::AtLeastOnce, "the client does not connect when it is time"))
             }
         }
     }
 
-    /// The client ends the connection of itself only if it had to pass messages over.
-    pub(super) fn close(&mut self, trace: &mut Trace) -> Verdict {
+    /// The client ends the connection of itself only if it had to pass messages over, or to end a session.
+    pub(super) fn close(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         let Told::Close(reason) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
         trace.say(|| reason.to_string());
+        let ends = self.may_end_session(config);
         self.ended();
-        if reason == Reason::PassedOver {
+        if reason == Reason::PassedOver || ends {
             Ok(())
         } else {
             Err(Broken::new(Rule::Progress, "the client ends a connection without need"))
@@ -213,6 +214,7 @@ impl State {
             return Err(Broken::new(Rule::Protocol, "bytes that were shown have changed"));
         }
         self.copied = bytes.to_vec();
+        self.shown(&self.copied.clone());
         Ok(())
     }
 

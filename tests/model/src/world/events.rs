@@ -1,9 +1,9 @@
 //! The client's events, as the application takes them and the ledgers of the rules get them.
 
-use mqtt_core::{Event, Handle, QoS, SessionStatus};
+use mqtt_core::{Event, Handle, Message, QoS};
 use test_kit::text;
 
-use super::{Loss, State};
+use super::State;
 use crate::{
     broker::Down,
     config::{Config, Manner},
@@ -21,48 +21,20 @@ impl State {
         trace: &mut Trace,
     ) -> Verdict {
         match event {
-            Event::Message(message) => {
-                let Some(number) = message.payload.first() else {
-                    return Err(Broken::new(Rule::Protocol, "a message that was not sent"));
-                };
-                if let Some(delivery) = message.delivery {
-                    self.owed.push((delivery, *number));
-                    return Ok(());
-                }
-                hand_over(self.handed(), *number, config.inbound, false)?;
-                self.held = self.held.with(*number);
-                // The work on the message has to be durable before the broker gets its acknowledgement.
-                self.client.0.set_position(self.next.into());
-                Ok(())
-            }
+            Event::Message(message) => self.message(config, message, down),
             Event::Published(handle) => {
                 let message = self.requests.done(*handle)?;
-                if self.broker.delivered().has(message) {
+                if self.released().has(message) {
                     Ok(())
                 } else {
-                    Err(Broken::new(Rule::OneEvent, "published, though it was not delivered"))
+                    let how = "published, though no broker has it, or the one that has it holds it";
+                    Err(Broken::new(Rule::OneEvent, how))
                 }
             }
-            Event::Lost(handle) => {
-                let message = self.requests.lost(*handle)?;
-                let exactly = config.outbound.get(usize::from(message)) == Some(&QoS::ExactlyOnce);
-                if exactly && self.lost_sessions < config.lost_sessions {
-                    Ok(())
-                } else {
-                    Err(Broken::new(Rule::AtLeastOnce, "lost, though no session was"))
-                }
-            }
-            Event::Up { session, .. } => {
-                if self.loss == Loss::Untold {
-                    let journal = config.power_cuts != 0;
-                    self.loss = if journal { Loss::Unrecorded } else { Loss::Settled };
-                }
-                match session {
-                    SessionStatus::Found => self.order.clears = true,
-                    SessionStatus::Lost | SessionStatus::New => self.order.session_lost(),
-                    SessionStatus::Resumed | _ => {}
-                }
-                Ok(())
+            Event::Lost(handle) => self.requests.lost(*handle).map(|_| ()),
+            Event::Up { endpoint, session, protocol } => {
+                self.is_at(*endpoint)?;
+                self.up(config, *session, *protocol, down)
             }
             Event::Subscribed { handle, .. } => {
                 // The client has subscribed to the others before the world begins.
@@ -82,13 +54,17 @@ impl State {
                 self.renewal_stuck(config, *first, *count, trace)
             }
             Event::Skipped(_) => match down {
-                Some(Down::Publish { message, .. }) if config.too_large == Some(message) => {
+                Some(Down::Publish { id, message, qos, .. })
+                    if config.too_large == Some(message) =>
+                {
                     self.held = self.held.with(message);
+                    self.remembers(config, id, qos);
                     Ok(())
                 }
                 _ => Err(Broken::new(Rule::AtLeastOnce, "a message is skipped without need")),
             },
-            Event::Connecting { .. } | Event::Down { .. } | Event::Renewed { .. } => Ok(()),
+            Event::Connecting { endpoint } | Event::Down { endpoint, .. } => self.is_at(*endpoint),
+            Event::Renewed { .. } => Ok(()),
             // No message is that large, none has QoS 0, and the application does not unsubscribe.
             Event::MessageStart(_)
             | Event::MessageChunk(_)
@@ -96,6 +72,37 @@ impl State {
             | Event::Unsubscribed(_)
             | Event::Dropped(_)
             | _ => Err(Broken::new(Rule::OneEvent, "an event of which there is no reason")),
+        }
+    }
+
+    /// The application is handed a message, because of `down`.
+    fn message(&mut self, config: &Config, message: &Message<'_>, down: Option<Down>) -> Verdict {
+        let (Some(number), Some(Down::Publish { id, message: sent, qos, .. })) =
+            (message.payload.first(), down)
+        else {
+            return Err(Broken::new(Rule::Protocol, "a message that was not sent"));
+        };
+        if *number != sent {
+            return Err(Broken::new(Rule::Protocol, "another message than the one that was sent"));
+        }
+        self.remembers(config, id, qos);
+        if let Some(delivery) = message.delivery {
+            self.owed.push((delivery, sent));
+            return Ok(());
+        }
+        let (before, number) =
+            (self.own(config, self.handed()), sent - self.broker.first_message());
+        hand_over(before, number, config.inbound, false)?;
+        self.held = self.held.with(sent);
+        // The work on the message has to be durable before the broker gets its acknowledgement.
+        self.client.0.set_position(self.next.into());
+        Ok(())
+    }
+
+    /// The client took a message, and remembers its id if it is one of QoS 2.
+    fn remembers(&mut self, config: &Config, id: u16, qos: QoS) {
+        if qos == QoS::ExactlyOnce {
+            self.sessions.took(self.here(config), id, config.window);
         }
     }
 

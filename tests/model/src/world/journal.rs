@@ -91,6 +91,7 @@ impl State {
         let handles = client.0.publishes().map(|(handle, _)| handle);
         self.requests.restarted(handles, self.next)?;
         self.order.restarted();
+        self.sessions.restarted();
         self.client = client;
         Ok(())
     }

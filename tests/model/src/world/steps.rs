@@ -19,8 +19,8 @@ impl State {
             Action::Subscribe => self.subscribe(config, trace),
             Action::Cancel(request) => self.cancel(config, request, trace),
             Action::Acknowledge(number) => self.acknowledge(config, number, trace),
-            Action::Connect => Some(self.connect()),
-            Action::Close => Some(self.close(trace)),
+            Action::Connect => Some(self.connect(config)),
+            Action::Close => Some(self.close(config, trace)),
             Action::AnswerOverdue => Some(self.answer_overdue(config, trace)),
             Action::Show => Some(self.show()),
             Action::Report => {
@@ -54,7 +54,7 @@ impl State {
                 Some(Ok(()))
             }
             Action::Cut { lose_session } => {
-                self.cut(lose_session);
+                self.cut(config, lose_session);
                 Some(Ok(()))
             }
             Action::PowerCut { whole } => Some(self.power_cut(config, whole)),
@@ -115,7 +115,8 @@ impl State {
         self.client.0.set_position(self.next.into());
         let again = self.handed().has(message);
         self.held = self.held.with(message);
-        let exactly = config.inbound.get(usize::from(message)) == Some(&QoS::ExactlyOnce);
+        let number = usize::from(message - self.broker.first_message());
+        let exactly = config.inbound.get(number) == Some(&QoS::ExactlyOnce);
         Some(if again && exactly {
             Err(Broken::new(Rule::ExactlyOnce, "a QoS 2 message was handed over twice"))
         } else {
@@ -123,13 +124,14 @@ impl State {
         })
     }
 
-    fn cut(&mut self, lose_session: bool) {
+    fn cut(&mut self, config: &Config, lose_session: bool) {
         self.cuts -= 1;
         self.ended();
         self.requests.interrupted();
         if lose_session {
             self.lost_sessions -= 1;
             self.loss = Loss::Untold;
+            self.lost_at = self.here(config);
             self.broker.lose_session();
             self.requests.session_lost();
         }
@@ -139,6 +141,7 @@ impl State {
     /// cut, the result would be the same as if it took the packet just before.
     pub(super) fn disconnect(&mut self) {
         self.open = false;
+        self.anew = false;
         self.up.clear();
         self.down.clear();
         self.owed.clear();
@@ -162,7 +165,11 @@ impl State {
         match client.0.poll(NOW) {
             // To be shown bytes is a step of its own if the driver copies them.
             Told::Transmit(_) if config.driver == Driver::Copies => {}
-            Told::Transmit(_) | Told::Wait(_) => self.client = client,
+            Told::Transmit(bytes) => {
+                self.shown(bytes);
+                self.client = client;
+            }
+            Told::Wait(_) => self.client = client,
             Told::Connect { .. } | Told::Close(_) | Told::Persist(_) => {}
         }
         if self.power_cuts == 0 {

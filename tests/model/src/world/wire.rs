@@ -11,7 +11,7 @@ use crate::{
     broker::{Down, FILTERS},
     config::{Config, Manner},
     device::{LARGEST_MESSAGE, NOW},
-    rules::{Broken, Rule, Verdict},
+    rules::{Broken, Rule, Set, Verdict},
     trace::{self, Trace},
 };
 
@@ -47,6 +47,7 @@ impl State {
                 let message = publish.payload.first().copied().unwrap_or(u8::MAX);
                 let id = publish.id.map_or(0, |id| id.get());
                 self.order.publish(2 * message + 1, id)?;
+                self.sent_in_this_session(message, publish.dup)?;
                 self.requests.arrived(message, id, publish.dup)?;
             }
             Packet::Subscribe(subscribe) => self.subscribe_arrives(config, subscribe)?,
@@ -58,7 +59,13 @@ impl State {
                 self.order.pubrec(id.get())?;
                 self.has_message(config, id.get())?;
             }
-            Packet::PubRel { id, .. } => self.order.pubrel(id.get())?,
+            Packet::PubRel { id, .. } => {
+                if self.order.reclaims(id.get()) {
+                    self.reclaims(config, id.get())?;
+                }
+                self.order.pubrel(id.get())?;
+            }
+            Packet::Connect(connect) if connect.clean_session => self.ends_session(config)?,
             // There is no rule about these. The broker refuses wrong ones.
             Packet::Connect(_)
             | Packet::ConnAck(_)
@@ -86,6 +93,8 @@ impl State {
         if self.broker.delivered() != delivered {
             trace.say(|| "handed on".to_owned());
         }
+        let new = delivered.iter().fold(self.broker.delivered(), Set::without);
+        let verdict = verdict.and_then(|()| self.handed_on(config, new));
         for answer in self.down.iter().skip(answers) {
             trace.say(|| format!("answered by {}", trace::down(*answer)));
         }
@@ -153,9 +162,23 @@ impl State {
                 self.requests.answered(id);
             }
             Down::PubAck(id) | Down::SubAck { id, .. } => self.requests.answered(id),
-            Down::ConnAck { .. } | Down::PubRel(_) => {}
+            Down::PubRel(id) => self.sessions.released(self.here(config), id),
+            Down::ConnAck { .. } => {}
         }
         Some(verdict)
+    }
+
+    /// A PUBLISH for `message` arrives.
+    fn sent_in_this_session(&self, message: u8, dup: bool) -> Verdict {
+        if self.requests.was_sent_elsewhere(message) {
+            let how = "a publish of QoS 2 that may have arrived in another session is sent again";
+            return Err(Broken::new(Rule::ExactlyOnce, how));
+        }
+        if self.anew && dup {
+            let how = "MQTT-3.3.1-1: DUP, though the request is new at this broker";
+            return Err(Broken::new(Rule::Protocol, how));
+        }
+        Ok(())
     }
 
     /// The broker gets the first answer to its message under `id`, so the application has the message. In a new session
@@ -197,18 +220,21 @@ impl State {
         is_it.then_some(bad.manner)
     }
 
-    /// Only the SUBSCRIBE that the application makes in between is in the ledgers.
+    /// Only the SUBSCRIBE that the application makes in between is in the ledgers, and not its renewals.
     fn subscribe_arrives(&mut self, config: &Config, subscribe: &Subscribe<'_>) -> Verdict {
         let filters = subscribe.filters().count();
         if filters > usize::from(config.filters_per_subscribe) {
             return Err(Broken::new(Rule::Protocol, "more filters in a SUBSCRIBE than allowed"));
         }
-        if !is_late(subscribe) {
+        let (number, id) = (config.subscribe_number(), subscribe.id.get());
+        let is_open =
+            self.requests.handle(number).is_some() || self.requests.stands_for(id, number);
+        if !is_late(subscribe) || !is_open {
             return Ok(());
         }
         self.order.request(2 * config.subscribes_at.unwrap_or_default())?;
         // 3.1.1 has no DUP for it, so it may come again without.
-        self.requests.arrived(config.subscribe_number(), subscribe.id.get(), true)
+        self.requests.arrived(number, id, true)
     }
 }
 
