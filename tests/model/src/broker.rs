@@ -60,6 +60,8 @@ pub(crate) struct Broker {
     taken: Vec<(u16, u8)>,
     /// The messages that were handed on to the application behind it.
     delivered: Set,
+    /// Those that may come again, because the client sends them once more in another session.
+    earlier: Set,
     sending: Vec<Sending>,
     /// The next message for the client, counted from the first one.
     next: u8,
@@ -82,6 +84,7 @@ impl Broker {
             left: false,
             taken: Vec::new(),
             delivered: Set::EMPTY,
+            earlier: Set::EMPTY,
             sending: Vec::new(),
             next: 0,
             lost: Set::EMPTY,
@@ -100,12 +103,18 @@ impl Broker {
 
     /// The messages that it handed on.
     pub(crate) const fn delivered(&self) -> Set {
-        self.delivered
+        self.delivered.and(self.earlier)
+    }
+
+    /// The messages that it handed on may come again as new ones.
+    pub(crate) fn forgets_what_came(&mut self) {
+        self.earlier = self.delivered();
+        self.delivered = Set::EMPTY;
     }
 
     /// The messages that it handed on and does not hold: a publish of them is done.
     pub(crate) fn released(&self) -> Set {
-        self.taken.iter().fold(self.delivered, |set, (_, message)| set.without(*message))
+        self.taken.iter().fold(self.delivered(), |set, (_, message)| set.without(*message))
     }
 
     /// The messages for the client that were in flight when the client ended the session.

@@ -132,6 +132,10 @@ pub struct Config {
     pub stuck_after: u8,
     /// `Options::give_up_stuck`. If it is off, the application takes back whatever is stuck.
     pub give_up_stuck: bool,
+    /// `Options::resend_lost`.
+    pub resend_lost: bool,
+    /// `Options::renew_on_each_connection`.
+    pub renew_each_time: bool,
     /// Slots of the client, at most 3.
     pub window: usize,
     /// Messages that the broker has in flight at once.
@@ -214,6 +218,12 @@ impl Config {
         if self.stuck_after != 0 {
             let then = if self.give_up_stuck { ", then given up" } else { "" };
             parts.push(format!("stuck after {} connections{then}", self.stuck_after));
+        }
+        if self.resend_lost {
+            parts.push("lost publishes are sent again".to_owned());
+        }
+        if self.renew_each_time {
+            parts.push("a renewal on each connection".to_owned());
         }
         if self.broker_window > self.window {
             parts.push(format!("broker's window {}", self.broker_window));

@@ -93,6 +93,8 @@ impl Device {
                     .endpoints(config.brokers.endpoints()),
             )
             .cluster(config.brokers.seem_a_cluster())
+            .resend_lost(config.resend_lost)
+            .renew_on_each_connection(config.renew_each_time)
             .journal(config.power_cuts != 0)
             .record_delay(2);
         let outbox = Outbox { bytes: [0; LARGEST_OUTBOX], len: config.outbox };

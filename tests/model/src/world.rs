@@ -131,6 +131,8 @@ pub(crate) struct State {
     held: Set,
     /// Messages that the application has and has not acknowledged, oldest first.
     owed: Vec<(Delivery, u8)>,
+    /// The filters that the client asked for on this connection, if it is to ask for all each time.
+    asked: Set,
     /// The driver's copy of the bytes that it was shown and has not reported, and how many of them it has written.
     copied: Vec<u8>,
     written: usize,
@@ -175,6 +177,7 @@ impl State {
             storing: Set::EMPTY,
             held: Set::EMPTY,
             owed: Vec::new(),
+            asked: Set::EMPTY,
             copied: Vec::new(),
             written: 0,
             subscribed: false,
@@ -321,6 +324,7 @@ impl State {
         delivered
             && self.subscribed == config.subscribes_at.is_some()
             && (self.forgotten || self.broker.has_subscriptions(config.filters))
+            && (!config.renew_each_time || self.asked == Set::first(config.filters.into()))
             && (!self.subscribed
                 || self.has_excuse(config.subscribe_number())
                 || self.broker.has_late_subscription())

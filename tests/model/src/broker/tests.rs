@@ -276,3 +276,15 @@ fn the_messages_of_another_broker_have_other_numbers() {
     let again = Down::Publish { id: 1, message: 3, qos: TWO, dup: true };
     assert_eq!(script.connect(), [PRESENT, again]);
 }
+
+#[test]
+fn a_message_that_may_come_again_is_handed_on_again() {
+    let mut script = Script::up(Method::B);
+    let _ = script.take(&publish(1, &[1], TWO, false));
+    let _ = script.take(&pubrel(1));
+    script.0.forgets_what_came();
+    assert!(script.0.delivered().has(1));
+    assert_eq!(script.take(&publish(2, &[1], TWO, false)), Ok(vec![Down::PubRec(2)]));
+    let _ = script.take(&pubrel(2));
+    assert_eq!(script.take(&publish(1, &[1], TWO, false)), Err(Rule::ExactlyOnce));
+}

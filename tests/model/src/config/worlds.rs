@@ -25,6 +25,8 @@ const BASE: Config = Config {
     bad: None,
     stuck_after: 0,
     give_up_stuck: false,
+    resend_lost: false,
+    renew_each_time: false,
     window: 2,
     broker_window: 2,
     too_large: None,
@@ -59,6 +61,8 @@ const PASS: Config =
     Config { inbound: &[TWO, TWO, TWO, TWO], broker_window: 4, cuts: 1, power_cuts: 0, ..IN };
 /// Two brokers with a session each; the client leaves one and comes back.
 const BROKERS: Config = Config { brokers: Brokers::Two, power_cuts: 0, ..BASE };
+/// Publishes of QoS 2 that would be lost with the session are sent again.
+const RESEND: Config = Config { resend_lost: true, lost_sessions: 1, ..BASE };
 /// The session is lost, and two subscriptions are renewed one by one.
 const RENEW: Config = Config {
     filters: 2,
@@ -191,6 +195,8 @@ pub const ALL: &[Config] = &[
     Config { name: "brokers-subscribe", outbound: &[TWO, TWO], subscribes_at: Some(1), ..BROKERS },
     Config { name: "brokers-full", inbound: &[TWO, TWO], window: 1, filters: 1, ..BROKERS },
     Config { name: "brokers-full-2", inbound: &[TWO, TWO], filters: 1, ..BROKERS },
+    Config { name: "brokers-resend", outbound: &[TWO, ONE], resend_lost: true, ..BROKERS },
+    Config { name: "brokers-renew", inbound: &[TWO], filters: 2, renew_each_time: true, ..BROKERS },
     Config {
         name: "brokers-lost",
         outbound: &[TWO],
@@ -232,6 +238,8 @@ pub const ALL: &[Config] = &[
         brokers: Brokers::Cluster,
         ..BROKERS
     },
+    Config { name: "resend", outbound: &[TWO, ONE, TWO], power_cuts: 0, ..RESEND },
+    Config { name: "resend-power", outbound: &[TWO, TWO], cuts: 1, ..RESEND },
     // Every message arrives.
     Config { name: "in-1221", stuck_after: 3, ..IN },
     Config { name: "out-1221", stuck_after: 3, ..OUT },

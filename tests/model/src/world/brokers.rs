@@ -72,6 +72,9 @@ impl State {
         }
         let change = self.sessions.up(here, present, status);
         self.order.clears = self.sessions.holds_ids(here);
+        if config.resend_lost && (change.begins || change.elsewhere) {
+            self.broker.forgets_what_came();
+        }
         if change.begins || change.elsewhere {
             self.order.session_lost();
         }
@@ -145,8 +148,11 @@ impl State {
         self.broker.released().and(elsewhere)
     }
 
-    /// This broker handed `messages` on. A QoS 2 message must not come from both.
+    /// This broker handed `messages` on. A QoS 2 message must not come from both, unless the client may double it.
     pub(super) fn handed_on(&self, config: &Config, messages: Set) -> Verdict {
+        if config.resend_lost {
+            return Ok(());
+        }
         let elsewhere = self.elsewhere.as_ref().map_or(Set::EMPTY, |other| other.delivered());
         let exactly_once =
             |message: &u8| config.outbound.get(usize::from(*message)) == Some(&QoS::ExactlyOnce);

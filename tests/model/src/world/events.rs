@@ -31,7 +31,16 @@ impl State {
                     Err(Broken::new(Rule::OneEvent, how))
                 }
             }
-            Event::Lost(handle) => self.requests.lost(*handle).map(|_| ()),
+            Event::Lost(handle) => {
+                let message = self.requests.lost(*handle)?;
+                // After a power cut the client may know of an earlier PUBREC.
+                let forgot = self.power_cuts < config.power_cuts;
+                if config.resend_lost && !forgot && !self.requests.is_released(message) {
+                    let how = "lost, though it is to be sent again";
+                    return Err(Broken::new(Rule::AtLeastOnce, how));
+                }
+                Ok(())
+            }
             Event::Up { endpoint, session, protocol } => {
                 self.is_at(*endpoint)?;
                 self.up(config, *session, *protocol, down)

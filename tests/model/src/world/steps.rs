@@ -142,6 +142,7 @@ impl State {
     pub(super) fn disconnect(&mut self) {
         self.open = false;
         self.anew = false;
+        self.asked = Set::EMPTY;
         self.up.clear();
         self.down.clear();
         self.owed.clear();

@@ -47,7 +47,7 @@ impl State {
                 let message = publish.payload.first().copied().unwrap_or(u8::MAX);
                 let id = publish.id.map_or(0, |id| id.get());
                 self.order.publish(2 * message + 1, id)?;
-                self.sent_in_this_session(message, publish.dup)?;
+                self.sent_in_this_session(config, message, publish.dup)?;
                 self.requests.arrived(message, id, publish.dup)?;
             }
             Packet::Subscribe(subscribe) => self.subscribe_arrives(config, subscribe)?,
@@ -169,8 +169,8 @@ impl State {
     }
 
     /// A PUBLISH for `message` arrives.
-    fn sent_in_this_session(&self, message: u8, dup: bool) -> Verdict {
-        if self.requests.was_sent_elsewhere(message) {
+    fn sent_in_this_session(&self, config: &Config, message: u8, dup: bool) -> Verdict {
+        if self.requests.was_sent_elsewhere(message) && !config.resend_lost {
             let how = "a publish of QoS 2 that may have arrived in another session is sent again";
             return Err(Broken::new(Rule::ExactlyOnce, how));
         }
@@ -222,6 +222,12 @@ impl State {
 
     /// Only the SUBSCRIBE that the application makes in between is in the ledgers, and not its renewals.
     fn subscribe_arrives(&mut self, config: &Config, subscribe: &Subscribe<'_>) -> Verdict {
+        if config.renew_each_time {
+            for (filter, _) in subscribe.filters() {
+                let at = FILTERS.iter().position(|known| *known == filter.as_str());
+                self.asked = at.map_or(self.asked, |at| self.asked.with(at as u8));
+            }
+        }
         let filters = subscribe.filters().count();
         if filters > usize::from(config.filters_per_subscribe) {
             return Err(Broken::new(Rule::Protocol, "more filters in a SUBSCRIBE than allowed"));
