@@ -45,6 +45,8 @@ pub(crate) struct Broker {
     window: usize,
     /// The number of its first message for the client.
     first: u8,
+    /// The only version that it speaks.
+    only: Option<Protocol>,
     /// A session is kept for the client.
     session: bool,
     /// The session ends with this connection.
@@ -76,6 +78,7 @@ impl Broker {
             method,
             window,
             first: 0,
+            only: None,
             session: false,
             clean: false,
             subscribed: 0,
@@ -94,6 +97,11 @@ impl Broker {
     /// The same with other numbers for its messages: the first one is `first`.
     pub(crate) fn numbered_from(self, first: u8) -> Self {
         Self { first, ..self }
+    }
+
+    /// The same with `only` one version.
+    pub(crate) fn speaking(self, only: Option<Protocol>) -> Self {
+        Self { only, ..self }
     }
 
     /// The number of its first message.
@@ -271,6 +279,11 @@ impl Broker {
     ) -> Verdict {
         if self.connected {
             return Err(refused("MQTT-3.1.0-2: a second CONNECT"));
+        }
+        if self.only.is_some_and(|only| only != connect.protocol) {
+            // [MQTT-3.1.2-2]
+            answers.push(Down::Refused);
+            return Ok(());
         }
         if connect.clean_session {
             // [MQTT-3.1.2-6]: the former session is discarded.

@@ -2,7 +2,7 @@
 
 mod worlds;
 
-use mqtt_core::QoS;
+use mqtt_core::{Protocol, QoS, Version};
 
 use crate::{broker::Method, device::LARGEST_OUTBOX};
 pub use worlds::ALL;
@@ -99,6 +99,28 @@ impl Brokers {
     }
 }
 
+/// The versions that the brokers speak. They refuse others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// Both versions.
+    Both,
+    /// 3.1 only.
+    V31,
+    /// The first broker 3.1 only, the second one 3.1.1 only.
+    OneEach,
+}
+
+impl Speaks {
+    /// The version that the broker with this number speaks; `None`: both.
+    pub(crate) const fn only(self, broker: u8) -> Option<Protocol> {
+        match (self, broker) {
+            (Self::Both, _) => None,
+            (Self::V31, _) | (Self::OneEach, 0) => Some(Protocol::V31),
+            (Self::OneEach, _) => Some(Protocol::V311),
+        }
+    }
+}
+
 /// One closed world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -132,6 +154,10 @@ pub struct Config {
     pub stuck_after: u8,
     /// `Options::give_up_stuck`. If it is off, the application takes back whatever is stuck.
     pub give_up_stuck: bool,
+    /// `Options::version`.
+    pub version: Version,
+    /// The versions that the brokers speak.
+    pub speaks: Speaks,
     /// `Options::resend_lost`.
     pub resend_lost: bool,
     /// `Options::renew_on_each_connection`.
@@ -218,6 +244,13 @@ impl Config {
         if self.stuck_after != 0 {
             let then = if self.give_up_stuck { ", then given up" } else { "" };
             parts.push(format!("stuck after {} connections{then}", self.stuck_after));
+        }
+        if self.version == Version::Auto {
+            parts.push(match self.speaks {
+                Speaks::Both => "any version".to_owned(),
+                Speaks::V31 => "any version, 3.1 is spoken".to_owned(),
+                Speaks::OneEach => "any version, 3.1 and 3.1.1 are spoken".to_owned(),
+            });
         }
         if self.resend_lost {
             parts.push("lost publishes are sent again".to_owned());

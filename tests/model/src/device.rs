@@ -76,6 +76,7 @@ impl Device {
         // broker never gives.
         let never_answers = config.bad.is_some_and(|bad| bad.manner.never_answers());
         let options = Options::new("c")
+            .version(config.version)
             .clean_session(false)
             .keep_alive(0)
             .connect_timeout(u32::MAX)
@@ -89,6 +90,7 @@ impl Device {
             .reconnect(
                 Reconnect::after(1)
                     .at_most(1)
+                    .refused_after(0)
                     .stable_after(0)
                     .endpoints(config.brokers.endpoints()),
             )

@@ -163,4 +163,4 @@ mod world;
 
 pub use broker::Method;
 pub use check::{End, Outcome, Violation, check};
-pub use config::{ALL, Acknowledge, Bad, Brokers, Config, Driver, Manner, Partial};
+pub use config::{ALL, Acknowledge, Bad, Brokers, Config, Driver, Manner, Partial, Speaks};

@@ -4,12 +4,14 @@
 mod order;
 mod requests;
 mod sessions;
+mod versions;
 
 use mqtt_core::QoS;
 
 pub(crate) use order::Order;
 pub(crate) use requests::{End, Requests};
 pub(crate) use sessions::Sessions;
+pub(crate) use versions::Versions;
 
 /// A rule of delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

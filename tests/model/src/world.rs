@@ -19,7 +19,7 @@ use crate::{
     broker::{Broker, Down, FILTERS},
     config::Config,
     device::{Device, NOW},
-    rules::{Broken, Order, Requests, Rule, Sessions, Set},
+    rules::{Broken, Order, Requests, Rule, Sessions, Set, Versions},
     trace::Trace,
 };
 use packets::packet_len;
@@ -143,6 +143,7 @@ pub(crate) struct State {
     requests: Requests,
     order: Order,
     sessions: Sessions,
+    versions: Versions,
     /// This broker is another one than that of the last connection, so all requests are new to it.
     anew: bool,
     loss: Loss,
@@ -169,7 +170,8 @@ impl State {
             open: false,
             up: Vec::new(),
             down: Vec::new(),
-            broker: Broker::new(config.method, config.broker_window),
+            broker: Broker::new(config.method, config.broker_window)
+                .speaking(config.speaks.only(0)),
             endpoint: 0,
             elsewhere: Self::other_broker(config),
             next: 0,
@@ -185,6 +187,7 @@ impl State {
             requests: Requests::of(config.outbound),
             order: Order::default(),
             sessions: Sessions::of(config.brokers.are_two()),
+            versions: Versions::default(),
             anew: false,
             loss: Loss::Settled,
             lost_at: 0,

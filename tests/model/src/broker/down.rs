@@ -2,7 +2,7 @@
 
 use mqtt_core::{
     Granted, PacketId, Protocol, Publish, QoS,
-    codec::{ConnAck, Packet, SubAck},
+    codec::{ConnAck, Packet, Refusal, SubAck},
     topic,
 };
 use test_kit::wire::encoded;
@@ -12,13 +12,25 @@ use super::MOST_FILTERS;
 /// A packet for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Down {
-    ConnAck { session_present: bool },
-    Publish { id: u16, message: u8, qos: QoS, dup: bool },
+    ConnAck {
+        session_present: bool,
+    },
+    /// A CONNACK that refuses the version.
+    Refused,
+    Publish {
+        id: u16,
+        message: u8,
+        qos: QoS,
+        dup: bool,
+    },
     PubAck(u16),
     PubRec(u16),
     PubRel(u16),
     PubComp(u16),
-    SubAck { id: u16, filters: u8 },
+    SubAck {
+        id: u16,
+        filters: u8,
+    },
 }
 
 impl Down {
@@ -35,6 +47,10 @@ impl Down {
             Self::ConnAck { session_present } => {
                 Packet::ConnAck(ConnAck { session_present, result: Ok(()) })
             }
+            Self::Refused => Packet::ConnAck(ConnAck {
+                session_present: false,
+                result: Err(Refusal::ProtocolVersion),
+            }),
             Self::Publish { id: number, message, qos, dup } => {
                 content = vec![message; payload];
                 let publish = Publish::new(topic!("i"), &content).qos(qos);

@@ -278,6 +278,16 @@ fn the_messages_of_another_broker_have_other_numbers() {
 }
 
 #[test]
+fn a_broker_of_one_version_refuses_the_other_one() {
+    let mut script = Script::new(Method::B);
+    script.0 = script.0.speaking(Some(mqtt_core::Protocol::V31));
+    assert_eq!(script.connect(), [Down::Refused]);
+    assert_eq!(script.take(&pubrel(1)), Err(Rule::Protocol), "there is no connection");
+    assert!(!script.0.has_session());
+    assert_eq!(Down::Refused.encode(1), [0x20, 2, 0, 1]);
+}
+
+#[test]
 fn a_message_that_may_come_again_is_handed_on_again() {
     let mut script = Script::up(Method::B);
     let _ = script.take(&publish(1, &[1], TWO, false));

@@ -1,8 +1,8 @@
 //! The closed worlds that are explored, each to its end.
 
-use mqtt_core::QoS;
+use mqtt_core::{QoS, Version};
 
-use super::{Acknowledge, Bad, Brokers, Config, Driver, Manner, Partial};
+use super::{Acknowledge, Bad, Brokers, Config, Driver, Manner, Partial, Speaks};
 use crate::{broker::Method, device::LARGEST_OUTBOX};
 
 const ONE: QoS = QoS::AtLeastOnce;
@@ -25,6 +25,8 @@ const BASE: Config = Config {
     bad: None,
     stuck_after: 0,
     give_up_stuck: false,
+    version: Version::V311,
+    speaks: Speaks::Both,
     resend_lost: false,
     renew_each_time: false,
     window: 2,
@@ -63,6 +65,8 @@ const PASS: Config =
 const BROKERS: Config = Config { brokers: Brokers::Two, power_cuts: 0, ..BASE };
 /// Publishes of QoS 2 that would be lost with the session are sent again.
 const RESEND: Config = Config { resend_lost: true, lost_sessions: 1, ..BASE };
+/// The client may speak any version, and a connection may break before its CONNACK.
+const AUTO: Config = Config { version: Version::Auto, outbound: &[TWO], power_cuts: 0, ..BASE };
 /// The session is lost, and two subscriptions are renewed one by one.
 const RENEW: Config = Config {
     filters: 2,
@@ -240,6 +244,9 @@ pub const ALL: &[Config] = &[
     },
     Config { name: "resend", outbound: &[TWO, ONE, TWO], power_cuts: 0, ..RESEND },
     Config { name: "resend-power", outbound: &[TWO, TWO], cuts: 1, ..RESEND },
+    Config { name: "auto", ..AUTO },
+    Config { name: "auto-31", speaks: Speaks::V31, ..AUTO },
+    Config { name: "auto-brokers", brokers: Brokers::Two, speaks: Speaks::OneEach, ..AUTO },
     // Every message arrives.
     Config { name: "in-1221", stuck_after: 3, ..IN },
     Config { name: "out-1221", stuck_after: 3, ..OUT },

@@ -17,7 +17,7 @@ impl State {
         config.brokers.are_two().then(|| {
             let broker = Broker::new(config.method, config.broker_window);
             let broker = broker.numbered_from(config.inbound.len() as u8);
-            Arc::new(broker)
+            Arc::new(broker.speaking(config.speaks.only(1)))
         })
     }
 
@@ -71,6 +71,7 @@ impl State {
             self.sessions.judge(here, present, status)?;
         }
         let change = self.sessions.up(here, present, status);
+        self.versions.accepted(self.endpoint, protocol);
         self.order.clears = self.sessions.holds_ids(here);
         if config.resend_lost && (change.begins || change.elsewhere) {
             self.broker.forgets_what_came();

@@ -1,6 +1,6 @@
 //! The driver: which of its actions can come next, and how it carries them out.
 
-use mqtt_core::{Action as Told, ConnectionState, Fatal, Reason};
+use mqtt_core::{Action as Told, ConnectionState, Fatal, Reason, codec::Packet};
 use test_kit::text;
 
 use super::{
@@ -87,13 +87,14 @@ impl State {
         }
     }
 
-    /// The client ends the connection of itself only if it had to pass messages over, or to end a session.
+    /// The client ends the connection of itself only if it had to pass messages over or to end a session, or was refused.
     pub(super) fn close(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         let Told::Close(reason) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
         trace.say(|| reason.to_string());
         let ends = self.may_end_session(config);
         self.ended();
-        if reason == Reason::PassedOver || ends {
+        let is_refused = matches!(reason, Reason::Fatal(Fatal::Refused(_)));
+        if reason == Reason::PassedOver || is_refused || ends {
             Ok(())
         } else {
             Err(Broken::new(Rule::Progress, "the client ends a connection without need"))
@@ -190,6 +191,9 @@ impl State {
             let rest = self.up.get(at..).unwrap_or_default();
             let Some((packet, len)) = decode(rest, protocol) else { return Err(no_packet()) };
             trace.say(|| text::packet(&packet));
+            if let Packet::Connect(connect) = packet {
+                self.versions.connects(self.endpoint, connect.protocol)?;
+            }
             at += len;
         }
         if count == 0 {

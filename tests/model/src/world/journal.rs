@@ -9,7 +9,7 @@ use super::{Loss, State, Writing, withdrawn};
 use crate::{
     config::Config,
     device::{Device, NOW},
-    rules::{Broken, Rule, Set, Verdict},
+    rules::{Broken, Rule, Set, Verdict, Versions},
     trace::{self, Trace},
 };
 
@@ -92,6 +92,7 @@ impl State {
         self.requests.restarted(handles, self.next)?;
         self.order.restarted();
         self.sessions.restarted();
+        self.versions = Versions::default();
         self.client = client;
         Ok(())
     }

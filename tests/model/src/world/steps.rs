@@ -1,6 +1,6 @@
 //! How each action changes a world; here those of the application, and the faults.
 
-use mqtt_core::{Action as Told, Publish, QoS, RequestError, filter, topic};
+use mqtt_core::{Action as Told, ConnectionState, Publish, QoS, RequestError, filter, topic};
 use test_kit::text;
 
 use super::{Action, Loss, State};
@@ -140,6 +140,9 @@ impl State {
     /// Bytes and packets on their way are lost. If a broker or a client took a packet after the other side has seen the
     /// cut, the result would be the same as if it took the packet just before.
     pub(super) fn disconnect(&mut self) {
+        if self.open && self.client.0.state() == ConnectionState::Connecting {
+            self.versions.broke(self.endpoint, self.client.0.protocol());
+        }
         self.open = false;
         self.anew = false;
         self.asked = Set::EMPTY;

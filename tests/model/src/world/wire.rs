@@ -1,8 +1,8 @@
 //! Packets that arrive: the client's at the broker, and the broker's at the client.
 
 use mqtt_core::{
-    Event,
-    codec::{Packet, Subscribe},
+    Event, Fatal,
+    codec::{Packet, Refusal, Subscribe},
 };
 use test_kit::text;
 
@@ -140,6 +140,11 @@ impl State {
                 }
                 Ok(None) if input.is_empty() => break,
                 Ok(None) => return None,
+                Err(Fatal::Refused(Refusal::ProtocolVersion)) if down == Down::Refused => {
+                    self.versions.refused(self.endpoint, self.client.0.protocol());
+                    self.down.clear();
+                    return Some(Ok(()));
+                }
                 Err(fatal) => {
                     trace.say(|| format!("refused: {fatal}"));
                     let how = "the client refuses what a faithful broker sends";
@@ -163,7 +168,7 @@ impl State {
             }
             Down::PubAck(id) | Down::SubAck { id, .. } => self.requests.answered(id),
             Down::PubRel(id) => self.sessions.released(self.here(config), id),
-            Down::ConnAck { .. } => {}
+            Down::ConnAck { .. } | Down::Refused => {}
         }
         Some(verdict)
     }
