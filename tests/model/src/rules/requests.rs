@@ -35,18 +35,18 @@ struct Request {
     back: Option<TakenBack>,
 }
 
-/// Whether a publish of QoS 2 may have left, and in which session. Others are sent again in any session.
+/// Whether a publish of QoS 2 may have left, and in which session. Other requests are sent again in any session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Sent {
     #[default]
     No,
-    /// The driver was shown it, in the session of today.
+    /// The driver was shown it in this session.
     Yes,
-    /// Power failed, so the client does not know.
+    /// Power failed, so the client does not know whether it was sent.
     Maybe,
     /// It was sent in a session that is lost, or that belongs to another broker. Nobody can say whether it arrived.
     InOtherSession,
-    /// The same, if the client knows that this session is another one, and that it was sent.
+    /// It may be so, and the client need not know it.
     MaybeInOtherSession,
 }
 
