@@ -38,6 +38,11 @@
 //! - in the worlds `pass-*`: a broker with more messages in flight than the client has slots. `skip-manual` has a
 //!   message that is too large, and an application that acknowledges the others in any order;
 //! - in the worlds `renew-*`: subscriptions that are made again one by one after the session was lost;
+//! - in the worlds `brokers*`: two brokers, each with a session for the client and messages of its own. The client
+//!   turns to the other one at each attempt, so every link cut is a change of broker, at any step; after the second one
+//!   the client is back. In the world `cluster` both endpoints have the same session;
+//! - in the worlds `auto*`: a client that may speak any version, and brokers that speak both, one, or one each;
+//! - in the worlds `*resend*` and `brokers-renew`: `Options::resend_lost` and `Options::renew_on_each_connection`;
 //! - in the worlds `*-copies`: a driver that asks for bytes, writes them and reports them in three steps. Everything
 //!   else may happen in between, so an answer may come ahead of the report, and a cut may leave it open whether bytes
 //!   left.
@@ -45,19 +50,21 @@
 //! The broker follows sections 4.3, 4.4 and 4.6 of the standard, with both methods of figure 4.3 for QoS 2. It keeps
 //! the session from the first CONNECT on. It gives each message the lowest free packet id, so that ids are used again
 //! as soon as possible, and sends everything unanswered again on a new connection. It is strict: an answer to nothing
-//! is a violation. Its one bad manner is the request that it closes at or ignores.
+//! is a violation. Its one bad manner is the request that it closes at or ignores. A clean session ends the former one,
+//! and ends with its connection.
 //!
 //! # The rules
 //!
 //! | property | in each state |
 //! |---|---|
-//! | exactly once | no message of QoS 2 was handed over twice, by broker or client |
-//! | at least once | if nothing more happens by itself, all is delivered, each request has had its event, both sides are at rest, the outbox is empty, and the broker has all subscriptions; the only excuses are a lost session, for messages that were reported as lost, and a request that was taken back |
-//! | order | messages, and PUBLISH, PUBACK, PUBREC, PUBREL keep their order [MQTT-4.6.0-1] to [MQTT-4.6.0-4] |
+//! | exactly once | no message of QoS 2 was handed over twice, by the client, or by the brokers, whichever of them; none that may have arrived in another session is sent again |
+//! | at least once | if nothing more happens by itself, all is delivered, each request has had its event, client and broker are at rest, the outbox is empty, and the broker has all subscriptions; what waits at the other broker may wait; the only excuses are a lost or ended session, for messages that were in flight or are reported as lost, and a request that was taken back; a message is reported as lost only if it was sent in a session that was lost, or that belongs to the other broker; the client has each message that it acknowledges |
+//! | order | messages keep their order at each broker, and PUBLISH, PUBACK, PUBREC, PUBREL on each connection [MQTT-4.6.0-1] to [MQTT-4.6.0-4] |
 //! | packet ids | no id stands for two messages in flight, beginning with the call that gave it out; the id of a request that was taken back after it was sent is not used before its answer or the end of the session |
-//! | one event a request | no event comes twice or without a request; `Published` is true; a request that was taken back is not sent on a later connection, does not come back after a power cut once a record is durable, and never arrives if it was told as not sent |
-//! | protocol | neither side refuses a packet of the other; DUP is set [MQTT-3.3.1-1], no PUBLISH follows its PUBREL [MQTT-4.3.3-1] |
-//! | progress | no more connections than the settings say end at a request without an event, and the event names this request; a client that leaves to take more messages has completed one; answers go on while a request is sent alone |
+//! | one event a request | no event comes twice or without a request; `Published` means that a broker has handed the message on and does not hold it; a request that was taken back is not sent on a later connection, does not come back after a power cut once a record is durable, and never arrives if it was told as not sent |
+//! | protocol | neither side refuses a packet of the other; DUP is set [MQTT-3.3.1-1], but not on what is new at a broker; no PUBLISH follows its PUBREL [MQTT-4.3.3-1]; ids are reclaimed only at a broker that may hold some, and only if a publish of QoS 2 waits for that; a session is ended only if its ids had to give way |
+//! | session status | `Up` says what the CONNACK says and what the client knows of its session at this broker; events name the right endpoint |
+//! | progress | no more connections than the settings say end at a request without an event, and the event names this request; a client that leaves to take more messages has completed one; 3.1 is asked for only if the endpoint refused 3.1.1, or once after a connection that broke before its CONNACK; answers go on while a request is sent alone |
 //! | no panic | no call panics, in a build with debug assertions and overflow checks |
 //! | no livelock | no way leads back to a state that it has passed |
 //!
@@ -87,6 +94,10 @@
 //!   it count as one. Events that need no input are taken at once, as every driver does.
 //! - **Packets to the client come whole.** Every delivery checks that a part of the packet changes nothing. Several
 //!   packets in one read are several deliveries without a `poll` in between, which is one of the orders.
+//! - **PUBRELs that reclaim ids** are written, and arrive, all at once, or only the first byte of the first one is
+//!   written. Until a PUBCOMP comes, the client keeps nothing of them over the end of a connection, and the broker keeps
+//!   nothing of those for ids that it does not hold. Those for other ids arrive one by one. The worlds `*-copies` have
+//!   every order.
 //! - **Parts of packets to the broker** end behind the first byte, or, in other worlds, before the last. The code only
 //!   asks if a packet was begun and if it is whole. Both give the same number of states.
 //! - **A request that stands in the way is the only one with certainty if nothing else fails.** After a cut or a power
@@ -105,26 +116,32 @@
 //!   into a session that does not know it. The test `a_lost_session_that_the_client_never_hears_of_doubles_a_message`
 //!   keeps the counterexample. Messages to the client are explored without this restriction (`in-lost`).
 //! - **The front of a message that is too large** is taken before its end. Only whole packets are explored.
-//! - **QoS 0**, UNSUBSCRIBE, 3.1, retained messages, wills and packets larger than the buffer are covered by the
-//!   simulator and the tests, and so is manual acknowledgement but for one world.
+//! - **A session that the client has to end** is known only up to the last power cut. After one, the client may end any
+//!   session, and it may take either broker for the one of its last connection.
+//! - **QoS 0**, UNSUBSCRIBE, messages in 3.1, retained messages, wills and packets larger than the buffer are covered by
+//!   the simulator and the tests, and so is manual acknowledgement but for one world.
 //!
 //! # Figures
 //!
-//! `cargo xtask model`: 60 worlds, 10,992,623 states, the longest way 180 actions; about 90 s of processor time on two
+//! `cargo xtask model`: 83 worlds, 12,620,745 states, the longest way 201 actions; about 110 s of processor time on two
 //! threads. As of November 2026; the numbers change with the client. In many worlds a client finds a session that it did
-//! not open, and reclaims eight packet ids: that makes the longest ways. `--large` adds 24 worlds that take minutes each
-//! and up to some GB of memory; the largest had 6.3 million states before the client reclaimed so many ids.
+//! not open, and reclaims eight packet ids: that makes the longest ways. `--large` adds 29 worlds that take up to
+//! minutes each and up to some GB of memory; the largest had 6.3 million states before the client reclaimed so many ids.
 //!
 //! | world | states | steps | longest way | calm |
 //! |---|---|---|---|---|
-//! | `smallest`: one message of QoS 2 out, a cut, no journal; also a test | 745 | 2,070 | 53 | 47 |
-//! | `out-1221`: two of QoS 1 and two of QoS 2 out, two cuts, a power cut | 1,205,923 | 2,721,370 | 169 | 90 |
-//! | `in-1221`: the same in | 209,705 | 475,765 | 97 | 54 |
-//! | `out-snapshot`: a snapshot as well, one cut | 1,143,534 | 2,733,542 | 141 | 92 |
-//! | `both`: one of each QoS out and in, one cut, a power cut | 1,194,542 | 2,899,551 | 98 | 57 |
-//! | `poison-power`: the broker closes at the second of three requests, a power cut | 20,641 | 46,696 | 118 | 107 |
-//! | `cancel-power`: one of two requests is taken back, one cut, a power cut | 356,454 | 888,238 | 121 | 72 |
-//! | `pass-2212`: four messages for two slots, one cut, a power cut | 403,374 | 1,050,437 | 118 | 79 |
+//! | `smallest`: one message of QoS 2 out, a cut, no journal; also a test | 223 | 337 | 37 | 31 |
+//! | `out-1221`: two of QoS 1 and two of QoS 2 out, two cuts, a power cut | 1,032,478 | 2,424,664 | 125 | 74 |
+//! | `in-1221`: the same in | 162,699 | 375,821 | 97 | 54 |
+//! | `out-snapshot`: a snapshot as well, one cut | 1,078,380 | 2,622,646 | 112 | 76 |
+//! | `both`: one of each QoS out and in, one cut, a power cut | 1,062,193 | 2,605,078 | 98 | 57 |
+//! | `poison-power`: the broker closes at the second of three requests, a power cut | 14,950 | 29,924 | 111 | 94 |
+//! | `cancel-power`: one of two requests is taken back, one cut, a power cut | 193,921 | 384,288 | 88 | 56 |
+//! | `pass-2212`: four messages for two slots, one cut, a power cut | 337,983 | 894,843 | 118 | 79 |
+//! | `brokers-out-1221`: two of QoS 1 and two of QoS 2 out, two changes between two brokers | 43,047 | 83,524 | 66 | 50 |
+//! | `brokers-in-1221`: the same in, from each broker | 113,878 | 233,937 | 84 | 38 |
+//! | `brokers-both`: one of each QoS out, and in from each broker, two changes | 749,738 | 1,778,382 | 69 | 38 |
+//! | `brokers-power-1221`: as `brokers-out-1221`, one change, a power cut | 342,691 | 671,359 | 96 | 74 |
 //!
 //! # Bugs on purpose
 //!

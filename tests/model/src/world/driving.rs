@@ -87,7 +87,8 @@ impl State {
         }
     }
 
-    /// The client ends the connection of itself only if it had to pass messages over or to end a session, or was refused.
+    /// The client ends the connection of itself only if it had to pass messages over or to end a session, or if it was
+    /// refused.
     pub(super) fn close(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
         let Told::Close(reason) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
         trace.say(|| reason.to_string());
