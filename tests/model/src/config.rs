@@ -30,12 +30,21 @@ pub enum Manner {
     NeverCompletes,
     /// It closes the connection when it reads the SUBSCRIBE for the filter with this number, once the session was lost.
     ClosesAtRenewal,
+    /// It closes the connection at a PUBREL for an id that it does not hold.
+    ClosesAtReclaim,
+    /// It ignores such a PUBREL.
+    IgnoresReclaim,
 }
 
 impl Manner {
     /// Whether an answer is missing, and the connection stays.
     pub(crate) const fn never_answers(self) -> bool {
-        matches!(self, Self::Ignores | Self::NeverCompletes)
+        matches!(self, Self::Ignores | Self::NeverCompletes | Self::IgnoresReclaim)
+    }
+
+    /// Whether it is about PUBRELs that reclaim ids, and about no request.
+    pub(crate) const fn is_at_reclaim(self) -> bool {
+        matches!(self, Self::ClosesAtReclaim | Self::IgnoresReclaim)
     }
 }
 
@@ -228,15 +237,23 @@ impl Config {
                 _ => parts.push(format!("{count} {what}s")),
             }
         }
-        if let Some(Bad { request, manner }) = self.bad {
-            let manner = match manner {
+        if let Some(bad) = self.bad {
+            let manner = match bad.manner {
                 Manner::Closes => "closes at",
                 Manner::Ignores => "ignores",
                 Manner::NeverCompletes => "ignores the PUBREL of",
                 Manner::ClosesAtRenewal => "closes at the renewal of",
+                Manner::ClosesAtReclaim => "closes at a reclaim",
+                Manner::IgnoresReclaim => "ignores a reclaim",
             };
-            let what = if manner.ends_with("renewal of") { "filter" } else { "request" };
-            parts.push(format!("broker {manner} {what} {request}"));
+            let what = match bad.manner {
+                Manner::ClosesAtReclaim | Manner::IgnoresReclaim => String::new(),
+                Manner::ClosesAtRenewal => format!(" filter {}", bad.request),
+                Manner::Closes | Manner::Ignores | Manner::NeverCompletes => {
+                    format!(" request {}", bad.request)
+                }
+            };
+            parts.push(format!("broker {manner}{what}"));
         }
         if let Some(at) = self.subscribes_at {
             parts.push(format!("SUBSCRIBE ahead of message {at}"));

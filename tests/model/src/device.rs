@@ -74,7 +74,8 @@ impl Device {
     pub(crate) fn new(config: &Config) -> Self {
         // Deadlines that only end a connection never come, as a cut does the same. The exception is an answer that the
         // broker never gives.
-        let never_answers = config.bad.is_some_and(|bad| bad.manner.never_answers());
+        let never_answers =
+            config.bad.is_some_and(|bad| bad.manner.never_answers() && !bad.manner.is_at_reclaim());
         let options = Options::new("c")
             .version(config.version)
             .clean_session(false)

@@ -41,6 +41,8 @@
 //! - in the worlds `brokers*`: two brokers, each with a session for the client and messages of its own. The client
 //!   turns to the other one at each attempt, so every link cut is a change of broker, at any step; after the second one
 //!   the client is back. In the world `cluster` both endpoints have the same session;
+//! - in the worlds `reclaim-*`, `brokers-closes` and `brokers-mute`: a broker that closes the connection at a PUBREL for
+//!   an id that it does not hold, or ignores it;
 //! - in the worlds `auto*`: a client that may speak any version, and brokers that speak both, one, or one each;
 //! - in the worlds `*resend*` and `brokers-renew`: `Options::resend_lost` and `Options::renew_on_each_connection`;
 //! - in the worlds `*-copies`: a driver that asks for bytes, writes them and reports them in three steps. Everything
@@ -50,7 +52,7 @@
 //! The broker follows sections 4.3, 4.4 and 4.6 of the standard, with both methods of figure 4.3 for QoS 2. It keeps
 //! the session from the first CONNECT on. It gives each message the lowest free packet id, so that ids are used again
 //! as soon as possible, and sends everything unanswered again on a new connection. It is strict: an answer to nothing
-//! is a violation. Its one bad manner is the request that it closes at or ignores. A clean session ends the former one,
+//! is a violation. Its one bad manner is the packet that it closes at or ignores. A clean session ends the former one,
 //! and ends with its connection.
 //!
 //! # The rules
@@ -64,7 +66,7 @@
 //! | one event a request | no event comes twice or without a request; `Published` means that a broker has handed the message on and does not hold it; a request that was taken back is not sent on a later connection, does not come back after a power cut once a record is durable, and never arrives if it was told as not sent |
 //! | protocol | neither side refuses a packet of the other; DUP is set [MQTT-3.3.1-1], but not on what is new at a broker; no PUBLISH follows its PUBREL [MQTT-4.3.3-1]; ids are reclaimed only at a broker that may hold some, and only if a publish of QoS 2 waits for that; a session is ended only if its ids had to give way |
 //! | session status | `Up` says what the CONNACK says and what the client knows of its session at this broker; events name the right endpoint |
-//! | progress | no more connections than the settings say end at a request without an event, and the event names this request; a client that leaves to take more messages has completed one; 3.1 is asked for only if the endpoint refused 3.1.1, or once after a connection that broke before its CONNACK; answers go on while a request is sent alone |
+//! | progress | no more connections than the settings say end at a request without an event, and the event names this request; a client that leaves to take more messages has completed one; 3.1 is asked for only if the endpoint refused 3.1.1, or once after a connection that broke before its CONNACK; a reclaim is given up after as many connections as it may end, and only if the broker does not answer; answers go on while a request is sent alone |
 //! | no panic | no call panics, in a build with debug assertions and overflow checks |
 //! | no livelock | no way leads back to a state that it has passed |
 //!
@@ -123,7 +125,7 @@
 //!
 //! # Figures
 //!
-//! `cargo xtask model`: 83 worlds, 12,620,745 states, the longest way 201 actions; about 110 s of processor time on two
+//! `cargo xtask model`: 87 worlds, 12,637,736 states, the longest way 201 actions; about 110 s of processor time on two
 //! threads. As of November 2026; the numbers change with the client. In many worlds a client finds a session that it did
 //! not open, and reclaims eight packet ids: that makes the longest ways. `--large` adds 29 worlds that take up to
 //! minutes each and up to some GB of memory; the largest had 6.3 million states before the client reclaimed so many ids.
@@ -160,6 +162,11 @@
 //! | a cancel that the journal does not hear of | one event a request | `poison-power` |
 //! | sent before the record is durable | protocol | `poison-power` |
 //! | incoming ids forgotten with the connection | exactly once | `poison-both` |
+//! | ids reclaimed on each connection | protocol | `smallest` |
+//! | 3.1 for good after a broken handshake | progress | `auto` |
+//! | the session kept over a change of broker | session status | `auto-brokers` |
+//! | ids of an absent broker's messages forgotten | exactly once | `brokers` |
+//! | ids at a broker that was left not reclaimed | one event a request | `brokers-closes` |
 //! | an answer ahead of its report ignored | one event a request | `cancel-copies` |
 //! | a renewal that ends with its first packet | at least once | `renew` |
 //! | a message that is skipped out of turn | order | `skip-manual` |

@@ -63,6 +63,8 @@ const PASS: Config =
     Config { inbound: &[TWO, TWO, TWO, TWO], broker_window: 4, cuts: 1, power_cuts: 0, ..IN };
 /// Two brokers with a session each; the client leaves one and comes back.
 const BROKERS: Config = Config { brokers: Brokers::Two, power_cuts: 0, ..BASE };
+/// The client may miss the first CONNACK, and finds a session.
+const RECLAIM: Config = Config { outbound: &[ONE, TWO, TWO], cuts: 1, power_cuts: 0, ..BASE };
 /// Publishes of QoS 2 that would be lost with the session are sent again.
 const RESEND: Config = Config { resend_lost: true, lost_sessions: 1, ..BASE };
 /// The client may speak any version, and a connection may break before its CONNACK.
@@ -213,6 +215,20 @@ pub const ALL: &[Config] = &[
     Config { name: "brokers-out-1221", outbound: &[ONE, TWO, TWO, ONE], ..BROKERS },
     Config { name: "brokers-out-a", outbound: &[TWO, ONE, ONE, TWO], method: Method::A, ..BROKERS },
     Config { name: "brokers-in-1221", inbound: &[ONE, TWO, TWO, ONE], filters: 1, ..BROKERS },
+    Config { name: "reclaim-closes", bad: bad(0, Manner::ClosesAtReclaim), ..RECLAIM },
+    Config { name: "reclaim-mute", bad: bad(0, Manner::IgnoresReclaim), ..RECLAIM },
+    Config {
+        name: "brokers-closes",
+        outbound: &[TWO, TWO],
+        bad: bad(0, Manner::ClosesAtReclaim),
+        ..BROKERS
+    },
+    Config {
+        name: "brokers-mute",
+        outbound: &[TWO, TWO],
+        bad: bad(0, Manner::IgnoresReclaim),
+        ..BROKERS
+    },
     // Every message arrives.
     Config { name: "in-1221", stuck_after: 3, ..IN },
     Config { name: "out-1221", stuck_after: 3, ..OUT },

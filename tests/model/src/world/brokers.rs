@@ -106,9 +106,6 @@ impl State {
     /// A PUBREL arrives that reclaims `id`: only if a publish of QoS 2 waits to be sent, or waited until it was taken
     /// back. After a power cut the id may be that of a publish.
     pub(super) fn reclaims(&self, config: &Config, id: u16) -> Verdict {
-        if !config.brokers.are_two() {
-            return Ok(());
-        }
         let needs = |(message, qos): (u8, &QoS)| {
             let is_open = self.requests.handle(message).is_some();
             let waits = !self.order.has_come(2 * message + 1);
@@ -120,6 +117,17 @@ impl State {
             Ok(())
         } else {
             Err(Broken::new(Rule::Protocol, "ids are reclaimed before a publish needs one"))
+        }
+    }
+
+    /// The client has given up to reclaim ids.
+    pub(super) fn not_reclaimed(&mut self, config: &Config) -> Verdict {
+        self.requests.interrupted();
+        if config.bad.is_some_and(|bad| bad.manner.is_at_reclaim()) {
+            Ok(())
+        } else {
+            let how = "a reclaim is given up, though the broker answers";
+            Err(Broken::new(Rule::Progress, how))
         }
     }
 

@@ -15,6 +15,9 @@ use crate::{
     trace::Trace,
 };
 
+/// Connections to each broker that may end at a reclaim until the client gives it up.
+const RECLAIMS: u8 = 3;
+
 impl State {
     /// The actions of the driver.
     pub(super) fn driving(&self, config: &Config, actions: &mut Vec<Action>) {
@@ -94,8 +97,9 @@ impl State {
         trace.say(|| reason.to_string());
         let ends = self.may_end_session(config);
         self.ended();
-        let is_refused = matches!(reason, Reason::Fatal(Fatal::Refused(_)));
-        if reason == Reason::PassedOver || is_refused || ends {
+        let is_right = matches!(reason, Reason::PassedOver | Reason::Fatal(Fatal::Refused(_)))
+            || reason == Reason::SessionEnded && ends;
+        if is_right {
             Ok(())
         } else {
             Err(Broken::new(Rule::Progress, "the client ends a connection without need"))
@@ -109,6 +113,7 @@ impl State {
             return Err(Broken::new(Rule::Progress, how));
         }
         let Told::Wait(deadline) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
+        let is_at_reclaim = config.bad.is_some_and(|bad| bad.manner.is_at_reclaim());
         for _ in 0..4 {
             match self.client.0.poll(deadline) {
                 Told::Wait(_) => {
@@ -125,6 +130,8 @@ impl State {
                     self.ended();
                     return self.connection_fails(config);
                 }
+                // The client goes on without the answers.
+                Told::Persist(_) | Told::Transmit(_) if is_at_reclaim => return Ok(()),
                 Told::Close(_) | Told::Connect { .. } | Told::Persist(_) | Told::Transmit(_) => {
                     let how = "a missing answer has another effect than the end of the connection";
                     return Err(Broken::new(Rule::Progress, how));
@@ -157,7 +164,12 @@ impl State {
     /// and one if a renewal had none.
     fn connection_fails(&mut self, config: &Config) -> Verdict {
         let renews = config.lost_sessions > 0 && config.filters > 0;
-        self.requests.connection_ended(config.stuck_after + 1 + u8::from(renews))
+        let most = if config.bad.is_some_and(|bad| bad.manner.is_at_reclaim()) {
+            RECLAIMS * config.brokers.endpoints()
+        } else {
+            config.stuck_after + 1 + u8::from(renews)
+        };
+        self.requests.connection_ended(most)
     }
 
     /// The bytes that the transport is offered.

@@ -74,6 +74,7 @@ impl State {
             },
             Event::Connecting { endpoint } | Event::Down { endpoint, .. } => self.is_at(*endpoint),
             Event::Renewed { .. } => Ok(()),
+            Event::NotReclaimed => self.not_reclaimed(config),
             // No message is that large, none has QoS 0, and the application does not unsubscribe.
             Event::MessageStart(_)
             | Event::MessageChunk(_)

@@ -78,11 +78,11 @@ impl State {
             | Packet::Disconnect => {}
         }
         match self.treatment(config, &packet) {
-            Some(Manner::Closes | Manner::ClosesAtRenewal) => {
+            Some(Manner::Closes | Manner::ClosesAtRenewal | Manner::ClosesAtReclaim) => {
                 trace.say(|| "broker closes".to_owned());
                 return self.broker_closes(config);
             }
-            Some(Manner::Ignores | Manner::NeverCompletes) => {
+            Some(Manner::Ignores | Manner::NeverCompletes | Manner::IgnoresReclaim) => {
                 trace.say(|| "ignored".to_owned());
                 return Ok(());
             }
@@ -219,6 +219,9 @@ impl State {
             }
             (Packet::PubRel { id, .. }, Manner::NeverCompletes) => {
                 self.requests.stands_for(id.get(), bad.request)
+            }
+            (Packet::PubRel { id, .. }, Manner::ClosesAtReclaim | Manner::IgnoresReclaim) => {
+                self.order.reclaims(id.get()) && self.broker.is_free(id.get())
             }
             _ => false,
         };
