@@ -2,13 +2,15 @@
 //!
 //! A client lives with a broker and leaves records ([`Life`]). Another client, in storage of another size, is given
 //! some of them: unchanged, cut, swapped, spliced, changed with a right checksum, and bytes that never were records. A
-//! refused record changes nothing. After any accepted records the client goes on: ids in flight are unique, and with an
-//! honest broker every restored request ends in one event.
+//! refused record changes nothing. After any accepted records the client goes on: ids in flight are unique, and with
+//! honest brokers every restored request ends in one event. If it was given all records unchanged, it goes on with the
+//! brokers of the first life, and no message is swallowed under an id that one of them still holds.
 
+mod broker;
 mod life;
 
 use mqtt_core::{
-    Options, Protocol, RestoreError, Slot,
+    Options, Protocol, Reconnect, RestoreError, Slot,
     codec::{Decoded, Packet},
 };
 use test_kit::{
@@ -22,11 +24,13 @@ use life::Life;
 /// Takes settings, the first life, settings, how the records are changed, and the second life.
 pub fn journal(data: &[u8]) {
     let mut input = Input::new(data);
-    let Some(client) = Storage::read(&mut input).client() else { return };
+    let storage = Storage::read(&mut input);
+    let Some(client) = storage.client() else { return };
     let len = usize::from(input.byte());
-    let mut first = Life::new(client);
+    let mut first = Life::new(client, storage.sessions());
     first.live(&mut Input::new(input.take(len)));
-    let records = first.into_records();
+    let brokers_before = storage.brokers;
+    let (records, brokers) = first.lose_power();
 
     let storage = Storage::read(&mut input);
     let Some(mut client) = storage.client() else { return };
@@ -39,7 +43,10 @@ pub fn journal(data: &[u8]) {
             }
         }
     }
-    let mut second = Life::new(client);
+    let mut second = Life::new(client, storage.sessions());
+    if taken == records && storage.brokers == brokers_before {
+        second.meet(brokers);
+    }
     let snapshot = second.snapshot();
     storage.check(&snapshot, &taken, &second);
     second.expect(requests_in(&snapshot));
@@ -52,20 +59,32 @@ struct Storage {
     options: Options<'static>,
     outbox: usize,
     window: usize,
+    /// How many endpoints there are, and whether they share their sessions.
+    brokers: (u8, bool),
 }
 
 impl Storage {
     /// Takes three bytes.
     fn read(input: &mut Input<'_>) -> Self {
         let (flags, outbox, window) = (input.byte(), input.byte(), input.byte());
+        let brokers = (1 + (window >> 3 & 3), window & 32 != 0);
         let options = Options::new("fuzz")
             .clean_session(flags & 1 != 0)
             .journal(true)
             .manual_acknowledge(flags & 2 != 0)
             .renew_subscriptions(flags & 4 == 0)
             .record_delay(u32::from(flags >> 6) * 500)
-            .receive_capacity(16 + usize::from(flags >> 3 & 7) * 8);
-        Self { options, outbox: 60 + usize::from(outbox) * 3, window: 1 + usize::from(window % 8) }
+            .receive_capacity(16 + usize::from(flags >> 3 & 7) * 8)
+            .cluster(brokers.1)
+            .reconnect(Reconnect::after(1_000).endpoints(brokers.0));
+        let (outbox, window) = (60 + usize::from(outbox) * 3, 1 + usize::from(window % 8));
+        Self { options, outbox, window, brokers }
+    }
+
+    /// How many brokers keep a session of the client: the nodes of a cluster are one.
+    fn sessions(&self) -> usize {
+        let (endpoints, cluster) = self.brokers;
+        if cluster { 1 } else { endpoints.into() }
     }
 
     fn client(&self) -> Option<HeapClient> {
@@ -75,12 +94,12 @@ impl Storage {
 
     /// Refused records have left no trace, and the client's own snapshot can be restored.
     fn check(&self, snapshot: &[u8], taken: &[Vec<u8>], client: &Life) {
-        assert!(snapshot.len() <= self.outbox + 3 * self.window + 19, "{}", snapshot.len());
+        assert!(snapshot.len() <= self.outbox + 3 * self.window + 32, "{}", snapshot.len());
         let mut twin = self.client().expect("as before");
         for record in taken {
             assert_eq!(twin.restore(record), Ok(()));
         }
-        let mut twin = Life::new(twin);
+        let mut twin = Life::new(twin, self.sessions());
         assert_eq!(twin.snapshot(), snapshot, "a refused record has left something");
         twin.expect(requests_in(snapshot));
         twin.fill();
@@ -187,6 +206,9 @@ fn change(record: &mut [u8], input: &mut Input<'_>) {
 fn requests_in(snapshot: &[u8]) -> Vec<u16> {
     let mut ids = Vec::new();
     let (header, body) = snapshot.split_at(10);
+    let has = |flag: u8| header.get(1).is_some_and(|flags| flags & flag != 0);
+    let ahead_of_the_notes = usize::from(has(32)) * 4 + usize::from(has(128)) * 9;
+    let body = body.get(ahead_of_the_notes..).expect("reclaimed ids, and known brokers");
     let mut rest = body.get(..body.len() - CHECKSUM).expect("a checksum");
     while let Some((&[fate, high, low], behind)) = rest.split_first_chunk() {
         if fate == 0 {
@@ -197,7 +219,7 @@ fn requests_in(snapshot: &[u8]) -> Vec<u16> {
         rest = behind;
     }
     rest = rest.get(1..).expect("an end of the notes");
-    if header.get(1).is_some_and(|flags| flags & 2 != 0) {
+    if has(2) {
         let (len, behind) = rest.split_first_chunk().expect("a length");
         rest = behind.get(u32::from_be_bytes(*len) as usize..).expect("subscriptions");
     }

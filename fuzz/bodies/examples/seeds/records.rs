@@ -8,6 +8,8 @@ pub(crate) fn seeds() -> Seeds {
     const SETTINGS: [u8; 3] = [0x38, 60, 3];
     const MANUAL: [u8; 3] = [0x3A, 60, 3];
     const SMALL: [u8; 3] = [0x38, 10, 1];
+    const TWO_BROKERS: [u8; 3] = [0x38, 60, 3 | 1 << 3];
+    const CLUSTER_OF_TWO: [u8; 3] = [0x38, 60, 3 | 1 << 3 | 1 << 5];
     const UP: &[u8] = &[11, 0];
     const UP_AGAIN: &[u8] = &[11, 1];
     const DRIVE: &[u8] = &[8];
@@ -25,6 +27,7 @@ pub(crate) fn seeds() -> Seeds {
 
     let each = [UP, PUBLISH[1], DRIVE, PUBLISH[2], DRIVE, REPLY, REPLY].concat();
     let all = [&each, PUBLISH[1], SUBSCRIBE, HEAR, MARK, DRIVE].concat();
+    let moved = [&each, UP_AGAIN, HEAR, PUBLISH[2], DRIVE, REPLY, UP_AGAIN, HEAR].concat();
     let lives = |settings: [[u8; 3]; 2], first: &[u8], made: &[&[u8]], second: &[&[u8]]| {
         let [own, other] = settings;
         let lived = [&own[..], &[first.len() as u8], first].concat();
@@ -55,6 +58,17 @@ pub(crate) fn seeds() -> Seeds {
                 &[&[6, 20, 12, 0, 0, 0, 0, 0, 0, 0, 9, 2, 0, 1, 3, 0, 7, 0, 0x34, 5, 0, 1, b't']],
                 &[UP_AGAIN],
             ),
+        ),
+        ("two-brokers", lives([TWO_BROKERS; 2], &moved, &[ALL], &[UP_AGAIN, PUBLISH[2], REPLY])),
+        ("cluster", lives([CLUSTER_OF_TWO; 2], &moved, &[ALL], &[UP_AGAIN, PUBLISH[2], REPLY])),
+        (
+            "more-brokers",
+            lives([SETTINGS, TWO_BROKERS], &all, &[ALL], &[UP_AGAIN, PUBLISH[2], UP_AGAIN]),
+        ),
+        ("found", lives(same, &[UP_AGAIN, PUBLISH[2], DRIVE].concat(), &[ALL], &[UP_AGAIN, REPLY])),
+        (
+            "found-and-sealed",
+            lives(same, &[UP_AGAIN, PUBLISH[2], DRIVE].concat(), &[&[4, 0, 0, 1, 44]], &[UP]),
         ),
         ("later-version", lives(same, &all, &[&[4, 1, 0, 0, 0, 2]], &[UP])),
         (

@@ -10,11 +10,10 @@ use test_kit::{
     drive::{Opening, Persisting, World, drive, receive_from},
     record::{self, bytes_of},
     script::HeapClient,
-    wire::{
-        PINGRESP, PUBACK, PUBCOMP, PUBREC, UNSUBACK, ack, connack, encoded, suback, take_packets,
-    },
+    wire::{connack, encoded, take_packets},
 };
 
+use super::broker::Broker;
 use crate::input::Input;
 
 const FILTERS: [&str; 4] = ["a", "b/+", "much/longer/than/the/others/#", "$share/g/c"];
@@ -22,20 +21,19 @@ const FILTERS: [&str; 4] = ["a", "b/+", "much/longer/than/the/others/#", "$share
 pub(super) struct Life {
     pub(super) client: HeapClient,
     now: u64,
+    /// Messages of QoS 1 and 2 so far: no two of them are the same.
+    published: u16,
     outside: Outside,
 }
 
-/// Transport, journal, broker and application.
-#[derive(Default)]
+/// Transport, journal, brokers and application.
 struct Outside {
     open: bool,
-    /// The broker says that it has the session.
-    present: bool,
-    /// The client has asked for a new one.
-    clean: bool,
+    brokers: Vec<Broker>,
+    /// The broker that the client is connected to.
+    endpoint: usize,
     arrived: Vec<u8>,
     written: Vec<u8>,
-    replies: VecDeque<Vec<u8>>,
     deliveries: VecDeque<Delivery>,
     records: Vec<Vec<u8>>,
     /// The requests in flight, by their ids.
@@ -43,13 +41,31 @@ struct Outside {
 }
 
 impl Life {
-    pub(super) fn new(client: HeapClient) -> Self {
-        Self { client, now: 0, outside: Outside::default() }
+    /// So many brokers keep a session of the client each.
+    pub(super) fn new(client: HeapClient, brokers: usize) -> Self {
+        let outside = Outside {
+            open: false,
+            brokers: vec![Broker::default(); brokers],
+            endpoint: 0,
+            arrived: Vec::new(),
+            written: Vec::new(),
+            deliveries: VecDeque::new(),
+            records: Vec::new(),
+            requests: BTreeMap::new(),
+        };
+        Self { client, now: 0, published: 0, outside }
     }
 
-    /// Every record that the client gave.
-    pub(super) fn into_records(self) -> Vec<Vec<u8>> {
-        self.outside.records
+    /// Every record that the client gave, and the brokers, who outlive it.
+    pub(super) fn lose_power(mut self) -> (Vec<Vec<u8>>, Vec<Broker>) {
+        self.outside.cut();
+        (self.outside.records, self.outside.brokers)
+    }
+
+    /// The client meets the brokers of another life, which it goes on with.
+    pub(super) fn meet(&mut self, brokers: Vec<Broker>) {
+        self.outside.brokers = brokers;
+        self.published = 1 << 15;
     }
 
     /// A snapshot of a client that was not used yet.
@@ -101,14 +117,14 @@ impl Life {
                     self.say(Packet::PubRel { id, dup: false });
                 }
                 7 => {
-                    let reply = self.outside.replies.pop_front();
+                    let reply = self.outside.broker().reply();
                     self.outside.arrived.extend(reply.into_iter().flatten());
                 }
                 8 | 9 => self.drive(),
                 10 => self.cut(),
                 11 => {
-                    self.outside.present = input.byte() & 1 != 0;
-                    self.come_up();
+                    let claim = input.byte() & 1 != 0;
+                    self.come_up(Some(claim));
                 }
                 12 => {
                     let oldest = input.byte() & 1 == 0;
@@ -125,6 +141,7 @@ impl Life {
                 14 => self.now += u64::from(input.byte()) * 16,
                 _ => {
                     let len = usize::from(input.byte() % 32);
+                    self.outside.broker().lie();
                     self.outside.arrived.extend(input.take(len));
                 }
             }
@@ -137,11 +154,9 @@ impl Life {
     pub(super) fn settle(&mut self) {
         self.cut();
         for _ in 0..50 {
-            // [MQTT-3.2.2-1]
-            self.outside.present &= !self.outside.clean;
-            self.come_up();
+            self.come_up(None);
             for _ in 0..1_000 {
-                let Some(reply) = self.outside.replies.pop_front() else { break };
+                let Some(reply) = self.outside.broker().reply() else { break };
                 self.outside.arrived.extend(reply);
                 self.drive();
             }
@@ -165,7 +180,8 @@ impl Life {
 
     fn publish(&mut self, input: &mut Input<'_>) {
         let (flags, len) = (input.byte(), usize::from(input.byte() % 64));
-        let payload = vec![flags; len];
+        self.published += 1;
+        let payload = [&self.published.to_be_bytes()[..], &vec![flags; len]].concat();
         let publish = Publish::new(Topic::new("t").expect("a name"), &payload).qos(qos(flags));
         let outcome = self.client.publish(&publish);
         self.accepted(outcome.ok());
@@ -179,13 +195,13 @@ impl Life {
         }
     }
 
-    fn come_up(&mut self) {
+    fn come_up(&mut self, claim: Option<bool>) {
         self.cut();
         self.client.connect();
         self.drive();
         if self.outside.open {
-            self.outside.arrived.extend(connack(self.outside.present));
-            self.outside.present = true;
+            let present = self.outside.broker().accept(claim);
+            self.outside.arrived.extend(connack(present));
         }
         self.drive();
     }
@@ -221,7 +237,12 @@ impl Outside {
         self.open = false;
         self.arrived.clear();
         self.written.clear();
-        self.replies.clear();
+        self.broker().cut();
+    }
+
+    /// The one that the client is connected to.
+    fn broker(&mut self) -> &mut Broker {
+        self.brokers.get_mut(self.endpoint).expect("an endpoint of the client")
     }
 
     fn receive(&mut self, client: &mut HeapClient, now: Instant) {
@@ -251,35 +272,6 @@ impl Outside {
             self.arrived.clear();
         }
     }
-
-    /// The answer of an honest broker. It is not the kit's, so that this target has a broker of its own.
-    fn reply(&mut self, packet: &Packet<'_>) {
-        self.replies.extend(match packet {
-            Packet::Publish(Publish { id: Some(id), qos: QoS::AtLeastOnce, .. }) => {
-                Some(ack(PUBACK, id.get()).into())
-            }
-            Packet::Publish(Publish { id: Some(id), .. }) => Some(ack(PUBREC, id.get()).into()),
-            Packet::PubRel { id, .. } => Some(ack(PUBCOMP, id.get()).into()),
-            Packet::Subscribe(subscribe) => {
-                let codes: Vec<u8> = subscribe.filters().map(|(_, qos)| qos as u8).collect();
-                Some(suback(subscribe.id.get(), &codes))
-            }
-            Packet::Unsubscribe(unsubscribe) => Some(ack(UNSUBACK, unsubscribe.id.get()).into()),
-            Packet::PingReq => Some(PINGRESP.into()),
-            Packet::Connect(connect) => {
-                self.clean = connect.clean_session;
-                None
-            }
-            Packet::Publish(_)
-            | Packet::PubAck(_)
-            | Packet::PubRec(_)
-            | Packet::PubComp(_)
-            | Packet::Disconnect => None,
-            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
-                panic!("a client sent {packet:?}");
-            }
-        });
-    }
 }
 
 impl World<Vec<u8>, Vec<Slot>> for Outside {
@@ -287,8 +279,9 @@ impl World<Vec<u8>, Vec<Slot>> for Outside {
         self.receive(client, now);
     }
 
-    fn connect(&mut self, _endpoint: u8) -> Opening {
+    fn connect(&mut self, endpoint: u8) -> Opening {
         self.open = true;
+        self.endpoint = usize::from(endpoint).min(self.brokers.len() - 1);
         Opening::Open
     }
 
@@ -304,7 +297,7 @@ impl World<Vec<u8>, Vec<Slot>> for Outside {
     fn transmit(&mut self, bytes: &[u8]) -> usize {
         self.written.extend(bytes);
         let mut written = std::mem::take(&mut self.written);
-        take_packets(&mut written, Protocol::V311, |packet| self.reply(&packet));
+        take_packets(&mut written, Protocol::V311, |packet| self.broker().take(&packet));
         self.written = written;
         bytes.len()
     }
