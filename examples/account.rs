@@ -114,11 +114,18 @@ impl Conversation {
         received.take(bytes, protocol, |line| tell(account, "<-", line));
     }
 
-    /// Shows the end of the connection once: the first call says who closed it, `by`.
+    /// Shows the end of the connection once: the first call says who closed it, `by`. After a DISCONNECT both sides
+    /// close it, and nobody has to know who was first.
     pub fn closed(&self, by: &str) {
         let mut state = self.lock();
-        if !std::mem::replace(&mut state.closed, true) {
-            state.account.tell(&format!("-- connection closed by {by}"));
+        if std::mem::replace(&mut state.closed, true) {
+            return;
+        }
+        let State { account, sent, .. } = &*state;
+        if sent.has_disconnect {
+            account.tell("-- connection closed");
+        } else {
+            account.tell(&format!("-- connection closed by {by}"));
         }
     }
 
@@ -147,6 +154,7 @@ struct Stream {
     skip: usize,
     /// A rule was broken, so the bytes that follow cannot be decoded.
     broken: bool,
+    has_disconnect: bool,
 }
 
 /// The front of the pending bytes.
@@ -154,14 +162,16 @@ struct Told {
     line: String,
     /// Bytes of the packet, some of which may not have come yet.
     len: usize,
+    is_disconnect: bool,
 }
 
 /// Without the bytes: a CONNECT may hold a password.
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pending, skip, broken } = self;
+        let Self { pending, skip, broken, has_disconnect } = self;
         let mut shown = f.debug_struct("Stream");
-        shown.field("pending", &pending.len()).field("skip", skip).field("broken", broken).finish()
+        shown.field("pending", &pending.len()).field("skip", skip).field("broken", broken);
+        shown.field("has_disconnect", has_disconnect).finish()
     }
 }
 
@@ -181,8 +191,9 @@ impl Stream {
         let mut done = 0;
         while let Some(rest) = self.pending.get(done..).filter(|rest| !rest.is_empty()) {
             match front(rest, protocol) {
-                Ok(Some(Told { line, len })) => {
+                Ok(Some(Told { line, len, is_disconnect })) => {
                     each(Ok(line));
+                    self.has_disconnect |= is_disconnect;
                     self.skip = len.saturating_sub(rest.len());
                     done += len - self.skip;
                 }
@@ -205,7 +216,10 @@ fn front(bytes: &[u8], protocol: &mut Protocol) -> Result<Option<Told>, Violatio
     if len > KEPT_WHOLE && PacketType::from_first(header.first())? == PacketType::Publish {
         let body = bytes.get(header.header_len()..).unwrap_or_default();
         let head = PublishHead::decode(header.first(), header.remaining(), body)?;
-        return Ok(head.map(|head| Told { line: describe::publish_head(&head), len }));
+        return Ok(head.map(|head| {
+            let line = describe::publish_head(&head);
+            Told { line, len, is_disconnect: false }
+        }));
     }
     match Packet::decode(bytes, *protocol)? {
         Decoded::NeedMore(_) => Ok(None),
@@ -213,7 +227,8 @@ fn front(bytes: &[u8], protocol: &mut Protocol) -> Result<Option<Told>, Violatio
             if let Packet::Connect(connect) = &packet {
                 *protocol = connect.protocol;
             }
-            Ok(Some(Told { line: describe::packet(&packet), len }))
+            let is_disconnect = matches!(packet, Packet::Disconnect);
+            Ok(Some(Told { line: describe::packet(&packet), len, is_disconnect }))
         }
     }
 }

@@ -423,7 +423,7 @@ fn debug_shows_every_packet_on_standard_error() {
             "-> PUBREL id N",
             "<- PUBCOMP id N",
             "-> DISCONNECT",
-            "-- connection closed by the client",
+            "-- connection closed",
         ]
     );
 }
