@@ -312,10 +312,7 @@ impl<'a> Machine<'a> {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }
             (Timer::Release, Phase::Up(_)) => self.not_released(),
-            (Timer::Reclaim, Phase::Up(_)) => {
-                self.session.give_up_reclaim();
-                self.leave_once_reclaimed();
-            }
+            (Timer::Reclaim, Phase::Up(_)) => self.reclaim_timed_out(now),
             (Timer::Answer, Phase::Up(_)) => self.no_answer(),
             (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
             (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),

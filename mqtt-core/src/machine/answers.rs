@@ -50,6 +50,14 @@ impl Machine<'_> {
         }
     }
 
+    /// The broker does not answer the PUBRELs of reclaimed ids. Some brokers read nothing behind them, so it is asked.
+    #[cold]
+    pub(super) fn reclaim_timed_out(&mut self, now: Instant) {
+        self.session.give_up_reclaim();
+        self.probe(now);
+        self.leave_once_reclaimed();
+    }
+
     /// The application wants to leave, and no publish waits for packet ids any more.
     #[cold]
     pub(super) fn leave_once_reclaimed(&mut self) {

@@ -4,7 +4,7 @@
 //! Any byte that comes after a PINGREQ proves that the link is alive, not only its PINGRESP: the PINGRESP may wait
 //! behind a large message. The time-out judges a PINGREQ that nothing followed [MQTT-3.12.4-1].
 
-use super::{Machine, State, listening::LastOffer, transmit::bytes_ahead};
+use super::{Machine, State, transmit::bytes_ahead};
 use crate::{time::Instant, timers::Timer};
 
 /// PINGREQs whose PINGRESPs have not come.
@@ -84,14 +84,19 @@ impl Machine<'_> {
             // For the keep alive, any bytes that wait to be sent are enough.
             self.is_ready()
         };
-        if !done && self.session.append_pingreq() {
-            self.note_ping(now);
+        if !done {
+            self.probe(now);
         }
-        // If the transport takes no bytes, the PINGREQ is not sent and no PINGRESP is awaited: this timer ends the
-        // connection.
-        if !self.state.timers.is_set(Timer::Stall) && self.is_ready() {
-            self.state.timers.set(Timer::Stall, self.state.patience(now));
-            self.state.last_offer = LastOffer::NotMade;
+        // If the transport takes no bytes, the PINGREQ is not sent and no PINGRESP is awaited: this ends the connection.
+        if self.is_ready() {
+            self.state.await_transport(now);
+        }
+    }
+
+    /// Asks whether the broker still reads. The question goes behind everything that waits to be sent.
+    pub(super) fn probe(&mut self, now: Instant) {
+        if self.session.append_pingreq() {
+            self.note_ping(now);
         }
     }
 

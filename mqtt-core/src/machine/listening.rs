@@ -57,6 +57,15 @@ impl Listening {
 }
 
 impl State {
+    /// Bytes are ready, and something depends on it that the transport takes some: starts its time, unless it runs.
+    #[inline(never)] // for less flash
+    pub(super) fn await_transport(&mut self, now: Instant) {
+        if !self.timers.is_set(Timer::Stall) {
+            self.timers.set(Timer::Stall, self.patience(now));
+            self.last_offer = LastOffer::NotMade;
+        }
+    }
+
     /// `receive` gives `None`. `nothing`: no byte came or was taken.
     pub(super) const fn drained(&mut self, nothing: bool) {
         self.listening = if nothing { self.listening.nothing_came() } else { Listening::Drained };
@@ -107,7 +116,11 @@ impl Machine<'_> {
             return None;
         }
         state.listening = match state.listening {
-            Listening::Drained if ready => Listening::Sending(sent),
+            Listening::Drained if ready => {
+                // Without a keep alive nothing else ends the wait.
+                state.await_transport(now);
+                Listening::Sending(sent)
+            }
             Listening::Sending(before) if ready && before == sent => return None,
             Listening::Drained | Listening::Sending(_) => Listening::Asked,
             Listening::Taking | Listening::Asked | Listening::Silent => return None,

@@ -318,12 +318,28 @@ fn a_publish_to_a_broker_that_does_not_answer_goes_out_in_time() {
     script.later(1_000);
     script.run();
     assert_eq!(script.told(), ["not reclaimed"]);
-    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1"]);
+    assert_eq!(script.sent(), ["PUBLISH t 1 q2 1", "PINGREQ"]);
     answer(&mut script, &IDS);
     script.hear(&ack(PUBREC, 1));
     script.hear(&ack(PUBCOMP, 1));
     assert_eq!(script.told(), ["published 1"]);
     assert_eq!(script.client.counters().unexpected_acks, 0);
+}
+
+/// RabbitMQ does so. With a long keep alive, or none, the publish would wait for ever.
+#[test]
+fn a_broker_that_reads_nothing_behind_a_release_gets_the_publish_on_the_next_connection() {
+    let mut script = found(&options().ping_timeout(5_000).keep_alive(0));
+    for _ in 0..2 {
+        assert!(script.is_open());
+        script.later(5_000);
+        script.run();
+        script.run();
+    }
+    assert!(!script.is_open());
+    assert_eq!(script.told(), ["not reclaimed", "down: no PINGRESP in time"]);
+    script.sent();
+    assert_eq!(script.reconnect(ACCEPTED_SESSION_PRESENT), ["PUBLISH t 1 q2 1 dup"]);
 }
 
 #[test]

@@ -21,6 +21,9 @@ struct Owing {
     input: Vec<u8>,
     owed: Vec<Delivery>,
     now: u64,
+    /// The transport takes no byte.
+    stalled: bool,
+    closed: Option<Reason>,
 }
 
 impl Owing {
@@ -28,7 +31,14 @@ impl Owing {
     fn new(options: &Options<'_>, messages: u16) -> Self {
         let mut script = Script::sized(options, 256, 2);
         script.accept(ACCEPTED);
-        let mut owing = Self { client: script.client, input: Vec::new(), owed: Vec::new(), now: 0 };
+        let mut owing = Self {
+            client: script.client,
+            input: Vec::new(),
+            owed: Vec::new(),
+            now: 0,
+            stalled: false,
+            closed: None,
+        };
         for id in 1..=messages {
             let publish = Publish::new(topic!("t"), b"x").qos(QoS::AtLeastOnce);
             owing.send(Packet::Publish(Publish { id: PacketId::new(id), ..publish }));
@@ -58,6 +68,7 @@ impl Owing {
             }
             self.input = rest.to_vec();
             match self.client.poll(now) {
+                Action::Transmit(_) if self.stalled => return,
                 Action::Transmit(bytes) => {
                     let (count, ping) = (bytes.len(), bytes == [0xC0, 0]);
                     self.client.transmitted(count, now);
@@ -67,6 +78,10 @@ impl Owing {
                 }
                 Action::Wait(until) if until > now => return,
                 Action::Wait(_) => {}
+                Action::Close(reason) => {
+                    self.closed = Some(reason);
+                    return;
+                }
                 _ => return,
             }
         }
@@ -102,6 +117,30 @@ fn input_that_stays_unread_for_too_long_ends_the_connection() {
     owing.pass(1);
     let now = Instant::from_millis(owing.now);
     assert_eq!(owing.client.poll(now), Action::Close(Reason::Fatal(Fatal::Unread)));
+}
+
+/// Without a keep alive nothing else ends such a connection.
+#[test]
+fn input_that_stays_unread_ends_the_connection_though_the_transport_takes_no_byte() {
+    let mut owing = Owing::new(&options().keep_alive(0).unread_timeout(100_000), 4);
+    owing.stalled = true;
+    owing.acknowledge();
+    owing.pass(99);
+    assert_eq!((owing.closed, owing.owed.len()), (None, 2));
+    owing.pass(13);
+    assert_eq!(owing.closed, Some(Reason::Fatal(Fatal::Stalled)));
+}
+
+#[test]
+fn a_transport_that_takes_bytes_again_is_not_stalled() {
+    let mut owing = Owing::new(&options().keep_alive(0).unread_timeout(100_000), 4);
+    owing.stalled = true;
+    owing.acknowledge();
+    owing.pass(105);
+    owing.stalled = false;
+    owing.acknowledge();
+    owing.pass(60);
+    assert_eq!((owing.client.state(), owing.owed.len()), (ConnectionState::Up, 2));
 }
 
 #[test]

@@ -55,7 +55,7 @@ const KNOWN: &[Known] = &[
 
 /// It no longer reads the connection, not even PINGREQs.
 const DEAF: &str = "before the first QoS 2 publish after a restart: `NotReclaimed` after `ping_timeout`; \
-     the publish goes out on the next connection, after `answer_timeout` or the next PINGREQ";
+     the publish goes out on the next connection, after `ping_timeout` once more";
 
 /// The folder `rabbitmq_server-VERSION`.
 fn installed() -> Option<PathBuf> {
