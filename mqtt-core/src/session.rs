@@ -107,7 +107,6 @@ pub(crate) struct Session {
     stuck: Stuck,
     hold: Hold,
     stuck_after: u8,
-    give_up_stuck: bool,
     changes: Changes,
     /// The application's position in its source or store.
     position: u64,
@@ -165,10 +164,9 @@ impl Session {
             reclaim: Reclaim::default(),
             stray: StrayRelease::default(),
             plain: true,
-            stuck: Stuck::NEW,
+            stuck: Stuck::new(give_up_stuck),
             hold: Hold::No,
             stuck_after,
-            give_up_stuck,
             changes: Changes::new(recorder),
             position: 0,
         }
@@ -229,14 +227,13 @@ impl Session {
             stuck,
             hold,
             stuck_after,
-            give_up_stuck,
             changes,
             position,
         } = self;
         (lifetime, acknowledge, exactly_once_window, at_broker, requests, outbox).hash(hasher);
         (inbound, pass_over, forgetful, subscriptions, reclaim, stray, changes, position)
             .hash(hasher);
-        (stuck, hold, stuck_after, give_up_stuck).hash(hasher);
+        (stuck, hold, stuck_after).hash(hasher);
         (in_doubt, renew_on, brokers).hash(hasher);
         (outbox.in_use(bytes), slots).hash(hasher);
     }

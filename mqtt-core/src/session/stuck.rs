@@ -20,19 +20,55 @@ enum Suspect {
     Nobody,
     Request(Handle),
     /// The renewal of the subscriptions from this one on.
-    Renewal(usize),
+    Renewal(u32),
 }
 
-/// The memory of ends.
-#[derive(Clone, Debug, Hash)]
-pub(super) struct Stuck {
-    suspect: Suspect,
-    /// Connections in a row that ended with it as the first unanswered request.
+/// What speaks against a suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Case<S> {
+    suspect: S,
+    /// Connections in a row that ended with it as the first unanswered request; 0: nobody is suspected.
     ends: u16,
     /// The application is to be told.
     untold: bool,
     /// The application was told of this suspect.
     told: bool,
+}
+
+impl<S: Copy + PartialEq> Case<S> {
+    const fn new(suspect: S) -> Self {
+        Self { suspect, ends: 0, untold: false, told: false }
+    }
+
+    const fn suspect(&self) -> Option<S> {
+        if self.ends == 0 { None } else { Some(self.suspect) }
+    }
+
+    /// A connection ended with `suspect` as the first unanswered request. `alone`: it was the only one.
+    fn count(&mut self, suspect: S, alone: bool, after: u16) {
+        if self.suspect != suspect {
+            *self = Self::new(suspect);
+        }
+        self.ends = self.ends.saturating_add(1);
+        if alone && self.ends >= after && self.ends % after == 0 {
+            self.untold = true;
+            self.told = true;
+        }
+    }
+}
+
+const NO_REQUEST: Case<Handle> = Case::new(Handle::new(0, 0));
+const NO_RENEWAL: Case<u32> = Case::new(0);
+
+/// The memory of ends.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Stuck {
+    request: Case<Handle>,
+    /// By the position of the first subscription that was asked for. It is renewed ahead of the requests, so an end at
+    /// the renewal says nothing about a request.
+    renewal: Case<u32>,
+    /// `Options::give_up_stuck`
+    gives_up: bool,
     /// A renewal was unanswered: filters are asked for one by one until all are answered.
     pub(super) one_by_one: bool,
     /// The renewal is out, and the suspect comes next.
@@ -42,18 +78,19 @@ pub(super) struct Stuck {
 }
 
 impl Stuck {
-    pub(super) const NEW: Self = Self {
-        suspect: Suspect::Nobody,
-        ends: 0,
-        untold: false,
-        told: false,
-        one_by_one: false,
-        suspect_follows: false,
-        up: false,
-    };
+    pub(super) const fn new(gives_up: bool) -> Self {
+        Self {
+            request: NO_REQUEST,
+            renewal: NO_RENEWAL,
+            gives_up,
+            one_by_one: false,
+            suspect_follows: false,
+            up: false,
+        }
+    }
 
     pub(super) const fn is_untold(&self) -> bool {
-        self.untold
+        self.request.untold || self.renewal.untold
     }
 
     /// A request was taken back after it was sent on this connection. If the connection ends now, the broker may have
@@ -63,15 +100,8 @@ impl Stuck {
     }
 
     /// Subscriptions were forgotten, so the position of a suspected one may be that of another now.
-    pub(super) fn positions_changed(&mut self) {
-        if matches!(self.suspect, Suspect::Renewal(_)) {
-            *self = self.anew(Suspect::Nobody);
-        }
-    }
-
-    /// The same for another suspect.
-    const fn anew(&self, suspect: Suspect) -> Self {
-        Self { suspect, one_by_one: self.one_by_one, up: self.up, ..Self::NEW }
+    pub(super) const fn positions_changed(&mut self) {
+        self.renewal = NO_RENEWAL;
     }
 }
 
@@ -110,19 +140,21 @@ impl SessionMut<'_> {
             return;
         }
         let stuck = &mut self.session.stuck;
-        if suspect == Suspect::Nobody || stuck.suspect != suspect {
-            *stuck = stuck.anew(suspect);
-        }
-        if suspect == Suspect::Nobody {
-            return;
-        }
-        stuck.ends = stuck.ends.saturating_add(1);
-        if matches!(suspect, Suspect::Renewal(_)) && stuck.ends + 1 >= after {
-            stuck.one_by_one = true;
-        }
-        if alone && stuck.ends >= after && stuck.ends % after == 0 {
-            stuck.untold = true;
-            stuck.told = true;
+        match suspect {
+            Suspect::Nobody => {
+                stuck.request = NO_REQUEST;
+                stuck.renewal = NO_RENEWAL;
+            }
+            Suspect::Request(handle) => {
+                stuck.renewal = NO_RENEWAL;
+                stuck.request.count(handle, alone, after);
+            }
+            Suspect::Renewal(first) => {
+                stuck.renewal.count(first, alone, after);
+                if stuck.renewal.ends + 1 >= after {
+                    stuck.one_by_one = true;
+                }
+            }
         }
     }
 
@@ -131,7 +163,7 @@ impl SessionMut<'_> {
         let session = &*self.session;
         let mut shown = session.outbox.shown_unanswered(self.bytes);
         if let Some((first, count)) = session.subscriptions.awaited() {
-            return (Suspect::Renewal(first), count == 1 && shown.next().is_none());
+            return (Suspect::Renewal(first as u32), count == 1 && shown.next().is_none());
         }
         let find = |id| self.session.requests.find(self.slots, id).filter(InFlight::is_awaited);
         let mut requests = shown.filter_map(find);
@@ -161,14 +193,15 @@ impl SessionMut<'_> {
 
     /// The suspect, if it is a request in flight.
     fn suspect(&self) -> Option<InFlight> {
-        let Suspect::Request(handle) = self.session.stuck.suspect else { return None };
+        let handle = self.session.stuck.request.suspect()?;
         let found = self.session.requests.find(self.slots, handle.packet_id()?)?;
         (found.handle == handle).then_some(found)
     }
 
     /// Whether the application was told that this request is stuck.
     pub(super) fn is_told_as_stuck(&self, handle: Handle) -> bool {
-        self.session.stuck.told && self.session.stuck.suspect == Suspect::Request(handle)
+        let Case { suspect, told, .. } = self.session.stuck.request;
+        told && suspect == handle
     }
 
     /// From now on no request is sent, and answers go on: the connection is about to end.
@@ -184,7 +217,8 @@ impl SessionMut<'_> {
     pub(crate) fn keep_hold(&mut self, leaves: bool) {
         let session = &*self.session;
         // If the answer to the renewal were not awaited, nobody could say which of the packets is in the way.
-        let awaited = session.stuck.one_by_one || session.stuck.ends != 0;
+        let Stuck { one_by_one, request, renewal, .. } = &session.stuck;
+        let awaited = *one_by_one || request.ends != 0 || renewal.ends != 0;
         let goes_on = match session.hold {
             Hold::No => false,
             Hold::Reclaim => session.reclaim.is_running(),
@@ -239,31 +273,28 @@ impl SessionMut<'_> {
     /// Whether enough connections have ended with the suspect to be sure at the next end.
     fn is_suspected(&self) -> bool {
         let after = u16::from(self.session.stuck_after);
-        after != 0 && self.session.stuck.ends >= after.saturating_sub(1).max(1)
+        after != 0 && self.session.stuck.request.ends >= after.saturating_sub(1).max(1)
     }
 
     /// What the application has to hear of. If `Options::give_up_stuck` is on, it is given up.
     pub(crate) fn next_stuck(&mut self) -> Option<StuckAt> {
-        if !core::mem::take(&mut self.session.stuck.untold) {
+        let Stuck { request, renewal, .. } = &mut self.session.stuck;
+        if core::mem::take(&mut renewal.untold) {
+            let (first, connections) = (renewal.suspect as usize, renewal.ends);
+            if self.session.stuck.gives_up {
+                let _given_up = self.forget_subscriptions(first, 1);
+            }
+            return Some(StuckAt::Renewal { first, count: 1, connections });
+        }
+        if !core::mem::take(&mut request.untold) {
             return None;
         }
-        let connections = self.session.stuck.ends;
-        match self.session.stuck.suspect {
-            Suspect::Nobody => None,
-            Suspect::Request(handle) => {
-                let found = self.suspect()?;
-                if self.session.give_up_stuck {
-                    self.give_up(found.id, Ending::GivenUp);
-                }
-                Some(StuckAt::Request { handle, connections })
-            }
-            Suspect::Renewal(first) => {
-                if self.session.give_up_stuck {
-                    let _given_up = self.forget_subscriptions(first, 1);
-                }
-                Some(StuckAt::Renewal { first, count: 1, connections })
-            }
+        let connections = request.ends;
+        let found = self.suspect()?;
+        if self.session.stuck.gives_up {
+            self.give_up(found.id, Ending::GivenUp);
         }
+        Some(StuckAt::Request { handle: found.handle, connections })
     }
 
     /// Whether `Client::cancel` may end this request.

@@ -444,3 +444,21 @@ fn a_filter_is_not_blamed_for_one_that_was_forgotten_before_its_answer() {
         assert_eq!(script.told(), told);
     }
 }
+
+/// The connections end at a request and at the renewal in front of it, in turn: two brokers, or a SUBSCRIBE that is too
+/// large until its filters are asked for one by one.
+#[test]
+fn a_renewal_in_front_of_a_request_does_not_begin_its_count_anew() {
+    let mut script = subscribed(&Options::new("me"), &["a"]);
+    let _ = publish(&mut script, "poison", QoS::AtLeastOnce);
+    script.run();
+    script.cut();
+    for told in [&[DOWN][..], &[DOWN, "stuck 2 at 3 connections"]] {
+        assert_eq!(next_connection_renews(&mut script), [DOWN]);
+        script.reconnect(ACCEPTED);
+        script.hear(&suback(65535, &[0]));
+        script.told();
+        script.cut();
+        assert_eq!(script.told(), told);
+    }
+}

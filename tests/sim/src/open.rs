@@ -4,20 +4,10 @@
 
 /// The seeds, and what stands in the way. Ascending.
 const SEEDS: &[(u64, &str)] = &[
-    (4509, "two brokers ignore a PUBLISH and a filter in turn, and each connection renews first"),
-    (
-        8790,
-        "nine filters in one SUBSCRIBE at which the broker closes, and a size at which it closes",
-    ),
     (10119, "3.1, one slot, more retained messages than slots: each second connection renews"),
     (
         12236,
         "a message acknowledged out of turn gives way as stale after a power cut, for want of a slot",
-    ),
-    (17421, "more than eight publishes of QoS 2 given up in one session: the ninth id comes again"),
-    (
-        18599,
-        "nine filters in one SUBSCRIBE at which the broker closes, and a size at which it closes",
     ),
 ];
 
