@@ -1,9 +1,11 @@
 //! Drivers: they move the bytes for a [`Client`](crate::Client) and tell it the time.
 //!
 //! A driver carries out [`Action`](crate::Action)s and knows nothing of the protocol. [`blocking`] is for threads and
-//! sockets. A driver for another transport can follow its loop, `Events::next`. [`journal`] keeps a session over power
-//! cuts.
+//! sockets. A driver for another transport can follow its loop, `Events::next`. [`address`] reads the addresses of
+//! brokers. [`journal`] keeps a session over power cuts.
 
+#[cfg(feature = "std")]
+pub mod address;
 #[cfg(feature = "std")]
 pub mod blocking;
 pub mod journal;

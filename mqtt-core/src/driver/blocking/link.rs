@@ -2,7 +2,7 @@
 
 use std::{
     boxed::Box,
-    fmt, format,
+    fmt,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     string::String,
@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
     vec::Vec,
 };
+
+use crate::driver::address::without_login;
 
 /// How long a write may block: the shortest time-out of operating systems. A socket whose reads wait cannot have writes
 /// that do not wait at all.
@@ -155,11 +157,7 @@ impl Connector for Tcp {
 
     /// It is in errors, and an application may hand over a URL with a login by mistake.
     fn name(&self, endpoint: u8) -> String {
-        let broker = self.broker(endpoint);
-        match broker.rsplit_once('@') {
-            Some((_login, place)) => format!("***@{place}"),
-            None => broker.into(),
-        }
+        without_login(self.broker(endpoint))
     }
 }
 
