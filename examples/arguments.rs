@@ -9,10 +9,11 @@ use std::{
 };
 
 use lexopt::Arg;
-use mqtt_core::{Filter, QoS, Topic, TopicError};
+use mqtt_core::{
+    Filter, QoS, Topic, TopicError,
+    driver::address::{Address, Credentials, Place, Scheme, without_login},
+};
 use thiserror::Error;
-
-use crate::url::without_login;
 
 /// An error in the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,6 +50,19 @@ pub enum Argument {
 #[must_use]
 pub fn unexpected(argument: &OsStr) -> UsageError {
     UsageError::Unexpected(without_login(&argument.to_string_lossy()))
+}
+
+/// A broker that the examples can reach: over TCP, without TLS.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User name and password.
+    pub login: Option<Credentials>,
+    /// Topic name or filter, not checked.
+    pub topic: Option<String>,
 }
 
 /// The command line, read from its front.
@@ -172,6 +186,26 @@ impl Arguments {
         Ok(text)
     }
 
+    /// The value of the option: the address of a broker.
+    ///
+    /// # Errors
+    ///
+    /// There is none, it is not an address, or the broker needs more than TCP. The error repeats no part of it.
+    pub fn broker(&mut self) -> Result<Broker, UsageError> {
+        let address = Address::parse(&self.text()?).map_err(|error| self.wrong(error))?;
+        let (Scheme::Mqtt, Place::Host { host, port }) = (address.scheme(), address.place()) else {
+            return Err(
+                self.wrong("it does not begin with mqtt:// (there is no TLS in this example)")
+            );
+        };
+        Ok(Broker {
+            host: host.clone(),
+            port: *port,
+            login: address.login().cloned(),
+            topic: address.topic().map(str::to_owned),
+        })
+    }
+
     fn checked(&self, error: Option<TopicError>, text: &str) -> Result<(), UsageError> {
         error.map_or(Ok(()), |error| Err(self.wrong(format!("{:?}: {error}", without_login(text)))))
     }
@@ -222,6 +256,11 @@ mod tests {
         assert_eq!(error.to_string(), "option -p: \"x\" is not a port");
         let error = after_option(&["-m"]).bytes().expect_err("nothing follows");
         assert_eq!(error.to_string(), "option -m: a value is missing");
+        let error = after_option(&["-L", "wss://u:p@h"]).broker().expect_err("TLS");
+        let why = "option -L: it does not begin with mqtt:// (there is no TLS in this example)";
+        assert_eq!(error.to_string(), why);
+        let error = after_option(&["-L", "h:0"]).broker().expect_err("no port");
+        assert_eq!(error.to_string(), "option -L: the port is not from 1 to 65535");
         let error = Arguments::new(["hello"]).option().expect_err("no option");
         assert_eq!(error.to_string(), "unexpected argument \"hello\"");
     }

@@ -2,14 +2,16 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use mqtt_core::{Filter, Login, Options, QoS, Reconnect, Topic, Version, Will};
+use mqtt_core::{
+    Filter, Login, Options, QoS, Reconnect, Topic, Version, Will,
+    driver::address::{DEFAULT_PORT, Password, without_login},
+};
 
 use crate::{
     account::Account,
     arguments::{Arguments, UsageError},
     print,
     transport::Tcp,
-    url::{DEFAULT_PORT, Password, Url, without_login},
 };
 
 /// The text of `--help` for these options.
@@ -117,12 +119,14 @@ impl Common {
                 })?;
             }
             "-L" | "--url" => {
-                let url = Url::parse(&arguments.text()?).map_err(|error| arguments.wrong(error))?;
-                self.host = url.host;
-                self.port = url.port;
-                self.user = url.user.or_else(|| self.user.take());
-                self.password = url.password.or_else(|| self.password.take());
-                self.topics.extend(url.topic);
+                let broker = arguments.broker()?;
+                self.host = broker.host;
+                self.port = broker.port;
+                if let Some(login) = broker.login {
+                    self.user = Some(login.user);
+                    self.password = login.password.or_else(|| self.password.take());
+                }
+                self.topics.extend(broker.topic);
             }
             "--will-topic" => self.will_topic = Some(arguments.topic()?),
             "--will-payload" => self.will_payload = Some(arguments.bytes()?),
@@ -154,7 +158,8 @@ impl Common {
             .reconnect(Reconnect::after(500).at_most(30_000).seed(self.seed));
         match (&self.user, &self.password) {
             (Some(user), password) => {
-                options = options.login(Login::new(user, password.as_deref()))
+                let password = password.as_ref().map(Password::as_bytes);
+                options = options.login(Login::new(user, password));
             }
             (None, Some(_)) => {
                 return Err(UsageError::Together("option -P needs a user name, -u"));
@@ -255,7 +260,7 @@ mod tests {
         let common = read("-q 1 -L mqtt://u:p@h:7/a/b").expect("valid");
         assert_eq!((common.host.as_str(), common.port), ("h", 7));
         assert_eq!(
-            (common.user.as_deref(), common.password.as_deref()),
+            (common.user.as_deref(), common.password.as_ref().map(Password::as_bytes)),
             (Some("u"), Some(&b"p"[..]))
         );
         assert_eq!(common.topics, ["a/b"]);
@@ -293,6 +298,8 @@ mod tests {
             "mqtt://u:marker@h",
             "--url=mqtt://u:%marker@h",
             "-L mqtt://u:marker/x@h",
+            "-L mqtt://u%3Amarker%40h",
+            "-L mqtts://u:marker@h",
             "-h mqtt://u:marker@h",
             "-h u:marker@h",
             "-p mqtt://u:marker@h",
@@ -310,7 +317,7 @@ mod tests {
             };
             assert!(!shown.contains("marker"), "{line}: {shown}");
         }
-        let common = read("-L mqtt://u%3Amarker%40h -u u -P marker").expect("it is not looked up");
+        let common = read("-L mqtt://u:marker@h -P marker").expect("it is not looked up");
         let transport = common.transport();
         let shown = format!("{transport:?} {}", transport.name(0));
         assert!(!shown.contains("marker"), "{shown}");

@@ -17,4 +17,3 @@ pub mod describe;
 pub mod format;
 pub mod print;
 pub mod transport;
-pub mod url;

@@ -16,15 +16,14 @@ use std::{
 };
 
 use mqtt_core::{
-    Event, Filter, Handle, Login, Options, QoS, Reason, Reconnect, RequestError, Topic, Will,
+    Event, Filter, Handle, Options, QoS, Reason, Reconnect, RequestError, Topic, Will,
     driver::blocking::{self, Client, Config, Connector, Events},
 };
 use mqtt_examples::{
     account::Account,
-    arguments::{Arguments, UsageError},
+    arguments::{Arguments, Broker, UsageError},
     print,
     transport::Tcp,
-    url::Url,
 };
 use thiserror::Error;
 
@@ -85,7 +84,7 @@ fn main() -> ExitCode {
 
 enum Wish {
     Help,
-    Talk(Option<Url>),
+    Talk(Option<Broker>),
 }
 
 fn read_arguments(mut arguments: Arguments) -> Result<Wish, UsageError> {
@@ -93,30 +92,27 @@ fn read_arguments(mut arguments: Arguments) -> Result<Wish, UsageError> {
     while let Some(option) = arguments.option()? {
         match option.as_str() {
             "--help" | "-h" => return Ok(Wish::Help),
-            "--broker" => {
-                let url = Url::parse(&arguments.text()?).map_err(|error| arguments.wrong(error))?;
-                broker = Some(url);
-            }
+            "--broker" => broker = Some(arguments.broker()?),
             _ => return Err(arguments.unknown()),
         }
     }
     Ok(Wish::Talk(broker))
 }
 
-fn run(broker: Option<Url>) -> Result<(), Error> {
+fn run(broker: Option<Broker>) -> Result<(), Error> {
     let account = Account::new("", print::line);
-    let url = match broker {
-        Some(url) => url,
+    let broker = match broker {
+        Some(broker) => broker,
         None => {
             let address = start_broker().map_err(Error::Broker)?;
             account.tell(&format!("== rumqttd listens on {address}, inside this process"));
             let (host, port) = (address.ip().to_string(), address.port());
-            Url { user: None, password: None, host, port, topic: None }
+            Broker { host, port, login: None, topic: None }
         }
     };
     // A public broker has other users.
     let place = Place {
-        url,
+        broker,
         suffix: format!("{:04x}", RandomState::new().build_hasher().finish() as u16),
         account: account.clone(),
     };
@@ -214,7 +210,7 @@ fn topic(name: &str) -> Topic<'_> {
 
 /// The topics that they use.
 struct Place {
-    url: Url,
+    broker: Broker,
     suffix: String,
     account: Account,
 }
@@ -250,17 +246,17 @@ struct Peer {
 
 impl Peer {
     fn connect(name: &'static str, place: &Place, will: Option<Will<'_>>) -> Result<Self, Error> {
-        let Place { url, suffix, account } = place;
+        let Place { broker, suffix, account } = place;
         let id = format!("{name}-{suffix}");
         let mut options = Options::new(&id).keep_alive(30).reconnect(Reconnect::never());
-        if let Some(user) = &url.user {
-            options = options.login(Login::new(user, url.password.as_deref()));
+        if let Some(login) = &broker.login {
+            options = options.login(login.as_login());
         }
         if let Some(will) = will {
             options = options.will(will);
         }
         let transport =
-            Tcp { host: url.host.clone(), port: url.port, account: Some(account.of(name)) };
+            Tcp { host: broker.host.clone(), port: broker.port, account: Some(account.of(name)) };
         let broker = transport.name(0);
         let (client, events) =
             Config::new(&options).over(transport).map_err(|error| Error::Client { name, error })?;

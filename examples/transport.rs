@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use mqtt_core::driver::blocking::{Connector, Link, ReadHalf, WriteHalf};
-
-use crate::{
-    account::{Account, Conversation},
-    url::without_login,
+use mqtt_core::driver::{
+    address::without_login,
+    blocking::{Connector, Link, ReadHalf, WriteHalf},
 };
+
+use crate::account::{Account, Conversation};
 
 /// How long a write may block, as in `Link::tcp`.
 const WRITE_PATIENCE: Duration = Duration::from_millis(1);
