@@ -134,7 +134,10 @@ impl Watch {
     fn error(&self, reason: Reason, last: Option<&blocking::Error>) -> ConnectionError {
         let broker = self.broker.clone();
         match (reason, last) {
-            (Reason::TransportClosed, Some(blocking::Error::Io { error, .. })) => {
+            (
+                Reason::TransportClosed | Reason::TransportFailed(_),
+                Some(blocking::Error::Io { error, .. }),
+            ) => {
                 let error = io::Error::new(error.kind(), error.to_string());
                 ConnectionError::Transport { broker, error }
             }

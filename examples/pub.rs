@@ -17,7 +17,8 @@ use std::{
 };
 
 use mqtt_core::{
-    ConnectionState, Event, Publish, QoS, RequestError, Topic, driver::blocking::Client,
+    ConnectionState, Event, Publish, QoS, RequestError, Topic,
+    driver::blocking::{self, Client},
 };
 use mqtt_examples::{
     arguments::{Arguments, UsageError},
@@ -75,7 +76,7 @@ enum Error {
     #[error("{0} is longer than the 268,435,455 bytes of the largest MQTT packet")]
     TooLong(String),
     #[error("{what}: {error}")]
-    Refused { what: String, error: RequestError },
+    Refused { what: String, error: blocking::Error },
     #[error(
         "{0} of {1} messages: the connection broke, nobody knows whether they arrived; -c keeps track"
     )]
@@ -293,7 +294,9 @@ fn send(
         match client.send_within(&publish, LOOK_AGAIN) {
             Ok(_) => return Ok(()),
             // The broker is slow or not connected: the message waits here.
-            Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => {}
+            Err(blocking::Error::Request(
+                RequestError::WindowFull { .. } | RequestError::OutboxFull { .. },
+            )) => {}
             Err(error) => return Err(Error::Refused { what: name.into(), error }),
         }
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use mqtt_core::{
-    Event, Filter, Handle, Options, QoS, Reason, Reconnect, RequestError, Topic, Will,
+    Event, Filter, Handle, Options, QoS, Reason, Reconnect, Topic, Will,
     driver::blocking::{self, Client, Config, Connector, Events},
 };
 use mqtt_examples::{
@@ -56,7 +56,7 @@ enum Error {
     #[error("{name}: waited {PATIENCE:?} for {awaited}")]
     Missing { name: &'static str, awaited: &'static str },
     #[error("{name}: {request}: {error}")]
-    Request { name: &'static str, request: &'static str, error: RequestError },
+    Request { name: &'static str, request: &'static str, error: blocking::Error },
     #[error("bob: expected {expected:?}, got {got:?}")]
     Unexpected { expected: Received, got: Received },
     #[error("alice or bob left the other alone")]
@@ -279,7 +279,7 @@ impl Peer {
             .map(|(filter, qos)| Filter::new(filter).map(|filter| (filter, *qos)))
             .collect();
         let subscribed = filters
-            .map_err(RequestError::from)
+            .map_err(blocking::Error::from)
             .and_then(|filters| self.client.subscribe_all(&filters));
         let handle = self.accepted("subscribing", subscribed)?;
         self.until("a SUBACK", |event| {
@@ -321,7 +321,7 @@ impl Peer {
     fn accepted(
         &self,
         request: &'static str,
-        answer: Result<Handle, RequestError>,
+        answer: Result<Handle, blocking::Error>,
     ) -> Result<Handle, Error> {
         answer.map_err(|error| Error::Request { name: self.name, request, error })
     }
@@ -356,9 +356,10 @@ impl Peer {
             if let Event::Down { reason, .. } = event {
                 let broker = broker.clone();
                 return Err(match (reason, self.events.last_error()) {
-                    (Reason::TransportClosed, Some(blocking::Error::Io { error, .. })) => {
-                        Error::Unreachable { name, broker, error: error.to_string() }
-                    }
+                    (
+                        Reason::TransportClosed | Reason::TransportFailed(_),
+                        Some(blocking::Error::Io { error, .. }),
+                    ) => Error::Unreachable { name, broker, error: error.to_string() },
                     _ => Error::Ended { name, broker, reason },
                 });
             }

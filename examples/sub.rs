@@ -12,8 +12,8 @@ use std::{
 };
 
 use mqtt_core::{
-    ConnectionState, Delivery, Event, Granted, Message, MessageStart, QoS, RequestError,
-    driver::blocking::Client,
+    ConnectionState, Delivery, Event, Granted, Message, MessageStart, QoS,
+    driver::blocking::{self, Client},
 };
 use mqtt_examples::{
     arguments::{Arguments, UsageError},
@@ -59,7 +59,7 @@ enum Error {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("subscribing: {0}")]
-    Subscribe(RequestError),
+    Subscribe(blocking::Error),
     #[error("the broker refused every subscription")]
     Refused,
     #[error("standard output: {0}")]

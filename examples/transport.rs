@@ -1,21 +1,18 @@
-//! TCP to one broker, with an account of the packets if one is wanted.
+//! A transport to one broker, with an account of the packets if one is wanted.
 
 use std::{
     fmt,
     io::{self, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
     time::Duration,
 };
 
 use mqtt_core::driver::{
     address::without_login,
-    blocking::{Connector, Link, ReadHalf, WriteHalf},
+    blocking::{Brokers, Connector},
+    stream::{Link, Source, Stream},
 };
 
 use crate::account::{Account, Conversation};
-
-/// How long a write may block, as in `Link::tcp`.
-const WRITE_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Opens connections to one broker.
 #[derive(Clone)]
@@ -35,21 +32,22 @@ impl fmt::Debug for Tcp {
 }
 
 impl Connector for Tcp {
-    fn connect(&mut self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        let addresses: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
-        // An address that never answers leaves time for the next one.
-        let patience = timeout / addresses.len().max(1) as u32;
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, patience) {
-                Ok(stream) => return link(stream, self.account.as_ref()),
-                Err(error) => failed = error,
+    fn connect(&self, endpoint: u8, timeout: Duration) -> io::Result<Link> {
+        let name = self.name(endpoint);
+        let opened = Brokers::new(&[&name])
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+            .and_then(|brokers| brokers.connect(0, timeout));
+        let Some(account) = &self.account else { return opened };
+        match opened {
+            Ok(link) => {
+                account.tell(&format!("-- connection to {name} open"));
+                Ok(Box::new(Told { link, conversation: Conversation::new(account) }))
+            }
+            Err(error) => {
+                account.tell(&format!("-- no connection to {name}: {error}"));
+                Err(error)
             }
         }
-        if let Some(account) = &self.account {
-            account.tell(&format!("-- no connection to {}: {failed}", self.name(endpoint)));
-        }
-        Err(failed)
     }
 
     fn name(&self, _endpoint: u8) -> String {
@@ -59,25 +57,15 @@ impl Connector for Tcp {
     }
 }
 
-fn link(stream: TcpStream, account: Option<&Account>) -> io::Result<Link> {
-    let Some(account) = account else { return Link::tcp(stream) };
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(WRITE_PATIENCE))?;
-    let conversation = Conversation::new(account);
-    account.tell(&format!("-- connection to {} open", stream.peer_addr()?));
-    let reader = Told { stream: stream.try_clone()?, conversation: conversation.clone() };
-    Ok(Link::new(reader, Told { stream, conversation }))
-}
-
-/// One half of a connection whose packets are shown.
+/// A connection whose packets are shown.
 struct Told {
-    stream: TcpStream,
+    link: Link,
     conversation: Conversation,
 }
 
 impl Read for Told {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(buffer)?;
+        let count = self.link.read(buffer)?;
         if count == 0 {
             self.conversation.closed("the broker");
         } else {
@@ -89,24 +77,35 @@ impl Read for Told {
 
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Self { stream, conversation } = self;
-        conversation.send(bytes, |bytes| stream.write(bytes))
+        let Self { link, conversation } = self;
+        conversation.send(bytes, |bytes| link.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        self.link.flush()
     }
 }
 
-impl ReadHalf for Told {
-    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        ReadHalf::set_read_timeout(&mut self.stream, timeout)
+impl Stream for Told {
+    fn source(&self) -> Source<'_> {
+        self.link.source()
+    }
+
+    fn has_input(&self) -> bool {
+        self.link.has_input()
+    }
+
+    fn has_output(&self) -> bool {
+        self.link.has_output()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.link.finish()
     }
 }
 
-impl WriteHalf for Told {
-    fn close(&mut self) {
+impl Drop for Told {
+    fn drop(&mut self) {
         self.conversation.closed("the client");
-        WriteHalf::close(&mut self.stream);
     }
 }

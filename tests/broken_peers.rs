@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use mqtt_core::codec::{Packet, PacketId, Publish};
-use mqtt_core::driver::blocking::Config as Sizes;
+use mqtt_core::driver::blocking::{self, Config as Sizes};
 use mqtt_core::{
     Event, Fatal, Filter, Options, Protocol, QoS, Reason, RequestError, SessionStatus, Topic,
     Violation,
@@ -267,7 +267,7 @@ fn fill(device: &Device, payload: &[u8], qos: QoS) -> usize {
     loop {
         match device.client().publish("t", payload, qos, false) {
             Ok(_) => accepted += 1,
-            Err(RequestError::OutboxFull { .. }) => return accepted,
+            Err(blocking::Error::Request(RequestError::OutboxFull { .. })) => return accepted,
             Err(error) => panic!("{error}"),
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use mqtt_core::driver::blocking::{Client, Config as Sizes, Events};
+use mqtt_core::driver::blocking::{self, Client, Config as Sizes, Events};
 use mqtt_core::{Event, Handle, Options, QoS, Reconnect, RequestError};
 use system_tests::clusters::{AEDES, Kind, NATS};
 use system_tests::packets::{PUBLISH, PUBREL};
@@ -76,7 +76,9 @@ impl Party {
     fn publish(&mut self, topic: &str, qos: QoS) -> bool {
         match self.client.publish(topic, b"x", qos, false) {
             Ok(handle) => self.under_way.insert(handle),
-            Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => false,
+            Err(blocking::Error::Request(
+                RequestError::WindowFull { .. } | RequestError::OutboxFull { .. },
+            )) => false,
             Err(error) => panic!("{error}"),
         }
     }

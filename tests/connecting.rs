@@ -14,13 +14,16 @@
 //! `max_connections`, and on a retained will with `retain_available false`. `max_keepalive` does not touch 3.1 and
 //! 3.1.1.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use mqtt_core::codec::{ConnAck, Packet};
-use mqtt_core::driver::blocking::{self, Config as Sizes, Connector, WriteHalf};
+use mqtt_core::driver::{
+    blocking::{self, Config as Sizes, Connector},
+    stream::{self, Stream},
+};
 use mqtt_core::{
     Event, Fatal, Login, Options, Protocol, QoS, Reason, Reconnect, Refusal, SessionStatus, Topic,
     Version, Will,
@@ -161,7 +164,7 @@ fn an_automatic_version_goes_on_with_3_1_after_a_close_without_connack() {
     let options = Options::new("device").version(Version::Auto).reconnect(AGAIN_AT_ONCE);
     let address = broker.address().to_string();
     let mut device =
-        Device::new(Sizes::new(&options).over(Plain(address)).expect("possible options"));
+        Device::new(Sizes::new(&options).start(&[&address]).expect("possible options"));
     assert_eq!(device.down(), Reason::TransportClosed);
     assert_eq!(spoken(&mut device), Protocol::V31);
     device.disconnect();
@@ -224,7 +227,7 @@ fn code_3_of_a_scripted_broker_is_reported_and_tried_again() {
     });
     let options = Options::new("device").reconnect(AGAIN_AT_ONCE);
     let mut device = Device::new(
-        Sizes::new(&options).over(Plain(broker.address().to_string())).expect("possible options"),
+        Sizes::new(&options).start(&[&broker.address().to_string()]).expect("possible options"),
     );
     assert_eq!(device.down(), Reason::Fatal(Fatal::Refused(Refusal::ServerUnavailable)));
     assert_eq!(device.up(), SessionStatus::New);
@@ -363,19 +366,6 @@ fn several_brokers_are_tried_in_turn() {
     second.log().wait("as device (p2", SOON);
 }
 
-/// A client over plain TCP that does not wait for the first connection.
-struct Plain(String);
-
-impl Connector for Plain {
-    fn connect(&mut self, _endpoint: u8, _timeout: Duration) -> io::Result<blocking::Link> {
-        blocking::Link::tcp(TcpStream::connect(&self.0)?)
-    }
-
-    fn name(&self, _endpoint: u8) -> String {
-        self.0.clone()
-    }
-}
-
 /// Sets the protocol level to 9 if the protocol has one of these names.
 struct WrongLevel {
     broker: SocketAddr,
@@ -383,10 +373,10 @@ struct WrongLevel {
 }
 
 impl Connector for WrongLevel {
-    fn connect(&mut self, _endpoint: u8, timeout: Duration) -> io::Result<blocking::Link> {
+    fn connect(&self, _endpoint: u8, timeout: Duration) -> io::Result<stream::Link> {
         let stream = TcpStream::connect_timeout(&self.broker, timeout)?;
-        let writer = Changed { stream: stream.try_clone()?, names: self.names };
-        Ok(blocking::Link::new(stream, writer))
+        stream.set_nonblocking(true)?;
+        Ok(Box::new(Changed { stream, names: self.names }))
     }
 
     fn name(&self, _endpoint: u8) -> String {
@@ -397,6 +387,12 @@ impl Connector for WrongLevel {
 struct Changed {
     stream: TcpStream,
     names: &'static [&'static str],
+}
+
+impl Read for Changed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
 }
 
 impl Write for Changed {
@@ -418,8 +414,12 @@ impl Write for Changed {
     }
 }
 
-impl WriteHalf for Changed {
-    fn close(&mut self) {
-        WriteHalf::close(&mut self.stream);
+impl Stream for Changed {
+    fn source(&self) -> stream::Source<'_> {
+        self.stream.source()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Stream::finish(&mut self.stream)
     }
 }

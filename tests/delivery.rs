@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use mqtt_core::driver::blocking::Config as Sizes;
+use mqtt_core::driver::blocking::{self, Config as Sizes};
 use mqtt_core::{Event, Options, Protocol, Publish, QoS, Reconnect, RequestError, Topic, Version};
 use system_tests::{
     AGAIN_AT_ONCE, BOTH_VERSIONS, Device, EVERY_QOS, Message, Mosquitto, Paho, Publisher, SOON,
@@ -110,7 +110,7 @@ fn a_thousand_qos_2_messages_reach_mosquitto_sub_once_each_and_in_order() {
         loop {
             match device.client().publish("n", payload.as_bytes(), QoS::ExactlyOnce, false) {
                 Ok(_) => break,
-                Err(RequestError::WindowFull { in_flight: 19 }) => {
+                Err(blocking::Error::Request(RequestError::WindowFull { in_flight: 19 })) => {
                     device.until("room in the window", published_event);
                     published += 1;
                 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use mqtt_core::codec::{Connect, Packet};
-use mqtt_core::driver::blocking::Config as Sizes;
+use mqtt_core::driver::blocking::{self, Config as Sizes};
 use mqtt_core::{
     Handle, Options, PacketId, Protocol, Publish, QoS, Reason, Reconnect, RequestError, Version,
     topic,
@@ -144,14 +144,18 @@ fn messages_from_before_the_restart_arrive_once_and_in_order_with_a_full_outbox(
 }
 
 /// A request that leaves no room for another, and waits until the packet ids are reclaimed.
-fn fill(device: &Device) -> Result<Handle, RequestError> {
+fn fill(device: &Device) -> Result<Handle, blocking::Error> {
     let publish =
         |len: usize| device.client().publish("log", &vec![b'x'; len], QoS::ExactlyOnce, false);
     let all = 256;
-    let Err(RequestError::TooLarge { needed, capacity }) = publish(all) else {
+    let Err(blocking::Error::Request(RequestError::TooLarge { needed, capacity })) = publish(all)
+    else {
         panic!("there is no room for that much")
     };
     let filled = publish(all - (needed - capacity));
-    assert!(matches!(publish(0), Err(RequestError::OutboxFull { .. })), "it is full");
+    assert!(
+        matches!(publish(0), Err(blocking::Error::Request(RequestError::OutboxFull { .. }))),
+        "it is full"
+    );
     filled
 }

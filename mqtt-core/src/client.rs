@@ -5,7 +5,7 @@ use core::{fmt, hash::Hasher};
 
 use crate::{
     codec::{PacketId, Protocol, Publish, QoS},
-    error::{ConfigError, Fatal, RequestError, RestoreError},
+    error::{ConfigError, Fatal, Reason, RequestError, RestoreError, TransportFault},
     event::{Action, ConnectionState, Counters, Event},
     machine::{Machine, State},
     options::Options,
@@ -195,7 +195,13 @@ where
 
     /// The transport is closed, or could not be opened. Bytes that were read from it and not taken are void.
     pub fn closed(&mut self, now: Instant) {
-        self.machine().closed(now);
+        self.machine().closed(Reason::TransportClosed, now);
+    }
+
+    /// As [`closed`](Self::closed), for drivers that know why: [`Event::Down`] says so, unless the client has a reason of
+    /// its own.
+    pub fn failed(&mut self, fault: TransportFault, now: Instant) {
+        self.machine().closed(Reason::TransportFailed(fault), now);
     }
 
     /// The transport has taken the first `count` bytes that [`Action::Transmit`] gave.
@@ -309,6 +315,15 @@ where
         self.machine().disconnect();
     }
 
+    /// Ends every request of a clean session as [`Event::Lost`], if the client is stopped: the session has ended with its
+    /// connection, and nobody will answer. It is for drivers whose application ends with the client. Until then requests
+    /// wait for [`connect`](Self::connect).
+    ///
+    /// It has no effect on a session that is kept, which the broker goes on with.
+    pub fn lose_requests(&mut self) {
+        self.machine().lose_requests();
+    }
+
     /// Connects now: after [`disconnect`](Self::disconnect), with `Reconnect::never`, or ahead of the back-off. If a
     /// connection is ending, the next one begins as soon as it has ended. While a connection is up or being made, the
     /// call has no effect.
@@ -362,6 +377,18 @@ where
         self.session.digest(self.bytes.as_ref(), self.slots.as_ref(), hasher);
     }
 
+    /// When [`poll`](Self::poll) has to be called at the latest, as [`Action::Wait`] says: for drivers that hold an
+    /// [`Action::Transmit`] or [`Action::Connect`] and wait for their transport. An instant in the past: something that
+    /// has to come in is overdue.
+    pub fn deadline(&self) -> Instant {
+        self.state.deadline()
+    }
+
+    /// Whether [`receive`](Self::receive) has an event that needs no input.
+    pub fn has_event(&self) -> bool {
+        self.state.has_untold() || self.session.has_untold()
+    }
+
     /// The state of the connection.
     pub const fn state(&self) -> ConnectionState {
         self.state.connection_state()
@@ -383,6 +410,25 @@ where
     /// Counts since the client was made.
     pub const fn counters(&self) -> &Counters {
         self.state.counters()
+    }
+
+    /// Whether no request waits or is unanswered, and every outcome was told.
+    pub fn is_idle(&self) -> bool {
+        self.session.is_idle()
+    }
+
+    /// The requests that have no answer: publishes of QoS 1 and 2, subscribes and unsubscribes.
+    pub fn unanswered(&self) -> impl Iterator<Item = Handle> {
+        self.session.unanswered(self.slots.as_ref())
+    }
+
+    /// Whether the outcome of the request `handle` may still come. At QoS 0 it may as long as any request is not done.
+    pub fn may_be_unanswered(&self, handle: Handle) -> bool {
+        if handle.packet_id().is_some() {
+            self.has_event() || self.unanswered().any(|unanswered| unanswered == handle)
+        } else {
+            !self.is_idle()
+        }
     }
 
     /// Requests that wait to be sent or for the broker's answer; at most the number of slots.

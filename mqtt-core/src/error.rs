@@ -225,6 +225,42 @@ pub enum Fatal {
     },
 }
 
+/// What went wrong with a transport, as far as a driver can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum TransportFault {
+    /// Nobody listens at the broker's address.
+    #[error("connection refused")]
+    Refused,
+    /// The name of the broker is not known, or the name service does not answer.
+    #[error("the name of the broker is not known")]
+    UnknownName,
+    /// No network leads to the broker.
+    #[error("the broker cannot be reached")]
+    Unreachable,
+    /// The transport was not opened in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The peer, or a device on the way, broke the connection.
+    #[error("the connection was reset")]
+    Reset,
+    /// The operating system does not permit it.
+    #[error("not permitted by the system")]
+    NotPermitted,
+    /// The broker did not prove who it is: its certificate is not trusted, has expired, or is that of another host.
+    #[error("the broker's certificate was not accepted")]
+    NotTrusted,
+    /// The broker, or a proxy, did not accept who the client is: a certificate or a login is missing or wrong.
+    #[error("the client was not accepted by TLS or the proxy")]
+    NotAccepted,
+    /// TLS, WebSocket or a proxy: the peer does not speak the protocol, or not a version of it that both know.
+    #[error("the peer does not speak the protocol of the transport")]
+    Protocol,
+    /// Something else. The driver may know more.
+    #[error("the transport failed")]
+    Other,
+}
+
 /// Why the client is offline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
@@ -235,6 +271,9 @@ pub enum Reason {
     /// The transport was closed, or could not be opened.
     #[error("the transport closed")]
     TransportClosed,
+    /// The transport failed, or could not be opened, for this reason. It is what the driver knows: see `Client::failed`.
+    #[error("{0}")]
+    TransportFailed(TransportFault),
     /// Messages were passed over: neither delivered nor acknowledged, because a QoS 2 message found no slot for its
     /// packet id.
     ///

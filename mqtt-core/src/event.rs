@@ -14,6 +14,12 @@
 //! # let _ = show;
 //! ```
 
+#[cfg(feature = "alloc")]
+mod owned;
+
+#[cfg(feature = "alloc")]
+pub use owned::{OwnedEvent, OwnedMessage};
+
 use core::fmt;
 
 use crate::{

@@ -91,6 +91,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
+    /// The input, and the free space behind it as it is: for drivers that parse while a read borrows the space. It moves
+    /// nothing, so the space may be empty although bytes were consumed; [`space`](Self::space) makes room.
+    pub fn parts(&mut self) -> (&[u8], &mut [u8]) {
+        let buffer = self.buffer.as_mut();
+        let end = self.end.min(buffer.len());
+        let (filled, space) = buffer.split_at_mut(end);
+        (filled.get(self.start..).unwrap_or_default(), space)
+    }
+
+    /// Gives the input to `take`, and consumes what that takes from its front:
+    /// `framer.take(|input| client.receive(input, now))`. The event may borrow the framer until the next call.
+    pub fn take<'f, T>(&'f mut self, take: impl FnOnce(&mut &'f [u8]) -> T) -> T {
+        let end = self.end.min(self.capacity());
+        let mut input = self.buffer.as_ref().get(self.start.min(end)..end).unwrap_or_default();
+        let taken = take(&mut input);
+        self.start = end - input.len();
+        taken
+    }
+
     /// Drops all input, when its connection has ended.
     pub const fn clear(&mut self) {
         self.start = 0;

@@ -16,6 +16,12 @@ pub struct Handle {
 const _: () = assert!(size_of::<Handle>() == 8);
 
 impl Handle {
+    /// A number that no other request of this client has: for tables of requests.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        (self.generation as u64) << 16 | self.id as u64
+    }
+
     pub(crate) const fn new(id: u16, generation: u32) -> Self {
         Self { generation, id }
     }

@@ -34,11 +34,13 @@ pub use client::{Client, StaticClient};
 pub use codec::{
     EncodeError, Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Violation, Will,
 };
-pub use error::{ConfigError, Fatal, Reason, RequestError, RestoreError};
+pub use error::{ConfigError, Fatal, Reason, RequestError, RestoreError, TransportFault};
 pub use event::{
     Action, ConnectionState, Counters, Event, Message, MessageStart, SessionStatus, SkipCause,
     Skipped,
 };
+#[cfg(feature = "alloc")]
+pub use event::{OwnedEvent, OwnedMessage};
 pub use machine::{Oversized, Queue, Version};
 pub use options::Options;
 pub use reconnect::Reconnect;

@@ -174,6 +174,16 @@ impl State {
         Machine { state: self, session, full: false, refused: false }
     }
 
+    /// The end of the next wait.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.timers.next(self.resting())
+    }
+
+    /// Whether the connection has an event that was not given.
+    pub(crate) const fn has_untold(&self) -> bool {
+        !matches!(self.untold, Untold::Nothing | Untold::Deferred)
+    }
+
     pub(crate) const fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -254,7 +254,7 @@ mod blocking {
         thread,
     };
 
-    use mqtt_core::driver::blocking::{Config, Link};
+    use mqtt_core::driver::{blocking::Config, stream::Link};
 
     use super::*;
 
@@ -279,7 +279,9 @@ mod blocking {
         hides(&client);
         hides(&events);
         let stream = peer.join().unwrap();
-        hides(&Link::tcp(stream).unwrap());
+        let link: Link = Box::new(stream);
+        hides(&link);
+        drop(link);
         client.disconnect();
         while let Some(event) = events.next() {
             hides(&event);
@@ -298,7 +300,9 @@ mod blocking {
         ] {
             let error = Config::new(&options()).connect(&[&broker]).unwrap_err();
             says_nothing(&error);
-            assert!(error.to_string().contains("broker.invalid"), "{error}");
         }
+        let url = format!("mqtt://ada:{PASSWORD}@broker.invalid:1883");
+        let error = Config::new(&options()).connect(&[&url]).unwrap_err();
+        assert!(error.to_string().contains("broker.invalid"), "{error}");
     }
 }

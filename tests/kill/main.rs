@@ -25,7 +25,7 @@ mod victim;
 
 use std::{process::ExitCode, time::Duration};
 
-use mqtt_core::{RequestError, driver::blocking, driver::journal::file::FileError};
+use mqtt_core::{driver::blocking, driver::journal::file::FileError};
 use mqtt_examples::{
     arguments::{Arguments, UsageError},
     print,
@@ -64,7 +64,7 @@ enum Error {
     #[error(transparent)]
     Client(#[from] blocking::Error),
     #[error("{what}: {error}")]
-    Request { what: &'static str, error: RequestError },
+    Request { what: &'static str, error: blocking::Error },
     #[error("{0}")]
     Run(String),
 }

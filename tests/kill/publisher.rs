@@ -5,7 +5,7 @@ use std::{path::Path, thread, time::Duration};
 use mqtt_core::{
     ConnectionState, Event, Options, Publish, QoS, Reconnect, RequestError, Topic,
     driver::{
-        blocking::{Client, Config},
+        blocking::{self, Client, Config},
         journal::file::FileJournal,
     },
 };
@@ -93,9 +93,9 @@ fn send(
     loop {
         match client.publish_at_within(&publish, position, LOOK_AGAIN) {
             Ok(_) => return Ok(()),
-            Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })
-                if waited < PATIENCE =>
-            {
+            Err(blocking::Error::Request(
+                RequestError::WindowFull { .. } | RequestError::OutboxFull { .. },
+            )) if waited < PATIENCE => {
                 waited += LOOK_AGAIN;
             }
             Err(error) => return Err(request(error)),

@@ -9,7 +9,7 @@ use std::{
 use mqtt_core::{
     Delivery, Event, Message, QoS, RequestError,
     driver::{
-        blocking::{Client, Config},
+        blocking::{self, Client, Config},
         journal::file::FileJournal,
     },
 };
@@ -109,7 +109,9 @@ impl Output {
         match client.acknowledge_at(delivery, len) {
             Ok(()) => self.len = len,
             // The connection is gone: the message comes again.
-            Err(RequestError::StaleDelivery) => self.file.set_len(self.len)?,
+            Err(blocking::Error::Request(RequestError::StaleDelivery)) => {
+                self.file.set_len(self.len)?
+            }
             Err(error) => return Err(io::Error::other(error)),
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mqtt_core::driver::blocking::{Client, Config, Error, Events};
-use mqtt_core::{Event, Handle, Options, QoS, Reason, RequestError, SessionStatus};
+use mqtt_core::{Event, Handle, Options, QoS, Reason, SessionStatus};
 
 use crate::message::Message;
 use crate::process::SOON;
@@ -145,7 +145,7 @@ impl Device {
     /// # Panics
     /// As [`subscribe`](Self::subscribe).
     #[track_caller]
-    pub fn granted(&mut self, request: Result<Handle, RequestError>) -> Vec<Option<QoS>> {
+    pub fn granted(&mut self, request: Result<Handle, Error>) -> Vec<Option<QoS>> {
         let request =
             request.unwrap_or_else(|error| panic!("the subscription was not taken: {error}"));
         self.until("an answer to the subscription", |event| {
@@ -182,7 +182,7 @@ impl Device {
     /// # Panics
     /// As [`subscribe`](Self::subscribe).
     #[track_caller]
-    pub fn published(&mut self, request: Result<Handle, RequestError>) {
+    pub fn published(&mut self, request: Result<Handle, Error>) {
         let request = request.unwrap_or_else(|error| panic!("the message was not taken: {error}"));
         self.until("the end of a publish", |event| {
             (*event == Event::Published(request)).then_some(())

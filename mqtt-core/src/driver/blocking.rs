@@ -2,7 +2,7 @@
 //!
 //! [`Client`] makes requests and can be cloned and shared by threads; [`Events`] receives, in one thread. There is no
 //! background thread: the thread that waits in [`Events::next`] does the work. It holds no lock while it waits, so any
-//! thread, and also the handler of a message, can publish meanwhile.
+//! thread, and also the handler of a message, can publish meanwhile. [`Config::spawn`] starts a thread that does it.
 //!
 //! ```no_run
 //! use mqtt_core::{Event, Options, QoS, driver::blocking::Client};
@@ -18,111 +18,120 @@
 //! # Ok::<(), mqtt_core::driver::blocking::Error>(())
 //! ```
 //!
-//! If the broker does not read, writes give up at once and the rest waits in the outbox. Receiving goes on, so two
-//! full directions do not block each other. If the outbox is full, requests return an error.
+//! Nobody waits for the transport: what it does not take stays in the outbox, and the serving thread sends it as soon as
+//! it can. If the outbox is full, requests return an error.
 //!
 //! With [`Config::journal`] the session survives the end of the process and power cuts.
 
+mod attempt;
+mod bridge;
+mod brokers;
 mod config;
+mod connector;
 mod dyn_journal;
+mod error;
 mod event_range;
 mod events;
-mod link;
+mod outcomes;
+mod queue;
 mod requests;
+mod waker;
 
+pub use bridge::bridge;
+pub use brokers::Brokers;
 pub use config::Config;
-pub use events::Events;
-pub use link::{Connector, Link, ReadHalf, WriteHalf};
+pub use connector::Connector;
+pub use error::{Error, Unfinished};
+pub use events::{Events, OwnedEvents};
+pub use outcomes::Outcome;
+pub use queue::EventQueue;
 pub use requests::Client;
 
 use std::{
     boxed::Box,
     io,
-    string::String,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{self, Duration},
 };
 
-use thiserror::Error;
-
+use super::stream::{Link, is_pause};
 use crate::{
     client::BoxedClient,
-    error::{ConfigError, Reason, RequestError, RestoreError},
-    event::Action,
+    error::Reason,
+    event::{Action, ConnectionState},
     time::Instant,
 };
 use dyn_journal::DynJournal;
-
-/// Why a blocking call failed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The options or sizes are not possible.
-    #[error("{0}")]
-    Config(#[from] ConfigError),
-    /// The request was refused.
-    #[error("{0}")]
-    Request(#[from] RequestError),
-    /// The transport failed.
-    #[error("{broker}: {error}")]
-    Io {
-        /// The broker, as the connector names it.
-        broker: String,
-        /// The error of the operating system.
-        error: io::Error,
-    },
-    /// The first connection was not accepted.
-    #[error("not connected: {0}")]
-    NotConnected(Reason),
-    /// `Options::journal` is on, but no journal was given to [`Config::journal`].
-    #[error("the options ask for a journal, and there is none")]
-    NoJournal,
-    /// The journal failed. Its own error is inside and can be downcast. A running client stops: see
-    /// [`Config::journal`].
-    #[error("journal: {0}")]
-    Journal(#[source] Box<dyn core::error::Error + Send + Sync>),
-    /// The journal has a record that does not belong to this client or does not fit in it.
-    #[error("journal, record {number}: {error}")]
-    Restore {
-        /// Number of the record, counted from 0.
-        number: usize,
-        /// Why it was refused.
-        error: RestoreError,
-    },
-}
+use outcomes::Outcomes;
+use waker::Waker;
 
 /// State that the two halves of a client share.
 struct Shared {
     state: Mutex<State>,
-    /// Signals a change that another thread may wait for: room for requests, a connection, a request to disconnect.
+    /// Signals a change that a requesting thread waits for: room for requests, an outcome, the end.
     changed: Condvar,
+    waker: Waker,
     start: time::Instant,
 }
 
 struct State {
     client: BoxedClient,
-    writer: Option<Box<dyn WriteHalf>>,
+    link: Option<Link>,
     journal: Option<Box<dyn DynJournal>>,
+    outcomes: Outcomes,
     /// The journal failed: nothing is done until `Client::reconnect`.
-    halted: bool,
-    /// The error of the journal, for `Events`.
-    failure: Option<Error>,
-    /// The broker to connect to. Any thread that flushes may learn of it, but only `Events` opens a transport.
-    connect: Option<u8>,
-    /// `Events` waits for bytes and does not write, so a requesting thread has to write its own bytes.
-    reading: bool,
-    /// The last time at which the transport took nothing.
-    congested: Option<time::Instant>,
+    failed: Option<Error>,
+    /// The transport failed at a write.
+    broken: Option<io::Error>,
+    /// The serving thread has gone, or has panicked.
+    gone: bool,
+    opening: Opening,
+    /// The transport took no more bytes. `Events` writes again once it does.
+    congested: bool,
+    /// `Events` waits: until then, unless it is woken.
+    waits: Option<Wait>,
+    /// Threads that wait for `Shared::changed`.
+    waiters: usize,
     /// When a thread flushed last, or `Events` read.
     flushed_at: Instant,
+    /// The application asked for the end: a clean session ends with it.
+    disconnects: bool,
+    /// `Config::end_with_clients`
+    ends_with_clients: bool,
+}
+
+/// A transport that is to be opened.
+#[derive(Default)]
+struct Opening {
+    /// The broker to connect to. Any thread that flushes may learn of it, but only `Events` opens a transport.
+    connect: Option<u8>,
+    /// The number of the attempt under way.
+    attempt: Option<u64>,
+    /// What came of it.
+    opened: Option<io::Result<Link>>,
+}
+
+impl Opening {
+    const fn is_under_way(&self) -> bool {
+        self.connect.is_some() || self.attempt.is_some() || self.opened.is_some()
+    }
+
+    fn give_up(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The wait of the serving thread.
+struct Wait {
+    until: Instant,
+    /// It wakes up once the transport takes bytes.
+    for_writing: bool,
+    woken: bool,
 }
 
 /// How long packets that are due may wait while the events of one read are handled, in milliseconds. Quick handlers
 /// share a write, slow ones cause at most 100 writes a second, and no time-out of the protocol is that short.
 const LONGEST_UNSENT: u64 = 10;
-
-/// The pause before the next write if the transport took nothing.
-const CONGESTED: Duration = Duration::from_millis(5);
 
 impl Shared {
     fn now(&self) -> Instant {
@@ -133,6 +142,56 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Ends the wait of the serving thread.
+    fn wake(&self, state: &mut State) {
+        if let Some(wait) = &mut state.waits {
+            if !core::mem::replace(&mut wait.woken, true) {
+                self.waker.wake();
+            }
+        }
+    }
+
+    /// Tells the threads that wait for a change.
+    fn tell(&self, state: &State) {
+        if state.waiters != 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a change, at most for `timeout`.
+    fn wait<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        timeout: Duration,
+    ) -> MutexGuard<'s, State> {
+        state.waiters += 1;
+        // A longer time is no limit, and some systems cannot express it.
+        let timeout = timeout.min(Duration::from_secs(1 << 30));
+        let waited = self.changed.wait_timeout(state, timeout);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiters -= 1;
+        state
+    }
+
+    /// A request was made: sends what is due, and wakes the serving thread if it has something to do that it does not
+    /// know of.
+    fn serve(&self, state: &mut State) {
+        let flushed = if state.link.is_some() || state.journal.is_some() {
+            state.flush(self.now())
+        } else {
+            Flushed::Until(state.client.deadline())
+        };
+        let Some(wait) = &state.waits else { return };
+        let news = match flushed {
+            Flushed::Until(deadline) => deadline < wait.until || state.link.is_none(),
+            Flushed::Congested => !wait.for_writing,
+            Flushed::Close => true,
+        };
+        if news || state.client.has_event() {
+            self.wake(state);
+        }
+    }
 }
 
 /// Why [`State::flush`] ended.
@@ -142,37 +201,73 @@ enum Flushed {
     Until(Instant),
     /// The transport takes no more bytes now.
     Congested,
-    /// The transport has been closed or has to be closed.
+    /// The transport has failed or has to be closed.
     Close,
 }
 
+/// Whether the connection ends after a DISCONNECT: then the broker is to read all that was sent.
+const fn is_orderly(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Requested | Reason::PassedOver | Reason::SessionEnded | Reason::Returning
+    )
+}
+
 impl State {
-    fn new(client: BoxedClient, journal: Option<Box<dyn DynJournal>>) -> Self {
+    fn new(client: BoxedClient, journal: Option<Box<dyn DynJournal>>, outcomes: usize) -> Self {
         Self {
             client,
-            writer: None,
+            link: None,
             journal,
-            halted: false,
-            failure: None,
-            connect: None,
-            reading: false,
-            congested: None,
+            outcomes: Outcomes::new(outcomes),
+            failed: None,
+            broken: None,
+            gone: false,
+            opening: Opening::default(),
+            congested: false,
+            waits: None,
+            waiters: 0,
             flushed_at: Instant::from_millis(0),
+            disconnects: false,
+            ends_with_clients: false,
+        }
+    }
+
+    /// Why a request cannot be made.
+    fn check(&self) -> Result<(), Error> {
+        match &self.failed {
+            _ if self.gone => Err(Error::NotServed),
+            Some(error) => Err(error.again()),
+            None => Ok(()),
+        }
+    }
+
+    /// The state of the connection, as the application sees it.
+    fn connection(&self) -> ConnectionState {
+        if self.failed.is_some() || self.gone {
+            ConnectionState::Stopped
+        } else {
+            self.client.state()
         }
     }
 
     /// Appends the records that are due and writes the ready bytes until the transport takes no more. If there is no
     /// transport, it may set `connect`.
     fn flush(&mut self, now: Instant) -> Flushed {
-        if self.halted {
+        if self.failed.is_some() {
             return Flushed::Close;
         }
         self.flushed_at = now;
-        if self.congested.is_some_and(|since| since.elapsed() >= CONGESTED) {
-            self.congested = None;
-        }
+        // A transport that panics is not used again.
+        let mut link = self.link.take();
+        let flushed = self.flush_to(&mut link, now);
+        self.link = link;
+        flushed
+    }
+
+    fn flush_to(&mut self, link: &mut Option<Link>, now: Instant) -> Flushed {
         loop {
-            let written = match (self.client.poll(now), &mut self.writer) {
+            let written = match (self.client.poll(now), &mut *link) {
                 (Action::Persist(record), _) => {
                     // The lock is held: the record borrows the outbox. A thread that waits for the lock has a request
                     // that goes into a later record anyway.
@@ -180,7 +275,9 @@ impl State {
                     let appended =
                         self.journal.as_mut().map_or(Ok(()), |journal| journal.append(&record));
                     if let Err(error) = appended {
-                        self.halt(error);
+                        self.failed = Some(error);
+                        // The journal may take only a snapshot now.
+                        self.compact();
                         return Flushed::Close;
                     }
                     self.client.persisted();
@@ -190,60 +287,61 @@ impl State {
                     }
                     continue;
                 }
-                (Action::Wait(deadline), _) => return Flushed::Until(deadline),
+                (Action::Wait(deadline), link) => {
+                    let kept = link.as_mut().filter(|link| link.has_output() && !self.congested);
+                    match kept.map(|link| link.flush()) {
+                        Some(Err(error)) if is_pause(&error) => self.congested = true,
+                        Some(Err(error)) => {
+                            self.broken = Some(error);
+                            return Flushed::Close;
+                        }
+                        Some(Ok(())) | None => {}
+                    }
+                    return Flushed::Until(deadline);
+                }
                 (Action::Connect { endpoint }, None) => {
-                    self.connect = Some(endpoint);
+                    self.opening.connect = Some(endpoint);
                     continue;
                 }
-                // Opening has not begun, and its time is up.
-                (Action::Close(_), None) if self.connect.take().is_some() => {
+                // The attempt is given up.
+                (Action::Close(_), None) if self.opening.is_under_way() => {
+                    self.opening.give_up();
                     self.client.closed(now);
                     continue;
                 }
-                (Action::Close(_) | Action::Transmit(_), None) => return Flushed::Close,
-                // The client asks for no second transport, but the compiler does not know that.
-                (Action::Connect { .. } | Action::Close(_), Some(writer)) => {
-                    // The reading half sees the end of the transport.
-                    writer.close();
+                (Action::Close(reason), Some(link)) => {
+                    if is_orderly(reason) {
+                        // If it does not work now, the serving thread tries again.
+                        let _later = link.finish();
+                    }
                     return Flushed::Close;
                 }
-                (Action::Transmit(_), Some(_)) if self.congested.is_some() => {
-                    return Flushed::Congested;
-                }
-                (Action::Transmit(bytes), Some(writer)) => writer.write(bytes),
+                (Action::Close(_) | Action::Transmit(_), None)
+                // The client asks for no second transport, but the compiler does not know that.
+                | (Action::Connect { .. }, Some(_)) => return Flushed::Close,
+                (Action::Transmit(_), Some(_)) if self.congested => return Flushed::Congested,
+                (Action::Transmit(bytes), Some(link)) => link.write(bytes),
             };
             match written {
                 Ok(0) => return Flushed::Close,
                 Ok(count) => self.client.transmitted(count, now),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => {
-                    self.congested = Some(time::Instant::now());
+                    self.congested = true;
                     return Flushed::Congested;
                 }
-                Err(_) => {
-                    if let Some(writer) = &mut self.writer {
-                        writer.close();
-                    }
+                Err(error) => {
+                    self.broken = Some(error);
                     return Flushed::Close;
                 }
             }
         }
     }
 
-    /// The journal failed: bytes that are not recorded must not be sent.
-    fn halt(&mut self, error: Error) {
-        self.halted = true;
-        self.failure = Some(error);
-        if let Some(writer) = &mut self.writer {
-            writer.close();
-        }
-        // The journal may take only a snapshot now.
-        self.compact();
-    }
-
     /// Writes the last record without its delay: the client is stopped, so no later call would write it.
     fn record_now(&mut self, now: Instant) {
         let recorded = matches!(self.flush(now), Flushed::Until(Instant::FAR_FUTURE));
-        if !recorded && !self.halted {
+        if !recorded && self.failed.is_none() {
             // A record that holds a position is due at once.
             self.client.set_position(self.client.position());
             let _done = self.flush(now);
@@ -258,10 +356,17 @@ impl State {
     }
 }
 
-/// Whether the error only means that the transport is not ready now.
-fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-    )
+/// Says that the serving thread has gone, also if it panicked.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.gone = true;
+        state.opening.give_up();
+        let link = state.link.take();
+        self.0.changed.notify_all();
+        drop(state);
+        drop(link);
+    }
 }

@@ -8,4 +8,12 @@
 pub mod address;
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "std")]
+mod fault;
 pub mod journal;
+#[cfg(feature = "std")]
+mod readiness;
+#[cfg(feature = "std")]
+pub mod stream;
+#[cfg(feature = "std")]
+pub mod transport;

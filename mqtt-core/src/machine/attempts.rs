@@ -268,7 +268,7 @@ impl State {
         let known = attempts.newer & bit(attempts.endpoint) != 0;
         let again = if matches!(reason, Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion))) {
             Again::AtOnce
-        } else if asked && !known && matches!(reason, Reason::TransportClosed) {
+        } else if asked && !known && is_of_transport(reason) {
             Again::Later
         } else {
             return None;
@@ -286,7 +286,7 @@ impl State {
 impl Machine<'_> {
     /// The transport of an accepted connection has closed. A broker does that if another client connects with the same
     /// id [MQTT-3.1.4-2].
-    pub(super) fn closed_by_peer(&mut self, now: Instant) -> Reason {
+    pub(super) fn closed_by_peer(&mut self, cause: Reason, now: Instant) -> Reason {
         let state = &mut *self.state;
         let lasted = now.millis_since(state.connect.sent_at());
         let soon = lasted <= u64::from(state.settings.reconnect.longest_delay());
@@ -296,11 +296,15 @@ impl Machine<'_> {
             soon && !self.session.awaits_answer() && !self.session.reclaim_awaits_answer();
         *connections = if kicked_out { connections.saturating_add(1) } else { 0 };
         if *connections < KICKED_OUT {
-            Reason::TransportClosed
+            cause
         } else {
             Reason::KickedOut { connections: *connections }
         }
     }
+}
+
+const fn is_of_transport(reason: Reason) -> bool {
+    matches!(reason, Reason::TransportClosed | Reason::TransportFailed(_))
 }
 
 #[cfg(test)]

@@ -189,9 +189,9 @@ impl Machine<'_> {
         self.state.timers.clear_all();
     }
 
-    /// The transport is closed, or could not be opened.
+    /// The transport is closed, or could not be opened: `cause`, unless the client knows better.
     #[inline(never)] // for less flash
-    pub(crate) fn closed(&mut self, now: Instant) {
+    pub(crate) fn closed(&mut self, cause: Reason, now: Instant) {
         let reason = match self.state.phase {
             Phase::Stopped | Phase::Waiting => return,
             Phase::Closing(why, _) => why,
@@ -200,8 +200,8 @@ impl Machine<'_> {
             Phase::Opening if self.state.timers.has_passed(CONNECT, now) => {
                 Reason::Fatal(Fatal::ConnectTimeout)
             }
-            Phase::Opening | Phase::Handshake(_) => Reason::TransportClosed,
-            Phase::Up(_) => self.closed_by_peer(now),
+            Phase::Opening | Phase::Handshake(_) => cause,
+            Phase::Up(_) => self.closed_by_peer(cause, now),
         };
         let state = &mut *self.state;
         if state.connack_may_follow() {
@@ -265,6 +265,14 @@ impl Machine<'_> {
             Phase::Handshake(ref mut intent)
             | Phase::Closing(_, ref mut intent)
             | Phase::Up(ref mut intent) => *intent = Intent::Leave,
+        }
+    }
+
+    /// Ends the requests of a clean session, if the client is stopped.
+    pub(crate) fn lose_requests(&mut self) {
+        let stopped = matches!(self.state.phase, Phase::Stopped);
+        if stopped && self.session.lifetime() == Lifetime::Connection {
+            self.session.lose_requests();
         }
     }
 

@@ -74,6 +74,18 @@ impl SessionMut<'_> {
         }
     }
 
+    /// The session has ended, no other one follows, and nothing is being sent: every request ends as lost.
+    #[cold]
+    pub(crate) fn lose_requests(&mut self) {
+        self.finish_restore();
+        let session = &mut *self.session;
+        let mut table = Table { requests: &mut session.requests, slots: self.slots };
+        let (bytes, subscriptions) = (&*self.bytes, &mut session.subscriptions);
+        let forget = |place| subscriptions.give_up(filter_count(bytes, place));
+        session.outbox.lose_all(bytes, &mut table, forget);
+        session.changes.need_snapshot();
+    }
+
     /// Subscriptions from the position `first` on are not made again; false while a renewal is sent in part.
     pub(crate) fn forget_subscriptions(&mut self, first: usize, count: usize) -> bool {
         let session = &mut *self.session;

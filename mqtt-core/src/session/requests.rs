@@ -557,6 +557,12 @@ fn own_id(id: u16, index: usize, count: usize) -> u16 {
     if id == 0 || round + index > usize::from(LAST_ID) { 0 } else { (round + index) as u16 }
 }
 
+/// The requests that have no answer.
+pub(super) fn unanswered(slots: &[Slot]) -> impl Iterator<Item = Handle> {
+    let all = (0..slots.len()).filter_map(|index| in_flight(slots, index));
+    all.filter(InFlight::is_awaited).map(|found| found.handle)
+}
+
 /// The request in slot `index`.
 fn in_flight(slots: &[Slot], index: usize) -> Option<InFlight> {
     let slot = slots.get(index)?;

@@ -8,7 +8,7 @@ use super::{
     note::{Fate, NOTE_LEN},
     outbox::{UnsentQos0, Until},
     qos::{Answer, Awaits, Progress},
-    requests::{Ended, InFlight, Requests, Table},
+    requests::{Ended, InFlight, Requests, Table, unanswered},
     settings::Strictness,
     subscriptions::filter_count,
 };
@@ -428,6 +428,19 @@ impl Session {
     /// Whether [`SessionMut::next_ended`] or [`SessionMut::next_stuck`] has something to tell.
     pub(crate) fn has_untold(&self) -> bool {
         self.requests.has_ended() || self.stuck.is_untold() || self.reclaim.is_untold()
+    }
+
+    /// Whether no request is under way, and every outcome was told.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests.in_flight() == 0 && self.requests.unsent() == 0 && !self.has_untold()
+    }
+
+    /// The requests that have no answer.
+    pub(crate) fn unanswered<'s>(
+        &self,
+        slots: &'s [Slot],
+    ) -> impl Iterator<Item = Handle> + use<'s> {
+        unanswered(slots)
     }
 
     /// The publishes above QoS 0 that have not ended; with the message if it is still here.

@@ -3,8 +3,9 @@
 
 use std::{
     io::{self, Read, Write},
+    os::unix::net::UnixStream,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver},
     },
@@ -14,7 +15,10 @@ use std::{
 
 use mqtt_core::{
     Event, QoS,
-    driver::blocking::{Config, Connector, Link, ReadHalf, WriteHalf},
+    driver::{
+        blocking::{Config, Connector},
+        stream::{Link, Source, Stream},
+    },
 };
 use test_kit::wire::ACCEPTED;
 
@@ -64,6 +68,7 @@ fn an_acknowledgement_goes_out_before_all_messages_of_a_read_are_handled() {
         for id in 2..=4 {
             peer.expect(&format!("PubAck(PacketId({id}))"));
         }
+        peer
     });
     is_message(events.next_timeout(PATIENCE));
     work(SLOW);
@@ -72,7 +77,7 @@ fn an_acknowledgement_goes_out_before_all_messages_of_a_read_are_handled() {
     is_message(events.next_timeout(PATIENCE));
     is_message(events.next_timeout(PATIENCE));
     assert_eq!(events.next_timeout(Duration::ZERO), None);
-    peer.join().unwrap();
+    let _peer = peer.join().unwrap();
 }
 
 /// [MQTT-3.1.2-23]: the broker closes the connection if nothing comes for one and a half of the keep alive.
@@ -175,39 +180,21 @@ fn busy() -> Duration {
 
 /// A transport that holds all that the broker will ever say, and counts writes.
 struct Tape {
-    input: Vec<u8>,
+    input: io::Cursor<Vec<u8>>,
     writes: Arc<AtomicUsize>,
+    /// Something to wait for. It is always readable.
+    source: UnixStream,
 }
 
-struct Reading(io::Cursor<Vec<u8>>);
-struct Writing(Arc<AtomicUsize>);
-
-impl Connector for Tape {
-    fn connect(&mut self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
-        let reading = Reading(io::Cursor::new(std::mem::take(&mut self.input)));
-        Ok(Link::new(reading, Writing(self.writes.clone())))
-    }
-
-    fn name(&self, _endpoint: u8) -> String {
-        "tape".into()
-    }
-}
-
-impl Read for Reading {
+impl Read for Tape {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        self.input.read(buffer)
     }
 }
 
-impl ReadHalf for Reading {
-    fn set_read_timeout(&mut self, _timeout: Duration) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Write for Writing {
+impl Write for Tape {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(1, Ordering::Relaxed);
         Ok(buffer.len())
     }
 
@@ -216,8 +203,28 @@ impl Write for Writing {
     }
 }
 
-impl WriteHalf for Writing {
-    fn close(&mut self) {}
+impl Stream for Tape {
+    fn source(&self) -> Source<'_> {
+        self.source.source()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Plays the tape once.
+struct Player(Mutex<Option<Tape>>);
+
+impl Connector for Player {
+    fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+        let tape = self.0.lock().unwrap().take();
+        Ok(Box::new(tape.ok_or(io::ErrorKind::ConnectionRefused)?))
+    }
+
+    fn name(&self, _endpoint: u8) -> String {
+        "tape".into()
+    }
 }
 
 /// The end of the tape is the end of the connection, so the last acknowledgements need no write.
@@ -225,7 +232,10 @@ impl WriteHalf for Writing {
 fn handlers_that_are_quick_share_a_write() {
     const COUNT: u16 = 10_000;
     let writes = Arc::new(AtomicUsize::new(0));
-    let tape = Tape { input: [ACCEPTED, &burst(COUNT)].concat(), writes: writes.clone() };
+    let (source, peer) = UnixStream::pair().unwrap();
+    drop(peer);
+    let input = io::Cursor::new([ACCEPTED, &burst(COUNT)].concat());
+    let tape = Player(Mutex::new(Some(Tape { input, writes: writes.clone(), source })));
     let start = Instant::now();
     let (_client, mut events) = Config::new(&options()).over(tape).unwrap();
     let mut messages = 0;

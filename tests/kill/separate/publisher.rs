@@ -13,7 +13,7 @@ use std::{
 
 use mqtt_core::{
     Event, Handle, QoS, RequestError,
-    driver::blocking::{Client, Config, Events},
+    driver::blocking::{self, Client, Config, Events},
 };
 
 use crate::{
@@ -131,7 +131,9 @@ impl Work {
             let (topic, payload) = (topic(number), message::payload(in_topic(number)));
             match self.client.publish(&topic, &payload, QoS::ExactlyOnce, false) {
                 Ok(handle) => self.under_way.insert(handle, number),
-                Err(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. }) => {
+                Err(blocking::Error::Request(
+                    RequestError::WindowFull { .. } | RequestError::OutboxFull { .. },
+                )) => {
                     return Ok(());
                 }
                 Err(error) => return Err(Error::Request { what: "publish", error }),

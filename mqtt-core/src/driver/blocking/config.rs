@@ -4,13 +4,21 @@ use std::{
     boxed::Box,
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
-    string::ToString,
     sync::{Arc, Condvar, Mutex},
-    time, vec,
+    thread,
+    time::{self, Duration},
+    vec,
 };
 
-use super::{Client, Connector, Error, Events, Shared, State, dyn_journal::DynJournal, link::Tcp};
-use crate::{client::BoxedClient, driver::journal::Journal, framer::Framer, options::Options};
+use super::{
+    Brokers, Client, Connector, Error, EventQueue, Events, Shared, State,
+    dyn_journal::DynJournal,
+    queue::{Filled, queue},
+    waker::Waker,
+};
+use crate::{
+    client::BoxedClient, driver::journal::Journal, event::Event, framer::Framer, options::Options,
+};
 
 /// Options and sizes of a blocking client. The default sizes suit a program on a host: an outbox of 256 KiB, 1,024
 /// requests in flight, a read buffer of 64 KiB.
@@ -33,6 +41,7 @@ pub struct Config<'a> {
     window: usize,
     buffer: usize,
     journal: Option<Box<dyn DynJournal>>,
+    ends_with_clients: bool,
 }
 
 impl fmt::Debug for Config<'_> {
@@ -45,7 +54,14 @@ impl<'a> Config<'a> {
     /// A blocking client with these options and the default sizes.
     pub fn new(options: &Options<'a>) -> Self {
         let (outbox, window, buffer) = (256 << 10, 1024, 64 << 10);
-        Self { options: options.clone(), outbox, window, buffer, journal: None }
+        Self {
+            options: options.clone(),
+            outbox,
+            window,
+            buffer,
+            journal: None,
+            ends_with_clients: false,
+        }
     }
 
     /// Bytes for packets that wait to be sent or are unanswered. The largest message has to fit in.
@@ -73,9 +89,10 @@ impl<'a> Config<'a> {
     /// on. It takes as long as an `append`, and other threads wait for that time: records are written in the order in
     /// which requests are accepted. `journal` must not call the client.
     ///
-    /// If `journal` fails, the client stops: nothing is sent that is not recorded, [`Events::next`] ends, and
-    /// [`Events::last_error`] is [`Error::Journal`]. Accepted requests stay in RAM. [`Client::reconnect`] makes the
-    /// client try again: they go into the next record, and [`Events::next`] goes on.
+    /// If `journal` fails, the client stops: nothing is sent that is not recorded, the request and all later ones fail
+    /// with [`Error::Journal`], [`Events::next`] ends, and [`Events::last_error`] has the error. Requests that were
+    /// accepted before, and the one that failed, stay in RAM. [`Client::reconnect`] makes the client try again: they go
+    /// into the next record, and [`Events::next`] goes on.
     ///
     /// The client can start without waiting for the broker: see [`start`](Self::start).
     pub fn journal<J>(mut self, journal: J) -> Self
@@ -87,17 +104,25 @@ impl<'a> Config<'a> {
         self
     }
 
-    /// Connects over TCP to the first of `brokers` (`host:port` each) and waits until it accepts the connection. After
-    /// a broken connection the client tries the brokers in turn. They are separate brokers, each with a session of its
-    /// own, unless `Options::cluster` says that they are a cluster. With `Reconnect::shuffle_endpoints` the first one is
-    /// any of them.
+    /// Whether the client disconnects once all [`Client`]s are dropped, so that [`Events::next`] ends; off by default,
+    /// because a program that only receives may drop its `Client`.
+    pub const fn end_with_clients(mut self, on: bool) -> Self {
+        self.ends_with_clients = on;
+        self
+    }
+
+    /// Connects to the first of `brokers` that accepts the connection, and waits for it. For what can be written see
+    /// [`Address`](crate::driver::address::Address): `host:port`, or a URL. After a broken connection the client tries
+    /// the brokers in turn. They are separate brokers, each with a session of its own, unless `Options::cluster` says
+    /// that they are a cluster. With `Reconnect::shuffle_endpoints` the first one is any of them.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), or the reason why the first connection could not be made.
+    /// As [`start`](Self::start), or, if no broker accepted the connection, why the last one did not.
     pub fn connect(self, brokers: &[&str]) -> Result<(Client, Events), Error> {
+        let count = brokers.len();
         let (client, mut events) = self.start(brokers)?;
-        events.await_up()?;
+        events.await_up(count)?;
         Ok((client, events))
     }
 
@@ -106,13 +131,29 @@ impl<'a> Config<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], [`Error::NoJournal`], [`Error::Journal`], [`Error::Restore`].
-    pub fn start(mut self, brokers: &[&str]) -> Result<(Client, Events), Error> {
-        let count = u8::try_from(brokers.len()).unwrap_or(u8::MAX);
+    /// [`Error::Address`], [`Error::Config`], [`Error::NoJournal`], [`Error::Journal`], [`Error::Restore`], and
+    /// [`Error::Io`] if the system has no sockets left.
+    pub fn start(self, brokers: &[&str]) -> Result<(Client, Events), Error> {
+        self.to(Brokers::new(brokers)?)
+    }
+
+    /// As [`start`](Self::start), with the options of `brokers`. If the options have no login, that of the first address
+    /// that has one is taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn to(mut self, brokers: Brokers) -> Result<(Client, Events), Error> {
+        let count = u8::try_from(brokers.count()).unwrap_or(u8::MAX);
         let reconnect = &mut self.options.settings.reconnect;
         *reconnect = reconnect.endpoints(count);
-        let brokers = brokers.iter().map(ToString::to_string).collect();
-        self.over(Tcp { brokers })
+        let login = brokers.login().filter(|_| self.options.connect.login.is_none());
+        let Self { options, outbox, window, buffer, journal, ends_with_clients } = self;
+        let options = match &login {
+            Some(login) => options.login(login.as_login()),
+            None => options,
+        };
+        Config { options, outbox, window, buffer, journal, ends_with_clients }.over(brokers)
     }
 
     /// A client over transports that `connector` opens. It connects in the first call of [`Events::next`].
@@ -131,17 +172,80 @@ impl<'a> Config<'a> {
         if let Some(journal) = &mut journal {
             journal.replay(&mut client)?;
         }
-        let mut state = State::new(client, journal);
+        let mut state = State::new(client, journal, self.window.max(LEAST_OUTCOMES));
+        state.ends_with_clients = self.ends_with_clients;
         state.compact();
+        let waker =
+            Waker::new().map_err(|error| Error::Io { broker: "this program".into(), error })?;
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            waker,
             start: time::Instant::now(),
         });
         let buffer = Framer::new(vec![0; self.buffer].into_boxed_slice());
-        let events = Events::new(shared.clone(), Box::new(connector), buffer);
-        Ok((Client { shared }, events))
+        let events = Events::new(shared.clone(), Arc::new(connector), buffer);
+        Ok((Client::new(&shared), events))
     }
+
+    /// As [`start`](Self::start), with a thread of its own that serves the connection and gives each event to
+    /// `handler`. The handler may make requests with the client that it is given, and keep it. What is due is sent
+    /// between two events, so one event should not take longer than half of the keep alive.
+    ///
+    /// The thread ends once the client is stopped, as after [`Client::disconnect`], or if `handler` panics. Later
+    /// requests then fail with [`Error::NotServed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); the system has no threads left.
+    pub fn spawn(
+        self,
+        brokers: Brokers,
+        mut handler: impl FnMut(&Client, Event<'_>) + Send + 'static,
+    ) -> Result<Client, Error> {
+        let (client, mut events) = self.to(brokers)?;
+        let own = client.for_the_driver();
+        in_background(move || {
+            while let Some(event) = events.next() {
+                handler(&own, event);
+            }
+        })?;
+        Ok(client)
+    }
+
+    /// As [`spawn`](Self::spawn), with a queue of at most `most` events instead of a handler.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_queue(self, brokers: Brokers, most: usize) -> Result<(Client, EventQueue), Error> {
+        let (client, mut events) = self.to(brokers)?;
+        let (filling, queue) = queue(most);
+        in_background(move || {
+            while let Some(event) = events.next() {
+                let mut event = event.to_owned();
+                loop {
+                    event = match filling.put(event, BETWEEN_SENDS) {
+                        Filled::Yes => break,
+                        Filled::Abandoned => return,
+                        Filled::NotYet(event) => event,
+                    };
+                    events.keep_alive();
+                }
+            }
+        })?;
+        Ok((client, queue))
+    }
+}
+
+/// Outcomes that are kept at least for those who wait for them.
+const LEAST_OUTCOMES: usize = 64;
+/// While nobody takes events, what is due is sent this often.
+const BETWEEN_SENDS: Duration = Duration::from_millis(250);
+
+fn in_background(serve: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let spawned = thread::Builder::new().name("mqtt".into()).spawn(serve);
+    spawned.map(drop).map_err(|error| Error::Io { broker: "this program".into(), error })
 }
 
 /// A number from the operating system's source of random numbers, another one at each call.

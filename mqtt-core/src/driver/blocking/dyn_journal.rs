@@ -29,13 +29,13 @@ where
 {
     fn replay(&mut self, client: &mut BoxedClient) -> Result<(), Error> {
         block_on(replay(self, client)).map_err(|error| match error {
-            ReplayError::Medium(error) => Error::Journal(error.into()),
+            ReplayError::Medium(error) => Error::journal(error.into()),
             ReplayError::Record { number, error } => Error::Restore { number, error },
         })
     }
 
     fn append(&mut self, record: &Record<'_>) -> Result<(), Error> {
-        block_on(Journal::append(self, record)).map_err(|error| Error::Journal(error.into()))
+        block_on(Journal::append(self, record)).map_err(|error| Error::journal(error.into()))
     }
 
     fn is_long(&self) -> bool {

@@ -2,11 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
+    vec::Vec,
 };
 
-use super::{CONGESTED, Flushed, Shared, State};
+use super::{Error, Outcome, Shared, State, Unfinished};
 use crate::{
     codec::{PacketId, Protocol, Publish, QoS},
     error::RequestError,
@@ -17,12 +18,29 @@ use crate::{
 
 /// Makes requests; clones share one connection.
 ///
-/// A request is accepted at once, also offline, and its outcome is an event. If another thread waits in
-/// [`Events::next`](super::Events::next), a call returns only once the transport has taken the ready bytes or is
-/// closed.
+/// A request is accepted at once, also offline, and its outcome is an event. No call waits for the transport.
+///
+/// # Errors
+///
+/// All requests: [`Error::Request`] says why the request was refused. [`Error::Journal`]: the journal failed, at this
+/// request or before; nothing is accepted any more. [`Error::NotServed`]: nobody serves the connection.
 #[derive(Clone)]
 pub struct Client {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    _lease: Option<Arc<Lease>>,
+}
+
+/// All clones of a client hold it. The last one ends the client, if `Config::end_with_clients` is on.
+struct Lease(Weak<Shared>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let ends = shared.lock().ends_with_clients;
+        if ends {
+            Client::of(&shared).disconnect();
+        }
+    }
 }
 
 impl fmt::Debug for Client {
@@ -32,6 +50,22 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
+    /// The client of an application.
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        let lease = Lease(Arc::downgrade(shared));
+        Self { shared: Arc::clone(shared), _lease: Some(Arc::new(lease)) }
+    }
+
+    /// The same for the driver itself.
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), _lease: None }
+    }
+
+    /// A client that does not count for `Config::end_with_clients`.
+    pub(super) fn for_the_driver(&self) -> Self {
+        Self::of(&self.shared)
+    }
+
     /// Publishes `payload` to `topic`.
     ///
     /// # Errors
@@ -43,7 +77,7 @@ impl Client {
         payload: &[u8],
         qos: QoS,
         retain: bool,
-    ) -> Result<Handle, RequestError> {
+    ) -> Result<Handle, Error> {
         self.send(&Publish::new(Topic::new(topic)?, payload).qos(qos).retain(retain))
     }
 
@@ -52,7 +86,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`].
-    pub fn send(&self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
+    pub fn send(&self, publish: &Publish<'_>) -> Result<Handle, Error> {
         self.request(|state| state.client.publish(publish))
     }
 
@@ -66,7 +100,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`]; the position is unchanged.
-    pub fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, RequestError> {
+    pub fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, Error> {
         self.request(|state| publish_at(state, publish, Some(position)))
     }
 
@@ -75,7 +109,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`].
-    pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Handle, RequestError> {
+    pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Handle, Error> {
         self.subscribe_all(&[(Filter::new(filter)?, qos)])
     }
 
@@ -84,7 +118,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`].
-    pub fn subscribe_all(&self, filters: &[(Filter<'_>, QoS)]) -> Result<Handle, RequestError> {
+    pub fn subscribe_all(&self, filters: &[(Filter<'_>, QoS)]) -> Result<Handle, Error> {
         self.request(|state| state.client.subscribe(filters))
     }
 
@@ -93,7 +127,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`].
-    pub fn unsubscribe(&self, filter: &str) -> Result<Handle, RequestError> {
+    pub fn unsubscribe(&self, filter: &str) -> Result<Handle, Error> {
         self.unsubscribe_all(&[Filter::new(filter)?])
     }
 
@@ -102,7 +136,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`].
-    pub fn unsubscribe_all(&self, filters: &[Filter<'_>]) -> Result<Handle, RequestError> {
+    pub fn unsubscribe_all(&self, filters: &[Filter<'_>]) -> Result<Handle, Error> {
         self.request(|state| state.client.unsubscribe(filters))
     }
 
@@ -112,7 +146,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`mqtt_core::Client::cancel`](crate::Client::cancel).
-    pub fn cancel(&self, handle: Handle) -> Result<(), RequestError> {
+    pub fn cancel(&self, handle: Handle) -> Result<(), Error> {
         self.request(|state| state.client.cancel(handle))
     }
 
@@ -121,7 +155,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`mqtt_core::Client::forget_subscriptions`](crate::Client::forget_subscriptions).
-    pub fn forget_subscriptions(&self, first: usize, count: usize) -> Result<(), RequestError> {
+    pub fn forget_subscriptions(&self, first: usize, count: usize) -> Result<(), Error> {
         self.request(|state| state.client.forget_subscriptions(first, count))
     }
 
@@ -135,7 +169,7 @@ impl Client {
     /// # Errors
     ///
     /// [`RequestError::StaleDelivery`] if the message is acknowledged already, or will be sent again by the broker.
-    pub fn acknowledge(&self, delivery: Delivery) -> Result<(), RequestError> {
+    pub fn acknowledge(&self, delivery: Delivery) -> Result<(), Error> {
         self.request(|state| state.client.acknowledge(delivery))
     }
 
@@ -153,7 +187,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::acknowledge`]; the position is unchanged.
-    pub fn acknowledge_at(&self, delivery: Delivery, position: u64) -> Result<(), RequestError> {
+    pub fn acknowledge_at(&self, delivery: Delivery, position: u64) -> Result<(), Error> {
         self.request(|state| {
             state.client.acknowledge(delivery)?;
             state.client.set_position(position);
@@ -167,17 +201,21 @@ impl Client {
     /// # Errors
     ///
     /// [`RequestError::OutboxFull`] if the note for the journal has no room.
-    pub fn forget_message(&self, id: PacketId) -> Result<(), RequestError> {
+    pub fn forget_message(&self, id: PacketId) -> Result<(), Error> {
         self.request(|state| state.client.forget_message(id))
     }
 
     /// Sets the position, a number of the application that [`Config::journal`](super::Config::journal) stores with the
     /// session.
-    pub fn set_position(&self, position: u64) {
-        let _set = self.request(|state| {
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn set_position(&self, position: u64) -> Result<(), Error> {
+        self.request(|state| {
             state.client.set_position(position);
             Ok(())
-        });
+        })
     }
 
     /// The position that was set last or, after a restart, the one in the journal; 0 if none was set.
@@ -188,30 +226,131 @@ impl Client {
     /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`](super::Events::next) ends.
     /// The broker does not publish the will.
     ///
+    /// The call itself does not wait. The serving thread then waits until the broker has read everything and closed the
+    /// connection, at most five seconds; if [`Events`](super::Events) is dropped instead, at most one. Neither waits for
+    /// answers: see [`finish`](Self::finish). With a clean session, requests that have no answer by then end as
+    /// `Event::Lost`. With a kept session they stay in it: in the journal, if there is one, else in RAM.
+    ///
     /// If [`reconnect`](Self::reconnect) follows before that is done, the client connects again, and
     /// [`Events::next`](super::Events::next) goes on.
     pub fn disconnect(&self) {
-        let _sent = self.request(|state| {
-            state.client.disconnect();
-            Ok(())
-        });
+        let mut state = self.shared.lock();
+        state.disconnects = true;
+        state.client.disconnect();
+        self.shared.serve(&mut state);
+        self.shared.wake(&mut state);
+    }
+
+    /// Waits until every request is answered, at most for `timeout`; then [`disconnect`](Self::disconnect)s, and waits
+    /// until the connection has ended.
+    ///
+    /// Another thread has to serve the connection meanwhile, such as that of [`Config::spawn`](super::Config::spawn).
+    /// The serving thread itself calls [`Events::finish`](super::Events::finish).
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`]: these requests had no answer in time.
+    pub fn finish(&self, timeout: Duration) -> Result<(), Unfinished> {
+        let start = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            if state.client.is_idle() || state.check().is_err() || left.is_zero() {
+                break;
+            }
+            state = self.shared.wait(state, left);
+        }
+        let handles: Vec<_> = state.client.unanswered().collect();
+        drop(state);
+        self.disconnect();
+        let mut state = self.shared.lock();
+        // The serving thread bounds this wait.
+        while state.check().is_ok()
+            && (state.link.is_some() || state.connection() != ConnectionState::Stopped)
+            && state.disconnects
+        {
+            state = self.shared.wait(state, Duration::from_secs(1));
+        }
+        if handles.is_empty() { Ok(()) } else { Err(Unfinished { handles }) }
+    }
+
+    /// Waits for the outcome of a request, at most for `timeout`. Another thread has to serve the connection meanwhile;
+    /// the serving thread itself calls [`Events::wait`](super::Events::wait).
+    ///
+    /// The outcomes of the last requests are kept, as many as `Config::window` says and 64 at least, so the call may
+    /// come late. Several threads may wait for one request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]; [`Error::Stopped`] and [`Error::NotServed`] if it will not come; [`Error::Unknown`] if it
+    /// came too long ago.
+    pub fn wait(&self, handle: Handle, timeout: Duration) -> Result<Outcome, Error> {
+        let start = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(outcome) = state.outcomes.of(handle) {
+                return Ok(outcome.clone());
+            }
+            state.check()?;
+            if !state.client.may_be_unanswered(handle) {
+                return Err(Error::Unknown);
+            }
+            if state.connection() == ConnectionState::Stopped && !state.client.has_event() {
+                return Err(Error::Stopped);
+            }
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(Error::TimedOut);
+            }
+            state = self.shared.wait(state, left);
+        }
+    }
+
+    /// Publishes this message and waits for its outcome: [`send_within`](Self::send_within), then [`wait`](Self::wait),
+    /// in `timeout` together.
+    ///
+    /// # Errors
+    ///
+    /// Those of both; [`Error::Failed`] with the outcome if the message was not published. After [`Error::TimedOut`] it
+    /// may still be.
+    pub fn publish_wait(&self, publish: &Publish<'_>, timeout: Duration) -> Result<(), Error> {
+        let start = Instant::now();
+        let handle = self.send_within(publish, timeout)?;
+        let outcome = self.wait(handle, timeout.saturating_sub(start.elapsed()))?;
+        let published = matches!(outcome, Outcome::Published | Outcome::Downgraded);
+        if published { Ok(()) } else { Err(Error::Failed(outcome)) }
+    }
+
+    /// Asks for the messages that match `filter` and waits for the answer. Gives the granted QoS.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe) and [`wait`](Self::wait); [`Error::Failed`] if the broker refuses.
+    pub fn subscribe_wait(&self, filter: &str, qos: QoS, timeout: Duration) -> Result<QoS, Error> {
+        let handle = self.subscribe(filter, qos)?;
+        let outcome = self.wait(handle, timeout)?;
+        if let Outcome::Subscribed(granted) = &outcome {
+            if let Some(Some(granted)) = granted.first() {
+                return Ok(*granted);
+            }
+        }
+        Err(Error::Failed(outcome))
     }
 
     /// Connects again: after [`Client::disconnect`], before the back-off ends, or after the journal failed. The journal
     /// is then tried again.
     pub fn reconnect(&self) {
         let mut state = self.shared.lock();
-        state.halted = false;
-        state.failure = None;
+        state.failed = None;
+        state.disconnects = false;
         state.client.connect();
-        drop(state);
-        self.shared.changed.notify_all();
+        self.shared.wake(&mut state);
+        self.shared.tell(&state);
     }
 
     /// The state of the connection.
     pub fn state(&self) -> ConnectionState {
-        let state = self.shared.lock();
-        if state.halted { ConnectionState::Stopped } else { state.client.state() }
+        self.shared.lock().connection()
     }
 
     /// The protocol version of the connection or the attempt under way; offline, that of the next attempt.
@@ -237,11 +376,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::publish`]: at once if the message can never fit, else after `timeout`.
-    pub fn send_within(
-        &self,
-        publish: &Publish<'_>,
-        timeout: Duration,
-    ) -> Result<Handle, RequestError> {
+    pub fn send_within(&self, publish: &Publish<'_>, timeout: Duration) -> Result<Handle, Error> {
         self.publish_within(publish, None, timeout)
     }
 
@@ -255,7 +390,7 @@ impl Client {
         publish: &Publish<'_>,
         position: u64,
         timeout: Duration,
-    ) -> Result<Handle, RequestError> {
+    ) -> Result<Handle, Error> {
         self.publish_within(publish, Some(position), timeout)
     }
 
@@ -264,52 +399,45 @@ impl Client {
         publish: &Publish<'_>,
         position: Option<u64>,
         timeout: Duration,
-    ) -> Result<Handle, RequestError> {
+    ) -> Result<Handle, Error> {
         let start = Instant::now();
         let mut state = self.shared.lock();
         loop {
+            state.check()?;
             let full = match publish_at(&mut state, publish, position) {
                 Ok(handle) => {
-                    self.flush(state);
-                    return Ok(handle);
+                    self.shared.serve(&mut state);
+                    return state.check().map(|()| handle);
                 }
                 Err(full @ (RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })) => {
                     full
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(full);
+                return Err(full.into());
             }
             // The lock is released only while this thread waits, so no change is missed.
-            let waited = self.shared.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = self.shared.wait(state, left);
         }
     }
 
     fn request<T>(
         &self,
         make: impl FnOnce(&mut State) -> Result<T, RequestError>,
-    ) -> Result<T, RequestError> {
+    ) -> Result<T, Error> {
         let mut state = self.shared.lock();
+        state.check()?;
         let made = make(&mut state)?;
-        self.flush(state);
-        self.shared.changed.notify_all();
+        self.shared.serve(&mut state);
+        // The journal may have failed at this very request.
+        if let Some(error) = &state.failed {
+            let error = error.again();
+            self.shared.wake(&mut state);
+            return Err(error);
+        }
         Ok(made)
-    }
-
-    /// Appends the records that are due and writes the ready bytes: all of them if no other thread would go on
-    /// writing.
-    fn flush(&self, mut state: MutexGuard<'_, State>) {
-        if state.writer.is_none() && state.journal.is_none() {
-            return;
-        }
-        while matches!(state.flush(self.shared.now()), Flushed::Congested) && state.reading {
-            // The receiving thread gets the lock meanwhile.
-            let waited = self.shared.changed.wait_timeout(state, CONGESTED);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
     }
 }
 

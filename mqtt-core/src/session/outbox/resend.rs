@@ -89,6 +89,30 @@ impl Outbox {
         self.compact(bytes, table);
     }
 
+    /// No packet is sent any more: all requests are lost. Gives each SUBSCRIBE to `subscribe`, by its place.
+    pub(in crate::session) fn lose_all(
+        &mut self,
+        bytes: &[u8],
+        table: &mut Table<'_>,
+        mut subscribe: impl FnMut(usize),
+    ) {
+        let mut at = self.head;
+        while let Some(frame) = frame_before(bytes, at, self.tail) {
+            match stay(frame.first) {
+                Stay::UntilReleased => {
+                    if frame.first.is(PacketType::Subscribe) {
+                        subscribe(at);
+                    }
+                    table.lose(id_at(bytes, at, frame));
+                }
+                Stay::UntilSent if at >= self.boundary => table.requests.lose_unacknowledged(),
+                Stay::UntilSent | Stay::ThisConnection | Stay::Hole => {}
+            }
+            at += frame.len;
+        }
+        self.clear();
+    }
+
     /// The packets may have been sent before a power cut, but for publishes of QoS `but`. If they were, the next time is
     /// not the first [MQTT-3.3.1-1].
     pub(in crate::session) fn suspect_sent(&self, bytes: &mut [u8], but: Option<QoS>) {
