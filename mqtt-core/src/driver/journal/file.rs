@@ -11,9 +11,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! There are two more files beside it: `….lock`, which keeps a second process out and is never removed, and `….new`,
-//! which exists only while a snapshot is written. A snapshot is written to `….new`, made durable and renamed. The old
-//! records exist until the rename.
+//! There are two more files beside it: `….lock`, which keeps a second process out while the journal is created, and
+//! `….new`, which exists only while a snapshot is written. A snapshot is written to `….new`, made durable and renamed. The
+//! old records exist until the rename.
+//!
+//! The files can be read and written by their owner only (0600), because a session holds messages. A snapshot keeps the
+//! mode of the journal, and its owner where the system lets it. No file is ever made or opened through a symbolic link,
+//! but for the path that the application gives.
+//!
+//! The journal itself is locked as well (`flock`), so a second process is kept out also if `….lock` is deleted. A journal
+//! with a second name, a hard link, is refused: a snapshot would replace one of the names, and the other one would lead
+//! to an old session. Network file systems have locks and syncs of their own kind: Linux makes a lock on NFS one of the
+//! server, others may lock out only processes of the same machine, and a confirmed sync depends on the server's export
+//! (`sync`, not `async`). Keep a journal on a local file system.
 //!
 //! Invariants: before `end` there are only whole records, and all of them are confirmed; behind it there is nothing, or
 //! the remains of a failed or interrupted [`append`](Journal::append). If a sync failed, the file may hold less than
@@ -27,12 +37,12 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
     vec::Vec,
 };
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
 use super::{Journal, ReplayError};
@@ -74,6 +84,15 @@ pub enum FileError {
     InUse {
         /// The file.
         file: PathBuf,
+    },
+    /// The file has several names. A snapshot would replace it under one of them only, so two processes could go on with
+    /// one session. Remove all names but one.
+    #[error("{}: the file has {names} names (hard links), and a journal has one", file.display())]
+    Linked {
+        /// The file.
+        file: PathBuf,
+        /// How many names it has.
+        names: u64,
     },
     /// The file is not a journal. It was not changed.
     #[error("{}: not a journal", file.display())]
@@ -143,12 +162,7 @@ impl FileJournal {
             }
             _ => {}
         }
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        let found = match opened {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(io_error(&path, "open")(error)),
-        };
+        let found = open_locked(&path)?;
         let front = match &found {
             Some(file) => Front::read(file).map_err(io_error(&path, "read"))?,
             None => Front::Nothing,
@@ -157,9 +171,9 @@ impl FileJournal {
             (Front::Head(head), Some(file)) => (file, head),
             (Front::Version(found), _) => return Err(FileError::Version { file: path, found }),
             (Front::Other, _) => return Err(FileError::NotAJournal { file: path }),
-            (Front::Nothing, _) | (Front::Head(_), None) => {
+            (Front::Nothing, found) | (Front::Head(_), found @ None) => {
                 let head = Head::new();
-                let file = replace(&path, &head.encode(), Survive::PowerCut)?;
+                let file = replace(&path, &head.encode(), Survive::PowerCut, found.as_ref())?;
                 (file.map_err(io_error(&path, "sync the directory"))?, head)
             }
         };
@@ -282,7 +296,8 @@ impl FileJournal {
         self.buffer.clear();
         self.buffer.extend(head.encode());
         head.frame(frame::FRONT_LEN, snapshot, &mut self.buffer).map_err(self.io("snapshot"))?;
-        let replaced = replace(&self.path, &self.buffer, self.survive)?;
+        has_one_name(&self.path, &self.file)?;
+        let replaced = replace(&self.path, &self.buffer, self.survive, Some(&self.file))?;
         // From here on the name is the new file's. If the directory is not durable, a power cut brings the old one
         // back.
         self.head = head;
@@ -357,29 +372,71 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Locks the journal until the file is closed; if the process is killed, the operating system closes it. The lock is on
-/// a file of its own, because a snapshot replaces the journal.
+/// Options for files that only their owner can read, and that are no symbolic links.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    options
+}
+
+/// Locks the name of the journal until the file is closed; if the process is killed, the operating system closes it. The
+/// lock is on a file of its own, because the journal may not exist yet.
 fn lock(path: &Path) -> Result<File, FileError> {
     let name = beside(path, ".lock");
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(name);
+    let opened = private().create(true).truncate(false).open(name);
     let file = opened.map_err(io_error(path, "open .lock"))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+    lock_file(path, &file)?;
+    Ok(file)
+}
+
+fn lock_file(path: &Path, file: &File) -> Result<(), FileError> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(FileError::InUse { file: path.to_owned() }),
         Err(error) => Err(io_error(path, "lock")(error.into())),
     }
 }
 
-/// Replaces the file at `path` by one with `content`, as a whole or not at all. The inner error says that it is
-/// replaced, but that a power cut may undo this.
-fn replace(path: &Path, content: &[u8], survive: Survive) -> Result<io::Result<File>, FileError> {
+/// The file at `path`, locked; `None` if there is none.
+fn open_locked(path: &Path) -> Result<Option<File>, FileError> {
+    loop {
+        let file = match private().open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(path, "open")(error)),
+        };
+        lock_file(path, &file)?;
+        has_one_name(path, &file)?;
+        // A process that has ended since the file was opened may have replaced it.
+        let own = file.metadata().map_err(io_error(path, "look at"))?;
+        let same = fs::symlink_metadata(path)
+            .is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino()));
+        if same {
+            return Ok(Some(file));
+        }
+    }
+}
+
+fn has_one_name(path: &Path, file: &File) -> Result<(), FileError> {
+    let names = file.metadata().map_err(io_error(path, "look at"))?.nlink();
+    if names > 1 { Err(FileError::Linked { file: path.to_owned(), names }) } else { Ok(()) }
+}
+
+/// Replaces the file at `path` by one with `content`, as a whole or not at all. The new one is locked, and has the mode
+/// and the owner of `old`. The inner error says that it is replaced, but that a power cut may undo this.
+fn replace(
+    path: &Path,
+    content: &[u8],
+    survive: Survive,
+    old: Option<&File>,
+) -> Result<io::Result<File>, FileError> {
     let new = beside(path, ".new");
-    let written = write_new(&new, content, survive).and_then(|file| {
+    let written = write_new(&new, content, survive, old).and_then(|file| {
         fs::rename(&new, path)?;
         Ok(file)
     });
     let file = written.map_err(|error| {
-        // If it cannot be removed, it is overwritten later, or removed at the next start.
+        // If it cannot be removed, it is removed later, or at the next start.
         let _kept = fs::remove_file(&new);
         io_error(path, "write anew")(error)
     })?;
@@ -391,9 +448,26 @@ fn replace(path: &Path, content: &[u8], survive: Survive) -> Result<io::Result<F
     })
 }
 
-fn write_new(new: &Path, content: &[u8], survive: Survive) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(true).open(new)?;
+fn write_new(new: &Path, content: &[u8], survive: Survive, old: Option<&File>) -> io::Result<File> {
+    let create = || private().create_new(true).open(new);
+    let file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A snapshot that could not be finished or removed. If it is a link, the link goes.
+            fs::remove_file(new)?;
+            create()?
+        }
+        other => other?,
+    };
+    // Nobody knows the file, so nobody holds the lock.
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    if let Some(old) = old {
+        let (old, own) = (old.metadata()?, file.metadata()?);
+        if (old.uid(), old.gid()) != (own.uid(), own.gid()) {
+            // Only root may give a file away. The content counts for more than its owner.
+            let _kept = fchown(&file, Some(old.uid()), Some(old.gid()));
+        }
+        file.set_permissions(old.permissions())?;
+    }
     file.write_all_at(content, 0)?;
     if survive == Survive::PowerCut {
         file.sync_all()?;

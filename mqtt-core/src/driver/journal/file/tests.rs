@@ -9,7 +9,7 @@
 
 use std::{
     env, format, fs,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     pin::pin,
     println,
     process::Command,
@@ -250,6 +250,87 @@ fn a_second_journal_on_a_file_is_refused() {
         assert!(matches!(FileJournal::open(name), Err(FileError::InUse { .. })));
     }
     drop(journal);
+    assert!(FileJournal::open(place.path()).is_ok());
+}
+
+#[test]
+fn only_the_owner_can_read_the_files() {
+    let place = Place::new("private");
+    let _journal = FileJournal::open(place.path()).unwrap();
+    let mode = |ending| {
+        let file = fs::metadata(beside(&place.path(), ending)).unwrap();
+        file.permissions().mode() & 0o7777
+    };
+    assert_eq!((mode(""), mode(".lock")), (0o600, 0o600));
+}
+
+#[test]
+fn a_snapshot_keeps_the_mode_and_the_owner() {
+    let place = Place::new("mode");
+    drop(FileJournal::open(place.path()).unwrap());
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    // Only root may give a file away.
+    let given = std::os::unix::fs::chown(place.path(), Some(4711), Some(4712)).is_ok();
+    let mut journal = FileJournal::open(place.path()).unwrap();
+    let mut client = restored(&mut journal);
+    client.compact();
+    persist(&mut journal, &mut client).unwrap();
+    let file = fs::metadata(place.path()).unwrap();
+    assert_eq!(file.permissions().mode() & 0o7777, 0o640);
+    if given {
+        assert_eq!((file.uid(), file.gid()), (4711, 4712));
+    }
+}
+
+#[test]
+fn a_symbolic_link_in_the_place_of_a_snapshot_is_not_followed() {
+    let place = Place::new("link");
+    let victim = place.0.join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    let mut journal = FileJournal::open(place.path()).unwrap();
+    let mut client = restored(&mut journal);
+    std::os::unix::fs::symlink(&victim, beside(&place.path(), ".new")).unwrap();
+    client.compact();
+    persist(&mut journal, &mut client).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"untouched");
+}
+
+#[test]
+fn a_symbolic_link_in_the_place_of_the_lock_is_refused() {
+    let place = Place::new("lock-link");
+    std::os::unix::fs::symlink(place.0.join("elsewhere"), beside(&place.path(), ".lock")).unwrap();
+    assert!(matches!(FileJournal::open(place.path()), Err(FileError::Io { .. })));
+    assert!(!place.0.join("elsewhere").exists());
+}
+
+#[test]
+fn a_second_journal_is_refused_also_if_the_lock_was_deleted() {
+    let place = Place::new("deleted-lock");
+    let mut journal = FileJournal::open(place.path()).unwrap();
+    let mut client = restored(&mut journal);
+    for _ in 0..2 {
+        fs::remove_file(beside(&place.path(), ".lock")).unwrap();
+        assert!(matches!(FileJournal::open(place.path()), Err(FileError::InUse { .. })));
+        // The file that a snapshot puts in its place is locked as well.
+        client.compact();
+        persist(&mut journal, &mut client).unwrap();
+    }
+}
+
+#[test]
+fn a_journal_with_a_second_name_is_refused() {
+    let place = Place::new("hard-link");
+    let mut journal = FileJournal::open(place.path()).unwrap();
+    let other = place.0.join("other");
+    fs::hard_link(place.path(), &other).unwrap();
+    assert!(matches!(FileJournal::open(&other), Err(FileError::InUse { .. })));
+    let mut client = restored(&mut journal);
+    client.compact();
+    let error = persist(&mut journal, &mut client).unwrap_err();
+    assert!(matches!(error, FileError::Linked { names: 2, .. }), "{error}");
+    drop(journal);
+    assert!(matches!(FileJournal::open(&other), Err(FileError::Linked { names: 2, .. })));
+    fs::remove_file(&other).unwrap();
     assert!(FileJournal::open(place.path()).is_ok());
 }
 
