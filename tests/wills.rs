@@ -110,3 +110,32 @@ fn victim(broker: &Mosquitto, keep_alive: &str, topic: &str) -> Program {
     victim.output().wait("up", SOON);
     victim
 }
+
+/// A socket that is closed with unread bytes resets the connection, and Mosquitto drops what it has not read: messages,
+/// and the DISCONNECT. The client is subscribed to its own messages, so bytes for it are under way all the time.
+#[test]
+fn a_disconnect_behind_many_publishes_loses_none_and_publishes_no_will() {
+    const PUBLISHES: usize = 10;
+    let broker = Mosquitto::start();
+    let watcher = Subscriber::new(&broker, "watcher").filter("#", QoS::AtLeastOnce).start();
+    for round in 0..6 {
+        let options = Options::new("device").will(will("will/none"));
+        let device = Device::connect(broker.address(), &options);
+        let (client, mut events) = device.into_parts();
+        let _ = client.subscribe("#", QoS::AtLeastOnce).expect("room");
+        let topic = format!("round/{round}");
+        for number in 0..PUBLISHES {
+            let payload = number.to_string();
+            let _ = client
+                .publish(&topic, payload.as_bytes(), QoS::AtLeastOnce, false)
+                .expect("room");
+        }
+        client.disconnect();
+        while events.next().is_some() {}
+        for number in 0..PUBLISHES {
+            let payload = number.to_string();
+            let expected = Message::new(&topic, payload.as_bytes(), QoS::AtLeastOnce, false);
+            assert_eq!(watcher.next(SOON), expected, "no will, and none missing");
+        }
+    }
+}
