@@ -126,9 +126,8 @@ fn a_disconnect_behind_many_publishes_loses_none_and_publishes_no_will() {
         let topic = format!("round/{round}");
         for number in 0..PUBLISHES {
             let payload = number.to_string();
-            let _ = client
-                .publish(&topic, payload.as_bytes(), QoS::AtLeastOnce, false)
-                .expect("room");
+            let _ =
+                client.publish(&topic, payload.as_bytes(), QoS::AtLeastOnce, false).expect("room");
         }
         client.disconnect();
         while events.next().is_some() {}

@@ -4,7 +4,7 @@
 use core::{fmt, hash::Hasher};
 
 use crate::{
-    codec::{PacketId, Protocol, Publish, QoS},
+    codec::{Login, PacketId, Protocol, Publish, QoS, Will},
     error::{ConfigError, Fatal, Reason, RequestError, RestoreError, TransportFault},
     event::{Action, ConnectionState, Counters, Event},
     machine::{Machine, State},
@@ -130,10 +130,12 @@ where
     ///
     /// [`ConfigError`] if the options contradict one another or the storage is too small or too large.
     pub fn new(options: &Options<'_>, mut outbox: B, mut slots: S) -> Result<Self, ConfigError> {
-        let Options { connect, settings, session } = options;
+        let Options { connect, settings, session, connect_room } = options;
         session.check(connect.clean_session, settings.reconnect.brokers())?;
-        let state = State::new(connect, settings, outbox.as_mut(), slots.as_ref())?;
-        let session = state.new_session(connect.clean_session, *session, slots.as_mut());
+        let (bytes, slots_given) = (outbox.as_mut(), slots.as_ref());
+        let state = State::new(connect, settings, bytes, slots_given, *connect_room)?;
+        let clean = connect.clean_session;
+        let session = state.new_session(clean, *session, slots.as_mut(), *connect_room);
         Ok(Self { state, session, bytes: outbox, slots })
     }
 
@@ -313,6 +315,25 @@ where
     /// `disconnect(); connect();` this connection ends, and the next one begins at once.
     pub fn disconnect(&mut self) {
         self.machine().disconnect();
+    }
+
+    /// The login of the next connections, for one that expires.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Connect`]; [`ConfigError::ConnectRoom`] if the CONNECT gets longer than `Options::connect_room`
+    /// allows; [`ConfigError::Connecting`] while a CONNECT is being sent. Nothing has changed then.
+    pub fn set_login(&mut self, login: Option<Login<'_>>) -> Result<(), ConfigError> {
+        self.machine().set_login(login)
+    }
+
+    /// The will of the next connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_login`](Self::set_login).
+    pub fn set_will(&mut self, will: Option<Will<'_>>) -> Result<(), ConfigError> {
+        self.machine().set_will(will)
     }
 
     /// Ends every request of a clean session as [`Event::Lost`], if the client is stopped: the session has ended with its

@@ -93,6 +93,17 @@ pub enum ConfigError {
         /// Bytes of the outbox.
         capacity: usize,
     },
+    /// The CONNECT with the new login or will is too long: see `Options::connect_room`.
+    #[error("a CONNECT of {needed} bytes, there is room for {room}")]
+    ConnectRoom {
+        /// Bytes of the CONNECT.
+        needed: usize,
+        /// Bytes that it may have.
+        room: usize,
+    },
+    /// A CONNECT is being sent, so it cannot be changed now.
+    #[error("a CONNECT is being sent")]
+    Connecting,
     /// The outbox is too large: places in it have 32 bits, so it has less than 4 GiB.
     #[error("the outbox has {capacity} bytes, at most {most} are possible")]
     OutboxTooLarge {

@@ -114,6 +114,7 @@ impl State {
         settings: &Settings,
         bytes: &mut [u8],
         slots: &[Slot],
+        connect_room: usize,
     ) -> Result<Self, ConfigError> {
         if slots.is_empty() || slots.len() > LARGEST_WINDOW {
             return Err(ConfigError::Window { count: slots.len(), most: LARGEST_WINDOW });
@@ -133,7 +134,7 @@ impl State {
         // If 3.1 has no form for the client id, there is no version to fall back to.
         let negotiates = settings.version == Version::Auto && v31.encoded_len().is_ok();
         // Behind the CONNECT come the subscriptions, with room for a header in front, and the answers.
-        let behind = SUBSCRIPTIONS_SPARE + ANSWER_ROOM;
+        let behind = SUBSCRIPTIONS_SPARE + ANSWER_ROOM + connect_room;
         let packet = ConnectPacket::new(&Connect { protocol, ..*connect }, bytes, behind)?;
         let mut timers = Timers::new();
         timers.set(Timer::Reconnect, Instant::from_millis(0));
@@ -162,9 +163,10 @@ impl State {
         clean: bool,
         settings: SessionSettings,
         slots: &mut [Slot],
+        connect_room: usize,
     ) -> Session {
         let lifetime = if clean { Lifetime::Connection } else { Lifetime::Persistent };
-        let start = self.connect.end() + SUBSCRIPTIONS_SPARE;
+        let start = self.connect.end() + connect_room + SUBSCRIPTIONS_SPARE;
         let seed = self.settings.reconnect.seed_value();
         Session::new(start, slots, lifetime, settings, self.settings.most_shown(), seed)
     }

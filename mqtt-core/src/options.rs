@@ -31,6 +31,7 @@ pub struct Options<'a> {
     pub(crate) connect: Connect<'a>,
     pub(crate) settings: Settings,
     pub(crate) session: SessionSettings,
+    pub(crate) connect_room: usize,
 }
 
 impl<'a> Options<'a> {
@@ -47,7 +48,8 @@ impl<'a> Options<'a> {
             will: None,
             login: None,
         };
-        Self { connect, settings: Settings::DEFAULT, session: SessionSettings::DEFAULT }
+        let (settings, session) = (Settings::DEFAULT, SessionSettings::DEFAULT);
+        Self { connect, settings, session, connect_room: 0 }
     }
 
     /// The protocol version; 3.1.1 by default.
@@ -85,6 +87,13 @@ impl<'a> Options<'a> {
     /// User name and password.
     pub const fn login(mut self, login: Login<'a>) -> Self {
         self.connect.login = Some(login);
+        self
+    }
+
+    /// Bytes of the outbox that stay free for a longer CONNECT than this one, for `Client::set_login` and
+    /// `Client::set_will`. Default 0: a later login or will may be as long as the first one.
+    pub const fn connect_room(mut self, bytes: usize) -> Self {
+        self.connect_room = bytes;
         self
     }
 

@@ -51,7 +51,7 @@ pub use handle::{Delivery, Handle};
 use inbound::Inbound;
 pub(crate) use known::Endpoints;
 use known::{AtBroker, Brokers};
-pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, put_u16};
+pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, put_u16, u16_at};
 use outbox::{Outbox, Until};
 use pass_over::PassOver;
 pub(crate) use qos::InDoubt;

@@ -173,8 +173,12 @@ impl<'a> Connect<'a> {
         Ok(len)
     }
 
+    /// The connect flags of a will, and those of a login.
+    pub(crate) const WILL_FLAGS: u8 = WILL | WILL_QOS | WILL_RETAIN;
+    pub(crate) const LOGIN_FLAGS: u8 = USER | PASSWORD;
+
     /// The payload, in its order [MQTT-3.1.3-1].
-    fn fields(&self) -> [Option<&'a [u8]>; 5] {
+    pub(crate) fn fields(&self) -> [Option<&'a [u8]>; 5] {
         [
             Some(self.client_id.as_bytes()),
             self.will.map(|will| will.topic.as_bytes()),
@@ -184,7 +188,7 @@ impl<'a> Connect<'a> {
         ]
     }
 
-    fn flags(&self) -> u8 {
+    pub(crate) fn flags(&self) -> u8 {
         let mut flags = if self.clean_session { CLEAN_SESSION } else { 0 };
         if let Some(will) = &self.will {
             flags |= WILL | (will.qos as u8) << WILL_QOS_SHIFT;

@@ -6,7 +6,7 @@
 use crate::{
     codec::{Connect, EncodeError, FirstByte, Header, PacketType, Protocol},
     error::ConfigError,
-    session::{copy, put_u16},
+    session::{copy, put_u16, u16_at},
     time::Instant,
 };
 
@@ -20,6 +20,13 @@ const _: () = assert!(
 
 /// The bit of the connect flags. Section 3.1.2.4 of the standard.
 const CLEAN_SESSION: u8 = 0b10;
+
+/// A part of the CONNECT that can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Will,
+    Login,
+}
 
 #[derive(Clone, Debug, Hash)]
 pub(super) struct ConnectPacket {
@@ -87,6 +94,63 @@ impl ConnectPacket {
         put_u16(bytes, name, text.len() as u16);
         copy(bytes, name + 2, text);
         copy(bytes, self.flags - 1, &[protocol.level()]);
+    }
+
+    /// Puts the will or the login of `connect` in the place of the present one. `bytes` is all the room that it may
+    /// take. It is not being sent.
+    pub(super) fn change(
+        &mut self,
+        bytes: &mut [u8],
+        connect: &Connect<'_>,
+        part: Part,
+    ) -> Result<(), ConfigError> {
+        connect.encoded_len().map_err(ConfigError::Connect)?;
+        let [id, topic, payload, user, password] = self.fields(bytes);
+        let [_, fields @ ..] = connect.fields();
+        let (from, to, mask, fields) = match part {
+            Part::Will => (id, payload, Connect::WILL_FLAGS, fields.first_chunk::<2>()),
+            Part::Login => (payload, password, Connect::LOGIN_FLAGS, fields.last_chunk::<2>()),
+        };
+        debug_assert!(id <= topic && payload <= user, "the fields are in order");
+        let fields = fields.into_iter().flatten().flatten();
+        let len: usize = fields.clone().map(|field| 2 + field.len()).sum();
+        let end = from + len + (self.end - to);
+        let room = bytes.len();
+        if end > room {
+            return Err(ConfigError::ConnectRoom { needed: end - SPARE, room: room - SPARE });
+        }
+        bytes.copy_within(to..self.end, from + len);
+        let mut at = from;
+        for field in fields {
+            put_u16(bytes, at, field.len() as u16);
+            copy(bytes, at + 2, field);
+            at += 2 + field.len();
+        }
+        if let Some(flags) = bytes.get_mut(self.flags) {
+            *flags = *flags & !mask | connect.flags() & mask;
+        }
+        // A password that is no longer used is not kept.
+        bytes.get_mut(end..).unwrap_or_default().fill(0);
+        self.end = end;
+        self.cursor = end;
+        Ok(())
+    }
+
+    /// The ends of client id, will topic, will payload, user name and password. A field that is not there is empty.
+    fn fields(&self, bytes: &[u8]) -> [usize; 5] {
+        let flags = bytes.get(self.flags).copied().unwrap_or(0);
+        let will = flags & Connect::WILL_FLAGS != 0;
+        let user = flags & Connect::LOGIN_FLAGS != 0;
+        let password = self.end;
+        // Behind the flags comes the keep alive.
+        let mut at = self.flags + 3;
+        let mut next = |there: bool| {
+            if there {
+                at += 2 + usize::from(u16_at(bytes, at));
+            }
+            at
+        };
+        [next(true), next(will), next(will), next(user), password]
     }
 
     /// The transport is open: the CONNECT is to be sent [MQTT-3.1.0-1].

@@ -1,10 +1,11 @@
 //! The connection: its phases and their changes.
 
-use super::{Machine, State, listening::Listening};
+use super::{Machine, State, connect_packet::Part, listening::Listening};
 use crate::{
-    error::{Fatal, Reason},
+    codec::{Connect, Login, Protocol, Will},
+    error::{ConfigError, Fatal, Reason},
     event::ConnectionState,
-    session::Lifetime,
+    session::{Lifetime, SUBSCRIPTIONS_SPARE},
     time::Instant,
     timers::{Timer, Timers},
 };
@@ -266,6 +267,32 @@ impl Machine<'_> {
             | Phase::Closing(_, ref mut intent)
             | Phase::Up(ref mut intent) => *intent = Intent::Leave,
         }
+    }
+
+    pub(crate) fn set_login(&mut self, login: Option<Login<'_>>) -> Result<(), ConfigError> {
+        self.change_connect(None, login, Part::Login)
+    }
+
+    pub(crate) fn set_will(&mut self, will: Option<Will<'_>>) -> Result<(), ConfigError> {
+        self.change_connect(will, None, Part::Will)
+    }
+
+    #[cold]
+    fn change_connect(
+        &mut self,
+        will: Option<Will<'_>>,
+        login: Option<Login<'_>>,
+        part: Part,
+    ) -> Result<(), ConfigError> {
+        if matches!(self.state.phase, Phase::Handshake(_)) && !self.state.connect.is_sent() {
+            return Err(ConfigError::Connecting);
+        }
+        let (protocol, client_id) = (Protocol::V311, "");
+        let connect =
+            Connect { protocol, client_id, clean_session: true, keep_alive: 0, will, login };
+        let bytes = self.session.connect_bytes();
+        let room = bytes.len().saturating_sub(SUBSCRIPTIONS_SPARE);
+        self.state.connect.change(bytes.get_mut(..room).unwrap_or_default(), &connect, part)
     }
 
     /// Ends the requests of a clean session, if the client is stopped.

@@ -33,9 +33,9 @@ use super::{
     requests::{Requests, Table},
     slot::NIL,
 };
+pub(super) use bytes::move_bytes;
 use bytes::set_first;
-pub(crate) use bytes::{copy, put_u16};
-pub(super) use bytes::{move_bytes, u16_at};
+pub(crate) use bytes::{copy, put_u16, u16_at};
 pub(super) use frames::{Frame, frame_at};
 use frames::{HOLE, Stay, frame_before, id_at, stay};
 pub(super) use iter::{Unacknowledged, UnsentQos0};

@@ -1,8 +1,8 @@
 //! CONNECT, CONNACK, versions and attempts.
 
 use mqtt_core::{
-    ConfigError, ConnectionState, EncodeError, Event, Fatal, Instant, Login, Options, Publish, QoS,
-    Reconnect, Refusal, StaticClient, Version, Will, topic,
+    Action, ConfigError, ConnectionState, EncodeError, Event, Fatal, Instant, Login, Options,
+    Publish, QoS, Reconnect, Refusal, StaticClient, Version, Will, topic,
 };
 
 use test_kit::{
@@ -444,4 +444,68 @@ fn a_long_connect_on_a_slow_link_is_waited_for_as_long_as_the_transport_takes_by
         }
     }
     assert_eq!(script.client.state(), ConnectionState::Connecting);
+}
+
+fn connects(script: &mut Script) -> String {
+    script.run();
+    let sent = script.sent();
+    script.cut();
+    script.told();
+    script.later(1_000_000);
+    sent.concat()
+}
+
+#[test]
+fn a_login_and_a_will_can_be_changed_for_the_next_connections() {
+    let options = Options::new("me").connect_room(64).login(Login::new("u", Some(b"first")));
+    let mut script = Script::sized(&options, 512, 2);
+    let plain = connects(&mut script);
+    let will = Will::new(topic!("gone"), b"bye").qos(QoS::ExactlyOnce).retain(true);
+    let longer = Login::new("user", Some(b"a-second-and-longer-one"));
+    let expected = |will: Option<Will<'static>>, login: Option<Login<'static>>| {
+        let mut options = Options::new("me");
+        if let Some(will) = will {
+            options = options.will(will);
+        }
+        if let Some(login) = login {
+            options = options.login(login);
+        }
+        connects(&mut Script::sized(&options, 512, 2))
+    };
+    let first = Login::new("u", Some(b"first"));
+    assert_eq!(plain, expected(None, Some(first)));
+    script.client.set_will(Some(will)).unwrap();
+    assert_eq!(connects(&mut script), expected(Some(will), Some(first)));
+    script.client.set_login(Some(longer)).unwrap();
+    assert_eq!(connects(&mut script), expected(Some(will), Some(longer)));
+    script.client.set_will(None).unwrap();
+    assert_eq!(connects(&mut script), expected(None, Some(longer)));
+    script.client.set_login(Some(Login::new("u", None))).unwrap();
+    assert_eq!(connects(&mut script), expected(None, Some(Login::new("u", None))));
+    script.client.set_login(None).unwrap();
+    assert_eq!(connects(&mut script), expected(None, None));
+}
+
+#[test]
+fn a_login_for_which_there_is_no_room_changes_nothing() {
+    let options = Options::new("me").login(Login::new("u", Some(b"first")));
+    let mut script = Script::sized(&options, 512, 2);
+    let before = connects(&mut script);
+    let longer = Login::new("u", Some(b"second"));
+    let refused = script.client.set_login(Some(longer));
+    assert_eq!(refused, Err(ConfigError::ConnectRoom { needed: 27, room: 26 }));
+    assert_eq!(connects(&mut script), before);
+    script.client.set_login(Some(Login::new("u", Some(b"other")))).unwrap();
+}
+
+#[test]
+fn a_connect_that_is_being_sent_is_not_changed() {
+    let mut script = Script::new(&Options::new("me").connect_room(64));
+    let now = script.now();
+    assert!(matches!(script.client.poll(now), Action::Connect { .. }));
+    script.client.connected(now);
+    assert!(matches!(script.client.poll(now), Action::Transmit(_)));
+    script.client.transmitted(3, now);
+    let refused = script.client.set_login(Some(Login::new("u", None)));
+    assert_eq!(refused, Err(ConfigError::Connecting));
 }

@@ -268,6 +268,8 @@ fn a_long_connect_is_rewritten_in_place_for_3_1() {
         let mut script = Script::new(&Options::new("me").version(Version::Auto).will(will));
         script.run();
         script.hear(&[0x20, 2, 0, 1]);
-        assert_eq!(script.sent(), ["CONNECT V311 me clean", "CONNECT V31 me clean"], "{len}");
+        let will = format!("will w {} q0", "x".repeat(len));
+        let expected = ["V311", "V31"].map(|version| format!("CONNECT {version} me clean {will}"));
+        assert_eq!(script.sent(), expected);
     }
 }

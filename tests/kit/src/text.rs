@@ -74,12 +74,22 @@ pub fn event(event: &Event<'_>) -> String {
 #[must_use]
 pub fn packet(packet: &Packet<'_>) -> String {
     match packet {
-        Packet::Connect(connect) => format!(
-            "CONNECT {:?} {}{}",
-            connect.protocol,
-            connect.client_id,
-            flag(connect.clean_session, " clean")
-        ),
+        Packet::Connect(connect) => {
+            let will = connect.will.map_or(String::new(), |will| {
+                let (payload, qos) = (will.payload.escape_ascii(), will.qos as u8);
+                format!(" will {} {payload} q{qos}{}", will.topic, flag(will.retain, " retain"))
+            });
+            let login = connect.login.map_or(String::new(), |login| {
+                let password = login.password.unwrap_or(b"-").escape_ascii();
+                format!(" login {} {password}", login.user)
+            });
+            format!(
+                "CONNECT {:?} {}{}{will}{login}",
+                connect.protocol,
+                connect.client_id,
+                flag(connect.clean_session, " clean")
+            )
+        }
         Packet::ConnAck(connack) => match connack.result {
             Ok(()) => format!("CONNACK{}", flag(connack.session_present, " session present")),
             Err(refusal) => format!("CONNACK refused: {refusal}"),

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Error, Outcome, Shared, State, Unfinished};
 use crate::{
-    codec::{PacketId, Protocol, Publish, QoS},
+    codec::{Login, PacketId, Protocol, Publish, QoS, Will},
     error::RequestError,
     event::{ConnectionState, Counters},
     session::{Delivery, Handle},
@@ -346,6 +346,24 @@ impl Client {
         state.client.connect();
         self.shared.wake(&mut state);
         self.shared.tell(&state);
+    }
+
+    /// The login of the next connections, for one that expires. `Options::connect_room` makes room for a longer one.
+    ///
+    /// # Errors
+    ///
+    /// As [`mqtt_core::Client::set_login`](crate::Client::set_login), as [`Error::Config`].
+    pub fn set_login(&self, login: Option<Login<'_>>) -> Result<(), Error> {
+        Ok(self.shared.lock().client.set_login(login)?)
+    }
+
+    /// The will of the next connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_login`](Self::set_login).
+    pub fn set_will(&self, will: Option<Will<'_>>) -> Result<(), Error> {
+        Ok(self.shared.lock().client.set_will(will)?)
     }
 
     /// The state of the connection.

@@ -5,7 +5,7 @@
 
 use crate::codec::FirstByte;
 
-pub(in crate::session) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         Some(pair) => u16::from_be_bytes(*pair),
         None => {
