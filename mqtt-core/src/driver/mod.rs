@@ -7,3 +7,9 @@
 #[cfg(feature = "std")]
 pub mod blocking;
 pub mod journal;
+#[cfg(feature = "std")]
+mod readiness;
+#[cfg(feature = "std")]
+pub mod stream;
+#[cfg(feature = "std")]
+pub mod transport;
