@@ -1,16 +1,21 @@
 //! Transports for hosts: how a [`Stream`](super::stream::Stream) to a broker is opened.
 //!
 //! Each one is a layer. [`TcpOptions`], [`unix`] and [`Serial`] open a stream; [`Proxy`], [`TlsOptions`] and
-//! [`WebSocketOptions`] take an open one and give another. So `wss` through a proxy is TCP, then the proxy, then TLS,
 //! then WebSocket. A layer that has to talk before it is open waits, until the instant that it is given.
 
+#[cfg(feature = "websocket")]
+mod http;
 mod located;
 mod tcp;
 #[cfg(test)]
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsConnector, TlsError, TlsFault, TlsOptions, TlsVersion};
+#[cfg(feature = "websocket")]
+pub use websocket::{WebSocket, WebSocketOptions};
