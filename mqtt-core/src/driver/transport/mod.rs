@@ -1,6 +1,7 @@
 //! Transports for hosts: how a [`Stream`](super::stream::Stream) to a broker is opened.
 //!
 //! Each one is a layer. [`TcpOptions`], [`unix`] and [`Serial`] open a stream; [`Proxy`], [`TlsOptions`] and
+//! [`WebSocketOptions`] take an open one and give another. So `wss` through a proxy is TCP, then the proxy, then TLS,
 //! then WebSocket. A layer that has to talk before it is open waits, until the instant that it is given.
 
 #[cfg(feature = "websocket")]
@@ -11,6 +12,8 @@ mod tcp;
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(unix)]
+pub mod unix;
 #[cfg(feature = "websocket")]
 mod websocket;
 
