@@ -4,9 +4,9 @@
 //! [`WebSocketOptions`] take an open one and give another. So `wss` through a proxy is TCP, then the proxy, then TLS,
 //! then WebSocket. A layer that has to talk before it is open waits, until the instant that it is given.
 
-#[cfg(feature = "websocket")]
 mod http;
 mod located;
+mod proxy;
 mod tcp;
 #[cfg(test)]
 mod testing;
@@ -17,6 +17,7 @@ pub mod unix;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+pub use proxy::Proxy;
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsConnector, TlsError, TlsFault, TlsOptions, TlsVersion};
