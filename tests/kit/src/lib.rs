@@ -6,6 +6,7 @@
 //! - [`record`] works on records of the journal, with a checksum that is not the library's own.
 //! - [`text`] turns packets and events into lines.
 //! - `certificates` has an authority of the test's own, behind the feature of that name.
+//! - `terminal` opens pseudo-terminals, behind the feature `terminals`.
 //! - `command_line` and `mutation` are for the programs `sim` and `model`, behind the feature `command-line`.
 //!
 //! Nothing here is a model of a broker. The simulator, the model checker and the fuzz targets have one each, so that a
@@ -22,5 +23,7 @@ pub mod drive;
 pub mod mutation;
 pub mod record;
 pub mod script;
+#[cfg(feature = "terminals")]
+pub mod terminal;
 pub mod text;
 pub mod wire;

@@ -7,6 +7,8 @@
 mod http;
 mod located;
 mod proxy;
+#[cfg(all(unix, feature = "serial"))]
+mod serial;
 mod tcp;
 #[cfg(test)]
 mod testing;
@@ -18,6 +20,8 @@ pub mod unix;
 mod websocket;
 
 pub use proxy::Proxy;
+#[cfg(all(unix, feature = "serial"))]
+pub use serial::{FlowControl, Modem, Parity, Serial, SerialOptions, StopBits};
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsConnector, TlsError, TlsFault, TlsOptions, TlsVersion};
