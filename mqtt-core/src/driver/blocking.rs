@@ -8,8 +8,8 @@
 //! use mqtt_core::{Event, Options, QoS, driver::blocking::Client};
 //!
 //! let (client, mut events) = Client::connect("localhost:1883", &Options::new("hello"))?;
-//! client.subscribe("greetings/#", QoS::AtLeastOnce)?;
-//! client.publish("greetings/world", b"hello", QoS::AtLeastOnce, false)?;
+//! let _ = client.subscribe("greetings/#", QoS::AtLeastOnce)?;
+//! let _ = client.publish("greetings/world", b"hello", QoS::AtLeastOnce, false)?;
 //! while let Some(event) = events.next() {
 //!     if let Event::Message(message) = event {
 //!         println!("{}: {:?}", message.topic, message.payload);
@@ -22,6 +22,9 @@
 //! it can. If the outbox is full, requests return an error.
 //!
 //! With [`Config::journal`] the session survives the end of the process and power cuts.
+
+#[doc = include_str!("../../docs/recipes.md")]
+pub mod recipes {}
 
 mod attempt;
 mod bridge;
@@ -86,6 +89,8 @@ struct State {
     /// The serving thread has gone, or has panicked.
     gone: bool,
     opening: Opening,
+    /// The broker was told that nothing more is sent on this connection.
+    finished: bool,
     /// The transport took no more bytes. `Events` writes again once it does.
     congested: bool,
     /// `Events` waits: until then, unless it is woken.
@@ -224,6 +229,7 @@ impl State {
             broken: None,
             gone: false,
             opening: Opening::default(),
+            finished: false,
             congested: false,
             waits: None,
             waiters: 0,
@@ -310,9 +316,9 @@ impl State {
                     continue;
                 }
                 (Action::Close(reason), Some(link)) => {
-                    if is_orderly(reason) {
+                    if is_orderly(reason) && !self.finished {
                         // If it does not work now, the serving thread tries again.
-                        let _later = link.finish();
+                        self.finished = link.finish().is_ok();
                     }
                     return Flushed::Close;
                 }
@@ -365,7 +371,7 @@ impl Drop for Gone {
         state.gone = true;
         state.opening.give_up();
         let link = state.link.take();
-        self.0.changed.notify_all();
+        self.0.tell(&state);
         drop(state);
         drop(link);
     }

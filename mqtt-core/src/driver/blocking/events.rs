@@ -420,6 +420,7 @@ impl Events {
                 self.readable = false;
                 state.link = Some(link);
                 state.congested = false;
+                state.finished = false;
                 state.client.connected(now);
             }
             Err(error) => {
@@ -494,14 +495,18 @@ impl Events {
         let mut writable = false;
         let over = match &mut state.link {
             None => true,
-            Some(link) => match link.finish() {
-                Err(error) if is_pause(&error) => {
-                    writable = true;
-                    false
+            Some(link) => {
+                let finished = if state.finished { Ok(()) } else { link.finish() };
+                state.finished = finished.is_ok();
+                match finished {
+                    Err(error) if is_pause(&error) => {
+                        writable = true;
+                        false
+                    }
+                    Err(_) => true,
+                    Ok(()) => is_at_end(&mut **link),
                 }
-                Err(_) => true,
-                Ok(()) => is_at_end(&mut **link),
-            },
+            }
         };
         let left = until.saturating_duration_since(time::Instant::now());
         if over || left.is_zero() {
