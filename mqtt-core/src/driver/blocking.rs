@@ -138,6 +138,9 @@ struct Wait {
 /// share a write, slow ones cause at most 100 writes a second, and no time-out of the protocol is that short.
 const LONGEST_UNSENT: u64 = 10;
 
+/// How long the end of a connection waits for the broker, which closes it after a DISCONNECT.
+const LONGEST_END: Duration = Duration::from_secs(5);
+
 impl Shared {
     fn now(&self) -> Instant {
         Instant::from_millis(self.start.elapsed().as_millis() as u64)

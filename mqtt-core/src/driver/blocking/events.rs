@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Client, Connector, Error, Flushed, Gone, LONGEST_UNSENT, Outcome, Shared, State, Unfinished,
-    Wait, attempt, event_range::EventRange, is_orderly,
+    Client, Connector, Error, Flushed, Gone, LONGEST_END, LONGEST_UNSENT, Outcome, Shared, State,
+    Unfinished, Wait, attempt, event_range::EventRange, is_orderly,
 };
 use crate::{
     driver::{
@@ -30,8 +30,6 @@ type OwnedSource = std::os::fd::OwnedFd;
 #[cfg(windows)]
 type OwnedSource = std::os::windows::io::OwnedSocket;
 
-/// How long the end of a connection waits for the broker, which closes it after a DISCONNECT [MQTT-3.14.4-1].
-const LONGEST_END: Duration = Duration::from_secs(5);
 /// The same when the application drops everything.
 const LONGEST_END_AT_DROP: Duration = Duration::from_secs(1);
 
