@@ -6,6 +6,7 @@
 //! does a listed one that the broker no longer shows.
 
 pub(crate) mod aedes;
+pub mod aedes_websocket;
 mod amqtt;
 pub(crate) mod daemon;
 mod mosquitto;
