@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mqtt_core::driver::stream::Stream;
 use mqtt_core::driver::transport::{
     Modem, Proxy, Serial, SerialOptions, Tls, TlsError, TlsFault, TlsOptions, TlsVersion,
     WebSocketOptions, unix,
 };
 use mqtt_core::{Login, Options};
+use rustix::event::{PollFd, PollFlags};
 use system_tests::brokers::aedes_websocket;
 use system_tests::{Config, Mosquitto, Over, ProxyServer, SOON, session_over};
 use tempfile::TempDir;
@@ -394,31 +394,56 @@ fn read_command(line: &mut fs::File) -> Option<String> {
     }
 }
 
-/// Passes bytes on in both directions until the call ends; then the carrier is lost.
+/// Passes bytes on in both directions until one of them ends. Then the carrier is lost.
 fn pass_on(mut line: fs::File, mut call: TcpStream) {
-    let (mut from_line, mut to_broker) =
-        (line.try_clone().expect("a copy"), call.try_clone().expect("a copy"));
-    let up = thread::spawn(move || {
-        let _closed = io::copy(&mut from_line, &mut to_broker);
-        let _gone = to_broker.shutdown(std::net::Shutdown::Both);
-    });
-    let _closed = io::copy(&mut call, &mut line);
-    let _gone = line.write_all(b"\r\nNO CARRIER\r\n");
-    drop(line);
-    // The copy of the line is closed once the client has closed its end, or with the test.
-    drop(up);
+    let mut buffer = [0; 4096];
+    loop {
+        let mut ready = [PollFd::new(&line, PollFlags::IN), PollFd::new(&call, PollFlags::IN)];
+        rustix::event::poll(&mut ready, None).expect("two descriptors");
+        let [from_line, from_call] = ready.map(|end| !end.revents().is_empty());
+        let mut pass = |from: &mut dyn Read, to: &mut dyn Write| {
+            let len = from.read(&mut buffer).ok().filter(|&len| len > 0)?;
+            to.write_all(buffer.get(..len)?).ok()
+        };
+        if from_line && pass(&mut line, &mut call).is_none() {
+            return;
+        }
+        if from_call && pass(&mut call, &mut line).is_none() {
+            let _closed = line.write_all(b"\r\nNO CARRIER\r\n");
+            return;
+        }
+    }
 }
 
 #[test]
 fn a_client_lives_over_a_serial_line_with_a_modem() {
     let broker = Mosquitto::start();
     let modem = SimulatedModem::start(broker.address());
+    // The broker ends the call after the DISCONNECT.
+    session_over(modem.dial().expect("a call"), &options()).expect("a good life");
+    modem.running.join().expect("no panic");
+}
+
+#[test]
+fn a_call_ends_with_its_line() {
+    let broker = Mosquitto::start();
+    let modem = SimulatedModem::start(broker.address());
     let mut over = Over::open(modem.dial().expect("a call"), &options()).expect("connected");
-    over.send_and_receive(b"short").expect("connected");
-    over.send_and_receive(&system_tests::content(40_000)).expect("connected");
+    over.send_and_receive(b"x").expect("connected");
     drop(over);
     modem.running.join().expect("no panic");
     broker.log().wait("Client over-stream closed its connection", SOON);
+}
+
+#[test]
+fn a_carrier_that_is_lost_ends_the_stream() {
+    let mut broker = Mosquitto::start();
+    let modem = SimulatedModem::start(broker.address());
+    let mut over = Over::open(modem.dial().expect("a call"), &options()).expect("connected");
+    over.send_and_receive(b"x").expect("connected");
+    broker.kill();
+    over.read_to_end().expect("an end, and no error");
+    modem.running.join().expect("no panic");
 }
 
 #[test]

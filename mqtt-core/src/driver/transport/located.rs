@@ -1,4 +1,4 @@
-//! Errors that say where they happened.
+//! Errors that say where they happened, and those that are none.
 
 use std::{error::Error, fmt, io, string::String};
 
@@ -24,4 +24,13 @@ impl Error for Located {
 /// `error` with its place before it, of the same kind.
 pub(super) fn at(place: impl Into<String>, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), Located { place: place.into(), error })
+}
+
+/// The outcome of a goodbye: nobody has to be told if the peer is gone already.
+pub(super) fn gone_is_fine(told: io::Result<()>) -> io::Result<()> {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    told.or_else(|error| {
+        let gone = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
+        if gone { Ok(()) } else { Err(error) }
+    })
 }

@@ -8,6 +8,8 @@
 mod error;
 mod options;
 #[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
 mod tests;
 mod unverified;
 
@@ -23,7 +25,7 @@ use std::{
 
 use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 
-use super::located::at;
+use super::located::{at, gone_is_fine};
 use crate::driver::{
     readiness::Waiting,
     stream::{Source, Stream, is_pause},
@@ -266,7 +268,7 @@ impl<S: Stream> Stream for Tls<S> {
         if !std::mem::replace(&mut self.said_goodbye, true) {
             self.connection.send_close_notify();
         }
-        self.flush()?;
-        self.stream.finish()
+        gone_is_fine(self.flush())?;
+        gone_is_fine(self.stream.finish())
     }
 }

@@ -21,7 +21,7 @@ use tungstenite::{
 
 use super::{
     http::{Answer, authority, is_one_line},
-    located::at,
+    located::{at, gone_is_fine},
 };
 use crate::driver::stream::{Source, Stream, is_pause};
 
@@ -344,8 +344,8 @@ impl<S: Stream> Stream for WebSocket<S> {
             let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             self.socket.close(Some(frame))
         };
-        self.settle(sent)?;
-        self.socket.get_mut().finish()
+        gone_is_fine(self.settle(sent))?;
+        gone_is_fine(self.socket.get_mut().finish())
     }
 }
 
