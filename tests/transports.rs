@@ -15,7 +15,7 @@ use mqtt_core::driver::transport::{
 };
 use mqtt_core::{Login, Options};
 use rustix::event::{PollFd, PollFlags};
-use system_tests::brokers::aedes_websocket;
+use system_tests::brokers::{aedes_websocket, start_rabbitmq_web};
 use system_tests::{Config, Mosquitto, Over, ProxyServer, SOON, session_over};
 use tempfile::TempDir;
 use test_kit::certificates::{Authority, Identity};
@@ -226,6 +226,20 @@ fn a_client_lives_over_websocket_over_tls() {
         let socket = WebSocketOptions::default().connect(tls, HOST, port, soon());
         session_over(socket.expect("it is open"), &options()).expect("a good life");
     }
+}
+
+#[test]
+fn a_client_lives_over_websocket_with_rabbitmq() {
+    let broker = match start_rabbitmq_web() {
+        Ok(broker) => broker,
+        Err(why) => return println!("{why}"),
+    };
+    let address = broker.address();
+    let socket = WebSocketOptions::new("/ws").connect(tcp(address), HOST, address.port(), soon());
+    session_over(socket.expect("it is open"), &options()).expect("a good life");
+    let error = WebSocketOptions::default().connect(tcp(address), HOST, address.port(), soon());
+    let error = error.expect_err("its path is another one");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
 }
 
 #[test]

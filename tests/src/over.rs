@@ -197,7 +197,9 @@ fn seen(event: Event<'_>) -> Option<Seen> {
     if let Event::Subscribed { .. } = event {
         return Some(Seen::Subscribed);
     }
-    matches!(event, Event::Published(_)).then_some(Seen::Published)
+    // RabbitMQ has no QoS 2 and says so.
+    let published = matches!(event, Event::Published(_) | Event::Downgraded(_));
+    published.then_some(Seen::Published)
 }
 
 /// A whole life over a stream: connects, subscribes, publishes a short and a long payload at QoS 2, gets them back, and

@@ -14,6 +14,8 @@ mod nats;
 mod rabbitmq;
 mod rumqttd;
 
+pub use rabbitmq::start_web as start_rabbitmq_web;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -27,6 +27,7 @@ pub(super) fn at(place: impl Into<String>, error: io::Error) -> io::Error {
 }
 
 /// The outcome of a goodbye: nobody has to be told if the peer is gone already.
+#[cfg(any(feature = "tls", feature = "websocket"))]
 pub(super) fn gone_is_fine(told: io::Result<()>) -> io::Result<()> {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
     told.or_else(|error| {
