@@ -39,15 +39,23 @@ impl Answer {
         until: Instant,
     ) -> io::Result<Self> {
         let mut stream = Waiting { stream, until };
+        Self::ask(request, &mut stream).map_err(|error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+            if matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof) {
+                io::Error::new(error.kind(), "the connection was closed before the answer")
+            } else {
+                error
+            }
+        })
+    }
+
+    fn ask(request: &str, stream: &mut (impl Read + Write)) -> io::Result<Self> {
         stream.write_all(request.as_bytes())?;
         stream.flush()?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
             let mut byte = [0];
-            if stream.read(&mut byte)? == 0 {
-                let text = "the connection was closed before the answer";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
-            }
+            stream.read_exact(&mut byte)?;
             head.extend_from_slice(&byte);
             let begins = head.iter().zip(BEGINNING).all(|(byte, wanted)| byte == wanted);
             if !begins {

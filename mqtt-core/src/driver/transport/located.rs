@@ -1,4 +1,4 @@
-//! Errors that say where they happened.
+//! Errors that say where they happened, and those that are none.
 
 use std::{error::Error, fmt, io, string::String};
 

@@ -1,8 +1,15 @@
 //! Transports for hosts: how a [`Stream`](super::stream::Stream) to a broker is opened.
 //!
-//! Each one is a layer. [`TcpOptions`], [`unix`] and [`Serial`] open a stream; [`Proxy`], [`TlsOptions`] and
-//! [`WebSocketOptions`] take an open one and give another. So `wss` through a proxy is TCP, then the proxy, then TLS,
-//! then WebSocket. A layer that has to talk before it is open waits, until the instant that it is given.
+//! Each one is a layer. [`TcpOptions`], `unix::connect` and `Serial` open a stream; [`Proxy`], `TlsConnector` and
+//! `WebSocketOptions` take an open one and give another. So `wss` through a proxy is TCP, then the proxy, then TLS, then
+//! WebSocket. A layer that has to talk before it is open waits, until the instant that it is given.
+//!
+//! | transport | feature |
+//! |---|---|
+//! | TCP, Unix sockets, proxies (HTTP CONNECT, SOCKS5) | `std` |
+//! | TLS | `tls` |
+//! | WebSocket | `websocket` |
+//! | serial lines and modems, on Unix | `serial` |
 
 mod http;
 mod located;

@@ -130,8 +130,9 @@ impl Proxy {
         let answer = Answer::to(&request, stream, until)?;
         let (kind, problem) = match answer.status {
             200..=299 => return Ok(()),
-            407 => (io::ErrorKind::PermissionDenied, self.login_problem()),
-            401 | 403 => (io::ErrorKind::PermissionDenied, "it does not allow that"),
+            // tinyproxy answers a missing login with 401.
+            401 | 407 => (io::ErrorKind::PermissionDenied, self.login_problem()),
+            403 => (io::ErrorKind::PermissionDenied, "it does not allow that"),
             502..=504 => (io::ErrorKind::HostUnreachable, "it cannot reach the broker"),
             _ => (io::ErrorKind::ConnectionRefused, "it refuses"),
         };
@@ -267,7 +268,7 @@ fn ask<const N: usize>(stream: &mut Waiting<'_, impl Stream>, bytes: &[u8]) -> i
 
 fn read_exact(stream: &mut Waiting<'_, impl Stream>, bytes: &mut [u8]) -> io::Result<()> {
     stream.read_exact(bytes).map_err(|error| {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
+        if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) {
             io::Error::new(error.kind(), "the connection was closed before the answer")
         } else {
             error

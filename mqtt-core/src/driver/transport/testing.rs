@@ -1,6 +1,10 @@
 //! Peers and awkward streams for the tests of the transports.
 
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![cfg_attr(
+    not(any(feature = "tls", feature = "websocket")),
+    expect(dead_code, reason = "the layers above use more of it")
+)]
 
 use std::{
     io::{self, Read, Write},

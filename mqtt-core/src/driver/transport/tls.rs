@@ -8,6 +8,8 @@
 mod error;
 mod options;
 #[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
 mod tests;
 mod unverified;
 
@@ -26,7 +28,7 @@ use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 use super::located::at;
 use crate::driver::{
     readiness::Waiting,
-    stream::{Source, Stream, is_pause},
+    stream::{Source, Stream, gone_is_fine, is_pause},
 };
 
 /// Bytes of records that are kept if the transport takes nothing.
@@ -109,13 +111,7 @@ impl<S: Stream> Tls<S> {
             }
             let mut stream = Waiting { stream: &mut self.stream, until };
             match self.connection.read_tls(&mut stream) {
-                Ok(0) => {
-                    let text = std::format!(
-                        "{} closed the connection in the TLS handshake; is the port one for TLS?",
-                        self.host
-                    );
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
-                }
+                Ok(0) => return Err(self.closed_early(io::ErrorKind::UnexpectedEof)),
                 Ok(_) => self.decode()?,
                 Err(error) => return Err(self.in_handshake(error)),
             }
@@ -138,7 +134,16 @@ impl<S: Stream> Tls<S> {
         if error.get_ref().is_some_and(|inner| inner.is::<TlsError>()) {
             return error;
         }
+        if error.kind() == io::ErrorKind::ConnectionReset {
+            return self.closed_early(error.kind());
+        }
         at(std::format!("in the TLS handshake with {}", self.host), error)
+    }
+
+    fn closed_early(&self, kind: io::ErrorKind) -> io::Error {
+        let host = &self.host;
+        let text = "closed the connection in the TLS handshake; is the port one for TLS?";
+        io::Error::new(kind, std::format!("{host} {text}"))
     }
 
     /// Decodes the records that have come in.
@@ -263,7 +268,7 @@ impl<S: Stream> Stream for Tls<S> {
         if !std::mem::replace(&mut self.said_goodbye, true) {
             self.connection.send_close_notify();
         }
-        self.flush()?;
-        self.stream.finish()
+        gone_is_fine(self.flush())?;
+        gone_is_fine(self.stream.finish())
     }
 }

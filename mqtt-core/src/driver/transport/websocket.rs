@@ -23,7 +23,7 @@ use super::{
     http::{Answer, authority, is_one_line},
     located::at,
 };
-use crate::driver::stream::{Source, Stream, is_pause};
+use crate::driver::stream::{Source, Stream, gone_is_fine, is_pause};
 
 /// Bytes of a frame that is sent.
 const LONGEST_SENT: usize = 16 * 1024;
@@ -350,8 +350,8 @@ impl<S: Stream> Stream for WebSocket<S> {
             let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             self.socket.close(Some(frame))
         };
-        self.settle(sent)?;
-        self.socket.get_mut().finish()
+        gone_is_fine(self.settle(sent))?;
+        gone_is_fine(self.socket.get_mut().finish())
     }
 }
 

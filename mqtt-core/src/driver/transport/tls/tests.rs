@@ -5,20 +5,16 @@ use std::{
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     string::{String, ToString},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     thread::JoinHandle,
     vec::Vec,
 };
 
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
-use test_kit::certificates::{Authority, Identity};
+use test_kit::certificates::Authority;
 
-use super::{MOST_UNSENT, Tls, TlsConnector, TlsError, TlsFault, TlsOptions, TlsVersion};
+use super::{
+    MOST_UNSENT, Tls, TlsConnector, TlsError, TlsFault, TlsOptions, TlsVersion, testing::Server,
+};
 use crate::driver::{
     stream::Stream,
     transport::testing::{
@@ -28,75 +24,6 @@ use crate::driver::{
 };
 
 const HOST: &str = "broker.example";
-
-/// A TLS server for one connection at a time.
-#[derive(Clone)]
-struct Server(Arc<ServerConfig>);
-
-type Accepted = StreamOwned<ServerConnection, UnixStream>;
-
-impl Server {
-    fn new(identity: &Identity) -> Self {
-        Self::with(identity, None, &[&rustls::version::TLS13, &rustls::version::TLS12], &[])
-    }
-
-    fn with(
-        identity: &Identity,
-        clients: Option<&Authority>,
-        versions: &[&'static rustls::SupportedProtocolVersion],
-        alpn: &[&str],
-    ) -> Self {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions)
-            .expect("there are some");
-        let builder = match clients {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(one_certificate(authority.pem())).expect("an authority");
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
-                builder.with_client_cert_verifier(verifier.expect("possible"))
-            }
-        };
-        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
-        let chain = std::vec![one_certificate(&identity.certificate)];
-        let mut config = builder.with_single_cert(chain, key).expect("they fit");
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Self(Arc::new(config))
-    }
-
-    fn accept(&self, stream: UnixStream) -> Accepted {
-        let connection = ServerConnection::new(Arc::clone(&self.0)).expect("possible");
-        StreamOwned::new(connection, stream)
-    }
-
-    /// A peer that sends back everything until the end, and then says goodbye.
-    fn echo(&self) -> (UnixStream, JoinHandle<io::Result<Vec<u8>>>) {
-        let server = self.clone();
-        with_peer(move |stream| {
-            let mut tls = server.accept(stream);
-            let mut heard = Vec::new();
-            let mut buffer = [0; 1000];
-            loop {
-                let len = tls.read(&mut buffer)?;
-                if len == 0 {
-                    break;
-                }
-                heard.extend_from_slice(&buffer[..len]);
-                tls.write_all(&buffer[..len])?;
-            }
-            tls.conn.send_close_notify();
-            tls.flush()?;
-            Ok(heard)
-        })
-    }
-}
-
-fn one_certificate(pem: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
-}
 
 fn trusting(authority: &Authority) -> TlsOptions {
     TlsOptions::new().root_pem(authority.pem().as_bytes())
@@ -434,6 +361,19 @@ fn a_peer_that_closes_without_a_word_ends_the_stream() {
     });
     let mut tls = connector(&trusting(&authority)).connect(stream, HOST, soon()).expect("trusted");
     assert_eq!(read_to_end(&mut tls), b"last");
+}
+
+#[test]
+fn finishing_is_no_error_if_the_broker_is_gone() {
+    let authority = Authority::new("root");
+    let server = Server::new(&authority.server(&[HOST]));
+    let (stream, peer) = with_peer(move |stream| {
+        let mut tls = server.accept(stream);
+        tls.flush().expect("it is there");
+    });
+    let mut tls = connector(&trusting(&authority)).connect(stream, HOST, soon()).expect("trusted");
+    peer.join().expect("no panic");
+    finish(&mut tls);
 }
 
 #[test]

@@ -25,10 +25,10 @@ use crate::driver::{
     },
 };
 
-type Server = tungstenite::WebSocket<UnixStream>;
+type Server<S = UnixStream> = tungstenite::WebSocket<S>;
 
 /// Reads a request to its end.
-fn read_request(stream: &mut UnixStream) -> String {
+fn read_request(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -53,7 +53,7 @@ fn opening(request: &str, more: &str) -> String {
     )
 }
 
-fn accept(mut stream: UnixStream) -> Server {
+fn accept<S: Read + Write>(mut stream: S) -> Server<S> {
     let request = read_request(&mut stream);
     let answer = opening(&request, "Sec-WebSocket-Protocol: mqtt\r\n");
     stream.write_all(answer.as_bytes()).expect("the client is there");
@@ -73,7 +73,7 @@ fn connected<T: Send + 'static>(
 }
 
 /// Sends back each message, until the client says goodbye.
-fn echo(server: &mut Server) -> Vec<u8> {
+fn echo(server: &mut Server<impl Read + Write>) -> Vec<u8> {
     let mut heard = Vec::new();
     loop {
         match server.read() {
@@ -119,6 +119,27 @@ fn bytes_arrive_in_both_directions_and_the_end_too() {
 fn a_transport_of_a_few_bytes_at_a_time_loses_none() {
     let (stream, peer) = with_peer(|stream| echo(&mut accept(stream)));
     let mut socket = over(Trickle::new(stream)).expect("it is open");
+    let sent = content(20_000);
+    for part in sent.chunks(3_333) {
+        write_all(&mut socket, part);
+        assert!(read_exact(&mut socket, part.len()) == part);
+    }
+    finish(&mut socket);
+    assert!(read_to_end(&mut socket).is_empty());
+    assert!(peer.join().expect("no panic") == sent);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn layers_upon_layers_over_a_few_bytes_at_a_time_lose_none() {
+    use crate::driver::transport::{TlsOptions, tls::testing};
+    let authority = test_kit::certificates::Authority::new("root");
+    let server = testing::Server::new(&authority.server(&["broker"]));
+    let (stream, peer) = with_peer(move |stream| echo(&mut accept(server.accept(stream))));
+    let connector = TlsOptions::new().root_pem(authority.pem().as_bytes()).build();
+    let tls = connector.expect("possible").connect(Trickle::new(stream), "broker", soon());
+    let boxed: crate::driver::stream::Link = std::boxed::Box::new(tls.expect("trusted"));
+    let mut socket = over(boxed).expect("it is open");
     let sent = content(20_000);
     for part in sent.chunks(3_333) {
         write_all(&mut socket, part);
@@ -301,6 +322,7 @@ fn a_close_frame_ends_the_stream_and_is_answered() {
     assert_eq!(peer.join().expect("no panic"), Message::Close(None));
     assert_eq!(socket.write(b"x").expect_err("it is closed").kind(), io::ErrorKind::BrokenPipe);
     assert!(!socket.has_input());
+    finish(&mut socket);
 }
 
 #[test]
