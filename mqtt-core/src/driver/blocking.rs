@@ -141,6 +141,10 @@ const LONGEST_UNSENT: u64 = 10;
 /// How long the end of a connection waits for the broker, which closes it after a DISCONNECT.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
+/// How long the broker alone may close it. Then the client half-closes it: a proxy or a WebSocket server may end both
+/// directions at that, with bytes for the client under way, and what the broker has not read by then is lost.
+const BROKER_FIRST: Duration = Duration::from_millis(500);
+
 impl Shared {
     fn now(&self) -> Instant {
         Instant::from_millis(self.start.elapsed().as_millis() as u64)
@@ -319,9 +323,9 @@ impl State {
                     continue;
                 }
                 (Action::Close(reason), Some(link)) => {
-                    if is_orderly(reason) && !self.finished {
+                    if is_orderly(reason) && link.has_output() {
                         // If it does not work now, the serving thread tries again.
-                        self.finished = link.finish().is_ok();
+                        let _sent = link.flush();
                     }
                     return Flushed::Close;
                 }

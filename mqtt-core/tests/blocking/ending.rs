@@ -67,6 +67,21 @@ fn the_end_waits_until_the_broker_has_closed() {
     ending.join().unwrap();
 }
 
+/// A proxy that sees one direction end may end both. If bytes for the client are under way, the system then resets the
+/// connection to the broker, which loses the last messages and the DISCONNECT. So the broker is to close first.
+#[test]
+fn the_connection_is_not_half_closed_before_the_broker_had_time_to_close_it() {
+    let (client, mut events, mut peer) = connected(&options());
+    let start = Instant::now();
+    client.disconnect();
+    let ending = thread::spawn(move || while events.next().is_some() {});
+    peer.expect("Disconnect");
+    assert_eq!(peer.stream.read(&mut [0]).unwrap(), 0, "a broker that does not close");
+    assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
+    drop(peer);
+    ending.join().unwrap();
+}
+
 #[test]
 fn a_broker_that_never_closes_is_not_waited_for_without_end() {
     let (client, mut events, mut peer) = connected(&options());

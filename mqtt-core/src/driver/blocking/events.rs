@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Client, Connector, Error, Flushed, Gone, LONGEST_END, LONGEST_UNSENT, Outcome, Shared, State,
-    Unfinished, Wait, attempt, event_range::EventRange, is_orderly,
+    BROKER_FIRST, Client, Connector, Error, Flushed, Gone, LONGEST_END, LONGEST_UNSENT, Outcome,
+    Shared, State, Unfinished, Wait, attempt, event_range::EventRange, is_orderly,
 };
 use crate::{
     driver::{
@@ -490,30 +490,36 @@ impl Events {
     /// A DISCONNECT was sent: nothing more is sent, and what still comes is read and dropped, so that the system does
     /// not reset the connection before the broker has read all.
     fn end(&mut self, state: &mut State, until: time::Instant, now: Instant) -> Next {
-        let mut writable = false;
-        let over = match &mut state.link {
-            None => true,
-            Some(link) => {
-                let finished = if state.finished { Ok(()) } else { link.finish() };
-                state.finished = finished.is_ok();
-                match finished {
-                    Err(error) if is_pause(&error) => {
-                        writable = true;
-                        false
-                    }
-                    Err(_) => true,
-                    Ok(()) => is_at_end(&mut **link),
-                }
-            }
-        };
         let left = until.saturating_duration_since(time::Instant::now());
+        let for_the_broker = (left + BROKER_FIRST).saturating_sub(LONGEST_END);
+        let (mut over, mut writable) = (true, false);
+        if let Some(link) = &mut state.link {
+            let told = if state.finished {
+                Ok(())
+            } else if for_the_broker.is_zero() {
+                let finished = link.finish();
+                state.finished = finished.is_ok();
+                finished
+            } else if link.has_output() {
+                link.flush()
+            } else {
+                Ok(())
+            };
+            writable = matches!(&told, Err(error) if is_pause(error));
+            over = (told.is_err() && !writable) || (!writable && is_at_end(&mut **link));
+            if over && !state.finished {
+                // The layers say goodbye to those that still listen.
+                let _told = link.finish();
+            }
+        }
         if over || left.is_zero() {
             self.drop_link(state);
             state.client.closed(now);
             self.shared.tell(state);
             return Next::Again;
         }
-        let wake_at = now.plus_millis(left.as_millis() as u64 + 1);
+        let next = if for_the_broker.is_zero() { left } else { for_the_broker };
+        let wake_at = now.plus_millis(next.as_millis() as u64 + 1);
         Next::Wait(Some(Interest { readable: true, writable }), wake_at)
     }
 
