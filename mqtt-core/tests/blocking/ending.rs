@@ -1,7 +1,8 @@
 //! The end of a client: nothing that was sent is torn, every request has its outcome, and nobody waits in vain.
 
 use std::{
-    io::Read,
+    io::{self, Read, Write},
+    net::TcpStream,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -9,7 +10,10 @@ use std::{
 
 use mqtt_core::{
     ConnectionState, Event, OwnedEvent, QoS, Reason, Reconnect,
-    driver::blocking::{Brokers, Client, Config, Error, Outcome},
+    driver::{
+        blocking::{Brokers, Client, Config, Connector, Error, Outcome},
+        stream::{Link, Source, Stream},
+    },
 };
 use test_kit::wire::ACCEPTED;
 
@@ -80,6 +84,87 @@ fn the_connection_is_not_half_closed_before_the_broker_had_time_to_close_it() {
     assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
     drop(peer);
     ending.join().unwrap();
+}
+
+/// A layer that keeps the DISCONNECT until the client has read everything, as TLS does if the broker is busy with sending.
+struct Keeping {
+    stream: TcpStream,
+    kept: Vec<u8>,
+    unread: usize,
+}
+
+impl Read for Keeping {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.stream.read(buffer)?;
+        self.unread = self.unread.saturating_sub(len);
+        Ok(len)
+    }
+}
+
+impl Write for Keeping {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.kept.extend(bytes);
+        let _sent = self.flush();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.kept.ends_with(&[0xE0, 0]) && self.unread > 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let kept = std::mem::take(&mut self.kept);
+        self.stream.write_all(&kept)
+    }
+}
+
+impl Stream for Keeping {
+    fn source(&self) -> Source<'_> {
+        self.stream.source()
+    }
+
+    fn has_output(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.stream.finish()
+    }
+}
+
+struct Keeper(String);
+
+impl Connector for Keeper {
+    fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+        let stream = TcpStream::connect(&self.0)?;
+        stream.set_nonblocking(true)?;
+        Ok(Box::new(Keeping { stream, kept: Vec::new(), unread: FLOOD }))
+    }
+
+    fn name(&self, _endpoint: u8) -> String {
+        self.0.clone()
+    }
+}
+
+const FLOOD: usize = 1_000_000;
+
+#[test]
+fn the_end_reads_on_while_the_last_bytes_wait() {
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer.expect("Publish");
+        peer.send(&b"\x30\x04\0\x01tx".repeat(FLOOD / 6 + 1));
+        peer.expect("Disconnect");
+    });
+    let (client, mut events) = Config::new(&options()).over(Keeper(address)).unwrap();
+    while !matches!(events.next(), Some(Event::Up { .. })) {}
+    let _ = client.publish("t", b"x", QoS::AtMostOnce, false).unwrap();
+    client.disconnect();
+    while events.next().is_some() {}
+    peer.join().unwrap();
 }
 
 #[test]

@@ -506,7 +506,8 @@ impl Events {
                 Ok(())
             };
             writable = matches!(&told, Err(error) if is_pause(error));
-            over = (told.is_err() && !writable) || (!writable && is_at_end(&mut **link));
+            // A broker that is busy with sending may read nothing until it is read from.
+            over = (told.is_err() && !writable) || is_at_end(&mut **link);
             if over && !state.finished {
                 // The layers say goodbye to those that still listen.
                 let _told = link.finish();
