@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use system_tests::SOON;
 use system_tests::brokers::ENGINES;
 use system_tests::conversations::{self, blocking, in_table, judge, section};
+use system_tests::transports::{Kind, Transport};
 
 /// Set by `cargo xtask brokers`: the folder for the sections of the table, which are then not compared.
 const SECTIONS: &str = "BROKERS_SECTIONS";
@@ -29,8 +30,11 @@ fn converse(name: &str) {
         }
     };
     let list = conversations::all();
+    let tcp = Transport::new(Kind::Tcp).expect("it needs no program");
     let mut broker = (engine.start)();
-    let verdicts = conversations::hold(&list, engine, &mut *broker, &blocking);
+    let verdicts = conversations::hold(&list, engine, &mut *broker, &|broker, options| {
+        blocking(&tcp, broker, options)
+    });
     let address = broker.address();
     drop(broker);
     // A start script ends before the broker that it has started.

@@ -14,6 +14,7 @@
 //! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
 //! - [`clusters`]: nodes that share the sessions of their clients.
 //! - [`session_over`]: a client over any stream, such as those of the transports; [`ProxyServer`]: proxies on the way.
+//! - [`transports`]: a way to any broker over each transport, as a client of the library goes it.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
 //! They keep these rules. No sleep stands for an event. Every wait has a limit; at the limit the test fails and names
@@ -48,6 +49,7 @@ mod process;
 mod proxies;
 mod tap;
 mod tls;
+pub mod transports;
 
 pub use broker::{Config, Mosquitto};
 pub use device::Device;

@@ -35,7 +35,7 @@ impl ProxyServer {
             let login = login.map(|(user, password)| format!("BasicAuth {user} {password}\n"));
             let host = Ipv4Addr::LOCALHOST;
             let text = format!(
-                "Port {port}\nListen {host}\nAllow {host}\nTimeout 60\nMaxClients 10\n{}",
+                "Port {port}\nListen {host}\nAllow {host}\nTimeout 60\nMaxClients 100\n{}",
                 login.unwrap_or_default()
             );
             fs::write(&file, text).expect("the folder is writable");

@@ -8,17 +8,23 @@ use mqtt_core::{Event, Fatal, Filter, Handle, Options, QoS, Reason};
 
 use super::talker::{Ended, Heard, Talker};
 use crate::message::Message;
+use crate::transports::{Transport, Way};
 
-/// Starts a client with the default sizes over TCP.
+/// Starts a client with the default sizes over a transport.
 ///
 /// # Panics
 /// If its options are not possible.
 #[must_use]
 #[track_caller]
-pub fn blocking(broker: SocketAddr, options: &Options<'_>) -> Box<dyn Talker> {
-    let parts = Config::new(options).start(&[&broker.to_string()]);
-    let (client, events) = parts.unwrap_or_else(|error| panic!("no client: {error}"));
-    Box::new(Blocking { client, events, begun: None })
+pub fn blocking(
+    transport: &Transport,
+    broker: SocketAddr,
+    options: &Options<'_>,
+) -> Box<dyn Talker> {
+    let way = transport.to(broker);
+    let (client, events) =
+        way.start(Config::new(options)).unwrap_or_else(|error| panic!("no client: {error}"));
+    Box::new(Blocking { client, events, begun: None, _way: way })
 }
 
 struct Blocking {
@@ -26,6 +32,8 @@ struct Blocking {
     events: Events,
     /// The message that is coming in pieces.
     begun: Option<Message>,
+    /// It outlives the client.
+    _way: Way,
 }
 
 impl Talker for Blocking {

@@ -1,11 +1,11 @@
-//! One list of conversations that a client has with any broker, over any driver.
+//! One list of conversations that a client has with any broker, over any driver and any transport.
 //!
 //! A conversation expects of the broker what the standard says. It notes each difference, together with the statement,
 //! and goes on if it can. [`judge`] holds the differences against those that are known of the broker: a new one and one
 //! that has gone are both told.
 //!
 //! A driver takes part by implementing [`Talker`]: requests, and events as owned values ([`Heard`]). [`blocking`] is
-//! the one for `driver::blocking`.
+//! the one for `driver::blocking`, over any of the [`transports`](crate::transports).
 
 mod blocking;
 mod everyday;
