@@ -8,10 +8,14 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// The other end of a serial line, which waits, and the path of the line.
 ///
-/// The end of the program at the line is an error of a read (EIO), and so is the end of this for the program.
+/// The end of the program at the line is an error of a read (EIO), and so is the end of this for the program. No child
+/// process inherits this end: the line would not end before the child.
 #[must_use]
 pub fn pseudo_terminal() -> (File, PathBuf) {
-    let end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let flags = flags | OpenptFlags::CLOEXEC;
+    let end = openpt(flags).unwrap();
     grantpt(&end).unwrap();
     unlockpt(&end).unwrap();
     let path = ptsname(&end, Vec::new()).unwrap();
