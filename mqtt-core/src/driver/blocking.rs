@@ -21,7 +21,8 @@
 //! Nobody waits for the transport: what it does not take stays in the outbox, and the serving thread sends it as soon as
 //! it can. If the outbox is full, requests return an error.
 //!
-//! With [`Config::journal`] the session survives the end of the process and power cuts.
+//! With [`Config::journal`] the session survives the end of the process and power cuts. [`Config::trace`] shows what
+//! goes over the wire.
 
 mod attempt;
 mod bridge;
@@ -35,6 +36,7 @@ mod events;
 mod outcomes;
 mod queue;
 mod requests;
+mod traced;
 mod waker;
 
 pub use bridge::bridge;
@@ -46,6 +48,7 @@ pub use events::{Events, OwnedEvents};
 pub use outcomes::Outcome;
 pub use queue::EventQueue;
 pub use requests::Client;
+pub use traced::Traced;
 
 use std::{
     boxed::Box,
