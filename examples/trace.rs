@@ -8,9 +8,8 @@ use thiserror::Error;
 use crate::print;
 
 /// The text of `--help` for it.
-pub const HELP: &str = "\
-  --trace FILE                 write what goes over the wire, for Wireshark if FILE ends in .pcapng, otherwise as
-                               text; - is standard error; passwords are left out";
+pub const HELP: &str = "  --trace FILE                 write what goes over the wire, for Wireshark if FILE ends in .pcapng, otherwise as
+                               text (-: standard error); a password is shown as stars or not at all";
 
 /// The file cannot be made.
 #[derive(Debug, Error)]

@@ -13,6 +13,8 @@
 //! - [`Tap`]: a way between client and broker that is watched, and cut at a chosen packet.
 //! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
 //! - [`clusters`]: nodes that share the sessions of their clients.
+//! - [`Example`]: the examples as their users run them.
+//! - [`Capture`]: a capture file, as tshark reads it.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
 //! They keep these rules. No sleep stands for an event. Every wait has a limit; at the limit the test fails and names
@@ -34,9 +36,11 @@ use mqtt_core::{Protocol, QoS, Reconnect, Version};
 
 mod broker;
 pub mod brokers;
+mod capture;
 pub mod clusters;
 pub mod conversations;
 mod device;
+mod example;
 mod fake_broker;
 mod link;
 mod message;
@@ -47,7 +51,9 @@ mod tap;
 mod tls;
 
 pub use broker::{Config, Mosquitto};
+pub use capture::Capture;
 pub use device::Device;
+pub use example::{Done, Example, Running};
 pub use fake_broker::{Door, FakeBroker};
 pub use link::{Frame, Link};
 pub use message::{Message, content};
