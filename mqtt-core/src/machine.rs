@@ -17,6 +17,7 @@
 //! | a request stays unanswered | `overdue` |
 //! | a record is due | `recording` |
 //! | events wait to be given | `untold` |
+//! | what seldom happens is logged | `logged` |
 
 mod answers;
 mod attempts;
@@ -26,6 +27,7 @@ mod digest;
 mod handshake;
 mod keep_alive;
 mod listening;
+mod logged;
 mod messages;
 mod overdue;
 mod overflow;

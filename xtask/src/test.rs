@@ -126,7 +126,20 @@ const STEPS: &[Step] = &[
 
 /// Sets of features that users of a library have.
 const FEATURES: &[(&str, &[&str])] = &[
-    ("mqtt-core", &["", "alloc", "std", "journal-file", "journal-flash", "bytes", "mqttbytes"]),
+    (
+        "mqtt-core",
+        &[
+            "",
+            "alloc",
+            "std",
+            "journal-file",
+            "journal-flash",
+            "bytes",
+            "mqttbytes",
+            "log",
+            "defmt",
+        ],
+    ),
     ("watchdog-core", &["", "std", "linux-ioctl", "log", "defmt"]),
 ];
 
@@ -249,6 +262,7 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         ("watchdog-core", ""),
         ("mqtt-core", "bytes"),
         ("mqtt-core", "journal-flash"),
+        ("mqtt-core", "log,defmt"),
         ("watchdog-core", "log,defmt"),
     ] {
         let mut cargo = toolchain.cargo(workspace, "build", "bare");

@@ -3,6 +3,7 @@
 use super::{
     Machine, Taken,
     connection::{Intent, Phase},
+    logged,
 };
 use crate::{
     codec::{ConnAck, PacketType, Protocol, Violation},
@@ -64,6 +65,7 @@ impl Machine<'_> {
         let reclaiming = self.session.is_reclaiming();
         let state = &mut *self.state;
         let intent = if let Phase::Handshake(intent) = state.phase { intent } else { Intent::Stay };
+        logged::accepted(state.attempts.endpoint, session);
         state.timers.clear(Timer::Connect);
         if let Some(goal) = intent.goal().filter(|_| !reclaiming) {
             state.begin_leaving(goal);

@@ -21,6 +21,7 @@ use crate::{
     error::{Reason, TransportFault},
     event::{ConnectionState, Event, OwnedEvent},
     framer::Framer,
+    log::log,
     session::Handle,
     time::Instant,
 };
@@ -432,6 +433,7 @@ impl Events {
 
     fn fail(&mut self, error: io::Error) {
         let broker = self.connector.name(self.endpoint);
+        log!(warn, "mqtt: {}: {}", broker, error);
         self.last_error = Some(Error::Io { broker, error });
     }
 
