@@ -60,3 +60,53 @@ impl<C: Connector> Connector for Traced<C> {
         self.connector.name(endpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        string::ToString as _,
+        sync::{Mutex, PoisonError},
+    };
+
+    use super::*;
+    use crate::driver::trace::Account;
+
+    /// No link can be opened.
+    struct Nowhere;
+
+    impl Connector for Nowhere {
+        fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+            Err(io::ErrorKind::AddrInUse.into())
+        }
+
+        fn name(&self, endpoint: u8) -> String {
+            std::format!("broker-{endpoint}")
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Text(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Text {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_fails_is_shown_and_its_error_is_passed_on() {
+        let text = Text::default();
+        let traced = Traced::new(Nowhere).sink(Account::new("meter", text.clone()));
+        let error = traced.connect(7, Duration::ZERO).expect_err("there is no link");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let shown = text.0.lock().expect("no writer panics").clone();
+        let shown = String::from_utf8(shown).expect("text");
+        let line = shown.split_once(" s  ").map(|(_seconds, line)| line.to_string());
+        assert_eq!(line, Some("meter  -- no connection to broker-7: address in use\n".to_string()));
+    }
+}
