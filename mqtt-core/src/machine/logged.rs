@@ -26,14 +26,16 @@ pub(super) fn accepted(endpoint: u8, session: SessionStatus) {
 
 /// The connection, or the attempt, has ended.
 pub(super) fn ended(endpoint: u8, reason: Reason) {
-    let planned = matches!(
-        reason,
-        Reason::Requested | Reason::PassedOver | Reason::SessionEnded | Reason::Returning
-    );
-    if planned {
-        log!(info, "mqtt: no longer connected to broker {}: {}", endpoint, reason);
-    } else {
-        log!(warn, "mqtt: not connected to broker {}: {}", endpoint, reason);
+    match reason {
+        Reason::Requested | Reason::PassedOver | Reason::SessionEnded | Reason::Returning => {
+            log!(info, "mqtt: no longer connected to broker {}: {}", endpoint, reason);
+        }
+        Reason::TransportClosed
+        | Reason::TransportFailed(_)
+        | Reason::KickedOut { .. }
+        | Reason::Fatal(_) => {
+            log!(warn, "mqtt: not connected to broker {}: {}", endpoint, reason);
+        }
     }
 }
 
