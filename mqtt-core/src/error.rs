@@ -257,14 +257,14 @@ pub enum TransportFault {
     /// The peer, or a device on the way, broke the connection.
     #[error("the connection was reset")]
     Reset,
-    /// The operating system does not permit it.
-    #[error("not permitted by the system")]
+    /// The operating system, a proxy or a WebSocket server does not permit it.
+    #[error("not permitted")]
     NotPermitted,
     /// The broker did not prove who it is: its certificate is not trusted, has expired, or is that of another host.
     #[error("the broker's certificate was not accepted")]
     NotTrusted,
-    /// The broker, or a proxy, did not accept who the client is: a certificate or a login is missing or wrong.
-    #[error("the client was not accepted by TLS or the proxy")]
+    /// The broker did not accept who the client is in TLS: a certificate is missing or wrong.
+    #[error("the client's certificate was not accepted")]
     NotAccepted,
     /// TLS, WebSocket or a proxy: the peer does not speak the protocol, or not a version of it that both know.
     #[error("the peer does not speak the protocol of the transport")]

@@ -15,6 +15,7 @@
 //! - [`clusters`]: nodes that share the sessions of their clients.
 //! - [`Example`]: the examples as their users run them.
 //! - [`Capture`]: a capture file, as tshark reads it.
+//! - [`session_over`]: a client over any stream, such as those of the transports; [`ProxyServer`]: proxies on the way.
 //! - [`Tunnel`]: TLS in front of a plain connection.
 //!
 //! They keep these rules. No sleep stands for an event. Every wait has a limit; at the limit the test fails and names
@@ -45,8 +46,10 @@ mod fake_broker;
 mod link;
 mod message;
 mod mosquitto_clients;
+mod over;
 mod paho;
 mod process;
+mod proxies;
 mod tap;
 mod tls;
 
@@ -58,8 +61,10 @@ pub use fake_broker::{Door, FakeBroker};
 pub use link::{Frame, Link};
 pub use message::{Message, content};
 pub use mosquitto_clients::{Publisher, RawSubscriber, Subscriber, SubscriberConfig};
+pub use over::{Over, session_over};
 pub use paho::{Paho, PahoConfig};
 pub use process::{Lines, Program, SOON};
+pub use proxies::ProxyServer;
 pub use tap::{Tap, Tapped, To, packets};
 pub use tls::Tunnel;
 

@@ -70,8 +70,9 @@ const NODE: Tool = Tool {
     ],
 };
 
-/// The broker, and two packages for a cluster with Redis.
-const AEDES: &[&str] = &["aedes@1.2.0", "aedes-persistence-redis@11.2.2", "mqemitter-redis@7.2.1"];
+/// The broker, two packages for a cluster with Redis, and one for WebSocket.
+const AEDES: &[&str] =
+    &["aedes@1.2.0", "aedes-persistence-redis@11.2.2", "mqemitter-redis@7.2.1", "ws@8.23.0"];
 
 /// It keeps the sessions of a cluster of aedes. Without it that test is not run.
 const REDIS: Tool = Tool {

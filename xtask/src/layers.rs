@@ -40,7 +40,9 @@ const LIBRARIES: &[Library] = &[
     },
     Library {
         sources: "tests/kit/src",
-        rooms: &["wire", "record", "text", "drive", "script", "mutation", "command_line"],
+        rooms: &[
+            "certificates", "terminal", "wire", "record", "text", "drive", "script", "mutation", "command_line",
+        ],
     },
     Library {
         sources: "fuzz/bodies/src",

@@ -52,6 +52,16 @@ pub(crate) const TSHARK: Tool = Tool {
     ],
 };
 
+/// Two proxies, for the tests of the transports.
+pub(crate) const PROXIES: Tool = Tool {
+    programs: &["tinyproxy", "microsocks"],
+    packages: &[
+        ("apt-get", &["tinyproxy-bin", "microsocks"]),
+        ("apk", &["tinyproxy", "microsocks"]),
+        ("brew", &["tinyproxy", "microsocks"]),
+    ],
+};
+
 /// Counts instructions.
 pub(crate) const VALGRIND: Tool = Tool {
     programs: &["valgrind"],

@@ -132,6 +132,9 @@ const FEATURES: &[(&str, &[&str])] = &[
             "",
             "alloc",
             "std",
+            "tls",
+            "websocket",
+            "serial",
             "journal-file",
             "journal-flash",
             "bytes",
@@ -200,10 +203,16 @@ fn tools(context: &Context<'_>) -> Result<Report, String> {
     setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
     setup::ensure(workspace, log, &setup::PEERS, *may_install)?;
     setup::ensure(workspace, log, &setup::TSHARK, *may_install)?;
+    // Without them only the tests of that transport are left out.
+    let proxies = setup::ensure(workspace, log, &setup::PROXIES, *may_install);
+    let proxies = proxies.map_or_else(|why| format!("; no proxies: {why}"), |()| String::new());
     // It prints its version in its help, and then does not exit with 0.
     let help = log.run(workspace.program("mosquitto").arg("-h"))?.text;
     let version = help.lines().next().unwrap_or_default();
-    Ok(Report::Done(format!("{version}; {}", brokers::ensure(workspace, log, *may_install)?)))
+    Ok(Report::Done(format!(
+        "{version}; {}{proxies}",
+        brokers::ensure(workspace, log, *may_install)?
+    )))
 }
 
 /// Manifests of the workspaces beside the root one that are there.

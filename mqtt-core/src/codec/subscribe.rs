@@ -298,6 +298,16 @@ impl<'a> SubAck<'a> {
     }
 }
 
+impl<'a> IntoIterator for Granted<'a> {
+    type Item = Option<QoS>;
+    type IntoIter = core::iter::Map<core::slice::Iter<'a, u8>, fn(&u8) -> Option<QoS>>;
+
+    /// As [`Granted::iter`].
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(|code| QoS::from_bits(*code))
+    }
+}
+
 impl<'a> Granted<'a> {
     /// The codes of a SUBACK, as on the wire.
     ///
@@ -338,7 +348,7 @@ impl<'a> Granted<'a> {
 
     /// The result for each filter: the QoS granted, or `None` if the filter was refused.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<QoS>> + Clone + use<'a> {
-        self.0.iter().map(|code| QoS::from_bits(*code))
+        self.into_iter()
     }
 
     /// Whether any filter was refused. MQTT 3.1 has no code for that: a strict reading of 3.1 takes such a SUBACK for a

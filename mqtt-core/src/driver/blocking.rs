@@ -8,8 +8,8 @@
 //! use mqtt_core::{Event, Options, QoS, driver::blocking::Client};
 //!
 //! let (client, mut events) = Client::connect("localhost:1883", &Options::new("hello"))?;
-//! client.subscribe("greetings/#", QoS::AtLeastOnce)?;
-//! client.publish("greetings/world", b"hello", QoS::AtLeastOnce, false)?;
+//! let _ = client.subscribe("greetings/#", QoS::AtLeastOnce)?;
+//! let _ = client.publish("greetings/world", b"hello", QoS::AtLeastOnce, false)?;
 //! while let Some(event) = events.next() {
 //!     if let Event::Message(message) = event {
 //!         println!("{}: {:?}", message.topic, message.payload);
@@ -23,6 +23,9 @@
 //!
 //! With [`Config::journal`] the session survives the end of the process and power cuts. [`Config::trace`] shows what
 //! goes over the wire.
+
+#[doc = include_str!("../../docs/recipes.md")]
+pub mod recipes {}
 
 mod attempt;
 mod bridge;
@@ -89,6 +92,8 @@ struct State {
     /// The serving thread has gone, or has panicked.
     gone: bool,
     opening: Opening,
+    /// The broker was told that nothing more is sent on this connection.
+    finished: bool,
     /// The transport took no more bytes. `Events` writes again once it does.
     congested: bool,
     /// `Events` waits: until then, unless it is woken.
@@ -135,6 +140,9 @@ struct Wait {
 /// How long packets that are due may wait while the events of one read are handled, in milliseconds. Quick handlers
 /// share a write, slow ones cause at most 100 writes a second, and no time-out of the protocol is that short.
 const LONGEST_UNSENT: u64 = 10;
+
+/// How long the end of a connection waits for the broker, which closes it after a DISCONNECT.
+const LONGEST_END: Duration = Duration::from_secs(5);
 
 impl Shared {
     fn now(&self) -> Instant {
@@ -227,6 +235,7 @@ impl State {
             broken: None,
             gone: false,
             opening: Opening::default(),
+            finished: false,
             congested: false,
             waits: None,
             waiters: 0,
@@ -313,9 +322,9 @@ impl State {
                     continue;
                 }
                 (Action::Close(reason), Some(link)) => {
-                    if is_orderly(reason) {
+                    if is_orderly(reason) && !self.finished {
                         // If it does not work now, the serving thread tries again.
-                        let _later = link.finish();
+                        self.finished = link.finish().is_ok();
                     }
                     return Flushed::Close;
                 }
@@ -368,7 +377,7 @@ impl Drop for Gone {
         state.gone = true;
         state.opening.give_up();
         let link = state.link.take();
-        self.0.changed.notify_all();
+        self.0.tell(&state);
         drop(state);
         drop(link);
     }

@@ -98,12 +98,13 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 }
 
-/// Nobody has to be told if the peer is gone already.
-fn gone_is_fine(shutdown: io::Result<()>) -> io::Result<()> {
-    match shutdown {
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-        other => other,
-    }
+/// The outcome of a goodbye: nobody has to be told if the peer is gone already.
+pub(crate) fn gone_is_fine(told: io::Result<()>) -> io::Result<()> {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    told.or_else(|error| {
+        let gone = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
+        if gone { Ok(()) } else { Err(error) }
+    })
 }
 
 /// Whether the error only means that the transport is not ready now.

@@ -5,6 +5,8 @@
 //! - [`wire`] holds packets that are put together by hand, and finds the packets in a stream of bytes.
 //! - [`record`] works on records of the journal, with a checksum that is not the library's own.
 //! - [`text`] turns packets and events into lines.
+//! - `certificates` has an authority of the test's own, behind the feature of that name.
+//! - `terminal` opens pseudo-terminals, behind the feature `terminals`.
 //! - `command_line` and `mutation` are for the programs `sim` and `model`, behind the feature `command-line`.
 //!
 //! Nothing here is a model of a broker. The simulator, the model checker and the fuzz targets have one each, so that a
@@ -12,6 +14,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+#[cfg(feature = "certificates")]
+pub mod certificates;
 #[cfg(feature = "command-line")]
 pub mod command_line;
 pub mod drive;
@@ -19,5 +23,7 @@ pub mod drive;
 pub mod mutation;
 pub mod record;
 pub mod script;
+#[cfg(feature = "terminals")]
+pub mod terminal;
 pub mod text;
 pub mod wire;

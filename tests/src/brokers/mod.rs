@@ -6,12 +6,15 @@
 //! does a listed one that the broker no longer shows.
 
 pub(crate) mod aedes;
+pub mod aedes_websocket;
 mod amqtt;
 pub(crate) mod daemon;
 mod mosquitto;
 mod nats;
 mod rabbitmq;
 mod rumqttd;
+
+pub use rabbitmq::start_web as start_rabbitmq_web;
 
 use std::fmt;
 use std::net::SocketAddr;

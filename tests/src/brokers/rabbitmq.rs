@@ -24,7 +24,7 @@ pub(super) const ENGINE: Engine = Engine {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.rsplit_once('-').map(|(_, version)| version.to_owned()).ok_or(name)
     },
-    start: || Box::new(RabbitMq::start()),
+    start: || Box::new(RabbitMq::start("[rabbitmq_mqtt].\n", LISTEN)),
     logins: true,
     untakeable: None,
     known: KNOWN,
@@ -57,6 +57,16 @@ const KNOWN: &[Known] = &[
 const DEAF: &str = "before the first QoS 2 publish after a restart: `NotReclaimed` after `ping_timeout`; \
      the publish goes out on the next connection, after `ping_timeout` once more";
 
+/// Starts it with its plug-in for MQTT over WebSocket, at the path `/ws`; an error if it is not here.
+///
+/// # Errors
+///
+/// The command that installs it.
+pub fn start_web() -> Result<Box<dyn Broker>, String> {
+    (ENGINE.version)()?;
+    Ok(Box::new(RabbitMq::start("[rabbitmq_web_mqtt].\n", LISTEN_WEB)))
+}
+
 /// The folder `rabbitmq_server-VERSION`.
 fn installed() -> Option<PathBuf> {
     let folders = ["/usr/lib/rabbitmq/lib", "/usr/lib64/rabbitmq/lib"].into_iter();
@@ -73,7 +83,7 @@ struct RabbitMq {
 }
 
 impl RabbitMq {
-    fn start() -> Self {
+    fn start(plugins: &'static str, listen: &'static str) -> Self {
         let (names, names_port) = start_names();
         let broker = Daemon::start(Recipe {
             name: "rabbitmq",
@@ -81,10 +91,11 @@ impl RabbitMq {
             taken: "eaddrinuse",
             command: Box::new(move |folder, port| {
                 let place = |name: &str| folder.join(name);
-                let config = CONFIG.replace("HOST", &Ipv4Addr::LOCALHOST.to_string());
+                let config =
+                    [listen, CONFIG].concat().replace("HOST", &Ipv4Addr::LOCALHOST.to_string());
                 fs::write(place("rabbitmq.conf"), config.replace("PORT", &port.to_string()))
                     .expect("the folder is writable");
-                fs::write(place("plugins"), "[rabbitmq_mqtt].\n").expect("the folder is writable");
+                fs::write(place("plugins"), plugins).expect("the folder is writable");
                 let script =
                     installed().expect("its version was asked for").join("sbin/rabbitmq-server");
                 let mut command = Command::new(script);
@@ -111,9 +122,11 @@ impl RabbitMq {
 /// One scheduler that does not spin; the port for other nodes is on the loopback interface only.
 const ERLANG: &str = "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}";
 
+const LISTEN: &str = "mqtt.listeners.tcp.1 = HOST:PORT\n";
+const LISTEN_WEB: &str = "mqtt.listeners.tcp = none\nweb_mqtt.tcp.listener = HOST:PORT\n";
+
 const CONFIG: &str = "\
 listeners.tcp = none
-mqtt.listeners.tcp.1 = HOST:PORT
 mqtt.allow_anonymous = true
 default_user = u
 default_pass = p

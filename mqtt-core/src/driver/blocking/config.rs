@@ -156,7 +156,8 @@ impl<'a> Config<'a> {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn to(mut self, brokers: Brokers) -> Result<(Client, Events), Error> {
+    pub fn to(mut self, mut brokers: Brokers) -> Result<(Client, Events), Error> {
+        brokers.prepare()?;
         let count = u8::try_from(brokers.count()).unwrap_or(u8::MAX);
         let reconnect = &mut self.options.settings.reconnect;
         *reconnect = reconnect.endpoints(count);

@@ -27,6 +27,14 @@ pub enum Error {
         /// What is wrong with it.
         error: AddressError,
     },
+    /// The address of a broker is possible, and this program has no transport for it.
+    #[error("the address of broker {number} needs {feature}")]
+    NoTransport {
+        /// Which of the brokers, counted from 0.
+        number: usize,
+        /// The feature of this crate that is off, or what the system lacks.
+        feature: &'static str,
+    },
     /// The request was refused.
     #[error("{0}")]
     Request(#[from] RequestError),

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Client, Connector, Error, Flushed, Gone, LONGEST_UNSENT, Outcome, Shared, State, Unfinished,
-    Wait, attempt, event_range::EventRange, is_orderly,
+    Client, Connector, Error, Flushed, Gone, LONGEST_END, LONGEST_UNSENT, Outcome, Shared, State,
+    Unfinished, Wait, attempt, event_range::EventRange, is_orderly,
 };
 use crate::{
     driver::{
@@ -31,8 +31,6 @@ type OwnedSource = std::os::fd::OwnedFd;
 #[cfg(windows)]
 type OwnedSource = std::os::windows::io::OwnedSocket;
 
-/// How long the end of a connection waits for the broker, which closes it after a DISCONNECT [MQTT-3.14.4-1].
-const LONGEST_END: Duration = Duration::from_secs(5);
 /// The same when the application drops everything.
 const LONGEST_END_AT_DROP: Duration = Duration::from_secs(1);
 
@@ -421,6 +419,7 @@ impl Events {
                 self.readable = false;
                 state.link = Some(link);
                 state.congested = false;
+                state.finished = false;
                 state.client.connected(now);
             }
             Err(error) => {
@@ -496,14 +495,18 @@ impl Events {
         let mut writable = false;
         let over = match &mut state.link {
             None => true,
-            Some(link) => match link.finish() {
-                Err(error) if is_pause(&error) => {
-                    writable = true;
-                    false
+            Some(link) => {
+                let finished = if state.finished { Ok(()) } else { link.finish() };
+                state.finished = finished.is_ok();
+                match finished {
+                    Err(error) if is_pause(&error) => {
+                        writable = true;
+                        false
+                    }
+                    Err(_) => true,
+                    Ok(()) => is_at_end(&mut **link),
                 }
-                Err(_) => true,
-                Ok(()) => is_at_end(&mut **link),
-            },
+            }
         };
         let left = until.saturating_duration_since(time::Instant::now());
         if over || left.is_zero() {

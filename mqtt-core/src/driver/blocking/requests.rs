@@ -7,7 +7,7 @@ use std::{
     vec::Vec,
 };
 
-use super::{Error, Outcome, Shared, State, Unfinished};
+use super::{Error, LONGEST_END, Outcome, Shared, State, Unfinished};
 use crate::{
     codec::{Login, PacketId, Protocol, Publish, QoS, Will},
     error::RequestError,
@@ -264,12 +264,19 @@ impl Client {
         drop(state);
         self.disconnect();
         let mut state = self.shared.lock();
-        // The serving thread bounds this wait.
+        // A transport may take no DISCONNECT for the first time, and a broker may stay open for the second.
+        let longest = Duration::from_millis(state.client.connect_timeout().into()) + LONGEST_END;
+        let start = Instant::now();
         while state.check().is_ok()
             && (state.link.is_some() || state.connection() != ConnectionState::Stopped)
             && state.disconnects
         {
-            state = self.shared.wait(state, Duration::from_secs(1));
+            let left = longest.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                // Nobody serves the connection.
+                break;
+            }
+            state = self.shared.wait(state, left);
         }
         if handles.is_empty() { Ok(()) } else { Err(Unfinished { handles }) }
     }
