@@ -350,6 +350,9 @@ impl SessionMut<'_> {
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);
         session.inbound.empty_ring(self.slots);
+        if session.inbound.drop_stale_if_gone_on(self.slots) {
+            session.changes.need_snapshot();
+        }
         session.subscriptions.disconnected();
         session.stray.clear();
         retransmissions

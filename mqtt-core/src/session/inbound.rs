@@ -20,8 +20,9 @@
 //! - `seen` counts the ids, `elsewhere` those of other brokers, and `stale` those that are marked as stale. Only ids of
 //!   the broker here are.
 //! - An id stays over broken connections until its PUBREL comes, the broker begins a new session, the application
-//!   [forgets](super::SessionMut::forget_message) it, or it is stale and its place is needed. If the connection breaks
-//!   before the application has acknowledged the message, the id leaves as well, and the message comes again as new.
+//!   [forgets](super::SessionMut::forget_message) it, or it is stale. A stale id leaves if its place is needed, or at the
+//!   end of a connection on which new messages came. If the connection breaks before the application has acknowledged
+//!   the message, the id leaves as well, and the message comes again as new.
 //!
 //! The owed acknowledgements are a ring inside the slots, in order of arrival, used with manual acknowledgement only.
 //! They go out in that order, whatever the order of the application's calls [MQTT-4.6.0-2], [MQTT-4.6.0-3].
@@ -47,6 +48,8 @@ pub(super) struct Inbound {
     elsewhere: u32,
     /// The broker at which the client is at home.
     here: u8,
+    /// A new message came while ids were stale.
+    went_on: bool,
 }
 
 /// An id of the table.
@@ -98,7 +101,10 @@ impl Inbound {
             return false;
         }
         let found = self.find(slots, self.key(id)).and_then(|at| slots.get_mut(at));
-        let Some(slot) = found.filter(|slot| dup || !is_stale(slot)) else { return false };
+        let Some(slot) = found.filter(|slot| dup || !is_stale(slot)) else {
+            self.went_on |= !dup && self.stale != 0;
+            return false;
+        };
         self.stale = self.stale.saturating_sub(u32::from(is_stale(slot)));
         slot.marks.set_seen(Seen::By(self.here));
         true
@@ -107,6 +113,7 @@ impl Inbound {
     /// The broker may have begun a new session, and the ids in the table may belong to the old one.
     pub(super) fn suspect_lost(&mut self, slots: &mut [Slot]) {
         self.stale = self.seen - self.elsewhere;
+        self.went_on = false;
         for slot in slots.iter_mut().filter(|slot| self.is_here(slot)) {
             slot.marks.set_seen(Seen::Stale);
         }
@@ -123,6 +130,13 @@ impl Inbound {
         debug_assert!(self.stale == 0, "{} ids are stale, and no slot holds one", self.stale);
         self.stale = 0;
         some
+    }
+
+    /// The connection is gone. If new messages came behind those that the broker sent again, the ids that are still
+    /// stale belong to a lost session, and are forgotten. Otherwise they would take places for ever if the client goes to
+    /// another broker. Gives whether there were any.
+    pub(super) fn drop_stale_if_gone_on(&mut self, slots: &mut [Slot]) -> bool {
+        core::mem::take(&mut self.went_on) && self.drop_stale(slots)
     }
 
     /// Removes all ids that `gone` is true for.
