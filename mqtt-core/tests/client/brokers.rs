@@ -320,6 +320,22 @@ fn a_session_that_could_not_be_ended_is_ended_the_next_time() {
     }
 }
 
+/// 3.1 does not say whether there is a session, but the client has just ended it.
+#[test]
+fn nothing_is_reclaimed_in_3_1_where_the_session_was_just_ended() {
+    let mut script = Script::sized(&options().version(Version::V31), 512, 1);
+    script.accept(ACCEPTED);
+    script.hear_packet(message(1, false));
+    script.reconnect(ACCEPTED);
+    script.hear_packet(message(7, false));
+    script.hear(&ack(PUBREL, 7));
+    script.reconnect(ACCEPTED);
+    script.hear(ACCEPTED);
+    assert!(told(&mut script).contains(&"up New V31".to_owned()));
+    publish(&mut script, "x", QoS::ExactlyOnce);
+    assert_eq!(script.sent().last().unwrap(), "PUBLISH t x q2 1");
+}
+
 /// With a clean session nothing has to be remembered, and the nodes of a cluster are one broker.
 #[test]
 fn sessions_are_possible_at_eight_separate_brokers() {
