@@ -92,16 +92,23 @@ impl Inbound {
         self.here = broker;
     }
 
-    /// Whether the message under `id` was taken before.
+    /// Whether the message under `id` was taken before, and can be answered again.
     ///
     /// If the id may be stale, a message without DUP is new, because a message that is sent again has DUP
-    /// [MQTT-3.3.1-1].
-    pub(super) fn is_repeated(&mut self, slots: &mut [Slot], id: PacketId, dup: bool) -> bool {
+    /// [MQTT-3.3.1-1]. `behind`: an earlier message was left unanswered. Then a message that is sent again for the first
+    /// time on this connection is not answered either, to keep the order [MQTT-4.6.0-3].
+    pub(super) fn is_repeated(
+        &mut self,
+        slots: &mut [Slot],
+        id: PacketId,
+        dup: bool,
+        behind: bool,
+    ) -> bool {
         if self.seen == 0 {
             return false;
         }
         let found = self.find(slots, self.key(id)).and_then(|at| slots.get_mut(at));
-        let Some(slot) = found.filter(|slot| dup || !is_stale(slot)) else {
+        let Some(slot) = found.filter(|slot| dup && !behind || !is_stale(slot)) else {
             self.went_on |= !dup && self.stale != 0;
             return false;
         };
@@ -120,8 +127,8 @@ impl Inbound {
     }
 
     /// Forgets the ids that may be stale; false if there are none. A broker that kept the session first sends again the
-    /// messages that are in flight [MQTT-4.4.0-1]. So if it goes on to other ids, the stale ones belong to a lost
-    /// session.
+    /// messages that are in flight [MQTT-4.4.0-1], in their order [MQTT-4.6.0-1]. So if it goes on to other ids, the stale
+    /// ones belong to a lost session.
     pub(super) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
         let some = self.stale != 0;
         if some {
@@ -216,6 +223,16 @@ impl Inbound {
     /// Ids between their PUBLISH and their PUBREL.
     pub(super) const fn seen(&self) -> usize {
         self.seen as usize
+    }
+
+    /// Those of messages of the broker here that are not stale.
+    pub(super) const fn confirmed(&self) -> usize {
+        (self.seen - self.elsewhere - self.stale) as usize
+    }
+
+    /// Whether ids may be stale.
+    pub(super) const fn has_stale(&self) -> bool {
+        self.stale != 0
     }
 
     /// Those of messages of the broker here.
