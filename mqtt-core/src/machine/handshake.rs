@@ -73,6 +73,9 @@ impl Machine<'_> {
         state.phase = Phase::Up(intent);
         state.arm(Timer::KeepAlive, state.connect.sent_at());
         state.arm(Timer::Silence, now);
+        if self.session.misses_messages() {
+            state.timers.set(Timer::Connect, state.patience(now));
+        }
         let stable = u64::from(state.settings.reconnect.stable_millis());
         state.timers.set(Timer::Stable, now.plus_millis(stable));
         Some(Event::Up { endpoint: state.attempts.endpoint, session, protocol: state.protocol })

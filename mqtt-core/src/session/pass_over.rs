@@ -16,8 +16,8 @@
 //! In MQTT 3.1 each connection may begin a new session unseen, so each one renews the subscriptions, and the broker
 //! sends every retained message again. Between connections of a pass-over these could be more than the client takes. So
 //! there the client leaves the renewal out. The messages that were passed over come again, with DUP, only if the broker
-//! kept the session; others may come because of a new SUBSCRIBE. If none comes again, the client connects once more and
-//! renews.
+//! kept the session; others may come because of a new SUBSCRIBE. If none comes again within `Options::ping_timeout`, the
+//! client connects once more and renews.
 
 use super::{
     SessionMut,
