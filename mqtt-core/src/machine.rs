@@ -322,6 +322,7 @@ impl<'a> Machine<'a> {
                 self.close(Reason::Fatal(Fatal::ConnectTimeout));
             }
             (Timer::Connect, Phase::Leaving { goal, .. }) => self.close(goal.reason()),
+            (Timer::Connect, Phase::Up(Intent::Stay)) => self.look_for_messages(now),
             (Timer::PingResponse, Phase::Up(_)) => {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }

@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Whether the broker may have the CONNECT, and its CONNACK has not come.
-    const fn connack_may_follow(&self) -> bool {
+    pub(super) const fn connack_may_follow(&self) -> bool {
         matches!(self.phase, Phase::Handshake(_)) && self.connect.was_shown()
     }
 }
