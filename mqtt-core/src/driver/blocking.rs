@@ -100,6 +100,8 @@ struct State {
     waits: Option<Wait>,
     /// Threads that wait for `Shared::changed`.
     waiters: usize,
+    /// The last event was not the last one of its read, so the application asks for the next one soon.
+    more_follows: bool,
     /// When a thread flushed last, or `Events` read.
     flushed_at: Instant,
     /// The application asked for the end: a clean session ends with it.
@@ -185,6 +187,14 @@ impl Shared {
         state
     }
 
+    /// An acknowledgement was made: those of the events of one read share a write, as if the client had made them.
+    fn serve_later(&self, state: &mut State) {
+        let soon = self.now().millis_since(state.flushed_at) < LONGEST_UNSENT;
+        if !(state.more_follows && soon && state.waits.is_none() && state.journal.is_none()) {
+            self.serve(state);
+        }
+    }
+
     /// A request was made: sends what is due, and wakes the serving thread if it has something to do that it does not
     /// know of.
     fn serve(&self, state: &mut State) {
@@ -239,6 +249,7 @@ impl State {
             congested: false,
             waits: None,
             waiters: 0,
+            more_follows: false,
             flushed_at: Instant::from_millis(0),
             disconnects: false,
             ends_with_clients: false,

@@ -320,10 +320,12 @@ impl Events {
         let event = state.client.receive(&mut input, now).unwrap_or(None);
         let taken_len = all.len() - input.len();
         let Some(event) = event else {
+            state.more_follows = false;
             self.buffer.consume(taken_len);
             return None;
         };
         self.event_len = taken_len;
+        state.more_follows = taken_len < all.len();
         if let Some((handle, outcome)) = Outcome::of(&event) {
             state.outcomes.add(handle, outcome);
         }
