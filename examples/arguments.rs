@@ -65,6 +65,20 @@ pub struct Broker {
     pub topic: Option<String>,
 }
 
+impl Broker {
+    /// Host and port.
+    #[must_use]
+    pub fn place(&self) -> String {
+        place(&self.host, self.port)
+    }
+}
+
+/// `host:port`.
+#[must_use]
+pub fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// The command line, read from its front.
 pub struct Arguments {
     parser: lexopt::Parser,

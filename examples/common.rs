@@ -1,20 +1,25 @@
 //! The options that `pub` and `sub` share, named as in `mosquitto_pub` and `mosquitto_sub`.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+};
 
 use mqtt_core::{
     Filter, Login, Options, QoS, Reconnect, Topic, Version, Will,
-    driver::address::{DEFAULT_PORT, Password, without_login},
+    driver::{
+        address::{DEFAULT_PORT, Password, without_login},
+        blocking::{self, Brokers, Config},
+        trace::Account,
+    },
 };
 
 use crate::{
-    account::Account,
-    arguments::{Arguments, UsageError},
-    print,
-    transport::Tcp,
+    arguments::{Arguments, UsageError, place},
+    trace::{Trace, TraceError},
 };
 
-/// The text of `--help` for these options.
+/// The text of `--help` for these options, before that for [`trace`](crate::trace).
 pub const HELP: &str = "\
 Connection
   -h, --host HOST              the broker's name or address (localhost)
@@ -54,6 +59,7 @@ pub struct Common {
     will_retain: bool,
     seed: u32,
     debug: bool,
+    trace: Option<String>,
     /// `-q`.
     pub qos: QoS,
     /// `-t`, and the topic of `-L`.
@@ -83,6 +89,7 @@ impl Common {
             will_retain: false,
             seed: random as u32,
             debug: false,
+            trace: None,
             qos: QoS::AtMostOnce,
             topics: Vec::new(),
         }
@@ -111,6 +118,7 @@ impl Common {
             "-c" | "--disable-clean-session" => self.persistent = true,
             "-q" | "--qos" => self.qos = arguments.qos()?,
             "-d" | "--debug" => self.debug = true,
+            "--trace" => self.trace = Some(arguments.text()?),
             "-V" | "--protocol-version" => {
                 let name = arguments.text()?;
                 self.version = version(&name).ok_or_else(|| {
@@ -187,11 +195,33 @@ impl Common {
         self.version == Version::Auto
     }
 
-    /// Opens connections to the broker; with `-d` it shows the packets.
-    #[must_use]
-    pub fn transport(&self) -> Tcp {
-        let account = self.debug.then(|| Account::new(self.program, print::error));
-        Tcp { host: self.host.clone(), port: self.port, account }
+    /// The broker.
+    ///
+    /// # Errors
+    ///
+    /// [`blocking::Error::Address`].
+    pub fn brokers(&self) -> Result<Brokers, blocking::Error> {
+        Brokers::new(&[&place(&self.host, self.port)])
+    }
+
+    /// The file of `--trace`.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError`]: it cannot be made.
+    pub fn trace(&self) -> Result<Option<Trace>, TraceError> {
+        self.trace.as_deref().map(Trace::create).transpose()
+    }
+
+    /// `config`, whose links are shown as `-d` and `--trace` ask for.
+    pub fn traced<'a>(&self, mut config: Config<'a>, trace: Option<&Trace>) -> Config<'a> {
+        if self.debug {
+            config = config.trace(Account::new(self.program, io::stderr()));
+        }
+        match trace {
+            Some(trace) => config.trace(trace.of(self.program)),
+            None => config,
+        }
     }
 
     /// The program's name, for messages.
@@ -318,8 +348,8 @@ mod tests {
             assert!(!shown.contains("marker"), "{line}: {shown}");
         }
         let common = read("-L mqtt://u:marker@h -P marker").expect("it is not looked up");
-        let transport = common.transport();
-        let shown = format!("{transport:?} {}", transport.name(0));
+        let brokers = common.brokers().expect("it is not looked up");
+        let shown = format!("{brokers:?} {}", brokers.name(0));
         assert!(!shown.contains("marker"), "{shown}");
         let common = read("-u u -P marker").expect("valid");
         let shown = format!("{common:?} {common:x?}");

@@ -8,7 +8,12 @@ use mqtt_core::{
 };
 use thiserror::Error;
 
-use crate::{arguments::UsageError, common::Common, print};
+use crate::{
+    arguments::UsageError,
+    common::Common,
+    print,
+    trace::{Trace, TraceError},
+};
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -16,6 +21,9 @@ pub enum ConnectionError {
     /// An error in the command line.
     #[error(transparent)]
     Usage(#[from] UsageError),
+    /// The file for the trace.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// The settings are not possible.
     #[error(transparent)]
     Settings(blocking::Error),
@@ -52,20 +60,21 @@ pub struct Connection {
 ///
 /// # Errors
 ///
-/// [`ConnectionError::Usage`], [`ConnectionError::Settings`].
+/// [`ConnectionError::Usage`], [`ConnectionError::Settings`], [`ConnectionError::Trace`].
 pub fn open<'a>(
     common: &'a Common,
     size: impl FnOnce(Config<'a>) -> Config<'a>,
     manual_acknowledge: bool,
 ) -> Result<Connection, ConnectionError> {
     let options = common.options()?.manual_acknowledge(manual_acknowledge);
-    let transport = common.transport();
-    let broker = transport.name(0);
-    let (client, events) =
-        size(Config::new(&options)).over(transport).map_err(ConnectionError::Settings)?;
+    let brokers = common.brokers().map_err(ConnectionError::Settings)?;
+    let broker = brokers.name(0);
+    let trace = common.trace()?;
+    let config = common.traced(size(Config::new(&options)), trace.as_ref());
+    let (client, events) = config.to(brokers).map_err(ConnectionError::Settings)?;
     let protocol = client.protocol();
     let retries = u8::from(common.falls_back());
-    let watch = Watch { program: common.program(), broker, up: false, protocol, retries };
+    let watch = Watch { program: common.program(), broker, trace, up: false, protocol, retries };
     Ok(Connection { client, events, watch })
 }
 
@@ -74,6 +83,7 @@ pub fn open<'a>(
 pub struct Watch {
     program: &'static str,
     broker: String,
+    trace: Option<Trace>,
     /// There was a connection already.
     up: bool,
     protocol: Protocol,
@@ -129,6 +139,13 @@ impl Watch {
     /// A line about this broker on standard error.
     pub fn say(&self, what: &str) {
         print::error(&format!("{}: {}: {what}", self.program, self.broker));
+    }
+
+    /// Says if the trace is not complete.
+    pub fn report(&self) {
+        if let Some(trace) = &self.trace {
+            trace.report(self.program);
+        }
     }
 
     fn error(&self, reason: Reason, last: Option<&blocking::Error>) -> ConnectionError {

@@ -7,13 +7,12 @@
 //! cargo run --release --example quickstart
 //! cargo run --release --example sub -- -h localhost -t 'a/#' -v
 //! cargo run --release --example pub -- -h localhost -t a/b -m hello -q 1
+//! cargo run --release --example pub -- -h localhost -t a/b -m hello -q 1 --trace pub.pcapng && wireshark pub.pcapng
 //! ```
 
-pub mod account;
 pub mod arguments;
 pub mod common;
 pub mod connection;
-pub mod describe;
 pub mod format;
 pub mod print;
-pub mod transport;
+pub mod trace;

@@ -1,6 +1,9 @@
 //! Lines of output, without the panic of `println!` if the reader is gone.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
 
 /// A line on standard output.
 pub fn line(text: &str) {
@@ -10,4 +13,37 @@ pub fn line(text: &str) {
 /// A line on standard error.
 pub fn error(text: &str) {
     let _nobody_reads = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes lines on standard output: seconds since the start, a name, text.
+#[derive(Clone, Debug)]
+pub struct Teller {
+    name: String,
+    start: Instant,
+}
+
+impl Teller {
+    /// Lines without a name; time starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { name: String::new(), start: Instant::now() }
+    }
+
+    /// Lines of `name`, with the same clock.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Self {
+        Self { name: name.into(), start: self.start }
+    }
+
+    /// Writes a line.
+    pub fn tell(&self, what: &str) {
+        let seconds = self.start.elapsed().as_secs_f64();
+        line(&format!("{seconds:7.3} s  {:<6} {what}", self.name));
+    }
+}
+
+impl Default for Teller {
+    fn default() -> Self {
+        Self::new()
+    }
 }

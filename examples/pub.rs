@@ -24,7 +24,7 @@ use mqtt_examples::{
     arguments::{Arguments, UsageError},
     common::{self, Common, topic_of},
     connection::{self, Connection, ConnectionError},
-    print,
+    print, trace,
 };
 use thiserror::Error;
 
@@ -102,7 +102,7 @@ struct Order {
 fn main() -> ExitCode {
     let done = match read_arguments(Arguments::of_process()) {
         Ok(None) => {
-            print::line(&format!("{HELP}\n{}\n\n{AFTER_HELP}", common::HELP));
+            print::line(&format!("{HELP}\n{}\n{}\n\n{AFTER_HELP}", common::HELP, trace::HELP));
             return ExitCode::SUCCESS;
         }
         Ok(Some(order)) => run(order),
@@ -236,6 +236,7 @@ fn run(order: Order) -> Result<(), Error> {
             None => {}
         }
     }
+    watch.report();
     // Only the thread disconnects, so it is at its end.
     publishing.map_or(Ok(()), |thread| thread.join().unwrap_or(Err(Error::Panicked)))?;
     let all = progress.all.load(Ordering::SeqCst);

@@ -17,22 +17,26 @@ use std::{
 
 use mqtt_core::{
     Event, Filter, Handle, Options, QoS, Reason, Reconnect, Topic, Will,
-    driver::blocking::{self, Client, Config, Connector, Events},
+    driver::{
+        blocking::{self, Brokers, Client, Config, Connector, Events},
+        trace::Account,
+    },
 };
 use mqtt_examples::{
-    account::Account,
     arguments::{Arguments, Broker, UsageError},
     print,
-    transport::Tcp,
+    trace::{self, Trace, TraceError},
 };
 use thiserror::Error;
 
 const HELP: &str = "\
 Two MQTT clients talk through a broker, and every packet is told.
 
-usage: quickstart [--broker mqtt://[user[:password]@]host[:port]]
+usage: quickstart [--broker mqtt://[user[:password]@]host[:port]] [--trace FILE]
 
-Without --broker the broker is rumqttd, inside this process.";
+Without --broker the broker is rumqttd, inside this process.
+
+";
 
 /// The longest time that any step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,6 +49,8 @@ const CAROL_WILL: &[u8] = b"carol is gone";
 enum Error {
     #[error(transparent)]
     Usage(#[from] UsageError),
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     #[error("the broker inside this process does not start: {0}")]
     Broker(io::Error),
     #[error("{name}: {error}")]
@@ -68,10 +74,10 @@ enum Error {
 fn main() -> ExitCode {
     let done = match read_arguments(Arguments::of_process()) {
         Ok(Wish::Help) => {
-            print::line(HELP);
+            print::line(&format!("{HELP}{}", trace::HELP));
             Ok(())
         }
-        Ok(Wish::Talk(broker)) => run(broker),
+        Ok(Wish::Talk { broker, trace }) => run(broker, trace.as_deref()),
         Err(error) => Err(error.into()),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
@@ -84,23 +90,25 @@ fn main() -> ExitCode {
 
 enum Wish {
     Help,
-    Talk(Option<Broker>),
+    Talk { broker: Option<Broker>, trace: Option<String> },
 }
 
 fn read_arguments(mut arguments: Arguments) -> Result<Wish, UsageError> {
-    let mut broker = None;
+    let (mut broker, mut trace) = (None, None);
     while let Some(option) = arguments.option()? {
         match option.as_str() {
             "--help" | "-h" => return Ok(Wish::Help),
             "--broker" => broker = Some(arguments.broker()?),
+            "--trace" => trace = Some(arguments.text()?),
             _ => return Err(arguments.unknown()),
         }
     }
-    Ok(Wish::Talk(broker))
+    Ok(Wish::Talk { broker, trace })
 }
 
-fn run(broker: Option<Broker>) -> Result<(), Error> {
-    let account = Account::new("", print::line);
+fn run(broker: Option<Broker>, trace: Option<&str>) -> Result<(), Error> {
+    let account = Account::new("", io::stdout());
+    let trace = trace.map(Trace::create).transpose()?;
     let broker = match broker {
         Some(broker) => broker,
         None => {
@@ -115,6 +123,7 @@ fn run(broker: Option<Broker>) -> Result<(), Error> {
         broker,
         suffix: format!("{:04x}", RandomState::new().build_hasher().finish() as u16),
         account: account.clone(),
+        trace,
     };
     // If there is no broker, this client reports it, and no other client waits.
     let bob = Peer::connect("bob", &place, None)?;
@@ -129,6 +138,9 @@ fn run(broker: Option<Broker>) -> Result<(), Error> {
             (talked, listened) => talked.and(listened),
         }
     })?;
+    if let Some(trace) = &place.trace {
+        trace.report("quickstart");
+    }
     account.tell(&format!(
         "== done: {} packets; 3 messages at QoS 0, 1 and 2, a retained one, and carol's will; none after alice's \
          clean disconnect",
@@ -213,6 +225,7 @@ struct Place {
     broker: Broker,
     suffix: String,
     account: Account,
+    trace: Option<Trace>,
 }
 
 impl Place {
@@ -246,7 +259,7 @@ struct Peer {
 
 impl Peer {
     fn connect(name: &'static str, place: &Place, will: Option<Will<'_>>) -> Result<Self, Error> {
-        let Place { broker, suffix, account } = place;
+        let Place { broker, suffix, account, trace } = place;
         let id = format!("{name}-{suffix}");
         let mut options = Options::new(&id).keep_alive(30).reconnect(Reconnect::never());
         if let Some(login) = &broker.login {
@@ -255,11 +268,14 @@ impl Peer {
         if let Some(will) = will {
             options = options.will(will);
         }
-        let transport =
-            Tcp { host: broker.host.clone(), port: broker.port, account: Some(account.of(name)) };
-        let broker = transport.name(0);
-        let (client, events) =
-            Config::new(&options).over(transport).map_err(|error| Error::Client { name, error })?;
+        let mut config = Config::new(&options).trace(account.of(name));
+        if let Some(trace) = trace {
+            config = config.trace(trace.of(name));
+        }
+        let failed = |error| Error::Client { name, error };
+        let brokers = Brokers::new(&[&broker.place()]).map_err(failed)?;
+        let broker = brokers.name(0);
+        let (client, events) = config.to(brokers).map_err(failed)?;
         let mut peer = Self { name, broker, client, events, inbox: VecDeque::new() };
         peer.until("a connection", |event| matches!(event, Event::Up { .. }).then_some(()))?;
         Ok(peer)

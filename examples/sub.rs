@@ -20,7 +20,7 @@ use mqtt_examples::{
     common::{self, Common, filter_of},
     connection::{self, Connection, ConnectionError, Watch},
     format::{self, Format, Received},
-    print,
+    print, trace,
 };
 use thiserror::Error;
 
@@ -86,7 +86,8 @@ enum End {
 fn main() -> ExitCode {
     let done = match read_arguments(Arguments::of_process()) {
         Ok(None) => {
-            print::line(&format!("{HELP}\n{}\n\n{}\n\n{AFTER_HELP}", common::HELP, format::HELP));
+            let (options, trace, formats) = (common::HELP, trace::HELP, format::HELP);
+            print::line(&format!("{HELP}\n{options}\n{trace}\n\n{formats}\n\n{AFTER_HELP}"));
             return ExitCode::SUCCESS;
         }
         Ok(Some(order)) => run(&order),
@@ -204,6 +205,7 @@ fn run(order: &Order) -> Result<End, Error> {
             client.disconnect();
         }
     }
+    watch.report();
     Ok(if timed_out { End::TimedOut } else { End::Done })
 }
 

@@ -12,9 +12,8 @@ use std::{
 };
 
 use mqtt_examples::{
-    account::Account,
     arguments::{Arguments, UsageError},
-    print,
+    print::{self, Teller},
 };
 use thiserror::Error;
 use watchdog_core::{
@@ -126,7 +125,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Option<Wish>, UsageError> 
 }
 
 fn run(wish: &Wish) -> Result<(), Error> {
-    let account = Account::new("", print::line);
+    let account = Teller::new();
     // A panicking thread drops its handle after the panic hook. A backtrace in the hook can take longer than the
     // deadline, and the thread would be found as starved. So this hook prints one line only.
     panic::set_hook(Box::new(|info| print::error(&format!("watchdog_threads: {info}"))));
@@ -155,7 +154,7 @@ fn run(wish: &Wish) -> Result<(), Error> {
 }
 
 /// Handles an event of the daemon, and ends the program at the reset.
-fn on(event: Event<'_, Infallible>, account: &Account) {
+fn on(event: Event<'_, Infallible>, account: &Teller) {
     let Event::Stage(bite) = event;
     match bite.stage() {
         Stage::Warn => account.tell(&format!("-- warn: {}: {}", bite.name(), bite.failure())),
@@ -181,7 +180,7 @@ fn on(event: Event<'_, Infallible>, account: &Account) {
 struct Worker {
     name: &'static str,
     watched: Watched,
-    account: Account,
+    account: Teller,
     inject: Option<Fault>,
     rounds: u32,
 }

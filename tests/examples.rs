@@ -10,13 +10,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use mqtt_core::codec::{ConnAck, Packet};
 use mqtt_core::{Protocol, QoS, Refusal, topic};
 use system_tests::{
-    Config, EVERY_QOS, FakeBroker, Message, Mosquitto, Publisher, SOON, Subscriber, content,
+    Config, EVERY_QOS, Example, FakeBroker, Message, Mosquitto, Publisher, SOON, Subscriber,
+    content,
 };
 
-use program::Example;
-
-#[path = "examples/program.rs"]
-mod program;
 #[path = "examples/threads.rs"]
 mod threads;
 #[path = "examples/watchdog.rs"]

@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use mqtt_core::driver::blocking::{self, Brokers};
+use mqtt_core::driver::trace::Pcapng;
 use mqtt_core::driver::transport::{
     Modem, Proxy, Serial, SerialOptions, Tls, TlsError, TlsFault, TlsOptions, TlsVersion,
     WebSocketOptions, unix,
 };
-use mqtt_core::{Login, Options};
+use mqtt_core::{Event, Login, Options, Publish, QoS, Reason, topic};
 use rustix::event::{PollFd, PollFlags};
 use system_tests::brokers::{aedes_websocket, start_rabbitmq_web};
-use system_tests::{Config, Mosquitto, Over, ProxyServer, SOON, session_over};
+use system_tests::{Capture, Config, Mosquitto, Over, ProxyServer, SOON, session_over};
 use tempfile::TempDir;
 use test_kit::certificates::{Authority, Identity};
 use test_kit::terminal::pseudo_terminal;
@@ -103,6 +105,34 @@ fn a_client_lives_over_tls_with_a_trusted_broker() {
         assert_eq!(tls.version(), Some(TlsVersion::Tls13));
         session_over(tls, &self::options()).expect("a good life");
     }
+}
+
+#[test]
+fn a_trace_shows_what_tls_hides() {
+    let authority = Authority::new("root");
+    let secured = Secured::start(&authority.server(&[HOST]), &[]);
+    let path = secured.folder.path().join("tls.pcapng");
+    let file = Pcapng::create(&path).expect("the folder is writable");
+    let address = format!("mqtts://{HOST}:{}", secured.broker.address().port());
+    let tls = trusting(&authority).build().expect("a root");
+    let brokers = Brokers::new(&[&address]).expect("an address").tls(tls);
+    let options = options().login(Login::new("ada", Some(b"sesame")));
+    let config = blocking::Config::new(&options).trace(file);
+    let (client, mut events) = config.to(brokers).expect("it starts");
+    let publish = Publish::new(topic!("a/b"), b"hello").qos(QoS::AtLeastOnce);
+    let _ = client.send(&publish).expect("there is room");
+    while let Some(event) = events.next() {
+        if let Event::Published(_) = event {
+            client.disconnect();
+        } else if let Event::Down { reason, .. } = event {
+            assert_eq!(reason, Reason::Requested);
+        }
+    }
+
+    let capture = Capture::at(&path);
+    capture.is_sound();
+    assert_eq!(capture.values("mqtt", "mqtt.msgtype"), ["1", "2", "3", "4", "14"]);
+    assert_eq!(capture.values("mqtt.passwd", "mqtt.passwd"), ["******"]);
 }
 
 #[test]

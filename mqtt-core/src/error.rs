@@ -187,6 +187,7 @@ pub enum RestoreError {
 
 /// Why the client ended a connection: the broker did something wrong, or did nothing. The session is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fatal {
     /// The broker broke a rule of the protocol [MQTT-4.8.0-1].
@@ -238,6 +239,7 @@ pub enum Fatal {
 
 /// What went wrong with a transport, as far as a driver can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TransportFault {
     /// Nobody listens at the broker's address.
@@ -274,6 +276,7 @@ pub enum TransportFault {
 
 /// Why the client is offline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reason {
     /// `Client::disconnect` was called.

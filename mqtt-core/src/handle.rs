@@ -7,6 +7,7 @@ use crate::codec::PacketId;
 /// A handle whose request has ended never equals a later one, though packet ids are reused (the generation counts
 /// 2^32 requests). QoS 0 publishes have handles as well, without a packet id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a handle tells this request's outcome from others; if that does not matter, write `let _ =`"]
 pub struct Handle {
     generation: u32,

@@ -18,6 +18,7 @@ mod error;
 mod event;
 pub mod framer;
 mod handle;
+mod log;
 mod machine;
 mod options;
 mod reconnect;

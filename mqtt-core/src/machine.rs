@@ -17,6 +17,7 @@
 //! | a request stays unanswered | `overdue` |
 //! | a record is due | `recording` |
 //! | events wait to be given | `untold` |
+//! | what seldom happens is logged | `logged` |
 
 mod answers;
 mod attempts;
@@ -26,6 +27,7 @@ mod digest;
 mod handshake;
 mod keep_alive;
 mod listening;
+mod logged;
 mod messages;
 mod overdue;
 mod overflow;
@@ -320,6 +322,7 @@ impl<'a> Machine<'a> {
                 self.close(Reason::Fatal(Fatal::ConnectTimeout));
             }
             (Timer::Connect, Phase::Leaving { goal, .. }) => self.close(goal.reason()),
+            (Timer::Connect, Phase::Up(Intent::Stay)) => self.look_for_messages(now),
             (Timer::PingResponse, Phase::Up(_)) => {
                 self.close(Reason::Fatal(Fatal::PingTimeout));
             }

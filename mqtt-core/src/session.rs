@@ -50,7 +50,7 @@ pub(crate) use changes::Recorder;
 pub use handle::{Delivery, Handle};
 use inbound::Inbound;
 pub(crate) use known::Endpoints;
-use known::{AtBroker, Brokers};
+use known::{AtBroker, Brokers, Known};
 pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, put_u16, u16_at};
 use outbox::{Outbox, Until};
 use pass_over::PassOver;
@@ -269,7 +269,8 @@ impl SessionMut<'_> {
     /// The broker began a new session [MQTT-3.1.2-6], or it should have. [`Outbox::start_session`] decides about each
     /// packet.
     ///
-    /// MQTT 3.1 has no session-present flag, so an unknown session may exist: it is treated as adopted.
+    /// MQTT 3.1 has no session-present flag, so an unknown session may exist: it is treated as adopted, unless the client
+    /// has just ended it.
     #[inline(never)] // for less flash
     pub(crate) fn begin(&mut self, protocol: Protocol, former: Former) {
         self.start_requests_anew();
@@ -282,7 +283,10 @@ impl SessionMut<'_> {
                 session.requests.abandoned = Abandoned::NONE;
                 session.inbound.clear(self.slots);
                 self.session_was_lost();
-                protocol == Protocol::V31 && self.session.lifetime == Lifetime::Persistent
+                let brokers = &self.session.brokers;
+                protocol == Protocol::V31
+                    && self.session.lifetime == Lifetime::Persistent
+                    && !brokers.of(brokers.home).has(Known::ENDED)
             }
             Former::Kept => {
                 session.inbound.suspect_lost(self.slots);
@@ -318,6 +322,7 @@ impl SessionMut<'_> {
     /// The common part of [`begin`](Self::begin), [`resume`](Self::resume) and [`adopt`](Self::adopt).
     fn connected(&mut self, renew: bool) {
         let session = &mut *self.session;
+        session.brokers.set(session.brokers.home, Known::NOTHING);
         session.reclaim.connected();
         // Behind a pass-over, the retained messages that come again would be more than those that were taken.
         let goes_on = matches!(session.pass_over, PassOver::Complete | PassOver::Unconfirmed);
@@ -350,6 +355,9 @@ impl SessionMut<'_> {
         let mut table = Table { requests: &mut session.requests, slots: self.slots };
         let retransmissions = session.outbox.rewind(self.bytes, &mut table, protocol);
         session.inbound.empty_ring(self.slots);
+        if session.inbound.drop_stale_if_gone_on(self.slots) {
+            session.changes.need_snapshot();
+        }
         session.subscriptions.disconnected();
         session.stray.clear();
         retransmissions

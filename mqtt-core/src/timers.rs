@@ -8,7 +8,8 @@ use crate::time::Instant;
 /// The purpose of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// Connecting (transport and CONNACK) or sending the DISCONNECT takes too long.
+    /// Connecting (transport and CONNACK) or sending the DISCONNECT takes too long. While a connection is up: a message
+    /// that was passed over is overdue.
     Connect,
     /// No bytes were sent for three quarters of the keep alive.
     KeepAlive,

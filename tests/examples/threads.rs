@@ -1,6 +1,6 @@
 //! The example `watchdog_threads`: each fault is reported stage by stage and ends the program as a reset would.
 
-use super::program::Example;
+use system_tests::Example;
 
 /// The stages in order, and the words of the daemon about the fault.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! The watchdog examples: the drawing of a simulated board, and a file in place of a Linux device.
 
-use super::program::Example;
+use system_tests::Example;
 
 /// The rows of the drawing by their names, each as one line.
 fn row(drawing: &str, name: &str) -> Vec<char> {

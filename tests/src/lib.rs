@@ -13,6 +13,8 @@
 //! - [`Tap`]: a way between client and broker that is watched, and cut at a chosen packet.
 //! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
 //! - [`clusters`]: nodes that share the sessions of their clients.
+//! - [`Example`]: the examples as their users run them.
+//! - [`Capture`]: a capture file, as tshark reads it.
 //! - [`session_over`]: a client over any stream, such as those of the transports; [`ProxyServer`]: proxies on the way.
 //! - [`transports`]: a way to any broker over each transport, as a client of the library goes it.
 //! - [`Tunnel`]: TLS in front of a plain connection.
@@ -36,9 +38,11 @@ use mqtt_core::{Protocol, QoS, Reconnect, Version};
 
 mod broker;
 pub mod brokers;
+mod capture;
 pub mod clusters;
 pub mod conversations;
 mod device;
+mod example;
 mod fake_broker;
 mod link;
 mod message;
@@ -52,7 +56,9 @@ mod tls;
 pub mod transports;
 
 pub use broker::{Config, Mosquitto};
+pub use capture::Capture;
 pub use device::Device;
+pub use example::{Done, Example, Running};
 pub use fake_broker::{Door, FakeBroker};
 pub use link::{Frame, Link};
 pub use message::{Message, content};

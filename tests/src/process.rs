@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 /// The limit of a wait that takes milliseconds on an idle machine. It is long enough for a busy one.
 pub const SOON: Duration = Duration::from_secs(30);
 
-const INSTALL: &str = "Debian: `apt-get install mosquitto mosquitto-clients openssl`; or `cargo xtask test`, which does it";
+const INSTALL: &str = "Debian: `apt-get install mosquitto mosquitto-clients openssl tshark`; or `cargo xtask test`, which does it";
 
 /// The lines that a process has printed so far, kept from its start. Clones share them.
 #[derive(Clone, Debug)]

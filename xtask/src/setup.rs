@@ -40,6 +40,18 @@ pub(crate) const PEERS: Tool = Tool {
     ],
 };
 
+/// Reads capture files, for the system tests: another program has to understand what a trace holds.
+pub(crate) const TSHARK: Tool = Tool {
+    programs: &["tshark"],
+    packages: &[
+        ("apt-get", &["tshark"]),
+        ("dnf", &["wireshark-cli"]),
+        ("apk", &["tshark"]),
+        ("pacman", &["wireshark-cli"]),
+        ("brew", &["wireshark"]),
+    ],
+};
+
 /// Two proxies, for the tests of the transports.
 pub(crate) const PROXIES: Tool = Tool {
     programs: &["tinyproxy", "microsocks"],
@@ -221,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_package_list_names_a_known_manager() {
-        for tool in [&MOSQUITTO, &PEERS, &VALGRIND] {
+        for tool in [&MOSQUITTO, &PEERS, &TSHARK, &VALGRIND] {
             for (name, packages) in tool.packages {
                 assert!(MANAGERS.iter().any(|manager| manager.program == *name), "{name}");
                 assert!(!packages.is_empty());

@@ -15,8 +15,8 @@ pub(crate) const COMMAND: Command = Command {
     details: "\
 Formatting, the direction of imports, lints, builds without features and for a bare target, tests, docs, clients
 that are killed, a short fuzz run, code size.
-A missing Mosquitto is installed by the system's package manager if that needs no password; otherwise the step
-fails and says the command. So are other brokers, of which two have to be there (see cargo xtask brokers). If a step cannot run here (for example without a nightly compiler), it says so and
+A missing Mosquitto or tshark is installed by the system's package manager if that needs no password; otherwise
+the step fails and says the command. So are other brokers, of which two have to be there (see cargo xtask brokers). If a step cannot run here (for example without a nightly compiler), it says so and
 does not fail. The output of each step is kept in target/xtask/logs.
 
 The last line holds the totals of all test runners: 'N passed, N failed'. A step that fails without a
@@ -34,7 +34,7 @@ failing test counts as one failure. --list prints the steps.",
 const STEPS: &[Step] = &[
     Step {
         name: "tools",
-        about: "Mosquitto and other brokers are there, or are installed",
+        about: "Mosquitto, other brokers and tshark are there, or are installed",
         slow: false,
         run: tools,
     },
@@ -139,6 +139,8 @@ const FEATURES: &[(&str, &[&str])] = &[
             "journal-flash",
             "bytes",
             "mqttbytes",
+            "log",
+            "defmt",
         ],
     ),
     ("watchdog-core", &["", "std", "linux-ioctl", "log", "defmt"]),
@@ -200,6 +202,7 @@ fn tools(context: &Context<'_>) -> Result<Report, String> {
     let Context { workspace, log, may_install, .. } = context;
     setup::ensure(workspace, log, &setup::MOSQUITTO, *may_install)?;
     setup::ensure(workspace, log, &setup::PEERS, *may_install)?;
+    setup::ensure(workspace, log, &setup::TSHARK, *may_install)?;
     // Without them only the tests of that transport are left out.
     let proxies = setup::ensure(workspace, log, &setup::PROXIES, *may_install);
     let proxies = proxies.map_or_else(|why| format!("; no proxies: {why}"), |()| String::new());
@@ -268,6 +271,7 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         ("watchdog-core", ""),
         ("mqtt-core", "bytes"),
         ("mqtt-core", "journal-flash"),
+        ("mqtt-core", "log,defmt"),
         ("watchdog-core", "log,defmt"),
     ] {
         let mut cargo = toolchain.cargo(workspace, "build", "bare");

@@ -72,6 +72,7 @@ pub struct ConnAck {
 
 /// Why a broker refuses a connection: the CONNACK return codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refusal {
     /// 1: the broker does not speak this protocol version.
     #[error("unacceptable protocol version")]

@@ -20,6 +20,7 @@ use crate::topic::TopicError;
 /// assert_eq!(violation.statement(), "MQTT-2.2.2-2");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Violation {
     /// The remaining length is longer than four bytes.

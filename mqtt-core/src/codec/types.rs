@@ -59,6 +59,7 @@ impl Protocol {
 
 /// A packet id: never 0 [MQTT-2.3.1-1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PacketId(NonZeroU16);
 
 impl PacketId {

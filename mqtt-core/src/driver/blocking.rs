@@ -21,7 +21,8 @@
 //! Nobody waits for the transport: what it does not take stays in the outbox, and the serving thread sends it as soon as
 //! it can. If the outbox is full, requests return an error.
 //!
-//! With [`Config::journal`] the session survives the end of the process and power cuts.
+//! With [`Config::journal`] the session survives the end of the process and power cuts. [`Config::trace`] shows what
+//! goes over the wire.
 
 #[doc = include_str!("../../docs/recipes.md")]
 pub mod recipes {}
@@ -38,6 +39,7 @@ mod events;
 mod outcomes;
 mod queue;
 mod requests;
+mod traced;
 mod waker;
 
 pub use bridge::bridge;
@@ -49,6 +51,7 @@ pub use events::{Events, OwnedEvents};
 pub use outcomes::Outcome;
 pub use queue::EventQueue;
 pub use requests::Client;
+pub use traced::Traced;
 
 use std::{
     boxed::Box,
@@ -97,6 +100,8 @@ struct State {
     waits: Option<Wait>,
     /// Threads that wait for `Shared::changed`.
     waiters: usize,
+    /// The last event was not the last one of its read, so the application asks for the next one soon.
+    more_follows: bool,
     /// When a thread flushed last, or `Events` read.
     flushed_at: Instant,
     /// The application asked for the end: a clean session ends with it.
@@ -186,6 +191,14 @@ impl Shared {
         state
     }
 
+    /// An acknowledgement was made: those of the events of one read share a write, as if the client had made them.
+    fn serve_later(&self, state: &mut State) {
+        let soon = self.now().millis_since(state.flushed_at) < LONGEST_UNSENT;
+        if !(state.more_follows && soon && state.waits.is_none() && state.journal.is_none()) {
+            self.serve(state);
+        }
+    }
+
     /// A request was made: sends what is due, and wakes the serving thread if it has something to do that it does not
     /// know of.
     fn serve(&self, state: &mut State) {
@@ -240,6 +253,7 @@ impl State {
             congested: false,
             waits: None,
             waiters: 0,
+            more_follows: false,
             flushed_at: Instant::from_millis(0),
             disconnects: false,
             ends_with_clients: false,

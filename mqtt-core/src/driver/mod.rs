@@ -2,7 +2,7 @@
 //!
 //! A driver carries out [`Action`](crate::Action)s and knows nothing of the protocol. [`blocking`] is for threads and
 //! sockets. A driver for another transport can follow its loop, `Events::next`. [`address`] reads the addresses of
-//! brokers. [`journal`] keeps a session over power cuts.
+//! brokers. [`journal`] keeps a session over power cuts. [`trace`] shows what went over the wire.
 
 #[cfg(feature = "std")]
 pub mod address;
@@ -15,5 +15,7 @@ pub mod journal;
 mod readiness;
 #[cfg(feature = "std")]
 pub mod stream;
+#[cfg(feature = "std")]
+pub mod trace;
 #[cfg(feature = "std")]
 pub mod transport;

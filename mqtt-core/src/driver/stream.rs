@@ -107,10 +107,8 @@ pub(crate) fn gone_is_fine(told: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// Whether the error only means that the transport is not ready now.
+/// Whether the error only means that the transport is not ready now. `TimedOut` is none of these: the system has given
+/// the connection up.
 pub(crate) fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -263,7 +263,7 @@ impl State {
 
     /// Whether the end of this attempt leaves the other version to be tried at the same broker: rules 2 and 4.
     fn other_version(&mut self, reason: Reason) -> Option<Again> {
-        let asked = self.awaits_connack();
+        let asked = self.connack_may_follow();
         let attempts = &mut self.attempts;
         let known = attempts.newer & bit(attempts.endpoint) != 0;
         let again = if matches!(reason, Reason::Fatal(Fatal::Refused(Refusal::ProtocolVersion))) {

@@ -1,6 +1,6 @@
 //! The connection: its phases and their changes.
 
-use super::{Machine, State, connect_packet::Part, listening::Listening};
+use super::{Machine, State, connect_packet::Part, listening::Listening, logged};
 use crate::{
     codec::{Connect, Login, Protocol, Will},
     error::{ConfigError, Fatal, Reason},
@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Whether the broker may have the CONNECT, and its CONNACK has not come.
-    const fn connack_may_follow(&self) -> bool {
+    pub(super) const fn connack_may_follow(&self) -> bool {
         matches!(self.phase, Phase::Handshake(_)) && self.connect.was_shown()
     }
 }
@@ -153,6 +153,7 @@ impl Machine<'_> {
         let endpoint = state.begin_attempt();
         state.phase = Phase::Opening;
         state.untold.connecting(endpoint);
+        logged::connecting(endpoint);
         state.expect_connack(now);
         self.session.finish_restore();
         self.session.use_begins();
@@ -209,6 +210,7 @@ impl Machine<'_> {
             self.session.unanswered_connect(state.attempts.endpoint);
         }
         state.untold.down(state.attempts.endpoint, reason);
+        logged::ended(state.attempts.endpoint, reason);
         state.timers.clear_all();
         state.stream = None;
         state.unread = 0;
@@ -242,6 +244,7 @@ impl Machine<'_> {
         let again = self.session.suspend(state.protocol, blame);
         let counter = &mut state.counters.retransmissions;
         *counter = counter.wrapping_add(again);
+        logged::sent_again(again);
     }
 
     /// Ends the connection once all accepted requests are sent, and stays offline.

@@ -3,6 +3,7 @@
 use super::{
     Machine, Taken,
     connection::{Intent, Phase},
+    logged,
 };
 use crate::{
     codec::{ConnAck, PacketType, Protocol, Violation},
@@ -27,14 +28,15 @@ impl Machine<'_> {
         }
         let state = &mut *self.state;
         let connack = ConnAck::decode(first, body, state.protocol)?;
-        if !state.connect.is_sent() {
-            if state.connect.was_shown() {
-                // It is looked at again once the driver has reported the CONNECT.
-                return self.not_now();
-            }
+        if !state.connect.was_shown() {
             return Err(Violation::UnexpectedConnAck.into());
         }
+        // The broker closes behind a refusal, so the driver may never report the CONNECT.
         connack.result?;
+        if !state.connect.is_sent() {
+            // It is looked at again once the driver has reported the CONNECT.
+            return self.not_now();
+        }
         if self.session.is_to_be_ended(state.attempts.endpoint) {
             self.session.session_ended(state.attempts.endpoint);
             state.leave_at_once();
@@ -64,6 +66,7 @@ impl Machine<'_> {
         let reclaiming = self.session.is_reclaiming();
         let state = &mut *self.state;
         let intent = if let Phase::Handshake(intent) = state.phase { intent } else { Intent::Stay };
+        logged::accepted(state.attempts.endpoint, session);
         state.timers.clear(Timer::Connect);
         if let Some(goal) = intent.goal().filter(|_| !reclaiming) {
             state.begin_leaving(goal);
@@ -72,6 +75,9 @@ impl Machine<'_> {
         state.phase = Phase::Up(intent);
         state.arm(Timer::KeepAlive, state.connect.sent_at());
         state.arm(Timer::Silence, now);
+        if self.session.misses_messages() {
+            state.timers.set(Timer::Connect, state.patience(now));
+        }
         let stable = u64::from(state.settings.reconnect.stable_millis());
         state.timers.set(Timer::Stable, now.plus_millis(stable));
         Some(Event::Up { endpoint: state.attempts.endpoint, session, protocol: state.protocol })

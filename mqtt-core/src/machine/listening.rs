@@ -83,7 +83,8 @@ impl State {
 
     /// The timers that wait for input.
     const fn for_input(&self) -> u16 {
-        let connect = if self.awaits_connack() { Timers::set_of(&[Timer::Connect]) } else { 0 };
+        let waits = self.awaits_connack() || self.phase.is_up();
+        let connect = if waits { Timers::set_of(&[Timer::Connect]) } else { 0 };
         Timers::set_of(&[
             Timer::PingResponse,
             Timer::Answer,

@@ -55,10 +55,20 @@ impl Machine<'_> {
         if let Some(millis) = self.state.settings.reconnect.return_delay().filter(|_| !on_first) {
             self.state.timers.set(Timer::Reconnect, now.plus_millis(millis.into()));
         }
-        // A message at QoS 0 shows a kept session as well.
-        let stays = matches!(self.state.phase, Phase::Up(Intent::Stay));
-        if stays && self.session.misses_messages() && !self.state.is_delivering() {
-            self.state.begin_leaving(LeaveFor::Again);
+    }
+
+    /// The messages that were passed over have had the time of a PINGRESP to come.
+    #[cold]
+    pub(super) fn look_for_messages(&mut self, now: Instant) {
+        let state = &mut *self.state;
+        if !self.session.misses_messages() {
+            return;
+        }
+        if state.stream.is_some() || state.unread != 0 {
+            // The first of them may have come in part.
+            state.timers.set(Timer::Connect, state.patience(now));
+        } else {
+            state.begin_leaving(LeaveFor::Again);
         }
     }
 

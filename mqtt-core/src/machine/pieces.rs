@@ -7,7 +7,7 @@
 //!
 //! A topic that the buffer cannot hold is not checked.
 
-use super::{Machine, State, Taken, connection::Phase, settings::Oversized};
+use super::{Machine, State, Taken, connection::Phase, logged, settings::Oversized};
 use crate::{
     codec::{self, Header, PacketId, PacketType, QoS, RawHead, Topic, Violation},
     error::Fatal,
@@ -140,6 +140,7 @@ impl Machine<'_> {
             Err(cause) => {
                 let counters = &mut self.state.counters;
                 counters.skipped = counters.skipped.wrapping_add(1);
+                logged::skipped(len, cause);
                 Event::Skipped(Skipped { topic: head.topic, len, qos, retain, dup, id, cause })
             }
         }))

@@ -4,7 +4,7 @@
 //! transport has taken some bytes. A PUBLISH larger than the driver's buffer is taken in pieces, see
 //! [`pieces`](super::pieces).
 
-use super::{Machine, Taken, connection::Phase, listening::Listening, untold::Untold};
+use super::{Machine, Taken, connection::Phase, listening::Listening, logged, untold::Untold};
 use crate::{
     codec::{Header, PacketType, Protocol, SubAck, Violation, ack},
     error::{Fatal, Reason},
@@ -70,6 +70,7 @@ impl Machine<'_> {
             return Some(event);
         }
         if let Some(stuck) = self.session.next_stuck() {
+            logged::stuck(&stuck);
             return Some(match stuck {
                 StuckAt::Request { handle, connections } => Event::Stuck { handle, connections },
                 StuckAt::Renewal { first, count, connections } => {
@@ -78,6 +79,7 @@ impl Machine<'_> {
             });
         }
         if self.session.next_not_reclaimed() {
+            logged::not_reclaimed();
             return Some(Event::NotReclaimed);
         }
         self.session.next_ended().map(|ended| match ended {

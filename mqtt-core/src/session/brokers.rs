@@ -42,7 +42,6 @@ impl SessionMut<'_> {
         let session = &mut *self.session;
         session.brokers.home = broker;
         let known = session.brokers.of(broker);
-        session.brokers.set(broker, Known::NOTHING);
         session.at_broker = known.at_broker();
         session.pass_over = PassOver::Off;
         session.forgetful = false;
@@ -111,7 +110,7 @@ impl SessionMut<'_> {
     pub(crate) fn session_ended(&mut self, endpoint: u8) {
         let session = &mut *self.session;
         let broker = session.brokers.broker(endpoint);
-        session.brokers.set(broker, Known::NOTHING);
+        session.brokers.set(broker, Known(Known::ENDED));
         session.changes.need_snapshot();
     }
 

@@ -20,8 +20,9 @@
 //! - `seen` counts the ids, `elsewhere` those of other brokers, and `stale` those that are marked as stale. Only ids of
 //!   the broker here are.
 //! - An id stays over broken connections until its PUBREL comes, the broker begins a new session, the application
-//!   [forgets](super::SessionMut::forget_message) it, or it is stale and its place is needed. If the connection breaks
-//!   before the application has acknowledged the message, the id leaves as well, and the message comes again as new.
+//!   [forgets](super::SessionMut::forget_message) it, or it is stale. A stale id leaves if its place is needed, or at the
+//!   end of a connection on which new messages came. If the connection breaks before the application has acknowledged
+//!   the message, the id leaves as well, and the message comes again as new.
 //!
 //! The owed acknowledgements are a ring inside the slots, in order of arrival, used with manual acknowledgement only.
 //! They go out in that order, whatever the order of the application's calls [MQTT-4.6.0-2], [MQTT-4.6.0-3].
@@ -47,6 +48,8 @@ pub(super) struct Inbound {
     elsewhere: u32,
     /// The broker at which the client is at home.
     here: u8,
+    /// A new message came while ids were stale.
+    went_on: bool,
 }
 
 /// An id of the table.
@@ -89,16 +92,26 @@ impl Inbound {
         self.here = broker;
     }
 
-    /// Whether the message under `id` was taken before.
+    /// Whether the message under `id` was taken before, and can be answered again.
     ///
     /// If the id may be stale, a message without DUP is new, because a message that is sent again has DUP
-    /// [MQTT-3.3.1-1].
-    pub(super) fn is_repeated(&mut self, slots: &mut [Slot], id: PacketId, dup: bool) -> bool {
+    /// [MQTT-3.3.1-1]. `behind`: an earlier message was left unanswered. Then a message that is sent again for the first
+    /// time on this connection is not answered either, to keep the order [MQTT-4.6.0-3].
+    pub(super) fn is_repeated(
+        &mut self,
+        slots: &mut [Slot],
+        id: PacketId,
+        dup: bool,
+        behind: bool,
+    ) -> bool {
         if self.seen == 0 {
             return false;
         }
         let found = self.find(slots, self.key(id)).and_then(|at| slots.get_mut(at));
-        let Some(slot) = found.filter(|slot| dup || !is_stale(slot)) else { return false };
+        let Some(slot) = found.filter(|slot| dup && !behind || !is_stale(slot)) else {
+            self.went_on |= !dup && self.stale != 0;
+            return false;
+        };
         self.stale = self.stale.saturating_sub(u32::from(is_stale(slot)));
         slot.marks.set_seen(Seen::By(self.here));
         true
@@ -107,14 +120,15 @@ impl Inbound {
     /// The broker may have begun a new session, and the ids in the table may belong to the old one.
     pub(super) fn suspect_lost(&mut self, slots: &mut [Slot]) {
         self.stale = self.seen - self.elsewhere;
+        self.went_on = false;
         for slot in slots.iter_mut().filter(|slot| self.is_here(slot)) {
             slot.marks.set_seen(Seen::Stale);
         }
     }
 
     /// Forgets the ids that may be stale; false if there are none. A broker that kept the session first sends again the
-    /// messages that are in flight [MQTT-4.4.0-1]. So if it goes on to other ids, the stale ones belong to a lost
-    /// session.
+    /// messages that are in flight [MQTT-4.4.0-1], in their order [MQTT-4.6.0-1]. So if it goes on to other ids, the stale
+    /// ones belong to a lost session.
     pub(super) fn drop_stale(&mut self, slots: &mut [Slot]) -> bool {
         let some = self.stale != 0;
         if some {
@@ -123,6 +137,13 @@ impl Inbound {
         debug_assert!(self.stale == 0, "{} ids are stale, and no slot holds one", self.stale);
         self.stale = 0;
         some
+    }
+
+    /// The connection is gone. If new messages came behind those that the broker sent again, the ids that are still
+    /// stale belong to a lost session, and are forgotten. Otherwise they would take places for ever if the client goes to
+    /// another broker. Gives whether there were any.
+    pub(super) fn drop_stale_if_gone_on(&mut self, slots: &mut [Slot]) -> bool {
+        core::mem::take(&mut self.went_on) && self.drop_stale(slots)
     }
 
     /// Removes all ids that `gone` is true for.
@@ -202,6 +223,16 @@ impl Inbound {
     /// Ids between their PUBLISH and their PUBREL.
     pub(super) const fn seen(&self) -> usize {
         self.seen as usize
+    }
+
+    /// Those of messages of the broker here that are not stale.
+    pub(super) const fn confirmed(&self) -> usize {
+        (self.seen - self.elsewhere - self.stale) as usize
+    }
+
+    /// Whether ids may be stale.
+    pub(super) const fn has_stale(&self) -> bool {
+        self.stale != 0
     }
 
     /// Those of messages of the broker here.

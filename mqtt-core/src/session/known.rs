@@ -40,9 +40,11 @@ impl Known {
     pub(super) const RENEWAL_DUE: u8 = 8;
     /// Ids of its messages were forgotten: the session has to be ended.
     pub(super) const TO_BE_ENDED: u8 = 16;
-    /// Connections on which the broker did not answer a PUBREL that reclaims an id.
+    /// Connections on which the broker did not answer a PUBREL that reclaims an id. Two bits.
     pub(super) const ATTEMPTS_SHIFT: u8 = 5;
-    const ALL: u8 = 0x7F;
+    const ATTEMPTS: u8 = 3;
+    /// The client has ended the session, so the broker has none.
+    pub(super) const ENDED: u8 = 128;
 
     pub(super) const NOTHING: Self = Self(0);
 
@@ -55,7 +57,7 @@ impl Known {
     }
 
     pub(super) const fn attempts(self) -> u8 {
-        self.0 >> Self::ATTEMPTS_SHIFT
+        (self.0 >> Self::ATTEMPTS_SHIFT) & Self::ATTEMPTS
     }
 
     pub(super) const fn at_broker(self) -> AtBroker {
@@ -74,7 +76,7 @@ pub(super) struct Brokers {
     endpoints: Endpoints,
     /// The broker that accepted the last connection.
     pub(super) home: u8,
-    /// Of the home it says nothing.
+    /// Of the home it says nothing, once the session there goes on or a new one has begun.
     known: [Known; MOST_BROKERS as usize],
 }
 
@@ -146,9 +148,3 @@ impl Brokers {
 
 /// Bytes of [`Brokers::encode`].
 pub(super) const BROKERS_LEN: usize = 1 + MOST_BROKERS as usize;
-
-/// Whether these bytes are of [`Brokers::encode`].
-pub(super) fn is_valid(bytes: [u8; BROKERS_LEN]) -> bool {
-    let [_home, known @ ..] = bytes;
-    known.iter().all(|byte| byte & !Known::ALL == 0)
-}

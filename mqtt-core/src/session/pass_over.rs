@@ -4,7 +4,7 @@
 //! It begins if a QoS 2 message of a kept session finds no slot for its packet id.
 //!
 //! From then on every QoS 1 and QoS 2 message is passed over, because a later one would overtake the first. QoS 0
-//! messages, PUBRELs and repetitions of messages that were taken go on as usual. Once all messages that were taken are
+//! messages, PUBRELs and repetitions of messages that were answered on this connection go on as usual. Once all messages that were taken are
 //! complete, the machine ends the connection with a DISCONNECT and connects again at once: a delayed close in the sense
 //! of [MQTT-4.8.0-2]. So each connection takes at least as many messages as were complete at its end.
 //!
@@ -16,8 +16,8 @@
 //! In MQTT 3.1 each connection may begin a new session unseen, so each one renews the subscriptions, and the broker
 //! sends every retained message again. Between connections of a pass-over these could be more than the client takes. So
 //! there the client leaves the renewal out. The messages that were passed over come again, with DUP, only if the broker
-//! kept the session; others may come because of a new SUBSCRIBE. If none comes again, the client connects once more and
-//! renews.
+//! kept the session; others may come because of a new SUBSCRIBE. If none comes again within `Options::ping_timeout`, the
+//! client connects once more and renews.
 
 use super::{
     SessionMut,
@@ -100,10 +100,10 @@ impl SessionMut<'_> {
         matches!(self.session.pass_over, PassOver::Unconfirmed)
     }
 
-    /// Whether the messages that were taken are complete: no id is between PUBLISH and PUBREL, and no acknowledgement
-    /// is owed.
+    /// Whether the messages that were taken are complete: no id is between PUBLISH and PUBREL, unless it may be stale, and
+    /// no acknowledgement is owed.
     pub(crate) fn has_completed_messages(&self) -> bool {
-        self.session.inbound.seen_here() == 0 && !self.session.inbound.is_owed()
+        self.session.inbound.confirmed() == 0 && !self.session.inbound.is_owed()
     }
 
     /// The PUBREL of a message that was answered is overdue. Gives the message's id; `None` if the application still
@@ -116,6 +116,8 @@ impl SessionMut<'_> {
         let id = inbound.first_seen(self.slots);
         let id = id.filter(|_| !inbound.is_owed())?;
         inbound.suspect_lost(self.slots);
+        // Nothing is complete.
+        self.session.pass_over = PassOver::Off;
         Some(id)
     }
 

@@ -37,7 +37,8 @@ impl SessionMut<'_> {
     pub(crate) fn judge(&mut self, qos: QoS, id: PacketId, dup: bool) -> Judgement {
         let session = &mut *self.session;
         let exactly_once = qos == QoS::ExactlyOnce;
-        let seen = exactly_once && session.inbound.is_repeated(self.slots, id, dup);
+        let behind = matches!(session.pass_over, PassOver::On | PassOver::OnUnconfirmed);
+        let seen = exactly_once && session.inbound.is_repeated(self.slots, id, dup, behind);
         // The broker may wait for the answer to a repetition.
         match session.pass_over {
             // Some brokers keep the session and say that they do not.
@@ -55,20 +56,34 @@ impl SessionMut<'_> {
         if !arrival.remember || session.inbound.has_room(self.slots) {
             return Judgement::Take(arrival);
         }
-        if session.inbound.drop_stale(self.slots) {
-            session.changes.need_snapshot();
+        let comes_again =
+            session.lifetime == Lifetime::Persistent && session.pass_over != PassOver::Pointless;
+        // If the application acknowledged a message out of turn before the connection broke, those ahead of it come again
+        // first. So they do not show that its id is stale.
+        let manual = session.acknowledge == Acknowledge::Manual;
+        let ahead = dup && manual && session.inbound.has_stale();
+        // The next connection has more room if some messages were completed on this one.
+        let waits = ahead && comes_again && session.inbound.confirmed() != 0;
+        let makes_room = !waits
+            && (ahead && self.forget_absent_messages()
+                || self.forget_stale_messages()
+                || self.forget_absent_messages());
+        if makes_room {
             return Judgement::Take(arrival);
         }
-        if self.forget_absent_messages() {
-            return Judgement::Take(arrival);
-        }
-        let session = &mut *self.session;
-        let comes_again = session.lifetime == Lifetime::Persistent;
-        if !comes_again || session.pass_over == PassOver::Pointless {
+        if !comes_again {
             return Judgement::NoSlot;
         }
-        session.pass_over.begin();
+        self.session.pass_over.begin();
         Judgement::PassOver
+    }
+
+    fn forget_stale_messages(&mut self) -> bool {
+        let some = self.session.inbound.drop_stale(self.slots);
+        if some {
+            self.session.changes.need_snapshot();
+        }
+        some
     }
 
     /// Whether there is room for the answer to a message, now or later.

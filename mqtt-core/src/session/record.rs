@@ -23,7 +23,7 @@ use super::{
     Session,
     crc::Crc,
     inbound::Inbound,
-    known::{self, BROKERS_LEN},
+    known::BROKERS_LEN,
     note::{Fate, NOTE_LEN, Note},
     outbox::Unacknowledged,
     requests::{Abandoned, LAST_ID, Range},
@@ -387,7 +387,7 @@ fn known_brokers(flags: u8, body: &[u8]) -> Option<(Option<[u8; BROKERS_LEN]>, &
         return Some((None, body));
     }
     let (known, rest) = body.split_first_chunk()?;
-    known::is_valid(*known).then_some((Some(*known), rest))
+    Some((Some(*known), rest))
 }
 
 /// A set of packet ids out of 2,048 that follow one another.

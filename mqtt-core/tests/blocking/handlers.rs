@@ -227,6 +227,33 @@ impl Connector for Player {
     }
 }
 
+/// The same for acknowledgements that the application makes.
+#[test]
+fn acknowledgements_of_an_application_that_is_quick_share_a_write() {
+    const COUNT: u16 = 10_000;
+    let writes = Arc::new(AtomicUsize::new(0));
+    let (source, peer) = UnixStream::pair().unwrap();
+    drop(peer);
+    let input = io::Cursor::new([ACCEPTED, &burst(COUNT)].concat());
+    let tape = Player(Mutex::new(Some(Tape { input, writes: writes.clone(), source })));
+    let start = Instant::now();
+    let options = options().manual_acknowledge(true);
+    let (client, mut events) = Config::new(&options).over(tape).unwrap();
+    let mut messages = 0;
+    while let Some(event) = events.next() {
+        if let Event::Message(message) = event {
+            client.acknowledge(message.delivery.unwrap()).unwrap();
+            messages += 1;
+        }
+    }
+    let by_time = usize::try_from(start.elapsed().as_millis() / 10).unwrap();
+    let writes = writes.load(Ordering::Relaxed);
+    assert_eq!(messages, usize::from(COUNT));
+    // CONNECT, two for each full buffer of 64 KiB, and one for each 10 ms.
+    let due = 1 + 2 * (usize::from(COUNT) * 8 / (64 << 10) + 1);
+    assert!(writes <= due + by_time, "{writes} writes, {due} due, {by_time}");
+}
+
 /// The end of the tape is the end of the connection, so the last acknowledgements need no write.
 #[test]
 fn handlers_that_are_quick_share_a_write() {

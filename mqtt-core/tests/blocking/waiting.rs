@@ -328,3 +328,53 @@ fn a_broker_that_accepts_no_connection_is_given_up_in_time() {
     let reason = Reason::Fatal(Fatal::ConnectTimeout);
     assert_eq!(events.next(), Some(Event::Down { endpoint: 0, reason }));
 }
+
+/// What `TCP_USER_TIMEOUT` and the keep-alive of the system come to.
+#[test]
+fn a_connection_that_the_system_gives_up_ends_with_its_reason() {
+    struct GivenUp(std::net::TcpStream);
+    impl io::Read for GivenUp {
+        fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+    impl io::Write for GivenUp {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl mqtt_core::driver::stream::Stream for GivenUp {
+        fn source(&self) -> mqtt_core::driver::stream::Source<'_> {
+            self.0.source()
+        }
+        fn finish(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    struct Dial(String);
+    impl Connector for Dial {
+        fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+            let stream = std::net::TcpStream::connect(&self.0)?;
+            stream.set_nonblocking(true)?;
+            Ok(Box::new(GivenUp(stream)))
+        }
+        fn name(&self, _endpoint: u8) -> String {
+            self.0.clone()
+        }
+    }
+    let (listener, address) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("Connect");
+        peer.send(ACCEPTED);
+        peer
+    });
+    let (_client, mut events) = Config::new(&options()).over(Dial(address)).unwrap();
+    assert!(matches!(events.next(), Some(Event::Connecting { .. })));
+    let reason = Reason::TransportFailed(TransportFault::TimedOut);
+    assert_eq!(events.next(), Some(Event::Down { endpoint: 0, reason }));
+    drop(peer.join().unwrap());
+}

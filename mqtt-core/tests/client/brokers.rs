@@ -267,6 +267,41 @@ fn a_broker_whose_ids_were_forgotten_loses_its_session() {
     assert_eq!(told(&mut script), ["up New V311"]);
 }
 
+/// 3.1: broker 0 lost its session unseen, and the id of it that the client still had is no reason to end the new one.
+#[test]
+fn an_id_of_a_session_that_a_broker_lost_unseen_takes_no_place_at_the_next_broker() {
+    let mut script = Script::sized(&options().version(Version::V31), 512, 2);
+    script.accept(ACCEPTED);
+    script.hear_packet(message(1, false));
+    script.reconnect(ACCEPTED);
+    script.reconnect(ACCEPTED);
+    script.hear_packet(message(7, false));
+    script.hear(&ack(PUBREL, 7));
+    script.reconnect(ACCEPTED);
+    script.hear_packet(message(1, false));
+    script.hear_packet(message(2, false));
+    script.cut();
+    script.sent();
+    script.later(1_000_000);
+    script.run();
+    assert_eq!(script.sent(), ["CONNECT V31 c"], "both ids of broker 1 had a place");
+}
+
+/// The broker kept the session, and the connection broke between two messages that it sent again. The first of them was
+/// new to the client.
+#[test]
+fn a_message_sent_again_says_nothing_against_those_that_come_behind_it() {
+    let options = Options::new("c").clean_session(false).version(Version::V31);
+    let mut script = at_0(&options);
+    script.hear_packet(message(1, false));
+    script.reconnect(ACCEPTED);
+    script.hear_packet(message(2, true));
+    script.reconnect(ACCEPTED);
+    script.told();
+    script.hear_packet(message(1, true));
+    assert!(!is_message(&script.told()));
+}
+
 #[test]
 fn a_session_that_could_not_be_ended_is_ended_the_next_time() {
     let mut script = Script::sized(&options(), 512, 1);
@@ -283,6 +318,22 @@ fn a_session_that_could_not_be_ended_is_ended_the_next_time() {
         // Broker 0 breaks the connection, and broker 1 accepts the next one.
         assert!(script.reconnect(ACCEPTED_SESSION_PRESENT).is_empty());
     }
+}
+
+/// 3.1 does not say whether there is a session, but the client has just ended it.
+#[test]
+fn nothing_is_reclaimed_in_3_1_where_the_session_was_just_ended() {
+    let mut script = Script::sized(&options().version(Version::V31), 512, 1);
+    script.accept(ACCEPTED);
+    script.hear_packet(message(1, false));
+    script.reconnect(ACCEPTED);
+    script.hear_packet(message(7, false));
+    script.hear(&ack(PUBREL, 7));
+    script.reconnect(ACCEPTED);
+    script.hear(ACCEPTED);
+    assert!(told(&mut script).contains(&"up New V31".to_owned()));
+    publish(&mut script, "x", QoS::ExactlyOnce);
+    assert_eq!(script.sent().last().unwrap(), "PUBLISH t x q2 1");
 }
 
 /// With a clean session nothing has to be remembered, and the nodes of a cluster are one broker.

@@ -1,8 +1,11 @@
 //! Messages that the application acknowledges itself.
 
-use mqtt_core::{Delivery, Event, Options, QoS, RequestError};
+use mqtt_core::{Delivery, Event, Options, QoS, Reconnect, RequestError, Version};
 
-use test_kit::{script::Script, wire::ACCEPTED_SESSION_PRESENT};
+use test_kit::{
+    script::Script,
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREL, ack},
+};
 
 fn manual() -> Options<'static> {
     Options::new("me").manual_acknowledge(true).clean_session(false)
@@ -125,4 +128,80 @@ fn a_repetition_is_not_answered_ahead_of_older_messages() {
     script.client.acknowledge(second[0]).unwrap();
     script.run();
     assert_eq!(script.sent(), ["PUBREC 2", "PUBREC 1"]);
+}
+
+/// As [`message`] at QoS 2, sent again.
+fn again(id: u8) -> [u8; 8] {
+    let [first, rest @ ..] = message(id, QoS::ExactlyOnce);
+    let mut packet = [first | 8; 8];
+    packet[1..].copy_from_slice(&rest);
+    packet
+}
+
+/// 3.1. Of as many messages of broker 1 as there are slots the last was acknowledged, and the connection broke. Then
+/// broker 0 got a slot for a message of its own. Back at broker 1, nothing says whether the session is the same.
+fn back_at_1_behind_an_acknowledgement_out_of_turn(slots: u8) -> Script {
+    let reconnect = Reconnect::after(1).endpoints(2);
+    let options = manual().version(Version::V31).reconnect(reconnect);
+    let mut script = Script::sized(&options, 512, slots.into());
+    script.accept(ACCEPTED);
+    script.reconnect(ACCEPTED);
+    let wire: Vec<_> = (1..=slots).flat_map(|id| message(id, QoS::ExactlyOnce)).collect();
+    let (deliveries, _) = receive(&mut script, &wire);
+    script.client.acknowledge(*deliveries.last().unwrap()).unwrap();
+    script.reconnect(ACCEPTED);
+    takes(&mut script, message(9, QoS::ExactlyOnce));
+    script.reconnect(ACCEPTED);
+    script
+}
+
+/// The client takes the message and acknowledges it.
+fn takes(script: &mut Script, message: [u8; 8]) {
+    let (deliveries, left) = receive(script, &message);
+    assert_eq!((deliveries.len(), left), (1, 0));
+    script.client.acknowledge(deliveries[0]).unwrap();
+    script.run();
+    assert_eq!(script.sent(), [format!("PUBREC {}", message[6])]);
+}
+
+/// The client takes no new message from this.
+fn takes_none(script: &mut Script, messages: &[[u8; 8]]) {
+    assert_eq!(receive(script, &messages.concat()), (vec![], 0));
+    script.run();
+}
+
+/// The messages ahead of it come again first, and one of them finds no slot.
+#[test]
+fn a_message_acknowledged_out_of_turn_does_not_give_way_to_those_ahead_of_it() {
+    let mut script = back_at_1_behind_an_acknowledgement_out_of_turn(3);
+    takes(&mut script, again(1));
+    takes_none(&mut script, &[again(2), again(3)]);
+    assert_eq!(
+        script.sent(),
+        [""; 0],
+        "2 is left for the next connection, and what comes behind it"
+    );
+    script.hear(&ack(PUBREL, 1));
+    assert_eq!(script.sent(), ["PUBCOMP 1", "DISCONNECT", "CONNECT V31 me"]);
+    script.hear(ACCEPTED);
+    takes(&mut script, again(2));
+    takes_none(&mut script, &[again(3)]);
+    assert_eq!(script.sent(), ["PUBREC 3"]);
+}
+
+/// It is the only one of broker 1, so the next connection would have no more room.
+#[test]
+fn a_message_of_an_absent_broker_gives_way_before_one_acknowledged_out_of_turn() {
+    let mut script = back_at_1_behind_an_acknowledgement_out_of_turn(2);
+    takes(&mut script, again(1));
+    takes_none(&mut script, &[again(2)]);
+    assert_eq!(script.sent(), ["PUBREC 2"]);
+}
+
+/// The broker lost the session.
+#[test]
+fn a_message_acknowledged_out_of_turn_gives_way_to_a_new_one() {
+    let mut script = back_at_1_behind_an_acknowledgement_out_of_turn(3);
+    takes(&mut script, again(1));
+    takes(&mut script, message(2, QoS::ExactlyOnce));
 }

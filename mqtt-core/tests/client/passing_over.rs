@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 
 use mqtt_core::{
-    Action, ConnectionState, Event, Fatal, Options, PacketId, Publish, QoS, Reason, Reconnect,
-    Version, codec::Packet, filter, topic,
+    Action, ConnectionState, Event, Fatal, Options, PacketId, Protocol, Publish, QoS, Reason,
+    Reconnect, Version, codec::Packet, filter, topic,
 };
 
 use test_kit::{
     script::Script,
-    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREC, PUBREL, ack, suback},
+    wire::{ACCEPTED, ACCEPTED_SESSION_PRESENT, PUBREC, PUBREL, ack, encoded, suback},
 };
 
 fn kept() -> Options<'static> {
@@ -256,7 +256,10 @@ fn the_connection_does_not_end_while_the_application_owes_an_acknowledgement() {
 
 /// A 3.1 client with one slot and one subscription, which has passed a message over and connects again.
 fn passed_over_in_3_1() -> Script {
+    // A connection that is stable at once says nothing about messages that are on their way.
+    let reconnect = Reconnect::after(1_000).stable_after(1);
     let options = kept().version(Version::V31).exactly_once_window(0).keep_alive(0);
+    let options = options.reconnect(reconnect).ping_timeout(20_000);
     let mut script = Script::sized(&options, 512, 1);
     script.accept(ACCEPTED);
     let _ = script.client.subscribe(&[(filter!("t"), QoS::ExactlyOnce)]).unwrap();
@@ -293,6 +296,24 @@ fn in_3_1_subscriptions_are_renewed_if_the_messages_that_were_passed_over_do_not
     assert_eq!(script.told(), ["down: messages were passed over", "connecting 0"]);
     script.hear(ACCEPTED);
     assert_eq!(script.sent().last().unwrap(), "SUBSCRIBE 65535 t:2");
+}
+
+/// The link is slow, and half of the first message is there.
+#[test]
+fn in_3_1_the_messages_that_were_passed_over_have_the_time_of_a_pingresp_to_come() {
+    let mut script = passed_over_in_3_1();
+    script.later(19_999);
+    script.run();
+    let publish = Publish::new(topic!("t"), b"2").qos(QoS::ExactlyOnce);
+    let again = Publish { id: PacketId::new(2), dup: true, ..publish };
+    let again = encoded(Packet::Publish(again), Protocol::V31);
+    let (half, rest) = again.split_at(again.len() / 2);
+    script.hear(half);
+    script.later(19_999);
+    script.run();
+    script.hear(rest);
+    assert_eq!(script.told(), ["message t 2 q2 dup"]);
+    assert_eq!(script.sent(), ["PUBREC 2"]);
 }
 
 /// New messages belong to a new subscription, and do not show that the broker kept the others.

@@ -1,6 +1,9 @@
 //! The choice of the version with `Version::Auto`.
 
-use mqtt_core::{Instant, Options, Protocol, Reconnect, StaticClient, Version, Will, topic};
+use mqtt_core::{
+    Action, Event, Fatal, Instant, Options, Protocol, Reconnect, Refusal, StaticClient, Version,
+    Will, topic,
+};
 
 use test_kit::{script::Script, wire::ACCEPTED};
 
@@ -235,6 +238,35 @@ fn auto_keeps_the_version_while_no_transport_opens() {
         assert_eq!(client.protocol(), Protocol::V311);
         now = now.plus_millis(1_000_000);
     }
+}
+
+/// A client whose driver has written the CONNECT and does not report it.
+fn unreported() -> StaticClient<100, 1> {
+    let mut client = StaticClient::<100, 1>::new_static(&auto()).unwrap();
+    let now = Instant::default();
+    assert!(matches!(client.poll(now), Action::Connect { .. }));
+    client.connected(now);
+    assert!(matches!(client.poll(now), Action::Transmit(_)));
+    client
+}
+
+/// A driver may report late that the transport has taken the bytes, or never if the connection ends.
+#[test]
+fn a_refusal_counts_before_the_report_that_the_connect_was_taken() {
+    let (mut client, now) = (unreported(), Instant::default());
+    let connecting = client.receive(&mut &*REFUSED, now);
+    assert!(matches!(connecting, Ok(Some(Event::Connecting { .. }))));
+    let refused = client.receive(&mut &*REFUSED, now);
+    assert_eq!(refused, Err(Fatal::Refused(Refusal::ProtocolVersion)));
+    client.closed(now);
+    assert_eq!(client.protocol(), Protocol::V31);
+}
+
+#[test]
+fn auto_tries_3_1_after_a_close_before_the_report_that_the_connect_was_taken() {
+    let mut client = unreported();
+    client.closed(Instant::default());
+    assert_eq!(client.protocol(), Protocol::V31);
 }
 
 #[test]

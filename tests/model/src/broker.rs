@@ -260,13 +260,16 @@ impl Broker {
                 answers.push(Down::SubAck { id: subscribe.id.get(), filters });
                 Ok(())
             }
+            Packet::PingReq => {
+                answers.push(Down::PingResp);
+                Ok(())
+            }
             Packet::Disconnect => self.leave(),
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)
             | Packet::Unsubscribe(_)
             | Packet::UnsubAck(_)
-            | Packet::PingReq
             | Packet::PingResp => Err(refused("a packet that this client has no reason for")),
         }
     }

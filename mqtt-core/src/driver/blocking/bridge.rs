@@ -3,9 +3,11 @@
 use std::{
     boxed::Box,
     io::{self, Read, Write},
+    net::Shutdown,
     thread,
 };
 
+use super::waker::pair;
 use crate::driver::stream::Link;
 
 /// Bytes that are moved at once.
@@ -21,14 +23,11 @@ const PIECE: usize = 16 << 10;
 /// # Errors
 ///
 /// The system has no sockets or threads left.
-#[cfg(unix)]
 pub fn bridge(
     mut reader: impl Read + Send + 'static,
     mut writer: impl Write + Send + 'static,
 ) -> io::Result<Link> {
-    use std::{net::Shutdown, os::unix::net::UnixStream};
-
-    let (own, far) = UnixStream::pair()?;
+    let (own, far) = pair()?;
     own.set_nonblocking(true)?;
     let (mut incoming, mut outgoing) = (far.try_clone()?, far);
     thread::Builder::new().name("mqtt read".into()).spawn(move || {
@@ -44,7 +43,6 @@ pub fn bridge(
 }
 
 /// Moves bytes until one side ends.
-#[cfg(unix)]
 fn move_bytes(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = std::vec![0; PIECE];
     loop {

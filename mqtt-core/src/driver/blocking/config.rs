@@ -8,16 +8,21 @@ use std::{
     thread,
     time::{self, Duration},
     vec,
+    vec::Vec,
 };
 
 use super::{
-    Brokers, Client, Connector, Error, EventQueue, Events, Shared, State,
+    Brokers, Client, Connector, Error, EventQueue, Events, Shared, State, Traced,
     dyn_journal::DynJournal,
     queue::{Filled, queue},
     waker::Waker,
 };
 use crate::{
-    client::BoxedClient, driver::journal::Journal, event::Event, framer::Framer, options::Options,
+    client::BoxedClient,
+    driver::{journal::Journal, trace::Sink},
+    event::Event,
+    framer::Framer,
+    options::Options,
 };
 
 /// Options and sizes of a blocking client. The default sizes suit a program on a host: an outbox of 256 KiB, 1,024
@@ -42,6 +47,7 @@ pub struct Config<'a> {
     buffer: usize,
     journal: Option<Box<dyn DynJournal>>,
     ends_with_clients: bool,
+    sinks: Vec<Arc<dyn Sink>>,
 }
 
 impl fmt::Debug for Config<'_> {
@@ -61,6 +67,7 @@ impl<'a> Config<'a> {
             buffer,
             journal: None,
             ends_with_clients: false,
+            sinks: Vec::new(),
         }
     }
 
@@ -111,6 +118,12 @@ impl<'a> Config<'a> {
         self
     }
 
+    /// Shows `sink` what goes over each link; may be called for several sinks. See [`driver::trace`](crate::driver::trace).
+    pub fn trace(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Arc::new(sink));
+        self
+    }
+
     /// Connects to the first of `brokers` that accepts the connection, and waits for it. For what can be written see
     /// [`Address`](crate::driver::address::Address): `host:port`, or a URL. After a broken connection the client tries
     /// the brokers in turn. They are separate brokers, each with a session of its own, unless `Options::cluster` says
@@ -149,12 +162,12 @@ impl<'a> Config<'a> {
         let reconnect = &mut self.options.settings.reconnect;
         *reconnect = reconnect.endpoints(count);
         let login = brokers.login().filter(|_| self.options.connect.login.is_none());
-        let Self { options, outbox, window, buffer, journal, ends_with_clients } = self;
+        let Self { options, outbox, window, buffer, journal, ends_with_clients, sinks } = self;
         let options = match &login {
             Some(login) => options.login(login.as_login()),
             None => options,
         };
-        Config { options, outbox, window, buffer, journal, ends_with_clients }.over(brokers)
+        Config { options, outbox, window, buffer, journal, ends_with_clients, sinks }.over(brokers)
     }
 
     /// A client over transports that `connector` opens. It connects in the first call of [`Events::next`].
@@ -185,7 +198,12 @@ impl<'a> Config<'a> {
             start: time::Instant::now(),
         });
         let buffer = Framer::new(vec![0; self.buffer].into_boxed_slice());
-        let events = Events::new(shared.clone(), Arc::new(connector), buffer);
+        let connector: Arc<dyn Connector> = if self.sinks.is_empty() {
+            Arc::new(connector)
+        } else {
+            Arc::new(Traced::new(connector).sinks(self.sinks))
+        };
+        let events = Events::new(shared.clone(), connector, buffer);
         Ok((Client::new(&shared), events))
     }
 

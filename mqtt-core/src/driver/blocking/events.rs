@@ -21,6 +21,7 @@ use crate::{
     error::{Reason, TransportFault},
     event::{ConnectionState, Event, OwnedEvent},
     framer::Framer,
+    log::log,
     session::Handle,
     time::Instant,
 };
@@ -319,10 +320,12 @@ impl Events {
         let event = state.client.receive(&mut input, now).unwrap_or(None);
         let taken_len = all.len() - input.len();
         let Some(event) = event else {
+            state.more_follows = false;
             self.buffer.consume(taken_len);
             return None;
         };
         self.event_len = taken_len;
+        state.more_follows = taken_len < all.len();
         if let Some((handle, outcome)) = Outcome::of(&event) {
             state.outcomes.add(handle, outcome);
         }
@@ -431,6 +434,7 @@ impl Events {
 
     fn fail(&mut self, error: io::Error) {
         let broker = self.connector.name(self.endpoint);
+        log!(warn, "mqtt: {}: {}", broker, error);
         self.last_error = Some(Error::Io { broker, error });
     }
 

@@ -164,13 +164,18 @@ impl Client {
         self.shared.lock().client.set_skip_unreadable(on);
     }
 
-    /// Acknowledges a message, with `Options::manual_acknowledge`.
+    /// Acknowledges a message, with `Options::manual_acknowledge`. If more events of the same read follow, it is sent
+    /// together with the acknowledgements of these, once [`Events::next`](super::Events::next) is called again.
     ///
     /// # Errors
     ///
     /// [`RequestError::StaleDelivery`] if the message is acknowledged already, or will be sent again by the broker.
     pub fn acknowledge(&self, delivery: Delivery) -> Result<(), Error> {
-        self.request(|state| state.client.acknowledge(delivery))
+        let mut state = self.shared.lock();
+        state.check()?;
+        state.client.acknowledge(delivery)?;
+        self.shared.serve_later(&mut state);
+        state.check()
     }
 
     /// Acknowledges a message, with `Options::manual_acknowledge`, and sets the position, both in the same record of

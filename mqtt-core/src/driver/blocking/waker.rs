@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use crate::driver::stream::{Source, Stream};
 
 #[cfg(unix)]
-type End = std::os::unix::net::UnixStream;
+pub(super) type End = std::os::unix::net::UnixStream;
 #[cfg(windows)]
-type End = std::net::TcpStream;
+pub(super) type End = std::net::TcpStream;
 
 /// A connection of the program to itself: a byte in it ends a wait.
 #[derive(Debug)]
@@ -40,13 +40,15 @@ impl Waker {
     }
 }
 
+/// The two ends of a connection of the program to itself.
 #[cfg(unix)]
-fn pair() -> io::Result<(End, End)> {
+pub(super) fn pair() -> io::Result<(End, End)> {
     End::pair()
 }
 
+/// The two ends of a connection of the program to itself.
 #[cfg(windows)]
-fn pair() -> io::Result<(End, End)> {
+pub(super) fn pair() -> io::Result<(End, End)> {
     let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
     let waking = End::connect(listener.local_addr()?)?;
     let own = waking.local_addr()?;

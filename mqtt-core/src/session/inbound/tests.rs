@@ -82,7 +82,7 @@ proptest! {
         }
         inbound.suspect_lost(&mut slots);
         for number in &repeated {
-            let known = inbound.is_repeated(&mut slots, id(*number), true);
+            let known = inbound.is_repeated(&mut slots, id(*number), true, false);
             prop_assert_eq!(known, old.contains(number));
         }
         let stale = old.iter().any(|number| !repeated.contains(number));

@@ -31,6 +31,7 @@ pub(crate) enum Down {
         id: u16,
         filters: u8,
     },
+    PingResp,
 }
 
 impl Down {
@@ -63,6 +64,7 @@ impl Down {
             Self::SubAck { id: number, filters } => {
                 Packet::SubAck(SubAck { id: id(number), granted: granted(filters) })
             }
+            Self::PingResp => Packet::PingResp,
         };
         encoded(packet, Protocol::V311)
     }

@@ -66,6 +66,11 @@ impl State {
                 self.order.pubrel(id.get())?;
             }
             Packet::Connect(connect) if connect.clean_session => self.ends_session(config)?,
+            // Time stands still, so no keep alive is due. A reclaim without an answer is one cause for a question.
+            Packet::PingReq if config.bad.is_some_and(|bad| bad.manner.is_at_reclaim()) => {}
+            Packet::PingReq => {
+                return Err(Broken::new(Rule::Protocol, "a PINGREQ without a cause"));
+            }
             // There is no rule about these. The broker refuses wrong ones.
             Packet::Connect(_)
             | Packet::ConnAck(_)
@@ -73,7 +78,6 @@ impl State {
             | Packet::SubAck(_)
             | Packet::Unsubscribe(_)
             | Packet::UnsubAck(_)
-            | Packet::PingReq
             | Packet::PingResp
             | Packet::Disconnect => {}
         }
@@ -168,7 +172,7 @@ impl State {
             }
             Down::PubAck(id) | Down::SubAck { id, .. } => self.requests.answered(id),
             Down::PubRel(id) => self.sessions.released(self.here(config), id),
-            Down::ConnAck { .. } | Down::Refused => {}
+            Down::ConnAck { .. } | Down::Refused | Down::PingResp => {}
         }
         Some(verdict)
     }

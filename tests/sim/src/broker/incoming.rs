@@ -76,7 +76,7 @@ impl Session {
                         || stage.ledger.lingers_often(device)
                         || stage.ledger.has_left_ids(self.pair);
                     let excused =
-                        orphan && forced || given_up && !stage.ledger.is_lingering(device, id);
+                        orphan && forced || given_up && !stage.ledger.was_reused(device, id);
                     self.repeats(stage, device, at, post, publish.dup, excused);
                     self.inbound[at].place = place;
                     None
@@ -243,7 +243,7 @@ impl Session {
     /// remember this one.
     fn may_be_used(&self, stage: &Stage<'_>, device: usize, at: usize) -> bool {
         let Inbound { id, post, orphan, .. } = self.inbound[at];
-        orphan || ended_early(stage, post.number) && !stage.ledger.is_lingering(device, id)
+        orphan || ended_early(stage, post.number) && !stage.ledger.was_reused(device, id)
     }
 
     /// [MQTT-2.3.1-2], for a SUBSCRIBE or UNSUBSCRIBE.

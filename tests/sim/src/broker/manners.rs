@@ -9,7 +9,7 @@ use mqtt_core::{
     codec::{Packet, PacketType},
 };
 
-use super::{Outlet, session::Session};
+use super::{MOST_IGNORING, Outlet, session::Session};
 use crate::{
     link::Way,
     quirks::Quirk,
@@ -24,6 +24,9 @@ const MOST_FILTERS: usize = 8;
 
 /// Packet ids from here on are those of renewals, and come again soon.
 const RENEWALS: u16 = u16::MAX - 1;
+
+/// The most connections for which a broker ignores packets that it does not ignore for ever.
+const FEW: u32 = 4;
 
 /// The manners.
 #[derive(Clone, Debug)]
@@ -62,7 +65,7 @@ impl Manners {
             filter: rng.usize(..FILTERS.len()),
             largest: rng.usize(40..300),
             from: if rng.bool() { 0 } else { rng.u64(..600_000) },
-            lasts: if rng.bool() { u32::MAX } else { rng.u32(1..5) },
+            lasts: if rng.bool() { u32::MAX } else { rng.u32(1..=FEW) },
         }
     }
 
@@ -165,6 +168,7 @@ impl Session {
             return None;
         }
         let filter = |filter| topics::filter_index(filter) == Some(manners.filter);
+        let mut lasts = manners.lasts;
         let (quirk, applies) = match packet {
             Packet::Publish(publish)
                 if publish.id.is_some() && manners.have(Quirk::IgnoresPublish) =>
@@ -185,12 +189,15 @@ impl Session {
             }
             Packet::PubRel { .. } => (Quirk::IgnoresPubRel, true),
             Packet::PubRec(id) if manners.have(Quirk::IgnoresPubRec) => {
-                // Only if there is room for other messages, on both sides. In 3.1 not for ever: each connection that ends
-                // because of it brings all retained messages again, and maybe more than the client takes in one.
+                // Only if there is room for other messages, on both sides. Only for a few connections if each one that
+                // ends because of it brings messages again, maybe more than the client takes in one: in 3.1 the retained
+                // ones, and otherwise a will.
                 let roomy = self.window > 1 && self.slots > 1;
                 let v31 = self.attached().is_some_and(|(_, protocol)| protocol == Protocol::V31);
-                let may = roomy && !(v31 && manners.lasts == u32::MAX);
-                let known = may && *self.unreleased.get_or_insert(id.get()) == id.get();
+                if v31 || lasts == MOST_IGNORING {
+                    lasts = lasts.min(FEW);
+                }
+                let known = roomy && *self.unreleased.get_or_insert(id.get()) == id.get();
                 (Quirk::IgnoresPubRec, known)
             }
             Packet::Publish(_)
@@ -206,7 +213,7 @@ impl Session {
             | Packet::Disconnect => return None,
         };
         let ignored = applies && manners.have(quirk) && stage.now >= manners.from;
-        (ignored && self.still_ignores(manners.lasts)).then_some(quirk)
+        (ignored && self.still_ignores(lasts)).then_some(quirk)
     }
 
     /// The quirk for which the broker closes at this packet, if that depends on the session.

@@ -23,8 +23,15 @@ pub(super) struct InFlight {
     cancelled: bool,
 }
 
-/// The id of a request that ended before its answer came, and whether the broker has sent the answer.
-pub(crate) type Lingering = (u16, bool);
+/// The id of a request that ended before its answer came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lingering {
+    id: u16,
+    /// The broker has sent the answer.
+    answered: bool,
+    /// The client has given it to another request before the answer.
+    reused: bool,
+}
 
 /// The ids of one client.
 #[derive(Debug, Default)]
@@ -55,8 +62,12 @@ impl Ledger {
             let lost = message.qos == QoS::ExactlyOnce && used.stay != stay;
             lost || used.cancelled && message.sent == Sent::Nothing
         };
+        let lingers = self.is_lingering(device, id);
         let ids = &mut self.clients[device].ids;
         let free = ids.in_flight.iter().all(|used| used.id != id || has_ended(used));
+        for known in ids.lingering.iter_mut().filter(|known| known.id == id) {
+            known.reused |= lingers;
+        }
         ids.exactly_once |= is_exactly_once(&self.messages, number);
         ids.in_flight.push(InFlight { id, number, stay, answered: false, cancelled: false });
         free
@@ -113,8 +124,9 @@ impl Ledger {
     /// The request under `id` ended before its answer came. The id must not be used unless the broker has answered.
     pub(crate) fn lingers(&mut self, device: usize, id: u16, answered: bool) {
         let lingering = &mut self.clients[device].ids.lingering;
-        lingering.retain(|(used, _)| *used != id);
-        lingering.push((id, answered));
+        let before = lingering.iter().position(|known| known.id == id);
+        let reused = before.is_some_and(|at| lingering.remove(at).reused);
+        lingering.push(Lingering { id, answered, reused });
         if lingering.len() > MOST_LINGERING {
             lingering.remove(0);
         }
@@ -129,8 +141,8 @@ impl Ledger {
         for used in in_flight.iter_mut().filter(|used| used.id == id) {
             used.answered = true;
         }
-        for (_, answered) in lingering.iter_mut().filter(|(used, _)| *used == id) {
-            *answered = true;
+        for known in lingering.iter_mut().filter(|known| known.id == id) {
+            known.answered = true;
         }
     }
 
@@ -141,7 +153,11 @@ impl Ledger {
             used.cancelled && message.is_some_and(|message| message.sent != Sent::Nothing)
         };
         let Ids { in_flight, lingering, .. } = &self.clients[device].ids;
-        let coming = in_flight.iter().filter(sent).map(|used| (used.id, used.answered));
+        let coming = in_flight.iter().filter(sent).map(|used| Lingering {
+            id: used.id,
+            answered: used.answered,
+            reused: false,
+        });
         (self.stay(device), lingering.iter().copied().chain(coming).collect())
     }
 
@@ -154,11 +170,23 @@ impl Ledger {
 
     /// Whether a request under `id` ended before its answer, and the answer has not come.
     pub(crate) fn is_lingering(&self, device: usize, id: u16) -> bool {
+        self.lingers_as(device, id).is_some()
+    }
+
+    /// Whether `id` was given to another request while it was lingering, and no answer has come.
+    ///
+    /// A request may end while its packet is on the way to the broker. Then the id lingers because of that request, and
+    /// says nothing against the packet.
+    pub(crate) fn was_reused(&self, device: usize, id: u16) -> bool {
+        self.lingers_as(device, id).is_some_and(|known| known.reused)
+    }
+
+    fn lingers_as(&self, device: usize, id: u16) -> Option<&Lingering> {
         let Ids { in_flight, lingering, .. } = &self.clients[device].ids;
         // Those whose event is still to come count as well.
         let coming = in_flight.iter().filter(|used| used.cancelled).count();
-        let known = lingering.iter().rev();
-        known.take(MOST_LINGERING.saturating_sub(coming)).any(|known| *known == (id, false))
+        let mut known = lingering.iter().rev().take(MOST_LINGERING.saturating_sub(coming));
+        known.find(|known| known.id == id && !known.answered)
     }
 
     /// The message under `id`.
@@ -207,5 +235,18 @@ mod tests {
         ledger.frees_id(0, 7);
         assert!(ledger.takes_id(0, 7, 0));
         assert_eq!(ledger.in_flight(0).collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn an_id_that_lingers_because_of_its_last_request_is_not_reused() {
+        let mut ledger = ledger(1);
+        for reused in [false, true] {
+            ledger.takes_id(0, 7, 0);
+            assert_eq!(ledger.was_reused(0, 7), reused);
+            ledger.frees_id(0, 7);
+            ledger.lingers(0, 7, false);
+            assert!(ledger.is_lingering(0, 7));
+            assert_eq!(ledger.was_reused(0, 7), reused);
+        }
     }
 }

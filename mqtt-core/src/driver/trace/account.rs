@@ -1,154 +1,174 @@
-//! A readable account of the packets on a connection.
+//! [`Account`]: what went over links, in words, a line for each packet.
 //!
-//! [`Account`] writes lines. A [`Conversation`] belongs to one connection and writes a line for each packet, in both
-//! directions. It decodes the bytes that were read and written, so the account cannot differ from the connection.
+//! It decodes the bytes that were read and written, so it cannot differ from the connection.
 
 use std::{
-    fmt,
+    borrow::ToOwned as _,
+    boxed::Box,
+    fmt, format,
+    io::{self, Write},
+    path::Path,
+    string::String,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
+    vec::Vec,
 };
 
-use mqtt_core::{
-    Protocol, Violation,
-    codec::{Decoded, Header, Packet, PacketType, PublishHead},
+use super::{
+    Conversation, End, Sink, describe,
+    output::{Output, create},
 };
-
-use crate::describe;
+use crate::codec::{Decoded, Header, Packet, PacketType, Protocol, PublishHead, Violation};
 
 /// A longer PUBLISH is shown without its payload, as soon as its head has come.
 const KEPT_WHOLE: usize = 1024;
 
 /// Writes lines: seconds since the start, name of the client, text.
+///
+/// ```text
+///   0.001 s  meter  -- connection to localhost:1883 open
+///   0.001 s  meter  -> CONNECT client id "meter-4", MQTT 3.1.1, keep alive 60 s, clean session
+///   0.004 s  meter  <- CONNACK accepted, session new
+/// ```
+///
+/// A password is never shown. A payload is shown by its length and its first 40 bytes. Clones are the same account.
 #[derive(Clone)]
 pub struct Account {
-    name: String,
+    client: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     start: Instant,
-    print: fn(&str),
-    packets: Arc<AtomicUsize>,
+    output: Mutex<Output>,
+    packets: AtomicUsize,
 }
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Account").field("client", &self.client).finish_non_exhaustive()
     }
 }
 
 impl Account {
-    /// The account of the client called `name`; time starts now. Each line goes to `print`.
+    /// The account of the client called `client`; time starts now. Each line is one write to `output`, with a flush
+    /// behind it.
     #[must_use]
-    pub fn new(name: &str, print: fn(&str)) -> Self {
-        Self { name: name.into(), start: Instant::now(), print, packets: Arc::default() }
+    pub fn new(client: &str, output: impl Write + Send + 'static) -> Self {
+        let shared = Shared {
+            start: Instant::now(),
+            output: Mutex::new(Output::new(output)),
+            packets: AtomicUsize::new(0),
+        };
+        Self { client: client.into(), shared: Arc::new(shared) }
     }
 
-    /// The account of another client, with the same clock, printer and count of packets.
+    /// As [`new`](Self::new), in a file that only its owner can read. A file that is there is emptied, and gets the same
+    /// permissions.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made, or belongs to somebody else.
+    pub fn create(client: &str, path: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(Self::new(client, create(path.as_ref())?))
+    }
+
+    /// The account of another client, with the same clock, output and count of packets.
     #[must_use]
-    pub fn of(&self, name: &str) -> Self {
-        Self { name: name.into(), ..self.clone() }
+    pub fn of(&self, client: &str) -> Self {
+        Self { client: client.into(), shared: Arc::clone(&self.shared) }
     }
 
     /// Writes a line that is not about a packet.
     pub fn tell(&self, what: &str) {
-        let seconds = self.start.elapsed().as_secs_f64();
-        (self.print)(&format!("{seconds:7.3} s  {:<6} {what}", self.name));
+        let seconds = self.shared.start.elapsed().as_secs_f64();
+        let line = format!("{seconds:7.3} s  {:<6} {what}\n", self.client);
+        self.output().write(line.as_bytes());
     }
 
     /// Packets shown so far.
     #[must_use]
     pub fn packets(&self) -> usize {
-        self.packets.load(Ordering::Relaxed)
+        self.shared.packets.load(Ordering::Relaxed)
+    }
+
+    /// The error that ended the account, if there was one. It is given once.
+    #[must_use]
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.output().take_error()
+    }
+
+    fn output(&self) -> MutexGuard<'_, Output> {
+        self.shared.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn packet(&self, arrow: &str, line: Result<String, Violation>) {
+        match line {
+            Ok(line) => {
+                self.shared.packets.fetch_add(1, Ordering::Relaxed);
+                self.tell(&format!("{arrow} {line}"));
+            }
+            Err(violation) => {
+                self.tell(&format!("{arrow} no packet: {violation} [{}]", violation.statement()));
+            }
+        }
     }
 }
 
-/// The two directions of one connection; clones share it.
-#[derive(Clone, Debug)]
-pub struct Conversation(Arc<Mutex<State>>);
+impl Sink for Account {
+    fn open(&self, peer: &str) -> Box<dyn Conversation> {
+        self.tell(&format!("-- connection to {peer} open"));
+        Box::new(Connection {
+            account: self.clone(),
+            protocol: Protocol::V311,
+            sent: Direction::default(),
+            received: Direction::default(),
+        })
+    }
 
-#[derive(Debug)]
-struct State {
+    fn not_open(&self, peer: &str, error: &io::Error) {
+        self.tell(&format!("-- no connection to {peer}: {error}"));
+    }
+}
+
+/// The two directions of one connection.
+struct Connection {
     account: Account,
     /// The version in the CONNECT.
     protocol: Protocol,
-    sent: Stream,
-    received: Stream,
-    closed: bool,
+    sent: Direction,
+    received: Direction,
 }
 
-impl Conversation {
-    /// A new connection in `account`.
-    #[must_use]
-    pub fn new(account: &Account) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            account: account.clone(),
-            protocol: Protocol::V311,
-            sent: Stream::default(),
-            received: Stream::default(),
-            closed: false,
-        })))
+impl Conversation for Connection {
+    fn sent(&mut self, bytes: &[u8]) {
+        let Self { account, protocol, sent, .. } = self;
+        sent.take(bytes, protocol, |line| account.packet("->", line));
     }
 
-    /// Sends through `send`, which returns the number of sent bytes, and shows them. An answer cannot be shown before.
-    ///
-    /// # Errors
-    ///
-    /// The error of `send`.
-    pub fn send<E>(
-        &self,
-        bytes: &[u8],
-        send: impl FnOnce(&[u8]) -> Result<usize, E>,
-    ) -> Result<usize, E> {
-        let mut state = self.lock();
-        let count = send(bytes)?;
-        let State { account, protocol, sent, .. } = &mut *state;
-        sent.take(bytes.get(..count).unwrap_or(bytes), protocol, |line| tell(account, "->", line));
-        Ok(count)
+    fn received(&mut self, bytes: &[u8]) {
+        let Self { account, protocol, received, .. } = self;
+        received.take(bytes, protocol, |line| account.packet("<-", line));
     }
 
-    /// Shows received bytes.
-    pub fn received(&self, bytes: &[u8]) {
-        let mut state = self.lock();
-        let State { account, protocol, received, .. } = &mut *state;
-        received.take(bytes, protocol, |line| tell(account, "<-", line));
-    }
-
-    /// Shows the end of the connection once: the first call says who closed it, `by`. After a DISCONNECT both sides
-    /// close it, and nobody has to know who was first.
-    pub fn closed(&self, by: &str) {
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.closed, true) {
-            return;
-        }
-        let State { account, sent, .. } = &*state;
-        if sent.has_disconnect {
-            account.tell("-- connection closed");
-        } else {
-            account.tell(&format!("-- connection closed by {by}"));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn tell(account: &Account, arrow: &str, line: Result<String, Violation>) {
-    match line {
-        Ok(line) => {
-            account.packets.fetch_add(1, Ordering::Relaxed);
-            account.tell(&format!("{arrow} {line}"));
-        }
-        Err(violation) => {
-            account.tell(&format!("{arrow} no packet: {violation} [{}]", violation.statement()));
-        }
+    /// After a DISCONNECT both sides close the connection, and nobody has to know who was first.
+    fn ended(&mut self, end: &End<'_>) {
+        let how = match end {
+            _ if self.sent.has_disconnect => "closed".to_owned(),
+            End::ByClient => "closed by the client".to_owned(),
+            End::ByBroker => "closed by the broker".to_owned(),
+            End::Failed(error) => format!("broken: {error}"),
+        };
+        self.account.tell(&format!("-- connection {how}"));
     }
 }
 
 /// One direction, with the packet that is not whole yet.
 #[derive(Default)]
-struct Stream {
+struct Direction {
     pending: Vec<u8>,
     /// Missing bytes of a payload that is not shown.
     skip: usize,
@@ -166,16 +186,16 @@ struct Told {
 }
 
 /// Without the bytes: a CONNECT may hold a password.
-impl fmt::Debug for Stream {
+impl fmt::Debug for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pending, skip, broken, has_disconnect } = self;
-        let mut shown = f.debug_struct("Stream");
+        let mut shown = f.debug_struct("Direction");
         shown.field("pending", &pending.len()).field("skip", skip).field("broken", broken);
         shown.field("has_disconnect", has_disconnect).finish()
     }
 }
 
-impl Stream {
+impl Direction {
     fn take(
         &mut self,
         bytes: &[u8],
@@ -235,15 +255,17 @@ fn front(bytes: &[u8], protocol: &mut Protocol) -> Result<Option<Told>, Violatio
 
 #[cfg(test)]
 mod tests {
-    use mqtt_core::{Publish, topic};
+    use std::vec;
 
     use super::*;
+    use crate::{codec::Publish, topic};
 
     /// The account of `bytes` that come in pieces of `piece` bytes.
     fn told(bytes: &[u8], piece: usize) -> Vec<String> {
-        let (mut stream, mut protocol, mut lines) = (Stream::default(), Protocol::V311, Vec::new());
+        let (mut direction, mut protocol, mut lines) =
+            (Direction::default(), Protocol::V311, Vec::new());
         for part in bytes.chunks(piece) {
-            stream.take(part, &mut protocol, |line| {
+            direction.take(part, &mut protocol, |line| {
                 lines.push(line.unwrap_or_else(|violation| violation.statement().into()));
             });
         }
@@ -276,9 +298,9 @@ mod tests {
 
     #[test]
     fn the_bytes_that_wait_are_not_in_the_debug_text() {
-        let mut stream = Stream::default();
-        stream.take(b"\x10\x7Fmarker", &mut Protocol::V311, |_| panic!("it is not whole"));
-        let shown = format!("{stream:?}");
+        let mut direction = Direction::default();
+        direction.take(b"\x10\x7Fmarker", &mut Protocol::V311, |_| panic!("it is not whole"));
+        let shown = format!("{direction:?}");
         assert!(!shown.contains("109") && shown.contains("pending: 8"), "{shown}");
     }
 

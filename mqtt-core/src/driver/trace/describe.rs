@@ -1,25 +1,23 @@
 //! Packets as text, one line each.
 //!
 //! ```
-//! use mqtt_core::{Publish, QoS, codec::Packet, topic};
-//! use mqtt_examples::describe::packet;
+//! use mqtt_core::{Publish, QoS, codec::Packet, driver::trace::describe::packet, topic};
 //!
 //! let publish = Publish::new(topic!("a/b"), b"21.5").retain(true);
 //! assert_eq!(packet(&Packet::Publish(publish)), r#"PUBLISH "a/b", QoS 0, retained, 4 bytes: "21.5""#);
 //! assert_eq!(packet(&Packet::PingReq), "PINGREQ");
 //! ```
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, format, string::String, vec::Vec};
 
-use mqtt_core::{
-    PacketId, Protocol, QoS,
-    codec::{ConnAck, Connect, Packet, Publish, PublishHead, SubAck},
+use crate::codec::{
+    ConnAck, Connect, Packet, PacketId, Protocol, Publish, PublishHead, QoS, SubAck,
 };
 
 /// The most bytes of a payload that are shown.
 const SHOWN: usize = 40;
 
-/// A packet.
+/// A packet. A CONNECT is shown without its password, a payload by its length and its beginning.
 #[must_use]
 pub fn packet(packet: &Packet<'_>) -> String {
     match packet {
@@ -140,13 +138,11 @@ fn preview(payload: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mqtt_core::{
-        Login, Will,
-        codec::{Granted, Subscribe, Unsubscribe},
+    use super::*;
+    use crate::{
+        codec::{Granted, Login, Subscribe, Unsubscribe, Will},
         filter, topic,
     };
-
-    use super::*;
 
     #[test]
     fn a_connect_shows_everything_but_the_password() {

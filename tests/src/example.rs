@@ -9,38 +9,50 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::SystemTime;
 use std::{env, fs, thread};
 
+use crate::process::{Lines, SOON};
 use rustix::process::{Pid, Signal, kill_process};
-use system_tests::{Lines, SOON};
 
 /// An example to be run.
-pub(crate) struct Example {
+#[derive(Debug)]
+#[must_use]
+pub struct Example {
     command: Command,
     input: Vec<u8>,
 }
 
 impl Example {
-    pub(crate) fn new(name: &str) -> Self {
+    /// The example called `name`, without arguments.
+    ///
+    /// # Panics
+    /// If it does not build; shows the errors of the compiler.
+    pub fn new(name: &str) -> Self {
         let mut command = Command::new(built(name));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, input: Vec::new() }
     }
 
-    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+    /// More arguments.
+    pub fn args(mut self, args: &[&str]) -> Self {
         self.command.args(args);
         self
     }
 
-    pub(crate) fn broker(self, address: SocketAddr) -> Self {
+    /// `-h` and `-p`.
+    pub fn broker(self, address: SocketAddr) -> Self {
         self.args(&["-h", &address.ip().to_string(), "-p", &address.port().to_string()])
     }
 
     /// Its standard input.
-    pub(crate) fn input(mut self, bytes: &[u8]) -> Self {
+    pub fn input(mut self, bytes: &[u8]) -> Self {
         self.input = bytes.into();
         self
     }
 
-    pub(crate) fn start(self) -> Running {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(self) -> Running {
         let Self { mut command, input } = self;
         let mut child = command.spawn().expect("it was built");
         let mut stdin = child.stdin.take().expect("standard input is piped");
@@ -51,34 +63,51 @@ impl Example {
         Running { child, out: Some(out), err }
     }
 
-    /// Starts it, and waits until the broker has acknowledged its subscriptions.
-    pub(crate) fn subscribed(self, id: &str, log: &Lines) -> Running {
+    /// Starts it as the client `id`, and waits until the broker has acknowledged its subscriptions.
+    ///
+    /// # Panics
+    /// If that takes too long; shows the broker's log.
+    pub fn subscribed(self, id: &str, log: &Lines) -> Running {
         let running = self.args(&["-i", id]).start();
         log.wait(&format!("Sending SUBACK to {id}"), SOON);
         running
     }
 
+    /// Starts it, and waits for its end.
+    ///
+    /// # Panics
+    /// If that takes too long.
     #[track_caller]
-    pub(crate) fn run(self) -> Done {
+    pub fn run(self) -> Done {
         self.start().done()
     }
 }
 
 /// A running example; killed when dropped.
-pub(crate) struct Running {
+#[derive(Debug)]
+#[must_use]
+pub struct Running {
     child: Child,
-    pub(crate) out: Option<ChildStdout>,
+    /// Its standard output, unless the test has taken it.
+    pub out: Option<ChildStdout>,
     err: Option<Receiver<Vec<u8>>>,
 }
 
 impl Running {
-    pub(crate) fn interrupt(&self) {
+    /// Interrupts it (SIGINT).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn interrupt(&self) {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
     }
 
     /// Waits for its end.
+    ///
+    /// # Panics
+    /// If that takes too long.
     #[track_caller]
-    pub(crate) fn done(mut self) -> Done {
+    pub fn done(mut self) -> Done {
         let out = self.out.take().map(read_all);
         let out = out.map(|out| out.recv_timeout(SOON).expect("the end of its standard output"));
         let err = self.err.take().map(|err| err.recv_timeout(SOON).expect("the end of its errors"));
@@ -96,29 +125,47 @@ impl Drop for Running {
     }
 }
 
-/// Its exit status and its output.
-pub(crate) struct Done {
-    pub(crate) status: Option<i32>,
-    pub(crate) out: Vec<u8>,
-    pub(crate) err: String,
+/// The exit status of an example, and its output.
+#[derive(Debug)]
+#[must_use]
+pub struct Done {
+    /// Its exit status; `None` if a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub out: Vec<u8>,
+    /// Standard error.
+    pub err: String,
 }
 
 impl Done {
     /// Its standard output, after it ended with success and without a word on standard error.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[must_use = "or drop it"]
     #[track_caller]
-    pub(crate) fn well(self) -> Vec<u8> {
+    pub fn well(self) -> Vec<u8> {
         assert_eq!((self.status, self.err.as_str()), (Some(0), ""));
         self.out
     }
 
+    /// As [`well`](Self::well), as text.
+    ///
+    /// # Panics
+    /// As [`well`](Self::well).
     #[track_caller]
-    pub(crate) fn text(self) -> String {
+    #[must_use]
+    pub fn text(self) -> String {
         String::from_utf8(self.well()).expect("text")
     }
 
     /// The first line of its standard error, after it failed and wrote nothing else.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn failure(self) -> String {
+    pub fn failure(self) -> String {
         assert_eq!((self.status, self.out.as_slice()), (Some(1), &b""[..]), "{}", self.err);
         self.err.lines().next().unwrap_or_default().into()
     }
