@@ -4,35 +4,51 @@ use mqtt_core::Handle;
 
 use super::{End, Sender};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Suspect {
-    Nobody,
-    Request(Handle),
-    /// The renewal from this position on.
-    Renewal(usize),
+/// What speaks against a suspect.
+#[derive(Clone, Copy, Debug)]
+struct Case<S> {
+    suspect: Option<S>,
+    ends: u16,
+    told: bool,
+    untold: bool,
+}
+
+impl<S: Copy + PartialEq> Case<S> {
+    const NONE: Self = Self { suspect: None, ends: 0, told: false, untold: false };
+
+    fn count(&mut self, suspect: S, alone: bool, after: u16) {
+        if self.suspect != Some(suspect) {
+            *self = Self { suspect: Some(suspect), ..Self::NONE };
+        }
+        self.ends += 1;
+        if alone && self.ends >= after && self.ends % after == 0 {
+            (self.told, self.untold) = (true, true);
+        }
+    }
+
+    /// The application is told of the suspect.
+    fn tell(&mut self, suspect: S, connections: u16) {
+        assert!(std::mem::take(&mut self.untold), "told without a reason");
+        assert!(self.suspect == Some(suspect), "told of another one");
+        assert_eq!(self.ends, connections);
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Stuck {
     /// `Options::stuck_after`.
     after: u16,
-    suspect: Suspect,
-    ends: u16,
-    told: bool,
-    untold: bool,
+    request: Case<Handle>,
+    /// By the position of the first subscription that was asked for. Renewals come first, so an end at one says nothing
+    /// about a request.
+    renewal: Case<usize>,
     one_by_one: bool,
 }
 
 impl Stuck {
     pub(super) const fn new(after: u8) -> Self {
-        Self {
-            after: after as u16,
-            suspect: Suspect::Nobody,
-            ends: 0,
-            told: false,
-            untold: false,
-            one_by_one: false,
-        }
+        let (request, renewal) = (Case::<Handle>::NONE, Case::<usize>::NONE);
+        Self { after: after as u16, request, renewal, one_by_one: false }
     }
 
     /// Whether filters are asked for one by one.
@@ -47,21 +63,17 @@ impl Stuck {
 
     /// No request is suspected, so none is held back.
     pub(super) const fn is_calm(&self) -> bool {
-        self.ends == 0
+        self.request.ends == 0 && self.renewal.ends == 0
     }
 
     /// The positions of subscriptions have changed.
-    pub(super) fn forget_renewal(&mut self) {
-        if let Suspect::Renewal(_) = self.suspect {
-            let Self { after, one_by_one, .. } = *self;
-            *self = Self { one_by_one, ..Self::new(0) };
-            self.after = after;
-        }
+    pub(super) const fn forget_renewal(&mut self) {
+        self.renewal = Case::<usize>::NONE;
     }
 
     /// The application was told of this request.
     pub(super) fn is_told(&self, handle: Handle) -> bool {
-        self.told && self.suspect == Suspect::Request(handle)
+        self.request.told && self.request.suspect == Some(handle)
     }
 }
 
@@ -74,45 +86,34 @@ impl Sender {
             .filter(|request| request.shown && request.awaits_answer())
             .collect();
         unanswered.sort_by_key(|request| request.place);
-        let (suspect, alone) = match (self.renewal.awaited(), unanswered.first()) {
-            (Some((first, count)), other) => {
-                (Suspect::Renewal(first), count == 1 && other.is_none())
-            }
-            (None, Some(request)) => (Suspect::Request(request.handle), unanswered.len() == 1),
-            (None, None) => (Suspect::Nobody, true),
-        };
-        let suspected = match self.stuck.suspect {
-            Suspect::Request(handle) => self
-                .requests
-                .iter()
-                .any(|request| request.handle == handle && request.end.is_none()),
-            Suspect::Nobody | Suspect::Renewal(_) => false,
-        };
-        // If the suspect was not sent, this end says nothing about it.
-        if self.stuck.after == 0 || suspect == Suspect::Nobody && suspected {
-            return;
-        }
+        let suspected = self.stuck.request.suspect.is_some_and(|handle| {
+            self.requests.iter().any(|request| request.handle == handle && request.end.is_none())
+        });
         let stuck = &mut self.stuck;
-        if suspect == Suspect::Nobody || suspect != stuck.suspect {
-            *stuck = Stuck { suspect, ends: 0, told: false, untold: false, ..*stuck };
-        }
-        if suspect == Suspect::Nobody {
+        if stuck.after == 0 {
             return;
         }
-        stuck.ends += 1;
-        if matches!(suspect, Suspect::Renewal(_)) && stuck.ends + 1 >= stuck.after {
-            stuck.one_by_one = true;
-        }
-        if alone && stuck.ends >= stuck.after && stuck.ends % stuck.after == 0 {
-            (stuck.told, stuck.untold) = (true, true);
+        match (self.renewal.awaited(), unanswered.first()) {
+            (Some((first, count)), other) => {
+                stuck.renewal.count(first, count == 1 && other.is_none(), stuck.after);
+                stuck.one_by_one |= stuck.renewal.ends + 1 >= stuck.after;
+            }
+            (None, Some(request)) => {
+                stuck.forget_renewal();
+                stuck.request.count(request.handle, unanswered.len() == 1, stuck.after);
+            }
+            // If the suspect was not sent, this end says nothing about it.
+            (None, None) if suspected => {}
+            (None, None) => {
+                stuck.forget_renewal();
+                stuck.request = Case::<Handle>::NONE;
+            }
         }
     }
 
     /// The application is told of a request.
     pub(in super::super) fn is_stuck(&mut self, handle: Handle, connections: u16) {
-        let stuck = &mut self.stuck;
-        assert!(std::mem::take(&mut stuck.untold), "told without a reason");
-        assert_eq!((stuck.suspect, stuck.ends), (Suspect::Request(handle), connections));
+        self.stuck.request.tell(handle, connections);
         assert!(self.awaits_answer(handle), "{handle:?} has ended");
         if !self.gives_up {
             return;
@@ -129,9 +130,7 @@ impl Sender {
         count: usize,
         connections: u16,
     ) {
-        let stuck = &mut self.stuck;
-        assert!(std::mem::take(&mut stuck.untold), "told without a reason");
-        assert_eq!((stuck.suspect, stuck.ends), (Suspect::Renewal(first), connections));
+        self.stuck.renewal.tell(first, connections);
         assert_eq!(count, 1, "one filter at a time");
         if self.gives_up {
             self.forget_subscription(first);
@@ -145,11 +144,9 @@ impl Sender {
             let ended = request.end.is_some() || request.is_at_most_once() && request.sent;
             assert!(!ended, "nobody is told of the end of {request:?}");
         }
-        let is_live = match self.stuck.suspect {
-            Suspect::Nobody => false,
-            Suspect::Request(handle) => self.awaits_answer(handle),
-            Suspect::Renewal(_) => true,
-        };
-        assert!(!(self.stuck.untold && is_live), "nobody is told of {:?}", self.stuck);
+        let Stuck { request, renewal, .. } = &self.stuck;
+        let is_live = request.suspect.is_some_and(|handle| self.awaits_answer(handle));
+        let untold = renewal.untold || request.untold && is_live;
+        assert!(!untold, "nobody is told of {:?}", self.stuck);
     }
 }
