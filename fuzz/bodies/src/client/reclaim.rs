@@ -263,9 +263,11 @@ impl Reclaim {
 
     /// A PUBCOMP was taken. Returns whether it answers a PUBREL that reclaims an id.
     pub(super) fn take_answer(&mut self, id: PacketId, now: u64, sender: &Sender) -> bool {
-        let OnConnection { outside, last_sent, .. } = self.on_connection;
+        let last_sent = self.on_connection.last_sent;
         let id = id.get();
-        let asked = (self.first..=last_sent).contains(&id) && (self.has(id) || id <= outside);
+        // An id outside of the range is asked for as long as its publish waits.
+        let counts = self.has(id) || self.waiting(sender).any(|waiting| waiting == id);
+        let asked = (self.first..=last_sent).contains(&id) && counts;
         if !asked || !self.is_reclaimable(id, sender) {
             return false;
         }
