@@ -15,7 +15,7 @@ use mqtt_core::driver::transport::{
     Modem, Proxy, Serial, SerialOptions, Tls, TlsError, TlsFault, TlsOptions, TlsVersion,
     WebSocketOptions, unix,
 };
-use mqtt_core::{Event, Login, Options, Publish, QoS, Reason, topic};
+use mqtt_core::{Event, Login, Options, Publish, QoS, Reason, Reconnect, TransportFault, topic};
 use rustix::event::{PollFd, PollFlags};
 use system_tests::brokers::{aedes_websocket, start_rabbitmq_web};
 use system_tests::{Capture, Config, Mosquitto, Over, ProxyServer, SOON, session_over};
@@ -182,6 +182,38 @@ fn a_client_without_a_certificate_is_told_that_the_broker_wants_one() {
         assert!(text.contains("wants a client certificate"), "{text}");
         assert_eq!(fault, TlsFault::NotAccepted);
     }
+}
+
+/// The reason and the error that a client over `secured` tells first.
+#[track_caller]
+fn told(secured: &Secured, tls: &TlsOptions) -> (Reason, String) {
+    let address = format!("mqtts://ada:sesame@{HOST}:{}", secured.broker.address().port());
+    let brokers = Brokers::new(&[&address]).expect("an address").tls(tls.build().expect("a root"));
+    let options = options().reconnect(Reconnect::never());
+    let (_client, mut events) = blocking::Config::new(&options).to(brokers).expect("it starts");
+    while let Some(event) = events.next() {
+        if let Event::Down { reason, .. } = event {
+            let error = events.last_error().expect("the cause").to_string();
+            return (reason, error);
+        }
+    }
+    panic!("it has no end");
+}
+
+#[test]
+fn the_blocking_client_tells_why_tls_failed_by_its_event() {
+    let authority = Authority::new("root");
+    let server = authority.server(&[HOST]);
+    let secured = Secured::start(&server, &[]);
+    let (reason, error) = told(&secured, &trusting(&Authority::new("other")));
+    assert_eq!(reason, Reason::TransportFailed(TransportFault::NotTrusted));
+    assert!(error.contains("is signed by an unknown authority"), "{error}");
+    assert!(!error.contains("sesame"), "{error}");
+    // In TLS 1.3 the broker says so behind the handshake.
+    let secured = Secured::with_clients(&server, Some(&authority), &[]);
+    let (reason, error) = told(&secured, &trusting(&authority));
+    assert_eq!(reason, Reason::TransportFailed(TransportFault::NotAccepted));
+    assert!(error.contains("wants a client certificate"), "{error}");
 }
 
 #[test]
