@@ -1,6 +1,6 @@
 //! Code that the examples share. The examples are the files beside the manifest of this package.
 //!
-//! - `quickstart`: two clients talk through a broker, and every packet is shown.
+//! - `quickstart`, a package of its own in its folder: two clients talk through a broker, and every packet is shown.
 //! - `pub`, `sub`: clients for daily use, with the options of `mosquitto_pub` and `mosquitto_sub`.
 //!
 //! ```sh
@@ -11,8 +11,10 @@
 //! ```
 
 pub mod arguments;
+pub mod broker;
 pub mod common;
 pub mod connection;
 pub mod format;
+pub mod json;
 pub mod print;
 pub mod trace;

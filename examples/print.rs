@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
@@ -10,8 +11,18 @@ pub fn line(text: &str) {
     let _nobody_reads = writeln!(io::stdout().lock(), "{text}");
 }
 
-/// A line on standard error.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`error`] writes nothing from now on.
+pub fn set_quiet(on: bool) {
+    QUIET.store(on, Ordering::Relaxed);
+}
+
+/// A line on standard error, unless it is quiet there.
 pub fn error(text: &str) {
+    if QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let _nobody_reads = writeln!(io::stderr().lock(), "{text}");
 }
 

@@ -197,13 +197,14 @@ fn built(name: &str) -> PathBuf {
         return program;
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let package = if name == "quickstart" { "mqtt-quickstart" } else { "mqtt-examples" };
     let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
         None | Some("debug") => "dev",
         Some(profile) => profile,
     };
     let output = Command::new(cargo)
         .current_dir(workspace)
-        .args(["build", "--package", "mqtt-examples", "--examples", "--profile", profile])
+        .args(["build", "--package", package, "--examples", "--profile", profile])
         .arg("--target-dir")
         .arg(profile_dir.parent().expect("a profile lies in the target folder"))
         .output()
