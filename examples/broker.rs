@@ -24,6 +24,7 @@ Broker
                                mqtt, mqtts, ws, wss (without a topic: the path is that of the WebSocket) or unix
   -A ADDRESS                   connect from this address of this machine
   --nodelay                    send small packets at once (always so)
+
 TLS, for mqtts and wss; each of these options turns it on
   --cafile FILE                trust these authorities (those of the system)
   --capath FOLDER              trust the authorities in this folder
@@ -31,7 +32,8 @@ TLS, for mqtts and wss; each of these options turns it on
   --cert FILE, --key FILE      the client's certificate and its key
   --tls-version VERSION        the oldest one, tlsv1.2 or tlsv1.3 (tlsv1.2)
   --tls-alpn NAME              the protocol to ask for
-  --insecure                   accept any certificate: for tests only";
+  --insecure                   accept any certificate: for tests only
+";
 
 const TLS_PORT: u16 = 8883;
 

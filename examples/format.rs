@@ -241,7 +241,14 @@ fn at(rest: &mut std::str::Chars<'_>) -> Result<Result<Part, char>, String> {
         Some('@') => Ok(Err('@')),
         Some('N') => Ok(Ok(Part::Nanoseconds)),
         Some(letter) => {
-            let format = format!("%{letter}");
+            // In the language of C, as in most scripts.
+            let format = match letter {
+                'c' => "%a %b %e %H:%M:%S %Y".to_owned(),
+                'r' => "%I:%M:%S %p".to_owned(),
+                'x' => "%m/%d/%y".to_owned(),
+                'X' => "%H:%M:%S".to_owned(),
+                other => format!("%{other}"),
+            };
             match letter
                 .is_ascii_alphabetic()
                 .then(|| strtime::format(&format, &ZonedDateTime::now()))
