@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_core::QoS;
-use system_tests::{Example, Message, Mosquitto, Publisher, SOON, Subscriber};
+use system_tests::{EVERY_QOS, Example, Message, Mosquitto, Publisher, SOON, Subscriber};
+
+use crate::level;
 
 /// An idle machine needs a few milliseconds.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -15,9 +17,15 @@ const MIB: usize = 1 << 20;
 
 #[test]
 fn an_interrupt_under_a_flood_ends_sub_at_once_and_its_will_is_void() {
+    for qos in EVERY_QOS {
+        interrupt_under_a_flood(&level(qos));
+    }
+}
+
+fn interrupt_under_a_flood(qos: &str) {
     let broker = Mosquitto::start();
     let watcher = Subscriber::new(&broker, "watcher").filter("will", QoS::AtLeastOnce).start();
-    let sub = Example::new("sub").broker(broker.address()).args(&["-t", "flood"]);
+    let sub = Example::new("sub").broker(broker.address()).args(&["-t", "flood", "-q", qos]);
     let sub = sub.args(&["--will-topic", "will", "--will-payload", "gone", "--will-qos", "1"]);
     let mut sub = sub.subscribed("s", broker.log());
     let mut out = sub.out.take().expect("not read yet");
@@ -30,7 +38,7 @@ fn an_interrupt_under_a_flood_ends_sub_at_once_and_its_will_is_void() {
         }
     });
     let message = "x".repeat(10_000);
-    let flood = Example::new("pub").broker(broker.address()).args(&["-t", "flood"]);
+    let flood = Example::new("pub").broker(broker.address()).args(&["-t", "flood", "-q", qos]);
     let flood = flood.args(&["-m", &message, "--repeat", "100000000"]).start();
     let limit = Instant::now() + SOON;
     while taken.load(Ordering::Relaxed) < 4 * MIB {

@@ -217,12 +217,15 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
-/// When the newest file under `folder` was written.
+/// When the newest file under `folder` was written. Nothing is built from Markdown.
 fn newest(folder: &Path) -> Option<SystemTime> {
     fs::read_dir(folder)
         .expect("a folder of the workspace")
         .filter_map(|entry| {
             let path = entry.expect("a folder can be read").path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                return None;
+            }
             if path.is_dir() { newest(&path) } else { modified(&path) }
         })
         .max()

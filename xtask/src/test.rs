@@ -259,7 +259,14 @@ fn alone(context: &Context<'_>) -> Result<Report, String> {
     }
     // They refuse what they were built without.
     context.cargo(&["test", "-p", "mqtt-examples", "--no-default-features", "--lib"])?;
-    context.cargo(&["build", "-p", "mqtt-examples", "--no-default-features", "--example", "sub"])?;
+    context.cargo(&[
+        "build",
+        "-p",
+        "mqtt-examples",
+        "--no-default-features",
+        "--example",
+        "sub",
+    ])?;
     done()
 }
 
