@@ -210,7 +210,8 @@ fn run(order: &Order) -> Result<End, Error> {
     let Connection { client, mut events, mut watch } =
         connection::open(common, |config| config.outbox(outbox).window(WINDOW), true)?;
     let interrupted = end_on_interrupt(client.clone())?;
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    // A time beyond the clock is no limit.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut timed_out = false;
     let mut output = Output::new(order)?;
     let mut clearing = Clearing::default();

@@ -25,6 +25,13 @@ fn sub_can_end_once_it_is_subscribed() {
 }
 
 #[test]
+fn a_time_beyond_the_clock_is_no_limit() {
+    let broker = Mosquitto::start();
+    let forever = u64::MAX.to_string();
+    assert_eq!(sub(&broker, &["-t", "a", "-E", "-W", &forever]).run().text(), "");
+}
+
+#[test]
 fn an_old_subscription_can_be_left() {
     let broker = Mosquitto::start();
     let keeper = ["-c", "-i", "keeper", "-E"];
