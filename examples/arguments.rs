@@ -11,7 +11,10 @@ use std::{
 use lexopt::Arg;
 use mqtt_core::{
     Filter, QoS, Topic, TopicError,
-    driver::address::{Address, Credentials, Place, Scheme, without_login},
+    driver::{
+        address::{Address, without_login},
+        blocking::{self, Brokers},
+    },
 };
 use thiserror::Error;
 
@@ -22,7 +25,7 @@ pub enum UsageError {
     #[error("unknown option {0}")]
     Unknown(String),
     /// An argument that is neither an option nor the value of one.
-    #[error("unexpected argument {0:?}")]
+    #[error("unexpected argument {0}")]
     Unexpected(String),
     /// An option with a wrong value.
     #[error("option {option}: {problem}")]
@@ -49,27 +52,64 @@ pub enum Argument {
 /// The error for an argument after the last one that is expected.
 #[must_use]
 pub fn unexpected(argument: &OsStr) -> UsageError {
-    UsageError::Unexpected(without_login(&argument.to_string_lossy()))
+    UsageError::Unexpected(shown(&argument.to_string_lossy()))
 }
 
-/// A broker that the examples can reach: over TCP, without TLS.
-#[derive(Clone, Debug)]
-pub struct Broker {
-    /// Name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// User name and password.
-    pub login: Option<Credentials>,
-    /// Topic name or filter, not checked.
-    pub topic: Option<String>,
+/// The most characters of a value that an error repeats.
+const LONGEST_SHOWN: usize = 100;
+
+/// A value for an error: without a login, and only the beginning if it is long.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let text = without_login(text);
+    let begin: String = text.chars().take(LONGEST_SHOWN).collect();
+    if begin.len() == text.len() {
+        return format!("{text:?}");
+    }
+    format!("{begin:?}... ({} bytes)", text.len())
 }
 
-impl Broker {
-    /// Host and port.
+/// The address of a broker as the user wrote it. Its `Debug` text shows no login.
+#[derive(Clone)]
+pub struct Url {
+    text: String,
+    address: Address,
+}
+
+impl Url {
+    /// Reads an address that this program has a transport for.
+    ///
+    /// # Errors
+    ///
+    /// The problem in words. It repeats no part of the address.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let address = Address::parse(text).map_err(|error| error.to_string())?;
+        match Brokers::new(&[text]) {
+            Ok(_) => Ok(Self { text: text.into(), address }),
+            Err(blocking::Error::NoTransport { feature, .. }) => {
+                let scheme = address.scheme();
+                Err(format!("{scheme}:// needs {feature}, which this program was built without"))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The text for [`Brokers::new`]. It may hold a login.
     #[must_use]
-    pub fn place(&self) -> String {
-        place(&self.host, self.port)
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The parts.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 
@@ -163,7 +203,7 @@ impl Arguments {
     /// There is none, or it is another kind of value.
     pub fn number<T: FromStr>(&mut self, what: &str) -> Result<T, UsageError> {
         let text = self.text()?;
-        text.parse().map_err(|_| self.wrong(format!("{:?} is not {what}", without_login(&text))))
+        text.parse().map_err(|_| self.wrong(format!("{} is not {what}", shown(&text))))
     }
 
     /// The value of the option: a QoS.
@@ -174,8 +214,7 @@ impl Arguments {
     pub fn qos(&mut self) -> Result<QoS, UsageError> {
         let text = self.text()?;
         let qos = text.parse().ok().and_then(QoS::from_bits);
-        let text = without_login(&text);
-        qos.ok_or_else(|| self.wrong(format!("{text:?} is not a QoS: 0, 1 or 2")))
+        qos.ok_or_else(|| self.wrong(format!("{} is not a QoS: 0, 1 or 2", shown(&text))))
     }
 
     /// The value of the option: a topic name.
@@ -204,24 +243,14 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// There is none, it is not an address, or the broker needs more than TCP. The error repeats no part of it.
-    pub fn broker(&mut self) -> Result<Broker, UsageError> {
-        let address = Address::parse(&self.text()?).map_err(|error| self.wrong(error))?;
-        let (Scheme::Mqtt, Place::Host { host, port }) = (address.scheme(), address.place()) else {
-            return Err(
-                self.wrong("it does not begin with mqtt:// (there is no TLS in this example)")
-            );
-        };
-        Ok(Broker {
-            host: host.clone(),
-            port: *port,
-            login: address.login().cloned(),
-            topic: address.topic().map(str::to_owned),
-        })
+    /// There is none, it is not an address, or this program has no transport for it. The error repeats no part of it.
+    pub fn broker(&mut self) -> Result<Url, UsageError> {
+        let text = self.text()?;
+        Url::parse(&text).map_err(|problem| self.wrong(problem))
     }
 
     fn checked(&self, error: Option<TopicError>, text: &str) -> Result<(), UsageError> {
-        error.map_or(Ok(()), |error| Err(self.wrong(format!("{:?}: {error}", without_login(text)))))
+        error.map_or(Ok(()), |error| Err(self.wrong(format!("{}: {error}", shown(text)))))
     }
 
     /// The option read last is wrong.
@@ -232,7 +261,8 @@ impl Arguments {
     /// The option read last does not exist.
     #[must_use]
     pub fn unknown(&self) -> UsageError {
-        UsageError::Unknown(self.option.clone())
+        let shown: String = self.option.chars().take(LONGEST_SHOWN).collect();
+        UsageError::Unknown(shown)
     }
 }
 
@@ -270,9 +300,11 @@ mod tests {
         assert_eq!(error.to_string(), "option -p: \"x\" is not a port");
         let error = after_option(&["-m"]).bytes().expect_err("nothing follows");
         assert_eq!(error.to_string(), "option -m: a value is missing");
-        let error = after_option(&["-L", "wss://u:p@h"]).broker().expect_err("TLS");
-        let why = "option -L: it does not begin with mqtt:// (there is no TLS in this example)";
-        assert_eq!(error.to_string(), why);
+        if cfg!(not(feature = "tls")) {
+            let error = after_option(&["-L", "mqtts://u:p@h"]).broker().expect_err("TLS");
+            let why = "option -L: mqtts:// needs tls, which this program was built without";
+            assert_eq!(error.to_string(), why);
+        }
         let error = after_option(&["-L", "h:0"]).broker().expect_err("no port");
         assert_eq!(error.to_string(), "option -L: the port is not from 1 to 65535");
         let error = Arguments::new(["hello"]).option().expect_err("no option");

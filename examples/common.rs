@@ -8,25 +8,25 @@ use std::{
 use mqtt_core::{
     Filter, Login, Options, QoS, Reconnect, Topic, Version, Will,
     driver::{
-        address::{DEFAULT_PORT, Password, without_login},
-        blocking::{self, Brokers, Config},
+        address::Password,
+        blocking::{Brokers, Config},
         trace::Account,
     },
 };
 
 use crate::{
-    arguments::{Arguments, UsageError, place},
+    arguments::{Arguments, UsageError, shown},
+    broker::Way,
     trace::{Trace, TraceError},
 };
+use thiserror::Error;
 
 /// The text of `--help` for these options, before that for [`trace`](crate::trace).
 pub const HELP: &str = "\
 Connection
-  -h, --host HOST              the broker's name or address (localhost)
-  -p, --port PORT              its port (1883)
-  -L, --url URL                mqtt://[user[:password]@]host[:port][/topic] instead of -h -p -u -P -t
   -V, --protocol-version V     mqttv311, mqttv31, or auto: 3.1.1 and where that is refused 3.1 (auto)
   -i, --id ID                  client id (made up)
+  -I, --id-prefix PREFIX       client id: this and the number of the process
   -c, --disable-clean-session  keep the session on the broker when this ends; needs -i
   -k, --keepalive SECONDS      longest silence; 0: any (60)
   -u, --username USER          user name
@@ -35,18 +35,69 @@ Connection
   --will-payload TEXT          what it publishes (nothing)
   --will-qos QOS               at this QoS (0)
   --will-retain                and retains
-  -d, --debug                  tell every packet on standard error";
+  -d, --debug                  tell every packet on standard error
+  --quiet                      no errors on standard error; the exit status tells
+  --version                    the version of this program";
+
+/// What MQTT 5 has and MQTT 3.1.1 has not.
+const V5_OPTIONS: [&str; 7] = [
+    "-D",
+    "--property",
+    "-x",
+    "--session-expiry-interval",
+    "--retain-as-published",
+    "--retain-handling",
+    "--topic-alias",
+];
+/// Options of mosquitto_pub and mosquitto_sub that rustls has no counterpart for.
+const OPENSSL_OPTIONS: [&str; 6] = [
+    "--psk",
+    "--psk-identity",
+    "--ciphers",
+    "--keyform",
+    "--tls-engine",
+    "--tls-engine-kpass-sha1",
+];
 
 /// The most characters of a client id in MQTT 3.1.
 const V31_CLIENT_ID: std::ops::RangeInclusive<usize> = 1..=23;
+
+/// Why there is no way to the broker.
+#[derive(Debug, Error)]
+pub enum BrokerError {
+    /// Options that do not go together.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A file of TLS that cannot be read or has nothing usable.
+    #[error(transparent)]
+    Tls(#[from] io::Error),
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Wish<T> {
+    /// `--help`.
+    Help,
+    /// `--version`.
+    Version,
+    /// The program's work.
+    Run(T),
+}
+
+/// The line of `--version`.
+#[must_use]
+pub fn version_of(program: &str) -> String {
+    format!("{program}, an example of mqtt-core {}", env!("CARGO_PKG_VERSION"))
+}
 
 /// The options that both programs have.
 #[derive(Clone, Debug)]
 pub struct Common {
     program: &'static str,
-    host: String,
-    port: u16,
+    way: Way,
     id: Option<String>,
+    /// It came from `-i`, or from `-I`.
+    id_from: Option<&'static str>,
     made_up_id: String,
     user: Option<String>,
     password: Option<Password>,
@@ -59,6 +110,7 @@ pub struct Common {
     will_retain: bool,
     seed: u32,
     debug: bool,
+    quiet: bool,
     trace: Option<String>,
     /// `-q`.
     pub qos: QoS,
@@ -73,9 +125,9 @@ impl Common {
         let random = RandomState::new().build_hasher().finish();
         Self {
             program,
-            host: "localhost".into(),
-            port: DEFAULT_PORT,
+            way: Way::default(),
             id: None,
+            id_from: None,
             // Short enough for MQTT 3.1.
             made_up_id: format!("{program}-{random:016x}"),
             user: None,
@@ -89,6 +141,7 @@ impl Common {
             will_retain: false,
             seed: random as u32,
             debug: false,
+            quiet: false,
             trace: None,
             qos: QoS::AtMostOnce,
             topics: Vec::new(),
@@ -102,14 +155,14 @@ impl Common {
     /// [`UsageError`]: the value is wrong.
     pub fn take(&mut self, option: &str, arguments: &mut Arguments) -> Result<bool, UsageError> {
         match option {
-            "-h" | "--host" => {
-                self.host = arguments.text()?;
-                if self.host.contains(['@', '/']) {
-                    return Err(arguments.wrong("it takes a name or an address; -L takes a URL"));
-                }
+            "-i" | "--id" => {
+                let id = arguments.text()?;
+                self.set_id("-i", id)?;
             }
-            "-p" | "--port" => self.port = arguments.number("a port")?,
-            "-i" | "--id" => self.id = Some(arguments.text()?),
+            "-I" | "--id-prefix" => {
+                let prefix = arguments.text()?;
+                self.set_id("-I", format!("{prefix}{}", std::process::id()))?;
+            }
             "-u" | "--username" => self.user = Some(arguments.text()?),
             "-P" | "--pw" => self.password = Some(Password::new(arguments.bytes()?)),
             "-k" | "--keepalive" => {
@@ -118,31 +171,52 @@ impl Common {
             "-c" | "--disable-clean-session" => self.persistent = true,
             "-q" | "--qos" => self.qos = arguments.qos()?,
             "-d" | "--debug" => self.debug = true,
+            "--quiet" => self.quiet = true,
             "--trace" => self.trace = Some(arguments.text()?),
             "-V" | "--protocol-version" => {
                 let name = arguments.text()?;
                 self.version = version(&name).ok_or_else(|| {
-                    let name = without_login(&name);
-                    arguments.wrong(format!("{name:?} is not mqttv31, mqttv311 or auto"))
+                    let five = matches!(name.as_str(), "mqttv5" | "5");
+                    let why = if five { "; there is no MQTT 5 here" } else { "" };
+                    let name = shown(&name);
+                    arguments.wrong(format!("{name} is not mqttv31, mqttv311 or auto{why}"))
                 })?;
-            }
-            "-L" | "--url" => {
-                let broker = arguments.broker()?;
-                self.host = broker.host;
-                self.port = broker.port;
-                if let Some(login) = broker.login {
-                    self.user = Some(login.user);
-                    self.password = login.password.or_else(|| self.password.take());
-                }
-                self.topics.extend(broker.topic);
             }
             "--will-topic" => self.will_topic = Some(arguments.topic()?),
             "--will-payload" => self.will_payload = Some(arguments.bytes()?),
             "--will-qos" => self.will_qos = Some(arguments.qos()?),
             "--will-retain" => self.will_retain = true,
-            _ => return Ok(false),
+            five if V5_OPTIONS.contains(&five) => {
+                return Err(
+                    arguments.wrong("it is one of MQTT 5, and this speaks MQTT 3.1.1 and 3.1")
+                );
+            }
+            openssl if OPENSSL_OPTIONS.contains(&openssl) => {
+                return Err(arguments.wrong("the TLS of this program, rustls, has nothing like it"));
+            }
+            "--proxy" => return Err(arguments.wrong("there are no proxies in this program")),
+            other => {
+                let taken = self.way.take(other, arguments)?;
+                if let ("-L" | "--url", Some(url)) = (other, self.way.url()) {
+                    let address = url.address();
+                    if let Some(login) = address.login() {
+                        self.user = Some(login.user.clone());
+                        self.password = login.password.clone().or_else(|| self.password.take());
+                    }
+                    self.topics.extend(address.topic().map(str::to_owned));
+                }
+                return Ok(taken);
+            }
         }
         Ok(true)
+    }
+
+    fn set_id(&mut self, from: &'static str, id: String) -> Result<(), UsageError> {
+        if *self.id_from.get_or_insert(from) != from {
+            return Err(UsageError::Together("options -i and -I do not go together"));
+        }
+        self.id = Some(id);
+        Ok(())
     }
 
     /// The settings of the client.
@@ -199,9 +273,10 @@ impl Common {
     ///
     /// # Errors
     ///
-    /// [`blocking::Error::Address`].
-    pub fn brokers(&self) -> Result<Brokers, blocking::Error> {
-        Brokers::new(&[&place(&self.host, self.port)])
+    /// Options that do not go together, or a file of TLS that cannot be used.
+    pub fn brokers(&self) -> Result<Brokers, BrokerError> {
+        let url = self.way.address()?;
+        Ok(self.way.brokers(&url)?)
     }
 
     /// The file of `--trace`.
@@ -222,6 +297,12 @@ impl Common {
             Some(trace) => config.trace(trace.of(self.program)),
             None => config,
         }
+    }
+
+    /// `--quiet`.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// The program's name, for messages.
@@ -250,7 +331,7 @@ pub fn filter_of<'a>(option: &str, text: &'a str) -> Result<Filter<'a>, UsageErr
 }
 
 fn wrong(option: &str, text: &str, error: mqtt_core::TopicError) -> UsageError {
-    let problem = format!("{:?}: {error}", without_login(text));
+    let problem = format!("{}: {error}", shown(text));
     UsageError::Value { option: option.into(), problem }
 }
 
@@ -288,7 +369,8 @@ mod tests {
     #[test]
     fn a_url_stands_for_host_port_login_and_topic() {
         let common = read("-q 1 -L mqtt://u:p@h:7/a/b").expect("valid");
-        assert_eq!((common.host.as_str(), common.port), ("h", 7));
+        let brokers = common.brokers().expect("an address");
+        assert_eq!(brokers.name(0), "h:7");
         assert_eq!(
             (common.user.as_deref(), common.password.as_ref().map(Password::as_bytes)),
             (Some("u"), Some(&b"p"[..]))
@@ -310,15 +392,15 @@ mod tests {
     #[test]
     fn a_wrong_value_is_named_with_its_option() {
         assert_eq!(refused("-p 70000"), "option -p: \"70000\" is not a port");
-        assert_eq!(refused("-V mqttv5"), "option -V: \"mqttv5\" is not mqttv31, mqttv311 or auto");
+        assert_eq!(
+            refused("-V mqttv5"),
+            "option -V: \"mqttv5\" is not mqttv31, mqttv311 or auto; there is no MQTT 5 here"
+        );
         assert_eq!(
             refused("--will-topic a/#"),
             "option --will-topic: \"a/#\": wildcard in a topic name"
         );
-        assert_eq!(
-            refused("-L mqtts://h"),
-            "option -L: it does not begin with mqtt:// (there is no TLS in this example)"
-        );
+        assert_eq!(refused("-i a -I b"), "options -i and -I do not go together");
     }
 
     /// Users mistake options for one another.
@@ -329,7 +411,6 @@ mod tests {
             "--url=mqtt://u:%marker@h",
             "-L mqtt://u:marker/x@h",
             "-L mqtt://u%3Amarker%40h",
-            "-L mqtts://u:marker@h",
             "-h mqtt://u:marker@h",
             "-h u:marker@h",
             "-p mqtt://u:marker@h",

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     arguments::UsageError,
-    common::Common,
+    common::{BrokerError, Common},
     print,
     trace::{Trace, TraceError},
 };
@@ -21,6 +21,9 @@ pub enum ConnectionError {
     /// An error in the command line.
     #[error(transparent)]
     Usage(#[from] UsageError),
+    /// The files of TLS.
+    #[error(transparent)]
+    Tls(io::Error),
     /// The file for the trace.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -45,6 +48,15 @@ pub enum ConnectionError {
     },
 }
 
+impl From<BrokerError> for ConnectionError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Usage(error) => Self::Usage(error),
+            BrokerError::Tls(error) => Self::Tls(error),
+        }
+    }
+}
+
 /// A client, its events, and the watch over its connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -60,14 +72,15 @@ pub struct Connection {
 ///
 /// # Errors
 ///
-/// [`ConnectionError::Usage`], [`ConnectionError::Settings`], [`ConnectionError::Trace`].
+/// [`ConnectionError::Usage`], [`ConnectionError::Tls`], [`ConnectionError::Settings`], [`ConnectionError::Trace`].
 pub fn open<'a>(
     common: &'a Common,
     size: impl FnOnce(Config<'a>) -> Config<'a>,
     manual_acknowledge: bool,
 ) -> Result<Connection, ConnectionError> {
+    print::set_quiet(common.is_quiet());
     let options = common.options()?.manual_acknowledge(manual_acknowledge);
-    let brokers = common.brokers().map_err(ConnectionError::Settings)?;
+    let brokers = common.brokers()?;
     let broker = brokers.name(0);
     let trace = common.trace()?;
     let config = common.traced(size(Config::new(&options)), trace.as_ref());

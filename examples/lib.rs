@@ -1,7 +1,8 @@
 //! Code that the examples share. The examples are the files beside the manifest of this package.
 //!
-//! - `quickstart`: two clients talk through a broker, and every packet is shown.
-//! - `pub`, `sub`: clients for daily use, with the options of `mosquitto_pub` and `mosquitto_sub`.
+//! - `quickstart`, a package of its own in its folder: two clients talk through a broker, and every packet is shown.
+//! - `pub`, `sub`: clients for daily use, with the options of `mosquitto_pub` and `mosquitto_sub`. `README.md` beside
+//!   the manifest lists each of them, and the features `tls` and `websocket`.
 //!
 //! ```sh
 //! cargo run --release --example quickstart
@@ -11,8 +12,10 @@
 //! ```
 
 pub mod arguments;
+pub mod broker;
 pub mod common;
 pub mod connection;
 pub mod format;
+pub mod json;
 pub mod print;
 pub mod trace;

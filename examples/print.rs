@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
@@ -10,9 +11,29 @@ pub fn line(text: &str) {
     let _nobody_reads = writeln!(io::stdout().lock(), "{text}");
 }
 
-/// A line on standard error.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`error`] writes nothing from now on.
+pub fn set_quiet(on: bool) {
+    QUIET.store(on, Ordering::Relaxed);
+}
+
+/// The most characters of a line of [`error`]: a path of 4,096 characters is possible, and nobody reads it.
+const LONGEST_ERROR: usize = 600;
+
+/// A line on standard error, unless it is quiet there. The middle of a very long one is left out.
 pub fn error(text: &str) {
-    let _nobody_reads = writeln!(io::stderr().lock(), "{text}");
+    if QUIET.load(Ordering::Relaxed) {
+        return;
+    }
+    let len = text.chars().count();
+    let _nobody_reads = if len <= LONGEST_ERROR {
+        writeln!(io::stderr().lock(), "{text}")
+    } else {
+        let begin: String = text.chars().take(LONGEST_ERROR / 2).collect();
+        let end: String = text.chars().skip(len - LONGEST_ERROR / 2).collect();
+        writeln!(io::stderr().lock(), "{begin}...{end}")
+    };
 }
 
 /// Writes lines on standard output: seconds since the start, a name, text.

@@ -22,7 +22,8 @@ use mqtt_core::{
 };
 use mqtt_examples::{
     arguments::{Arguments, UsageError},
-    common::{self, Common, topic_of},
+    broker,
+    common::{self, Common, Wish, topic_of},
     connection::{self, Connection, ConnectionError},
     print, trace,
 };
@@ -42,6 +43,8 @@ Message
   -l, --stdin-line             publish each line of standard input
   -q, --qos QOS                0: as the network will have it, 1: surely, 2: surely and once (0)
   -r, --retain                 the broker keeps the last one for later subscribers
+  --repeat COUNT               publish it so often, not with -l (1)
+  --repeat-delay SECONDS       wait so long in between, such as 0.5 (0)
 ";
 
 const AFTER_HELP: &str = "\
@@ -97,15 +100,22 @@ struct Order {
     topic: String,
     retain: bool,
     source: Source,
+    repeat: u64,
+    repeat_delay: Duration,
 }
 
 fn main() -> ExitCode {
     let done = match read_arguments(Arguments::of_process()) {
-        Ok(None) => {
-            print::line(&format!("{HELP}\n{}\n{}\n\n{AFTER_HELP}", common::HELP, trace::HELP));
+        Ok(Wish::Version) => {
+            print::line(&common::version_of("pub"));
             return ExitCode::SUCCESS;
         }
-        Ok(Some(order)) => run(order),
+        Ok(Wish::Help) => {
+            let (broker, options, trace) = (broker::HELP, common::HELP, trace::HELP);
+            print::line(&format!("{HELP}\n{broker}\n{options}\n{trace}\n\n{AFTER_HELP}"));
+            return ExitCode::SUCCESS;
+        }
+        Ok(Wish::Run(order)) => run(order),
         Err(error) => Err(error),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
@@ -116,14 +126,33 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The command line; `None` if it asks for help.
-fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, Error> {
+/// The command line.
+fn read_arguments(mut arguments: Arguments) -> Result<Wish<Order>, Error> {
     let mut common = Common::new("pub");
     let mut retain = false;
+    let mut repeat = None;
+    let mut repeat_delay = Duration::ZERO;
     let mut source: Option<Source> = None;
     while let Some(option) = arguments.option()? {
         let chosen = match option.as_str() {
-            "--help" => return Ok(None),
+            "--help" => return Ok(Wish::Help),
+            "--version" => return Ok(Wish::Version),
+            "--repeat" => {
+                let count = arguments.number("a count of messages")?;
+                if count == 0 {
+                    return Err(arguments.wrong("0 messages are none to publish").into());
+                }
+                repeat = Some(count);
+                None
+            }
+            "--repeat-delay" => {
+                let what = "a number of seconds";
+                let seconds: f64 = arguments.number(what)?;
+                repeat_delay = Duration::try_from_secs_f64(seconds)
+                    .map_err(|_| arguments.wrong(format!("{seconds} is not {what}")))?;
+                None
+            }
+
             "-t" | "--topic" => {
                 common.topics.push(arguments.topic()?);
                 None
@@ -154,13 +183,19 @@ fn read_arguments(mut arguments: Arguments) -> Result<Option<Order>, Error> {
     }
     let source =
         source.ok_or(UsageError::Together("a message is missing: -m, -n, -f, -s or -l"))?;
+    if repeat.is_some() && matches!(source, Source::Lines) {
+        return Err(
+            UsageError::Together("--repeat goes with -m, -n, -f and -s, not with -l").into()
+        );
+    }
     let mut topics = std::mem::take(&mut common.topics).into_iter();
     let topic = topics.next().ok_or(UsageError::Together("a topic is missing: -t"))?;
     if topics.next().is_some() {
         return Err(UsageError::Together("one topic, not two: -t").into());
     }
     topic_of("-L", &topic)?;
-    Ok(Some(Order { common, topic, retain, source }))
+    let repeat = repeat.unwrap_or(1);
+    Ok(Wish::Run(Order { common, topic, retain, source, repeat, repeat_delay }))
 }
 
 /// The whole of `input`, as one message.
@@ -257,8 +292,13 @@ fn publish_each(order: &Order, client: &Client, accepted: &mut u64) -> Result<()
     let topic = topic_of("-t", &order.topic)?;
     match &order.source {
         Source::Message(message) => {
-            send(order, client, topic, message, "the message")?;
-            *accepted += 1;
+            for turn in 0..order.repeat {
+                if turn > 0 {
+                    thread::sleep(order.repeat_delay);
+                }
+                send(order, client, topic, message, "the message")?;
+                *accepted += 1;
+            }
         }
         Source::Lines => {
             let mut input = io::stdin().lock();

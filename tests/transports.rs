@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,8 @@ use tempfile::TempDir;
 use test_kit::certificates::{Authority, Identity};
 use test_kit::terminal::pseudo_terminal;
 
-const HOST: &str = "localhost";
+mod secured;
+use secured::{HOST, Secured};
 
 fn soon() -> Instant {
     Instant::now() + SOON
@@ -39,33 +40,7 @@ fn tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A broker that speaks TLS, and its files.
-struct Secured {
-    broker: Mosquitto,
-    folder: TempDir,
-}
-
 impl Secured {
-    fn start(identity: &Identity, more: &[&str]) -> Self {
-        Self::with_clients(identity, None, more)
-    }
-
-    /// With an authority, clients need a certificate of it.
-    fn with_clients(identity: &Identity, clients: Option<&Authority>, more: &[&str]) -> Self {
-        let folder = TempDir::with_prefix("certificates-").expect("a temporary folder");
-        let write = |name: &str, text: &str| write(folder.path(), name, text).display().to_string();
-        let mut config = Config::new()
-            .line(&format!("certfile {}", write("server.pem", &identity.certificate)))
-            .line(&format!("keyfile {}", write("server.key", &identity.key)));
-        if let Some(clients) = clients {
-            config = config
-                .line(&format!("cafile {}", write("clients.pem", clients.pem())))
-                .line("require_certificate true");
-        }
-        let broker = more.iter().fold(config, |config, line| config.line(line)).start();
-        Self { broker, folder }
-    }
-
     fn connect(&self, options: &TlsOptions) -> io::Result<Tls<TcpStream>> {
         options.build()?.connect(tcp(self.broker.address()), HOST, soon())
     }
@@ -85,12 +60,6 @@ impl Secured {
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let file = folder.join(name);
-    fs::write(&file, text).expect("the folder is writable");
-    file
-}
-
 fn trusting(authority: &Authority) -> TlsOptions {
     TlsOptions::new().root_pem(authority.pem().as_bytes())
 }
@@ -99,7 +68,7 @@ fn trusting(authority: &Authority) -> TlsOptions {
 fn a_client_lives_over_tls_with_a_trusted_broker() {
     let authority = Authority::new("root");
     let secured = Secured::start(&authority.server(&[HOST]), &[]);
-    let root = write(secured.folder.path(), "root.pem", authority.pem());
+    let root = secured.file("root.pem", authority.pem());
     for options in [trusting(&authority), TlsOptions::new().root_file(root)] {
         let tls = secured.connect(&options).expect("trusted");
         assert_eq!(tls.version(), Some(TlsVersion::Tls13));
@@ -235,9 +204,8 @@ fn a_client_certificate_is_its_name_at_the_broker() {
     let by_name = ["use_identity_as_username true"];
     let secured = Secured::with_clients(&server, Some(&authority), &by_name);
     let client = authority.client("device-7");
-    let folder = secured.folder.path();
-    let certificate = write(folder, "device.pem", &client.certificate);
-    let key = write(folder, "device.key", &client.key);
+    let certificate = secured.file("device.pem", &client.certificate);
+    let key = secured.file("device.key", &client.key);
     let tls = secured.connect(&trusting(&authority).identity_files(certificate, key));
     session_over(tls.expect("trusted"), &options()).expect("a good life");
     secured.broker.log().wait("u'device-7'", SOON);

@@ -43,6 +43,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// The packet id on the wire.
+    #[must_use]
+    pub const fn packet_id(self) -> Option<PacketId> {
+        PacketId::new(self.id)
+    }
+
     pub(crate) const fn new(id: u16, sequence: u32) -> Self {
         Self { sequence, id }
     }

@@ -197,13 +197,14 @@ fn built(name: &str) -> PathBuf {
         return program;
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let package = if name == "quickstart" { "mqtt-quickstart" } else { "mqtt-examples" };
     let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
         None | Some("debug") => "dev",
         Some(profile) => profile,
     };
     let output = Command::new(cargo)
         .current_dir(workspace)
-        .args(["build", "--package", "mqtt-examples", "--examples", "--profile", profile])
+        .args(["build", "--package", package, "--examples", "--profile", profile])
         .arg("--target-dir")
         .arg(profile_dir.parent().expect("a profile lies in the target folder"))
         .output()
@@ -216,12 +217,15 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
-/// When the newest file under `folder` was written.
+/// When the newest file under `folder` was written. Nothing is built from Markdown.
 fn newest(folder: &Path) -> Option<SystemTime> {
     fs::read_dir(folder)
         .expect("a folder of the workspace")
         .filter_map(|entry| {
             let path = entry.expect("a folder can be read").path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                return None;
+            }
             if path.is_dir() { newest(&path) } else { modified(&path) }
         })
         .max()

@@ -48,7 +48,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "alone",
-        about: "the libraries build alone, without features",
+        about: "the libraries, pub and sub build alone, without features",
         slow: false,
         run: alone,
     },
@@ -257,6 +257,16 @@ fn alone(context: &Context<'_>) -> Result<Report, String> {
     for library in ["mqtt-core", "watchdog-core"] {
         context.cargo(&["build", "-p", library, "--no-default-features"])?;
     }
+    // They refuse what they were built without.
+    context.cargo(&["test", "-p", "mqtt-examples", "--no-default-features", "--lib"])?;
+    context.cargo(&[
+        "build",
+        "-p",
+        "mqtt-examples",
+        "--no-default-features",
+        "--example",
+        "sub",
+    ])?;
     done()
 }
 

@@ -23,7 +23,7 @@ use mqtt_core::{
     },
 };
 use mqtt_examples::{
-    arguments::{Arguments, Broker, UsageError},
+    arguments::{Arguments, Url, UsageError},
     print,
     trace::{self, Trace, TraceError},
 };
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
 
 enum Wish {
     Help,
-    Talk { broker: Option<Broker>, trace: Option<String> },
+    Talk { broker: Option<Url>, trace: Option<String> },
 }
 
 fn read_arguments(mut arguments: Arguments) -> Result<Wish, UsageError> {
@@ -106,7 +106,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Wish, UsageError> {
     Ok(Wish::Talk { broker, trace })
 }
 
-fn run(broker: Option<Broker>, trace: Option<&str>) -> Result<(), Error> {
+fn run(broker: Option<Url>, trace: Option<&str>) -> Result<(), Error> {
     let account = Account::new("", io::stdout());
     let trace = trace.map(Trace::create).transpose()?;
     let broker = match broker {
@@ -114,8 +114,8 @@ fn run(broker: Option<Broker>, trace: Option<&str>) -> Result<(), Error> {
         None => {
             let address = start_broker().map_err(Error::Broker)?;
             account.tell(&format!("== rumqttd listens on {address}, inside this process"));
-            let (host, port) = (address.ip().to_string(), address.port());
-            Broker { host, port, login: None, topic: None }
+            Url::parse(&address.to_string())
+                .map_err(|error| Error::Broker(io::Error::other(error)))?
         }
     };
     // A public broker has other users.
@@ -222,7 +222,7 @@ fn topic(name: &str) -> Topic<'_> {
 
 /// The topics that they use.
 struct Place {
-    broker: Broker,
+    broker: Url,
     suffix: String,
     account: Account,
     trace: Option<Trace>,
@@ -262,7 +262,7 @@ impl Peer {
         let Place { broker, suffix, account, trace } = place;
         let id = format!("{name}-{suffix}");
         let mut options = Options::new(&id).keep_alive(30).reconnect(Reconnect::never());
-        if let Some(login) = &broker.login {
+        if let Some(login) = broker.address().login() {
             options = options.login(login.as_login());
         }
         if let Some(will) = will {
@@ -273,7 +273,7 @@ impl Peer {
             config = config.trace(trace.of(name));
         }
         let failed = |error| Error::Client { name, error };
-        let brokers = Brokers::new(&[&broker.place()]).map_err(failed)?;
+        let brokers = Brokers::new(&[broker.text()]).map_err(failed)?;
         let broker = brokers.name(0);
         let (client, events) = config.to(brokers).map_err(failed)?;
         let mut peer = Self { name, broker, client, events, inbox: VecDeque::new() };

@@ -1,0 +1,1 @@
+//! Holds the example `quickstart` and nothing else: `cargo run --release --example quickstart`.
