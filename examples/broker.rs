@@ -32,7 +32,7 @@ TLS, for mqtts and wss; each of these options turns it on
   --cert FILE, --key FILE      the client's certificate and its key
   --tls-version VERSION        the oldest one, tlsv1.2 or tlsv1.3 (tlsv1.2)
   --tls-alpn NAME              the protocol to ask for
-  --insecure                   accept any certificate: for tests only
+  --insecure                   accept the certificate of another host
 ";
 
 const TLS_PORT: u16 = 8883;
@@ -225,7 +225,7 @@ impl Tls {
         if self.wanted_by.is_none() {
             return Ok(brokers);
         }
-        let mut options = TlsOptions::new().insecure(self.insecure);
+        let mut options = TlsOptions::new().any_name(self.insecure);
         if let Some(file) = &self.cafile {
             options = options.root_file(file);
         }

@@ -47,10 +47,25 @@ fn pub_and_sub_talk_over_tls() {
     let mqtt = format!("mqtt://{HOST}:{port}");
     talk(&to(&port, &["--cafile", &root]));
     talk(&to(&port, &["--capath", &folder]));
-    talk(&to(&port, &["--insecure"]));
     talk(&to(&port, &["--cafile", &root, "--tls-version", "tlsv1.3"]));
     talk(&["-L", &mqtts, "--cafile", &root]);
     talk(&["-L", &mqtt, "--cafile", &root]);
+}
+
+/// The chain is checked all the same.
+#[test]
+fn insecure_takes_the_certificate_of_another_host_and_of_no_other_authority() {
+    let (authority, other) = (Authority::new("root"), Authority::new("other"));
+    let secured = Secured::start(&authority.server(&["elsewhere.example"]), &[]);
+    let root = plain(&secured.file("root.pem", authority.pem()));
+    let wrong = plain(&secured.file("other.pem", other.pem()));
+    let port = secured.broker.address().port().to_string();
+    talk(&to(&port, &["--cafile", &root, "--insecure"]));
+    for refused in [&["--cafile", &root][..], &["--cafile", &wrong, "--insecure"]] {
+        let args = [&to(&port, refused)[..], &["-t", "a", "-m", "x"]].concat();
+        let why = Example::new("pub").args(&args).run().failure();
+        assert!(why.contains("the certificate of"), "{why}");
+    }
 }
 
 #[test]

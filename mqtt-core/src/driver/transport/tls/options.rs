@@ -11,6 +11,7 @@ use std::{
 
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion,
+    client::WebPkiServerVerifier,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
@@ -76,6 +77,7 @@ pub struct TlsOptions {
     server_name: Option<String>,
     minimum_version: TlsVersion,
     alpn: Vec<String>,
+    any_name: bool,
     insecure: bool,
 }
 
@@ -95,6 +97,7 @@ impl TlsOptions {
             server_name: None,
             minimum_version: TlsVersion::Tls12,
             alpn: Vec::new(),
+            any_name: false,
             insecure: false,
         }
     }
@@ -158,6 +161,13 @@ impl TlsOptions {
         self
     }
 
+    /// Accepts a certificate of any host, if a trusted authority has signed it and it has not expired. Whoever has a
+    /// certificate of that authority can then stand in for the broker, so it suits an authority of one's own only.
+    pub const fn any_name(mut self, on: bool) -> Self {
+        self.any_name = on;
+        self
+    }
+
     /// **For tests only**: accepts any certificate. Everyone on the way can then read and change everything, the
     /// password too.
     pub const fn insecure(mut self, on: bool) -> Self {
@@ -180,8 +190,15 @@ impl TlsOptions {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
             .map_err(|error| invalid(error.to_string()))?;
-        let builder = if self.insecure {
-            let verifier = Arc::new(Unverified(provider));
+        let builder = if self.insecure || self.any_name {
+            let authorities = if self.insecure {
+                None
+            } else {
+                let roots = Arc::new(self.trusted()?);
+                let checks = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+                Some(checks.build().map_err(|error| invalid(error.to_string()))?)
+            };
+            let verifier = Arc::new(Unverified { provider, authorities });
             builder.dangerous().with_custom_certificate_verifier(verifier)
         } else {
             builder.with_root_certificates(self.trusted()?)
