@@ -116,6 +116,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
         self.end = 0;
     }
 
+    /// The buffer, and where the input lies in it.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn into_parts(self) -> (B, core::ops::Range<usize>) {
+        let end = self.end.min(self.capacity());
+        (self.buffer, self.start.min(end)..end)
+    }
+
     /// Bytes of the buffer.
     pub fn capacity(&self) -> usize {
         self.buffer.as_ref().len()

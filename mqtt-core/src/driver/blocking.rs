@@ -38,6 +38,7 @@ mod event_range;
 mod events;
 mod outcomes;
 mod queue;
+mod read_buffer;
 mod requests;
 mod traced;
 mod waker;
@@ -47,6 +48,8 @@ pub use brokers::Brokers;
 pub use config::Config;
 pub use connector::Connector;
 pub use error::{Error, Unfinished};
+#[cfg(feature = "bytes")]
+pub use events::SharedEvent;
 pub use events::{Events, OwnedEvents};
 pub use outcomes::Outcome;
 pub use queue::EventQueue;

@@ -6,6 +6,8 @@ mod ending;
 mod handlers;
 mod peer;
 mod recording;
+#[cfg(feature = "bytes")]
+mod sharing;
 mod waiting;
 
 use std::{

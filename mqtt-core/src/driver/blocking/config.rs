@@ -7,7 +7,6 @@ use std::{
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{self, Duration},
-    vec,
     vec::Vec,
 };
 
@@ -15,13 +14,13 @@ use super::{
     Brokers, Client, Connector, Error, EventQueue, Events, Shared, State, Traced,
     dyn_journal::DynJournal,
     queue::{Filled, queue},
+    read_buffer::ReadBuffer,
     waker::Waker,
 };
 use crate::{
     client::BoxedClient,
     driver::{journal::Journal, trace::Sink},
     event::Event,
-    framer::Framer,
     options::Options,
 };
 
@@ -197,7 +196,7 @@ impl<'a> Config<'a> {
             waker,
             start: time::Instant::now(),
         });
-        let buffer = Framer::new(vec![0; self.buffer].into_boxed_slice());
+        let buffer = ReadBuffer::new(self.buffer);
         let connector: Arc<dyn Connector> = if self.sinks.is_empty() {
             Arc::new(connector)
         } else {

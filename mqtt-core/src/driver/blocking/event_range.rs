@@ -100,6 +100,12 @@ impl EventRange {
         Self { event, first, second }
     }
 
+    /// Whether it is a whole message.
+    #[cfg(feature = "bytes")]
+    pub(super) const fn is_message(&self) -> bool {
+        matches!(self.event, Event::Message(_))
+    }
+
     /// The event again, borrowed from the buffer that it came from, whose content has not changed.
     pub(super) fn resolve<'b>(self, buffer: &'b [u8]) -> Event<'b> {
         let part = |range: Range<usize>| {

@@ -1,7 +1,6 @@
 //! The receiving half. It is the driver as well: it connects, reads and keeps time.
 
 use std::{
-    boxed::Box,
     fmt, io,
     sync::{Arc, MutexGuard},
     time::{self, Duration},
@@ -11,6 +10,7 @@ use std::{
 use super::{
     BROKER_FIRST, Client, Connector, Error, Flushed, Gone, LONGEST_END, LONGEST_UNSENT, Outcome,
     Shared, State, Unfinished, Wait, attempt, event_range::EventRange, is_orderly,
+    read_buffer::ReadBuffer,
 };
 use crate::{
     driver::{
@@ -20,11 +20,13 @@ use crate::{
     },
     error::{Reason, TransportFault},
     event::{ConnectionState, Event, OwnedEvent},
-    framer::Framer,
     log::log,
     session::Handle,
     time::Instant,
 };
+
+#[cfg(feature = "bytes")]
+use crate::shared::SharedMessage;
 
 #[cfg(unix)]
 type OwnedSource = std::os::fd::OwnedFd;
@@ -47,7 +49,7 @@ pub struct Events {
     readable: bool,
     /// The connection ends: the broker has until then to close it.
     ending: Option<time::Instant>,
-    buffer: Framer<Box<[u8]>>,
+    buffer: ReadBuffer,
     /// Bytes at the front of the buffer that the last event borrowed. The next call consumes them.
     event_len: usize,
     /// The `Up` of the first connection, which `Config::connect` waited for: the next event given.
@@ -88,7 +90,7 @@ impl Events {
     pub(super) fn new(
         shared: Arc<Shared>,
         connector: Arc<dyn Connector>,
-        buffer: Framer<Box<[u8]>>,
+        buffer: ReadBuffer,
     ) -> Self {
         Self {
             _gone: Gone(Arc::clone(&shared)),
@@ -134,6 +136,22 @@ impl Events {
             Outlook::Event(event) => Some(event.resolve(self.buffer.input())),
             Outlook::TimedOut | Outlook::Ended => None,
         }
+    }
+
+    /// As [`next`](Self::next), with an event that outlives the read buffer: the bytes of a message are not copied, but
+    /// shared with the buffer, which is replaced by and by.
+    #[cfg(feature = "bytes")]
+    pub fn next_shared(&mut self) -> Option<SharedEvent> {
+        let Outlook::Event(range) = self.advance(None) else { return None };
+        if !range.is_message() {
+            return Some(SharedEvent::Other(range.resolve(self.buffer.input()).to_owned()));
+        }
+        let bytes = self.buffer.give(core::mem::take(&mut self.event_len));
+        let event = range.resolve(&bytes);
+        let shared =
+            if let Event::Message(message) = &event { message.share(&bytes) } else { None };
+        debug_assert!(shared.is_some(), "the message lies in the bytes that it was received from");
+        Some(shared.map_or_else(|| SharedEvent::Other(event.to_owned()), SharedEvent::Message))
     }
 
     /// The events as an iterator, each with its bytes. It ends as [`next`](Self::next) does, and can be asked for again.
@@ -622,6 +640,16 @@ impl Drop for Events {
             }
         }
     }
+}
+
+/// An event that outlives the read buffer: see [`Events::next_shared`].
+#[cfg(feature = "bytes")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SharedEvent {
+    /// A message. Its bytes are shared with the read buffer.
+    Message(SharedMessage),
+    /// Anything else.
+    Other(OwnedEvent),
 }
 
 /// The events of a client, each with its bytes: see [`Events::owned`].
