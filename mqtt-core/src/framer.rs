@@ -117,7 +117,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Framer<B> {
     }
 
     /// The buffer, and where the input lies in it.
-    #[cfg(feature = "bytes")]
+    #[cfg(all(feature = "bytes", feature = "std"))]
     pub(crate) fn into_parts(self) -> (B, core::ops::Range<usize>) {
         let end = self.end.min(self.capacity());
         (self.buffer, self.start.min(end)..end)
