@@ -17,8 +17,8 @@
 //! The broker may not answer. Once all PUBRELs are sent, after `Options::ping_timeout` without one more PUBCOMP, the
 //! client goes on without them: the broker gets the PUBRELs before the publish in any case, because the transport keeps
 //! their order. A PINGREQ follows: a broker that reads nothing behind such a PUBREL, as RabbitMQ does, is found out
-//! within that time once more, and gets the publish on the next connection. If the broker closes the connection instead, the client gives the reclaim up after [`ATTEMPTS`]
-//! connections without a PUBCOMP. They are counted for each broker.
+//! within that time once more, and gets the publish on the next connection. If the broker closes the connection instead,
+//! the client gives the reclaim up after [`ATTEMPTS`] connections without a PUBCOMP. They are counted for each broker.
 //! Both are told as `Event::NotReclaimed`.
 
 use super::{

@@ -17,19 +17,7 @@ use mqtt_core::{
 };
 use test_kit::wire::ACCEPTED;
 
-use crate::peer::{PATIENCE, Peer, connected, listen, options};
-
-/// A broker that accepts one connection.
-fn accepting() -> (String, thread::JoinHandle<Peer>) {
-    let (listener, address) = listen();
-    let peer = thread::spawn(move || {
-        let mut peer = Peer::accept(&listener);
-        peer.expect("Connect");
-        peer.send(ACCEPTED);
-        peer
-    });
-    (address, peer)
-}
+use crate::peer::{PATIENCE, Peer, accepting, connected, listen, options};
 
 /// If the socket were closed with bytes unread, the system would reset the connection, and the broker would lose what it
 /// has not read.

@@ -216,6 +216,18 @@ impl Stream for Tape {
 /// Plays the tape once.
 struct Player(Mutex<Option<Tape>>);
 
+impl Player {
+    /// A tape with so many messages, and its count of writes.
+    fn of(messages: u16) -> (Self, Arc<AtomicUsize>) {
+        let writes = Arc::new(AtomicUsize::new(0));
+        let (source, peer) = UnixStream::pair().unwrap();
+        drop(peer);
+        let input = io::Cursor::new([ACCEPTED, &burst(messages)].concat());
+        let tape = Tape { input, writes: writes.clone(), source };
+        (Self(Mutex::new(Some(tape))), writes)
+    }
+}
+
 impl Connector for Player {
     fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
         let tape = self.0.lock().unwrap().take();
@@ -231,11 +243,7 @@ impl Connector for Player {
 #[test]
 fn acknowledgements_of_an_application_that_is_quick_share_a_write() {
     const COUNT: u16 = 10_000;
-    let writes = Arc::new(AtomicUsize::new(0));
-    let (source, peer) = UnixStream::pair().unwrap();
-    drop(peer);
-    let input = io::Cursor::new([ACCEPTED, &burst(COUNT)].concat());
-    let tape = Player(Mutex::new(Some(Tape { input, writes: writes.clone(), source })));
+    let (tape, writes) = Player::of(COUNT);
     let start = Instant::now();
     let options = options().manual_acknowledge(true);
     let (client, mut events) = Config::new(&options).over(tape).unwrap();
@@ -258,11 +266,7 @@ fn acknowledgements_of_an_application_that_is_quick_share_a_write() {
 #[test]
 fn handlers_that_are_quick_share_a_write() {
     const COUNT: u16 = 10_000;
-    let writes = Arc::new(AtomicUsize::new(0));
-    let (source, peer) = UnixStream::pair().unwrap();
-    drop(peer);
-    let input = io::Cursor::new([ACCEPTED, &burst(COUNT)].concat());
-    let tape = Player(Mutex::new(Some(Tape { input, writes: writes.clone(), source })));
+    let (tape, writes) = Player::of(COUNT);
     let start = Instant::now();
     let (_client, mut events) = Config::new(&options()).over(tape).unwrap();
     let mut messages = 0;

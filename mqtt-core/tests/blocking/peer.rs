@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -81,8 +81,8 @@ pub(crate) fn listen() -> (TcpListener, String) {
     (listener, address)
 }
 
-/// A connected client, and the broker's end.
-pub(crate) fn connected(options: &Options<'_>) -> (Client, Events, Peer) {
+/// A broker that accepts one connection.
+pub(crate) fn accepting() -> (String, JoinHandle<Peer>) {
     let (listener, address) = listen();
     let peer = thread::spawn(move || {
         let mut peer = Peer::accept(&listener);
@@ -90,6 +90,12 @@ pub(crate) fn connected(options: &Options<'_>) -> (Client, Events, Peer) {
         peer.send(ACCEPTED);
         peer
     });
+    (address, peer)
+}
+
+/// A connected client, and the broker's end.
+pub(crate) fn connected(options: &Options<'_>) -> (Client, Events, Peer) {
+    let (address, peer) = accepting();
     let (client, mut events) = Client::connect(&address, options).unwrap();
     assert!(matches!(events.next(), Some(Event::Up { session: SessionStatus::New, .. })));
     (client, events, peer.join().unwrap())

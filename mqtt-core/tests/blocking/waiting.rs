@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -13,12 +13,12 @@ use mqtt_core::{
     driver::{
         address::AddressError,
         blocking::{Client, Config, Connector, Error},
-        stream::Link,
+        stream::{Link, Source, Stream},
     },
 };
 use test_kit::wire::ACCEPTED;
 
-use crate::peer::{PATIENCE, Peer, connected, listen, options};
+use crate::peer::{PATIENCE, Peer, accepting, connected, listen, options};
 
 /// Well below every time-out of a test, and far above a call that does not wait.
 const SOON: Duration = Duration::from_secs(2);
@@ -231,50 +231,61 @@ fn a_url_is_an_address_and_its_login_is_sent() {
     peer.join().unwrap();
 }
 
+/// Opens TCP connections whose reads do this.
+struct Reading {
+    address: String,
+    read: fn() -> io::Result<usize>,
+}
+
+struct Read {
+    stream: TcpStream,
+    read: fn() -> io::Result<usize>,
+}
+
+impl Connector for Reading {
+    fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_nonblocking(true)?;
+        Ok(Box::new(Read { stream, read: self.read }))
+    }
+
+    fn name(&self, _endpoint: u8) -> String {
+        self.address.clone()
+    }
+}
+
+impl io::Read for Read {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        (self.read)()
+    }
+}
+
+impl io::Write for Read {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Read {
+    fn source(&self) -> Source<'_> {
+        self.stream.source()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A transport whose reads panic.
 #[test]
 fn a_transport_that_panics_leaves_nobody_hanging() {
-    struct Panicking(std::net::TcpStream);
-    impl io::Read for Panicking {
-        fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
-            panic!("on purpose")
-        }
-    }
-    impl io::Write for Panicking {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    impl mqtt_core::driver::stream::Stream for Panicking {
-        fn source(&self) -> mqtt_core::driver::stream::Source<'_> {
-            self.0.source()
-        }
-        fn finish(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    struct Dial(String);
-    impl Connector for Dial {
-        fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
-            let stream = std::net::TcpStream::connect(&self.0)?;
-            stream.set_nonblocking(true)?;
-            Ok(Box::new(Panicking(stream)))
-        }
-        fn name(&self, _endpoint: u8) -> String {
-            self.0.clone()
-        }
-    }
-    let (listener, address) = listen();
-    let peer = thread::spawn(move || {
-        let mut peer = Peer::accept(&listener);
-        peer.expect("Connect");
-        peer.send(ACCEPTED);
-        peer
-    });
-    let (client, mut events) = Config::new(&options()).over(Dial(address)).unwrap();
+    let (address, peer) = accepting();
+    let (client, mut events) =
+        Config::new(&options()).over(Reading { address, read: || panic!("on purpose") }).unwrap();
     let serving = thread::spawn(move || while events.next().is_some() {});
     let handle = client.publish("t", b"x", QoS::AtLeastOnce, false).unwrap();
     assert!(matches!(client.wait(handle, PATIENCE), Err(Error::NotServed)));
@@ -332,47 +343,10 @@ fn a_broker_that_accepts_no_connection_is_given_up_in_time() {
 /// What `TCP_USER_TIMEOUT` and the keep-alive of the system come to.
 #[test]
 fn a_connection_that_the_system_gives_up_ends_with_its_reason() {
-    struct GivenUp(std::net::TcpStream);
-    impl io::Read for GivenUp {
-        fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::TimedOut.into())
-        }
-    }
-    impl io::Write for GivenUp {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    impl mqtt_core::driver::stream::Stream for GivenUp {
-        fn source(&self) -> mqtt_core::driver::stream::Source<'_> {
-            self.0.source()
-        }
-        fn finish(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    struct Dial(String);
-    impl Connector for Dial {
-        fn connect(&self, _endpoint: u8, _timeout: Duration) -> io::Result<Link> {
-            let stream = std::net::TcpStream::connect(&self.0)?;
-            stream.set_nonblocking(true)?;
-            Ok(Box::new(GivenUp(stream)))
-        }
-        fn name(&self, _endpoint: u8) -> String {
-            self.0.clone()
-        }
-    }
-    let (listener, address) = listen();
-    let peer = thread::spawn(move || {
-        let mut peer = Peer::accept(&listener);
-        peer.expect("Connect");
-        peer.send(ACCEPTED);
-        peer
-    });
-    let (_client, mut events) = Config::new(&options()).over(Dial(address)).unwrap();
+    let (address, peer) = accepting();
+    let (_client, mut events) = Config::new(&options())
+        .over(Reading { address, read: || Err(io::ErrorKind::TimedOut.into()) })
+        .unwrap();
     assert!(matches!(events.next(), Some(Event::Connecting { .. })));
     let reason = Reason::TransportFailed(TransportFault::TimedOut);
     assert_eq!(events.next(), Some(Event::Down { endpoint: 0, reason }));

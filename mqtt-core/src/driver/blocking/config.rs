@@ -197,11 +197,8 @@ impl<'a> Config<'a> {
             start: time::Instant::now(),
         });
         let buffer = ReadBuffer::new(self.buffer);
-        let connector: Arc<dyn Connector> = if self.sinks.is_empty() {
-            Arc::new(connector)
-        } else {
-            Arc::new(Traced::new(connector).sinks(self.sinks))
-        };
+        // Without a sink it passes the links on as they are.
+        let connector = Arc::new(Traced::new(connector).sinks(self.sinks));
         let events = Events::new(shared.clone(), connector, buffer);
         Ok((Client::new(&shared), events))
     }

@@ -288,7 +288,7 @@ impl Events {
                 match state.flush(now) {
                     Flushed::Close => self.close(&mut state, now),
                     Flushed::Until(deadline) if deadline <= now => {
-                        self.wait_short(state, Interest::READABLE);
+                        self.look(state);
                     }
                     Flushed::Until(_) | Flushed::Congested => {}
                 }
@@ -573,10 +573,9 @@ impl Events {
         }
     }
 
-    /// Waits for the transport, at most for `timeout`.
-    fn wait_short(&mut self, mut state: MutexGuard<'_, State>, interest: Interest) {
-        state.waits = None;
-        self.wait_for(state, Some(interest), Some(Duration::ZERO));
+    /// Looks whether the transport has bytes, without waiting.
+    fn look(&mut self, state: MutexGuard<'_, State>) {
+        self.wait_for(state, Some(Interest::READABLE), Some(Duration::ZERO));
     }
 
     /// Waits for the transport and for requests of other threads.

@@ -140,6 +140,36 @@ impl<S: Stream> Stream for Stuffed<S> {
     }
 }
 
+/// Writes `sent` to a stream over [`Stuffed`] until it takes no more, then opens the transport and reads the echo. The
+/// stream keeps `most` bytes at most. Gives those that it took.
+#[track_caller]
+pub(super) fn fill_stuffed<'s>(
+    stream: &mut impl Stream,
+    stuffed: &AtomicBool,
+    sent: &'s [u8],
+    most: usize,
+) -> &'s [u8] {
+    assert!(!stream.has_output());
+    stuffed.store(true, Ordering::SeqCst);
+    let mut taken = 0;
+    let blocked = loop {
+        match stream.write(&sent[taken..]) {
+            Ok(len) => taken += len,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(blocked.kind(), io::ErrorKind::WouldBlock);
+    assert!((1..=most).contains(&taken), "{taken}");
+    assert!(stream.has_output());
+    assert_eq!(stream.flush().expect_err("stuffed").kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(stream.finish().expect_err("stuffed").kind(), io::ErrorKind::WouldBlock);
+    stuffed.store(false, Ordering::SeqCst);
+    finish(stream);
+    let sent = &sent[..taken];
+    assert!(read_to_end(stream) == sent);
+    sent
+}
+
 /// Reads exactly so many bytes; waits for them.
 #[track_caller]
 pub(super) fn read_exact(stream: &mut impl Stream, len: usize) -> Vec<u8> {
