@@ -178,9 +178,11 @@ impl State {
         Machine { state: self, session, full: false, refused: false }
     }
 
-    /// The end of the next wait.
+    /// The end of the next wait. A deadline for input that has passed while bytes wait for the transport is behind the
+    /// time of the transport.
     pub(crate) fn deadline(&self) -> Instant {
-        self.timers.next(self.resting())
+        let behind = if let Listening::Sending(_) = self.listening { self.for_input() } else { 0 };
+        self.timers.next(self.resting() | behind)
     }
 
     /// Whether the connection has an event that was not given.

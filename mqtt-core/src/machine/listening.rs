@@ -82,7 +82,7 @@ impl State {
     }
 
     /// The timers that wait for input.
-    const fn for_input(&self) -> u16 {
+    pub(super) const fn for_input(&self) -> u16 {
         let waits = self.awaits_connack() || self.phase.is_up();
         let connect = if waits { Timers::set_of(&[Timer::Connect]) } else { 0 };
         Timers::set_of(&[

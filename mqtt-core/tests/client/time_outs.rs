@@ -158,3 +158,19 @@ fn a_message_with_the_deadline_is_a_sign_of_life() {
     assert!(!looks(&mut client, &[], deadline));
     assert!(matches!(client.poll(deadline), Action::Wait(until) if until > deadline));
 }
+
+/// Otherwise a driver that waits for such a transport until the deadline would not wait at all.
+#[test]
+fn a_deadline_for_input_that_waits_for_the_transport_is_not_in_the_past() {
+    let (mut client, deadline) = pinged();
+    let _ = client.publish(&Publish::new(topic!("a"), b"stalled")).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(client.poll(deadline), Action::Transmit(_)), "it takes none of them");
+        assert!(!looks(&mut client, &[], deadline));
+    }
+    assert_eq!(client.deadline(), deadline.plus_millis(10_000), "that of the transport");
+    let over = client.deadline();
+    assert!(matches!(client.poll(over), Action::Transmit(_)), "the last offer");
+    assert!(!looks(&mut client, &[], over));
+    assert!(matches!(client.poll(over), Action::Close(_)));
+}
