@@ -32,7 +32,7 @@ use crate::{
 /// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
 /// | the driver's reports on actions | [`connected`](Self::connected), [`defer_connect`](Self::defer_connect), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted) |
 /// | the application's requests | [`publish`](Self::publish), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`forget_message`](Self::forget_message), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
-/// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`connect_timeout`](Self::connect_timeout), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
+/// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`connect_timeout`](Self::connect_timeout), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`room`](Self::room), [`publishes`](Self::publishes), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
 ///
 /// ```
 /// use mqtt_core::{Action, Event, Instant, Options, Publish, QoS, StaticClient, topic};
@@ -88,6 +88,23 @@ pub type BoxedClient = Client<alloc::boxed::Box<[u8]>, alloc::boxed::Box<[Slot]>
 /// The fixed part of a client, in bytes, on a 64-bit and on a 32-bit machine; the storage comes on top.
 pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 936 } else { 744 };
 const _: () = assert!(size_of::<StaticClient<0, 0>>() <= FIXED_SIZE);
+
+/// Room for requests: see [`Client::room`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Requests of QoS 1 and 2, subscribes and unsubscribes.
+    pub requests: usize,
+    /// Bytes in the outbox.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// Whether there is more room for requests, or for bytes, than there was at `before`.
+    #[must_use]
+    pub const fn has_grown_since(self, before: Self) -> bool {
+        self.requests > before.requests || self.bytes > before.bytes
+    }
+}
 
 impl<const BYTES: usize, const WINDOW: usize> StaticClient<BYTES, WINDOW> {
     /// A client with its storage inside it.
@@ -460,6 +477,19 @@ where
     /// Bytes that requests can still take in the outbox.
     pub fn outbox_free(&self) -> usize {
         self.session.outbox_free(self.bytes.as_ref())
+    }
+
+    /// What requests can still take. If it [has grown](Room::has_grown_since) by a call of [`receive`](Self::receive) or
+    /// [`transmitted`](Self::transmitted), a request that was refused for want of room may be accepted now.
+    pub fn room(&self) -> Room {
+        let slots = self.slots.as_ref().len();
+        Room { requests: slots.saturating_sub(self.in_flight()), bytes: self.outbox_free() }
+    }
+
+    /// Whether the journal holds everything that was accepted: a power cut loses none of it. The end of a request may
+    /// still be recorded later. Without a journal there is nothing to record.
+    pub fn is_recorded(&self) -> bool {
+        !self.session.needs_record()
     }
 
     /// The publishes of QoS 1 and 2 that have not ended, in the order in which they are sent. If the broker has the

@@ -320,3 +320,19 @@ pub enum Reason {
     #[error("{0}")]
     Fatal(#[from] Fatal),
 }
+
+impl Reason {
+    /// Whether the connection ends after a DISCONNECT: then the broker is to read all that was sent.
+    #[cfg(any(feature = "std", feature = "embedded-io-async"))]
+    pub(crate) const fn is_orderly(self) -> bool {
+        matches!(self, Self::Requested | Self::PassedOver | Self::SessionEnded | Self::Returning)
+    }
+}
+
+impl RequestError {
+    /// Whether there was no room for the request: it may be accepted once others have ended or were sent.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::WindowFull { .. } | Self::OutboxFull { .. } | Self::QueueFull { .. })
+    }
+}

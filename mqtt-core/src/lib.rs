@@ -31,7 +31,7 @@ pub mod topic;
 
 #[cfg(feature = "alloc")]
 pub use client::BoxedClient;
-pub use client::{Client, StaticClient};
+pub use client::{Client, Room, StaticClient};
 pub use codec::{
     EncodeError, Granted, Login, PacketId, Protocol, Publish, QoS, Refusal, Violation, Will,
 };

@@ -71,6 +71,9 @@ pub trait Journal {
     /// Appends `record` and is ready once the record is durable. A snapshot replaces all records before it; they may be
     /// dropped only after the snapshot is durable.
     ///
+    /// The future may be dropped at any time. That is as if power had failed at that moment: part of the record may be in
+    /// the medium, and the next call brings its content again.
+    ///
     /// # Errors
     ///
     /// The record is not durable, but part of it may be in the medium. The client hands its content out again, together
@@ -92,6 +95,37 @@ pub trait Journal {
 
     /// Whether it is time for a snapshot. If so, the driver calls `Client::compact`.
     fn is_long(&self) -> bool;
+}
+
+/// No journal, for a driver whose client has none.
+#[cfg(feature = "embedded-io-async")]
+pub(crate) struct NoJournal;
+
+#[cfg(feature = "embedded-io-async")]
+impl Journal for NoJournal {
+    type Error = core::convert::Infallible;
+
+    async fn append(&mut self, _record: &Record<'_>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn read(
+        &mut self,
+        _take: impl FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), ReplayError<Self::Error>> {
+        Ok(())
+    }
+
+    fn is_long(&self) -> bool {
+        false
+    }
+}
+
+/// Bytes of the longest record of a client with `outbox` bytes and `window` slots: the content of the outbox, the packet
+/// ids of the broker's messages, and the fields that every record has.
+#[must_use]
+pub const fn longest_record(outbox: usize, window: usize) -> usize {
+    outbox + 3 * window + 64
 }
 
 /// Why a session was not restored.

@@ -6,11 +6,15 @@
 
 #[cfg(feature = "std")]
 pub mod address;
+#[cfg(feature = "embedded-io-async")]
+pub mod asynch;
 #[cfg(feature = "std")]
 pub mod blocking;
 #[cfg(feature = "std")]
 mod fault;
 pub mod journal;
+#[cfg(feature = "embedded-io-async")]
+pub mod outcome;
 #[cfg(feature = "std")]
 mod readiness;
 #[cfg(feature = "std")]

@@ -7,7 +7,7 @@
 //! the application's calls before the next `poll` are in one record or in none.
 
 use super::{
-    AtBroker, SessionMut,
+    AtBroker, Session, SessionMut,
     note::{Fate, NOTE_LEN, Note},
     record::{
         BROKERS, CONNECTED, FOUND, RECLAIM_DUE, RENEWAL_DUE, Record, SESSION, SNAPSHOT,
@@ -115,6 +115,13 @@ impl Changes {
     }
 }
 
+impl Session {
+    /// Whether a record is due before anything is sent.
+    pub(crate) const fn needs_record(&self) -> bool {
+        (self.changes.pending | self.changes.given) & NOW != 0
+    }
+}
+
 impl<'a> SessionMut<'a> {
     /// Whether some change is in no durable record.
     pub(crate) const fn has_changes(&self) -> bool {
@@ -123,8 +130,7 @@ impl<'a> SessionMut<'a> {
 
     /// The recorder, if a record of the changes is due before anything is sent.
     pub(crate) fn recorder_due(&self) -> Option<&'static Recorder> {
-        let changes = &self.session.changes;
-        changes.recorder.filter(|_| (changes.pending | changes.given) & NOW != 0)
+        self.session.changes.recorder.filter(|_| self.session.needs_record())
     }
 
     /// The change that could wait has waited long enough.

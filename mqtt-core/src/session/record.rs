@@ -79,6 +79,8 @@ pub struct Record<'a> {
     abandoned: Abandoned,
     subscriptions: Option<&'a [u8]>,
     packets: Unacknowledged<'a>,
+    /// All its bytes, if it is a copy: then the parts above but the header are empty.
+    copied: Option<&'a [u8]>,
 }
 
 /// Without the bytes: the record borrows the outbox, which holds the password.
@@ -144,7 +146,30 @@ impl<'a> Record<'a> {
             abandoned: requests.abandoned,
             subscriptions: has_subscriptions.then(|| subscriptions.filters(outbox, bytes)),
             packets: if snapshot { outbox.unacknowledged(bytes) } else { outbox.unrecorded(bytes) },
+            copied: None,
         }
+    }
+
+    /// The same record in `space`, so that the client can be used while the record is being written; `None` if `space`
+    /// is too small.
+    ///
+    /// `Client::persisted` counts for the record that the last `Client::poll` gave. So nobody may call `poll` between
+    /// the one that gave this record and the `persisted` for its copy. Requests may be made.
+    #[must_use]
+    pub fn copy<'s>(&self, space: &'s mut [u8]) -> Option<Record<'s>> {
+        let copied = self.copy_to(space)?;
+        Some(Record {
+            header: self.header,
+            reclaimed: None,
+            brokers: None,
+            here: self.here,
+            notes: &[],
+            slots: &[],
+            abandoned: Abandoned::NONE,
+            subscriptions: None,
+            packets: Unacknowledged::NONE,
+            copied: Some(copied),
+        })
     }
 
     /// Whether the record states the whole session. Once it is durable, the records before it may be deleted.
@@ -156,14 +181,17 @@ impl<'a> Record<'a> {
 
     /// Its bytes in pieces, so that no packet has to be copied out of the outbox.
     pub fn chunks(&self) -> impl Iterator<Item = Chunk<'a>> + use<'a> {
-        let mut crc = Crc::new();
-        self.body().map(Some).chain(core::iter::once(None)).map(move |chunk| match chunk {
-            Some(chunk) => {
-                crc.add(chunk.as_ref());
-                chunk
-            }
-            None => Chunk::few(crc.finish().to_be_bytes()),
-        })
+        let assembled = self.copied.is_none().then_some(*self).into_iter().flat_map(|record| {
+            let mut crc = Crc::new();
+            record.body().map(Some).chain(core::iter::once(None)).map(move |chunk| match chunk {
+                Some(chunk) => {
+                    crc.add(chunk.as_ref());
+                    chunk
+                }
+                None => Chunk::few(crc.finish().to_be_bytes()),
+            })
+        });
+        self.copied.map(Chunk::borrowed).into_iter().chain(assembled)
     }
 
     fn body(&self) -> impl Iterator<Item = Chunk<'a>> + use<'a> {
@@ -177,6 +205,7 @@ impl<'a> Record<'a> {
             abandoned,
             subscriptions,
             packets,
+            copied: _,
         } = *self;
         let snapshot = self.is_snapshot();
         // Oldest first.
@@ -222,7 +251,10 @@ impl<'a> Record<'a> {
     #[expect(clippy::len_without_is_empty, reason = "no record is empty")]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.body().map(|chunk| chunk.as_ref().len()).sum::<usize>() + CRC_LEN
+        self.copied.map_or_else(
+            || self.body().map(|chunk| chunk.as_ref().len()).sum::<usize>() + CRC_LEN,
+            <[u8]>::len,
+        )
     }
 
     /// Writes it to the front of `space` and gives that part; `None` if it does not fit.

@@ -477,3 +477,25 @@ fn restored_publishes_are_listed_with_the_handles_of_their_events() {
     again.hear(&ack(PUBACK, 2));
     assert_eq!(again.client.publishes().count(), 1);
 }
+
+#[test]
+fn a_copied_record_has_the_same_bytes_and_the_client_can_be_used_meanwhile() {
+    let mut script = Script::up(&options());
+    publish(&mut script, b"1", QoS::ExactlyOnce);
+    let now = script.now();
+    let Action::Persist(record) = script.client.poll(now) else { panic!("a record is due") };
+    let bytes = bytes_of(&record);
+    let mut space = [0; 100];
+    assert!(record.copy(&mut [0; 10]).is_none(), "it does not fit");
+    let copied = record.copy(&mut space).unwrap();
+    publish(&mut script, b"2", QoS::ExactlyOnce);
+    assert!(!script.client.is_recorded());
+    assert_eq!((bytes_of(&copied), copied.len()), (bytes.clone(), bytes.len()));
+    assert!(!copied.is_snapshot());
+    script.client.persisted();
+    script.records.push(bytes);
+    script.run();
+    assert!(script.client.is_recorded());
+    let sent = sent_after(&mut power_cut(&script), ACCEPTED_SESSION_PRESENT);
+    assert_eq!(sent, ["PUBLISH t 1 q2 1 dup", "PUBLISH t 2 q2 2 dup"]);
+}

@@ -90,7 +90,7 @@ use sequential_storage::{
 
 pub use self::error::{FlashConfigError, FlashError};
 use self::layout::{Half, Layout, TAG_LEN, Tag, moves_after, number_after};
-use super::{Journal, ReplayError};
+use super::{Journal, ReplayError, longest_record};
 use crate::{Record, RestoreError};
 
 type Queue<'f, F> = QueueStorage<&'f mut F, Cache<Uncached, Uncached, Uncached>>;
@@ -98,9 +98,8 @@ type Queue<'f, F> = QueueStorage<&'f mut F, Cache<Uncached, Uncached, Uncached>>
 /// Bytes of scratch that a journal needs for every record of a client with `outbox` bytes and `window` slots.
 #[must_use]
 pub const fn scratch_len(outbox: usize, window: usize) -> usize {
-    // A record holds the content of the outbox, the packet ids of the broker's messages, and the fields that every
-    // record has. The rest is for flash with the largest words.
-    (outbox + 3 * window + 64).next_multiple_of(32)
+    // The rest is for flash with the largest words.
+    longest_record(outbox, window).next_multiple_of(32)
 }
 
 /// `N` bytes at an address that is a multiple of 4, as the DMA of some flash controllers needs it.

@@ -104,6 +104,10 @@ pub(in crate::session) struct Unacknowledged<'b> {
     pub(super) at: usize,
 }
 
+impl Unacknowledged<'_> {
+    pub(in crate::session) const NONE: Self = Self { bytes: &[], at: 0 };
+}
+
 /// A packet that waits for an answer.
 #[derive(Clone, Copy)]
 pub(in crate::session) struct Unanswered<'b> {

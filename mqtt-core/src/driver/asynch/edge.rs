@@ -1,0 +1,74 @@
+//! [`Edge`]: TCP over edge-nal.
+
+use core::net::SocketAddr;
+
+use edge_nal::{AddrType, Close, Dns, TcpConnect, TcpShutdown, TcpSplit};
+
+use super::{
+    Dial, Link,
+    broker::{Broker, broker_of},
+    fault,
+};
+use crate::error::TransportFault;
+
+/// Opens TCP connections to `brokers` with the stack `T` of edge-nal, which is its name service `D` as well, or another
+/// one is. They can be split.
+#[derive(Clone, Debug)]
+pub struct Edge<'b, T, D> {
+    stack: T,
+    dns: D,
+    brokers: &'b [Broker<'b>],
+}
+
+impl<'b, T, D> Edge<'b, T, D> {
+    /// Connections of `stack` to these brokers.
+    pub const fn new(stack: T, dns: D, brokers: &'b [Broker<'b>]) -> Self {
+        Self { stack, dns, brokers }
+    }
+}
+
+impl<T: TcpConnect, D: Dns> Dial for Edge<'_, T, D> {
+    type Link<'a>
+        = EdgeLink<T::Socket<'a>>
+    where
+        Self: 'a;
+
+    async fn dial(&mut self, endpoint: u8) -> Result<Self::Link<'_>, TransportFault> {
+        let broker = broker_of(self.brokers, endpoint)?;
+        let address = match broker.address() {
+            Some(address) => address,
+            None => {
+                let found = self.dns.get_host_by_name(broker.host, AddrType::Either).await;
+                found.map_err(|_| TransportFault::UnknownName)?
+            }
+        };
+        let connected = self.stack.connect(SocketAddr::new(address, broker.port)).await;
+        connected.map(EdgeLink).map_err(|error| fault(&error))
+    }
+}
+
+/// A connection of edge-nal.
+#[derive(Debug)]
+pub struct EdgeLink<S>(S);
+
+impl<S: TcpSplit + TcpShutdown> Link for EdgeLink<S> {
+    type Reader<'l>
+        = S::Read<'l>
+    where
+        Self: 'l;
+    type Writer<'l>
+        = S::Write<'l>
+    where
+        Self: 'l;
+
+    const BUFFERS: bool = false;
+
+    fn split(&mut self) -> (S::Read<'_>, S::Write<'_>) {
+        self.0.split()
+    }
+
+    async fn shut(&mut self) {
+        // If it fails, the peer is gone already.
+        let _gone = self.0.close(Close::Write).await;
+    }
+}

@@ -1,0 +1,220 @@
+//! A journal whose appends take time: requests go on meanwhile, and nothing is sent that is not recorded.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use mqtt_core::driver::asynch::{RunError, Storage, split};
+use mqtt_core::driver::journal::{Journal, ReplayError, longest_record};
+use mqtt_core::{Options, QoS, Record, RestoreError};
+
+use crate::broker::{Broker, DialSplit};
+use crate::executor::{Delay, World, dropped_after, run};
+use crate::{message, numbers};
+
+/// Records in memory that survives a power cut.
+#[derive(Clone)]
+struct Slow {
+    world: Rc<World>,
+    records: Rc<RefCell<Vec<Vec<u8>>>>,
+    /// Appends from now on that succeed.
+    left: Rc<Cell<usize>>,
+}
+
+impl Slow {
+    fn new(world: &Rc<World>) -> Self {
+        let left = Rc::new(Cell::new(usize::MAX));
+        Self { world: Rc::clone(world), records: Rc::default(), left }
+    }
+}
+
+impl Journal for Slow {
+    type Error = &'static str;
+
+    async fn append(&mut self, record: &Record<'_>) -> Result<(), &'static str> {
+        let bytes: Vec<u8> = record.chunks().flat_map(|chunk| chunk.as_ref().to_vec()).collect();
+        assert_eq!(bytes.len(), record.len());
+        self.world.after(20).await;
+        let left = self.left.get().checked_sub(1).ok_or("worn out")?;
+        self.left.set(left);
+        if record.is_snapshot() {
+            self.records.borrow_mut().clear();
+        }
+        self.records.borrow_mut().push(bytes);
+        Ok(())
+    }
+
+    async fn read(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), ReplayError<&'static str>> {
+        for (number, record) in self.records.borrow().iter().enumerate() {
+            take(record).map_err(|error| ReplayError::Record { number, error })?;
+        }
+        Ok(())
+    }
+
+    fn is_long(&self) -> bool {
+        self.records.borrow().len() > 20
+    }
+}
+
+fn options() -> Options<'static> {
+    Options::new("d").clean_session(false).keep_alive(60).journal(true)
+}
+
+/// One life of a device: it restores its session, is served for `polls` polls, and publishes from `messages` on behind
+/// its position. Gives whether everything is done.
+fn life(journal: &mut Slow, broker: &Broker, messages: &[String], polls: usize) -> bool {
+    let world = &broker.world;
+    let mut storage = Storage::<512, 4, 4>::new();
+    let mut state = storage.state(&options()).unwrap();
+    run(world, state.replay(journal), Vec::new()).unwrap();
+    let share = RefCell::new(state);
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let mut record = [0; longest_record(512, 4)];
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let clock = || world.instant();
+    let delay = Delay(Rc::clone(world));
+    let served = runner.run_with(
+        journal,
+        &mut record,
+        DialSplit(broker.clone()),
+        delay,
+        clock,
+        async |_, _| (),
+    );
+    let published = Box::pin(async {
+        let first = client.position() as usize;
+        for (number, payload) in messages.iter().enumerate().skip(first) {
+            let message = message(payload, QoS::ExactlyOnce);
+            let _ = client.publish_at(&message, number as u64 + 1).await.unwrap();
+        }
+        client.finish().await;
+    });
+    run(world, dropped_after(polls, served), vec![published]).is_some()
+}
+
+#[test]
+fn power_fails_at_every_poll_and_each_message_arrives_once() {
+    let mut cuts = 0;
+    for polls in 1..120 {
+        let world = World::new(polls as u64);
+        let broker = Broker::new(&world);
+        let messages = numbers(12);
+        let mut journal = Slow::new(&world);
+        // Progress in each life is not certain if it is short.
+        for life_number in 0.. {
+            let polls = if life_number < 30 { polls } else { usize::MAX };
+            if life(&mut journal, &broker, &messages, polls) {
+                break;
+            }
+            cuts += 1;
+        }
+        assert_eq!(broker.delivered(), messages, "cut at {polls}");
+    }
+    assert!(cuts > 300, "{cuts} power cuts");
+}
+
+#[test]
+fn requests_are_accepted_while_a_record_is_written() {
+    let world = World::new(1);
+    let broker = Broker::new(&world);
+    let mut journal = Slow::new(&world);
+    let mut storage = Storage::<512, 4, 4>::new();
+    let share = RefCell::new(storage.state(&options()).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let mut record = [0; longest_record(512, 4)];
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let (clock, delay) = (|| world.instant(), Delay(Rc::clone(&world)));
+    let records = Rc::clone(&journal.records);
+    let served = async {
+        let dial = DialSplit(broker.clone());
+        runner
+            .run_with(&mut journal, &mut record, dial, delay, clock, async |_, _| ())
+            .await
+            .unwrap();
+    };
+    let main = async {
+        client.up().await;
+        client.recorded().await;
+        let before = records.borrow().len();
+        let _ = client.try_publish(&message("1", QoS::AtLeastOnce)).unwrap();
+        world.after(5).await;
+        let _ = client.try_publish(&message("2", QoS::AtLeastOnce)).unwrap();
+        let _ = client.try_publish(&message("3", QoS::AtLeastOnce)).unwrap();
+        assert!(!client.is_recorded());
+        assert_eq!(broker.delivered(), [""; 0], "nothing is sent before its record is durable");
+        client.recorded().await;
+        assert_eq!(records.borrow().len(), before + 2, "the second and third share a record");
+        client.finish().await;
+    };
+    run(&world, main, vec![Box::pin(served)]);
+    assert_eq!(broker.delivered(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_journal_that_fails_ends_the_run_and_nothing_is_sent_that_is_not_recorded() {
+    let world = World::new(1);
+    let broker = Broker::new(&world);
+    let mut journal = Slow::new(&world);
+    let mut storage = Storage::<512, 4, 4>::new();
+    let share = RefCell::new(storage.state(&options()).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let mut record = [0; longest_record(512, 4)];
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let left = Rc::clone(&journal.left);
+    let publish = async {
+        client.up().await;
+        client.recorded().await;
+        left.set(0);
+        let _ = client.publish(&message("m", QoS::AtLeastOnce)).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let main = async {
+        let (clock, delay) = (|| world.instant(), Delay(Rc::clone(&world)));
+        let dial = DialSplit(broker.clone());
+        let ended = runner.run_with(&mut journal, &mut record, dial, delay, clock, async |_, _| ());
+        assert_eq!(ended.await, Err(RunError::Journal("worn out")));
+        assert_eq!(broker.delivered(), [""; 0]);
+        left.set(usize::MAX);
+        // It is served again, and the request goes on.
+        let (clock, delay) = (|| world.instant(), Delay(Rc::clone(&world)));
+        let dial = DialSplit(broker.clone());
+        let again = runner.run_with(
+            &mut journal,
+            &mut record,
+            dial,
+            delay,
+            clock,
+            async |requests, event| {
+                if let mqtt_core::Event::Published(_) = event {
+                    requests.disconnect();
+                }
+            },
+        );
+        assert_eq!(again.await, Ok(()));
+    };
+    run(&world, main, vec![Box::pin(publish)]);
+    assert_eq!(broker.delivered(), ["m"]);
+}
+
+#[test]
+fn a_record_without_room_for_its_copy_is_an_error() {
+    let world = World::new(1);
+    let broker = Broker::new(&world);
+    let mut storage = Storage::<512, 4, 4>::new();
+    let share = RefCell::new(storage.state(&options()).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let _ = client.try_publish(&message("m", QoS::AtLeastOnce)).unwrap();
+    let clock = || world.instant();
+    let ended = run(
+        &world,
+        runner.run(DialSplit(broker.clone()), Delay(Rc::clone(&world)), clock, async |_, _| ()),
+        Vec::new(),
+    );
+    assert!(
+        matches!(ended, Err(RunError::RecordTooLong { needed: 20.., capacity: 0 })),
+        "`run` has no journal, and the options ask for one: {ended:?}"
+    );
+}
