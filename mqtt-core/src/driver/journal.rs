@@ -97,30 +97,6 @@ pub trait Journal {
     fn is_long(&self) -> bool;
 }
 
-/// No journal, for a driver whose client has none.
-#[cfg(feature = "embedded-io-async")]
-pub(crate) struct NoJournal;
-
-#[cfg(feature = "embedded-io-async")]
-impl Journal for NoJournal {
-    type Error = core::convert::Infallible;
-
-    async fn append(&mut self, _record: &Record<'_>) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    async fn read(
-        &mut self,
-        _take: impl FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), ReplayError<Self::Error>> {
-        Ok(())
-    }
-
-    fn is_long(&self) -> bool {
-        false
-    }
-}
-
 /// Bytes of the longest record of a client with `outbox` bytes and `window` slots: the content of the outbox, the packet
 /// ids of the broker's messages, and the fields that every record has.
 #[must_use]

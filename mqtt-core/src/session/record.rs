@@ -150,26 +150,24 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The same record in `space`, so that the client can be used while the record is being written; `None` if `space`
-    /// is too small.
+    /// A record that was copied by [`copy_to`](Self::copy_to), so that the client can be used while it is being written.
+    /// Bytes that are no record are void in the journal.
     ///
     /// `Client::persisted` counts for the record that the last `Client::poll` gave. So nobody may call `poll` between
-    /// the one that gave this record and the `persisted` for its copy. Requests may be made.
-    #[must_use]
-    pub fn copy<'s>(&self, space: &'s mut [u8]) -> Option<Record<'s>> {
-        let copied = self.copy_to(space)?;
-        Some(Record {
-            header: self.header,
+    /// the one that gave the record and the `persisted` for its copy. Requests may be made.
+    pub fn of_bytes(copied: &'a [u8]) -> Self {
+        Self {
+            header: copied.first_chunk().copied().unwrap_or_default(),
             reclaimed: None,
             brokers: None,
-            here: self.here,
+            here: 0,
             notes: &[],
             slots: &[],
             abandoned: Abandoned::NONE,
             subscriptions: None,
             packets: Unacknowledged::NONE,
             copied: Some(copied),
-        })
+        }
     }
 
     /// Whether the record states the whole session. Once it is durable, the records before it may be deleted.

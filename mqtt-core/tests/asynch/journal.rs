@@ -199,22 +199,25 @@ fn a_journal_that_fails_ends_the_run_and_nothing_is_sent_that_is_not_recorded() 
 }
 
 #[test]
-fn a_record_without_room_for_its_copy_is_an_error() {
+fn a_record_without_room_for_its_copy_is_an_error_and_so_is_no_journal() {
     let world = World::new(1);
     let broker = Broker::new(&world);
+    let mut journal = Slow::new(&world);
     let mut storage = Storage::<512, 4, 4>::new();
     let share = RefCell::new(storage.state(&options()).unwrap());
     let (mut read, mut write) = ([0; 64], [0; 48]);
     let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
     let _ = client.try_publish(&message("m", QoS::AtLeastOnce)).unwrap();
     let clock = || world.instant();
-    let ended = run(
-        &world,
-        runner.run(DialSplit(broker.clone()), Delay(Rc::clone(&world)), clock, async |_, _| ()),
-        Vec::new(),
-    );
+    let (dial, delay) = (DialSplit(broker.clone()), Delay(Rc::clone(&world)));
+    let ended = runner.run(dial, delay, clock, async |_, _| ());
+    assert_eq!(run(&world, ended, Vec::new()), Err(RunError::NoJournal));
+    let (dial, delay) = (DialSplit(broker.clone()), Delay(Rc::clone(&world)));
+    let mut short = [0; 10];
+    let ended = runner.run_with(&mut journal, &mut short, dial, delay, clock, async |_, _| ());
+    let ended = run(&world, ended, Vec::new());
     assert!(
-        matches!(ended, Err(RunError::RecordTooLong { needed: 20.., capacity: 0 })),
-        "`run` has no journal, and the options ask for one: {ended:?}"
+        matches!(ended, Err(RunError::RecordTooLong { needed: 20.., capacity: 10 })),
+        "{ended:?}"
     );
 }

@@ -1,8 +1,8 @@
 //! A session that survives power cuts: the content and the time of its records, and the restored session.
 
 use mqtt_core::{
-    Action, Instant, Options, PacketId, Publish, QoS, RequestError, RestoreError, codec::Packet,
-    filter, topic,
+    Action, Instant, Options, PacketId, Publish, QoS, Record, RequestError, RestoreError,
+    codec::Packet, filter, topic,
 };
 
 use test_kit::{
@@ -486,8 +486,8 @@ fn a_copied_record_has_the_same_bytes_and_the_client_can_be_used_meanwhile() {
     let Action::Persist(record) = script.client.poll(now) else { panic!("a record is due") };
     let bytes = bytes_of(&record);
     let mut space = [0; 100];
-    assert!(record.copy(&mut [0; 10]).is_none(), "it does not fit");
-    let copied = record.copy(&mut space).unwrap();
+    assert!(record.copy_to(&mut [0; 10]).is_none(), "it does not fit");
+    let copied = Record::of_bytes(record.copy_to(&mut space).unwrap());
     publish(&mut script, b"2", QoS::ExactlyOnce);
     assert!(!script.client.is_recorded());
     assert_eq!((bytes_of(&copied), copied.len()), (bytes.clone(), bytes.len()));

@@ -40,12 +40,15 @@ pub enum RunError<E> {
     /// The journal failed. Requests that were accepted stay in RAM.
     #[error("journal: {0}")]
     Journal(E),
+    /// The options ask for a journal, and [`Runner::run`](super::Runner::run) has none.
+    #[error("the options ask for a journal, and there is none")]
+    NoJournal,
     /// A record does not fit into the room that was given for a copy.
     #[error("a record of {needed} bytes, there is room for {capacity}")]
     RecordTooLong {
         /// Bytes of the record.
         needed: usize,
-        /// Bytes that were given; 0 for [`Runner::run`](super::Runner::run), which has no journal.
+        /// Bytes that were given.
         capacity: usize,
     },
 }

@@ -46,7 +46,7 @@ pub(super) async fn receive<L: Share, R: Read>(
                         let event = share.with(|state| state.receive(&mut input, now()));
                         call = if event.is_some() { Call::More } else { Call::IfNeeded };
                         if let Some(event) = event {
-                            read.beside(handle(requests, event)).await;
+                            read.beside(pin!(handle(requests, event))).await;
                         }
                     }
                 }
@@ -89,8 +89,7 @@ impl<F: Future> Reading<'_, F> {
     }
 
     /// Waits for `other`, and polls the read beside it.
-    async fn beside(&mut self, other: impl Future<Output = ()>) {
-        let mut other = pin!(other);
+    async fn beside(&mut self, mut other: Pin<&mut impl Future<Output = ()>>) {
         poll_fn(|context| {
             self.poll(context);
             other.as_mut().poll(context)

@@ -1,19 +1,25 @@
 //! [`Runner`]: the future that connects, reads, writes, and keeps the deadlines.
 
-use core::{convert::Infallible, fmt, future::poll_fn, pin::pin, task::Poll};
+use core::{
+    convert::Infallible,
+    fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use embedded_hal_async::delay::DelayNs;
 use embedded_io_async::{Read, Write};
 
 use super::{
     Client, Dial, Link, Requests, RunError, Share,
-    keeping::{Clock, Kept, Recorder, keep},
+    keeping::{Clock, Kept, NoJournal, Recorder, Recording, keep},
     race::race,
     receiving::receive,
     sending::send,
 };
 use crate::{
-    driver::journal::{Journal, NoJournal},
+    driver::journal::Journal,
     error::{ConfigError, TransportFault},
     event::Event,
     framer::Framer,
@@ -78,15 +84,16 @@ impl<L: Share> Runner<'_, L> {
     ///
     /// # Errors
     ///
-    /// [`RunError::RecordTooLong`] if the options ask for a journal: see [`run_with`](Self::run_with).
-    pub async fn run<D: Dial>(
+    /// [`RunError::NoJournal`] if the options ask for a journal: see [`run_with`](Self::run_with).
+    #[expect(clippy::manual_async_fn, reason = "an async function keeps its arguments twice")]
+    pub fn run<D: Dial>(
         &mut self,
-        dial: D,
-        delay: impl DelayNs,
+        mut dial: D,
+        mut delay: impl DelayNs,
         now: impl Fn() -> Instant,
-        handle: impl AsyncFnMut(Requests<'_, L>, Event<'_>),
-    ) -> Result<(), RunError<Infallible>> {
-        self.run_with(&mut NoJournal, &mut [], dial, delay, now, handle).await
+        mut handle: impl AsyncFnMut(Requests<'_, L>, Event<'_>),
+    ) -> impl Future<Output = Result<(), RunError<Infallible>>> {
+        async move { self.serve(&mut NoJournal, &mut dial, &mut delay, &now, &mut handle).await }
     }
 
     /// As [`run`](Self::run), with a journal, for `Options::journal`. A record is copied to `record`, so that requests
@@ -95,7 +102,8 @@ impl<L: Share> Runner<'_, L> {
     /// # Errors
     ///
     /// [`RunError`]. The connection is then gone, and nothing was sent that is not recorded.
-    pub async fn run_with<D: Dial, J: Journal>(
+    #[expect(clippy::manual_async_fn, reason = "an async function keeps its arguments twice")]
+    pub fn run_with<D: Dial, J: Journal>(
         &mut self,
         journal: &mut J,
         record: &mut [u8],
@@ -103,15 +111,27 @@ impl<L: Share> Runner<'_, L> {
         mut delay: impl DelayNs,
         now: impl Fn() -> Instant,
         mut handle: impl AsyncFnMut(Requests<'_, L>, Event<'_>),
-    ) -> Result<(), RunError<J::Error>> {
+    ) -> impl Future<Output = Result<(), RunError<J::Error>>> {
+        async move {
+            let mut recorder = Recording { journal, space: record, len: 0 };
+            self.serve(&mut recorder, &mut dial, &mut delay, &now, &mut handle).await
+        }
+    }
+
+    async fn serve<D: Dial, R: Recorder>(
+        &mut self,
+        recorder: &mut R,
+        dial: &mut D,
+        delay: &mut impl DelayNs,
+        now: &impl Fn() -> Instant,
+        handle: &mut impl AsyncFnMut(Requests<'_, L>, Event<'_>),
+    ) -> Result<(), RunError<R::Error>> {
         let Self { share, framer, out } = self;
-        let (now, handle) = (&now, &mut handle);
-        let mut clock = Clock { delay: &mut delay, now };
-        let mut recorder = Recorder { journal, space: record };
+        let mut clock = Clock { delay, now };
         framer.clear();
         share.with(|state| {
             state.begin(now());
-            if recorder.journal.is_long() {
+            if recorder.is_long() {
                 state.client.compact();
             }
         });
@@ -126,8 +146,8 @@ impl<L: Share> Runner<'_, L> {
                 };
                 let no_reader: Option<<D::Link<'_> as Link>::Reader<'_>> = None;
                 let received = receive(*share, framer, no_reader, now, handle);
-                let kept = keep(*share, &mut clock, &mut recorder);
-                together(*share, kept, dialled, received).await
+                let kept = keep(*share, &mut clock, recorder);
+                together(*share, pin!(kept), pin!(dialled), pin!(received)).await
             };
             let mut link = match opened {
                 End::Second(Ok(link)) => link,
@@ -155,8 +175,8 @@ impl<L: Share> Runner<'_, L> {
                 let (reader, mut writer) = link.split();
                 let received = receive(*share, framer, Some(reader), now, handle);
                 let sent = send(*share, out, &mut writer, buffers, now);
-                let kept = keep(*share, &mut clock, &mut recorder);
-                together(*share, kept, sent, received).await
+                let kept = keep(*share, &mut clock, recorder);
+                together(*share, pin!(kept), pin!(sent), pin!(received)).await
             };
             framer.clear();
             let (fault, error) = match ended {
@@ -189,13 +209,10 @@ enum End<K, S> {
 /// Runs the loops until one has ended. A handler that has begun, and a record that is being written, are not dropped.
 async fn together<K, S>(
     share: &impl Share,
-    kept: impl Future<Output = K>,
-    second: impl Future<Output = S>,
-    received: impl Future<Output = Option<TransportFault>>,
+    mut kept: Pin<&mut impl Future<Output = K>>,
+    mut second: Pin<&mut impl Future<Output = S>>,
+    mut received: Pin<&mut impl Future<Output = Option<TransportFault>>>,
 ) -> End<K, S> {
-    let mut kept = pin!(kept);
-    let mut second = pin!(second);
-    let mut received = pin!(received);
     let mut end = None;
     let mut receives = true;
     poll_fn(|context| {
@@ -258,7 +275,8 @@ async fn finish<K: Link>(
             }
             until_end(&mut link.split().0, scratch).await;
         };
-        if race(ended, clock.until(start.plus_millis(end))).await.is_some() {
+        let until = clock.until(start.plus_millis(end));
+        if race(pin!(ended), pin!(until)).await.is_some() {
             return;
         }
     }

@@ -107,11 +107,9 @@ enum Look {
 const LONGEST_LOOK: u64 = 100;
 
 /// What the keeper does next.
-pub(super) enum Step<'r> {
-    /// It appends this record to the journal.
-    Record(Record<'r>),
-    /// The record has this many bytes, and there is no room for a copy.
-    RecordTooLong(usize),
+pub(super) enum Step<R> {
+    /// A record was copied, and it appends the copy to the journal.
+    Record(R),
     /// The transport has to be closed.
     Close(Reason),
     /// The client is stopped.
@@ -372,8 +370,8 @@ impl<'a> State<'a> {
         self.changed();
     }
 
-    /// What is due; a record is copied to `space`.
-    pub(super) fn keep<'r>(&mut self, space: &'r mut [u8], now: Instant) -> Step<'r> {
+    /// What is due; a record is given to `copy`.
+    pub(super) fn keep<R>(&mut self, now: Instant, copy: impl FnOnce(&Record<'_>) -> R) -> Step<R> {
         loop {
             match self.client.poll(now) {
                 Action::Connect { endpoint } => {
@@ -382,14 +380,8 @@ impl<'a> State<'a> {
                 }
                 Action::Close(reason) => return Step::Close(reason),
                 Action::Persist(record) => {
-                    let needed = record.len();
-                    return match record.copy(space) {
-                        Some(record) => {
-                            self.recording = true;
-                            Step::Record(record)
-                        }
-                        None => Step::RecordTooLong(needed),
-                    };
+                    self.recording = true;
+                    return Step::Record(copy(&record));
                 }
                 Action::Transmit(_) => {
                     // Bytes may have become ready by this call: a PINGREQ.
@@ -409,7 +401,7 @@ impl<'a> State<'a> {
     }
 
     /// The client is stopped. `None`: it has something left to do.
-    fn stop<'r>(&mut self, deadline: Instant) -> Option<Step<'r>> {
+    fn stop<R>(&mut self, deadline: Instant) -> Option<Step<R>> {
         if deadline != Instant::FAR_FUTURE {
             // The last record is written without its delay. A record that holds a position is due at once.
             self.client.set_position(self.client.position());
