@@ -225,7 +225,9 @@ impl State {
             Packet::Unsubscribe(_) => "UNSUBSCRIBE",
             Packet::PingReq => "PINGREQ",
             Packet::Disconnect => "DISCONNECT",
-            _ => panic!("{packet:?} from a client"),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                panic!("{packet:?} from a client")
+            }
         });
         match packet {
             Packet::Connect(connect) => {
@@ -283,7 +285,8 @@ impl State {
             }
             Packet::PingReq if !manners.no_pong => connection.send(&Packet::PingResp),
             Packet::Disconnect if !manners.never_closes => connection.close(),
-            _ => {}
+            Packet::PubAck(_) | Packet::PingReq | Packet::Disconnect => {}
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {}
         }
     }
 }

@@ -80,7 +80,9 @@ impl World {
         let Some(next) = next else { return false };
         self.now.set(self.now().max(next));
         let mut timers = self.timers.borrow_mut();
-        let due: Vec<_> = timers.extract_if(.., |(at, _)| *at <= self.now.get()).collect();
+        let (due, later): (Vec<_>, Vec<_>) =
+            timers.drain(..).partition(|(at, _)| *at <= self.now.get());
+        *timers = later;
         drop(timers);
         due.into_iter().for_each(|(_, waker)| waker.wake());
         true

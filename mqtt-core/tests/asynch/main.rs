@@ -1,7 +1,7 @@
 //! `driver::asynch` against a scripted broker, in virtual time: reads and writes move a few bytes, and nothing is polled
 //! that was not woken.
 
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod broker;
 mod dropping;
