@@ -10,6 +10,8 @@ pub mod address;
 pub mod blocking;
 #[cfg(feature = "std")]
 mod fault;
+#[cfg(feature = "std")]
+mod host;
 pub mod journal;
 #[cfg(feature = "std")]
 mod readiness;
