@@ -22,6 +22,8 @@ pub(crate) mod shared;
 mod shared_event;
 pub(crate) mod state;
 mod traced;
+#[cfg(feature = "tokio")]
+pub(crate) mod waiters;
 
 pub use brokers::Brokers;
 pub use config::Config;

@@ -52,7 +52,7 @@ impl<S: Watched> Service<S> {
         if over || left.is_zero() {
             self.drop_link(state);
             state.client.closed(now);
-            self.shared.tell(state);
+            self.shared.tell_all(state);
             return Step::Again;
         }
         let next = if for_the_broker.is_zero() { left } else { for_the_broker };

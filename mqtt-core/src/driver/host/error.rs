@@ -127,6 +127,12 @@ impl Outcome {
         }
         Err(Error::Failed(self))
     }
+
+    /// Whether a subscription has ended.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn unsubscribed(self) -> Result<(), Error> {
+        if self == Self::Unsubscribed { Ok(()) } else { Err(Error::Failed(self)) }
+    }
 }
 
 /// Requests that were not answered before the client ended.

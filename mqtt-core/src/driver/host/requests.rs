@@ -254,7 +254,7 @@ impl Requests {
         state.disconnects = false;
         state.client.connect();
         self.shared.wake(&mut state);
-        self.shared.tell(&state);
+        self.shared.tell_all(&mut state);
     }
 
     /// The login of the next connections, for one that expires. `Options::connect_room` makes room for a longer one.

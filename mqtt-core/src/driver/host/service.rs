@@ -216,10 +216,10 @@ impl<S: Watched> Service<S> {
         };
         self.event_len = taken_len;
         state.more_follows = taken_len < all.len();
-        if let Some((handle, outcome)) = Outcome::of(&event) {
-            state.outcomes.add(handle, outcome);
+        match Outcome::of(&event) {
+            Some((handle, outcome)) => self.shared.tell_outcome(state, handle, outcome),
+            None => self.shared.tell_room(state),
         }
-        self.shared.tell(state);
         Some(EventRange::new(event, all))
     }
 
@@ -238,7 +238,7 @@ impl<S: Watched> Service<S> {
             } else if state.disconnects && !state.client.is_idle() {
                 state.client.lose_requests();
             }
-            self.shared.tell(state);
+            self.shared.tell_all(state);
             return if state.client.has_event() { Step::Again } else { Step::Ended };
         }
         let flushed = state.flush(now);
@@ -274,7 +274,7 @@ impl<S: Watched> Service<S> {
         };
         // Sending can cause an event, and makes room for answers to packets that are in the buffer already.
         if state.client.counters().bytes_out != before {
-            self.shared.tell(state);
+            self.shared.tell_room(state);
             return Step::Again;
         }
         // If the buffer is full, an answer finds no room in the outbox: only sending helps.
@@ -338,7 +338,7 @@ impl<S: Watched> Service<S> {
             state.client.closed(now);
         }
         self.last_error = state.failed.as_ref().map(Error::again);
-        self.shared.tell(state);
+        self.shared.tell_all(state);
     }
 
     /// The transport has failed or has to be closed.
@@ -357,7 +357,7 @@ impl<S: Watched> Service<S> {
         }
         self.drop_link(state);
         state.client.closed(now);
-        self.shared.tell(state);
+        self.shared.tell_all(state);
     }
 
     fn broke(&mut self, state: &mut State, error: io::Error, now: Instant) {
@@ -370,7 +370,7 @@ impl<S: Watched> Service<S> {
         } else {
             state.client.failed(fault, now);
         }
-        self.shared.tell(state);
+        self.shared.tell_all(state);
     }
 
     pub(super) fn drop_link(&mut self, state: &mut State) {
@@ -402,7 +402,7 @@ impl<S: Watched> Service<S> {
             Ok(0) => {
                 self.drop_link(state);
                 state.client.closed(now);
-                self.shared.tell(state);
+                self.shared.tell_all(state);
             }
             Ok(count) => self.buffer.filled(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,

@@ -5,8 +5,11 @@ use std::{
     time,
 };
 
-use super::state::{Flushed, State};
-use crate::time::Instant;
+use super::{
+    Outcome,
+    state::{Flushed, State},
+};
+use crate::{session::Handle, time::Instant};
 
 /// State that the two halves of a client share.
 pub(crate) struct Shared {
@@ -30,6 +33,12 @@ impl Shared {
         Instant::from_millis(self.start.elapsed().as_millis() as u64)
     }
 
+    /// The instant of the system's clock.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn at(&self, instant: Instant) -> time::Instant {
+        self.start + time::Duration::from_millis(instant.millis_since(Instant::from_millis(0)))
+    }
+
     /// The state. A thread that panicked with the lock held leaves it usable: no call leaves it half changed.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -44,8 +53,30 @@ impl Shared {
         }
     }
 
-    /// Tells the threads that wait for a change.
-    pub(crate) fn tell(&self, state: &State) {
+    /// There may be room: tells those who wait for it.
+    pub(crate) fn tell_room(&self, state: &mut State) {
+        self.notify(state);
+        #[cfg(feature = "tokio")]
+        state.tasks.room();
+    }
+
+    /// A request has ended: tells those who wait for its outcome, and keeps it for those who come late.
+    pub(crate) fn tell_outcome(&self, state: &mut State, handle: Handle, outcome: Outcome) {
+        self.notify(state);
+        #[cfg(feature = "tokio")]
+        state.tasks.ended(handle, &outcome);
+        state.outcomes.add(handle, outcome);
+    }
+
+    /// The connection or the client may have ended: tells everybody who waits.
+    pub(crate) fn tell_all(&self, state: &mut State) {
+        self.notify(state);
+        #[cfg(feature = "tokio")]
+        state.tasks.wake_all();
+    }
+
+    /// Tells the threads that wait.
+    fn notify(&self, state: &State) {
         if state.waiters != 0 {
             self.changed.notify_all();
         }
@@ -67,6 +98,9 @@ impl Shared {
         } else {
             Flushed::Until(state.client.deadline())
         };
+        // Sent acknowledgements have made room without an event.
+        #[cfg(feature = "tokio")]
+        state.tasks.room();
         let Some(wait) = &state.waits else { return };
         let news = match flushed {
             Flushed::Until(deadline) => deadline < wait.until || state.link.is_none(),
@@ -88,7 +122,7 @@ impl Drop for Gone {
         state.gone = true;
         state.opening.give_up();
         let link = state.link.take();
-        self.0.tell(&state);
+        self.0.tell_all(&mut state);
         drop(state);
         drop(link);
     }

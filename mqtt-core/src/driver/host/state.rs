@@ -2,6 +2,8 @@
 
 use std::{boxed::Box, io, task::Waker, time::Duration, vec::Vec};
 
+#[cfg(feature = "tokio")]
+use super::waiters::Waiters;
 use super::{Error, Outcome, Unfinished, dyn_journal::DynJournal, outcomes::Outcomes};
 use crate::{
     client::BoxedClient,
@@ -35,6 +37,9 @@ pub(crate) struct State {
     pub(crate) waits: Option<Wait>,
     /// Threads that wait for `Shared::changed`.
     pub(crate) waiters: usize,
+    /// Tasks that wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) tasks: Waiters,
     /// The last event was not the last one of its read, so the application asks for the next one soon.
     pub(crate) more_follows: bool,
     /// When a thread flushed last, or `Events` read.
@@ -113,6 +118,8 @@ impl State {
             congested: false,
             waits: None,
             waiters: 0,
+            #[cfg(feature = "tokio")]
+            tasks: Waiters::default(),
             more_follows: false,
             flushed_at: Instant::from_millis(0),
             disconnects: false,
