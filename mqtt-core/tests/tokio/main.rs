@@ -10,6 +10,8 @@ mod peer;
 mod room;
 #[cfg(feature = "bytes")]
 mod sharing;
+#[cfg(feature = "tls")]
+mod transports;
 mod waiting;
 
 use std::{pin::pin, thread};
