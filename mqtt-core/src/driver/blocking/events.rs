@@ -15,7 +15,7 @@ use crate::{
         host::{
             event_range::EventRange,
             first::FirstConnection,
-            service::{Service, Step, Watched},
+            service::{Service, Step, Watch},
             state::Wait,
         },
         readiness::{Interest, wait},
@@ -31,14 +31,16 @@ type OwnedSource = std::os::fd::OwnedFd;
 #[cfg(windows)]
 type OwnedSource = std::os::windows::io::OwnedSocket;
 
-/// What poll(2) waits for.
-pub(super) struct Polled(OwnedSource);
+/// It waits with poll(2), for a second descriptor of the link.
+pub(super) struct Polling;
 
-impl Watched for Polled {
+impl Watch for Polling {
     const ONCE: bool = false;
 
-    fn watch(source: Source<'_>) -> io::Result<Self> {
-        source.try_clone_to_owned().map(Self)
+    type Source = OwnedSource;
+
+    fn watch(&self, source: Source<'_>) -> io::Result<OwnedSource> {
+        source.try_clone_to_owned()
     }
 }
 
@@ -50,7 +52,7 @@ const LONGEST_END_AT_DROP: Duration = Duration::from_secs(1);
 ///
 /// If `Events` is dropped, the connection ends, and all later requests fail with [`Error::NotServed`].
 pub struct Events {
-    service: Service<Polled>,
+    service: Service<Polling>,
     /// Ends the wait of this thread.
     pipe: Arc<Pipe>,
     /// The same, for those who do so.
@@ -74,7 +76,7 @@ enum Outlook {
 }
 
 impl Events {
-    pub(super) fn new(service: Service<Polled>) -> Result<Self, Error> {
+    pub(super) fn new(service: Service<Polling>) -> Result<Self, Error> {
         let pipe = Arc::new(Pipe::new().map_err(Error::of_this_program)?);
         let waker = Waker::from(Arc::clone(&pipe));
         Ok(Self { service, pipe, waker, ended: false })
@@ -252,7 +254,7 @@ impl Events {
         let pipe = (self.pipe.source(), Interest::READABLE);
         let ready = match (self.service.source(), interest) {
             (Some(source), Some(interest)) => {
-                let source: Source<'_> = borrowed(&source.0);
+                let source: Source<'_> = borrowed(source);
                 wait([(source, interest), pipe], timeout).map(|[ready, _]| ready)
             }
             _ => wait([pipe], timeout).map(|_| false),

@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use super::{
     Brokers, Client, Config, Connector, Error, EventQueue, Events,
+    events::Polling,
     queue::{Filled, queue},
 };
 use crate::event::Event;
@@ -42,7 +43,7 @@ impl Config<'_> {
     ///
     /// As [`start`](Self::start).
     pub fn to(self, brokers: Brokers) -> Result<(Client, Events), Error> {
-        let (requests, service) = self.build_to(brokers)?;
+        let (requests, service) = self.build_to(Polling, brokers)?;
         Ok((Client::new(requests), Events::new(service)?))
     }
 
@@ -52,7 +53,7 @@ impl Config<'_> {
     ///
     /// As [`start`](Self::start).
     pub fn over(self, connector: impl Connector + 'static) -> Result<(Client, Events), Error> {
-        let (requests, service) = self.build(connector)?;
+        let (requests, service) = self.build(Polling, connector)?;
         Ok((Client::new(requests), Events::new(service)?))
     }
 

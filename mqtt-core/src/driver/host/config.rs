@@ -12,7 +12,7 @@ use super::{
     Brokers, Connector, Error, Requests, Traced,
     dyn_journal::DynJournal,
     read_buffer::ReadBuffer,
-    service::{Service, Watched},
+    service::{Service, Watch},
     shared::Shared,
     state::State,
 };
@@ -122,10 +122,11 @@ impl<'a> Config<'a> {
     }
 
     /// The two halves of a client of `brokers`.
-    pub(crate) fn build_to<S: Watched>(
+    pub(crate) fn build_to<W: Watch>(
         mut self,
+        watch: W,
         mut brokers: Brokers,
-    ) -> Result<(Requests, Service<S>), Error> {
+    ) -> Result<(Requests, Service<W>), Error> {
         brokers.prepare()?;
         let count = u8::try_from(brokers.count()).unwrap_or(u8::MAX);
         let reconnect = &mut self.options.settings.reconnect;
@@ -136,14 +137,16 @@ impl<'a> Config<'a> {
             Some(login) => options.login(login.as_login()),
             None => options,
         };
-        Config { options, outbox, window, buffer, journal, ends_with_clients, sinks }.build(brokers)
+        Config { options, outbox, window, buffer, journal, ends_with_clients, sinks }
+            .build(watch, brokers)
     }
 
     /// The two halves of a client over transports that `connector` opens.
-    pub(crate) fn build<S: Watched>(
+    pub(crate) fn build<W: Watch>(
         self,
+        watch: W,
         connector: impl Connector + 'static,
-    ) -> Result<(Requests, Service<S>), Error> {
+    ) -> Result<(Requests, Service<W>), Error> {
         if self.options.session.recorder.is_some() && self.journal.is_none() {
             return Err(Error::NoJournal);
         }
@@ -160,7 +163,7 @@ impl<'a> Config<'a> {
         let shared = Shared::new(state);
         // Without a sink it passes the links on as they are.
         let connector = Arc::new(Traced::new(connector).sinks(self.sinks));
-        let service = Service::new(shared.clone(), connector, ReadBuffer::new(self.buffer));
+        let service = Service::new(shared.clone(), watch, connector, ReadBuffer::new(self.buffer));
         Ok((Requests::new(&shared), service))
     }
 }

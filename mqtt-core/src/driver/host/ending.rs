@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    service::{Service, Step, Watched},
+    service::{Service, Step, Watch},
     state::{LONGEST_END, State},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 /// directions at that, with bytes for the client under way, and what the broker has not read by then is lost.
 const BROKER_FIRST: Duration = Duration::from_millis(500);
 
-impl<S: Watched> Service<S> {
+impl<W: Watch> Service<W> {
     /// A DISCONNECT was sent: nothing more is sent, and what still comes is read and dropped, so that the system does
     /// not reset the connection before the broker has read all.
     pub(super) fn end(&mut self, state: &mut State, until: time::Instant, now: Instant) -> Step {

@@ -29,23 +29,27 @@ use crate::{
 #[cfg(feature = "bytes")]
 use super::SharedEvent;
 
-/// What the system waits for, while the link is with the state.
-pub(crate) trait Watched: Sized {
+/// How a driver waits for links.
+pub(crate) trait Watch {
     /// Whether the system tells only once that there are bytes, so all have to be read before the next wait.
     const ONCE: bool;
 
+    /// What the system waits for, while the link is with the state.
+    type Source;
+
     /// Watches a link whose source this is.
-    fn watch(source: Source<'_>) -> io::Result<Self>;
+    fn watch(&self, source: Source<'_>) -> io::Result<Self::Source>;
 }
 
 /// The serving half of a client: it connects, reads, sends what is due, and gives the events.
-pub(crate) struct Service<S> {
+pub(crate) struct Service<W: Watch> {
     pub(crate) shared: Arc<Shared>,
+    watch: W,
     connector: Arc<dyn Connector>,
-    pub(super) source: Option<S>,
+    pub(super) source: Option<W::Source>,
     /// The transport may have bytes.
     readable: bool,
-    /// The last read found nothing.
+    /// The last read has found all that there was.
     drained: bool,
     /// The connection ends: the broker has until then to close it.
     pub(super) ending: Option<time::Instant>,
@@ -74,15 +78,17 @@ pub(crate) enum Step {
     Ended,
 }
 
-impl<S: Watched> Service<S> {
+impl<W: Watch> Service<W> {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        watch: W,
         connector: Arc<dyn Connector>,
         buffer: ReadBuffer,
     ) -> Self {
         Self {
             _gone: Gone(Arc::clone(&shared)),
             shared,
+            watch,
             connector,
             source: None,
             readable: false,
@@ -98,8 +104,14 @@ impl<S: Watched> Service<S> {
         }
     }
 
+    /// How it waits.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn watch(&self) -> &W {
+        &self.watch
+    }
+
     /// The source of the open link.
-    pub(crate) const fn source(&self) -> Option<&S> {
+    pub(crate) const fn source(&self) -> Option<&W::Source> {
         self.source.as_ref()
     }
 
@@ -279,7 +291,7 @@ impl<S: Watched> Service<S> {
         }
         // If the buffer is full, an answer finds no room in the outbox: only sending helps.
         let readable = !self.buffer.space().is_empty();
-        let unread = S::ONCE && !self.drained;
+        let unread = W::ONCE && !self.drained;
         if readable && (unread || state.link.as_ref().is_some_and(|link| link.has_input())) {
             self.readable = true;
             return Step::Again;
@@ -303,7 +315,7 @@ impl<S: Watched> Service<S> {
 
     /// The attempt has come to its end.
     fn begin(&mut self, state: &mut State, opened: io::Result<Link>, now: Instant) {
-        let opened = opened.and_then(|link| Ok((S::watch(link.source())?, link)));
+        let opened = opened.and_then(|link| Ok((self.watch.watch(link.source())?, link)));
         match opened {
             Ok((source, link)) => {
                 // It belongs to an earlier connection.
@@ -391,13 +403,15 @@ impl<S: Watched> Service<S> {
         if space.is_empty() {
             return;
         }
+        let space_len = space.len();
         // A transport that panics is not used again.
         let Some(mut link) = state.link.take() else { return };
         let read = link.read(space);
+        let drains = link.short_read_drains();
         state.link = Some(link);
         // What was read is handled first.
         state.flushed_at = now;
-        self.drained = false;
+        self.drained = read.as_ref().is_ok_and(|count| drains && *count < space_len);
         match read {
             Ok(0) => {
                 self.drop_link(state);

@@ -2,7 +2,9 @@
 
 use core::{fmt, future::poll_fn, ops::Deref, task::Poll, time::Duration};
 
-use super::{Brokers, Config, Connector, Error, Events, Outcome, Requests, Unfinished};
+use super::{
+    Brokers, Config, Connector, Error, Events, Outcome, Requests, Unfinished, source::Reactor,
+};
 use crate::{
     codec::{Publish, QoS},
     driver::host::{
@@ -85,8 +87,8 @@ impl Client {
     ///
     /// As [`start`](Self::start).
     pub fn to(config: Config<'_>, brokers: Brokers) -> Result<(Self, Events), Error> {
-        let (requests, service) = config.build_to(brokers)?;
-        Ok((Self::new(requests), Events::new(service)?))
+        let (requests, service) = config.build_to(Reactor::current()?, brokers)?;
+        Ok((Self::new(requests), Events::new(service)))
     }
 
     /// A client over transports that `connector` opens, in a thread of its own for each attempt.
@@ -98,8 +100,8 @@ impl Client {
         config: Config<'_>,
         connector: impl Connector + 'static,
     ) -> Result<(Self, Events), Error> {
-        let (requests, service) = config.build(connector)?;
-        Ok((Self::new(requests), Events::new(service)?))
+        let (requests, service) = config.build(Reactor::current()?, connector)?;
+        Ok((Self::new(requests), Events::new(service)))
     }
 
     /// Publishes `payload` to `topic`; if there is no room, waits for room. With [`Config::journal`] the message is in

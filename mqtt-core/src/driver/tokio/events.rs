@@ -6,7 +6,7 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use ::tokio::{
     runtime::Handle as Runtime,
@@ -14,18 +14,19 @@ use ::tokio::{
 };
 use futures_core::Stream;
 
-use super::{
-    Client, Error, EventQueue, Outcome, Unfinished, queue, source::Registered, timer::Timer,
-};
+use super::{Client, Error, EventQueue, Outcome, Unfinished, queue, source::Reactor, timer::Timer};
 #[cfg(feature = "bytes")]
 use crate::driver::host::SharedEvent;
 use crate::{
-    driver::host::{
-        Requests,
-        event_range::EventRange,
-        first::FirstConnection,
-        service::{Service, Step},
-        state::Wait,
+    driver::{
+        host::{
+            Requests,
+            event_range::EventRange,
+            first::FirstConnection,
+            service::{Service, Step},
+            state::Wait,
+        },
+        readiness::Interest,
     },
     event::{Event, OwnedEvent},
     session::Handle,
@@ -42,9 +43,8 @@ use crate::{
 /// If `Events` is dropped, the connection ends at once, and all later requests fail with [`Error::NotServed`]; what the
 /// system has taken is still sent. [`finish`](Self::finish) and [`Client::finish`] end it in order.
 pub struct Events {
-    service: Service<Registered>,
+    service: Service<Reactor>,
     timer: Timer,
-    runtime: Runtime,
 }
 
 impl fmt::Debug for Events {
@@ -54,10 +54,8 @@ impl fmt::Debug for Events {
 }
 
 impl Events {
-    pub(super) fn new(service: Service<Registered>) -> Result<Self, Error> {
-        let no_runtime = |error| Error::of_this_program(io::Error::other(error));
-        let runtime = Runtime::try_current().map_err(no_runtime)?;
-        Ok(Self { service, timer: Timer::default(), runtime })
+    pub(super) fn new(service: Service<Reactor>) -> Self {
+        Self { service, timer: Timer::default() }
     }
 
     /// Waits for the next event. `None` if the client is stopped: after `disconnect`, after the connection ended with
@@ -150,7 +148,7 @@ impl Events {
         mut handler: impl FnMut(&Client, Event<'_>) + Send + 'static,
     ) -> JoinHandle<()> {
         let client = Client::new(Requests::of(&self.service.shared));
-        self.runtime.clone().spawn(async move {
+        self.runtime().spawn(async move {
             while let Some(event) = self.next().await {
                 handler(&client, event);
             }
@@ -163,7 +161,7 @@ impl Events {
     /// such as PINGREQs and answers, is still sent. Drop the queue to end the client.
     #[must_use = "the client ends with the queue"]
     pub fn into_queue(self, most: usize) -> EventQueue {
-        let runtime = self.runtime.clone();
+        let runtime = self.runtime();
         let (filling, queue) = queue::queue(self, most);
         runtime.spawn(filling);
         queue
@@ -180,6 +178,10 @@ impl Events {
         }
     }
 
+    fn runtime(&self) -> Runtime {
+        self.service.watch().0.clone()
+    }
+
     /// Sends what is due, and takes nothing in.
     pub(super) fn keep_alive(&self) {
         self.service.keep_alive();
@@ -192,8 +194,7 @@ impl Events {
     fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Option<EventRange>> {
         // A task that always finds an event lets others run now and then.
         let budget = ready!(coop::poll_proceed(context));
-        let Self { service, timer, runtime } = self;
-        let _context = runtime.enter();
+        let Self { service, timer } = self;
         service.resume();
         let shared = service.shared.clone();
         loop {
@@ -223,15 +224,17 @@ impl Events {
                 waker: context.waker().clone(),
             });
             drop(state);
-            if let (Some(source), Some(interest)) = (service.source(), interest) {
-                let ready = source.poll(context, interest);
-                if ready.readable || ready.writable {
-                    service.ready(&mut shared.lock(), ready);
-                    continue;
-                }
-            }
+            let context_of_runtime = service.watch().0.enter();
+            let ready = match (service.source(), interest) {
+                (Some(source), Some(interest)) => source.poll(context, interest),
+                _ => Interest { readable: false, writable: false },
+            };
             let until = (until != Instant::FAR_FUTURE).then(|| shared.at(until));
-            if !timer.poll(context, until) {
+            let is_due = timer.poll(context, until);
+            drop(context_of_runtime);
+            if ready.readable || ready.writable {
+                service.ready(&mut shared.lock(), ready);
+            } else if !is_due {
                 return Poll::Pending;
             }
         }

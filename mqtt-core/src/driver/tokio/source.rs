@@ -1,4 +1,4 @@
-//! [`Registered`]: the source of a link at the reactor of tokio.
+//! [`Reactor`]: the runtime that wakes the serving task, and [`Registered`], the source of a link there.
 //!
 //! The reactor tells once that bytes have come, or that the system takes bytes again. So its word is used up before the
 //! read or the write that follows: if more comes after that, the reactor tells again.
@@ -6,23 +6,38 @@
 use core::task::{Context, Poll};
 use std::io;
 
-use ::tokio::net::TcpStream;
+use ::tokio::{net::TcpStream, runtime::Handle};
 
-use crate::driver::{host::service::Watched, readiness::Interest, stream::Source};
+use super::Error;
+use crate::driver::{host::service::Watch, readiness::Interest, stream::Source};
 
-/// A second descriptor of the source. It is only waited for, and for that every kind of descriptor is the same.
-pub(super) struct Registered(TcpStream);
+/// The runtime whose reactor and timers wake the serving task.
+pub(super) struct Reactor(pub(super) Handle);
 
-impl Watched for Registered {
+impl Reactor {
+    /// That of the caller.
+    pub(super) fn current() -> Result<Self, Error> {
+        let no_runtime = |error| Error::of_this_program(io::Error::other(error));
+        Handle::try_current().map(Self).map_err(no_runtime)
+    }
+}
+
+impl Watch for Reactor {
     const ONCE: bool = true;
 
-    fn watch(source: Source<'_>) -> io::Result<Self> {
+    type Source = Registered;
+
+    fn watch(&self, source: Source<'_>) -> io::Result<Registered> {
+        let _context = self.0.enter();
         let source = std::net::TcpStream::from(source.try_clone_to_owned()?);
         // No stream waits, and tokio takes only those whose descriptor says so.
         source.set_nonblocking(true)?;
-        TcpStream::from_std(source).map(Self)
+        TcpStream::from_std(source).map(Registered)
     }
 }
+
+/// A second descriptor of the source. It is only waited for, and for that every kind of descriptor is the same.
+pub(super) struct Registered(TcpStream);
 
 impl Registered {
     /// What the source is ready for. The task is woken for what it is not ready for.
