@@ -11,7 +11,7 @@ use mqtt_core::{
     ConnectionState, Event, Options, Protocol, QoS, Reconnect, RequestError, Topic, Will,
 };
 use system_tests::brokers::ENGINES;
-use system_tests::conversations::{self, blocking, in_table, judge};
+use system_tests::conversations::{blocking, converse_alike};
 use system_tests::transports::{Kind, Transport, Way};
 use system_tests::{FakeBroker, Message, Mosquitto, SOON, Subscriber};
 
@@ -24,34 +24,12 @@ fn transport(kind: Kind) -> Option<Transport> {
     transport
 }
 
-/// Conversations that say nothing about a transport, and why.
-const LEFT_OUT: [(&str, &str); 1] =
-    [("silent client", "no client of this project takes part: packets are sent by hand over TCP")];
-
 /// Holds the whole list with Mosquitto. It differs from the standard as over TCP, and in no other way.
 #[track_caller]
 fn converse_over(kind: Kind) {
     let Some(transport) = transport(kind) else { return };
     let engine = ENGINES.iter().find(|engine| engine.name == "Mosquitto").expect("one of them");
-    let mut list = conversations::all();
-    list.retain(|conversation| LEFT_OUT.iter().all(|(name, _)| *name != conversation.name));
-    let mut broker = (engine.start)();
-    let verdicts = conversations::hold(&list, engine, &mut *broker, &|broker, options| {
-        blocking(&transport, broker, options)
-    });
-    for verdict in &verdicts {
-        println!("{:7.3} s  {}", verdict.took.as_secs_f32(), verdict.conversation);
-    }
-    for verdict in &verdicts {
-        assert_eq!(verdict.not_possible, None, "{}", verdict.conversation);
-    }
-    let surprises = judge(engine.known, &verdicts);
-    assert!(surprises.new.is_empty(), "{} differs from TCP: {:#?}", kind.name(), surprises.new);
-    let table = include_str!("../brokers.md");
-    let version = (engine.version)().expect("it has just run");
-    if in_table(table, engine).is_some_and(|(known, _)| known == version) {
-        assert!(surprises.gone.is_empty(), "{} differs: {:#?}", kind.name(), surprises.gone);
-    }
+    converse_alike(engine, kind.name(), &|broker, options| blocking(&transport, broker, options));
 }
 
 #[test]
@@ -87,14 +65,6 @@ fn mosquitto_talks_behind_an_http_proxy_as_over_tcp() {
 #[test]
 fn mosquitto_talks_behind_a_socks5_proxy_as_over_tcp() {
     converse_over(Kind::SocksProxy);
-}
-
-#[test]
-fn conversations_that_are_left_out_exist() {
-    let all = conversations::all();
-    for (name, _) in LEFT_OUT {
-        assert!(all.iter().any(|conversation| conversation.name == name), "{name}");
-    }
 }
 
 /// A client that is up.

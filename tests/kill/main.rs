@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod separate;
 mod subscriber;
+mod tasks;
 mod verdict;
 mod victim;
 
@@ -42,6 +43,7 @@ usage: kill [options]
   --brokers 2        instead: one publisher and two Mosquittos that share nothing; they are stopped and killed in
                      turn, and connections are cut
   --messages N       with --brokers 2: messages of QoS 2 in each of its two parts (10000)
+  --driver tokio     the publisher is a client for tasks, not for threads
   --seed N           chooses who is killed and when (made up)
   --help             tells this
 
@@ -85,6 +87,30 @@ struct Role {
     folder: String,
     /// It is no longer killed: it sends or receives the last messages, and ends.
     last: bool,
+    driver: Driver,
+}
+
+/// Whose client the publisher is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Driver {
+    #[default]
+    Blocking,
+    Tokio,
+}
+
+impl Driver {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Blocking => "blocking",
+            Self::Tokio => "tokio",
+        }
+    }
+
+    fn named(name: &str) -> Result<Self, UsageError> {
+        let all = [Self::Blocking, Self::Tokio];
+        let named = all.into_iter().find(|driver| driver.name() == name);
+        named.ok_or(UsageError::Together("--driver is blocking or tokio"))
+    }
 }
 
 fn main() -> ExitCode {
@@ -95,7 +121,10 @@ fn main() -> ExitCode {
         }
         Order::Run(settings) => run::run(&settings),
         Order::Separate(settings) => separate::run(&settings),
-        Order::Publisher(role) => publisher::run(&role).map(|()| true),
+        Order::Publisher(role) => match role.driver {
+            Driver::Blocking => publisher::run(&role).map(|()| true),
+            Driver::Tokio => tasks::run(&role).map(|()| true),
+        },
         Order::Subscriber(role) => subscriber::run(&role).map(|()| true),
     });
     match done {
@@ -111,7 +140,7 @@ fn main() -> ExitCode {
 
 fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
     let (mut times, mut broker_times, mut seed) = (None, None, None);
-    let (mut brokers, mut messages) = (1, None);
+    let (mut brokers, mut messages, mut driver) = (1, None, None);
     let (mut role, mut broker, mut folder, mut last) = (None, None, None, false);
     while let Some(option) = arguments.option()? {
         match option.as_str() {
@@ -119,6 +148,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
             "--times" => times = Some(arguments.number("a number")?),
             "--broker-times" => broker_times = Some(arguments.number("a number")?),
             "--brokers" => brokers = arguments.number("a number")?,
+            "--driver" => driver = Some(Driver::named(&arguments.text()?)?),
             "--messages" => messages = Some(arguments.number("a number")?),
             "--seed" => seed = Some(arguments.number("a number")?),
             // How the run starts its victims.
@@ -138,10 +168,18 @@ fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
                     return Err(UsageError::Together("--times: at least one kill").into());
                 }
                 let broker_times = broker_times.unwrap_or_else(|| (times / 5).max(1));
-                Ok(Order::Run(run::Settings { times, broker_times, seed }))
+                Ok(Order::Run(run::Settings {
+                    times,
+                    broker_times,
+                    seed,
+                    driver: driver.unwrap_or_default(),
+                }))
             }
             (2, _) if times.is_some() || broker_times.is_some() => {
                 Err(UsageError::Together("--times and --broker-times are for one broker").into())
+            }
+            (2, _) if driver.is_some() => {
+                Err(UsageError::Together("--driver is for one broker").into())
             }
             (2, messages) => {
                 let messages = messages.unwrap_or(10_000);
@@ -157,7 +195,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Order, Error> {
     let (Some(broker), Some(folder)) = (broker, folder) else {
         return Err(UsageError::Together("--role needs --broker and --folder").into());
     };
-    let settings = Role { broker, folder, last };
+    let settings = Role { broker, folder, last, driver: driver.unwrap_or_default() };
     match role.as_str() {
         "publisher" => Ok(Order::Publisher(settings)),
         "subscriber" => Ok(Order::Subscriber(settings)),
@@ -189,6 +227,8 @@ mod tests {
         assert_eq!(error(&["--times", "many"]), "option --times: \"many\" is not a number");
         assert_eq!(error(&["--times", "0"]), "--times: at least one kill");
         assert_eq!(error(&["--brokers", "3"]), "--brokers is 1 or 2");
+        assert_eq!(error(&["--driver", "threads"]), "--driver is blocking or tokio");
+        assert_eq!(error(&["--brokers", "2", "--driver", "tokio"]), "--driver is for one broker");
         assert_eq!(error(&["--messages", "500"]), "--messages needs --brokers 2");
         assert_eq!(error(&["--brokers", "2", "--messages", "9"]), "--messages: at least 200");
         assert_eq!(error(&["--seed"]), "option --seed: a value is missing");

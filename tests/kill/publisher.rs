@@ -16,12 +16,12 @@ use mqtt_examples::print;
 /// Its client id.
 pub(crate) const ID: &str = "publisher";
 /// It is small, so that snapshots are often written, and often interrupted.
-const LONG: u64 = 8 << 10;
+pub(crate) const LONG: u64 = 8 << 10;
 /// Requests that may be in flight.
-const WINDOW: usize = 64;
+pub(crate) const WINDOW: usize = 64;
 /// The time between two messages of the source. If the publisher were faster than the subscriber, which writes more to
 /// its journal, the run would only show a backlog that is sent over and over.
-const PACE: Duration = Duration::from_millis(5);
+pub(crate) const PACE: Duration = Duration::from_millis(5);
 /// How long to wait for room at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 

@@ -12,7 +12,7 @@ use system_tests::{Config, Mosquitto, SOON};
 use tempfile::TempDir;
 
 use crate::{
-    Error,
+    Driver, Error,
     evidence::{End, Evidence},
     report::{self, Kills, Part, Progress},
     subscriber::OUTPUT,
@@ -25,15 +25,18 @@ pub(crate) struct Settings {
     pub(crate) times: u64,
     pub(crate) broker_times: u64,
     pub(crate) seed: u64,
+    /// Of the publisher.
+    pub(crate) driver: Driver,
 }
 
 /// Kills in one round, with a broker and a folder of its own; its log is kept in RAM.
 const ROUND: u64 = 500;
 /// Runs both parts. Returns whether all is right.
 pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
-    let Settings { times, broker_times, seed } = *settings;
+    let Settings { times, broker_times, seed, driver } = *settings;
     print::line(&format!(
-        "seed {seed}: {times} kills of the publisher, {broker_times} of Mosquitto"
+        "seed {seed}: {times} kills of the publisher ({}), {broker_times} of Mosquitto",
+        driver.name()
     ));
     let mut random = fastrand::Rng::with_seed(seed);
     let progress = Progress::new(times + broker_times, "kills");
@@ -45,7 +48,7 @@ pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
         let (mut verdict, mut done, mut left) = (Verdict::default(), Kills::default(), kills);
         while left > 0 {
             let now = left.min(ROUND);
-            verdict.merge(round(&mut random, now, with_broker, &mut done, &progress)?);
+            verdict.merge(round(&mut random, driver, now, with_broker, &mut done, &progress)?);
             left -= now;
         }
         parts.push(Part { name, kills: done, verdict, took: start.elapsed() });
@@ -57,6 +60,7 @@ pub(crate) fn run(settings: &Settings) -> Result<bool, Error> {
 /// Kills the publisher or the broker `kills` times, and the others in between. Then lets them finish.
 fn round(
     random: &mut fastrand::Rng,
+    driver: Driver,
     kills: u64,
     with_broker: bool,
     done: &mut Kills,
@@ -64,7 +68,7 @@ fn round(
 ) -> Result<Verdict, Error> {
     let folder = TempDir::with_prefix("kill-")
         .map_err(|error| Error::File(format!("no temporary folder: {error}")))?;
-    let mut world = World::start(folder.path())?;
+    let mut world = World::start(folder.path(), driver)?;
     let killed = kill(&mut world, random, kills, with_broker, done, progress);
     let ended = killed.and_then(|()| world.finish());
     let verdict =
@@ -142,6 +146,7 @@ pub(crate) fn moment(random: &mut fastrand::Rng) -> Duration {
 /// The three processes and their state.
 struct World<'f> {
     folder: &'f Path,
+    driver: Driver,
     broker: Mosquitto,
     publisher: Victim,
     subscriber: Victim,
@@ -150,9 +155,9 @@ struct World<'f> {
 }
 
 impl<'f> World<'f> {
-    fn start(folder: &'f Path) -> Result<Self, Error> {
+    fn start(folder: &'f Path, driver: Driver) -> Result<Self, Error> {
         let broker = saves_at_once().start();
-        let start = |role| Victim::start(role, broker.address(), folder, false);
+        let start = |role| Victim::start(role, broker.address(), folder, driver, false);
         // Both sessions are saved before any process is killed. A lost session would not be about delivery.
         let subscriber = start("subscriber")?;
         let _ = subscriber.line("resumed", || false)?;
@@ -160,11 +165,11 @@ impl<'f> World<'f> {
         let _ = publisher.line("up", || false)?;
         broker.save();
         let evidence = Evidence::default();
-        Ok(Self { folder, broker, publisher, subscriber, evidence, lives: 0 })
+        Ok(Self { folder, driver, broker, publisher, subscriber, evidence, lives: 0 })
     }
 
     fn victim(&self, role: &'static str, last: bool) -> Result<Victim, Error> {
-        Victim::start(role, self.broker.address(), self.folder, last)
+        Victim::start(role, self.broker.address(), self.folder, self.driver, last)
     }
 
     fn kill_publisher(&mut self) -> Result<(), Error> {

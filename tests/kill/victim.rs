@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Error, PATIENCE};
+use crate::{Driver, Error, PATIENCE};
 
 /// A publisher or a subscriber; killed when dropped.
 pub(crate) struct Victim {
@@ -26,11 +26,13 @@ impl Victim {
         role: &'static str,
         broker: SocketAddr,
         folder: &Path,
+        driver: Driver,
         last: bool,
     ) -> Result<Self, Error> {
         let failed = |error| Error::Run(format!("{role} does not start: {error}"));
         let mut command = Command::new(env::current_exe().map_err(failed)?);
         command.args(["--role", role, "--broker", &broker.to_string(), "--folder"]).arg(folder);
+        command.args(["--driver", driver.name()]);
         if last {
             command.arg("--last");
         }

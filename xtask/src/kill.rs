@@ -27,6 +27,7 @@ published, and then it must have arrived at one of them.",
         Flag { name: "times", value: Some("N"), about: "kills of the publisher (default: 50); a fifth of it of Mosquitto" },
         Flag { name: "brokers", value: Some("N"), about: "1, or 2 that share nothing (default: 1)" },
         Flag { name: "messages", value: Some("N"), about: "with --brokers 2: messages in each of two parts (default: 10000)" },
+        Flag { name: "driver", value: Some("NAME"), about: "the publisher's: blocking or tokio, with one broker (default: blocking)" },
         Flag { name: "seed", value: Some("N"), about: "chooses who is killed and when (default: made up)" },
         Flag { name: "no-install", value: None, about: "installs nothing, only says what is missing" },
         Flag { name: "verbose", value: None, about: "shows all output as it comes" },
@@ -74,6 +75,15 @@ fn order(args: &Args) -> Result<Vec<String>, Error> {
         return wrong("--times: at least one kill");
     }
     let mut order = vec![format!("--{name}"), number.to_string()];
+    if let Some(driver) = args.values("driver").last() {
+        match (driver, name) {
+            ("blocking" | "tokio", "times") => {
+                order.extend(["--driver".to_owned(), driver.to_owned()]);
+            }
+            (_, "times") => return wrong("--driver: blocking or tokio"),
+            _ => return wrong("--driver is for one broker"),
+        }
+    }
     if name == "messages" {
         order.extend(["--brokers".to_owned(), "2".to_owned()]);
     }

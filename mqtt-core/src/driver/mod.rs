@@ -1,8 +1,9 @@
 //! Drivers: they move the bytes for a [`Client`](crate::Client) and tell it the time.
 //!
 //! A driver carries out [`Action`](crate::Action)s and knows nothing of the protocol. [`blocking`] is for threads and
-//! sockets. A driver for another transport can follow its loop, `Events::next`. [`address`] reads the addresses of
-//! brokers. [`journal`] keeps a session over power cuts. [`trace`] shows what went over the wire.
+//! sockets, and `tokio` for tasks and sockets. A driver for another transport can follow their loop, `Service::step` in
+//! `driver/host/service.rs`. [`address`] reads the addresses of brokers. [`journal`] keeps a session over power cuts.
+//! [`trace`] shows what went over the wire.
 
 #[cfg(feature = "std")]
 pub mod address;
@@ -12,6 +13,8 @@ pub mod asynch;
 pub mod blocking;
 #[cfg(feature = "std")]
 mod fault;
+#[cfg(feature = "std")]
+mod host;
 pub mod journal;
 #[cfg(feature = "embedded-io-async")]
 pub mod outcome;
@@ -19,6 +22,8 @@ pub mod outcome;
 mod readiness;
 #[cfg(feature = "std")]
 pub mod stream;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[cfg(feature = "std")]
 pub mod trace;
 #[cfg(feature = "std")]

@@ -31,6 +31,13 @@ pub trait Stream: Read + Write + Send {
         false
     }
 
+    /// Whether a `read` that gives fewer bytes than there is space for has taken all that the source has. It is so for a
+    /// socket, and not for a layer that decodes. It saves a read that finds nothing, where the system tells of bytes
+    /// only once.
+    fn short_read_drains(&self) -> bool {
+        false
+    }
+
     /// Whether bytes that `write` took are kept here, and `flush` has to be called once the source can be written.
     fn has_output(&self) -> bool {
         false
@@ -63,6 +70,10 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
         (**self).has_input()
     }
 
+    fn short_read_drains(&self) -> bool {
+        (**self).short_read_drains()
+    }
+
     fn has_output(&self) -> bool {
         (**self).has_output()
     }
@@ -79,6 +90,10 @@ impl Stream for TcpStream {
         return std::os::fd::AsFd::as_fd(self);
         #[cfg(windows)]
         return std::os::windows::io::AsSocket::as_socket(self);
+    }
+
+    fn short_read_drains(&self) -> bool {
+        true
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -173,6 +173,10 @@ impl<L: Stream> Stream for Tap<L> {
         self.link.has_input()
     }
 
+    fn short_read_drains(&self) -> bool {
+        self.link.short_read_drains()
+    }
+
     fn has_output(&self) -> bool {
         self.link.has_output()
     }

@@ -4,11 +4,12 @@
 //! and goes on if it can. [`judge`] holds the differences against those that are known of the broker: a new one and one
 //! that has gone are both told.
 //!
-//! A driver takes part by implementing [`Talker`]: requests, and events as owned values ([`Heard`]). [`blocking`] is
-//! the one for `driver::blocking`, over any of the [`transports`](crate::transports).
+//! A driver takes part by implementing [`Talker`]: requests, and events as owned values ([`Heard`]). [`blocking`] and
+//! [`tasks`] are those for `driver::blocking` and `driver::tokio`, over any of the [`transports`](crate::transports).
 
-mod blocking;
+mod alike;
 mod everyday;
+mod hosts;
 mod limits;
 mod party;
 mod restarted;
@@ -17,7 +18,8 @@ mod sessions;
 mod table;
 mod talker;
 
-pub use blocking::blocking;
+pub use alike::converse_alike;
+pub use hosts::{blocking, tasks};
 pub use room::{Difference, Room, Stop, Verdict};
 pub use table::{Surprises, in_table, judge, section};
 pub use talker::{Connect, Ended, Heard, Talker};

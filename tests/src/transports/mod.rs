@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqtt_core::driver::blocking::{Brokers, Client, Config, Error, Events};
+use mqtt_core::driver::tokio;
 use mqtt_core::driver::transport::{Proxy, TlsConnector, TlsOptions};
 use test_kit::certificates::Authority;
 
@@ -211,6 +212,18 @@ impl Way {
         match &self.route {
             Route::Brokers(brokers) => config.to((**brokers).clone()),
             Route::Serial(lines) => config.over(lines.connector()),
+        }
+    }
+
+    /// Starts a client for tasks in the same way, in the runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// As `tokio::Client::to`.
+    pub fn start_tasks(&self, config: Config<'_>) -> Result<(tokio::Client, tokio::Events), Error> {
+        match &self.route {
+            Route::Brokers(brokers) => tokio::Client::to(config, (**brokers).clone()),
+            Route::Serial(lines) => tokio::Client::over(config, lines.connector()),
         }
     }
 }

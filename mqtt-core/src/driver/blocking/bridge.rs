@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::waker::pair;
+use super::pipe::pair;
 use crate::driver::stream::Link;
 
 /// Bytes that are moved at once.

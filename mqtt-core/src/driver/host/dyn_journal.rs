@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A [`Journal`] as a trait object.
-pub(super) trait DynJournal: Send {
+pub(crate) trait DynJournal: Send {
     fn replay(&mut self, client: &mut BoxedClient) -> Result<(), Error>;
     fn append(&mut self, record: &Record<'_>) -> Result<(), Error>;
     fn is_long(&self) -> bool;

@@ -28,7 +28,7 @@ impl<C> Traced<C> {
         self
     }
 
-    pub(super) fn sinks(mut self, sinks: Vec<Arc<dyn Sink>>) -> Self {
+    pub(crate) fn sinks(mut self, sinks: Vec<Arc<dyn Sink>>) -> Self {
         self.sinks.extend(sinks);
         self
     }

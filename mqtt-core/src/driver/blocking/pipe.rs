@@ -1,6 +1,10 @@
 //! Ends the wait of the serving thread from any other thread.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+    task::Wake,
+};
 
 use crate::driver::stream::{Source, Stream};
 
@@ -11,23 +15,17 @@ pub(super) type End = std::net::TcpStream;
 
 /// A connection of the program to itself: a byte in it ends a wait.
 #[derive(Debug)]
-pub(super) struct Waker {
+pub(super) struct Pipe {
     waiting: End,
     waking: End,
 }
 
-impl Waker {
+impl Pipe {
     pub(super) fn new() -> io::Result<Self> {
         let (waiting, waking) = pair()?;
         waiting.set_nonblocking(true)?;
         waking.set_nonblocking(true)?;
         Ok(Self { waiting, waking })
-    }
-
-    /// The next wait ends at once.
-    pub(super) fn wake(&self) {
-        // If it is full, the thread is going to wake up anyway.
-        let _full = (&self.waking).write(&[0]);
     }
 
     /// The wait has ended.
@@ -37,6 +35,18 @@ impl Waker {
 
     pub(super) fn source(&self) -> Source<'_> {
         self.waiting.source()
+    }
+}
+
+impl Wake for Pipe {
+    /// The next wait ends at once.
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // If it is full, the thread is going to wake up anyway.
+        let _full = (&self.waking).write(&[0]);
     }
 }
 

@@ -102,7 +102,7 @@ impl Brokers {
     }
 
     /// Reads the certificates that the system trusts, if they are needed.
-    pub(super) fn prepare(&mut self) -> Result<(), Error> {
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         #[cfg(feature = "tls")]
         if self.tls.is_none() {
             let secure =
@@ -117,7 +117,7 @@ impl Brokers {
     }
 
     /// The login in the first address that has one.
-    pub(super) fn login(&self) -> Option<Credentials> {
+    pub(crate) fn login(&self) -> Option<Credentials> {
         self.addresses.iter().find_map(Address::login).cloned()
     }
 

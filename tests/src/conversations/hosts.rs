@@ -1,16 +1,18 @@
-//! The client of `driver::blocking` as a [`Talker`].
+//! The clients of `driver::blocking` and `driver::tokio` as [`Talker`]s.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqtt_core::driver::blocking::{Client, Config, Events};
+use mqtt_core::driver::blocking::{self, Config, Requests};
+use mqtt_core::driver::tokio as tasks;
 use mqtt_core::{Event, Fatal, Filter, Handle, Options, QoS, Reason};
+use tokio::runtime::{Builder, Runtime};
 
 use super::talker::{Ended, Heard, Talker};
 use crate::message::Message;
 use crate::transports::{Transport, Way};
 
-/// Starts a client with the default sizes over a transport.
+/// Starts a client for threads with the default sizes over a transport.
 ///
 /// # Panics
 /// If its options are not possible.
@@ -24,24 +26,68 @@ pub fn blocking(
     let way = transport.to(broker);
     let (client, events) =
         way.start(Config::new(options)).unwrap_or_else(|error| panic!("no client: {error}"));
-    Box::new(Blocking { client, events, begun: None, _way: way })
+    Box::new(OnHost { requests: Requests::clone(&client), events, begun: None, _way: way })
 }
 
-struct Blocking {
-    client: Client,
-    events: Events,
+/// Starts a client for tasks with the default sizes over a transport.
+///
+/// # Panics
+/// If its options are not possible.
+#[must_use]
+#[track_caller]
+pub fn tasks(transport: &Transport, broker: SocketAddr, options: &Options<'_>) -> Box<dyn Talker> {
+    let way = transport.to(broker);
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (client, events) = runtime
+        .block_on(async { way.start_tasks(Config::new(options)) })
+        .unwrap_or_else(|error| panic!("no client: {error}"));
+    let events = InTask { events, runtime };
+    Box::new(OnHost { requests: Requests::clone(&client), events, begun: None, _way: way })
+}
+
+/// The serving half of a client.
+trait Serving {
+    /// Waits for the next event, and gives what `look` makes of it.
+    fn next<T>(&mut self, within: Duration, look: impl FnOnce(&Event<'_>) -> T) -> Option<T>;
+}
+
+impl Serving for blocking::Events {
+    fn next<T>(&mut self, within: Duration, look: impl FnOnce(&Event<'_>) -> T) -> Option<T> {
+        self.next_timeout(within).map(|event| look(&event))
+    }
+}
+
+/// Nothing goes on in the runtime while nobody waits for an event, as with the client for threads.
+struct InTask {
+    events: tasks::Events,
+    runtime: Runtime,
+}
+
+impl Serving for InTask {
+    fn next<T>(&mut self, within: Duration, look: impl FnOnce(&Event<'_>) -> T) -> Option<T> {
+        let Self { events, runtime } = self;
+        runtime.block_on(async {
+            let event = tokio::time::timeout(within, events.next()).await;
+            event.ok().flatten().map(|event| look(&event))
+        })
+    }
+}
+
+struct OnHost<E> {
+    requests: Requests,
+    events: E,
     /// The message that is coming in pieces.
     begun: Option<Message>,
     /// It outlives the client.
     _way: Way,
 }
 
-impl Talker for Blocking {
+impl<E: Serving> Talker for OnHost<E> {
     fn hear(&mut self, within: Duration) -> Option<Heard> {
         loop {
             // A message that comes in pieces is an event once it is whole.
-            let event = self.events.next_timeout(within)?;
-            if let Some(heard) = heard(&event, &mut self.begun) {
+            let Self { events, begun, .. } = self;
+            if let Some(heard) = events.next(within, |event| heard(event, begun))? {
                 return Some(heard);
             }
         }
@@ -49,28 +95,28 @@ impl Talker for Blocking {
 
     fn publish(&mut self, message: &Message) -> Result<Handle, String> {
         let Message { topic, payload, qos, retain } = message;
-        self.client.publish(topic, payload, *qos, *retain).map_err(|error| error.to_string())
+        self.requests.publish(topic, payload, *qos, *retain).map_err(|error| error.to_string())
     }
 
     fn subscribe(&mut self, filters: &[(&str, QoS)]) -> Result<Handle, String> {
         let filters = filters.iter().map(|(filter, qos)| Ok((Filter::new(filter)?, *qos)));
         let filters: Result<Vec<_>, mqtt_core::TopicError> = filters.collect();
         let filters = filters.map_err(|error| error.to_string())?;
-        self.client.subscribe_all(&filters).map_err(|error| error.to_string())
+        self.requests.subscribe_all(&filters).map_err(|error| error.to_string())
     }
 
     fn unsubscribe(&mut self, filters: &[&str]) -> Result<Handle, String> {
         let filters: Result<Vec<_>, _> = filters.iter().map(|filter| Filter::new(filter)).collect();
         let filters = filters.map_err(|error| error.to_string())?;
-        self.client.unsubscribe_all(&filters).map_err(|error| error.to_string())
+        self.requests.unsubscribe_all(&filters).map_err(|error| error.to_string())
     }
 
     fn cancel(&mut self, request: Handle) -> Result<(), String> {
-        self.client.cancel(request).map_err(|error| error.to_string())
+        self.requests.cancel(request).map_err(|error| error.to_string())
     }
 
     fn disconnect(&mut self) {
-        self.client.disconnect();
+        self.requests.disconnect();
     }
 }
 

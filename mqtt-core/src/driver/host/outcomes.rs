@@ -1,4 +1,4 @@
-//! How requests ended, for threads that wait for them.
+//! How requests ended, for those who wait for them.
 
 use std::{collections::VecDeque, fmt, vec::Vec};
 
@@ -50,7 +50,7 @@ impl fmt::Display for Outcome {
 
 impl Outcome {
     /// The request that ends with `event`, and how.
-    pub(super) fn of(event: &Event<'_>) -> Option<(Handle, Self)> {
+    pub(crate) fn of(event: &Event<'_>) -> Option<(Handle, Self)> {
         Some(match *event {
             Event::Published(handle) => (handle, Self::Published),
             Event::Downgraded(handle) => (handle, Self::Downgraded),
@@ -79,24 +79,24 @@ impl Outcome {
 }
 
 /// The last outcomes: who asks late still finds his.
-pub(super) struct Outcomes {
+pub(crate) struct Outcomes {
     last: VecDeque<(Handle, Outcome)>,
     most: usize,
 }
 
 impl Outcomes {
-    pub(super) const fn new(most: usize) -> Self {
+    pub(crate) const fn new(most: usize) -> Self {
         Self { last: VecDeque::new(), most }
     }
 
-    pub(super) fn add(&mut self, handle: Handle, outcome: Outcome) {
+    pub(crate) fn add(&mut self, handle: Handle, outcome: Outcome) {
         if self.last.len() >= self.most {
             self.last.pop_front();
         }
         self.last.push_back((handle, outcome));
     }
 
-    pub(super) fn of(&self, handle: Handle) -> Option<&Outcome> {
+    pub(crate) fn of(&self, handle: Handle) -> Option<&Outcome> {
         self.last.iter().rev().find(|(ended, _)| *ended == handle).map(|(_, outcome)| outcome)
     }
 }

@@ -1,13 +1,11 @@
-//! The requesting half. It is cheap to clone and can be shared by threads.
+//! [`Requests`]: the requesting half, as far as it does not wait.
 
 use std::{
     fmt,
     sync::{Arc, Weak},
-    time::{Duration, Instant},
-    vec::Vec,
 };
 
-use super::{Error, LONGEST_END, Outcome, Shared, State, Unfinished};
+use super::{Error, shared::Shared, state::State};
 use crate::{
     codec::{Login, PacketId, Protocol, Publish, QoS, Will},
     error::RequestError,
@@ -16,7 +14,8 @@ use crate::{
     topic::{Filter, Topic},
 };
 
-/// Makes requests; clones share one connection.
+/// The requests that a client of either driver makes without a wait: it is reached through
+/// [`blocking::Client`](crate::driver::blocking::Client) or `tokio::Client`.
 ///
 /// A request is accepted at once, also offline, and its outcome is an event. No call waits for the transport.
 ///
@@ -25,8 +24,8 @@ use crate::{
 /// All requests: [`Error::Request`] says why the request was refused. [`Error::Journal`]: the journal failed, at this
 /// request or before; nothing is accepted any more. [`Error::NotServed`]: nobody serves the connection.
 #[derive(Clone)]
-pub struct Client {
-    shared: Arc<Shared>,
+pub struct Requests {
+    pub(crate) shared: Arc<Shared>,
     _lease: Option<Arc<Lease>>,
 }
 
@@ -38,31 +37,31 @@ impl Drop for Lease {
         let Some(shared) = self.0.upgrade() else { return };
         let ends = shared.lock().ends_with_clients;
         if ends {
-            Client::of(&shared).disconnect();
+            Requests::of(&shared).disconnect();
         }
     }
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("Requests").field("state", &self.state()).finish_non_exhaustive()
     }
 }
 
-impl Client {
+impl Requests {
     /// The client of an application.
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let lease = Lease(Arc::downgrade(shared));
         Self { shared: Arc::clone(shared), _lease: Some(Arc::new(lease)) }
     }
 
     /// The same for the driver itself.
-    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
         Self { shared: Arc::clone(shared), _lease: None }
     }
 
     /// A client that does not count for `Config::end_with_clients`.
-    pub(super) fn for_the_driver(&self) -> Self {
+    pub(crate) fn for_the_driver(&self) -> Self {
         Self::of(&self.shared)
     }
 
@@ -70,7 +69,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: the message was not accepted. [`Client::send_within`] waits for room.
+    /// [`RequestError`]: the message was not accepted. It can be waited for room:
+    /// [`blocking::Client::send_within`](crate::driver::blocking::Client::send_within).
     pub fn publish(
         &self,
         topic: &str,
@@ -85,7 +85,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`].
+    /// As [`Requests::publish`].
     pub fn send(&self, publish: &Publish<'_>) -> Result<Handle, Error> {
         self.request(|state| state.client.publish(publish))
     }
@@ -99,7 +99,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`]; the position is unchanged.
+    /// As [`Requests::publish`]; the position is unchanged.
     pub fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, Error> {
         self.request(|state| publish_at(state, publish, Some(position)))
     }
@@ -108,7 +108,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`].
+    /// As [`Requests::publish`].
     pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Handle, Error> {
         self.subscribe_all(&[(Filter::new(filter)?, qos)])
     }
@@ -117,7 +117,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`].
+    /// As [`Requests::publish`].
     pub fn subscribe_all(&self, filters: &[(Filter<'_>, QoS)]) -> Result<Handle, Error> {
         self.request(|state| state.client.subscribe(filters))
     }
@@ -126,7 +126,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`].
+    /// As [`Requests::publish`].
     pub fn unsubscribe(&self, filter: &str) -> Result<Handle, Error> {
         self.unsubscribe_all(&[Filter::new(filter)?])
     }
@@ -135,7 +135,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`].
+    /// As [`Requests::publish`].
     pub fn unsubscribe_all(&self, filters: &[Filter<'_>]) -> Result<Handle, Error> {
         self.request(|state| state.client.unsubscribe(filters))
     }
@@ -165,7 +165,7 @@ impl Client {
     }
 
     /// Acknowledges a message, with `Options::manual_acknowledge`. If more events of the same read follow, it is sent
-    /// together with the acknowledgements of these, once [`Events::next`](super::Events::next) is called again.
+    /// together with the acknowledgements of these, once the next event is asked for.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::acknowledge`]; the position is unchanged.
+    /// As [`Requests::acknowledge`]; the position is unchanged.
     pub fn acknowledge_at(&self, delivery: Delivery, position: u64) -> Result<(), Error> {
         self.request(|state| {
             state.client.acknowledge(delivery)?;
@@ -215,7 +215,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::publish`].
+    /// As [`Requests::publish`].
     pub fn set_position(&self, position: u64) -> Result<(), Error> {
         self.request(|state| {
             state.client.set_position(position);
@@ -228,16 +228,16 @@ impl Client {
         self.shared.lock().client.position()
     }
 
-    /// Sends the accepted packets, then a DISCONNECT, and stays offline: [`Events::next`](super::Events::next) ends.
-    /// The broker does not publish the will.
+    /// Sends the accepted packets, then a DISCONNECT, and stays offline: the events end. The broker does not publish
+    /// the will.
     ///
-    /// The call itself does not wait. The serving thread then waits until the broker has read everything and closed the
-    /// connection, at most five seconds; if [`Events`](super::Events) is dropped instead, at most one. Neither waits for
-    /// answers: see [`finish`](Self::finish). With a clean session, requests that have no answer by then end as
-    /// `Event::Lost`. With a kept session they stay in it: in the journal, if there is one, else in RAM.
+    /// The call itself does not wait. Whoever serves the connection then waits until the broker has read everything and
+    /// closed the connection, at most five seconds. If `Events` is dropped instead, the one for threads waits at most
+    /// for one second, and the one for tasks not at all. None of them waits for answers: `finish` does. With a clean
+    /// session, requests that have no answer by then end as `Event::Lost`. With a kept session they stay in it: in the
+    /// journal, if there is one, else in RAM.
     ///
-    /// If [`reconnect`](Self::reconnect) follows before that is done, the client connects again, and
-    /// [`Events::next`](super::Events::next) goes on.
+    /// If [`reconnect`](Self::reconnect) follows before that is done, the client connects again, and the events go on.
     pub fn disconnect(&self) {
         let mut state = self.shared.lock();
         state.disconnects = true;
@@ -246,110 +246,7 @@ impl Client {
         self.shared.wake(&mut state);
     }
 
-    /// Waits until every request is answered, at most for `timeout`; then [`disconnect`](Self::disconnect)s, and waits
-    /// until the connection has ended.
-    ///
-    /// Another thread has to serve the connection meanwhile, such as that of [`Config::spawn`](super::Config::spawn).
-    /// The serving thread itself calls [`Events::finish`](super::Events::finish).
-    ///
-    /// # Errors
-    ///
-    /// [`Unfinished`]: these requests had no answer in time.
-    pub fn finish(&self, timeout: Duration) -> Result<(), Unfinished> {
-        let start = Instant::now();
-        let mut state = self.shared.lock();
-        loop {
-            let left = timeout.saturating_sub(start.elapsed());
-            if state.client.is_idle() || state.check().is_err() || left.is_zero() {
-                break;
-            }
-            state = self.shared.wait(state, left);
-        }
-        let handles: Vec<_> = state.client.unanswered().collect();
-        drop(state);
-        self.disconnect();
-        let mut state = self.shared.lock();
-        // A transport may take no DISCONNECT for the first time, and a broker may stay open for the second.
-        let longest = Duration::from_millis(state.client.connect_timeout().into()) + LONGEST_END;
-        let start = Instant::now();
-        while state.check().is_ok()
-            && (state.link.is_some() || state.connection() != ConnectionState::Stopped)
-            && state.disconnects
-        {
-            let left = longest.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                // Nobody serves the connection.
-                break;
-            }
-            state = self.shared.wait(state, left);
-        }
-        if handles.is_empty() { Ok(()) } else { Err(Unfinished { handles }) }
-    }
-
-    /// Waits for the outcome of a request, at most for `timeout`. Another thread has to serve the connection meanwhile;
-    /// the serving thread itself calls [`Events::wait`](super::Events::wait).
-    ///
-    /// The outcomes of the last requests are kept, as many as `Config::window` says and 64 at least, so the call may
-    /// come late. Several threads may wait for one request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`]; [`Error::Stopped`] and [`Error::NotServed`] if it will not come; [`Error::Unknown`] if it
-    /// came too long ago.
-    pub fn wait(&self, handle: Handle, timeout: Duration) -> Result<Outcome, Error> {
-        let start = Instant::now();
-        let mut state = self.shared.lock();
-        loop {
-            if let Some(outcome) = state.outcomes.of(handle) {
-                return Ok(outcome.clone());
-            }
-            state.check()?;
-            if !state.client.may_be_unanswered(handle) {
-                return Err(Error::Unknown);
-            }
-            if state.connection() == ConnectionState::Stopped && !state.client.has_event() {
-                return Err(Error::Stopped);
-            }
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Err(Error::TimedOut);
-            }
-            state = self.shared.wait(state, left);
-        }
-    }
-
-    /// Publishes this message and waits for its outcome: [`send_within`](Self::send_within), then [`wait`](Self::wait),
-    /// in `timeout` together.
-    ///
-    /// # Errors
-    ///
-    /// Those of both; [`Error::Failed`] with the outcome if the message was not published. After [`Error::TimedOut`] it
-    /// may still be.
-    pub fn publish_wait(&self, publish: &Publish<'_>, timeout: Duration) -> Result<(), Error> {
-        let start = Instant::now();
-        let handle = self.send_within(publish, timeout)?;
-        let outcome = self.wait(handle, timeout.saturating_sub(start.elapsed()))?;
-        let published = matches!(outcome, Outcome::Published | Outcome::Downgraded);
-        if published { Ok(()) } else { Err(Error::Failed(outcome)) }
-    }
-
-    /// Asks for the messages that match `filter` and waits for the answer. Gives the granted QoS.
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe) and [`wait`](Self::wait); [`Error::Failed`] if the broker refuses.
-    pub fn subscribe_wait(&self, filter: &str, qos: QoS, timeout: Duration) -> Result<QoS, Error> {
-        let handle = self.subscribe(filter, qos)?;
-        let outcome = self.wait(handle, timeout)?;
-        if let Outcome::Subscribed(granted) = &outcome {
-            if let Some(Some(granted)) = granted.first() {
-                return Ok(*granted);
-            }
-        }
-        Err(Error::Failed(outcome))
-    }
-
-    /// Connects again: after [`Client::disconnect`], before the back-off ends, or after the journal failed. The journal
+    /// Connects again: after [`Requests::disconnect`], before the back-off ends, or after the journal failed. The journal
     /// is then tried again.
     pub fn reconnect(&self) {
         let mut state = self.shared.lock();
@@ -357,7 +254,7 @@ impl Client {
         state.disconnects = false;
         state.client.connect();
         self.shared.wake(&mut state);
-        self.shared.tell(&state);
+        self.shared.tell_all(&mut state);
     }
 
     /// The login of the next connections, for one that expires. `Options::connect_room` makes room for a longer one.
@@ -398,61 +295,6 @@ impl Client {
         self.shared.lock().client.in_flight()
     }
 
-    /// Publishes this message; if there is no room, waits for room, at most for `timeout`.
-    ///
-    /// It is not for the thread that calls [`Events::next`](super::Events::next): that thread makes the room, so it
-    /// would wait in vain.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::publish`]: at once if the message can never fit, else after `timeout`.
-    pub fn send_within(&self, publish: &Publish<'_>, timeout: Duration) -> Result<Handle, Error> {
-        self.publish_within(publish, None, timeout)
-    }
-
-    /// As [`Client::publish_at`], but waits for room as [`Client::send_within`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::send_within`]; the position is unchanged.
-    pub fn publish_at_within(
-        &self,
-        publish: &Publish<'_>,
-        position: u64,
-        timeout: Duration,
-    ) -> Result<Handle, Error> {
-        self.publish_within(publish, Some(position), timeout)
-    }
-
-    fn publish_within(
-        &self,
-        publish: &Publish<'_>,
-        position: Option<u64>,
-        timeout: Duration,
-    ) -> Result<Handle, Error> {
-        let start = Instant::now();
-        let mut state = self.shared.lock();
-        loop {
-            state.check()?;
-            let full = match publish_at(&mut state, publish, position) {
-                Ok(handle) => {
-                    self.shared.serve(&mut state);
-                    return state.check().map(|()| handle);
-                }
-                Err(full @ (RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })) => {
-                    full
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Err(full.into());
-            }
-            // The lock is released only while this thread waits, so no change is missed.
-            state = self.shared.wait(state, left);
-        }
-    }
-
     fn request<T>(
         &self,
         make: impl FnOnce(&mut State) -> Result<T, RequestError>,
@@ -468,6 +310,35 @@ impl Client {
             return Err(error);
         }
         Ok(made)
+    }
+}
+
+/// How a publish that may wait for room went.
+pub(crate) enum Sent {
+    Accepted(Handle),
+    /// There is no room now.
+    Full(RequestError),
+}
+
+impl Shared {
+    /// Publishes if there is room.
+    pub(crate) fn send(
+        &self,
+        state: &mut State,
+        publish: &Publish<'_>,
+        position: Option<u64>,
+    ) -> Result<Sent, Error> {
+        state.check()?;
+        match publish_at(state, publish, position) {
+            Ok(handle) => {
+                self.serve(state);
+                state.check().map(|()| Sent::Accepted(handle))
+            }
+            Err(full @ (RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })) => {
+                Ok(Sent::Full(full))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

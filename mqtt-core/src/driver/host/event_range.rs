@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// An event and the ranges of the buffer that it was borrowed from.
-pub(super) struct EventRange {
+pub(crate) struct EventRange {
     /// The event with placeholders for everything that lies in the buffer.
     event: Event<'static>,
     /// The range of the topic, the piece or the codes.
@@ -42,7 +42,7 @@ const SOME_CODES: Granted<'static> = match Granted::from_bytes(&[0]) {
 };
 
 impl EventRange {
-    pub(super) fn new(event: Event<'_>, buffer: &[u8]) -> Self {
+    pub(crate) fn new(event: Event<'_>, buffer: &[u8]) -> Self {
         let (event, first, second) = match event {
             Event::Message(message) => (
                 Event::Message(Message { topic: SOME_TOPIC, payload: &[], ..message }),
@@ -102,12 +102,12 @@ impl EventRange {
 
     /// Whether it is a whole message.
     #[cfg(feature = "bytes")]
-    pub(super) const fn is_message(&self) -> bool {
+    pub(crate) const fn is_message(&self) -> bool {
         matches!(self.event, Event::Message(_))
     }
 
     /// The event again, borrowed from the buffer that it came from, whose content has not changed.
-    pub(super) fn resolve<'b>(self, buffer: &'b [u8]) -> Event<'b> {
+    pub(crate) fn resolve<'b>(self, buffer: &'b [u8]) -> Event<'b> {
         let part = |range: Range<usize>| {
             debug_assert!(range.end <= buffer.len(), "the buffer still holds the event");
             buffer.get(range).unwrap_or_default()

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Connector, Shared};
+use super::{Connector, shared::Shared};
 
 /// Begins the attempt with this number. Its transport, or its error, comes to `State::opened`, unless the client has
 /// given the attempt up by then.
-pub(super) fn begin(
+pub(crate) fn begin(
     shared: &Arc<Shared>,
     connector: &Arc<dyn Connector>,
     number: u64,

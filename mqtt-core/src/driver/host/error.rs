@@ -1,4 +1,4 @@
-//! Errors of the blocking client.
+//! Errors of the clients on hosts.
 
 use std::{boxed::Box, io, string::String, sync::Arc, vec::Vec};
 
@@ -6,13 +6,14 @@ use thiserror::Error;
 
 use super::Outcome;
 use crate::{
+    codec::QoS,
     driver::address::AddressError,
     error::{ConfigError, Reason, RequestError, RestoreError},
     session::Handle,
     topic::TopicError,
 };
 
-/// Why a blocking call failed.
+/// Why a call failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -56,7 +57,7 @@ pub enum Error {
     /// [`Config::journal`](super::Config::journal).
     ///
     /// From a request: it is not in the journal. It stands in RAM, and goes into the journal and to the broker if
-    /// [`Client::reconnect`](super::Client::reconnect) succeeds; if the process ends before, it never was.
+    /// [`Requests::reconnect`](super::Requests::reconnect) succeeds; if the process ends before, it never was.
     #[error("journal: {0}")]
     Journal(#[source] Arc<dyn core::error::Error + Send + Sync>),
     /// The journal has a record that does not belong to this client or does not fit in it.
@@ -67,8 +68,7 @@ pub enum Error {
         /// Why it was refused.
         error: RestoreError,
     },
-    /// Nobody serves the connection any more: [`Events`](super::Events) was dropped, or its thread or handler has
-    /// panicked.
+    /// Nobody serves the connection any more: `Events` was dropped, or its thread, task or handler has panicked.
     #[error("nobody serves the connection")]
     NotServed,
     /// The client has stopped, so the outcome will not come.
@@ -92,17 +92,46 @@ impl From<TopicError> for Error {
 }
 
 impl Error {
-    pub(super) fn journal(error: Box<dyn core::error::Error + Send + Sync>) -> Self {
+    pub(crate) fn journal(error: Box<dyn core::error::Error + Send + Sync>) -> Self {
         Self::Journal(error.into())
     }
 
+    /// The system lacks what the client itself needs.
+    pub(crate) fn of_this_program(error: io::Error) -> Self {
+        Self::Io { broker: "this program".into(), error }
+    }
+
     /// The error for the next one who asks. It is one of the journal.
-    pub(super) fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         if let Self::Journal(error) = self {
             Self::Journal(Arc::clone(error))
         } else {
             Self::Stopped
         }
+    }
+}
+
+impl Outcome {
+    /// Whether the message of a publish has arrived.
+    pub(crate) fn published(self) -> Result<(), Error> {
+        let published = matches!(self, Self::Published | Self::Downgraded);
+        if published { Ok(()) } else { Err(Error::Failed(self)) }
+    }
+
+    /// The granted QoS of the only filter of a subscription.
+    pub(crate) fn granted(self) -> Result<QoS, Error> {
+        if let Self::Subscribed(granted) = &self {
+            if let Some(Some(granted)) = granted.first() {
+                return Ok(*granted);
+            }
+        }
+        Err(Error::Failed(self))
+    }
+
+    /// Whether a subscription has ended.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn unsubscribed(self) -> Result<(), Error> {
+        if self == Self::Unsubscribed { Ok(()) } else { Err(Error::Failed(self)) }
     }
 }
 

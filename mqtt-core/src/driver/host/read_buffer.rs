@@ -10,7 +10,7 @@ type Storage = Box<[u8]>;
 #[cfg(feature = "bytes")]
 type Storage = bytes::BytesMut;
 
-pub(super) struct ReadBuffer {
+pub(crate) struct ReadBuffer {
     framer: Framer<Storage>,
     /// Bytes that it has to be able to hold.
     #[cfg(feature = "bytes")]
@@ -26,7 +26,7 @@ fn storage(capacity: usize) -> Storage {
 }
 
 impl ReadBuffer {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             framer: Framer::new(storage(capacity)),
             #[cfg(feature = "bytes")]
@@ -35,29 +35,29 @@ impl ReadBuffer {
     }
 
     /// As [`Framer::space`].
-    pub(super) fn space(&mut self) -> &mut [u8] {
+    pub(crate) fn space(&mut self) -> &mut [u8] {
         #[cfg(feature = "bytes")]
         self.make_up_for_what_was_given();
         self.framer.space()
     }
 
     /// As [`Framer::filled`].
-    pub(super) fn filled(&mut self, count: usize) {
+    pub(crate) fn filled(&mut self, count: usize) {
         self.framer.filled(count);
     }
 
     /// As [`Framer::input`].
-    pub(super) fn input(&self) -> &[u8] {
+    pub(crate) fn input(&self) -> &[u8] {
         self.framer.input()
     }
 
     /// As [`Framer::consume`].
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         self.framer.consume(count);
     }
 
     /// As [`Framer::clear`].
-    pub(super) const fn clear(&mut self) {
+    pub(crate) const fn clear(&mut self) {
         self.framer.clear();
     }
 }
@@ -65,7 +65,7 @@ impl ReadBuffer {
 #[cfg(feature = "bytes")]
 impl ReadBuffer {
     /// Gives the first `count` bytes of the input away.
-    pub(super) fn give(&mut self, count: usize) -> bytes::Bytes {
+    pub(crate) fn give(&mut self, count: usize) -> bytes::Bytes {
         let framer = core::mem::replace(&mut self.framer, Framer::new(Storage::new()));
         let (mut front, input) = framer.into_parts();
         let count = count.min(input.len());

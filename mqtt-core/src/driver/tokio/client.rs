@@ -1,0 +1,318 @@
+//! The requesting half for tasks: what waits. It is cheap to clone and can be shared by tasks and threads.
+
+use core::{fmt, future::poll_fn, ops::Deref, task::Poll, time::Duration};
+
+use super::{
+    Brokers, Config, Connector, Error, Events, Outcome, Requests, Unfinished, source::Reactor,
+};
+use crate::{
+    codec::{Publish, QoS},
+    driver::host::{
+        requests::Sent,
+        shared::Shared,
+        state::State,
+        waiters::{Awaited, Place},
+    },
+    session::Handle,
+    topic::Topic,
+};
+
+/// Makes requests; clones share one connection.
+///
+/// The requests that do not wait are those of [`Requests`], to which this type dereferences. The calls of this type
+/// itself wait as long as it takes; `tokio::time::timeout` limits that. They wait in vain unless something polls
+/// [`Events`] meanwhile.
+///
+/// # Cancel safety
+///
+/// If the future of a publish is dropped before it is ready, nothing was accepted. After that a message is sent whether
+/// or not anybody waits for its outcome: so a `_wait` that is dropped may have been accepted.
+#[derive(Clone)]
+pub struct Client {
+    requests: Requests,
+}
+
+impl Deref for Client {
+    type Target = Requests;
+
+    fn deref(&self) -> &Requests {
+        &self.requests
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) const fn new(requests: Requests) -> Self {
+        Self { requests }
+    }
+
+    /// Connects to the first of `brokers` that accepts the connection, and waits for it. For what can be written see
+    /// [`Address`](crate::driver::address::Address): `host:port`, or a URL. After a broken connection the client tries
+    /// the brokers in turn. They are separate brokers, each with a session of its own, unless `Options::cluster` says
+    /// that they are a cluster.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), or, if no broker accepted the connection, why the last one did not.
+    pub async fn connect(config: Config<'_>, brokers: &[&str]) -> Result<(Self, Events), Error> {
+        let (client, mut events) = Self::start(config, brokers)?;
+        events.await_up(brokers.len()).await?;
+        Ok((client, events))
+    }
+
+    /// As [`connect`](Self::connect), but does not wait for the broker: the client connects while [`Events`] is polled,
+    /// and requests that are accepted before that are sent once it is connected. For devices that start offline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`], [`Error::Config`], [`Error::NoJournal`], [`Error::Journal`], [`Error::Restore`], and
+    /// [`Error::Io`] outside of a tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// [`Events`] panics if the runtime was built without IO or without time: see `Builder::enable_all` of tokio.
+    pub fn start(config: Config<'_>, brokers: &[&str]) -> Result<(Self, Events), Error> {
+        Self::to(config, Brokers::new(brokers)?)
+    }
+
+    /// As [`start`](Self::start), with the options of `brokers`. If the options have no login, that of the first address
+    /// that has one is taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn to(config: Config<'_>, brokers: Brokers) -> Result<(Self, Events), Error> {
+        let (requests, service) = config.build_to(Reactor::current()?, brokers)?;
+        Ok((Self::new(requests), Events::new(service)))
+    }
+
+    /// A client over transports that `connector` opens, in a thread of its own for each attempt.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn over(
+        config: Config<'_>,
+        connector: impl Connector + 'static,
+    ) -> Result<(Self, Events), Error> {
+        let (requests, service) = config.build(Reactor::current()?, connector)?;
+        Ok((Self::new(requests), Events::new(service)))
+    }
+
+    /// Publishes `payload` to `topic`; if there is no room, waits for room. With [`Config::journal`] the message is in
+    /// the journal once this returns: the task that publishes appends the record, and its thread waits as long as that
+    /// takes.
+    ///
+    /// Tasks that wait are served in the order in which they began to wait; a request that finds room does not wait for
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As all [`Requests`]; at once, if the message can never fit.
+    pub async fn publish(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+    ) -> Result<Handle, Error> {
+        self.send(&Publish::new(Topic::new(topic)?, payload).qos(qos).retain(retain)).await
+    }
+
+    /// Publishes this message, as [`publish`](Self::publish) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn send(&self, publish: &Publish<'_>) -> Result<Handle, Error> {
+        self.send_with(publish, None).await
+    }
+
+    /// As [`try_publish_at`](Self::try_publish_at), but waits for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); the position is unchanged.
+    pub async fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, Error> {
+        self.send_with(publish, Some(position)).await
+    }
+
+    /// Publishes `payload` to `topic` if there is room.
+    ///
+    /// # Errors
+    ///
+    /// As all [`Requests`]; the message was not accepted.
+    pub fn try_publish(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+    ) -> Result<Handle, Error> {
+        self.requests.publish(topic, payload, qos, retain)
+    }
+
+    /// Publishes this message if there is room.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_publish`](Self::try_publish).
+    pub fn try_send(&self, publish: &Publish<'_>) -> Result<Handle, Error> {
+        self.requests.send(publish)
+    }
+
+    /// Publishes this message if there is room, and sets the position: see [`Requests::publish_at`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_publish`](Self::try_publish); the position is unchanged.
+    pub fn try_publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, Error> {
+        self.requests.publish_at(publish, position)
+    }
+
+    /// Publishes `payload` to `topic`, and waits until the broker has it as often as `qos` says. For QoS 0: until the
+    /// transport has taken it.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish) and [`wait`](Self::wait); [`Error::Failed`] with the outcome if the message was not
+    /// published.
+    pub async fn publish_wait(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+    ) -> Result<(), Error> {
+        self.send_wait(&Publish::new(Topic::new(topic)?, payload).qos(qos).retain(retain)).await
+    }
+
+    /// The same for this message.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_wait`](Self::publish_wait).
+    pub async fn send_wait(&self, publish: &Publish<'_>) -> Result<(), Error> {
+        let handle = self.send(publish).await?;
+        self.wait(handle).await?.published()
+    }
+
+    /// Asks for the messages that match `filter` and waits for the answer. Gives the granted QoS.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requests::subscribe`] and [`wait`](Self::wait); [`Error::Failed`] if the broker refuses.
+    pub async fn subscribe_wait(&self, filter: &str, qos: QoS) -> Result<QoS, Error> {
+        let handle = self.subscribe(filter, qos)?;
+        self.wait(handle).await?.granted()
+    }
+
+    /// Ends the subscription to `filter` and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requests::unsubscribe`] and [`wait`](Self::wait); [`Error::Failed`] with the outcome if the request was
+    /// taken back.
+    pub async fn unsubscribe_wait(&self, filter: &str) -> Result<(), Error> {
+        let handle = self.unsubscribe(filter)?;
+        self.wait(handle).await?.unsubscribed()
+    }
+
+    /// Waits for the outcome of a request. Several tasks may wait for one request.
+    ///
+    /// The outcomes of the last requests are kept, as many as `Config::window` says and 64 at least, so the call may
+    /// come late.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] and [`Error::NotServed`] if it will not come; [`Error::Unknown`] if it came too long ago.
+    pub async fn wait(&self, handle: Handle) -> Result<Outcome, Error> {
+        let mut turn = self.turn();
+        poll_fn(|context| {
+            let mut state = self.shared.lock();
+            if let Some(outcome) = state.tasks.outcome(turn.place) {
+                return Poll::Ready(Ok(outcome));
+            }
+            if let Some(end) = state.outcome(handle).transpose() {
+                return Poll::Ready(end);
+            }
+            state.tasks.wait(&mut turn.place, Awaited::Outcome(handle), context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits until every request is answered, at most for `timeout`; then [`disconnect`](Requests::disconnect)s, and
+    /// waits until the connection has ended: for the time of a connection attempt and five seconds at most.
+    ///
+    /// Another task has to serve the connection meanwhile; that task itself calls [`Events::finish`].
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`]: these requests had no answer in time.
+    pub async fn finish(&self, timeout: Duration) -> Result<(), Unfinished> {
+        let _in_time = ::tokio::time::timeout(timeout, self.until(State::is_answered)).await;
+        let finished = self.shared.lock().unfinished();
+        self.disconnect();
+        let longest = self.shared.lock().longest_disconnect();
+        // If it takes longer, nobody serves the connection.
+        let _ended = ::tokio::time::timeout(longest, self.until(State::is_disconnected)).await;
+        finished
+    }
+
+    async fn send_with(
+        &self,
+        publish: &Publish<'_>,
+        position: Option<u64>,
+    ) -> Result<Handle, Error> {
+        let mut turn = self.turn();
+        poll_fn(|context| {
+            let mut state = self.shared.lock();
+            let full = match self.shared.send(&mut state, publish, position) {
+                Ok(Sent::Accepted(handle)) => return Poll::Ready(Ok(handle)),
+                Ok(Sent::Full(full)) => full,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            state.tasks.wait(&mut turn.place, Awaited::of(&full), context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits until the state is as `is_so` says.
+    async fn until(&self, is_so: impl Fn(&State) -> bool) {
+        let mut turn = self.turn();
+        poll_fn(|context| {
+            let mut state = self.shared.lock();
+            if is_so(&state) {
+                return Poll::Ready(());
+            }
+            state.tasks.wait(&mut turn.place, Awaited::End, context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        Turn { shared: &self.shared, place: None }
+    }
+}
+
+/// A place among those who wait. It is given up with the future that holds it.
+struct Turn<'c> {
+    shared: &'c Shared,
+    place: Option<Place>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            self.shared.lock().tasks.leave(&mut self.place);
+        }
+    }
+}
