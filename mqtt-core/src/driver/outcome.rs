@@ -54,6 +54,18 @@ impl Grant for Option<QoS> {
     }
 }
 
+/// The QoS that was granted to each filter; `None`: refused.
+#[cfg(feature = "alloc")]
+impl Grant for alloc::vec::Vec<Option<QoS>> {
+    fn of(granted: Granted<'_>) -> Self {
+        granted.iter().collect()
+    }
+
+    fn has_refusal(&self) -> bool {
+        self.contains(&None)
+    }
+}
+
 impl<G: Grant> fmt::Display for Outcome<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

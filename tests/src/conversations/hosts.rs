@@ -122,7 +122,7 @@ impl<E: Serving> Talker for OnHost<E> {
 
 /// The event as an owned one. `None` for a part of a message.
 #[expect(clippy::wildcard_enum_match_arm, reason = "any other event is only shown")]
-fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
+pub(super) fn heard(event: &Event<'_>, begun: &mut Option<Message>) -> Option<Heard> {
     Some(match event {
         Event::Up { session, protocol, .. } => Heard::Up(*session, *protocol),
         Event::Down { reason, .. } => {

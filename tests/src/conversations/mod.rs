@@ -4,10 +4,12 @@
 //! and goes on if it can. [`judge`] holds the differences against those that are known of the broker: a new one and one
 //! that has gone are both told.
 //!
-//! A driver takes part by implementing [`Talker`]: requests, and events as owned values ([`Heard`]). [`blocking`] and
-//! [`tasks`] are those for `driver::blocking` and `driver::tokio`, over any of the [`transports`](crate::transports).
+//! A driver takes part by implementing [`Talker`]: requests, and events as owned values ([`Heard`]). [`blocking`],
+//! [`tasks`] and [`devices`] are those for `driver::blocking`, `driver::tokio` and `driver::asynch`, over any of the
+//! [`transports`](crate::transports).
 
 mod alike;
+mod devices;
 mod everyday;
 mod hosts;
 mod limits;
@@ -19,6 +21,7 @@ mod table;
 mod talker;
 
 pub use alike::converse_alike;
+pub use devices::devices;
 pub use hosts::{blocking, tasks};
 pub use room::{Difference, Room, Stop, Verdict};
 pub use table::{Surprises, in_table, judge, section};

@@ -13,7 +13,7 @@ mod web;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mqtt_core::driver::blocking::{Brokers, Client, Config, Error, Events};
+use mqtt_core::driver::blocking::{Brokers, Client, Config, Connector, Error, Events};
 use mqtt_core::driver::tokio;
 use mqtt_core::driver::transport::{Proxy, TlsConnector, TlsOptions};
 use test_kit::certificates::Authority;
@@ -203,6 +203,15 @@ enum Route {
 }
 
 impl Way {
+    /// What opens its links.
+    #[must_use]
+    pub fn connector(&self) -> Arc<dyn Connector> {
+        match &self.route {
+            Route::Brokers(brokers) => Arc::new((**brokers).clone()),
+            Route::Serial(lines) => Arc::new(lines.connector()),
+        }
+    }
+
     /// Starts a client, which need not be connected yet. The way has to outlive it.
     ///
     /// # Errors

@@ -334,9 +334,7 @@ impl Shared {
                 self.serve(state);
                 state.check().map(|()| Sent::Accepted(handle))
             }
-            Err(full @ (RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })) => {
-                Ok(Sent::Full(full))
-            }
+            Err(full) if full.is_full() => Ok(Sent::Full(full)),
             Err(error) => Err(error.into()),
         }
     }

@@ -12,7 +12,7 @@ use super::{
     first::FirstConnection,
     read_buffer::ReadBuffer,
     shared::{Gone, LONGEST_UNSENT, Shared},
-    state::{Flushed, LONGEST_END, State, is_orderly},
+    state::{Flushed, LONGEST_END, State},
 };
 use crate::{
     driver::{
@@ -362,7 +362,8 @@ impl<W: Watch> Service<W> {
             return self.broke(state, error, now);
         }
         // The action says why. It comes again until the transport is closed.
-        let orderly = matches!(state.client.poll(now), Action::Close(reason) if is_orderly(reason));
+        let orderly =
+            matches!(state.client.poll(now), Action::Close(reason) if reason.is_orderly());
         if orderly && state.link.is_some() {
             self.ending = Some(time::Instant::now() + LONGEST_END);
             return;

@@ -8,7 +8,6 @@ use super::{Error, Outcome, Unfinished, dyn_journal::DynJournal, outcomes::Outco
 use crate::{
     client::BoxedClient,
     driver::stream::{Link, is_pause},
-    error::Reason,
     event::{Action, ConnectionState},
     session::Handle,
     time::Instant,
@@ -89,14 +88,6 @@ pub(crate) enum Flushed {
     Congested,
     /// The transport has failed or has to be closed.
     Close,
-}
-
-/// Whether the connection ends after a DISCONNECT: then the broker is to read all that was sent.
-pub(crate) const fn is_orderly(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Requested | Reason::PassedOver | Reason::SessionEnded | Reason::Returning
-    )
 }
 
 impl State {
@@ -242,7 +233,7 @@ impl State {
                     continue;
                 }
                 (Action::Close(reason), Some(link)) => {
-                    if is_orderly(reason) && link.has_output() {
+                    if reason.is_orderly() && link.has_output() {
                         // If it does not work now, the serving thread tries again.
                         let _sent = link.flush();
                     }
