@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mqtt_core::driver::blocking::{self, Client, Config as Sizes, Events};
 use mqtt_core::{Event, Handle, Options, QoS, Reconnect, RequestError};
-use system_tests::clusters::{AEDES, Kind, NATS};
+use system_tests::clusters::{AEDES, Kind, NATS, RABBITMQ};
 use system_tests::packets::{PUBLISH, PUBREL};
 use system_tests::{Tap, Tapped, To};
 
@@ -94,6 +94,10 @@ struct Plan<'a> {
     qos: QoS,
     messages: usize,
     kills: usize,
+    /// The node at which the subscriber begins. The publisher begins at node 0.
+    subscriber_at: usize,
+    /// Whether nodes that were killed are started again.
+    restarts: bool,
     /// Whether the broker loses messages now and then.
     may_lose: bool,
 }
@@ -148,8 +152,7 @@ fn topic_and_id(body: &[u8]) -> Option<(String, [u8; 2])> {
 /// One client publishes, and another one subscribes. Nodes are killed and started again meanwhile.
 fn run(plan: &Plan<'_>) -> Option<Outcome> {
     const PUBLISHER: usize = 0;
-    const SUBSCRIBER: usize = 1;
-    let Plan { kind, qos, messages, kills, may_lose } = *plan;
+    let Plan { kind, qos, messages, kills, subscriber_at, restarts, may_lose } = *plan;
     if let Err(why) = (kind.missing)() {
         println!("{} is not here: {why}", kind.name);
         return None;
@@ -160,7 +163,7 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
     let taps = nodes.map(Tap::new);
     let mut publisher = Party::start("p", &nodes.map(|node| node.to_string()), PUBLISHER);
     let tapped = taps.each_ref().map(|tap| tap.address().to_string());
-    let mut subscriber = Party::start("s", &tapped, SUBSCRIBER);
+    let mut subscriber = Party::start("s", &tapped, subscriber_at);
     // Some brokers keep the session of a client only if it has a subscription.
     let _ = publisher.client.subscribe("own", qos).expect("room");
     let _ = subscriber.client.subscribe("c/+", qos).expect("room");
@@ -175,7 +178,7 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
             subscriber.received.len()
         );
         publisher.drive(PUBLISHER);
-        subscriber.drive(SUBSCRIBER);
+        subscriber.drive(subscriber_at);
         if !(publisher.subscribed && subscriber.subscribed) {
             continue;
         }
@@ -194,7 +197,8 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
             dead = Some((node, arrived));
             killed += 1;
         }
-        if let Some((node, _)) = dead.filter(|(_, then)| arrived >= then + messages / 10) {
+        let is_over = |(_, then): &(usize, usize)| restarts && arrived >= then + messages / 10;
+        if let Some((node, _)) = dead.filter(is_over) {
             cluster.start_again(node);
             println!("{:?}: node {node} runs again", started.elapsed());
             dead = None;
@@ -234,7 +238,34 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
 #[test]
 fn nats_loses_no_message_when_a_node_is_killed() {
     let qos = QoS::AtLeastOnce;
-    let plan = Plan { kind: &NATS, qos, messages: 2_000, kills: 1, may_lose: false };
+    let plan = Plan {
+        kind: &NATS,
+        qos,
+        messages: 2_000,
+        kills: 1,
+        subscriber_at: 1,
+        restarts: true,
+        may_lose: false,
+    };
+    let Some(outcome) = run(&plan) else { return };
+    assert_eq!(outcome.lost, 0);
+    assert_eq!(outcome.missing, [""; 0]);
+}
+
+/// Both clients begin at the node that is killed, so the leaders of their queues die. The node is not started again: the
+/// other two are a majority. The publisher has a subscription of its own: RabbitMQ knows no session without one.
+#[test]
+fn rabbitmq_loses_no_message_when_a_node_is_killed_for_good() {
+    let qos = QoS::AtLeastOnce;
+    let plan = Plan {
+        kind: &RABBITMQ,
+        qos,
+        messages: 3_000,
+        kills: 1,
+        subscriber_at: 0,
+        restarts: false,
+        may_lose: false,
+    };
     let Some(outcome) = run(&plan) else { return };
     assert_eq!(outcome.lost, 0);
     assert_eq!(outcome.missing, [""; 0]);
@@ -246,7 +277,15 @@ fn nats_loses_no_message_when_a_node_is_killed() {
 #[test]
 fn aedes_keeps_the_sessions_when_nodes_are_killed() {
     let qos = QoS::ExactlyOnce;
-    let plan = Plan { kind: &AEDES, qos, messages: 3_000, kills: 2, may_lose: true };
+    let plan = Plan {
+        kind: &AEDES,
+        qos,
+        messages: 3_000,
+        kills: 2,
+        subscriber_at: 1,
+        restarts: true,
+        may_lose: true,
+    };
     let Some(Outcome { lost, missing, doubled, sent }) = run(&plan) else { return };
     assert_eq!(lost, 0);
     let swallowed: Vec<_> = missing.iter().filter(|topic| sent.as_new(topic) > 0).collect();
