@@ -16,6 +16,8 @@ use system_tests::{
 
 #[path = "examples/command_lines.rs"]
 mod command_lines;
+#[path = "examples/fleet.rs"]
+mod fleet;
 #[path = "examples/formats.rs"]
 mod formats;
 #[path = "examples/interrupts.rs"]
