@@ -14,6 +14,8 @@ use system_tests::{
     content,
 };
 
+#[path = "examples/cluster.rs"]
+mod cluster;
 #[path = "examples/command_lines.rs"]
 mod command_lines;
 #[path = "examples/fleet.rs"]
