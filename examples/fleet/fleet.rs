@@ -322,7 +322,7 @@ impl<'a> Fleet<'a> {
         }
         if after == ConnectionState::Up && self.up == self.sessions.len() {
             self.note_all_up();
-        } else if were_all_up && after != ConnectionState::Stopped {
+        } else if were_all_up && after == ConnectionState::Waiting {
             self.teller.tell("links are lost");
         }
     }

@@ -50,7 +50,7 @@ fn check_row(table: &[String], row: &str) {
 }
 
 #[test]
-fn two_thousand_sessions_outlive_a_killed_broker_and_come_back_one_by_one() {
+fn two_thousand_sessions_outlive_a_killed_broker_and_do_not_come_back_all_at_once() {
     let clients = 2_000;
     let (mut broker, fleet, lines) = start(clients, &["--ramp", "2000"]);
     broker.save();
@@ -83,4 +83,15 @@ fn five_thousand_sessions_outlive_two_restarts_of_the_broker_in_ten_minutes() {
     let table = table(fleet, &lines, clients);
     println!("{lines}");
     check_row(&table, "| connections | 5000 new, 0 found, 10000 resumed, 0 lost |");
+}
+
+#[test]
+fn a_fleet_that_cannot_start_says_why() {
+    let failure = |args: &[&str]| Example::new("fleet").args(args).run().failure();
+    let why = failure(&["--clients", "4000000000"]);
+    let needed = "fleet: 4000000000 clients need 4000000024 open files, and this process may have ";
+    assert!(why.starts_with(needed), "{why}");
+    assert!(why.ends_with(": `ulimit -n 4000000024`"), "{why}");
+    let why = failure(&["-h", "no-such-host.invalid"]);
+    assert!(why.starts_with("fleet: no-such-host.invalid:1883: "), "{why}");
 }
