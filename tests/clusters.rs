@@ -27,14 +27,18 @@ struct Party {
     /// Publishes that have not ended.
     under_way: HashSet<Handle>,
     lost: usize,
+    filter: &'static str,
+    /// The subscription was asked for, and not refused.
+    has_asked: bool,
     subscribed: bool,
     /// Topics in the order of arrival.
     received: Vec<String>,
 }
 
 impl Party {
-    /// A client whose session outlives connections. It begins with the node `first`.
-    fn start(id: &str, addresses: &[String; 3], first: usize) -> Self {
+    /// A client whose session outlives connections. It begins with the node `first`, and is going to subscribe to
+    /// `filter`.
+    fn start(id: &str, addresses: &[String; 3], first: usize, filter: &'static str) -> Self {
         let reconnect = Reconnect::after(50).at_most(500);
         let options = Options::new(id).clean_session(false).cluster(true).reconnect(reconnect);
         let options = options.connect_timeout(5_000);
@@ -47,6 +51,8 @@ impl Party {
             node: first,
             under_way: HashSet::new(),
             lost: 0,
+            filter,
+            has_asked: false,
             subscribed: false,
             received: Vec::new(),
         }
@@ -64,11 +70,20 @@ impl Party {
             } else if let Event::Lost(handle) = event {
                 self.under_way.remove(&handle);
                 self.lost += 1;
-            } else if let Event::Subscribed { .. } = event {
-                self.subscribed = true;
+            } else if let Event::Subscribed { granted, .. } = event {
+                self.subscribed = granted.iter().all(|code| code.is_some());
+                self.has_asked = self.subscribed;
             } else if let Event::Message(message) = event {
                 self.received.push(message.topic.as_str().to_owned());
             }
+        }
+    }
+
+    /// Subscribes. A node of NATS without a leader refuses that, and is asked again.
+    fn subscribe(&mut self, qos: QoS) {
+        if !self.has_asked {
+            let _ = self.client.subscribe(self.filter, qos).expect("room");
+            self.has_asked = true;
         }
     }
 
@@ -161,12 +176,9 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
     let mut cluster = (kind.start)();
     let nodes = cluster.addresses();
     let taps = nodes.map(Tap::new);
-    let mut publisher = Party::start("p", &nodes.map(|node| node.to_string()), PUBLISHER);
+    let mut publisher = Party::start("p", &nodes.map(|node| node.to_string()), PUBLISHER, "own");
     let tapped = taps.each_ref().map(|tap| tap.address().to_string());
-    let mut subscriber = Party::start("s", &tapped, subscriber_at);
-    // Some brokers keep the session of a client only if it has a subscription.
-    let _ = publisher.client.subscribe("own", qos).expect("room");
-    let _ = subscriber.client.subscribe("c/+", qos).expect("room");
+    let mut subscriber = Party::start("s", &tapped, subscriber_at, "c/+");
 
     let (mut next, mut killed, mut dead) = (0, 0, None);
     let mut arrived_last: Option<(usize, Instant)> = None;
@@ -177,7 +189,10 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
             publisher.under_way.len(),
             subscriber.received.len()
         );
+        // Some brokers keep the session of a client only if it has a subscription, so the publisher has one as well.
+        publisher.subscribe(qos);
         publisher.drive(PUBLISHER);
+        subscriber.subscribe(qos);
         subscriber.drive(subscriber_at);
         if !(publisher.subscribed && subscriber.subscribed) {
             continue;
