@@ -4,6 +4,9 @@
 //! - `pub`, `sub`: clients for daily use, with the options of `mosquitto_pub` and `mosquitto_sub`. `README.md` beside
 //!   the manifest lists each of them, and the features `tls` and `websocket`.
 //!
+//! - `fleet`: thousands of sessions in one thread, over non-blocking sockets.
+//! - `cluster`: one session over several brokers, of which some may fail.
+//!
 //! ```sh
 //! cargo run --release --example quickstart
 //! cargo run --release --example sub -- -h localhost -t 'a/#' -v
@@ -18,4 +21,5 @@ pub mod connection;
 pub mod format;
 pub mod json;
 pub mod print;
+pub mod sequence;
 pub mod trace;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mqtt_core::driver::blocking::{self, Client, Config as Sizes, Events};
 use mqtt_core::{Event, Handle, Options, QoS, Reconnect, RequestError};
-use system_tests::clusters::{AEDES, Kind, NATS};
+use system_tests::clusters::{AEDES, Kind, NATS, RABBITMQ};
 use system_tests::packets::{PUBLISH, PUBREL};
 use system_tests::{Tap, Tapped, To};
 
@@ -27,14 +27,18 @@ struct Party {
     /// Publishes that have not ended.
     under_way: HashSet<Handle>,
     lost: usize,
+    filter: &'static str,
+    /// The subscription was asked for, and not refused.
+    has_asked: bool,
     subscribed: bool,
     /// Topics in the order of arrival.
     received: Vec<String>,
 }
 
 impl Party {
-    /// A client whose session outlives connections. It begins with the node `first`.
-    fn start(id: &str, addresses: &[String; 3], first: usize) -> Self {
+    /// A client whose session outlives connections. It begins with the node `first`, and is going to subscribe to
+    /// `filter`.
+    fn start(id: &str, addresses: &[String; 3], first: usize, filter: &'static str) -> Self {
         let reconnect = Reconnect::after(50).at_most(500);
         let options = Options::new(id).clean_session(false).cluster(true).reconnect(reconnect);
         let options = options.connect_timeout(5_000);
@@ -47,6 +51,8 @@ impl Party {
             node: first,
             under_way: HashSet::new(),
             lost: 0,
+            filter,
+            has_asked: false,
             subscribed: false,
             received: Vec::new(),
         }
@@ -64,11 +70,20 @@ impl Party {
             } else if let Event::Lost(handle) = event {
                 self.under_way.remove(&handle);
                 self.lost += 1;
-            } else if let Event::Subscribed { .. } = event {
-                self.subscribed = true;
+            } else if let Event::Subscribed { granted, .. } = event {
+                self.subscribed = granted.iter().all(|code| code.is_some());
+                self.has_asked = self.subscribed;
             } else if let Event::Message(message) = event {
                 self.received.push(message.topic.as_str().to_owned());
             }
+        }
+    }
+
+    /// Subscribes. A node of NATS without a leader refuses that, and is asked again.
+    fn subscribe(&mut self, qos: QoS) {
+        if !self.has_asked {
+            let _ = self.client.subscribe(self.filter, qos).expect("room");
+            self.has_asked = true;
         }
     }
 
@@ -94,6 +109,10 @@ struct Plan<'a> {
     qos: QoS,
     messages: usize,
     kills: usize,
+    /// The node at which the subscriber begins. The publisher begins at node 0.
+    subscriber_at: usize,
+    /// Whether nodes that were killed are started again.
+    restarts: bool,
     /// Whether the broker loses messages now and then.
     may_lose: bool,
 }
@@ -148,8 +167,7 @@ fn topic_and_id(body: &[u8]) -> Option<(String, [u8; 2])> {
 /// One client publishes, and another one subscribes. Nodes are killed and started again meanwhile.
 fn run(plan: &Plan<'_>) -> Option<Outcome> {
     const PUBLISHER: usize = 0;
-    const SUBSCRIBER: usize = 1;
-    let Plan { kind, qos, messages, kills, may_lose } = *plan;
+    let Plan { kind, qos, messages, kills, subscriber_at, restarts, may_lose } = *plan;
     if let Err(why) = (kind.missing)() {
         println!("{} is not here: {why}", kind.name);
         return None;
@@ -158,12 +176,9 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
     let mut cluster = (kind.start)();
     let nodes = cluster.addresses();
     let taps = nodes.map(Tap::new);
-    let mut publisher = Party::start("p", &nodes.map(|node| node.to_string()), PUBLISHER);
+    let mut publisher = Party::start("p", &nodes.map(|node| node.to_string()), PUBLISHER, "own");
     let tapped = taps.each_ref().map(|tap| tap.address().to_string());
-    let mut subscriber = Party::start("s", &tapped, SUBSCRIBER);
-    // Some brokers keep the session of a client only if it has a subscription.
-    let _ = publisher.client.subscribe("own", qos).expect("room");
-    let _ = subscriber.client.subscribe("c/+", qos).expect("room");
+    let mut subscriber = Party::start("s", &tapped, subscriber_at, "c/+");
 
     let (mut next, mut killed, mut dead) = (0, 0, None);
     let mut arrived_last: Option<(usize, Instant)> = None;
@@ -174,8 +189,11 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
             publisher.under_way.len(),
             subscriber.received.len()
         );
+        // Some brokers keep the session of a client only if it has a subscription, so the publisher has one as well.
+        publisher.subscribe(qos);
         publisher.drive(PUBLISHER);
-        subscriber.drive(SUBSCRIBER);
+        subscriber.subscribe(qos);
+        subscriber.drive(subscriber_at);
         if !(publisher.subscribed && subscriber.subscribed) {
             continue;
         }
@@ -194,7 +212,8 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
             dead = Some((node, arrived));
             killed += 1;
         }
-        if let Some((node, _)) = dead.filter(|(_, then)| arrived >= then + messages / 10) {
+        let is_over = |(_, then): &(usize, usize)| restarts && arrived >= then + messages / 10;
+        if let Some((node, _)) = dead.filter(is_over) {
             cluster.start_again(node);
             println!("{:?}: node {node} runs again", started.elapsed());
             dead = None;
@@ -234,7 +253,34 @@ fn run(plan: &Plan<'_>) -> Option<Outcome> {
 #[test]
 fn nats_loses_no_message_when_a_node_is_killed() {
     let qos = QoS::AtLeastOnce;
-    let plan = Plan { kind: &NATS, qos, messages: 2_000, kills: 1, may_lose: false };
+    let plan = Plan {
+        kind: &NATS,
+        qos,
+        messages: 2_000,
+        kills: 1,
+        subscriber_at: 1,
+        restarts: true,
+        may_lose: false,
+    };
+    let Some(outcome) = run(&plan) else { return };
+    assert_eq!(outcome.lost, 0);
+    assert_eq!(outcome.missing, [""; 0]);
+}
+
+/// Both clients begin at the node that is killed, so the leaders of their queues die. The node is not started again: the
+/// other two are a majority. The publisher has a subscription of its own: RabbitMQ knows no session without one.
+#[test]
+fn rabbitmq_loses_no_message_when_a_node_is_killed_for_good() {
+    let qos = QoS::AtLeastOnce;
+    let plan = Plan {
+        kind: &RABBITMQ,
+        qos,
+        messages: 3_000,
+        kills: 1,
+        subscriber_at: 0,
+        restarts: false,
+        may_lose: false,
+    };
     let Some(outcome) = run(&plan) else { return };
     assert_eq!(outcome.lost, 0);
     assert_eq!(outcome.missing, [""; 0]);
@@ -246,7 +292,15 @@ fn nats_loses_no_message_when_a_node_is_killed() {
 #[test]
 fn aedes_keeps_the_sessions_when_nodes_are_killed() {
     let qos = QoS::ExactlyOnce;
-    let plan = Plan { kind: &AEDES, qos, messages: 3_000, kills: 2, may_lose: true };
+    let plan = Plan {
+        kind: &AEDES,
+        qos,
+        messages: 3_000,
+        kills: 2,
+        subscriber_at: 1,
+        restarts: true,
+        may_lose: true,
+    };
     let Some(Outcome { lost, missing, doubled, sent }) = run(&plan) else { return };
     assert_eq!(lost, 0);
     let swallowed: Vec<_> = missing.iter().filter(|topic| sent.as_new(topic) > 0).collect();

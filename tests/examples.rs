@@ -14,8 +14,12 @@ use system_tests::{
     content,
 };
 
+#[path = "examples/cluster.rs"]
+mod cluster;
 #[path = "examples/command_lines.rs"]
 mod command_lines;
+#[path = "examples/fleet.rs"]
+mod fleet;
 #[path = "examples/formats.rs"]
 mod formats;
 #[path = "examples/interrupts.rs"]

@@ -4,6 +4,9 @@
 //! its [`input`](Framer::input) to the client, and [`consume`](Framer::consume) the bytes that the client took. It
 //! knows nothing of packets, so it holds any number of them and the beginning of one more.
 //!
+//! A framer for each client is the simple way. A driver of thousands of clients has one framer for all of them and,
+//! with the feature `alloc`, a `Rest` for each.
+//!
 //! ```
 //! use mqtt_core::{Protocol, codec::{Decoded, Packet}, framer::Framer};
 //!
@@ -24,6 +27,12 @@
 //! assert!(framer.input().is_empty());
 //! # Ok::<(), mqtt_core::Violation>(())
 //! ```
+
+#[cfg(feature = "alloc")]
+mod rest;
+
+#[cfg(feature = "alloc")]
+pub use rest::Rest;
 
 use core::fmt;
 

@@ -102,6 +102,15 @@ impl Running {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
     }
 
+    /// Its standard output line by line, for tests that wait for a line.
+    ///
+    /// # Panics
+    /// If the test has taken its output before.
+    #[must_use]
+    pub fn lines(&mut self) -> Lines {
+        Lines::read("the example", self.out.take().expect("its output is not taken yet"))
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ mod amqtt;
 pub(crate) mod daemon;
 mod mosquitto;
 mod nats;
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 mod rumqttd;
 
 pub use rabbitmq::start_web as start_rabbitmq_web;

@@ -24,7 +24,7 @@ pub(super) const ENGINE: Engine = Engine {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.rsplit_once('-').map(|(_, version)| version.to_owned()).ok_or(name)
     },
-    start: || Box::new(RabbitMq::start("[rabbitmq_mqtt].\n", LISTEN)),
+    start: || Box::new(RabbitMq::start(PLUGINS, LISTEN)),
     logins: true,
     untakeable: None,
     known: KNOWN,
@@ -67,6 +67,11 @@ pub fn start_web() -> Result<Box<dyn Broker>, String> {
     Ok(Box::new(RabbitMq::start("[rabbitmq_web_mqtt].\n", LISTEN_WEB)))
 }
 
+/// Why it cannot be started here, if so.
+pub(crate) fn missing() -> Result<(), String> {
+    (ENGINE.version)().map(drop)
+}
+
 /// The folder `rabbitmq_server-VERSION`.
 fn installed() -> Option<PathBuf> {
     let folders = ["/usr/lib/rabbitmq/lib", "/usr/lib64/rabbitmq/lib"].into_iter();
@@ -85,47 +90,61 @@ struct RabbitMq {
 impl RabbitMq {
     fn start(plugins: &'static str, listen: &'static str) -> Self {
         let (names, names_port) = start_names();
-        let broker = Daemon::start(Recipe {
-            name: "rabbitmq",
-            ready: "Server startup complete",
-            taken: "eaddrinuse",
-            command: Box::new(move |folder, port| {
-                let place = |name: &str| folder.join(name);
-                let config =
-                    [listen, CONFIG].concat().replace("HOST", &Ipv4Addr::LOCALHOST.to_string());
-                fs::write(place("rabbitmq.conf"), config.replace("PORT", &port.to_string()))
-                    .expect("the folder is writable");
-                fs::write(place("plugins"), plugins).expect("the folder is writable");
-                let script =
-                    installed().expect("its version was asked for").join("sbin/rabbitmq-server");
-                let mut command = Command::new(script);
-                command
-                    .env("HOME", folder)
-                    .env("ERL_EPMD_ADDRESS", Ipv4Addr::LOCALHOST.to_string())
-                    .env("ERL_EPMD_PORT", names_port.to_string())
-                    .env("RABBITMQ_NODENAME", "test@localhost")
-                    .env("RABBITMQ_DIST_PORT", free_port().to_string())
-                    .env("RABBITMQ_CONFIG_FILE", place("rabbitmq.conf"))
-                    .env("RABBITMQ_ENABLED_PLUGINS_FILE", place("plugins"))
-                    .env("RABBITMQ_MNESIA_BASE", place("mnesia"))
-                    .env("RABBITMQ_LOG_BASE", place("log"))
-                    .env("RABBITMQ_LOGS", "-")
-                    .env("RABBITMQ_PID_FILE", place(PID_FILE))
-                    .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG);
-                command
-            }),
-        });
+        let broker = Daemon::start(node("test@localhost", names_port, plugins, move |port| {
+            [listen, CONFIG].concat().replace("PORT", &port.to_string())
+        }));
         Self { broker, _names: names }
+    }
+}
+
+/// A node called `name`, whose name server listens on `names_port`. `config` gives its configuration from its port for
+/// MQTT.
+pub(crate) fn node(
+    name: &'static str,
+    names_port: u16,
+    plugins: &'static str,
+    config: impl Fn(u16) -> String + 'static,
+) -> Recipe {
+    Recipe {
+        name: "rabbitmq",
+        ready: "Server startup complete",
+        taken: "eaddrinuse",
+        command: Box::new(move |folder, port| {
+            let place = |name: &str| folder.join(name);
+            let config = config(port).replace("HOST", &Ipv4Addr::LOCALHOST.to_string());
+            fs::write(place("rabbitmq.conf"), config).expect("the folder is writable");
+            fs::write(place("plugins"), plugins).expect("the folder is writable");
+            let script =
+                installed().expect("its version was asked for").join("sbin/rabbitmq-server");
+            let mut command = Command::new(script);
+            command
+                .env("HOME", folder)
+                .env("ERL_EPMD_ADDRESS", Ipv4Addr::LOCALHOST.to_string())
+                .env("ERL_EPMD_PORT", names_port.to_string())
+                .env("RABBITMQ_NODENAME", name)
+                .env("RABBITMQ_DIST_PORT", free_port().to_string())
+                .env("RABBITMQ_CONFIG_FILE", place("rabbitmq.conf"))
+                .env("RABBITMQ_ENABLED_PLUGINS_FILE", place("plugins"))
+                .env("RABBITMQ_MNESIA_BASE", place("mnesia"))
+                .env("RABBITMQ_LOG_BASE", place("log"))
+                .env("RABBITMQ_LOGS", "-")
+                .env("RABBITMQ_PID_FILE", place(PID_FILE))
+                .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG);
+            command
+        }),
     }
 }
 
 /// One scheduler that does not spin; the port for other nodes is on the loopback interface only.
 const ERLANG: &str = "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}";
 
-const LISTEN: &str = "mqtt.listeners.tcp.1 = HOST:PORT\n";
+pub(crate) const PLUGINS: &str = "[rabbitmq_mqtt].\n";
+
+/// `HOST` and `PORT` are put in.
+pub(crate) const LISTEN: &str = "mqtt.listeners.tcp.1 = HOST:PORT\n";
 const LISTEN_WEB: &str = "mqtt.listeners.tcp = none\nweb_mqtt.tcp.listener = HOST:PORT\n";
 
-const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 listeners.tcp = none
 mqtt.allow_anonymous = true
 default_user = u
@@ -136,7 +155,7 @@ mqtt.default_pass = p
 
 /// Starts the name server in the foreground and waits until it listens.
 #[track_caller]
-fn start_names() -> (Process, u16) {
+pub(crate) fn start_names() -> (Process, u16) {
     let limit = Instant::now() + SOON;
     loop {
         let port = free_port();

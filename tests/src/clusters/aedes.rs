@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use super::{Cluster, Kind, start};
+use super::{Cluster, Helper, Kind, start};
 use crate::brokers::daemon::{Daemon, GET, Recipe, found};
 use crate::brokers::{Broker, aedes, packages};
 
@@ -36,7 +36,7 @@ pub(super) const KIND: Kind = Kind {
         });
         let redis = store.address().port();
         let nodes = start(|number| Some(Daemon::start(node(number, redis))));
-        Cluster { nodes: nodes.expect("each one has a port"), _store: Some(store) }
+        Cluster { nodes: nodes.expect("each one has a port"), _helper: Helper::Store(store) }
     },
 };
 

@@ -3,11 +3,13 @@
 
 mod aedes;
 mod nats;
+mod rabbitmq;
 
 use std::net::SocketAddr;
 
 use crate::brokers::Broker;
 use crate::brokers::daemon::Daemon;
+use crate::process::Process;
 
 /// A kind of cluster.
 #[derive(Debug)]
@@ -26,12 +28,23 @@ pub const NATS: Kind = nats::KIND;
 /// aedes with Redis.
 pub const AEDES: Kind = aedes::KIND;
 
+/// RabbitMQ with quorum queues. It has no QoS 2.
+pub const RABBITMQ: Kind = rabbitmq::KIND;
+
 /// Running nodes. They end when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: [Daemon; 3],
-    /// A program that the nodes need; it ends after them.
-    _store: Option<Daemon>,
+    _helper: Helper,
+}
+
+/// A program that the nodes need. It ends after them.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is only dropped")]
+enum Helper {
+    None,
+    Store(Daemon),
+    Names(Process),
 }
 
 impl Cluster {

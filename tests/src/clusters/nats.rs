@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use super::{Cluster, Kind, start};
+use super::{Cluster, Helper, Kind, start};
 use crate::broker::free_port;
 use crate::brokers::daemon::{Daemon, Recipe, found};
 
@@ -15,7 +15,7 @@ pub(super) const KIND: Kind = Kind {
         for _ in 0..20 {
             let routes = [(); 3].map(|()| free_port());
             if let Some(nodes) = start(|number| Daemon::try_start(node(number, routes))) {
-                return Cluster { nodes, _store: None };
+                return Cluster { nodes, _helper: Helper::None };
             }
         }
         panic!("ports were taken 20 times before NATS could bind them");
