@@ -47,10 +47,12 @@
 //! what else runs in that thread, wait for that time. If an append takes long, as on a slow disk with `fsync`, use a
 //! runtime with several threads.
 
+mod background;
 mod client;
 mod events;
 mod queue;
 mod source;
+mod start;
 mod timer;
 
 pub use client::Client;
