@@ -69,7 +69,7 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: the message was not accepted. It can be waited for room:
+    /// [`RequestError`]: the message was not accepted. `publish` of `tokio::Client` waits for room, and so does
     /// [`blocking::Client::send_within`](crate::driver::blocking::Client::send_within).
     pub fn publish(
         &self,

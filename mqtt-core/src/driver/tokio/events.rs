@@ -180,7 +180,10 @@ impl Events {
                     budget.made_progress();
                     return Poll::Ready(Some(event));
                 }
-                Step::Ended => return Poll::Ready(None),
+                Step::Ended => {
+                    budget.made_progress();
+                    return Poll::Ready(None);
+                }
                 Step::Wait(interest, until) if until <= now => {
                     // The last look before a time-out.
                     if interest.is_some_and(|interest| interest.readable) {
