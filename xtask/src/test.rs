@@ -133,6 +133,7 @@ const FEATURES: &[(&str, &[&str])] = &[
             "alloc",
             "std",
             "tls",
+            "tokio",
             "websocket",
             "serial",
             "journal-file",
