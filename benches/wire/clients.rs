@@ -102,11 +102,7 @@ async fn our_publishes(qos: QoS, messages: u64, port: u16) -> Result<Duration, F
     });
     let mut published = 0;
     while published < messages {
-        match events.next().await.ok_or("the connection ended")? {
-            Event::Published(_) => published += 1,
-            Event::Down { reason, .. } => return Err(reason.to_string().into()),
-            _ => {}
-        }
+        published += u64::from(matches!(still_up(events.next().await)?, Event::Published(_)));
     }
     publishing.await??;
     Ok(used() - before)
@@ -120,13 +116,18 @@ async fn our_messages(qos: QoS, messages: u64, port: u16) -> Result<Duration, Fa
     let before = used();
     let mut received = 0;
     while received < messages {
-        match events.next().await.ok_or("the connection ended")? {
-            Event::Message(_) => received += 1,
-            Event::Down { reason, .. } => return Err(reason.to_string().into()),
-            _ => {}
-        }
+        received += u64::from(matches!(still_up(events.next().await)?, Event::Message(_)));
     }
     Ok(used() - before)
+}
+
+/// The event, if it is not the end of the connection.
+fn still_up(event: Option<Event<'_>>) -> Result<Event<'_>, Failure> {
+    match event {
+        Some(Event::Down { reason, .. }) => Err(reason.to_string().into()),
+        Some(event) => Ok(event),
+        None => Err("the client is stopped".into()),
+    }
 }
 
 async fn their_client(port: u16) -> Result<(AsyncClient, EventLoop), Failure> {
@@ -156,10 +157,11 @@ async fn their_publishes(qos: QoS, messages: u64, port: u16) -> Result<Duration,
     });
     let mut published = 0;
     while published < messages {
-        let done = match events.poll().await? {
-            rumqttc::Event::Outgoing(Outgoing::Publish(_)) => qos == QoS::AtMostOnce,
-            rumqttc::Event::Incoming(Incoming::PubAck(_) | Incoming::PubComp(_)) => true,
-            _ => false,
+        let event = events.poll().await?;
+        let done = if qos == QoS::AtMostOnce {
+            matches!(event, rumqttc::Event::Outgoing(Outgoing::Publish(_)))
+        } else {
+            matches!(event, rumqttc::Event::Incoming(Incoming::PubAck(_) | Incoming::PubComp(_)))
         };
         published += u64::from(done);
     }

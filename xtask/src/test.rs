@@ -133,8 +133,12 @@ const FEATURES: &[(&str, &[&str])] = &[
             "alloc",
             "std",
             "tls",
+            "tokio",
             "websocket",
             "serial",
+            "embedded-io-async",
+            "edge-nal",
+            "critical-section",
             "journal-file",
             "journal-flash",
             "bytes",
@@ -280,7 +284,9 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         ("mqtt-core", ""),
         ("watchdog-core", ""),
         ("mqtt-core", "bytes"),
-        ("mqtt-core", "journal-flash"),
+        ("mqtt-core", "embedded-io-async"),
+        ("mqtt-core", "critical-section,journal-flash"),
+        ("mqtt-core", "edge-nal"),
         ("mqtt-core", "log,defmt"),
         ("watchdog-core", "log,defmt"),
     ] {
@@ -369,10 +375,10 @@ fn rust_version(context: &Context<'_>) -> Result<Report, String> {
     };
     let mut cargo = workspace.rustup(toolchain);
     cargo.arg("build");
+    // Not `edge-nal` and `journal-flash`: the crates that they need promise no compiler as old as this one.
     for (library, sets) in FEATURES {
         cargo.args(["-p", library]);
-        // Not `journal-flash`: the crate that it needs promises no older compiler than the present one.
-        for set in sets.iter().filter(|set| !["", "journal-flash"].contains(*set)) {
+        for set in sets.iter().filter(|set| !["", "edge-nal", "journal-flash"].contains(*set)) {
             cargo.args(["--features", &format!("{library}/{set}")]);
         }
     }

@@ -45,12 +45,15 @@
 //! A [`Journal`](super::journal::Journal) is appended to under the lock of the client, in the thread of the task that
 //! makes the request: a message is in the journal once [`Client::publish`] returns. Other tasks that make requests, and
 //! what else runs in that thread, wait for that time. If an append takes long, as on a slow disk with `fsync`, use a
-//! runtime with several threads.
+//! runtime with several threads. The future of an append is run to its end in that thread, so it must not wait for
+//! tasks or timers of a runtime that has no other thread.
 
+mod background;
 mod client;
 mod events;
 mod queue;
 mod source;
+mod start;
 mod timer;
 
 pub use client::Client;

@@ -7,6 +7,7 @@ mod ending;
 mod errors;
 mod outcomes;
 mod peer;
+mod recording;
 mod room;
 #[cfg(feature = "bytes")]
 mod sharing;
@@ -177,13 +178,13 @@ fn events_may_be_polled_in_another_runtime() {
 async fn futures_are_small() {
     let (client, mut events, _peer) = connected(&options()).await;
     let sizes = [
-        ("publish", size_of_val(&client.publish("t", b"x", QoS::AtLeastOnce, false)), 512),
+        ("publish", size_of_val(&client.publish("t", b"x", QoS::AtLeastOnce, false)), 256),
         (
             "publish_wait",
             size_of_val(&client.publish_wait("t", b"x", QoS::AtLeastOnce, false)),
             768,
         ),
-        ("finish", size_of_val(&client.finish(peer::PATIENCE)), 512),
+        ("finish", size_of_val(&client.finish(peer::PATIENCE)), 256),
         ("next", size_of_val(&events.next()), 64),
     ];
     for (name, size, most) in sizes {

@@ -1,12 +1,14 @@
 //! Requests whose outcome is waited for.
 
+use std::pin::pin;
+
 use mqtt_core::{
-    QoS,
-    driver::tokio::{Error, Outcome},
+    Event, QoS,
+    driver::tokio::{Config, Error, Outcome},
 };
 use test_kit::wire::{PUBACK, PUBCOMP, PUBREC, UNSUBACK};
 
-use crate::peer::{connected, options, play};
+use crate::peer::{connected, connected_with, options, play, poll_once};
 
 #[tokio::test]
 async fn publish_wait_ends_once_the_broker_has_the_message_at_each_qos() {
@@ -116,4 +118,19 @@ async fn several_tasks_wait_for_one_outcome() {
     for task in waiting {
         assert_eq!(task.await.unwrap(), Outcome::Published);
     }
+}
+
+/// More of them than are kept for those who ask late.
+#[tokio::test]
+async fn an_outcome_is_not_hidden_by_those_that_come_before_the_task_runs() {
+    let (client, mut events, mut peer) = connected_with(Config::new(&options()).window(8)).await;
+    let mut waiting = pin!(client.publish_wait("t", b"x", QoS::AtLeastOnce, false));
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    peer.acknowledge();
+    assert!(matches!(events.next().await, Some(Event::Published(_))));
+    for _ in 0..100 {
+        let _ = client.try_publish("t", b"x", QoS::AtMostOnce, false).unwrap();
+        assert!(matches!(events.next().await, Some(Event::Published(_))));
+    }
+    waiting.await.unwrap();
 }

@@ -69,7 +69,7 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: the message was not accepted. It can be waited for room:
+    /// [`RequestError`]: the message was not accepted. `publish` of `tokio::Client` waits for room, and so does
     /// [`blocking::Client::send_within`](crate::driver::blocking::Client::send_within).
     pub fn publish(
         &self,
@@ -299,17 +299,7 @@ impl Requests {
         &self,
         make: impl FnOnce(&mut State) -> Result<T, RequestError>,
     ) -> Result<T, Error> {
-        let mut state = self.shared.lock();
-        state.check()?;
-        let made = make(&mut state)?;
-        self.shared.serve(&mut state);
-        // The journal may have failed at this very request.
-        if let Some(error) = &state.failed {
-            let error = error.again();
-            self.shared.wake(&mut state);
-            return Err(error);
-        }
-        Ok(made)
+        self.shared.request(&mut self.shared.lock(), make)
     }
 }
 
@@ -321,6 +311,24 @@ pub(crate) enum Sent {
 }
 
 impl Shared {
+    /// Makes a request.
+    pub(crate) fn request<T>(
+        &self,
+        state: &mut State,
+        make: impl FnOnce(&mut State) -> Result<T, RequestError>,
+    ) -> Result<T, Error> {
+        state.check()?;
+        let made = make(state)?;
+        self.serve(state);
+        // The journal may have failed at this very request.
+        if let Some(error) = &state.failed {
+            let error = error.again();
+            self.wake(state);
+            return Err(error);
+        }
+        Ok(made)
+    }
+
     /// Publishes if there is room.
     pub(crate) fn send(
         &self,

@@ -2,9 +2,7 @@
 
 use core::{fmt, future::poll_fn, ops::Deref, task::Poll, time::Duration};
 
-use super::{
-    Brokers, Config, Connector, Error, Events, Outcome, Requests, Unfinished, source::Reactor,
-};
+use super::{Error, Outcome, Requests, Unfinished};
 use crate::{
     codec::{Publish, QoS},
     driver::host::{
@@ -14,14 +12,14 @@ use crate::{
         waiters::{Awaited, Place},
     },
     session::Handle,
-    topic::Topic,
+    topic::{Filter, Topic},
 };
 
 /// Makes requests; clones share one connection.
 ///
 /// The requests that do not wait are those of [`Requests`], to which this type dereferences. The calls of this type
 /// itself wait as long as it takes; `tokio::time::timeout` limits that. They wait in vain unless something polls
-/// [`Events`] meanwhile.
+/// [`Events`](super::Events) meanwhile.
 ///
 /// # Cancel safety
 ///
@@ -51,60 +49,7 @@ impl Client {
         Self { requests }
     }
 
-    /// Connects to the first of `brokers` that accepts the connection, and waits for it. For what can be written see
-    /// [`Address`](crate::driver::address::Address): `host:port`, or a URL. After a broken connection the client tries
-    /// the brokers in turn. They are separate brokers, each with a session of its own, unless `Options::cluster` says
-    /// that they are a cluster.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start), or, if no broker accepted the connection, why the last one did not.
-    pub async fn connect(config: Config<'_>, brokers: &[&str]) -> Result<(Self, Events), Error> {
-        let (client, mut events) = Self::start(config, brokers)?;
-        events.await_up(brokers.len()).await?;
-        Ok((client, events))
-    }
-
-    /// As [`connect`](Self::connect), but does not wait for the broker: the client connects while [`Events`] is polled,
-    /// and requests that are accepted before that are sent once it is connected. For devices that start offline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Address`], [`Error::Config`], [`Error::NoJournal`], [`Error::Journal`], [`Error::Restore`], and
-    /// [`Error::Io`] outside of a tokio runtime.
-    ///
-    /// # Panics
-    ///
-    /// [`Events`] panics if the runtime was built without IO or without time: see `Builder::enable_all` of tokio.
-    pub fn start(config: Config<'_>, brokers: &[&str]) -> Result<(Self, Events), Error> {
-        Self::to(config, Brokers::new(brokers)?)
-    }
-
-    /// As [`start`](Self::start), with the options of `brokers`. If the options have no login, that of the first address
-    /// that has one is taken.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    pub fn to(config: Config<'_>, brokers: Brokers) -> Result<(Self, Events), Error> {
-        let (requests, service) = config.build_to(Reactor::current()?, brokers)?;
-        Ok((Self::new(requests), Events::new(service)))
-    }
-
-    /// A client over transports that `connector` opens, in a thread of its own for each attempt.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    pub fn over(
-        config: Config<'_>,
-        connector: impl Connector + 'static,
-    ) -> Result<(Self, Events), Error> {
-        let (requests, service) = config.build(Reactor::current()?, connector)?;
-        Ok((Self::new(requests), Events::new(service)))
-    }
-
-    /// Publishes `payload` to `topic`; if there is no room, waits for room. With [`Config::journal`] the message is in
+    /// Publishes `payload` to `topic`; if there is no room, waits for room. With [`Config::journal`](super::Config::journal) the message is in
     /// the journal once this returns: the task that publishes appends the record, and its thread waits as long as that
     /// takes.
     ///
@@ -198,8 +143,8 @@ impl Client {
     ///
     /// As [`publish_wait`](Self::publish_wait).
     pub async fn send_wait(&self, publish: &Publish<'_>) -> Result<(), Error> {
-        let handle = self.send(publish).await?;
-        self.wait(handle).await?.published()
+        let sent = |state: &mut State| self.shared.send(state, publish, None);
+        self.outcome_of(sent).await?.published()
     }
 
     /// Asks for the messages that match `filter` and waits for the answer. Gives the granted QoS.
@@ -208,8 +153,12 @@ impl Client {
     ///
     /// As [`Requests::subscribe`] and [`wait`](Self::wait); [`Error::Failed`] if the broker refuses.
     pub async fn subscribe_wait(&self, filter: &str, qos: QoS) -> Result<QoS, Error> {
-        let handle = self.subscribe(filter, qos)?;
-        self.wait(handle).await?.granted()
+        let filters = [(Filter::new(filter)?, qos)];
+        let subscribe = |state: &mut State| {
+            let request = self.shared.request(state, |state| state.client.subscribe(&filters));
+            request.map(Sent::Accepted)
+        };
+        self.outcome_of(subscribe).await?.granted()
     }
 
     /// Ends the subscription to `filter` and waits for the answer.
@@ -219,8 +168,12 @@ impl Client {
     /// As [`Requests::unsubscribe`] and [`wait`](Self::wait); [`Error::Failed`] with the outcome if the request was
     /// taken back.
     pub async fn unsubscribe_wait(&self, filter: &str) -> Result<(), Error> {
-        let handle = self.unsubscribe(filter)?;
-        self.wait(handle).await?.unsubscribed()
+        let filters = [Filter::new(filter)?];
+        let unsubscribe = |state: &mut State| {
+            let request = self.shared.request(state, |state| state.client.unsubscribe(&filters));
+            request.map(Sent::Accepted)
+        };
+        self.outcome_of(unsubscribe).await?.unsubscribed()
     }
 
     /// Waits for the outcome of a request. Several tasks may wait for one request.
@@ -232,25 +185,13 @@ impl Client {
     ///
     /// [`Error::Stopped`] and [`Error::NotServed`] if it will not come; [`Error::Unknown`] if it came too long ago.
     pub async fn wait(&self, handle: Handle) -> Result<Outcome, Error> {
-        let mut turn = self.turn();
-        poll_fn(|context| {
-            let mut state = self.shared.lock();
-            if let Some(outcome) = state.tasks.outcome(turn.place) {
-                return Poll::Ready(Ok(outcome));
-            }
-            if let Some(end) = state.outcome(handle).transpose() {
-                return Poll::Ready(end);
-            }
-            state.tasks.wait(&mut turn.place, Awaited::Outcome(handle), context.waker());
-            Poll::Pending
-        })
-        .await
+        self.outcome_of(|_: &mut State| Ok(Sent::Accepted(handle))).await
     }
 
     /// Waits until every request is answered, at most for `timeout`; then [`disconnect`](Requests::disconnect)s, and
     /// waits until the connection has ended: for the time of a connection attempt and five seconds at most.
     ///
-    /// Another task has to serve the connection meanwhile; that task itself calls [`Events::finish`].
+    /// Another task has to serve the connection meanwhile; that task itself calls [`Events::finish`](super::Events::finish).
     ///
     /// # Errors
     ///
@@ -279,6 +220,38 @@ impl Client {
                 Err(error) => return Poll::Ready(Err(error)),
             };
             state.tasks.wait(&mut turn.place, Awaited::of(&full), context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Makes a request, if need be once there is room, and waits for its outcome. It waits from the moment on in which
+    /// the request was made, so no number of other outcomes hides its own.
+    async fn outcome_of(
+        &self,
+        mut request: impl FnMut(&mut State) -> Result<Sent, Error>,
+    ) -> Result<Outcome, Error> {
+        let mut turn = self.turn();
+        let mut made = None;
+        poll_fn(|context| {
+            let mut state = self.shared.lock();
+            if let Some(outcome) = state.tasks.outcome(turn.place) {
+                return Poll::Ready(Ok(outcome));
+            }
+            let handle =
+                match made.map_or_else(|| request(&mut state), |made| Ok(Sent::Accepted(made))) {
+                    Ok(Sent::Accepted(handle)) => handle,
+                    Ok(Sent::Full(full)) => {
+                        state.tasks.wait(&mut turn.place, Awaited::of(&full), context.waker());
+                        return Poll::Pending;
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
+            made = Some(handle);
+            if let Some(end) = state.outcome(handle).transpose() {
+                return Poll::Ready(end);
+            }
+            state.tasks.wait(&mut turn.place, Awaited::Outcome(handle), context.waker());
             Poll::Pending
         })
         .await

@@ -8,13 +8,10 @@ use core::{
 };
 use std::time::Duration;
 
-use ::tokio::{
-    runtime::Handle as Runtime,
-    task::{JoinHandle, coop},
-};
+use ::tokio::{runtime::Handle as Runtime, task::coop};
 use futures_core::Stream;
 
-use super::{Client, Error, EventQueue, Outcome, Unfinished, queue, source::Reactor, timer::Timer};
+use super::{Error, Outcome, Unfinished, source::Reactor, timer::Timer};
 #[cfg(feature = "bytes")]
 use crate::driver::host::SharedEvent;
 use crate::{
@@ -41,7 +38,7 @@ use crate::{
 /// [`into_queue`](Self::into_queue) have a task of their own for that.
 ///
 /// If `Events` is dropped, the connection ends at once, and all later requests fail with [`Error::NotServed`]; what the
-/// system has taken is still sent. [`finish`](Self::finish) and [`Client::finish`] end it in order.
+/// system has taken is still sent. [`finish`](Self::finish) and [`Client::finish`](super::Client::finish) end it in order.
 pub struct Events {
     service: Service<Reactor>,
     timer: Timer,
@@ -130,41 +127,11 @@ impl Events {
         };
         let _in_time = ::tokio::time::timeout(timeout, answered).await;
         let finished = self.service.shared.lock().unfinished();
-        Requests::of(&self.service.shared).disconnect();
+        self.requests().disconnect();
         while let Some(event) = self.next().await {
             on_event(event);
         }
         finished
-    }
-
-    /// Serves the connection in a task of its own, and gives each event to `handler`, which may make requests with the
-    /// client that it is given. The handler must not wait: a slow one takes its events from
-    /// [`into_queue`](Self::into_queue).
-    ///
-    /// The task ends once the client is stopped, as after `disconnect`, or if `handler` panics. Later requests then fail
-    /// with [`Error::NotServed`].
-    pub fn spawn(
-        mut self,
-        mut handler: impl FnMut(&Client, Event<'_>) + Send + 'static,
-    ) -> JoinHandle<()> {
-        let client = Client::new(Requests::of(&self.service.shared));
-        self.runtime().spawn(async move {
-            while let Some(event) = self.next().await {
-                handler(&client, event);
-            }
-        })
-    }
-
-    /// Serves the connection in a task of its own, and puts the events into a queue of at most `most`, at least one.
-    ///
-    /// If nobody takes events and the queue is full, the client reads nothing more, so the broker waits; what is due,
-    /// such as PINGREQs and answers, is still sent. Drop the queue to end the client.
-    #[must_use = "the client ends with the queue"]
-    pub fn into_queue(self, most: usize) -> EventQueue {
-        let runtime = self.runtime();
-        let (filling, queue) = queue::queue(self, most);
-        runtime.spawn(filling);
-        queue
     }
 
     /// Waits until the broker accepts the first connection. Its `Up` is the next event given.
@@ -178,8 +145,14 @@ impl Events {
         }
     }
 
-    fn runtime(&self) -> Runtime {
+    /// The runtime that the client was made in.
+    pub(super) fn runtime(&self) -> Runtime {
         self.service.watch().0.clone()
+    }
+
+    /// The requests of the driver itself, which do not count for `Config::end_with_clients`.
+    pub(super) fn requests(&self) -> Requests {
+        Requests::of(&self.service.shared)
     }
 
     /// Sends what is due, and takes nothing in.
@@ -207,7 +180,10 @@ impl Events {
                     budget.made_progress();
                     return Poll::Ready(Some(event));
                 }
-                Step::Ended => return Poll::Ready(None),
+                Step::Ended => {
+                    budget.made_progress();
+                    return Poll::Ready(None);
+                }
                 Step::Wait(interest, until) if until <= now => {
                     // The last look before a time-out.
                     if interest.is_some_and(|interest| interest.readable) {
