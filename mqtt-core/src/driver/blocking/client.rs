@@ -13,6 +13,7 @@ use crate::{
     driver::host::{requests::Sent, shared::Shared, state::State},
     options::Options,
     session::Handle,
+    topic::Filter,
 };
 
 /// Makes requests; clones share one connection.
@@ -105,18 +106,32 @@ impl Client {
     /// [`Error::TimedOut`]; [`Error::Stopped`] and [`Error::NotServed`] if it will not come; [`Error::Unknown`] if it
     /// came too long ago.
     pub fn wait(&self, handle: Handle, timeout: Duration) -> Result<Outcome, Error> {
+        self.outcome_in(self.shared.lock(), handle, timeout)
+    }
+
+    /// Waits for the outcome from this state on.
+    fn outcome_in<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        handle: Handle,
+        timeout: Duration,
+    ) -> Result<Outcome, Error> {
         let start = Instant::now();
-        let mut state = self.shared.lock();
-        loop {
-            if let Some(outcome) = state.outcome(handle)? {
-                return Ok(outcome);
+        state.outcomes.wait(handle);
+        let outcome = loop {
+            match state.outcome(handle) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => break Ok(outcome),
+                Err(error) => break Err(error),
             }
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(Error::TimedOut);
+                break Err(Error::TimedOut);
             }
             state = self.shared.wait(state, left);
-        }
+        };
+        state.outcomes.leave(handle);
+        outcome
     }
 
     /// Publishes this message and waits for its outcome: [`send_within`](Self::send_within), then [`wait`](Self::wait),
@@ -128,8 +143,8 @@ impl Client {
     /// may still be.
     pub fn publish_wait(&self, publish: &Publish<'_>, timeout: Duration) -> Result<(), Error> {
         let start = Instant::now();
-        let handle = self.send_within(publish, timeout)?;
-        self.wait(handle, timeout.saturating_sub(start.elapsed()))?.published()
+        let (state, handle) = self.publish_within(publish, None, timeout)?;
+        self.outcome_in(state, handle, timeout.saturating_sub(start.elapsed()))?.published()
     }
 
     /// Asks for the messages that match `filter` and waits for the answer. Gives the granted QoS.
@@ -138,8 +153,10 @@ impl Client {
     ///
     /// As [`subscribe`](Requests::subscribe) and [`wait`](Self::wait); [`Error::Failed`] if the broker refuses.
     pub fn subscribe_wait(&self, filter: &str, qos: QoS, timeout: Duration) -> Result<QoS, Error> {
-        let handle = self.subscribe(filter, qos)?;
-        self.wait(handle, timeout)?.granted()
+        let filters = [(Filter::new(filter)?, qos)];
+        let mut state = self.shared.lock();
+        let handle = self.shared.request(&mut state, |state| state.client.subscribe(&filters))?;
+        self.outcome_in(state, handle, timeout)?.granted()
     }
 
     /// Publishes this message; if there is no room, waits for room, at most for `timeout`.
@@ -151,7 +168,7 @@ impl Client {
     ///
     /// As [`Requests::publish`]: at once if the message can never fit, else after `timeout`.
     pub fn send_within(&self, publish: &Publish<'_>, timeout: Duration) -> Result<Handle, Error> {
-        self.publish_within(publish, None, timeout)
+        self.publish_within(publish, None, timeout).map(|(_, handle)| handle)
     }
 
     /// As [`Requests::publish_at`], but waits for room as [`Client::send_within`] does.
@@ -165,7 +182,7 @@ impl Client {
         position: u64,
         timeout: Duration,
     ) -> Result<Handle, Error> {
-        self.publish_within(publish, Some(position), timeout)
+        self.publish_within(publish, Some(position), timeout).map(|(_, handle)| handle)
     }
 
     fn publish_within(
@@ -173,12 +190,12 @@ impl Client {
         publish: &Publish<'_>,
         position: Option<u64>,
         timeout: Duration,
-    ) -> Result<Handle, Error> {
+    ) -> Result<(MutexGuard<'_, State>, Handle), Error> {
         let start = Instant::now();
         let mut state = self.shared.lock();
         loop {
             let full = match self.shared.send(&mut state, publish, position)? {
-                Sent::Accepted(handle) => return Ok(handle),
+                Sent::Accepted(handle) => return Ok((state, handle)),
                 Sent::Full(full) => full,
             };
             let left = timeout.saturating_sub(start.elapsed());
