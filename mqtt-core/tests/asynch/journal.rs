@@ -64,7 +64,12 @@ fn options() -> Options<'static> {
 
 /// One life of a device: it restores its session, is served for `polls` polls, and publishes from `messages` on behind
 /// its position. Gives whether everything is done.
-fn life(journal: &mut Slow, broker: &Broker, messages: &[String], polls: usize) -> bool {
+fn life<J: Journal<Error: std::fmt::Debug>>(
+    journal: &mut J,
+    broker: &Broker,
+    messages: &[String],
+    polls: usize,
+) -> bool {
     let world = &broker.world;
     let mut storage = Storage::<512, 4, 4>::new();
     let mut state = storage.state(&options()).unwrap();
@@ -75,14 +80,8 @@ fn life(journal: &mut Slow, broker: &Broker, messages: &[String], polls: usize) 
     let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
     let clock = || world.instant();
     let delay = Delay(Rc::clone(world));
-    let served = runner.run_with(
-        journal,
-        &mut record,
-        DialSplit(broker.clone()),
-        delay,
-        clock,
-        async |_, _| (),
-    );
+    let dial = DialSplit(broker.clone());
+    let served = runner.run_with(journal, &mut record, dial, delay, clock, async |_, _| ());
     let published = Box::pin(async {
         let first = client.position() as usize;
         for (number, payload) in messages.iter().enumerate().skip(first) {
@@ -91,28 +90,84 @@ fn life(journal: &mut Slow, broker: &Broker, messages: &[String], polls: usize) 
         }
         client.finish().await;
     });
-    run(world, dropped_after(polls, served), vec![published]).is_some()
+    match run(world, dropped_after(polls, served), vec![published]) {
+        Some(ended) => {
+            ended.unwrap();
+            true
+        }
+        None => false,
+    }
 }
 
-#[test]
-fn power_fails_at_every_poll_and_each_message_arrives_once() {
+/// Power fails before each poll in turn, and the device comes back with a journal that `open` opens anew. Gives how
+/// often it failed.
+fn power_fails<J: Journal<Error: std::fmt::Debug>>(
+    before: impl Iterator<Item = usize>,
+    mut open: impl FnMut(&Rc<World>, Option<J>) -> J,
+) -> usize {
     let mut cuts = 0;
-    for polls in 1..120 {
+    for polls in before {
         let world = World::new(polls as u64);
         let broker = Broker::new(&world);
         let messages = numbers(12);
-        let mut journal = Slow::new(&world);
+        let mut journal = open(&world, None);
         // Progress in each life is not certain if it is short.
-        for life_number in 0.. {
-            let polls = if life_number < 30 { polls } else { usize::MAX };
+        for number in 0.. {
+            let polls = if number < 30 { polls } else { usize::MAX };
             if life(&mut journal, &broker, &messages, polls) {
                 break;
             }
+            journal = open(&world, Some(journal));
             cuts += 1;
         }
         assert_eq!(broker.delivered(), messages, "cut at {polls}");
     }
+    cuts
+}
+
+#[test]
+fn power_fails_at_every_poll_and_each_message_arrives_once() {
+    let cuts = power_fails(1..120, |world, kept| kept.unwrap_or_else(|| Slow::new(world)));
     assert!(cuts > 300, "{cuts} power cuts");
+}
+
+#[cfg(all(feature = "journal-file", unix))]
+#[test]
+fn power_fails_at_any_poll_and_each_message_arrives_once_with_a_journal_in_a_file() {
+    use mqtt_core::driver::journal::file::FileJournal;
+
+    let mut files = 0;
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("asynch-journal");
+    let _none = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let cuts = power_fails((1..120).step_by(7), |_, kept| {
+        if kept.is_none() {
+            files += 1;
+        }
+        // The file is locked as long as it is open.
+        drop(kept);
+        FileJournal::open(folder.join(format!("{files}"))).unwrap()
+    });
+    assert!(cuts > 40, "{cuts} power cuts");
+}
+
+#[cfg(feature = "journal-flash")]
+#[test]
+fn power_fails_at_every_poll_and_each_message_arrives_once_with_a_journal_in_flash() {
+    use crate::slow_flash::SlowFlash;
+    use mqtt_core::driver::journal::flash::{FlashJournal, Scratch, scratch_len};
+
+    let cuts = power_fails(1..120, |world, kept| {
+        let flash = kept.map_or_else(
+            || SlowFlash::new(world),
+            |journal: FlashJournal<SlowFlash, Scratch<{ scratch_len(512, 4) }>>| {
+                journal.into_parts().0
+            },
+        );
+        let range = flash.range();
+        FlashJournal::new(flash, range, Scratch::new()).unwrap()
+    });
+    assert!(cuts > 1_000, "{cuts} power cuts, also in the middle of a record");
 }
 
 #[test]

@@ -9,7 +9,13 @@ mod ending;
 mod executor;
 mod journal;
 mod links;
+#[cfg(feature = "journal-flash")]
+#[path = "../flash/nor.rs"]
+#[expect(dead_code, reason = "the tests of the journal itself use more of it")]
+mod nor;
 mod sizes;
+#[cfg(feature = "journal-flash")]
+mod slow_flash;
 mod waiting;
 
 use std::cell::RefCell;

@@ -202,3 +202,44 @@ fn an_idle_client_is_polled_for_its_pings_only() {
     // A PINGREQ needs at most two writes and its answer two reads, each with a poll; one more for the timer.
     assert!(polls <= 6 * pings, "{polls} polls for {pings} pings");
 }
+
+#[test]
+fn a_publish_waits_while_the_queue_is_full() {
+    device!(kept("d").queue_messages(2) => world, broker, runner, client);
+    let messages = numbers(20);
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, _| ());
+    let main = async {
+        publish_all(client, &messages, QoS::AtMostOnce).await;
+        let _ = client.publish(&message("20", QoS::AtLeastOnce)).await.unwrap();
+        client.idle().await;
+    };
+    run(&world, main, vec![Box::pin(served)]);
+    assert_eq!(broker.delivered(), numbers(21));
+}
+
+#[test]
+fn a_task_acknowledges_messages_by_hand_when_it_is_done_with_them() {
+    device!(kept("d").manual_acknowledge(true) => world, broker, runner, client);
+    let waiting = RefCell::new(Vec::new());
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, event| {
+        if let Event::Message(message) = event {
+            waiting.borrow_mut().push(message.delivery.unwrap());
+        }
+    });
+    let main = async {
+        client.up().await;
+        broker.send("1");
+        broker.send("2");
+        broker.until(|_| waiting.borrow().len() == 2).await;
+        world.after(5_000).await;
+        assert_eq!(broker.count("PUBREC"), 0, "nothing is acknowledged before the task says so");
+        let deliveries: Vec<_> = waiting.borrow_mut().drain(..).collect();
+        for delivery in &deliveries {
+            client.acknowledge(*delivery).unwrap();
+        }
+        broker.until(|_| broker.unanswered() == 0).await;
+        let again = client.acknowledge(deliveries[0]);
+        assert_eq!(again, Err(RequestError::StaleDelivery));
+    };
+    run(&world, main, vec![Box::pin(served)]);
+}
