@@ -37,8 +37,10 @@ use crate::{
 /// of them is polled, something is received, and time-outs are kept. [`spawn`](Self::spawn) and
 /// [`into_queue`](Self::into_queue) have a task of their own for that.
 ///
-/// If `Events` is dropped, the connection ends at once, and all later requests fail with [`Error::NotServed`]; what the
-/// system has taken is still sent. [`finish`](Self::finish) and [`Client::finish`](super::Client::finish) end it in order.
+/// If `Events` is dropped, the connection ends at once, and all later requests fail with [`Error::NotServed`]. What the
+/// system has taken is still sent; but if input was left unread, the system may reset the connection, and the broker then
+/// loses what it has not read, also the DISCONNECT. [`finish`](Self::finish) and
+/// [`Client::finish`](super::Client::finish) end it in order.
 pub struct Events {
     service: Service<Reactor>,
     timer: Timer,
