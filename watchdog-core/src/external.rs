@@ -53,6 +53,8 @@
 //! let _ = dog.disarm(); // no method named `disarm`
 //! ```
 //!
+//! A value that goes out of scope disarms nothing: an [`ExternalWatchdog`] never drops its pins, whatever its state.
+//!
 //! # Pitfalls
 //!
 //! - The chip counts also while the gate is off. If it bites then, it holds its own RESET although the board does not
@@ -73,6 +75,7 @@ mod input;
 
 use core::fmt::{self, Debug};
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -104,10 +107,15 @@ impl Connected for Armed {}
 impl Connected for Permanent {}
 
 /// An external watchdog chip, fed through `I`, enabled by `G`, in state `S`.
+///
+/// Dropping it changes nothing at the chip: the pins keep their levels for ever. Only
+/// [`release`](ExternalWatchdog::release) gives them back, and only in the state [`Disarmed`].
 pub struct ExternalWatchdog<I, G, S> {
     chip: &'static Profile,
-    input: I,
-    gate: G,
+    /// Never dropped: many HALs disconnect a pin that is dropped, and a floating WDI switches some chips off.
+    input: ManuallyDrop<I>,
+    /// Never dropped: a gate whose pin floats disconnects the chip.
+    gate: ManuallyDrop<G>,
     /// The time of the last feed that had a time.
     last_feed: Option<Instant>,
     state: PhantomData<S>,
@@ -162,16 +170,22 @@ impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
     }
 }
 
-/// The watchdog could not be created; the error gives the parts back.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The watchdog could not be created; [`release`](Self::release) gives the parts back. Dropping the error drops no pin,
+/// so a chip that runs already is not switched off.
+#[derive(thiserror::Error)]
 #[error("the watchdog chip cannot be used: {error:?}")]
 pub struct NewError<I, G, E> {
     /// The reason.
     pub error: E,
-    /// The input.
-    pub input: I,
-    /// The gate.
-    pub gate: G,
+    input: ManuallyDrop<I>,
+    gate: ManuallyDrop<G>,
+}
+
+impl<I, G, E> NewError<I, G, E> {
+    /// The input and the gate, in their current state.
+    pub fn release(self) -> (I, G) {
+        (ManuallyDrop::into_inner(self.input), ManuallyDrop::into_inner(self.gate))
+    }
 }
 
 impl<I, G, E: Debug> Debug for NewError<I, G, E> {
@@ -206,9 +220,10 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// counts both. [`Error::Gate`], [`Error::Wdi`]: a pin failed.
     pub fn new(
         chip: &'static Profile,
-        mut input: I,
-        mut gate: G,
+        input: I,
+        gate: G,
     ) -> Result<Self, NewError<I, G, ErrorOf<I, G>>> {
+        let (mut input, mut gate) = (ManuallyDrop::new(input), ManuallyDrop::new(gate));
         let ready = if input.suits(chip) {
             gate.set(false).map_err(Error::Gate).and_then(|()| input.rest(chip).map_err(Error::Wdi))
         } else {
@@ -253,8 +268,10 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     }
 
     /// The parts in their current state: WDI at its resting level or at the level of the last feed, the gate off.
+    ///
+    /// The parts are ordinary values again. A pin that is dropped may float, which switches some chips off.
     pub fn release(self) -> (I, G) {
-        (self.input, self.gate)
+        (ManuallyDrop::into_inner(self.input), ManuallyDrop::into_inner(self.gate))
     }
 
     fn connect<S>(mut self) -> Arming<I, G, S> {

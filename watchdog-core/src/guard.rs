@@ -46,7 +46,10 @@
 //! the hardware itself.
 //!
 //! Invariants: from the first failure on the hardware is neither fed nor given back, until a restarted task is taken
-//! back.
+//! back. A guard that is dropped, also in a panic, keeps the hardware as it is, for ever: a HAL may stop a watchdog, or
+//! disconnect its pin, when it is dropped.
+
+use core::mem::ManuallyDrop;
 
 use thiserror::Error;
 
@@ -59,17 +62,21 @@ use crate::task::TaskHandle;
 use crate::time::Instant;
 
 /// A running hardware watchdog that is fed by a supervisor's verdict, and by nothing else.
+///
+/// Dropping a guard ends the feeding and nothing else: the hardware is not dropped, and bites. Only
+/// [`stop`](Self::stop) gives it back.
 #[derive(Debug)]
 #[must_use = "a guard that is never polled lets the hardware bite"]
 pub struct Guard<'a, W> {
-    hardware: W,
+    /// Never dropped.
+    hardware: ManuallyDrop<W>,
     supervisor: Supervisor<'a>,
 }
 
 impl<'a, W: Watchdog> Guard<'a, W> {
     /// Takes the hardware and its supervisor.
     pub const fn new(hardware: W, supervisor: Supervisor<'a>) -> Self {
-        Self { hardware, supervisor }
+        Self { hardware: ManuallyDrop::new(hardware), supervisor }
     }
 
     /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
@@ -125,14 +132,14 @@ impl<'a, W: Watchdog> Guard<'a, W> {
 
     /// The hardware, for reading only.
     #[must_use]
-    pub const fn hardware(&self) -> &W {
+    pub fn hardware(&self) -> &W {
         &self.hardware
     }
 
     /// Ends the supervision; the hardware goes on running.
     #[cfg(feature = "std")]
     pub(crate) fn into_hardware(self) -> W {
-        self.hardware
+        ManuallyDrop::into_inner(self.hardware)
     }
 
     /// Stops the hardware and ends the supervision. Only for hardware that can be stopped.
@@ -151,9 +158,10 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             return Err(StopError { error: NotStopped::Failed(failure), watchdog: self });
         }
         let Self { hardware, supervisor } = self;
-        let stopped = hardware.stop().map_err(|StopError { error, watchdog }| StopError {
+        let stopped = ManuallyDrop::into_inner(hardware).stop();
+        let stopped = stopped.map_err(|StopError { error, watchdog }| StopError {
             error: NotStopped::Hardware(error),
-            watchdog: Self { hardware: watchdog, supervisor },
+            watchdog: Self::new(watchdog, supervisor),
         });
         if stopped.is_ok() {
             log!(warn, "watchdog: stopped, no task is watched any more");

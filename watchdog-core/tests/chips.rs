@@ -120,8 +120,7 @@ fn tps3823_is_off_while_its_pin_is_still_an_input() {
 #[test]
 fn a_resistor_to_ground_lets_tps3823_count_from_reset() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
-    // With 1 kΩ to ground the pin is low although no program drives it.
-    board.wdi().set_low().unwrap();
+    board.resistor_at_wdi(PinState::Low);
     board.advance_millis(900);
     assert_eq!(board.bites().len(), 1);
 }

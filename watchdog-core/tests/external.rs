@@ -134,10 +134,12 @@ fn errors_name_the_pin_and_give_everything_back() {
     // WDI cannot be brought to rest.
     gate.update_expectations(&[low(), low(), high().with_error(broken())]);
     seen.update_expectations(&[low().with_error(broken()), low(), high()]);
-    let failed = ExternalWatchdog::new(&TPS3823_33, failed.input, failed.gate).unwrap_err();
+    let (input, enable) = failed.release();
+    let failed = ExternalWatchdog::new(&TPS3823_33, input, enable).unwrap_err();
     assert_eq!(failed.error, Error::Wdi(broken()));
     assert_eq!(failed.error.kind(), ErrorKind::Connection);
-    let dog = ExternalWatchdog::new(&TPS3823_33, failed.input, failed.gate).unwrap();
+    let (input, enable) = failed.release();
+    let dog = ExternalWatchdog::new(&TPS3823_33, input, enable).unwrap();
     // It cannot be armed.
     let failed = dog.arm().unwrap_err();
     assert_eq!(failed.error, Error::Gate(broken()));

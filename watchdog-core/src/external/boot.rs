@@ -28,14 +28,19 @@
 //! # Ok::<(), watchdog_core::external::boot::StepError<core::convert::Infallible>>(())
 //! ```
 
+use core::mem::ManuallyDrop;
+
 use super::{Armed, Disarmed, Enable, Error, ErrorOf, ExternalWatchdog, Input};
 use crate::hardware::{StartError, Watchdog};
 use crate::time::Instant;
 
 /// Feeds a watchdog at each step of a boot: a limited number of times, for a limited time.
+///
+/// If it is dropped, the watchdog stays as it is and bites: only [`finish`](Self::finish) gives it back.
 #[derive(Debug)]
 pub struct EarlyFeeding<D> {
-    dog: D,
+    /// Never dropped: a HAL may stop a watchdog, or disconnect its pin, when it is dropped.
+    dog: ManuallyDrop<D>,
     steps_left: u32,
     end: Instant,
 }
@@ -54,7 +59,7 @@ pub enum StepError<E> {
 impl<D: Watchdog> EarlyFeeding<D> {
     /// For a boot that begins at `now`, with at most `steps` feeds within `millis` milliseconds.
     pub fn new(dog: D, steps: u32, millis: u64, now: Instant) -> Self {
-        Self { dog, steps_left: steps, end: now.plus_millis(millis) }
+        Self { dog: ManuallyDrop::new(dog), steps_left: steps, end: now.plus_millis(millis) }
     }
 
     /// Feeds, because a step of the boot is done.
@@ -75,7 +80,7 @@ impl<D: Watchdog> EarlyFeeding<D> {
 
     /// Ends the boot, and gives the watchdog back, for the supervisor.
     pub fn finish(self) -> D {
-        self.dog
+        ManuallyDrop::into_inner(self.dog)
     }
 }
 

@@ -7,6 +7,9 @@
 //! The model covers: the edges that count, levels that are too short to be seen, the window, time-outs, the start-up
 //! delay and the edge that ends it, a floating input, the length of RESET, edges while RESET is held, and the enable
 //! gate.
+//!
+//! The pins are those of a HAL that disconnects a pin when it is dropped, as embassy-stm32, -rp and -nrf do: WDI then
+//! floats or follows its resistor, and the gate follows its resistor.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::cell::RefCell;
@@ -78,6 +81,7 @@ impl Board {
             },
             now: 0,
             level: None,
+            resistor: None,
             level_since: 0,
             unseen: false,
             frame: Frame::default(),
@@ -98,10 +102,20 @@ impl Board {
         WdiPin(self.clone())
     }
 
-    /// The pin of an enable gate that connects the chip to RESET while the pin is at level `on`. The gate starts off.
+    /// The pin of an enable gate that connects the chip to RESET while the pin is at level `on`. While nothing drives
+    /// the pin, a resistor holds the gate off.
     pub(crate) fn gate(&self, on: PinState) -> GatePin {
-        self.0.borrow_mut().connected = false;
+        self.0.borrow_mut().connect(false);
         GatePin { board: self.clone(), on }
+    }
+
+    /// A resistor holds WDI at this level while no pin drives it.
+    pub(crate) fn resistor_at_wdi(&self, level: PinState) {
+        let mut state = self.0.borrow_mut();
+        state.resistor = Some(level);
+        if state.level.is_none() {
+            state.set_level(Some(level));
+        }
     }
 
     /// A delay that passes virtual time.
@@ -131,7 +145,9 @@ impl Board {
 
     /// The WDI pin becomes an input, as it is after a reset of the microcontroller.
     pub(crate) fn float_wdi(&self) {
-        self.0.borrow_mut().set_level(None);
+        let mut state = self.0.borrow_mut();
+        let level = state.resistor;
+        state.set_level(level);
     }
 
     /// The times of all feeds that the chip counted.
@@ -170,9 +186,15 @@ impl Board {
     }
 }
 
-/// The WDI pin.
-#[derive(Clone, Debug)]
+/// The WDI pin. Dropping it disconnects it.
+#[derive(Debug)]
 pub(crate) struct WdiPin(Board);
+
+impl Drop for WdiPin {
+    fn drop(&mut self) {
+        self.0.float_wdi();
+    }
+}
 
 impl ErrorType for WdiPin {
     type Error = Infallible;
@@ -190,11 +212,17 @@ impl OutputPin for WdiPin {
     }
 }
 
-/// The pin of the enable gate.
-#[derive(Clone, Debug)]
+/// The pin of the enable gate. Dropping it disconnects it.
+#[derive(Debug)]
 pub(crate) struct GatePin {
     board: Board,
     on: PinState,
+}
+
+impl Drop for GatePin {
+    fn drop(&mut self) {
+        self.board.0.borrow_mut().connect(false);
+    }
 }
 
 impl ErrorType for GatePin {
@@ -240,6 +268,8 @@ struct State {
     random: u64,
     now: u64,
     level: Option<PinState>,
+    /// The level of WDI while no pin drives it; `None`: it floats.
+    resistor: Option<PinState>,
     level_since: u64,
     /// The last change has not lasted long enough yet for the chip to see it.
     unseen: bool,
