@@ -16,7 +16,7 @@ use watchdog_core::{
     Action, Guard, Instant, NotStopped, Plan, Refused, Rules, Stage, Supervisor, Task, TaskHandle,
     Timing,
     chips::{Profile, TPS3823_33},
-    external::{Armed, Disarmed, ErrorOf, ExternalWatchdog, Gate, Toggle},
+    external::{Armed, Clocked, Disarmed, ErrorOf, ExternalWatchdog, Gate, Takeover, Toggle},
     plan, task,
 };
 
@@ -62,7 +62,8 @@ const WIDTH: usize = 70;
 
 type Input = Toggle<WdiPin, Delay>;
 type Enable = Gate<GatePin>;
-type Dog<S> = ExternalWatchdog<Input, Enable, S>;
+/// The feeder with a clock, so that a guard can stop it.
+type Dog<S> = Clocked<ExternalWatchdog<Input, Enable, S>, Box<dyn FnMut() -> Instant>>;
 
 #[derive(Debug, Error)]
 enum Error {
@@ -127,7 +128,9 @@ fn run(part: Part) -> Result<(), Error> {
     let mut bench = Bench::new(part);
     let wdi = Toggle::new(bench.board.wdi(), bench.board.delay());
     let gate = Gate::active_high(bench.board.gate(PinState::High));
-    let dog = ExternalWatchdog::new(CHIP, wdi, gate).map_err(|failed| failed.error)?;
+    // The pin has been an input since the reset.
+    let dog = ExternalWatchdog::new(CHIP, wdi, gate, Takeover::Floating(bench.now()));
+    let dog = dog.map_err(|failed| failed.error)?;
 
     let dog = boot(&mut bench, dog)?;
     let [pump, valve, update] = TASKS.each_ref().map(Task::handle);
@@ -151,14 +154,19 @@ fn run(part: Part) -> Result<(), Error> {
 }
 
 /// Three steps of 800 ms with the gate off. Each step feeds the chip, so that it does not hold RESET when it is armed.
-fn boot(bench: &mut Bench, mut dog: Dog<Disarmed>) -> Result<Dog<Armed>, Error> {
+fn boot(
+    bench: &mut Bench,
+    mut dog: ExternalWatchdog<Input, Enable, Disarmed>,
+) -> Result<Dog<Armed>, Error> {
     bench.phase('b', "boot: the gate is off, each of three steps feeds the chip");
     for _ in 0..3 {
         bench.pass(800);
         dog.feed_early(bench.now())?;
     }
     bench.note("armed");
-    Ok(dog.arm().map_err(|failed| failed.error)?)
+    let clock = bench.board.clone();
+    let dog = dog.arm(bench.now()).map_err(|failed| failed.error)?;
+    Ok(dog.clocked(Box::new(move || clock.now())))
 }
 
 /// The pump works, and the valve too if it is given; the guard is polled.
@@ -211,12 +219,14 @@ fn install<'a>(
     update.pause(bench.now())?;
 
     bench.phase('e', "erasing blocks everything for 2.4 s: disarmed, a timer keeps the chip quiet");
-    let mut dog = guard.stop().map_err(|failed| failed.error)?;
+    let mut dog = guard.stop().map_err(|failed| failed.error)?.into_inner();
     for _ in 0..3 {
         dog.feed_early(bench.now())?;
         bench.pass(800);
     }
-    let dog = dog.arm().map_err(|failed| failed.error)?;
+    let clock = bench.board.clone();
+    let dog = dog.arm(bench.now()).map_err(|failed| failed.error)?;
+    let dog: Dog<Armed> = dog.clocked(Box::new(move || clock.now()));
     bench.note("armed again");
     let guard = Guard::new(dog, Supervisor::new(&TASKS, TIMING, bench.now()));
     pump.resume(bench.now())?;

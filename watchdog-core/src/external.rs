@@ -20,18 +20,20 @@
 //! # let (wdi, enable, delay) = (Pin, Pin, embedded_hal_mock::eh1::delay::NoopDelay);
 //! # let now = || watchdog_core::Instant::from_millis(0);
 //! use watchdog_core::chips::TPS3823_33;
-//! use watchdog_core::external::{ExternalWatchdog, Gate, Toggle};
+//! use watchdog_core::external::{ExternalWatchdog, Gate, Takeover, Toggle};
 //! use watchdog_core::hardware::Watchdog;
 //!
-//! // The chip counts from power-on; its RESET reaches the microcontroller through a transistor.
-//! let gate = Gate::active_high(enable);
-//! let mut dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(wdi, delay), gate).map_err(|e| e.error)?;
-//! dog.feed_early(now())?; // during boot, at least every 0.9 s
-//! let mut dog = dog.arm().map_err(|e| e.error)?;
+//! // Its RESET reaches the microcontroller through a transistor. The chip counts as soon as its pin is driven.
+//! let (input, gate) = (Toggle::new(wdi, delay), Gate::active_high(enable));
+//! let dog = ExternalWatchdog::new(&TPS3823_33, input, gate, Takeover::Floating(now()));
+//! let mut dog = dog.map_err(|failed| failed.error)?;
+//! # let now = || watchdog_core::Instant::from_millis(800);
+//! dog.feed_early(now())?; // during boot, from 0.3 s on, at least every 0.9 s
+//! let mut dog = dog.arm(now()).map_err(|failed| failed.error)?;
 //! dog.feed()?; // by the supervisor's verdict
-//! let mut dog = dog.disarm().map_err(|e| e.error)?; // before an update that reports no progress
-//! dog.feed_early(now())?; // during and after it
-//! let mut dog = dog.arm_for_good().map_err(|e| e.error)?;
+//! let mut dog = dog.disarm(now()).map_err(|failed| failed.error)?; // before an update that reports no progress
+//! dog.feed_early(now())?; // during and after it, at least every 0.9 s
+//! let mut dog = dog.arm_for_good(now()).map_err(|failed| failed.error)?;
 //! dog.feed()?;
 //! # Ok::<(), watchdog_core::external::Error<core::convert::Infallible, core::convert::Infallible>>(())
 //! ```
@@ -46,47 +48,67 @@
 //! #     fn set_low(&mut self) -> Result<(), Self::Error> { Ok(()) }
 //! #     fn set_high(&mut self) -> Result<(), Self::Error> { Ok(()) }
 //! # }
-//! # use watchdog_core::{chips::TPS3823_33, external::{ExternalWatchdog, Gate, Toggle}};
-//! # let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(Pin, embedded_hal_mock::eh1::delay::NoopDelay), Gate::active_high(Pin));
+//! # use watchdog_core::{chips::TPS3823_33, external::{ExternalWatchdog, Gate, Takeover, Toggle}};
+//! # let now = watchdog_core::Instant::from_millis(0);
+//! # let input = Toggle::new(Pin, embedded_hal_mock::eh1::delay::NoopDelay);
+//! # let dog = ExternalWatchdog::new(&TPS3823_33, input, Gate::active_high(Pin), Takeover::Fed(now));
 //! # let Ok(dog) = dog else { return };
-//! let Ok(dog) = dog.arm_for_good() else { return };
-//! let _ = dog.disarm(); // no method named `disarm`
+//! let Ok(dog) = dog.arm_for_good(now) else { return };
+//! let _ = dog.disarm(now); // no method named `disarm`
 //! ```
 //!
 //! A value that goes out of scope disarms nothing: an [`ExternalWatchdog`] never drops its pins, whatever its state.
 //!
+//! # Proof that the chip was fed
+//!
+//! The chip counts also while the gate is off. If it bites then, it holds its own RESET although the board does not
+//! see it. A TPS3823 that is fed at that moment latches RESET until the power is cut; any other chip resets the board
+//! if it is armed at that moment. So while the gate is off, every edge and arming need proof: the feeder knows when the
+//! chip was taken over ([`Takeover`]) and fed, and computes from the [`Profile`] whether it may hold RESET.
+//!
+//! | the chip | [`feed_early`](ExternalWatchdog::feed_early) | [`arm`](ExternalWatchdog::arm) |
+//! |---|---|---|
+//! | was fed in time | feeds | feeds, and switches the gate on |
+//! | was floating, and one reset time is not over | [`Error::TooEarly`] | [`Error::TooEarly`] |
+//! | may hold RESET, which an edge latches | [`Error::MayHoldReset`] | [`Error::MayHoldReset`] |
+//! | may hold RESET, and ignores edges then | makes an edge | makes an edge, and [`Error::TooEarly`] for one reset time |
+//!
+//! After [`Error::MayHoldReset`], [release](ExternalWatchdog::release) the parts, make the pin an input for one reset
+//! time, and take the chip over again as [`Takeover::Floating`].
+//!
+//! Without a gate there is nothing to prove: a program that runs shows that the chip does not hold RESET.
+//!
 //! # Pitfalls
 //!
-//! - The chip counts also while the gate is off. If it bites then, it holds its own RESET although the board does not
-//!   see it. A TPS3823 that is fed at that moment latches RESET, and arming it then resets the board for ever. So feed
-//!   it from the start with [`feed_early`](ExternalWatchdog::feed_early). Or leave WDI an input until arming, if the
-//!   chip is off while WDI floats ([`HighImpedance`](crate::chips::HighImpedance)).
 //! - For a chip with a window, an early feed is a fault. Feed it with the time, by
 //!   [`feed_at`](ExternalWatchdog::feed_at) or through [`Clocked`]; [`Watchdog::feed`] has no time and returns an
 //!   error.
 //! - A pin expander may carry out an order and still return an error. After an error the level counts as unknown, and
-//!   the next feed makes a certain edge from any level.
+//!   the next feed makes a certain edge from any level. If the chip counts both edges and has a window, this takes two
+//!   calls, one closed window apart.
+//! - The time between reading `now` and the edge is the program's: an interrupt there delays the edge.
 //! - For a boot that is longer than the time-out, see [`boot`].
 
 pub mod boot;
 mod clocked;
 mod gate;
 mod input;
+mod known;
 
 use core::fmt::{self, Debug};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use core::ops::RangeInclusive;
-use core::time::Duration;
 
-use crate::chips::Profile;
-use crate::hardware::{self, ErrorKind, Start, StartError, Started, Stop, StopError, Watchdog};
+use crate::chips::{DuringReset, Profile};
+use crate::hardware::{self, ErrorKind, StartError, StopError, Watchdog};
 use crate::log::log;
 use crate::time::Instant;
 
 pub use self::clocked::Clocked;
 pub use self::gate::{Enable, Gate, NoGate};
-pub use self::input::{Input, Pulse, Toggle};
+pub use self::input::{Counted, Input, Pulse, Toggle};
+use self::known::Known;
+pub use self::known::Takeover;
 
 /// State: the gate is off. Without a gate: the chip has not been armed yet.
 #[derive(Clone, Copy, Debug)]
@@ -116,17 +138,17 @@ pub struct ExternalWatchdog<I, G, S> {
     input: ManuallyDrop<I>,
     /// Never dropped: a gate whose pin floats disconnects the chip.
     gate: ManuallyDrop<G>,
-    /// The time of the last feed that had a time.
-    last_feed: Option<Instant>,
+    /// While the gate is on and the chip has no window, this is not used, and not kept up to date.
+    known: Known,
     state: PhantomData<S>,
 }
 
-/// Shows the chip and its last feed only, because pins seldom implement `Debug`.
+/// Shows the chip and what is known of it only, because pins seldom implement `Debug`.
 impl<I, G, S> Debug for ExternalWatchdog<I, G, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExternalWatchdog")
             .field("chip", &self.chip.name())
-            .field("last_feed", &self.last_feed)
+            .field("known", &self.known)
             .finish_non_exhaustive()
     }
 }
@@ -141,12 +163,15 @@ pub enum Error<W, G> {
     /// The pin of the enable gate failed. The gate may be on or off.
     #[error("pin of the enable gate: {0:?}")]
     Gate(G),
-    /// The window may not be open yet, so the chip was not fed.
+    /// The window may not be open yet, or one reset time is not over yet. Try again at the earliest time.
     #[error("a feed before {} ms is a fault", earliest.as_millis())]
     TooEarly {
         /// The earliest time for the next feed.
         earliest: Instant,
     },
+    /// The gate is off, and the chip was not fed in time. It may hold its RESET now, and an edge would latch it.
+    #[error("the chip was not fed in time, and an edge could latch its RESET")]
+    MayHoldReset,
     /// The chip has a window, so a feed needs the time: use `feed_at` or `Clocked`.
     #[error("the chip has a window, so a feed needs the time")]
     NeedsTime,
@@ -164,7 +189,7 @@ impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
         match self {
             Self::Wdi(_) | Self::Gate(_) => ErrorKind::Connection,
             Self::TooEarly { .. } => ErrorKind::TooEarly,
-            Self::NeedsTime | Self::Unsuitable => ErrorKind::InvalidState,
+            Self::MayHoldReset | Self::NeedsTime | Self::Unsuitable => ErrorKind::InvalidState,
             Self::FixedTimeout => ErrorKind::UnsupportedTimeout,
         }
     }
@@ -208,8 +233,8 @@ pub type Disarming<I, G> = Result<
 pub type ErrorOf<I, G> = Error<<I as Input>::Error, <G as Enable>::Error>;
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
-    /// Switches the gate off and brings WDI to its resting level. If only one kind of edge counts for the chip, this
-    /// change does not feed it.
+    /// Takes the chip over: switches the gate off, and brings a floating WDI to its resting level, which does not feed
+    /// the chip. A pin that may be driven already stays at its level.
     ///
     /// Without a gate the chip counts from reset on: feed or arm it within
     /// [`first_feed_before`](Profile::first_feed_before) after reset.
@@ -222,15 +247,21 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         chip: &'static Profile,
         input: I,
         gate: G,
+        takeover: Takeover,
     ) -> Result<Self, NewError<I, G, ErrorOf<I, G>>> {
         let (mut input, mut gate) = (ManuallyDrop::new(input), ManuallyDrop::new(gate));
         let ready = if input.suits(chip) {
-            gate.set(false).map_err(Error::Gate).and_then(|()| input.rest(chip).map_err(Error::Wdi))
+            gate.set(false).map_err(Error::Gate).and_then(|()| match takeover {
+                Takeover::Floating(_) | Takeover::Reset(_) => input.rest(chip).map_err(Error::Wdi),
+                // The boot loader may have left the pin at any level, and a change would feed the chip.
+                Takeover::Fed(_) | Takeover::Unknown(_) => Ok(()),
+            })
         } else {
             Err(Error::Unsuitable)
         };
+        let known = Known::at(chip, takeover);
         match ready {
-            Ok(()) => Ok(Self { chip, input, gate, last_feed: None, state: PhantomData }),
+            Ok(()) => Ok(Self { chip, input, gate, known, state: PhantomData }),
             Err(error) => Err(NewError { error, input, gate }),
         }
     }
@@ -243,19 +274,36 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooEarly`]: the chip was not fed. [`Error::Wdi`]: the pin failed.
+    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::MayHoldReset`]: an
+    /// edge could latch RESET. [`Error::Wdi`]: the pin failed.
     pub fn feed_early(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
-        self.feed_within_window(now)
+        self.in_window(now)?;
+        if !G::CAN_BE_OFF || self.known.is_counting(now) {
+            return self.edge(now);
+        }
+        match self.chip.during_reset() {
+            // The edge feeds the chip, or it holds RESET and ignores the edge.
+            DuringReset::Ignored => {
+                self.edge(now)?;
+                self.known = Known::settling(self.chip, now);
+                Ok(())
+            }
+            DuringReset::LatchesReset if self.known.is_settling(now) => {
+                Err(Error::TooEarly { earliest: self.known.earliest() })
+            }
+            DuringReset::LatchesReset => Err(Error::MayHoldReset),
+        }
     }
 
-    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. A chip with a window is not fed,
-    /// because that needs the time. Without a gate the watchdog is armed for good.
+    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. The chip certainly does not hold RESET
+    /// then. Without a gate the watchdog is armed for good.
     ///
     /// # Errors
     ///
-    /// [`Error::Wdi`], [`Error::Gate`]: a pin failed. The error gives the device back.
-    pub fn arm(self) -> Arming<I, G, G::Armed> {
-        self.connect()
+    /// [`Error::TooEarly`]: it is not armed; try again at the instant in the error. [`Error::MayHoldReset`]: the chip
+    /// was not fed in time. [`Error::Wdi`], [`Error::Gate`]: a pin failed. The error gives the device back.
+    pub fn arm(self, now: Instant) -> Arming<I, G, G::Armed> {
+        self.connect(now)
     }
 
     /// Arms like [`arm`](Self::arm), and the watchdog cannot be disarmed any more.
@@ -263,8 +311,8 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// # Errors
     ///
     /// As [`arm`](Self::arm).
-    pub fn arm_for_good(self) -> Arming<I, G, Permanent> {
-        self.connect()
+    pub fn arm_for_good(self, now: Instant) -> Arming<I, G, Permanent> {
+        self.connect(now)
     }
 
     /// The parts in their current state: WDI at its resting level or at the level of the last feed, the gate off.
@@ -274,9 +322,14 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         (ManuallyDrop::into_inner(self.input), ManuallyDrop::into_inner(self.gate))
     }
 
-    fn connect<S>(mut self) -> Arming<I, G, S> {
-        let fed = if self.chip.window().is_none() { self.edge() } else { Ok(()) };
-        match fed.and_then(|()| self.gate.set(true).map_err(Error::Gate)) {
+    fn connect<S>(mut self, now: Instant) -> Arming<I, G, S> {
+        let proven = self.feed_early(now).and_then(|()| {
+            if G::CAN_BE_OFF && !self.known.is_counting(now) {
+                return Err(Error::TooEarly { earliest: self.known.earliest() });
+            }
+            self.gate.set(true).map_err(Error::Gate)
+        });
+        match proven {
             Ok(()) => {
                 log!(info, "watchdog: {} is armed", self.chip.name());
                 Ok(self.in_state())
@@ -287,17 +340,20 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
 }
 
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
-    /// Switches the gate off: from now on nothing resets a program that hangs. Use it only for work that can neither
-    /// feed nor report progress, and only for the time of this work.
+    /// Feeds once, unless the window is closed, and switches the gate off: from now on nothing resets a program that
+    /// hangs. Use it only for work that can neither feed nor report progress, and only for the time of this work.
     ///
-    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early), at the latest before
-    /// arming.
+    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early) before its shortest time-out
+    /// is over. Otherwise it cannot be armed again.
     ///
     /// # Errors
     ///
-    /// [`Error::Gate`]: the pin failed. The error gives the watchdog back; it has to be fed.
-    pub fn disarm(mut self) -> Disarming<I, G> {
-        match self.gate.set(false) {
+    /// [`Error::Gate`], [`Error::Wdi`]: a pin failed. [`Error::TooEarly`]: the level of the pin was unknown; try again at
+    /// the instant in the error. The error gives the watchdog back; it has to be fed.
+    pub fn disarm(mut self, now: Instant) -> Disarming<I, G> {
+        // The chip is connected, so a program that runs shows that it does not hold RESET.
+        let fed = if self.in_window(now).is_ok() { self.edge(now) } else { Ok(()) };
+        match fed.and_then(|()| self.gate.set(false).map_err(Error::Gate)) {
             Ok(()) => {
                 log!(
                     warn,
@@ -306,7 +362,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
                 );
                 Ok(self.in_state())
             }
-            Err(error) => Err(StopError { error: Error::Gate(error), watchdog: self }),
+            Err(error) => Err(StopError { error, watchdog: self }),
         }
     }
 
@@ -317,20 +373,15 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
 }
 
 impl<I: Input, G: Enable, S: Connected> ExternalWatchdog<I, G, S> {
-    /// Feeds the chip, if its window is open. The clock of `now` must not have started before the chip's reset. The
-    /// window counts as one millisecond longer, because `now` is in whole milliseconds.
+    /// Feeds the chip, if its window is open. The window counts as one millisecond longer, because `now` is in whole
+    /// milliseconds.
     ///
     /// # Errors
     ///
-    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::Wdi`]: the pin
-    /// failed.
+    /// [`Error::TooEarly`]: try again at the instant in the error. [`Error::Wdi`]: the pin failed.
     pub fn feed_at(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
-        self.feed_within_window(now)
-    }
-
-    /// Adds a clock, which is read at each feed. A chip with a window needs it to be fed through [`Watchdog`].
-    pub fn clocked<C: FnMut() -> Instant>(self, clock: C) -> Clocked<Self, C> {
-        Clocked::new(self, clock)
+        self.in_window(now)?;
+        self.edge(now)
     }
 }
 
@@ -341,35 +392,40 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
         self.chip
     }
 
-    fn feed_within_window(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
-        if let Some(earliest) = self.earliest_feed() {
-            if now < earliest {
-                return Err(Error::TooEarly { earliest });
+    /// Adds a clock, which is read at each feed, at arming and at disarming, so that the watchdog can be used through
+    /// the traits of [`hardware`].
+    pub fn clocked<C: FnMut() -> Instant>(self, clock: C) -> Clocked<Self, C> {
+        Clocked::new(self, clock)
+    }
+
+    fn in_window(&self, now: Instant) -> Result<(), ErrorOf<I, G>> {
+        let earliest = self.known.opens;
+        if self.chip.window().is_some() && now < earliest {
+            return Err(Error::TooEarly { earliest });
+        }
+        Ok(())
+    }
+
+    fn edge(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
+        match self.input.edge(self.chip) {
+            Ok(Counted::Yes) => {
+                self.known = Known::fed(self.chip, now);
+                Ok(())
+            }
+            Ok(Counted::Perhaps) => {
+                self.known = self.known.perhaps_fed(self.chip, now);
+                Err(Error::TooEarly { earliest: self.known.opens })
+            }
+            Err(error) => {
+                self.known = self.known.perhaps_fed(self.chip, now);
+                Err(Error::Wdi(error))
             }
         }
-        // Stored also if the pin fails: the chip may have seen the edge, and a second feed in its window is a fault.
-        self.last_feed = Some(now);
-        self.edge()
-    }
-
-    /// The earliest time at which a feed is not a fault; `None`: any time.
-    fn earliest_feed(&self) -> Option<Instant> {
-        self.chip.window()?;
-        let since = match self.last_feed {
-            Some(fed) => fed,
-            None if self.chip.has_window_in_first_frame() => Instant::from_millis(0),
-            None => return None,
-        };
-        Some(since.plus_millis(self.chip.window_millis().into()))
-    }
-
-    fn edge(&mut self) -> Result<(), ErrorOf<I, G>> {
-        self.input.edge(self.chip).map_err(Error::Wdi)
     }
 
     fn in_state<T>(self) -> ExternalWatchdog<I, G, T> {
-        let Self { chip, input, gate, last_feed, state: _ } = self;
-        ExternalWatchdog { chip, input, gate, last_feed, state: PhantomData }
+        let Self { chip, input, gate, known, state: _ } = self;
+        ExternalWatchdog { chip, input, gate, known, state: PhantomData }
     }
 }
 
@@ -387,33 +443,10 @@ impl<I: Input, G: Enable, S: Connected> Watchdog for ExternalWatchdog<I, G, S> {
         if self.chip.window().is_some() {
             return Err(Error::NeedsTime);
         }
-        self.edge()
-    }
-}
-
-/// Arms the chip. The only time-out is the chip's shortest one.
-impl<I: Input, G: Enable> Start for ExternalWatchdog<I, G, Disarmed> {
-    type Running = ExternalWatchdog<I, G, G::Armed>;
-
-    fn timeout_range(&self) -> RangeInclusive<Duration> {
-        self.chip.feed_before()..=self.chip.feed_before()
-    }
-
-    fn start(
-        self,
-        timeout: Duration,
-    ) -> Result<Started<Self::Running>, StartError<Self, Self::Error>> {
-        if timeout != self.chip.feed_before() {
-            return Err(StartError { error: Error::FixedTimeout, device: self });
+        match self.input.edge(self.chip).map_err(Error::Wdi)? {
+            Counted::Yes => Ok(()),
+            // Without a window a second edge is no fault.
+            Counted::Perhaps => self.input.edge(self.chip).map(drop).map_err(Error::Wdi),
         }
-        self.arm().map(|watchdog| Started { watchdog, timeout })
-    }
-}
-
-impl<I: Input, G: Enable> Stop for ExternalWatchdog<I, G, Armed> {
-    type Stopped = ExternalWatchdog<I, G, Disarmed>;
-
-    fn stop(self) -> Result<Self::Stopped, StopError<Self, Self::Error>> {
-        self.disarm()
     }
 }

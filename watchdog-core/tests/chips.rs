@@ -12,7 +12,7 @@ use watchdog_core::chips::{
     self, Profile, TPS3813, TPS3823_33, TPS3823A_33, TPS3851_100NF, TPS3851E_1UF,
 };
 use watchdog_core::external::boot::{Delayed, DelayedStart, EarlyFeeding};
-use watchdog_core::external::{ExternalWatchdog, Gate, Input, NoGate, Pulse, Toggle};
+use watchdog_core::external::{ExternalWatchdog, Gate, Input, NoGate, Pulse, Takeover, Toggle};
 use watchdog_core::hardware::Watchdog;
 use watchdog_core::profile;
 
@@ -29,7 +29,10 @@ fn ms(millis: u64) -> Duration {
 fn feed_by_pulses(chip: &'static Profile, part: Part, interval: Duration, count: u32) -> Board {
     let board = Board::new(chip, part);
     let input = Pulse::new(board.wdi(), board.delay());
-    let mut dog = ExternalWatchdog::new(chip, input, NoGate).unwrap().arm().unwrap();
+    let dog = ExternalWatchdog::new(chip, input, NoGate, Takeover::Reset(board.now())).unwrap();
+    // The first frame may have a window, too.
+    board.advance(chip.feed_from() + ms(2));
+    let mut dog = dog.arm(board.now()).unwrap();
     for _ in 0..count {
         board.advance(interval);
         dog.feed_at(board.now()).unwrap();
@@ -50,9 +53,14 @@ fn parts() -> impl Iterator<Item = Part> {
 #[test]
 fn tps3823_counts_either_edge() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
-    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
-        .unwrap();
-    let mut dog = dog.arm().unwrap();
+    let dog = ExternalWatchdog::new(
+        &TPS3823_33,
+        Toggle::new(board.wdi(), board.delay()),
+        NoGate,
+        Takeover::Reset(board.now()),
+    )
+    .unwrap();
+    let mut dog = dog.arm(board.now()).unwrap();
     for _ in 0..10 {
         board.advance_millis(890);
         dog.feed().unwrap();
@@ -64,11 +72,15 @@ fn tps3823_counts_either_edge() {
 fn a_chip_may_bite_at_its_shortest_time_out_and_always_bites_by_its_longest() {
     for (part, at) in [(Part::Fastest, 900), (Part::Slowest, 2_500)] {
         let board = Board::new(&TPS3823_33, part);
-        let dog =
-            ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
-                .unwrap();
+        let dog = ExternalWatchdog::new(
+            &TPS3823_33,
+            Toggle::new(board.wdi(), board.delay()),
+            NoGate,
+            Takeover::Reset(board.now()),
+        )
+        .unwrap();
         board.advance_millis(1);
-        let _armed = dog.arm().unwrap();
+        let _armed = dog.arm(board.now()).unwrap();
         board.advance_millis(at - 1);
         assert_eq!(board.bites(), [], "{part:?}");
         board.advance_millis(1);
@@ -136,17 +148,13 @@ fn other_chips_count_while_their_pin_floats() {
 fn tps3823_latches_reset_when_wdi_moves_while_reset_is_held() {
     for (chip, latches) in [(&TPS3823_33, true), (&TPS3823A_33, false)] {
         let board = Board::new(chip, Part::Fastest);
-        let gate = Gate::active_high(board.gate(PinState::High));
-        let mut dog =
-            ExternalWatchdog::new(chip, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
-        // The boot forgets to feed. The bite does not reach the board, and the chip holds RESET for 120 ms.
+        let mut wdi = board.wdi();
+        wdi.set_low().unwrap();
+        // The chip bites at 900 ms, and holds RESET for 120 ms.
         board.advance_millis(950);
-        assert!(board.holds_reset() && board.board_resets().is_empty());
-        dog.feed_early(board.now()).unwrap();
+        wdi.set_high().unwrap();
         board.advance_millis(100);
         assert_eq!(board.is_latched(), latches, "{}", chip.name());
-        let _armed = dog.arm().unwrap();
-        assert_eq!(!board.board_resets().is_empty(), latches, "armed into a latched RESET");
     }
 }
 
@@ -154,13 +162,18 @@ fn tps3823_latches_reset_when_wdi_moves_while_reset_is_held() {
 fn a_chip_that_is_fed_while_disarmed_does_not_bite_when_it_is_armed() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
     let gate = Gate::active_low(board.gate(PinState::Low));
-    let mut dog =
-        ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
+    let mut dog = ExternalWatchdog::new(
+        &TPS3823_33,
+        Toggle::new(board.wdi(), board.delay()),
+        gate,
+        Takeover::Reset(board.now()),
+    )
+    .unwrap();
     for _ in 0..10 {
         board.advance_millis(800);
         dog.feed_early(board.now()).unwrap();
     }
-    let _armed = dog.arm().unwrap();
+    let _armed = dog.arm(board.now()).unwrap();
     assert!(board.is_connected());
     board.advance_millis(899);
     assert_eq!(board.bites(), []);
@@ -172,9 +185,14 @@ fn a_chip_that_is_fed_while_disarmed_does_not_bite_when_it_is_armed() {
 fn the_bite_of_a_disarmed_chip_does_not_reach_the_board() {
     let board = Board::new(&TPS3823A_33, Part::Fastest);
     let gate = Gate::active_high(board.gate(PinState::High));
-    let dog =
-        ExternalWatchdog::new(&TPS3823A_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
-    let _disarmed = dog.arm().unwrap().disarm().unwrap();
+    let dog = ExternalWatchdog::new(
+        &TPS3823A_33,
+        Toggle::new(board.wdi(), board.delay()),
+        gate,
+        Takeover::Reset(board.now()),
+    )
+    .unwrap();
+    let _disarmed = dog.arm(board.now()).unwrap().disarm(board.now()).unwrap();
     board.advance(Duration::from_secs(60));
     assert!(board.bites().len() > 50);
     assert_eq!(board.board_resets(), []);
@@ -199,7 +217,10 @@ fn the_feeder_never_feeds_tps3813_early_however_often_it_is_called() {
     for part in parts() {
         let board = Board::new(&TPS3813, part);
         let input = Pulse::new(board.wdi(), board.delay());
-        let dog = ExternalWatchdog::new(&TPS3813, input, NoGate).unwrap().arm().unwrap();
+        let dog = ExternalWatchdog::new(&TPS3813, input, NoGate, Takeover::Reset(board.now()))
+            .unwrap()
+            .arm(board.now())
+            .unwrap();
         let clock = board.clone();
         let mut dog = dog.clocked(move || clock.now());
         let mut fed = 0;
@@ -216,9 +237,9 @@ fn the_feeder_never_feeds_tps3813_early_however_often_it_is_called() {
 fn the_first_window_of_tps3813_has_no_lower_bound() {
     let board = Board::new(&TPS3813, Part::Strictest);
     let input = Pulse::new(board.wdi(), board.delay());
-    let mut dog = ExternalWatchdog::new(&TPS3813, input, NoGate).unwrap().arm().unwrap();
+    let dog = ExternalWatchdog::new(&TPS3813, input, NoGate, Takeover::Reset(board.now())).unwrap();
     board.advance(Duration::from_micros(100));
-    dog.feed_at(board.now()).unwrap();
+    let _armed = dog.arm(board.now()).unwrap();
     board.advance_millis(1);
     assert_eq!(board.bites(), []);
 }
@@ -257,7 +278,9 @@ fn a_pulse_that_is_too_short_is_not_seen() {
 fn tps36_reports_early_and_late_faults() {
     let board = Board::new(&TPS36, Part::Strictest);
     let input = Pulse::new(board.wdi(), board.delay());
-    let mut dog = ExternalWatchdog::new(&TPS36, input, NoGate).unwrap().arm().unwrap();
+    let dog = ExternalWatchdog::new(&TPS36, input, NoGate, Takeover::Reset(board.now())).unwrap();
+    board.advance_millis(200);
+    let mut dog = dog.arm(board.now()).unwrap();
     board.advance_millis(200);
     dog.feed_at(board.now()).unwrap();
     board.advance_millis(359);
@@ -278,7 +301,8 @@ fn tps36_reports_early_and_late_faults() {
 fn tps3435_does_not_count_during_its_start_up_delay() {
     let board = Board::new(&TPS3435, Part::Fastest);
     let input = Pulse::new(board.wdi(), board.delay());
-    let mut dog = ExternalWatchdog::new(&TPS3435, input, NoGate).unwrap();
+    let mut dog =
+        ExternalWatchdog::new(&TPS3435, input, NoGate, Takeover::Reset(board.now())).unwrap();
     let latest = TPS3435.first_feed_before() - ms(1);
     board.advance(latest);
     dog.feed_early(board.now()).unwrap();
@@ -290,7 +314,8 @@ fn tps3435_does_not_count_during_its_start_up_delay() {
 fn the_first_edge_ends_the_start_up_delay_of_tps3435() {
     let board = Board::new(&TPS3435, Part::Fastest);
     let input = Pulse::new(board.wdi(), board.delay());
-    let mut dog = ExternalWatchdog::new(&TPS3435, input, NoGate).unwrap();
+    let mut dog =
+        ExternalWatchdog::new(&TPS3435, input, NoGate, Takeover::Reset(board.now())).unwrap();
     board.advance_millis(100);
     dog.feed_early(board.now()).unwrap();
     board.advance_millis(1_440);
@@ -330,7 +355,10 @@ impl OutputPin for Expander {
 
 /// Feeds again and again, at once or later, and checks that the chip counted each feed that returned `Ok`.
 fn each_feed_is_taken<I: Input>(board: &Board, chip: &'static Profile, input: I, seed: u64) {
-    let Ok(mut dog) = ExternalWatchdog::new(chip, input, NoGate) else { return };
+    let Ok(mut dog) = ExternalWatchdog::new(chip, input, NoGate, Takeover::Reset(board.now()))
+    else {
+        return;
+    };
     let mut made = 0;
     for turn in 0..200 {
         board.advance(Duration::from_micros((seed + turn) % 3 * 4_500));
@@ -363,10 +391,14 @@ fn a_feed_that_returns_ok_was_counted_whatever_failed_before() {
 fn a_long_boot_that_feeds_by_steps_is_not_reset_and_a_hang_in_it_is() {
     for hangs in [false, true] {
         let board = Board::new(&TPS3823_33, Part::Fastest);
-        let dog =
-            ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
-                .unwrap();
-        let mut boot = EarlyFeeding::new(dog.arm().unwrap(), 10, 10_000, board.now());
+        let dog = ExternalWatchdog::new(
+            &TPS3823_33,
+            Toggle::new(board.wdi(), board.delay()),
+            NoGate,
+            Takeover::Reset(board.now()),
+        )
+        .unwrap();
+        let mut boot = EarlyFeeding::new(dog.arm(board.now()).unwrap(), 10, 10_000, board.now());
         for step in 0..8 {
             board.advance_millis(if hangs && step == 5 { 5_000 } else { 800 });
             if board.holds_reset() || !board.bites().is_empty() {
@@ -381,9 +413,14 @@ fn a_long_boot_that_feeds_by_steps_is_not_reset_and_a_hang_in_it_is() {
 #[test]
 fn a_boot_that_spins_through_its_steps_is_reset_in_the_end() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    let dog = ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), NoGate)
-        .unwrap();
-    let mut boot = EarlyFeeding::new(dog.arm().unwrap(), u32::MAX, 10_000, board.now());
+    let dog = ExternalWatchdog::new(
+        &TPS3823_33,
+        Toggle::new(board.wdi(), board.delay()),
+        NoGate,
+        Takeover::Reset(board.now()),
+    )
+    .unwrap();
+    let mut boot = EarlyFeeding::new(dog.arm(board.now()).unwrap(), u32::MAX, 10_000, board.now());
     while board.board_resets().is_empty() {
         board.advance_millis(10);
         let _spent = boot.step(board.now());
@@ -395,8 +432,13 @@ fn a_boot_that_spins_through_its_steps_is_reset_in_the_end() {
 fn after_a_delayed_start_a_hang_in_boot_is_reset_if_the_timer_still_runs() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
     let gate = Gate::active_high(board.gate(PinState::High));
-    let dog =
-        ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap();
+    let dog = ExternalWatchdog::new(
+        &TPS3823_33,
+        Toggle::new(board.wdi(), board.delay()),
+        gate,
+        Takeover::Reset(board.now()),
+    )
+    .unwrap();
     let mut delayed = DelayedStart::new(dog, 10_000, board.now());
     let _armed = loop {
         board.advance_millis(100);

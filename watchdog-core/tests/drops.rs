@@ -2,6 +2,7 @@
 //! do, so a drop that reached them would show: a floating WDI switches a TPS3823 off, and a floating gate disconnects
 //! it.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::drop_non_drop, reason = "a drop that does nothing is what the tests show")]
 
 mod chip;
 
@@ -11,7 +12,7 @@ use chip::{Board, Delay, GatePin, Part, WdiPin};
 use embedded_hal::digital::PinState;
 use watchdog_core::chips::{Profile, TPS3813, TPS3823_33, TPS3851_100NF};
 use watchdog_core::external::boot::{DelayedStart, EarlyFeeding};
-use watchdog_core::external::{Disarmed, ExternalWatchdog, Gate, NoGate, Pulse, Toggle};
+use watchdog_core::external::{Disarmed, ExternalWatchdog, Gate, NoGate, Pulse, Takeover, Toggle};
 use watchdog_core::hardware::Watchdog;
 use watchdog_core::{Action, Guard, Plan, Rules, Supervisor, Task, Timing, plan};
 
@@ -22,7 +23,13 @@ type Gated = ExternalWatchdog<Toggle<WdiPin, Delay>, Gate<GatePin>, Disarmed>;
 
 fn gated(board: &Board) -> Gated {
     let gate = Gate::active_high(board.gate(PinState::High));
-    ExternalWatchdog::new(&TPS3823_33, Toggle::new(board.wdi(), board.delay()), gate).unwrap()
+    ExternalWatchdog::new(
+        &TPS3823_33,
+        Toggle::new(board.wdi(), board.delay()),
+        gate,
+        Takeover::Reset(board.now()),
+    )
+    .unwrap()
 }
 
 /// The resets of the board within a minute.
@@ -48,10 +55,10 @@ fn runs_until_the_reset_stage<W: Watchdog>(board: &Board, dog: W) {
 #[test]
 fn a_guard_that_is_dropped_after_a_failure_lets_the_chip_bite_on() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    runs_until_the_reset_stage(&board, gated(&board).arm_for_good().unwrap());
+    runs_until_the_reset_stage(&board, gated(&board).arm_for_good(board.now()).unwrap());
     assert!(resets(&board) > 15);
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    runs_until_the_reset_stage(&board, gated(&board).arm().unwrap());
+    runs_until_the_reset_stage(&board, gated(&board).arm(board.now()).unwrap());
     assert!(resets(&board) > 15);
 }
 
@@ -59,7 +66,7 @@ fn a_guard_that_is_dropped_after_a_failure_lets_the_chip_bite_on() {
 fn a_guard_that_is_dropped_before_any_failure_disarms_nothing() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
     let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
-    let dog = gated(&board).arm().unwrap();
+    let dog = gated(&board).arm(board.now()).unwrap();
     drop(Guard::new(dog, Supervisor::new(&tasks, TIMING, board.now())));
     assert!(resets(&board) > 15);
 }
@@ -67,7 +74,7 @@ fn a_guard_that_is_dropped_before_any_failure_disarms_nothing() {
 #[test]
 fn a_guard_that_ends_in_a_panic_disarms_nothing() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    let dog = gated(&board).arm_for_good().unwrap();
+    let dog = gated(&board).arm_for_good(board.now()).unwrap();
     let seen = board.clone();
     let ended = std::thread::scope(|_| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -82,17 +89,17 @@ fn a_guard_that_ends_in_a_panic_disarms_nothing() {
 #[test]
 fn an_armed_chip_whose_value_is_dropped_bites_on() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    drop(gated(&board).arm().unwrap());
+    drop(gated(&board).arm(board.now()).unwrap());
     assert!(resets(&board) > 15);
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    drop(gated(&board).arm_for_good().unwrap());
+    drop(gated(&board).arm_for_good(board.now()).unwrap());
     assert!(resets(&board) > 15);
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    drop(gated(&board).arm().unwrap().for_good());
+    drop(gated(&board).arm(board.now()).unwrap().for_good());
     assert!(resets(&board) > 15);
     let board = Board::new(&TPS3823_33, Part::Slowest);
     let clock = board.clone();
-    drop(gated(&board).arm().unwrap().clocked(move || clock.now()));
+    drop(gated(&board).arm(board.now()).unwrap().clocked(move || clock.now()));
     assert!(resets(&board) > 15);
 }
 
@@ -102,15 +109,26 @@ fn a_chip_without_a_gate_bites_on_whatever_holds_it_when_it_is_dropped() {
         board: &Board,
         chip: &'static Profile,
     ) -> ExternalWatchdog<Pulse<WdiPin, Delay>, NoGate, Disarmed> {
-        ExternalWatchdog::new(chip, Pulse::new(board.wdi(), board.delay()), NoGate).unwrap()
+        ExternalWatchdog::new(
+            chip,
+            Pulse::new(board.wdi(), board.delay()),
+            NoGate,
+            Takeover::Reset(board.now()),
+        )
+        .unwrap()
     }
     for chip in [&TPS3823_33, &TPS3813, &TPS3851_100NF] {
         let drops: [fn(&Board, &'static Profile); 4] = [
             |board, chip| drop(dog(board, chip)),
-            |board, chip| drop(dog(board, chip).arm().unwrap()),
+            |board, chip| drop(dog(board, chip).arm(board.now()).unwrap()),
             |board, chip| drop(DelayedStart::new(dog(board, chip), 100, board.now())),
             |board, chip| {
-                drop(EarlyFeeding::new(dog(board, chip).arm().unwrap(), 3, 100, board.now()));
+                drop(EarlyFeeding::new(
+                    dog(board, chip).arm(board.now()).unwrap(),
+                    3,
+                    100,
+                    board.now(),
+                ));
             },
         ];
         for drops in drops {
@@ -124,7 +142,8 @@ fn a_chip_without_a_gate_bites_on_whatever_holds_it_when_it_is_dropped() {
 #[test]
 fn the_pins_come_back_only_by_a_release_of_the_disarmed_chip() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    let (_input, gate) = gated(&board).arm().unwrap().disarm().unwrap().release();
+    let (_input, gate) =
+        gated(&board).arm(board.now()).unwrap().disarm(board.now()).unwrap().release();
     drop(gate);
     assert!(!board.is_connected());
     assert_eq!(resets(&board), 0);

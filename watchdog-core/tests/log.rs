@@ -7,7 +7,7 @@ use embedded_hal_mock::eh1::delay::NoopDelay;
 use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
 use log::{LevelFilter, Log, Metadata, Record};
 use watchdog_core::chips::TPS3823_33;
-use watchdog_core::external::{ExternalWatchdog, Gate, Toggle};
+use watchdog_core::external::{ExternalWatchdog, Gate, Takeover, Toggle};
 use watchdog_core::hardware::{ErrorKind, ErrorType, Stop, StopError, Watchdog};
 use watchdog_core::{Guard, Instant, Plan, Refused, Rules, Stage, Supervisor, Task, TaskId};
 
@@ -125,11 +125,17 @@ fn a_failed_feed_and_the_stop_of_the_hardware_are_logged() {
 fn arming_and_disarming_a_chip_are_logged() {
     capture();
     let set = Transaction::set;
-    let mut wdi = Mock::new(&[set(State::Low), set(State::High)]);
+    let mut wdi = Mock::new(&[set(State::Low), set(State::High), set(State::Low)]);
     let mut gate = Mock::new(&[set(State::Low), set(State::High), set(State::Low)]);
     let input = Toggle::new(wdi.clone(), NoopDelay);
-    let dog = ExternalWatchdog::new(&TPS3823_33, input, Gate::active_high(gate.clone())).unwrap();
-    let _disarmed = dog.arm().unwrap().disarm().unwrap();
+    let dog = ExternalWatchdog::new(
+        &TPS3823_33,
+        input,
+        Gate::active_high(gate.clone()),
+        Takeover::Reset(at(0)),
+    )
+    .unwrap();
+    let _disarmed = dog.arm(at(0)).unwrap().disarm(at(0)).unwrap();
     assert_eq!(
         logged(),
         [

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chip::{Board, Part};
 use watchdog_core::chips::TPS3823_33;
-use watchdog_core::external::{ExternalWatchdog, NoGate, Toggle};
+use watchdog_core::external::{ExternalWatchdog, NoGate, Takeover, Toggle};
 use watchdog_core::hardware::Watchdog;
 use watchdog_core::{
     Action, End, Fault, Guard, Instant, Plan, Refused, Rules, Supervisor, Task, TaskHandle,
@@ -228,8 +228,14 @@ fn schedule(seed: u64) -> bool {
 
     let board = Board::new(&TPS3823_33, Part::Random(seed));
     let input = Toggle::new(board.wdi(), board.delay());
-    let dog = ExternalWatchdog::new(&TPS3823_33, input, NoGate).expect("the input suits the chip");
-    let dog = dog.arm().expect("pins of a board do not fail");
+    let dog = ExternalWatchdog::new(
+        &TPS3823_33,
+        input,
+        NoGate,
+        Takeover::Reset(Instant::from_millis(start)),
+    )
+    .expect("the input suits the chip");
+    let dog = dog.arm(Instant::from_millis(start)).expect("pins of a board do not fail");
     let supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
     let guard = Guard::new(dog, supervisor);
     let (now, poll_at, fed_at) = (start, start, start);

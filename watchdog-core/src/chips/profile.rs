@@ -202,6 +202,26 @@ impl Profile {
         }
     }
 
+    /// [`first_feed_before`](Self::first_feed_before) in whole milliseconds, rounded down.
+    pub(crate) const fn first_feed_before_millis(&self) -> u32 {
+        saturated(self.first_feed_before().as_millis())
+    }
+
+    /// The longest RESET in whole milliseconds, rounded up. If it is not known: `None` for a chip that ignores edges
+    /// meanwhile; otherwise so long that it never ends.
+    pub(crate) const fn longest_reset_millis(&self) -> Option<u32> {
+        match (self.reset_pulse, self.during_reset) {
+            (Some(width), _) => Some(saturated(width.max.as_nanos().div_ceil(NANOS_PER_MILLI))),
+            (None, DuringReset::Ignored) => None,
+            (None, DuringReset::LatchesReset) => Some(u32::MAX),
+        }
+    }
+
+    /// The time that one feed takes at the pin, in whole milliseconds, rounded up: two levels.
+    pub(crate) const fn feed_millis(&self) -> u32 {
+        saturated(self.min_pulse.as_nanos().saturating_mul(2).div_ceil(NANOS_PER_MILLI))
+    }
+
     /// The shortest time at a level that the chip detects with certainty; at most about 4.29 s.
     #[must_use]
     pub const fn min_pulse(&self) -> Duration {

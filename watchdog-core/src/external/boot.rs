@@ -120,14 +120,21 @@ impl<I: Input, G: Enable> DelayedStart<I, G> {
     }
 
     /// Arms the chip if the time for the boot is over; otherwise feeds it, so that it does not bite. Call it more often
-    /// than the chip's shortest time-out.
+    /// than the chip's shortest time-out. While it is too early for a feed, it waits.
     ///
     /// # Errors
     ///
-    /// A pin failed. The error gives the delayed start back; poll it again.
+    /// A pin failed; poll it again. [`Error::MayHoldReset`]: it was not polled in time. The error gives the delayed start
+    /// back.
     pub fn poll(mut self, now: Instant) -> Delaying<I, G, Delayed<I, G, G::Armed>> {
         if now >= self.due {
-            return self.arm().map(Delayed::Started);
+            return match self.arm(now) {
+                Ok(dog) => Ok(Delayed::Started(dog)),
+                Err(StartError { error: Error::TooEarly { .. }, device }) => {
+                    Ok(Delayed::Waiting(device))
+                }
+                Err(error) => Err(error),
+            };
         }
         match self.dog.feed_early(now) {
             Ok(()) | Err(Error::TooEarly { .. }) => Ok(Delayed::Waiting(self)),
@@ -139,10 +146,10 @@ impl<I: Input, G: Enable> DelayedStart<I, G> {
     ///
     /// # Errors
     ///
-    /// A pin failed. The error gives the delayed start back; arm it again.
-    pub fn arm(self) -> Delaying<I, G, ExternalWatchdog<I, G, G::Armed>> {
+    /// As [`ExternalWatchdog::arm`]. The error gives the delayed start back; arm it again.
+    pub fn arm(self, now: Instant) -> Delaying<I, G, ExternalWatchdog<I, G, G::Armed>> {
         let Self { dog, due } = self;
-        dog.arm().map_err(|StartError { error, device }| StartError {
+        dog.arm(now).map_err(|StartError { error, device }| StartError {
             error,
             device: Self { dog: device, due },
         })

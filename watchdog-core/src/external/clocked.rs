@@ -1,12 +1,16 @@
-//! A chip with a window as a [`Watchdog`]: the trait has no time, so [`Clocked`] reads a clock.
+//! A chip behind the traits of [`hardware`](crate::hardware): they have no time, so [`Clocked`] reads a clock.
+//!
+//! A window, arming and disarming need the time. Only a chip without a window can be fed without a clock.
 
 use core::fmt;
+use core::ops::RangeInclusive;
+use core::time::Duration;
 
-use super::{Connected, Enable, ErrorOf, ExternalWatchdog, Input};
-use crate::hardware::{ErrorType, Stop, StopError, Watchdog};
+use super::{Armed, Connected, Disarmed, Enable, Error, ErrorOf, ExternalWatchdog, Input};
+use crate::hardware::{ErrorType, Start, StartError, Started, Stop, StopError, Watchdog};
 use crate::time::Instant;
 
-/// A watchdog that keeps to the chip's window with its own clock. [`ExternalWatchdog::clocked`] makes it.
+/// A watchdog with its own clock. [`ExternalWatchdog::clocked`] makes it.
 pub struct Clocked<D, C> {
     dog: D,
     clock: C,
@@ -51,21 +55,51 @@ where
     }
 }
 
-impl<I, G, S, C> Stop for Clocked<ExternalWatchdog<I, G, S>, C>
+/// Arms the chip. The only time-out is the chip's shortest one.
+impl<I, G, C> Start for Clocked<ExternalWatchdog<I, G, Disarmed>, C>
 where
     I: Input,
     G: Enable,
-    S: Connected,
     C: FnMut() -> Instant,
-    ExternalWatchdog<I, G, S>: Stop<Error = ErrorOf<I, G>>,
 {
-    type Stopped = <ExternalWatchdog<I, G, S> as Stop>::Stopped;
+    type Running = Clocked<ExternalWatchdog<I, G, G::Armed>, C>;
+
+    fn timeout_range(&self) -> RangeInclusive<Duration> {
+        self.dog.chip().feed_before()..=self.dog.chip().feed_before()
+    }
+
+    fn start(
+        self,
+        timeout: Duration,
+    ) -> Result<Started<Self::Running>, StartError<Self, Self::Error>> {
+        if timeout != self.dog.chip().feed_before() {
+            return Err(StartError { error: Error::FixedTimeout, device: self });
+        }
+        let Self { dog, mut clock } = self;
+        match dog.arm(clock()) {
+            Ok(dog) => Ok(Started { watchdog: Clocked { dog, clock }, timeout }),
+            Err(StartError { error, device }) => {
+                Err(StartError { error, device: Self { dog: device, clock } })
+            }
+        }
+    }
+}
+
+impl<I, G, C> Stop for Clocked<ExternalWatchdog<I, G, Armed>, C>
+where
+    I: Input,
+    G: Enable,
+    C: FnMut() -> Instant,
+{
+    type Stopped = Clocked<ExternalWatchdog<I, G, Disarmed>, C>;
 
     fn stop(self) -> Result<Self::Stopped, StopError<Self, Self::Error>> {
-        let Self { dog, clock } = self;
-        dog.stop().map_err(|StopError { error, watchdog }| StopError {
-            error,
-            watchdog: Self { dog: watchdog, clock },
-        })
+        let Self { dog, mut clock } = self;
+        match dog.disarm(clock()) {
+            Ok(dog) => Ok(Clocked { dog, clock }),
+            Err(StopError { error, watchdog }) => {
+                Err(StopError { error, watchdog: Self { dog: watchdog, clock } })
+            }
+        }
     }
 }

@@ -13,6 +13,9 @@ pub trait Enable {
     type Error: Debug;
     /// The state after arming.
     type Armed: Connected;
+    /// Whether the connection can be off. While it is off, the chip may hold its RESET, and the program does not notice
+    /// it; so it needs proof that the chip was fed in time.
+    const CAN_BE_OFF: bool = true;
 
     /// Switches the connection on or off.
     ///
@@ -62,6 +65,8 @@ pub struct NoGate;
 impl Enable for NoGate {
     type Error = Infallible;
     type Armed = Permanent;
+    // A program that runs proves that the chip does not hold RESET.
+    const CAN_BE_OFF: bool = false;
 
     fn set(&mut self, _: bool) -> Result<(), Infallible> {
         Ok(())

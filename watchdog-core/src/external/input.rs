@@ -1,8 +1,9 @@
 //! The inputs that drive the WDI pin: [`Toggle`] or [`Pulse`]. They store the level of the pin, because a plain output
 //! pin cannot be read. They cannot be cloned: a clone would not know the level, and could feed without the supervisor.
 //!
-//! Invariant: if `edge` returns `Ok`, the chip has counted an edge, whatever failed before, and however short the time
-//! since the last edge is: each level lasts at least the chip's shortest pulse.
+//! Invariants: if `edge` returns `Counted::Yes`, the chip has counted an edge, whatever failed before, and however short
+//! the time since the last edge is: each level lasts at least the chip's shortest pulse. For a chip with a window, one
+//! call makes at most one edge that counts.
 
 use core::fmt::Debug;
 
@@ -10,6 +11,16 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{OutputPin, PinState};
 
 use crate::chips::{Edge, Profile};
+
+/// Whether the chip has counted an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// It has.
+    Yes,
+    /// The level before was unknown, so the change may have been an edge or none. The level is known now: the next
+    /// change is an edge.
+    Perhaps,
+}
 
 /// A way to feed a chip at its WDI pin.
 pub trait Input {
@@ -19,19 +30,20 @@ pub trait Input {
     /// Whether this input can feed the chip: each feed makes an edge that counts, and none that is a fault.
     fn suits(&self, chip: &Profile) -> bool;
 
-    /// Brings the pin to its resting level, from which the first feed starts.
+    /// Brings the pin to its resting level, from which the first feed starts. This is not called while the pin may be
+    /// driven already.
     ///
     /// # Errors
     ///
     /// The error of the pin.
     fn rest(&mut self, chip: &Profile) -> Result<(), Self::Error>;
 
-    /// Makes one edge that the chip counts.
+    /// Makes an edge that the chip counts. If the chip has a window, it makes one such edge and no second one.
     ///
     /// # Errors
     ///
     /// The error of the pin. The chip may have seen the edge or not.
-    fn edge(&mut self, chip: &Profile) -> Result<(), Self::Error>;
+    fn edge(&mut self, chip: &Profile) -> Result<Counted, Self::Error>;
 }
 
 /// Feeds by a change of level, for chips that count [either edge](Edge::Either).
@@ -80,16 +92,20 @@ impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
         self.set(PinState::Low, chip)
     }
 
-    fn edge(&mut self, chip: &Profile) -> Result<(), P::Error> {
+    fn edge(&mut self, chip: &Profile) -> Result<Counted, P::Error> {
         let from = match self.level {
             Some(level) => level,
-            // From any level, one of the two changes is an edge.
+            // From any level, one of the two changes is an edge. Perhaps both are, and the window allows one.
             None => {
                 self.set(PinState::Low, chip)?;
+                if chip.window().is_some() {
+                    return Ok(Counted::Perhaps);
+                }
                 PinState::Low
             }
         };
-        self.set(!from, chip)
+        self.set(!from, chip)?;
+        Ok(Counted::Yes)
     }
 }
 
@@ -133,14 +149,15 @@ impl<P: OutputPin, D: DelayNs> Input for Pulse<P, D> {
         Ok(())
     }
 
-    fn edge(&mut self, chip: &Profile) -> Result<(), P::Error> {
+    fn edge(&mut self, chip: &Profile) -> Result<Counted, P::Error> {
         if !self.at_rest {
             self.rest(chip)?;
         }
         self.at_rest = false;
         self.pin.set_state(!resting_level(chip))?;
         wait(&mut self.delay, chip);
-        self.rest(chip)
+        self.rest(chip)?;
+        Ok(Counted::Yes)
     }
 }
 

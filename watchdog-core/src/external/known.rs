@@ -1,0 +1,108 @@
+//! The knowledge of the chip's state that makes an edge safe: [`Takeover`], and the bounds that follow from it.
+//!
+//! A program cannot ask a chip whether it counts or holds its RESET. It can only know: after a feed, the chip certainly
+//! counts until its shortest time-out is over, and its window is certainly open after the longest closed window.
+//!
+//! Invariants: an edge before `opens` is never made. Between `settled` and `until` the chip does not hold RESET, on any
+//! board. While the program knows less, the interval is empty.
+
+use crate::chips::{HighImpedance, Profile};
+use crate::time::Instant;
+
+/// The state of the chip when the program takes it over.
+///
+/// The controller may have restarted alone, by its own watchdog, a debugger or a software reset; the chip then runs on.
+/// So without further knowledge the chip may be anywhere between two feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Takeover {
+    /// WDI has floated until this instant. The usual case: the pin is an input after each reset of the controller, and
+    /// no boot loader has driven it. A chip that [feeds itself](HighImpedance::FeedsItself) then was not counting; any
+    /// other chip counts as [`Unknown`](Self::Unknown).
+    Floating(Instant),
+    /// The chip released RESET at this instant, and nothing has fed it since. For a chip without a gate this is the
+    /// start of the program, if the [reset cause](crate::hardware::ReadResetCause) is power-on or the reset pin.
+    Reset(Instant),
+    /// The chip was fed last at this instant, for example by the boot loader. The pin stays at its level until the next
+    /// feed.
+    Fed(Instant),
+    /// The chip may be running at this instant, and may just have been fed. The pin stays at its level until the first
+    /// feed.
+    Unknown(Instant),
+}
+
+/// The bounds for the next edge.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The window is certainly open from here on.
+    pub(super) opens: Instant,
+    /// From here on, and before `until`, the chip certainly does not hold RESET.
+    pub(super) settled: Instant,
+    pub(super) until: Instant,
+}
+
+impl Known {
+    pub(super) fn at(chip: &Profile, takeover: Takeover) -> Self {
+        match takeover {
+            Takeover::Floating(now) if chip.high_impedance() == HighImpedance::FeedsItself => {
+                Self::settling(chip, now)
+            }
+            Takeover::Reset(at) => Self {
+                opens: if chip.has_window_in_first_frame() { opening(chip, at) } else { at },
+                settled: at,
+                until: at.plus_millis(shorter(chip, chip.first_feed_before_millis())),
+            },
+            Takeover::Fed(at) => Self::fed(chip, at),
+            Takeover::Floating(now) | Takeover::Unknown(now) => {
+                Self { opens: opening(chip, now), settled: Instant::FAR_FUTURE, until: now }
+            }
+        }
+    }
+
+    /// The chip has counted an edge at `now`.
+    pub(super) fn fed(chip: &Profile, now: Instant) -> Self {
+        Self {
+            opens: opening(chip, now),
+            settled: now,
+            until: now.plus_millis(shorter(chip, chip.shortest_millis())),
+        }
+    }
+
+    /// The chip counts from `now` on, or it holds RESET now and counts from its end on. In both cases it does not hold
+    /// RESET after one reset time, until the shortest time-out from `now` is over.
+    pub(super) fn settling(chip: &Profile, now: Instant) -> Self {
+        // One more, because the true time may be up to a millisecond after `now`.
+        let reset = chip.longest_reset_millis().map(|reset| u64::from(reset).saturating_add(1));
+        let settled = reset.map_or(now, |reset| now.plus_millis(reset));
+        Self { opens: opening(chip, settled), settled, ..Self::fed(chip, now) }
+    }
+
+    /// An edge at `now` may have been counted or not.
+    pub(super) fn perhaps_fed(self, chip: &Profile, now: Instant) -> Self {
+        Self { opens: opening(chip, now), ..self }
+    }
+
+    /// Whether the chip certainly does not hold RESET.
+    pub(super) fn is_counting(&self, now: Instant) -> bool {
+        self.settled <= now && now < self.until
+    }
+
+    /// When the next edge is neither too early nor meets a RESET that ends by itself.
+    pub(super) fn earliest(&self) -> Instant {
+        self.opens.max(self.settled)
+    }
+
+    /// Whether one reset time is not over yet, and the chip does not hold RESET after it.
+    pub(super) fn is_settling(&self, now: Instant) -> bool {
+        now < self.settled && self.settled < self.until
+    }
+}
+
+fn opening(chip: &Profile, now: Instant) -> Instant {
+    now.plus_millis(chip.window_millis().into())
+}
+
+/// The time for a feed: it ends before `millis` are over.
+fn shorter(chip: &Profile, millis: u32) -> u64 {
+    u64::from(millis.saturating_sub(chip.feed_millis()))
+}
