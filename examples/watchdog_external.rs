@@ -219,7 +219,7 @@ fn install<'a>(
     update.pause(bench.now())?;
 
     bench.phase('e', "erasing blocks everything for 2.4 s: disarmed, a timer keeps the chip quiet");
-    let mut dog = guard.stop().map_err(|failed| failed.error)?.into_inner();
+    let mut dog = guard.stop(bench.now()).map_err(|failed| failed.error)?.into_inner();
     for _ in 0..3 {
         dog.feed_early(bench.now())?;
         bench.pass(800);

@@ -237,7 +237,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
                 break;
             }
         }
-        match guard.stop() {
+        match guard.stop(clock.now()) {
             Ok(()) => {
                 print::line(&format!("{device} is stopped"));
                 Ok(())

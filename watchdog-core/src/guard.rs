@@ -45,8 +45,8 @@
 //! If a guard owns only a `&mut` of the hardware, dropping the guard makes the hardware accessible again. So give it
 //! the hardware itself.
 //!
-//! Invariants: from the first failure on the hardware is neither fed nor given back, until a restarted task is taken
-//! back. A guard that is dropped, also in a panic, keeps the hardware as it is, for ever: a HAL may stop a watchdog, or
+//! Invariants: from the first failure on, whether a poll has found it or not, the hardware is neither fed nor given
+//! back, until a restarted task is taken back. A guard that is dropped, also in a panic, keeps the hardware as it is, for ever: a HAL may stop a watchdog, or
 //! disconnect its pin, when it is dropped.
 
 use core::mem::ManuallyDrop;
@@ -142,18 +142,19 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         ManuallyDrop::into_inner(self.hardware)
     }
 
-    /// Stops the hardware and ends the supervision. Only for hardware that can be stopped.
+    /// Checks the tasks once more, stops the hardware and ends the supervision. Only for hardware that can be stopped.
     ///
     /// # Errors
     ///
-    /// The hardware goes on running, and the error gives the guard back. [`NotStopped::Failed`]: a task has failed; a
-    /// failure cannot be escaped by stopping. [`NotStopped::Hardware`]: the hardware did not stop, so the guard has to
+    /// The hardware goes on running, and the error gives the guard back. [`NotStopped::Failed`]: a task has failed, at
+    /// `now` at the latest; a failure cannot be escaped by stopping. [`NotStopped::Hardware`]: the hardware did not stop, so the guard has to
     /// feed it.
     #[expect(clippy::result_large_err, reason = "the guard comes back, and there is no heap")]
-    pub fn stop(self) -> Result<W::Stopped, StopError<Self, NotStopped<W::Error>>>
+    pub fn stop(mut self, now: Instant) -> Result<W::Stopped, StopError<Self, NotStopped<W::Error>>>
     where
         W: Stop,
     {
+        self.supervisor.judge(now);
         if let Some(failure) = self.supervisor.failure() {
             return Err(StopError { error: NotStopped::Failed(failure), watchdog: self });
         }
@@ -187,7 +188,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
     use crate::hardware::{ErrorKind, ErrorType};
-    use crate::{Plan, Rules, Stage, Task, Timing, plan};
+    use crate::{Fault, Plan, Rules, Stage, Task, Timing, plan};
 
     use super::*;
 
@@ -276,9 +277,35 @@ mod tests {
         let mut guard = guard(&tasks, 0, true);
         let _bites = guard.poll(at(1_001)).unwrap();
         let failure = guard.supervisor().failure().unwrap();
-        let mut failed = guard.stop().unwrap_err();
+        let mut failed = guard.stop(at(1_002)).unwrap_err();
         assert_eq!(failed.error, NotStopped::Failed(failure));
         assert_eq!(failed.watchdog.poll(at(1_002)).unwrap().action, Action::Stopped(failure));
+    }
+
+    #[test]
+    fn a_failure_that_no_poll_has_found_prevents_the_stop() {
+        use crate::task::End;
+        type Fails = fn(&Task);
+        let failures: [(Fails, Fault); 4] = [
+            (|task| task.handle().abandon(End::Panicked, at(510)), Fault::Panicked),
+            (|task| task.handle().abandon(End::Returned, at(510)), Fault::Returned),
+            (|task| assert!(task.handle().step(1, at(510)).is_err()), Fault::OutOfOrder),
+            (|_| (), Fault::Starved),
+        ];
+        for (fails, fault) in failures {
+            let tasks = [Task::new(Rules::deadline(1_000).steps(3)).unwrap()];
+            let mut guard = guard(&tasks, 0, true);
+            assert_eq!(guard.poll(at(0)).unwrap().action, Action::Feed);
+            assert_eq!(guard.poll(at(500)).unwrap().action, Action::Feed);
+            tasks.iter().for_each(fails);
+            let stop = if fault == Fault::Starved { 1_001 } else { 520 };
+            let failed = guard.stop(at(stop)).unwrap_err();
+            let NotStopped::Failed(failure) = failed.error else { panic!("it would stop") };
+            assert_eq!((failure.fault, failure.at), (fault, at(stop)));
+            let mut guard = failed.watchdog;
+            let polled = guard.poll(at(stop)).unwrap();
+            assert_eq!(polled.action, Action::Stage(Stage::Reset, failure), "the bite goes on");
+        }
     }
 
     #[test]
@@ -297,9 +324,9 @@ mod tests {
 
     #[test]
     fn hardware_that_does_not_stop_stays_under_its_guard() {
-        let mut failed = guard(&[], 0, false).stop().unwrap_err();
+        let mut failed = guard(&[], 0, false).stop(at(0)).unwrap_err();
         assert_eq!(failed.error, NotStopped::Hardware(ErrorKind::InvalidState));
         assert_eq!(failed.watchdog.poll(at(0)).unwrap().action, Action::Feed);
-        assert_eq!(guard(&[], 0, true).stop().map_err(|failed| failed.error), Ok(0));
+        assert_eq!(guard(&[], 0, true).stop(at(0)).map_err(|failed| failed.error), Ok(0));
     }
 }

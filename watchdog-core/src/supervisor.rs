@@ -106,17 +106,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
-        let now = now.max(self.latest);
-        self.latest = now;
-        if self.bite.is_none() {
-            match self.first_failure(now) {
-                None => self.last_good = now,
-                Some(failure) => {
-                    log!(error, "watchdog: {}", failure);
-                    self.bite = Some(Bite::new(failure, self.timing.stages));
-                }
-            }
-        }
+        let now = self.judge(now);
         let Some(bite) = &mut self.bite else {
             let due = now >= self.next_feed;
             if due {
@@ -140,6 +130,22 @@ impl<'a> Supervisor<'a> {
             None => Action::Wait,
         };
         Poll { action, next: bite.next() }
+    }
+
+    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
+    pub(crate) fn judge(&mut self, now: Instant) -> Instant {
+        let now = now.max(self.latest);
+        self.latest = now;
+        if self.bite.is_none() {
+            match self.first_failure(now) {
+                None => self.last_good = now,
+                Some(failure) => {
+                    log!(error, "watchdog: {}", failure);
+                    self.bite = Some(Bite::new(failure, self.timing.stages));
+                }
+            }
+        }
+        now
     }
 
     /// The hardware could not be fed: the feed is due again at once, not only at the next heartbeat.

@@ -110,7 +110,7 @@ fn a_failed_feed_and_the_stop_of_the_hardware_are_logged() {
     let mut guard = Guard::new(Hardware { broken: true }, Supervisor::new(&[], timing, at(0)));
     assert_eq!(guard.poll(at(10)), Err(ErrorKind::Connection));
     let _fed = guard.poll(at(20)).unwrap();
-    guard.stop().map_err(|failed| failed.error).unwrap();
+    guard.stop(at(30)).map_err(|failed| failed.error).unwrap();
     assert_eq!(
         logged(),
         [

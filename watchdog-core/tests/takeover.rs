@@ -201,7 +201,7 @@ fn after_a_stop_and_long_work_arming_never_latches_reset() {
             let _fed = guard.poll(board.now()).unwrap();
         }
         board.advance_millis(work % 500);
-        let stopped = guard.stop().map_err(|failed| failed.error).unwrap();
+        let stopped = guard.stop(board.now()).map_err(|failed| failed.error).unwrap();
         board.advance_millis(work);
         let armed = stopped.into_inner().arm(board.now());
         assert_eq!(armed.is_ok(), work < 899, "{work}");
