@@ -11,7 +11,7 @@ use mqtt_core::{
     Action, Client, Event, Handle, Instant, Options, PacketId, Publish, QoS, Slot, Topic, topic,
 };
 use test_kit::wire::{ACCEPTED, PUBACK, PUBCOMP, PUBREC, PUBREL, ack};
-use watchdog_core::{Plan, Rules, Supervisor, Task, plan};
+use watchdog_core::{Plan, Rules, Supervisor, Task, Timing, plan};
 
 /// The topic of all publishes.
 pub const TOPIC: Topic<'static> = topic!("plant/7/boiler/temperature");
@@ -170,10 +170,13 @@ pub fn keep_books(in_flight: &mut InFlight) {
     in_flight.push_back(black_box(id).flatten());
 }
 
+/// The timing of all watched tasks.
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(100));
+
 /// A task that has fed at 0.
 #[must_use]
 pub fn watched(rules: Rules) -> Task {
-    let task = Task::new(rules).expect("the rules can be kept");
+    let task = Task::new(rules, TIMING).expect("the rules can be kept");
     // A task with checkpoints begins with its first one.
     let _needs_step = task.handle().feed(watchdog_core::Instant::from_millis(0));
     task
@@ -188,5 +191,5 @@ pub fn watch(count: usize) -> Vec<Task> {
 /// Their supervisor, with a heartbeat of 100 ms.
 #[must_use]
 pub fn supervise(tasks: &[Task]) -> Supervisor<'_> {
-    Supervisor::new(tasks, plan!(Plan::heartbeat(100)), watchdog_core::Instant::from_millis(0))
+    Supervisor::new(tasks, TIMING, watchdog_core::Instant::from_millis(0))
 }

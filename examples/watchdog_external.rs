@@ -35,22 +35,22 @@ Exit status: 0 the chip reset the board after the hang, in time, and at no other
 const CHIP: &Profile = &TPS3823_33;
 
 // This builds only if the heartbeat and all stages fit into the shortest time-out, 900 ms.
-const PUMP: Rules = Rules::deadline(1_000);
-const VALVE: Rules = Rules::deadline(2_500);
-/// The update reports chunk by chunk. For steps without chunks it has two grants of three seconds.
-const UPDATE: Rules = Rules::deadline(1_000).grants(2, 3).paused();
 const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::LastWords, 100), (Stage::Reset, 100)];
 const TIMING: Timing<'static> = plan!(
     Plan::heartbeat(500)
         .late(10)
-        .task(PUMP, 500, 50)
-        .task(VALVE, 1_000, 50)
         .chip(CHIP.shortest_millis(), CHIP.longest_millis())
         .window(CHIP.window_millis())
         .stages(STAGES)
         .recovery(6_000)
 );
-static TASKS: [Task; 3] = [task!(PUMP), task!(VALVE), task!(UPDATE)];
+// Each task builds only if it can keep its rules, and if the reset follows its longest silence in time. The update
+// reports chunk by chunk; for steps without chunks it has two grants of three seconds.
+static TASKS: [Task; 3] = [
+    task!(TIMING, Rules::deadline(1_000).works(500, 50)),
+    task!(TIMING, Rules::deadline(2_500).works(1_000, 50)),
+    task!(TIMING, Rules::deadline(1_000).works(500, 50).grants(2, 3).paused()),
+];
 const NAMES: [&str; 3] = ["pump", "valve", "update"];
 
 /// The interval of the simulation, in milliseconds.

@@ -189,9 +189,7 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         let device = order.device.display().to_string();
         let (mut dog, mut timeout) = start(order)?;
         let outcome = set_up(order, &mut dog, &mut timeout).and_then(|every| {
-            let rules = Rules::deadline(every.saturating_mul(2));
-            let task = Task::new(rules).map_err(|error| Error::Rules(every, error.to_string()))?;
-            let mut plan = Plan::heartbeat(every).task(rules, every, RUN_MILLIS);
+            let mut plan = Plan::heartbeat(every);
             // If the device does not report its time-out, the plan cannot check it.
             let bites = timeout.map(millis);
             if let Some(bites) = bites {
@@ -201,6 +199,11 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
                 let timeout = bites.unwrap_or_default();
                 Error::Plan { device: device.clone(), every, timeout, error }
             })?;
+            // Each feed may be late by the run of the work before it.
+            let deadline = every.saturating_add(every.max(3 * RUN_MILLIS));
+            let rules = Rules::deadline(deadline).works(every, RUN_MILLIS);
+            let task =
+                Task::new(rules, timing).map_err(|error| Error::Rules(every, error.to_string()))?;
             Ok((task, timing, every))
         });
         let (task, timing, every) = match outcome {

@@ -39,12 +39,13 @@ Exit status: 0 all threads ended on purpose, 3 one failed and its last words are
 /// The shortest time of a round.
 const PERIOD: Duration = Duration::from_millis(50);
 /// Two checkpoints in a round, each within 300 ms after the previous one.
-const RULES: Rules = Rules::deadline(300).steps(2);
+const RULES: Rules = Rules::deadline(300).works(50, 60).steps(2);
 const STAGES: &[(Stage, u32)] =
     &[(Stage::Warn, 0), (Stage::ResetLink, 50), (Stage::LastWords, 50), (Stage::Reset, 50)];
-/// The threads are checked each 100 ms. This builds only if a reset comes within a second after the last sign of life.
-const TIMING: Timing<'static> =
-    plan!(Plan::heartbeat(100).late(50).task(RULES, 50, 60).stages(STAGES).recovery(1_000));
+/// The threads are checked each 100 ms.
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(100).late(50).stages(STAGES).recovery(1_000));
+// This builds only if the threads can keep their rules, and a reset comes within a second after the last sign of life.
+const _: () = assert!(TIMING.fits(&RULES).is_ok());
 
 const NAMES: [&str; 3] = ["sampler", "logger", "sender"];
 const FAILING: &str = "logger";

@@ -9,9 +9,9 @@
 //! ```
 //! use watchdog_core::{Action, Fault, Instant, Plan, Rules, Stage, Supervisor, Task, Timing, plan, task};
 //!
-//! static TASKS: [Task; 1] = [task!(Rules::deadline(1_000))];
 //! const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::LastWords, 100), (Stage::Reset, 50)];
 //! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).stages(STAGES));
+//! static TASKS: [Task; 1] = [task!(TIMING, Rules::deadline(1_000))];
 //!
 //! let mut supervisor = Supervisor::new(&TASKS, TIMING, Instant::from_millis(0));
 //! let polled = supervisor.poll(Instant::from_millis(1_500));
@@ -135,7 +135,8 @@ pub struct Failure {
     /// Its fault.
     pub fault: Fault,
     /// The checkpoint reported last, from 0. For [`Fault::OutOfOrder`] it is the wrong checkpoint. `None` if the task
-    /// has reported no checkpoint, or one above the highest possible number.
+    /// has reported no checkpoint since it started or resumed after a whole round, or one above the highest possible
+    /// number.
     pub step: Option<u8>,
     /// The last sign of life: for [`Fault::Starved`] the last feed that counted, for other faults the fault itself.
     pub since: Instant,

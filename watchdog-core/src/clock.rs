@@ -1,11 +1,12 @@
 //! [`SharedClock`]: the time for code that cannot read a clock, such as an interrupt or another core.
 //!
 //! ```
-//! use watchdog_core::{Instant, Rules, SharedClock, Task, task};
+//! use watchdog_core::{Instant, Plan, Rules, SharedClock, Task, Timing, plan, task};
 //!
 //! static CLOCK: SharedClock = SharedClock::new();
 //! // Fed each 300 ms, by a clock that is set each 500 ms.
-//! static UART: Task = task!(Rules::deadline(300 + 500));
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static UART: Task = task!(TIMING, Rules::deadline(300 + 500));
 //!
 //! // In the loop that polls the supervisor, or in the timer's interrupt:
 //! CLOCK.set(Instant::from_millis(61_500));
@@ -65,13 +66,16 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
     use super::*;
-    use crate::{Action, Plan, Rules, Supervisor, Task, plan};
+    use crate::{Action, Plan, Rules, Supervisor, Task, Timing, plan};
+
+    const TIMING: Timing<'static> = plan!(Plan::heartbeat(50));
 
     #[test]
     fn tasks_that_feed_by_a_shared_clock_stay_healthy_when_it_wraps() {
         let at = |millis: u64| Instant::from_millis(0xFFFF_FFFF - 120 + millis);
-        let (clock, tasks) = (SharedClock::new(), [Task::new(Rules::deadline(150)).unwrap()]);
-        let mut supervisor = Supervisor::new(&tasks, plan!(Plan::heartbeat(50)), at(0));
+        let (clock, tasks) =
+            (SharedClock::new(), [Task::new(Rules::deadline(150), TIMING).unwrap()]);
+        let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
         for beat in 0..6 {
             clock.set(at(beat * 50));
             tasks.first().unwrap().handle().feed(clock.now()).unwrap();

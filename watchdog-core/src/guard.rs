@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use core::convert::Infallible;
-//! use watchdog_core::{Action, Guard, Instant, Plan, Rules, Supervisor, Task, plan, task};
+//! use watchdog_core::{Action, Guard, Instant, Plan, Rules, Supervisor, Task, Timing, plan, task};
 //! use watchdog_core::hardware::{ErrorType, Watchdog};
 //!
 //! // Stands for a HAL's watchdog, or for an `ExternalWatchdog`.
@@ -12,10 +12,11 @@
 //!     fn feed(&mut self) -> Result<(), Infallible> { self.feeds += 1; Ok(()) }
 //! }
 //!
-//! static TASKS: [Task; 1] = [task!(Rules::deadline(1_000))];
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).chip(900, 2_500));
+//! static TASKS: [Task; 1] = [task!(TIMING, Rules::deadline(1_000))];
 //!
 //! let at = Instant::from_millis;
-//! let supervisor = Supervisor::new(&TASKS, plan!(Plan::heartbeat(500).chip(900, 2_500)), at(0));
+//! let supervisor = Supervisor::new(&TASKS, TIMING, at(0));
 //! let mut guard = Guard::new(Chip { feeds: 0 }, supervisor);
 //! assert_eq!(guard.poll(at(0))?.action, Action::Feed);
 //! assert_eq!(guard.hardware().feeds, 1);
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_hardware_is_fed_once_a_heartbeat_and_never_after_a_failure() {
-        let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
         tasks.first().unwrap().handle().feed(at(0)).unwrap();
         let mut guard = guard(&tasks, 0, false);
         for millis in 0..=1_000 {
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_feed_that_failed_is_tried_again_at_the_next_poll() {
-        let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
         let mut guard = guard(&tasks, 2, false);
         assert_eq!(guard.poll(at(0)), Err(ErrorKind::Connection));
         assert_eq!(guard.poll(at(1)), Err(ErrorKind::Connection));
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn after_a_failed_feed_a_failed_task_still_stops_the_feeding() {
-        let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
         let mut guard = guard(&tasks, 1, false);
         assert_eq!(guard.poll(at(1_000)), Err(ErrorKind::Connection));
         assert!(matches!(guard.poll(at(1_001)).unwrap().action, Action::Stage(..)));
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_the_hardware_is_not_stopped_even_if_it_could_be() {
-        let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
         let mut guard = guard(&tasks, 0, true);
         let _bites = guard.poll(at(1_001)).unwrap();
         let failure = guard.supervisor().failure().unwrap();
@@ -293,7 +294,7 @@ mod tests {
             (|_| (), Fault::Starved),
         ];
         for (fails, fault) in failures {
-            let tasks = [Task::new(Rules::deadline(1_000).steps(3)).unwrap()];
+            let tasks = [Task::new(Rules::deadline(1_000).steps(3), TIMING).unwrap()];
             let mut guard = guard(&tasks, 0, true);
             assert_eq!(guard.poll(at(0)).unwrap().action, Action::Feed);
             assert_eq!(guard.poll(at(500)).unwrap().action, Action::Feed);
@@ -310,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_guard_takes_back_a_restarted_task_and_watches_another_one() {
-        let tasks = [Task::new(Rules::deadline(1_000)).unwrap(), Task::vacant()];
+        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap(), Task::vacant()];
         let stages = [(Stage::Restart, 0), (Stage::Reset, 100)];
         let timing = Plan::heartbeat(500).stages(&stages).rescues(1).check().unwrap();
         let hardware = Hardware { feeds: 0, failures: 0, stops: false };

@@ -1,48 +1,28 @@
 //! The intervals, checked against each other before anything runs: a [`Plan`] holds the intervals that are wanted, a
 //! [`Timing`] is a plan that passed the check.
 //!
-//! A [`Supervisor`](crate::Supervisor) takes a `Timing` only. The macro [`plan!`](crate::plan!) makes one from
-//! constants and fails the build if they are wrong; [`Plan::check`] is for numbers that are known at run time only.
+//! A [`Supervisor`](crate::Supervisor) takes a `Timing` only, and each [`Task`](crate::Task) is made for a `Timing`, so
+//! that its rules are checked against the same plan. The macros [`plan!`](crate::plan!) and [`task!`](crate::task!) make
+//! them from constants and fail the build if they are wrong; [`Plan::check`] and [`Task::new`](crate::Task::new) are for
+//! numbers that are known at run time only.
 //!
 //! ```
 //! use watchdog_core::chips::TPS3823_33;
-//! use watchdog_core::{Plan, Rules, Stage, Timing, plan};
+//! use watchdog_core::{Plan, Rules, Stage, Task, Timing, plan, task};
 //!
-//! const SAMPLER: Rules = Rules::deadline(1_200);
 //! const STAGES: &[(Stage, u32)] = &[(Stage::LastWords, 0), (Stage::Reset, 100)];
 //! const TIMING: Timing<'static> = plan!(
 //!     Plan::heartbeat(500)          // the tasks are checked and the chip is fed each 500 ms
 //!         .late(20)                 // or up to 20 ms later
-//!         .task(SAMPLER, 250, 180)  // it works each 250 ms, for up to 180 ms
 //!         .profile(&TPS3823_33)     // it bites between 0.9 and 2.5 s after a feed
 //!         .stages(STAGES)
 //!         .recovery(4_000)          // the device has to be reset within 4 s
 //! );
-//! assert_eq!(TIMING.heartbeat_millis(), 500);
+//! // It works each 250 ms, for up to 180 ms. It is never silent for more than 4 s less the chip's 2.5 s.
+//! static SAMPLER: Task = task!(TIMING, Rules::deadline(1_200).works(250, 180));
 //! ```
 //!
 //! # Plans that do not build
-//!
-//! The deadline is not longer than a run of the work:
-//!
-//! ```compile_fail,E0080
-//! # use watchdog_core::{Plan, Rules, Timing, plan};
-//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).task(Rules::deadline(1_000), 0, 1_000));
-//! ```
-//!
-//! The deadline is not longer than the work's own heartbeat:
-//!
-//! ```compile_fail,E0080
-//! # use watchdog_core::{Plan, Rules, Timing, plan};
-//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).task(Rules::deadline(1_000), 1_000, 10));
-//! ```
-//!
-//! The heartbeat is not a multiple of the work's own heartbeat, so the device wakes up twice instead of once:
-//!
-//! ```compile_fail,E0080
-//! # use watchdog_core::{Plan, Rules, Timing, plan};
-//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).task(Rules::deadline(1_000), 200, 10));
-//! ```
 //!
 //! The chip's typical time-out is longer than the heartbeat, but its minimum time-out is not:
 //!
@@ -66,12 +46,39 @@
 //! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).chip(900, 2_500).stages(STAGES));
 //! ```
 //!
-//! The device would be reset later than wanted:
+//! # Tasks that do not build
+//!
+//! Two feeds of a healthy task may be a period and a run apart, here 430 ms:
 //!
 //! ```compile_fail,E0080
-//! # use watchdog_core::{Plan, Rules, Timing, plan};
-//! const TIMING: Timing<'static> =
-//!     plan!(Plan::heartbeat(500).task(Rules::deadline(2_000), 500, 10).chip(900, 2_500).recovery(4_000));
+//! # use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static TASK: Task = task!(TIMING, Rules::deadline(300).works(250, 180));
+//! ```
+//!
+//! They may be a period less a run apart, here 70 ms, so the window opens too late:
+//!
+//! ```compile_fail,E0080
+//! # use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static TASK: Task = task!(TIMING, Rules::deadline(1_000).works(250, 180).not_before(70));
+//! ```
+//!
+//! The heartbeat is not a multiple of the work's own heartbeat, so the device wakes up twice instead of once:
+//!
+//! ```compile_fail,E0080
+//! # use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static TASK: Task = task!(TIMING, Rules::deadline(1_000).works(200, 10));
+//! ```
+//!
+//! The task may be silent for two seconds, also by a grant, and the chip takes 2.5 s more; so the device would be reset
+//! later than wanted:
+//!
+//! ```compile_fail,E0080
+//! # use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).chip(900, 2_500).recovery(4_000));
+//! static TASK: Task = task!(TIMING, Rules::deadline(1_000).grants(1, 2));
 //! ```
 
 use thiserror::Error;
@@ -91,10 +98,6 @@ pub struct Plan<'a> {
     recovery: Option<u32>,
     stages: &'a [(Stage, u32)],
     rescues: u8,
-    /// The longest deadline of the tasks.
-    deadline: u32,
-    /// The first error of a task.
-    task_error: Option<PlanError>,
 }
 
 /// The reset as the only stage.
@@ -111,27 +114,13 @@ impl<'a> Plan<'a> {
             recovery: None,
             stages: RESET,
             rescues: 0,
-            deadline: 0,
-            task_error: None,
         }
     }
 
-    /// A poll or a stage may run up to `millis` milliseconds late: timer jitter, higher-priority work, and the clock's
-    /// tolerance over a heartbeat.
+    /// A poll, a stage or a run of a task may be up to `millis` milliseconds late: timer jitter, higher-priority work,
+    /// and the clock's tolerance over a heartbeat.
     pub const fn late(mut self, millis: u32) -> Self {
         self.late = millis;
-        self
-    }
-
-    /// Adds a task; call it once for each task. The task works each `period` milliseconds (0: it has no period and
-    /// works on events), and one run of its work takes at most `run` milliseconds.
-    pub const fn task(mut self, rules: Rules, period: u32, run: u32) -> Self {
-        if rules.deadline > self.deadline {
-            self.deadline = rules.deadline;
-        }
-        if self.task_error.is_none() {
-            self.task_error = self.check_task(&rules, period, run);
-        }
         self
     }
 
@@ -166,25 +155,11 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// At most `millis` milliseconds may pass from the last sign of life of a task to the reset. Grants are not
-    /// included; they come on top.
+    /// At most `millis` milliseconds may pass from the last sign of life of a task to the reset. So each task's deadline
+    /// and grants have to leave time for the reset.
     pub const fn recovery(mut self, millis: u32) -> Self {
         self.recovery = Some(millis);
         self
-    }
-
-    const fn check_task(&self, rules: &Rules, period: u32, run: u32) -> Option<PlanError> {
-        if let Err(error) = rules.check() {
-            Some(PlanError::Rules(error))
-        } else if rules.deadline <= run {
-            Some(PlanError::DeadlineWithinRun)
-        } else if rules.deadline <= period {
-            Some(PlanError::DeadlineWithinPeriod)
-        } else if !coincide(self.heartbeat, period) {
-            Some(PlanError::NoMultiple)
-        } else {
-            None
-        }
     }
 
     /// Checks the plan, and gives its timing.
@@ -198,9 +173,6 @@ impl<'a> Plan<'a> {
         }
         if self.heartbeat > Rules::MOST_MILLIS / 2 {
             return Err(PlanError::HeartbeatTooLong);
-        }
-        if let Some(error) = self.task_error {
-            return Err(error);
         }
         let delays = match check_stages(self.stages) {
             Ok(delays) => delays,
@@ -225,14 +197,16 @@ impl<'a> Plan<'a> {
                 max as u64 + self.late as u64
             }
         };
-        match self.recovery {
-            Some(wanted) if self.deadline as u64 + reset > wanted as u64 => {
-                Err(PlanError::RecoveryTooSlow)
-            }
-            _ => {
-                Ok(Timing { heartbeat: self.heartbeat, stages: self.stages, rescues: self.rescues })
-            }
-        }
+        let longest_silence = match self.recovery {
+            None => u32::MAX,
+            Some(wanted) => match (wanted as u64).checked_sub(reset) {
+                // It fits: it is at most `wanted`.
+                Some(left) if left > 0 => left as u32,
+                _ => return Err(PlanError::RecoveryTooSlow),
+            },
+        };
+        let Self { heartbeat, late, stages, rescues, .. } = *self;
+        Ok(Timing { heartbeat, late, longest_silence, stages, rescues })
     }
 }
 
@@ -270,6 +244,9 @@ const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
 #[must_use]
 pub struct Timing<'a> {
     pub(crate) heartbeat: u32,
+    pub(crate) late: u32,
+    /// No task may be silent for longer, because the reset has to follow within the recovery time.
+    longest_silence: u32,
     pub(crate) stages: &'a [(Stage, u32)],
     pub(crate) rescues: u8,
 }
@@ -279,6 +256,34 @@ impl Timing<'_> {
     #[must_use]
     pub const fn heartbeat_millis(&self) -> u32 {
         self.heartbeat
+    }
+
+    /// Whether a task with these rules can be watched by this plan: a healthy task keeps them, it shares its wake-ups
+    /// with the supervisor, and its longest silence leaves time for the reset.
+    ///
+    /// Two feeds of a healthy task are at most its period, one run and the lateness apart, and at least its period less
+    /// one run and the lateness. The window of a task without a period is not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`]: the first rule that they break.
+    pub const fn fits(&self, rules: &Rules) -> Result<(), PlanError> {
+        if let Err(error) = rules.check() {
+            return Err(PlanError::Rules(error));
+        }
+        let period = rules.period as u64;
+        let jitter = rules.run as u64 + self.late as u64;
+        if rules.deadline as u64 <= period + jitter {
+            Err(PlanError::DeadlineTooShort)
+        } else if rules.earliest > 0 && period > 0 && rules.earliest as u64 + jitter >= period {
+            Err(PlanError::WindowTooLate)
+        } else if !coincide(self.heartbeat, rules.period) {
+            Err(PlanError::NoMultiple)
+        } else if rules.longest_millis() > self.longest_silence {
+            Err(PlanError::RecoveryTooSlow)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -309,10 +314,12 @@ pub enum PlanError {
     HeartbeatTooLong,
     /// The rules of a task cannot be kept.
     Rules(RulesError),
-    /// A task's deadline is not longer than one run of its work.
-    DeadlineWithinRun,
-    /// A task's deadline is not longer than the heartbeat (the period) of its work.
-    DeadlineWithinPeriod,
+    /// A task's deadline is not longer than its period, one run of its work and the lateness together: a healthy task
+    /// may be late.
+    DeadlineTooShort,
+    /// A task's window opens later than its period less one run of its work and the lateness: a healthy task may be
+    /// early.
+    WindowTooLate,
     /// Neither the heartbeat nor a task's own period is an integer multiple of the other.
     NoMultiple,
     /// The chip's minimum time-out is not longer than a late heartbeat, or it is longer than the maximum.
@@ -321,7 +328,7 @@ pub enum PlanError {
     ChipTooEarly,
     /// The chip's minimum time-out is not longer than a late heartbeat and all stages together.
     StagesTooLong,
-    /// A reset takes longer than the recovery time that is wanted.
+    /// A reset, or the longest silence of a task and a reset, takes longer than the recovery time that is wanted.
     RecoveryTooSlow,
     /// The stages do not end with the reset.
     NoReset,
@@ -339,9 +346,11 @@ impl PlanError {
             Self::NoHeartbeat => "the heartbeat is 0",
             Self::HeartbeatTooLong => "the heartbeat is longer than 7200000 ms",
             Self::Rules(error) => error.message(),
-            Self::DeadlineWithinRun => "a task's deadline is not longer than one run of its work",
-            Self::DeadlineWithinPeriod => {
-                "a task's deadline is not longer than the heartbeat of its work"
+            Self::DeadlineTooShort => {
+                "a task's deadline is not longer than its period, one run and the lateness"
+            }
+            Self::WindowTooLate => {
+                "a task's window opens later than its period less one run and the lateness"
             }
             Self::NoMultiple => {
                 "neither the heartbeat nor a task's own is an integer multiple of the other"
@@ -369,12 +378,6 @@ mod tests {
         for (plan, error) in [
             (Plan::heartbeat(0), PlanError::NoHeartbeat),
             (Plan::heartbeat(7_200_001), PlanError::HeartbeatTooLong),
-            (beat.task(Rules::deadline(0), 0, 0), PlanError::Rules(RulesError::NoDeadline)),
-            (beat.task(TASK, 0, 1_000), PlanError::DeadlineWithinRun),
-            (beat.task(TASK, 1_000, 0), PlanError::DeadlineWithinPeriod),
-            (beat.task(TASK, 300, 0), PlanError::NoMultiple),
-            (beat.task(TASK, 750, 0), PlanError::NoMultiple),
-            (beat.task(TASK, 300, 0).task(TASK, 100, 0), PlanError::NoMultiple),
             (beat.chip(500, 2_000), PlanError::ChipBitesFirst),
             (beat.late(400).chip(900, 2_500), PlanError::ChipBitesFirst),
             (beat.chip(900, 800), PlanError::ChipBitesFirst),
@@ -385,11 +388,84 @@ mod tests {
                 beat.late(1).chip(900, 2_500).stages(&[(Stage::Warn, 0), (Stage::Reset, 397)]),
                 PlanError::StagesTooLong,
             ),
-            (beat.task(TASK, 0, 0).recovery(1_499), PlanError::RecoveryTooSlow),
-            (beat.task(TASK, 0, 0).chip(900, 2_500).recovery(3_499), PlanError::RecoveryTooSlow),
+            (beat.recovery(500), PlanError::RecoveryTooSlow),
+            (beat.chip(900, 2_500).recovery(2_500), PlanError::RecoveryTooSlow),
             (beat.stages(&[]), PlanError::NoReset),
         ] {
             assert_eq!(plan.check(), Err(error), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn each_task_that_does_not_fit_the_plan_has_its_error() {
+        let beat = Plan::heartbeat(500);
+        for (plan, rules, error) in [
+            (beat, Rules::deadline(0), PlanError::Rules(RulesError::NoDeadline)),
+            (beat, TASK.works(0, 1_000), PlanError::DeadlineTooShort),
+            (beat, TASK.works(1_000, 0), PlanError::DeadlineTooShort),
+            (beat, TASK.works(500, 500), PlanError::DeadlineTooShort),
+            (beat.late(20), TASK.works(500, 480), PlanError::DeadlineTooShort),
+            (beat.late(1_000), TASK, PlanError::DeadlineTooShort),
+            (beat, Rules::deadline(300).works(250, 180), PlanError::DeadlineTooShort),
+            (beat, TASK.works(250, 0).not_before(400), PlanError::WindowTooLate),
+            (beat, TASK.works(500, 100).not_before(400), PlanError::WindowTooLate),
+            (beat.late(20), TASK.works(500, 100).not_before(380), PlanError::WindowTooLate),
+            (beat, TASK.works(500, 499).not_before(1), PlanError::WindowTooLate),
+            (beat, TASK.works(300, 0), PlanError::NoMultiple),
+            (beat, TASK.works(750, 0), PlanError::NoMultiple),
+            (beat.recovery(1_499), TASK, PlanError::RecoveryTooSlow),
+            (beat.chip(900, 2_500).recovery(3_499), TASK, PlanError::RecoveryTooSlow),
+            (beat.recovery(3_500), Rules::deadline(7_000_000), PlanError::RecoveryTooSlow),
+            (beat.recovery(2_500), TASK.grants(1, 3), PlanError::RecoveryTooSlow),
+        ] {
+            let fits = plan.check().and_then(|timing| timing.fits(&rules));
+            assert_eq!(fits, Err(error), "{plan:?} {rules:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_at_a_limit_fits() {
+        let beat = Plan::heartbeat(500);
+        for (plan, rules) in [
+            (beat, TASK.works(250, 749)),
+            (beat.late(20), TASK.works(500, 479)),
+            (beat, Rules::deadline(10_001).works(5_000, 5_000)),
+            (beat, TASK.works(500, 100).not_before(399)),
+            (beat.late(20), TASK.works(500, 100).not_before(379)),
+            (beat, TASK.works(0, 100).not_before(900)),
+            (beat.recovery(1_500), TASK),
+            (beat.chip(900, 2_500).recovery(3_500), TASK),
+            (beat.recovery(3_500), TASK.grants(1, 3)),
+            (beat, Rules::deadline(Rules::MOST_MILLIS).works(0, Rules::MOST_MILLIS - 1)),
+        ] {
+            let fits = plan.check().and_then(|timing| timing.fits(&rules));
+            assert_eq!(fits, Ok(()), "{plan:?} {rules:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_fits_its_plan_never_breaks_its_rules_while_it_is_healthy() {
+        let (late, period, run) = (20, 250, 80);
+        let rules = Rules::deadline(351).works(period, run).not_before(149);
+        let timing = Plan::heartbeat(250).late(late).check().expect("the plan keeps its rules");
+        let rounds = [[0, 80 + 20], [80 + 20, 0], [0, 0], [100, 100]];
+        for [first, second] in rounds {
+            for steps in [0, 2, 4] {
+                let task = crate::Task::new(rules.steps(steps), timing).expect("the task fits");
+                for round in 0..9_u32 {
+                    // Each run ends as early or as late as it may; its checkpoints follow each other at once.
+                    let end =
+                        u64::from(round * period + if round % 2 == 0 { first } else { second });
+                    let at = crate::Instant::from_millis(end);
+                    let handle = task.handle();
+                    if steps == 0 {
+                        assert_eq!(handle.feed(at), Ok(()), "{first} {second} {round}");
+                    }
+                    for step in 0..steps {
+                        assert_eq!(handle.step(step, at), Ok(()), "{first} {second} {round}");
+                    }
+                }
+            }
         }
     }
 
@@ -416,13 +492,12 @@ mod tests {
         for plan in [
             Plan::heartbeat(1),
             Plan::heartbeat(Rules::MOST_MILLIS / 2),
-            beat.task(TASK, 250, 999).task(Rules::deadline(5_001), 5_000, 5_000),
             beat.chip(501, 501),
             beat.late(399).chip(1_300, 2_500),
             beat.chip(900, 2_500).window(490).late(10),
             beat.chip(900, 2_500).stages(&[(Stage::Reset, 399)]),
-            beat.task(TASK, 0, 0).recovery(1_500),
-            beat.task(TASK, 0, 0).chip(900, 2_500).recovery(3_500),
+            beat.recovery(501),
+            beat.chip(900, 2_500).recovery(2_501),
         ] {
             assert_eq!(plan.check().map(|timing| timing.heartbeat), Ok(plan.heartbeat), "{plan:?}");
         }
@@ -442,6 +517,9 @@ mod tests {
 
     #[test]
     fn the_largest_numbers_are_rejected_and_do_not_wrap() {
+        let most = Plan::heartbeat(1).late(u32::MAX).check();
+        let rules = TASK.works(u32::MAX, u32::MAX).not_before(999);
+        assert_eq!(most.and_then(|timing| timing.fits(&rules)), Err(PlanError::DeadlineTooShort));
         let plan = Plan::heartbeat(1).late(u32::MAX).chip(u32::MAX, u32::MAX);
         assert_eq!(plan.check(), Err(PlanError::ChipBitesFirst));
         let stages = [(Stage::Warn, u32::MAX), (Stage::Reset, u32::MAX)];

@@ -1,24 +1,31 @@
 //! The rules that one task has to keep ([`Rules`]), and the reasons to reject them ([`RulesError`]).
 //!
 //! ```
-//! use watchdog_core::{Rules, Task, task};
+//! use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
 //!
-//! // A sampler: it reports at least once a second, never twice within 100 ms, and has four checkpoints in each round.
-//! // It may take ten seconds up to three times; the first time is for its start.
-//! static SAMPLER: Task = task!(Rules::deadline(1_000).not_before(100).steps(4).grants(3, 10));
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).late(20));
+//! // A sampler: it works each 500 ms for up to 180 ms, with four checkpoints in each round. It reports at least once a
+//! // second, and begins no round within 100 ms after the last one. It may take ten seconds up to three times; the first
+//! // time is for its start.
+//! static SAMPLER: Task = task!(
+//!     TIMING,
+//!     Rules::deadline(1_000).works(500, 180).not_before(100).steps(4).grants(3, 10)
+//! );
 //! ```
 
 use thiserror::Error;
 
 use crate::report::{MOST_MILLIS, MOST_STEPS};
 
-/// The rules that one task has to keep. 12 bytes; they can be a constant.
+/// The rules that one task has to keep, and the work that they are for. 20 bytes; they can be a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Rules {
     pub(crate) deadline: u32,
     pub(crate) earliest: u32,
+    pub(crate) period: u32,
+    pub(crate) run: u32,
     pub(crate) steps: u8,
     pub(crate) grants: u8,
     pub(crate) times: u8,
@@ -33,11 +40,30 @@ impl Rules {
 
     /// The task feeds at intervals of at most `millis` milliseconds. A feed exactly at the deadline is in time.
     pub const fn deadline(millis: u32) -> Self {
-        Self { deadline: millis, earliest: 0, steps: 0, grants: 0, times: 0, paused: false }
+        Self {
+            deadline: millis,
+            earliest: 0,
+            period: 0,
+            run: 0,
+            steps: 0,
+            grants: 0,
+            times: 0,
+            paused: false,
+        }
+    }
+
+    /// The task works each `period` milliseconds (0: it has no period and works on events), and one run of its work
+    /// takes at most `run` milliseconds. The plan checks that a healthy task keeps its rules.
+    pub const fn works(mut self, period: u32, run: u32) -> Self {
+        self.period = period;
+        self.run = run;
+        self
     }
 
     /// A feed sooner than `millis` milliseconds after the previous one is a fault. This finds a loop that runs away: it
-    /// feeds in time, but too often. After the start or a grant, no feed is too early.
+    /// feeds in time, but too often. If the task has checkpoints, the first one of a round is such a feed, and the time
+    /// counts from the last one of the previous round; within a round no checkpoint is too early. After the start, a
+    /// pause or a grant, no feed is too early.
     pub const fn not_before(mut self, millis: u32) -> Self {
         self.earliest = millis;
         self
@@ -106,7 +132,8 @@ impl Rules {
         }
     }
 
-    /// Whether these rules can be kept.
+    /// Whether these rules can be kept. The [`Timing`](crate::Timing) of a plan checks more: whether a healthy task
+    /// keeps them.
     ///
     /// # Errors
     ///

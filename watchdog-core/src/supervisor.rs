@@ -5,12 +5,14 @@
 //! device whose tasks work at the same heartbeat wakes up once for all of them.
 //!
 //! ```
-//! use watchdog_core::{Action, Instant, Plan, Rules, Supervisor, Task, plan, task};
+//! use watchdog_core::{Action, Instant, Plan, Rules, Supervisor, Task, Timing, plan, task};
 //!
-//! static TASKS: [Task; 2] = [task!(Rules::deadline(1_000)), task!(Rules::deadline(3_000))];
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static TASKS: [Task; 2] =
+//!     [task!(TIMING, Rules::deadline(1_000)), task!(TIMING, Rules::deadline(3_000))];
 //!
 //! let at = Instant::from_millis;
-//! let mut supervisor = Supervisor::new(&TASKS, plan!(Plan::heartbeat(500)), at(0));
+//! let mut supervisor = Supervisor::new(&TASKS, TIMING, at(0));
 //! let (pump, valve) = (TASKS[0].handle(), TASKS[1].handle());
 //!
 //! pump.feed(at(400))?;
@@ -32,7 +34,7 @@ use thiserror::Error;
 
 use crate::bite::{Bite, Failure, Fault, Stage, TaskId};
 use crate::log::log;
-use crate::plan::Timing;
+use crate::plan::{PlanError, Timing};
 use crate::report::{Age, Kind, MOST_BETWEEN_POLLS};
 use crate::rules::{Rules, RulesError};
 use crate::task::{Snapshot, Task, TaskHandle};
@@ -81,7 +83,7 @@ pub struct Supervisor<'a> {
 
 #[cfg(not(loom))]
 const _: () =
-    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 136 } else { 112 });
+    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 152 } else { 128 });
 
 impl<'a> Supervisor<'a> {
     /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`.
@@ -159,13 +161,17 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: there is no vacant place, or the rules cannot be kept. Nothing has changed.
+    /// [`WatchError`]: there is no vacant place, or the rules cannot be kept or do not fit the plan. Nothing has changed.
     pub fn watch(
         &mut self,
         rules: Rules,
         now: Instant,
     ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
-        watch_in(self.tasks, rules, now.max(self.latest))
+        match self.timing.fits(&rules) {
+            Ok(()) => watch_in(self.tasks, rules, now.max(self.latest)),
+            Err(PlanError::Rules(error)) => Err(WatchError::Rules(error)),
+            Err(error) => Err(WatchError::Plan(error)),
+        }
     }
 
     /// The handle of a watched task.
@@ -255,7 +261,7 @@ impl<'a> Supervisor<'a> {
             // The time since the failure; for a starved task, the time since its deadline.
             let ago = found.ago;
             if first.is_none_or(|(longest, _)| ago > longest) {
-                let (id, step) = (TaskId::new(index), found.step);
+                let (id, step) = (TaskId::new(index), found.step.filter(|_| task.has_steps()));
                 let failure =
                     Failure { task: id, fault: found.fault, step, since: found.since, at: now };
                 first = Some((ago, failure));
@@ -355,6 +361,9 @@ pub enum WatchError {
     /// The rules cannot be kept.
     #[error("{0}")]
     Rules(#[from] RulesError),
+    /// The rules do not fit the supervisor's plan.
+    #[error("{0}")]
+    Plan(PlanError),
 }
 
 /// No task is watched under this id.

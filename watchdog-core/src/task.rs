@@ -6,9 +6,10 @@
 //! as a fault, and stays.
 //!
 //! ```
-//! use watchdog_core::{Instant, Refused, Rules, Task, TaskHandle, task};
+//! use watchdog_core::{Instant, Plan, Refused, Rules, Task, TaskHandle, Timing, plan, task};
 //!
-//! static TASKS: [Task; 1] = [task!(Rules::deadline(1_000))];
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static TASKS: [Task; 1] = [task!(TIMING, Rules::deadline(1_000))];
 //! static SAMPLER: TaskHandle<'static> = TASKS[0].handle();
 //!
 //! // From a thread, an interrupt or another core: one atomic store.
@@ -29,8 +30,9 @@
 use thiserror::Error;
 
 use crate::log::log;
+use crate::plan::{PlanError, Timing};
 use crate::report::{Kind, MOST_STEPS, Report};
-use crate::rules::{Rules, RulesError};
+use crate::rules::Rules;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn};
 use crate::time::Instant;
 
@@ -51,25 +53,29 @@ pub struct Task {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Task>() == 16);
 
-/// Makes a [`Task`] from constant [`Rules`]. Rules that cannot be kept do not build.
+/// Makes a [`Task`] from a constant [`Timing`] and constant [`Rules`]. Rules that cannot be kept, or do not fit the plan,
+/// do not build.
 ///
 /// ```
-/// use watchdog_core::{Rules, Task, task};
+/// use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
 ///
-/// static TASKS: [Task; 2] = [task!(Rules::deadline(1_000)), task!(Rules::deadline(5_000).steps(3))];
+/// const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+/// static TASKS: [Task; 2] =
+///     [task!(TIMING, Rules::deadline(1_000)), task!(TIMING, Rules::deadline(5_000).steps(3))];
 /// ```
 ///
 /// ```compile_fail,E0080
-/// use watchdog_core::{Rules, Task, task};
+/// use watchdog_core::{Plan, Rules, Task, Timing, plan, task};
 ///
+/// const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
 /// // The window does not open before the deadline.
-/// static TASK: Task = task!(Rules::deadline(1_000).not_before(1_000));
+/// static TASK: Task = task!(TIMING, Rules::deadline(1_000).not_before(1_000));
 /// ```
 #[macro_export]
 macro_rules! task {
-    ($rules:expr) => {
+    ($timing:expr, $rules:expr) => {
         const {
-            match $crate::Task::new($rules) {
+            match $crate::Task::new($rules, $timing) {
                 ::core::result::Result::Ok(task) => task,
                 ::core::result::Result::Err(error) => ::core::panic!("{}", error.message()),
             }
@@ -79,14 +85,14 @@ macro_rules! task {
 
 impl Task {
     const_fn! {
-        /// A task that is awaited as soon as a supervisor starts. The macro [`task!`](crate::task!) does the same
-        /// for constants.
+        /// A task that is awaited as soon as a supervisor starts, by the timing of that supervisor. The macro
+        /// [`task!`](crate::task!) does the same for constants.
         ///
         /// # Errors
         ///
-        /// [`RulesError`]: the rules cannot be kept.
-        pub fn new(rules: Rules) -> Result<Self, RulesError> {
-            match rules.check() {
+        /// [`PlanError`]: the rules cannot be kept, or do not fit the plan.
+        pub fn new(rules: Rules, timing: Timing<'_>) -> Result<Self, PlanError> {
+            match timing.fits(&rules) {
                 Ok(()) => Ok(Self {
                     report: AtomicU32::new(first_report(&rules).bits()),
                     deadline: AtomicU32::new(rules.deadline),
@@ -129,11 +135,7 @@ impl Task {
         self.steps.store(rules.steps, Ordering::Relaxed);
         self.grants.store(grants_left(rules), Ordering::Relaxed);
         self.times.store(rules.times, Ordering::Relaxed);
-        let kind = match (rules.paused, rules.grants) {
-            (true, _) => Kind::Paused,
-            (false, 0) => Kind::Fed,
-            (false, _) => Kind::Granted,
-        };
+        let kind = if rules.paused { Kind::Paused } else { Kind::Granted };
         self.write(Report::new(kind, 0, now));
         // Stored last: from here on the task is awaited.
         self.deadline.store(rules.deadline, Ordering::Release);
@@ -141,8 +143,7 @@ impl Task {
 
     /// Watches a restarted task by the same rules. Only for the supervisor.
     pub(crate) fn revive(&self, now: Instant) {
-        let kind = if self.times.load(Ordering::Relaxed) == 0 { Kind::Fed } else { Kind::Granted };
-        self.write(Report::new(kind, 0, now));
+        self.write(Report::new(Kind::Granted, 0, now));
     }
 
     /// The state of the task for the supervisor; `None` if the place is vacant.
@@ -153,6 +154,11 @@ impl Task {
         }
         let report = self.read();
         Some(Snapshot { report, limit: self.limit(report.kind(), deadline) })
+    }
+
+    /// Whether the number in a report is a checkpoint.
+    pub(crate) fn has_steps(&self) -> bool {
+        self.steps.load(Ordering::Relaxed) != 0
     }
 
     fn read(&self) -> Report {
@@ -214,9 +220,13 @@ impl Task {
         if report.kind() == Kind::Paused { Err(Refused::Paused) } else { Ok(report) }
     }
 
-    /// Stores a feed or a checkpoint (`number`, counted from 1), or the fault that it is too early.
+    /// Stores a feed (`number` 0) or a checkpoint (`number`, counted from 1), or the fault that it is too early. Within a
+    /// round, no checkpoint is too early.
     fn progress(&self, number: u8, last: Report, now: Instant) -> Result<(), Refused> {
-        let early = last.kind() == Kind::Fed
+        let resumed = last.number() == if number == 0 { RESUMED } else { NO_ROUND };
+        let early = number <= 1
+            && last.kind() == Kind::Fed
+            && !resumed
             && last.age(now).millis() < self.earliest.load(Ordering::Relaxed);
         if early {
             self.write(Report::new(Kind::Early, last.number(), now));
@@ -227,6 +237,11 @@ impl Task {
         Ok(())
     }
 }
+
+/// The number in the report of a task without checkpoints that has resumed, and has not fed since.
+const RESUMED: u8 = MOST_STEPS;
+/// The number in the report of a task with checkpoints that has not begun a round since it started or resumed.
+const NO_ROUND: u8 = 0;
 
 /// The stored report before the task has made one.
 const fn first_report(rules: &Rules) -> Report {
@@ -347,7 +362,13 @@ impl TaskHandle<'_> {
         if last.kind() != Kind::Paused {
             return Err(Refused::NotPaused);
         }
-        self.task.write(Report::new(Kind::Fed, last.number(), now));
+        // The next feed, or the first checkpoint of the next round, is not too early.
+        let number = match (last.number(), self.task.steps.load(Ordering::Relaxed)) {
+            (_, 0) => RESUMED,
+            (number, steps) if number >= steps => NO_ROUND,
+            (number, _) => number,
+        };
+        self.task.write(Report::new(Kind::Fed, number, now));
         Ok(())
     }
 

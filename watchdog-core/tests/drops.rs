@@ -41,7 +41,7 @@ fn resets(board: &Board) -> usize {
 
 /// The loop of an application that ends at the reset stage, and drops its guard.
 fn runs_until_the_reset_stage<W: Watchdog>(board: &Board, dog: W) {
-    let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+    let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
     let mut guard = Guard::new(dog, Supervisor::new(&tasks, TIMING, board.now()));
     loop {
         let Ok(polled) = guard.poll(board.now()) else { panic!("pins of a board do not fail") };
@@ -65,7 +65,7 @@ fn a_guard_that_is_dropped_after_a_failure_lets_the_chip_bite_on() {
 #[test]
 fn a_guard_that_is_dropped_before_any_failure_disarms_nothing() {
     let board = Board::new(&TPS3823_33, Part::Slowest);
-    let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+    let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
     let dog = gated(&board).arm(board.now()).unwrap();
     drop(Guard::new(dog, Supervisor::new(&tasks, TIMING, board.now())));
     assert!(resets(&board) > 15);

@@ -9,7 +9,11 @@ use log::{LevelFilter, Log, Metadata, Record};
 use watchdog_core::chips::TPS3823_33;
 use watchdog_core::external::{ExternalWatchdog, Gate, Takeover, Toggle};
 use watchdog_core::hardware::{ErrorKind, ErrorType, Stop, StopError, Watchdog};
-use watchdog_core::{Guard, Instant, Plan, Refused, Rules, Stage, Supervisor, Task, TaskId};
+use watchdog_core::{
+    Guard, Instant, Plan, Refused, Rules, Stage, Supervisor, Task, TaskId, Timing, plan,
+};
+
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
 
 thread_local! {
     /// The lines of this test; each test has its own thread.
@@ -70,7 +74,7 @@ impl Stop for Hardware {
 #[test]
 fn a_failure_its_stages_and_its_rescue_are_logged_and_feeds_are_not() {
     capture();
-    let tasks = [Task::new(Rules::deadline(1_000)).unwrap()];
+    let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
     let stages = [(Stage::Restart, 0), (Stage::LastWords, 100), (Stage::Reset, 100)];
     let timing = Plan::heartbeat(500).stages(&stages).rescues(1).check().unwrap();
     let mut guard = Guard::new(Hardware { broken: false }, Supervisor::new(&tasks, timing, at(0)));
@@ -150,7 +154,7 @@ fn arming_and_disarming_a_chip_are_logged() {
 #[test]
 fn grants_and_rejected_reports_are_logged_and_a_loop_that_spins_is_logged_once() {
     capture();
-    let task = Task::new(Rules::deadline(100).not_before(10).grants(2, 3)).unwrap();
+    let task = Task::new(Rules::deadline(100).not_before(10).grants(2, 3), TIMING).unwrap();
     let handle = task.handle();
     handle.feed(at(0)).unwrap();
     handle.grant(at(50)).unwrap();
@@ -160,7 +164,7 @@ fn grants_and_rejected_reports_are_logged_and_a_loop_that_spins_is_logged_once()
     for _ in 0..10 {
         assert_eq!(handle.feed(at(306)), Err(Refused::Failed));
     }
-    let steps = Task::new(Rules::deadline(100).steps(3)).unwrap();
+    let steps = Task::new(Rules::deadline(100).steps(3), TIMING).unwrap();
     for _ in 0..10 {
         assert!(steps.handle().step(2, at(0)).is_err());
     }

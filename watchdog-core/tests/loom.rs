@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::Arc;
 use loom::thread;
 use watchdog_core::{
-    Action, Beat, Countdown, End, Fault, Instant, Plan, Refused, Rules, Supervisor, Task,
+    Action, Beat, Countdown, End, Fault, Instant, Plan, Refused, Rules, Supervisor, Task, Timing,
 };
 
 const fn at(millis: u64) -> Instant {
@@ -24,13 +24,16 @@ const fn at(millis: u64) -> Instant {
 const START: u64 = (1 << 25) - 5;
 const RULES: Rules = Rules::deadline(10);
 
+fn timing() -> Timing<'static> {
+    Plan::heartbeat(1).check().unwrap()
+}
+
 fn tasks<const N: usize>(rules: [Rules; N]) -> Arc<[Task; N]> {
-    Arc::new(rules.map(|rules| Task::new(rules).unwrap()))
+    Arc::new(rules.map(|rules| Task::new(rules, timing()).unwrap()))
 }
 
 fn supervise<const N: usize>(tasks: &Arc<[Task; N]>, polls: &[u64]) -> Vec<Action> {
-    let timing = Plan::heartbeat(1).check().unwrap();
-    let mut supervisor = Supervisor::new(&tasks[..], timing, at(START));
+    let mut supervisor = Supervisor::new(&tasks[..], timing(), at(START));
     polls.iter().map(|poll| supervisor.poll(at(START + poll)).action).collect()
 }
 

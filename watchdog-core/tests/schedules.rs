@@ -79,6 +79,8 @@ struct Worker<'a> {
     rules: Rules,
     step: u8,
     paused: bool,
+    /// It has resumed, so its next report is not too early.
+    is_first: bool,
     /// The time of its next report.
     due: u64,
 }
@@ -87,6 +89,7 @@ impl Worker<'_> {
     /// Makes the next report in order.
     fn reports(&mut self, now: u64) -> Result<(), Refused> {
         let at = Instant::from_millis(now);
+        self.is_first = self.paused;
         if self.paused {
             self.paused = false;
             return self.handle.resume(at);
@@ -114,13 +117,19 @@ impl Worker<'_> {
         } else if random.one_in(4) && self.handle.grant(at).is_ok() {
             longest = self.rules.longest_millis().into();
         }
-        self.due = now + random.between(self.rules.not_before_millis().into(), longest).max(1);
+        let earliest = if self.may_be_early() { self.rules.not_before_millis() } else { 0 };
+        self.due = now + random.between(earliest.into(), longest).max(1);
+    }
+
+    /// Whether the window counts for the next report: a feed, or the first checkpoint of a round.
+    fn may_be_early(&self) -> bool {
+        self.step == 0 && !self.is_first && !self.paused
     }
 
     /// An illness that is possible for this task.
     fn illness(&self, random: &mut Random) -> Illness {
         match random.between(0, 4) {
-            0 if self.rules.not_before_millis() > 0 => Illness::RunsAway,
+            0 if self.rules.not_before_millis() > 0 && self.may_be_early() => Illness::RunsAway,
             1 if self.rules.step_count() > 2 => Illness::Skips,
             2 => Illness::Ends,
             3 => Illness::ComesBackLate,
@@ -131,7 +140,7 @@ impl Worker<'_> {
 
 /// Random rules.
 fn some_rules(random: &mut Random) -> Rules {
-    let deadline = random.between(20, 1_500) as u32;
+    let deadline = random.between(41, 1_500) as u32;
     let mut rules = Rules::deadline(deadline);
     if random.one_in(3) {
         rules = rules.not_before(random.between(1, u64::from(deadline) / 2) as u32);
@@ -215,13 +224,16 @@ fn schedule(seed: u64) -> bool {
     let start = random.next() >> random.between(4, 60);
 
     let rules: Vec<Rules> = (0..random.between(1, 4)).map(|_| some_rules(random)).collect();
-    let tasks: Vec<Task> =
-        rules.iter().map(|rules| Task::new(*rules).expect("the rules can be kept")).collect();
+    let tasks: Vec<Task> = rules
+        .iter()
+        .map(|rules| Task::new(*rules, timing).expect("the rules can be kept"))
+        .collect();
     let workers = tasks.iter().zip(&rules).map(|(task, rules)| Worker {
         handle: task.handle(),
         rules: *rules,
         step: 0,
         paused: false,
+        is_first: true,
         due: start + random.between(0, rules.longest_millis().into()),
     });
     let workers = workers.collect();

@@ -62,20 +62,25 @@ fn plan(bytes: &mut Bytes<'_>) {
     let (deadline, period, run, recovery) =
         (bytes.word(), bytes.word(), bytes.word(), bytes.word());
     let window = bytes.word();
+    let earliest = bytes.word();
     let plan = Plan::heartbeat(heartbeat)
         .late(late)
-        .task(Rules::deadline(deadline), period, run)
         .chip(min, max)
         .window(window)
         .stages(&stages)
         .recovery(recovery);
-    if plan.check().is_ok() {
-        let wide = u128::from;
-        let delays: u128 = stages.iter().map(|(_, delay)| wide(*delay) + wide(late)).sum();
-        assert!(wide(heartbeat) + wide(late) + delays < wide(min), "the chip bites first");
-        assert!(wide(deadline) + wide(max) <= wide(recovery), "too slow");
-        assert!(wide(heartbeat) >= wide(window) + wide(late), "too early for the chip");
-        assert!(deadline > run && deadline > period);
+    let checked: Result<Timing<'_>, _> = plan.check();
+    let Ok(timing) = checked else { return };
+    let wide = u128::from;
+    let delays: u128 = stages.iter().map(|(_, delay)| wide(*delay) + wide(late)).sum();
+    assert!(wide(heartbeat) + wide(late) + delays < wide(min), "the chip bites first");
+    assert!(wide(heartbeat) >= wide(window) + wide(late), "too early for the chip");
+    let rules = Rules::deadline(deadline).works(period, run).not_before(earliest);
+    if timing.fits(&rules).is_ok() {
+        assert!(wide(deadline) + wide(max) + wide(late) <= wide(recovery), "too slow");
+        assert!(wide(deadline) > wide(period) + wide(run) + wide(late), "a healthy task is late");
+        let gap = wide(period).saturating_sub(wide(run) + wide(late));
+        assert!(earliest == 0 || period == 0 || wide(earliest) < gap, "a healthy task is early");
         assert!(period == 0 || heartbeat % period == 0 || period % heartbeat == 0);
     }
 }

@@ -16,7 +16,7 @@ const fn at(millis: u64) -> Instant {
 const TIMING: Timing<'static> = plan!(Plan::heartbeat(100));
 
 fn task(rules: Rules) -> Task {
-    Task::new(rules).unwrap()
+    Task::new(rules, TIMING).unwrap()
 }
 
 /// The failure after polls at these instants, with the reset as the only stage.
@@ -109,7 +109,7 @@ fn a_late_feed_does_not_prevent_the_bite_before_or_after_the_poll() {
 fn each_fault_in_a_report_is_named_with_its_checkpoint() {
     type Report = fn(&TaskHandle<'_>);
     let reports: [(Report, Fault, Option<u8>); 4] = [
-        (|task| assert!(task.step(1, at(115)).is_err()), Fault::Early, Some(0)),
+        (|task| assert!(task.step(0, at(115)).is_err()), Fault::Early, Some(2)),
         (|task| assert!(task.step(2, at(115)).is_err()), Fault::OutOfOrder, Some(2)),
         (|task| task.abandon(End::Returned, at(115)), Fault::Returned, Some(0)),
         (|task| task.abandon(End::Panicked, at(115)), Fault::Panicked, Some(0)),
@@ -119,6 +119,9 @@ fn each_fault_in_a_report_is_named_with_its_checkpoint() {
         let handle = tasks.first().unwrap().handle();
         let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
         handle.step(0, at(110)).unwrap();
+        if fault == Fault::Early {
+            (1..3).for_each(|step| handle.step(step, at(110)).unwrap());
+        }
         report(&handle);
         let failure = first_bite(&mut supervisor, [200]);
         assert_eq!((failure.fault, failure.step, failure.since), (fault, step, at(115)));
@@ -150,6 +153,29 @@ fn a_poll_that_is_interrupted_for_longer_than_a_deadline_finds_no_clock_fault() 
         handle.feed(at(millis)).unwrap();
     }
     assert_eq!(supervisor.poll(at(5)).action, Action::Feed);
+}
+
+#[test]
+fn a_task_without_checkpoints_is_never_named_with_one() {
+    let tasks = [task(Rules::deadline(150))];
+    let handle = tasks.first().unwrap().handle();
+    let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
+    handle.pause(at(10)).unwrap();
+    handle.resume(at(20)).unwrap();
+    handle.abandon(End::Returned, at(30));
+    assert_eq!(first_bite(&mut supervisor, [100]).step, None);
+}
+
+#[test]
+fn a_task_that_does_not_fit_the_plan_is_not_watched() {
+    let tasks = [Task::vacant()];
+    let timing = plan!(Plan::heartbeat(500).chip(900, 2_500).recovery(3_500));
+    let mut supervisor = Supervisor::new(&tasks, timing, at(0));
+    let silent = supervisor.watch(Rules::deadline(7_000_000), at(0)).err();
+    assert_eq!(silent, Some(WatchError::Plan(PlanError::RecoveryTooSlow)));
+    let late = supervisor.watch(Rules::deadline(300).works(250, 180), at(0)).err();
+    assert_eq!(late, Some(WatchError::Plan(PlanError::DeadlineTooShort)));
+    assert!(supervisor.watch(Rules::deadline(1_000).works(250, 180), at(0)).is_ok());
 }
 
 #[test]

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::*;
+use crate::{Plan, plan};
+
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(100));
 
 const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -10,7 +13,7 @@ const fn at(millis: u64) -> Instant {
 
 /// A task that fed at 0.
 fn fed(rules: Rules) -> Task {
-    let task = Task::new(rules).unwrap();
+    let task = Task::new(rules, TIMING).unwrap();
     let handle = task.handle();
     match rules.steps {
         0 => handle.feed(at(0)).unwrap(),
@@ -65,7 +68,7 @@ fn a_feed_before_the_window_is_a_fault_for_good() {
 
 #[test]
 fn the_first_feed_is_never_too_early() {
-    let task = Task::new(Rules::deadline(100).not_before(40)).unwrap();
+    let task = Task::new(Rules::deadline(100).not_before(40), TIMING).unwrap();
     assert_eq!(task.handle().feed(at(0)), Ok(()));
     assert_eq!(task.handle().feed(at(39)), Err(Refused::Early));
 }
@@ -125,9 +128,9 @@ fn a_pause_does_not_lead_from_one_grant_to_the_next() {
     handle.feed(at(200)).unwrap();
     assert_eq!(handle.pause(at(200)), Ok(()));
 
-    let starting = Task::new(Rules::deadline(100).grants(3, 5)).unwrap();
+    let starting = Task::new(Rules::deadline(100).grants(3, 5), TIMING).unwrap();
     assert_eq!(starting.handle().pause(at(100)), Err(Refused::NoProgress), "also not at the start");
-    let plain = Task::new(Rules::deadline(100)).unwrap();
+    let plain = Task::new(Rules::deadline(100), TIMING).unwrap();
     assert_eq!(plain.handle().pause(at(100)), Ok(()));
 }
 
@@ -140,7 +143,7 @@ fn the_end_of_a_grant_is_a_deadline() {
 
 #[test]
 fn the_start_of_a_task_with_grants_uses_the_first_grant() {
-    let task = Task::new(Rules::deadline(100).grants(1, 5)).unwrap();
+    let task = Task::new(Rules::deadline(100).grants(1, 5), TIMING).unwrap();
     assert_eq!(task.snapshot(), Some(Snapshot { report: Report::READY, limit: 500 }));
     assert_eq!(task.handle().grant(at(0)), Err(Refused::NoProgress));
     assert_eq!(task.handle().feed(at(400)), Ok(()));
@@ -161,17 +164,76 @@ fn a_paused_task_has_to_resume_before_it_feeds() {
 }
 
 #[test]
-fn a_pause_keeps_the_checkpoint_and_resuming_counts_for_the_window() {
+fn a_pause_keeps_the_checkpoint() {
     let task = fed(Rules::deadline(100).steps(3).not_before(10));
     let handle = task.handle();
     handle.pause(at(1)).unwrap();
     handle.resume(at(900)).unwrap();
-    assert_eq!(handle.step(1, at(910)), Ok(()));
+    assert_eq!(handle.step(1, at(901)), Ok(()));
+    assert_eq!(handle.step(2, at(902)), Ok(()));
+    handle.pause(at(903)).unwrap();
+    handle.resume(at(990)).unwrap();
+    assert_eq!(handle.step(1, at(991)), Err(Refused::OutOfOrder), "the round is complete");
+}
+
+#[test]
+fn within_a_round_no_checkpoint_is_too_early_and_the_next_round_may_be() {
+    let task = fed(Rules::deadline(1_000).not_before(100).steps(4));
+    let handle = task.handle();
+    for step in 1..4 {
+        assert_eq!(handle.step(step, at(step.into())), Ok(()));
+    }
+    for round in 1..4 {
+        for step in 0..4 {
+            assert_eq!(handle.step(step, at(round * 103 + u64::from(step))), Ok(()));
+        }
+    }
+    assert_eq!(handle.step(0, at(3 * 103 + 102)), Err(Refused::Early));
+}
+
+#[test]
+fn a_loop_that_spins_through_its_checkpoints_is_too_early_with_its_second_round() {
+    let task = Task::new(Rules::deadline(1_000).not_before(100).steps(15), TIMING).unwrap();
+    let handle = task.handle();
+    for step in 0..15 {
+        assert_eq!(handle.step(step, at(step.into())), Ok(()));
+    }
+    assert_eq!(handle.step(0, at(15)), Err(Refused::Early));
+}
+
+#[test]
+fn after_a_start_a_pause_or_a_rescue_no_feed_is_too_early() {
+    let rules = Rules::deadline(1_000).not_before(100);
+    for rules in [rules, rules.grants(3, 2), rules.steps(2), rules.steps(15).grants(3, 2)] {
+        let steps = rules.steps;
+        let round = |task: &Task, now| match steps {
+            0 => task.handle().feed(at(now)),
+            _ => (0..steps).try_for_each(|step| task.handle().step(step, at(now))),
+        };
+        let task = Task::vacant();
+        task.occupy(&rules, at(0));
+        assert_eq!(round(&task, 1), Ok(()), "watched");
+        task.handle().pause(at(2)).unwrap();
+        task.handle().resume(at(5_000)).unwrap();
+        assert_eq!(round(&task, 5_001), Ok(()), "resumed");
+        task.revive(at(9_000));
+        assert_eq!(round(&task, 9_001), Ok(()), "restarted");
+        assert_eq!(round(&task, 9_100), Err(Refused::Early));
+    }
+}
+
+#[test]
+fn a_task_that_has_resumed_has_its_deadline_and_no_grant() {
+    let task = fed(Rules::deadline(100).not_before(50).grants(3, 5));
+    task.handle().pause(at(1)).unwrap();
+    task.handle().resume(at(1_000)).unwrap();
+    assert_eq!(task.handle().feed(at(1_101)), Err(Refused::Late));
+    assert_eq!(task.snapshot().map(|snapshot| snapshot.limit), Some(100));
 }
 
 #[test]
 fn a_task_may_begin_paused() {
-    let task = Task::new(Rules::deadline(100).paused()).unwrap();
+    let task = Task::new(Rules::deadline(100).paused(), TIMING).unwrap();
     assert_eq!(task.snapshot().map(|snapshot| snapshot.report.kind()), Some(Kind::Paused));
     assert_eq!(task.handle().feed(at(1)), Err(Refused::Paused));
     assert_eq!(task.handle().resume(at(5_000)), Ok(()));
@@ -179,7 +241,7 @@ fn a_task_may_begin_paused() {
 
 #[test]
 fn a_task_that_begins_paused_keeps_all_its_grants_for_later() {
-    let task = Task::new(Rules::deadline(100).grants(1, 5).paused()).unwrap();
+    let task = Task::new(Rules::deadline(100).grants(1, 5).paused(), TIMING).unwrap();
     task.handle().resume(at(0)).unwrap();
     assert_eq!(task.handle().grant(at(100)), Ok(()));
     assert_eq!(task.handle().feed(at(600)), Ok(()));
@@ -211,7 +273,7 @@ fn an_unexpected_end_is_stored_at_once_and_stays() {
 #[test]
 fn feeds_go_on_through_the_wrap_of_the_stamp() {
     for start in [(1 << 25) - 150, (1 << 32) - 150, (1 << 40) - 150] {
-        let task = Task::new(Rules::deadline(100).not_before(99)).unwrap();
+        let task = Task::new(Rules::deadline(100).not_before(99), TIMING).unwrap();
         for beat in 0..4 {
             assert_eq!(task.handle().feed(at(start + beat * 100)), Ok(()));
         }

@@ -61,7 +61,9 @@ pub fn run(
         rules.iter().map(|rules| rules.filter(|rules| rules.check().is_ok())).collect();
     let tasks: Vec<_> = rules
         .iter()
-        .map(|rules| rules.and_then(|rules| Task::new(rules).ok()).unwrap_or(Task::vacant()))
+        .map(|rules| {
+            rules.and_then(|rules| Task::new(rules, timing).ok()).unwrap_or(Task::vacant())
+        })
         .collect();
     let mut model = Model {
         tasks: rules.iter().map(|rules| rules.as_ref().map(Watched::at_start)).collect(),
@@ -183,10 +185,19 @@ fn with(
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Ready,
-    Fed { at: u64 },
-    Granted { at: u64 },
+    /// `is_first`: the task has resumed, so the next feed is not too early.
+    Fed {
+        at: u64,
+        is_first: bool,
+    },
+    Granted {
+        at: u64,
+    },
     Paused,
-    Failed { fault: Fault, at: u64 },
+    Failed {
+        fault: Fault,
+        at: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -222,7 +233,7 @@ impl Watched {
     /// The last instant at which a report is in time.
     fn latest(&self) -> Option<u64> {
         match self.state {
-            State::Fed { at } => Some(at.saturating_add(self.deadline)),
+            State::Fed { at, .. } => Some(at.saturating_add(self.deadline)),
             State::Granted { at } => Some(at.saturating_add(self.grant)),
             State::Ready | State::Paused | State::Failed { .. } => None,
         }
@@ -242,13 +253,14 @@ impl Watched {
     }
 
     fn progress(&mut self, step: Option<u8>, now: u64) -> Result<(), Refused> {
-        if let State::Fed { at } = self.state {
-            if now.saturating_sub(at) < self.earliest {
+        if let State::Fed { at, is_first: false } = self.state {
+            let begins = step.is_none_or(|step| step == 0);
+            if begins && now.saturating_sub(at) < self.earliest {
                 self.state = State::Failed { fault: Fault::Early, at: now };
                 return Err(Refused::Early);
             }
         }
-        self.state = State::Fed { at: now };
+        self.state = State::Fed { at: now, is_first: false };
         self.step = step;
         Ok(())
     }
@@ -301,7 +313,9 @@ impl Watched {
         if self.state != State::Paused {
             return Err(Refused::NotPaused);
         }
-        self.state = State::Fed { at: now };
+        self.state = State::Fed { at: now, is_first: true };
+        // After a whole round the next one begins anew.
+        self.step = self.step.filter(|step| step + 1 < self.steps);
         Ok(())
     }
 
@@ -406,7 +420,7 @@ impl Model<'_> {
             }
             State::Failed { fault, at } => return Some((fault, at.min(now), at.min(now))),
             State::Ready => (self.started, task.grant),
-            State::Fed { at } => (at, task.deadline),
+            State::Fed { at, .. } => (at, task.deadline),
             State::Granted { at } => (at, task.grant),
         };
         let last = match task.state {
@@ -427,11 +441,7 @@ impl Model<'_> {
         let (index, place) = vacant.ok_or(WatchError::NoVacancy)?;
         let mut watched = Watched::at_start(&rules);
         if watched.state == State::Ready {
-            watched.state = if watched.has_grants {
-                State::Granted { at: now }
-            } else {
-                State::Fed { at: now }
-            };
+            watched.state = State::Granted { at: now };
         }
         *place = Some(watched);
         Ok(index)
@@ -455,8 +465,7 @@ impl Model<'_> {
         self.bite = None;
         let now = now.max(self.latest);
         watched.step = None;
-        watched.state =
-            if watched.has_grants { State::Granted { at: now } } else { State::Fed { at: now } };
+        watched.state = State::Granted { at: now };
         Ok(())
     }
 }
