@@ -87,7 +87,8 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     ///
     /// # Errors
     ///
-    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy.
+    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy. If the plan has a
+    /// window, it tries again when the window is certainly open: the hardware may have been fed in spite of the error.
     pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
         let polled = self.supervisor.poll(now);
         if polled.action == Action::Feed {
@@ -97,7 +98,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             );
             self.hardware.feed().inspect_err(|error| {
                 log!(error, "watchdog: the hardware is not fed: {}", error.kind());
-                self.supervisor.not_fed();
+                self.supervisor.not_fed(error.kind());
             })?;
         }
         Ok(polled)
@@ -261,6 +262,18 @@ mod tests {
         assert_eq!(guard.poll(at(0)), Err(ErrorKind::Connection));
         assert_eq!(guard.poll(at(1)), Err(ErrorKind::Connection));
         assert_eq!(guard.poll(at(2)).unwrap(), Poll { action: Action::Feed, next: at(500) });
+    }
+
+    #[test]
+    fn a_feed_that_may_have_counted_is_tried_again_after_the_window() {
+        let timing = plan!(Plan::heartbeat(500).chip(1_000, 2_500).window(450));
+        let hardware = Hardware { feeds: 0, failures: 1, stops: false };
+        let mut guard = Guard::new(hardware, Supervisor::new(&[], timing, at(0)));
+        assert_eq!(guard.poll(at(500)), Err(ErrorKind::Connection));
+        for millis in 501..950 {
+            assert_eq!(guard.poll(at(millis)).map(|polled| polled.action), Ok(Action::Wait));
+        }
+        assert_eq!(guard.poll(at(950)).map(|polled| polled.action), Ok(Action::Feed));
     }
 
     #[test]

@@ -136,7 +136,9 @@ impl<'a> Plan<'a> {
         self.chip(chip.shortest_millis(), chip.longest_millis()).window(chip.window_millis())
     }
 
-    /// The hardware bites if a feed comes less than `millis` milliseconds after the previous one.
+    /// The hardware bites if a feed comes less than `millis` milliseconds after the previous one. The true time between
+    /// two [`Instant`](crate::Instant)s may be up to a millisecond shorter than their difference, so add one to the
+    /// number of the data sheet.
     pub const fn window(mut self, millis: u32) -> Self {
         self.window = millis;
         self
@@ -181,14 +183,14 @@ impl<'a> Plan<'a> {
         // Each stage may run late.
         let staged = delays as u64 + self.late as u64 * self.stages.len() as u64;
         let looked = self.heartbeat as u64 + self.late as u64;
+        if (self.heartbeat as u64) < self.window as u64 + self.late as u64 && self.window > 0 {
+            return Err(PlanError::ChipTooEarly);
+        }
         let reset = match self.chip {
             None => looked + staged,
             Some((min, max)) => {
                 if looked >= min as u64 || min > max {
                     return Err(PlanError::ChipBitesFirst);
-                }
-                if (self.heartbeat as u64) < self.window as u64 + self.late as u64 {
-                    return Err(PlanError::ChipTooEarly);
                 }
                 if looked + staged >= min as u64 {
                     return Err(PlanError::StagesTooLong);
@@ -205,8 +207,8 @@ impl<'a> Plan<'a> {
                 _ => return Err(PlanError::RecoveryTooSlow),
             },
         };
-        let Self { heartbeat, late, stages, rescues, .. } = *self;
-        Ok(Timing { heartbeat, late, longest_silence, stages, rescues })
+        let Self { heartbeat, late, window, stages, rescues, .. } = *self;
+        Ok(Timing { heartbeat, late, window, longest_silence, stages, rescues })
     }
 }
 
@@ -245,6 +247,7 @@ const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
 pub struct Timing<'a> {
     pub(crate) heartbeat: u32,
     pub(crate) late: u32,
+    pub(crate) window: u32,
     /// No task may be silent for longer, because the reset has to follow within the recovery time.
     longest_silence: u32,
     pub(crate) stages: &'a [(Stage, u32)],
@@ -256,6 +259,12 @@ impl Timing<'_> {
     #[must_use]
     pub const fn heartbeat_millis(&self) -> u32 {
         self.heartbeat
+    }
+
+    /// The closed window of the hardware, in milliseconds: two feeds are never closer. 0: there is no window.
+    #[must_use]
+    pub const fn window_millis(&self) -> u32 {
+        self.window
     }
 
     /// Whether a task with these rules can be watched by this plan: a healthy task keeps them, it shares its wake-ups
@@ -381,6 +390,7 @@ mod tests {
             (beat.chip(500, 2_000), PlanError::ChipBitesFirst),
             (beat.late(400).chip(900, 2_500), PlanError::ChipBitesFirst),
             (beat.chip(900, 800), PlanError::ChipBitesFirst),
+            (beat.window(501), PlanError::ChipTooEarly),
             (beat.chip(900, 2_500).window(501), PlanError::ChipTooEarly),
             (beat.chip(900, 2_500).window(490).late(11), PlanError::ChipTooEarly),
             (beat.chip(900, 2_500).stages(&[(Stage::Reset, 400)]), PlanError::StagesTooLong),

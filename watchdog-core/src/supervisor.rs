@@ -27,12 +27,14 @@
 //! ```
 //!
 //! Invariants: the action is [`Action::Feed`] only if every awaited task was in time; the first failure stays the
-//! first, whatever the tasks do later; a failed task is found at the first heartbeat after its deadline, so at most one
+//! first, whatever the tasks do later; two feeds are never closer than the closed window of the plan, whatever happened
+//! between them, and the start counts as a feed; a failed task is found at the first heartbeat after its deadline, so at most one
 //! heartbeat later; a clock that goes back counts as a clock that stands still.
 
 use thiserror::Error;
 
 use crate::bite::{Bite, Failure, Fault, Stage, TaskId};
+use crate::hardware::ErrorKind;
 use crate::log::log;
 use crate::plan::{PlanError, Timing};
 use crate::report::{Age, Kind, MOST_BETWEEN_POLLS};
@@ -90,18 +92,31 @@ impl<'a> Supervisor<'a> {
     ///
     /// The grid of heartbeats begins at `now`. If the tasks' own heartbeats begin at the same instant, all share their
     /// wake-ups.
-    pub const fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
+    ///
+    /// The hardware may have been fed just now, by the start or by a boot loader. So if the plan has a window, the first
+    /// feed follows one heartbeat later, and otherwise at once. With [`last_fed`](Self::last_fed) it may come earlier.
+    pub fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
+        log!(info, "watchdog: started, with room for {} tasks", tasks.len());
         let rescues = timing.rescues;
+        let first = if timing.window == 0 { 0 } else { timing.heartbeat };
         Self {
             tasks,
             timing,
             started: now,
             latest: now,
             last_good: now,
-            next_feed: now,
+            next_feed: now.plus_millis(first.into()),
             bite: None,
             rescues,
         }
+    }
+
+    /// The hardware was fed last at `at`, before the start: for example when it was armed, or by a boot loader that knows
+    /// the time. The first feed follows as soon as the window is open.
+    #[must_use]
+    pub fn last_fed(mut self, at: Instant) -> Self {
+        self.next_feed = self.started.max(at.plus_millis(self.timing.window.into()));
+        self
     }
 
     /// Checks the tasks, and returns the action to take at `now`.
@@ -112,10 +127,9 @@ impl<'a> Supervisor<'a> {
         let Some(bite) = &mut self.bite else {
             let due = now >= self.next_feed;
             if due {
-                if self.next_feed == self.started {
-                    log!(info, "watchdog: started, with room for {} tasks", self.tasks.len());
-                }
-                self.next_feed = self.heartbeat_after(now);
+                // After a feed off the grid, the next heartbeat may come before the window opens.
+                let opens = now.plus_millis(self.timing.window.into());
+                self.next_feed = self.heartbeat_after(now).max(opens);
             }
             return Poll {
                 action: if due { Action::Feed } else { Action::Wait },
@@ -150,10 +164,12 @@ impl<'a> Supervisor<'a> {
         now
     }
 
-    /// The hardware could not be fed: the feed is due again at once, not only at the next heartbeat.
-    pub(crate) fn not_fed(&mut self) {
+    /// The hardware could not be fed: the feed is due again at once, not only at the next heartbeat. If the hardware
+    /// may have been fed in spite of the error, the feed is due when the window is open again.
+    pub(crate) fn not_fed(&mut self, error: ErrorKind) {
         debug_assert!(self.bite.is_none(), "no feed is due after a failure");
-        self.next_feed = self.latest;
+        let wait = if error == ErrorKind::TooEarly { 0 } else { self.timing.window };
+        self.next_feed = self.latest.plus_millis(wait.into());
     }
 
     /// Watches another task from `now` on, in the first vacant place. If the task has grants, its start uses the first

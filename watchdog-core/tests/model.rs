@@ -128,13 +128,15 @@ proptest! {
     fn random_calls_agree_with_the_model(
         tasks in prop::collection::vec(prop::option::of(rules()), 0..4),
         heartbeat in 1..300u32,
+        window in 0..300u32,
         stages in prop::collection::vec(stage(), 0..3),
         start in start(),
         calls in prop::collection::vec(call(), 0..120),
     ) {
         let mut stages = stages;
         stages.push((Stage::Reset, 5));
-        let timing = Plan::heartbeat(heartbeat).stages(&stages).rescues(2).check().unwrap();
+        let plan = Plan::heartbeat(heartbeat).window(window % (heartbeat + 1));
+        let timing = plan.stages(&stages).rescues(2).check().unwrap();
         run(&tasks, timing, &stages, 2, start, calls);
     }
 }

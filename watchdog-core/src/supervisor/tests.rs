@@ -45,6 +45,78 @@ fn polls_lie_on_the_grid_that_begins_at_the_start() {
     }
 }
 
+const WINDOW: Timing<'static> =
+    plan!(Plan::heartbeat(500).late(20).chip(1_000, 2_500).window(450).stages(HELP).rescues(9));
+
+#[test]
+fn the_first_feed_keeps_the_window_that_begins_at_the_start() {
+    let mut supervisor = Supervisor::new(&[], WINDOW, at(1_000));
+    for millis in 1_000..1_500 {
+        assert_eq!(supervisor.poll(at(millis)), Poll { action: Action::Wait, next: at(1_500) });
+    }
+    assert_eq!(supervisor.poll(at(1_500)).action, Action::Feed);
+}
+
+#[test]
+fn after_a_known_feed_the_first_feed_follows_when_the_window_opens() {
+    for (fed, first) in [(995, 1_445), (700, 1_150), (550, 1_000), (0, 1_000), (1_000, 1_450)] {
+        let mut supervisor = Supervisor::new(&[], WINDOW, at(1_000)).last_fed(at(fed));
+        let due = (1_000..2_000).find(|now| supervisor.poll(at(*now)).action == Action::Feed);
+        assert_eq!(due, Some(first), "fed at {fed}");
+    }
+    let mut supervisor = Supervisor::new(&[], TIMING, at(1_000)).last_fed(at(999));
+    assert_eq!(supervisor.poll(at(1_000)).action, Action::Feed, "without a window, at once");
+}
+
+#[test]
+fn after_a_rescue_the_feeds_keep_the_window_and_return_to_the_grid() {
+    // The task fails at 601 and is handed out for a restart at 651.
+    for rescued in 652..1_652 {
+        let tasks = [task(Rules::deadline(600))];
+        let mut supervisor = Supervisor::new(&tasks, WINDOW, at(0));
+        let (mut fed, mut restarts) = (0, false);
+        for now in 0..8_000 {
+            if now == rescued {
+                let _handle = supervisor.restarted(TaskId::new(0), at(now)).unwrap();
+                restarts = false;
+            }
+            if now > rescued && now % 100 == 0 {
+                tasks.first().unwrap().handle().feed(at(now)).unwrap();
+            }
+            if restarts {
+                continue;
+            }
+            match supervisor.poll(at(now)).action {
+                Action::Feed => {
+                    assert!(now - fed >= 450, "{rescued}: {fed}, {now}");
+                    assert!(now - fed <= 500 || fed < rescued, "{rescued}: {fed}, {now}");
+                    fed = now;
+                }
+                Action::Stage(stage, _) => restarts = stage == Stage::Restart,
+                Action::Wait | Action::Stopped(_) => {}
+            }
+        }
+        assert_eq!(fed, 7_500, "{rescued}: on the grid again");
+    }
+}
+
+#[test]
+fn two_feeds_are_never_closer_than_the_window_whenever_it_is_polled() {
+    let mut random = 1_u64;
+    for _ in 0..200 {
+        let mut supervisor = Supervisor::new(&[], WINDOW, at(7));
+        let (mut fed, mut now) = (7, 7);
+        while now < 50_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            now += random >> 55;
+            if supervisor.poll(at(now)).action == Action::Feed {
+                assert!(now - fed >= 450, "{fed}, {now}");
+                fed = now;
+            }
+        }
+    }
+}
+
 #[test]
 fn a_task_that_never_feeds_is_found_at_the_first_heartbeat_after_its_deadline() {
     let tasks = [task(Rules::deadline(250))];

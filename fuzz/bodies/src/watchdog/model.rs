@@ -68,12 +68,16 @@ pub fn run(
     let mut model = Model {
         tasks: rules.iter().map(|rules| rules.as_ref().map(Watched::at_start)).collect(),
         heartbeat: timing.heartbeat_millis().into(),
+        window: timing.window_millis().into(),
         stages,
         rescues,
         started: start,
         latest: start,
         last_good: start,
-        next_feed: start,
+        next_feed: match timing.window_millis() {
+            0 => start,
+            _ => start.saturating_add(timing.heartbeat_millis().into()),
+        },
         bite: None,
     };
     let mut supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
@@ -341,6 +345,7 @@ struct Bite {
 struct Model<'a> {
     tasks: Vec<Option<Watched>>,
     heartbeat: u64,
+    window: u64,
     stages: &'a [(Stage, u32)],
     rescues: u8,
     started: u64,
@@ -372,7 +377,8 @@ impl Model<'_> {
                 let beats = (now - self.started) / self.heartbeat + 1;
                 let next =
                     u128::from(self.started) + u128::from(beats) * u128::from(self.heartbeat);
-                self.next_feed = u64::try_from(next).unwrap_or(u64::MAX);
+                let opens = now.saturating_add(self.window);
+                self.next_feed = u64::try_from(next).unwrap_or(u64::MAX).max(opens);
             }
             return Poll { action, next: Instant::from_millis(self.next_feed) };
         };
