@@ -97,6 +97,7 @@ impl<'a> Supervisor<'a> {
     /// feed follows one heartbeat later, and otherwise at once. With [`last_fed`](Self::last_fed) it may come earlier.
     pub fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
         log!(info, "watchdog: started, with room for {} tasks", tasks.len());
+        tasks.iter().for_each(|task| task.start(now));
         let rescues = timing.rescues;
         let first = if timing.window == 0 { 0 } else { timing.heartbeat };
         Self {

@@ -1,4 +1,4 @@
-//! One watched task: its rules and its last report, in 16 bytes that interrupts and cores may share.
+//! One watched task: its rules and its last report, in 20 bytes that interrupts and cores may share.
 //!
 //! A [`Task`] is storage, usually an element of a `static` array; the task itself holds a [`TaskHandle`]. Each report
 //! is checked when it is made, against the previous one. So the verdict does not depend on the time of the poll. A
@@ -36,10 +36,12 @@ use crate::rules::Rules;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn};
 use crate::time::Instant;
 
-/// The storage of a watched task: 16 bytes.
+/// The storage of a watched task: 20 bytes.
 #[derive(Debug)]
 pub struct Task {
     report: AtomicU32,
+    /// The start of the supervisor, for the first report. Only the supervisor stores it, so no report is lost.
+    start: AtomicU32,
     /// 0: the place is vacant.
     deadline: AtomicU32,
     earliest: AtomicU32,
@@ -51,7 +53,7 @@ pub struct Task {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Task>() == 16);
+const _: () = assert!(size_of::<Task>() == 20);
 
 /// Makes a [`Task`] from a constant [`Timing`] and constant [`Rules`]. Rules that cannot be kept, or do not fit the plan,
 /// do not build.
@@ -95,6 +97,7 @@ impl Task {
             match timing.fits(&rules) {
                 Ok(()) => Ok(Self {
                     report: AtomicU32::new(first_report(&rules).bits()),
+                    start: AtomicU32::new(Report::READY.bits()),
                     deadline: AtomicU32::new(rules.deadline),
                     earliest: AtomicU32::new(rules.earliest),
                     steps: AtomicU8::new(rules.steps),
@@ -110,6 +113,7 @@ impl Task {
         pub fn vacant() -> Self {
             Self {
                 report: AtomicU32::new(0),
+                start: AtomicU32::new(0),
                 deadline: AtomicU32::new(0),
                 earliest: AtomicU32::new(0),
                 steps: AtomicU8::new(0),
@@ -126,6 +130,11 @@ impl Task {
 
     pub(crate) fn is_vacant(&self) -> bool {
         self.deadline.load(Ordering::Relaxed) == 0
+    }
+
+    /// A supervisor starts at `now`: a task that has not reported yet is awaited from now on.
+    pub(crate) fn start(&self, now: Instant) {
+        self.start.store(Report::new(Kind::Ready, STARTED, now).bits(), Ordering::Release);
     }
 
     /// Watches a new task in this place. Only the supervisor calls it, and only while no task reports here.
@@ -194,7 +203,17 @@ impl Task {
         }
         let report = self.read();
         match report.kind() {
-            Kind::Ready | Kind::Paused => Ok(report),
+            Kind::Paused => Ok(report),
+            Kind::Ready => {
+                let start = Report::from_bits(self.start.load(Ordering::Acquire));
+                let is_late = start.number() == STARTED
+                    && start.age(now).millis() > self.limit(Kind::Ready, deadline);
+                if is_late {
+                    log!(debug, "watchdog: a report is refused: {}", Refused::Late);
+                    return Err(Refused::Late);
+                }
+                Ok(report)
+            }
             Kind::Fed | Kind::Granted => {
                 if report.age(now).millis() > self.limit(report.kind(), deadline) {
                     log!(debug, "watchdog: a report is refused: {}", Refused::Late);
@@ -238,6 +257,8 @@ impl Task {
     }
 }
 
+/// The number in `Task::start` from the start of a supervisor on. Before it, no report is late.
+const STARTED: u8 = 1;
 /// The number in the report of a task without checkpoints that has resumed, and has not fed since.
 const RESUMED: u8 = MOST_STEPS;
 /// The number in the report of a task with checkpoints that has not begun a round since it started or resumed.

@@ -4,7 +4,7 @@
 
 use std::vec::Vec;
 
-use crate::task::End;
+use crate::task::{End, Refused};
 use crate::{Plan, plan};
 
 use super::*;
@@ -127,6 +127,22 @@ fn a_task_that_never_feeds_is_found_at_the_first_heartbeat_after_its_deadline() 
 }
 
 #[test]
+fn a_late_first_report_or_end_between_two_polls_does_not_save_a_task() {
+    type Reports = fn(TaskHandle<'_>, Instant) -> Result<(), Refused>;
+    let reports: [Reports; 3] =
+        [|task, now| task.feed(now), |task, now| task.retire(now), |task, now| task.pause(now)];
+    for report in reports {
+        let tasks = [task(Rules::deadline(250))];
+        let mut supervisor = Supervisor::new(&tasks, TIMING, at(1_000));
+        assert_eq!(supervisor.poll(at(1_200)).action, Action::Feed);
+        let handle = tasks.first().unwrap().handle();
+        assert_eq!(report(handle, at(1_251)), Err(Refused::Late));
+        let failure = first_bite(&mut supervisor, [1_300]);
+        assert_eq!((failure.fault, failure.since), (Fault::Starved, at(1_000)));
+    }
+}
+
+#[test]
 fn a_report_at_the_deadline_is_in_time() {
     let tasks = [task(Rules::deadline(100))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
@@ -205,11 +221,14 @@ fn a_stamp_a_little_ahead_is_accepted_and_a_stamp_far_ahead_is_a_clock_fault() {
     let tasks = [task(Rules::deadline(150))];
     let handle = tasks.first().unwrap().handle();
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
-    handle.feed(at(250)).unwrap();
+    handle.pause(at(0)).unwrap();
+    handle.resume(at(250)).unwrap();
     assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
     let tasks = [task(Rules::deadline(150))];
+    let handle = tasks.first().unwrap().handle();
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
-    tasks.first().unwrap().handle().feed(at(451)).unwrap();
+    handle.pause(at(0)).unwrap();
+    handle.resume(at(451)).unwrap();
     let failure = first_bite(&mut supervisor, [200]);
     assert_eq!((failure.fault, failure.since), (Fault::Clock, at(200)));
 }
@@ -397,6 +416,7 @@ fn a_fault_during_hours_without_a_poll_is_dated_by_the_last_good_poll() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(0));
     assert_eq!(supervisor.poll(at(100)).action, Action::Feed);
+    tasks.first().unwrap().handle().pause(at(100)).unwrap();
     tasks.first().unwrap().handle().abandon(End::Panicked, at(1 << 24));
     let failure = first_bite(&mut supervisor, [1 << 26]);
     assert_eq!((failure.fault, failure.since), (Fault::Panicked, at(100)));

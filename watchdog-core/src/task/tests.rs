@@ -152,6 +152,42 @@ fn the_start_of_a_task_with_grants_uses_the_first_grant() {
 }
 
 #[test]
+fn a_first_report_of_any_kind_is_late_after_the_deadline_from_the_start_on() {
+    type Reports = fn(&Task, Instant) -> Result<(), Refused>;
+    let reports: [Reports; 4] = [
+        |task, now| task.handle().feed(now),
+        |task, now| task.handle().pause(now),
+        |task, now| task.handle().retire(now),
+        |task, now| {
+            task.handle().abandon(End::Returned, now);
+            if task.read().kind() == Kind::Ready { Err(Refused::Late) } else { Ok(()) }
+        },
+    ];
+    for start in [0, 1_000, (1 << 25) - 50, (1 << 32) - 50] {
+        for report in reports {
+            for (rules, limit) in
+                [(Rules::deadline(100), 100), (Rules::deadline(100).grants(1, 5), 500)]
+            {
+                let task = Task::new(rules, TIMING).unwrap();
+                task.start(at(start));
+                assert_eq!(report(&task, at(start + limit + 1)), Err(Refused::Late));
+                assert_eq!((task.read(), task.is_vacant()), (Report::READY, false));
+                let task = Task::new(rules, TIMING).unwrap();
+                task.start(at(start));
+                let in_time = report(&task, at(start + limit));
+                assert!(matches!(in_time, Ok(()) | Err(Refused::NoProgress)), "{in_time:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn before_a_supervisor_starts_no_report_is_late() {
+    let task = Task::new(Rules::deadline(100), TIMING).unwrap();
+    assert_eq!(task.handle().feed(at(5_000)), Ok(()));
+}
+
+#[test]
 fn a_paused_task_has_to_resume_before_it_feeds() {
     let task = fed(Rules::deadline(100));
     let handle = task.handle();

@@ -66,7 +66,10 @@ pub fn run(
         })
         .collect();
     let mut model = Model {
-        tasks: rules.iter().map(|rules| rules.as_ref().map(Watched::at_start)).collect(),
+        tasks: rules
+            .iter()
+            .map(|rules| rules.as_ref().map(|rules| Watched::at_start(rules, start)))
+            .collect(),
         heartbeat: timing.heartbeat_millis().into(),
         window: timing.window_millis().into(),
         stages,
@@ -212,6 +215,7 @@ struct Watched {
     steps: u8,
     grants_left: u8,
     has_grants: bool,
+    started: u64,
     state: State,
     step: Option<u8>,
 }
@@ -225,13 +229,15 @@ impl Watched {
             steps: rules.step_count(),
             grants_left: rules.grant_count().saturating_sub(u8::from(!rules.is_paused())),
             has_grants: rules.grant_count() > 0,
+            started: 0,
             state,
             step: None,
         }
     }
 
-    fn at_start(rules: &Rules) -> Self {
-        Self::new(rules, if rules.is_paused() { State::Paused } else { State::Ready })
+    fn at_start(rules: &Rules, started: u64) -> Self {
+        let state = if rules.is_paused() { State::Paused } else { State::Ready };
+        Self { started, ..Self::new(rules, state) }
     }
 
     /// The last instant at which a report is in time.
@@ -239,7 +245,8 @@ impl Watched {
         match self.state {
             State::Fed { at, .. } => Some(at.saturating_add(self.deadline)),
             State::Granted { at } => Some(at.saturating_add(self.grant)),
-            State::Ready | State::Paused | State::Failed { .. } => None,
+            State::Ready => Some(self.started.saturating_add(self.grant)),
+            State::Paused | State::Failed { .. } => None,
         }
     }
 
@@ -445,7 +452,7 @@ impl Model<'_> {
         let now = now.max(self.latest);
         let vacant = (0..).zip(&mut self.tasks).find(|(_, task)| task.is_none());
         let (index, place) = vacant.ok_or(WatchError::NoVacancy)?;
-        let mut watched = Watched::at_start(&rules);
+        let mut watched = Watched::at_start(&rules, now);
         if watched.state == State::Ready {
             watched.state = State::Granted { at: now };
         }
