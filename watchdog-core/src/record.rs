@@ -4,25 +4,43 @@
 //! its own. After a power cut the bytes may have any value, and reading accepts them all: a magic number and a checksum
 //! distinguish a record from noise.
 //!
+//! A program that hangs cannot always write its last words. So each run begins with a provisional record that says only
+//! 'this run ended without last words'. The last words replace it, and an end on purpose clears it.
+//!
 //! ```
 //! use watchdog_core::{CrashRecord, Failure, Fault, Instant, RecordError, TaskId};
 //!
 //! // With `#[unsafe(link_section = ".noinit")]` in a `static`, or a page of battery-backed RAM.
 //! let mut survives_reset = [0x5A; CrashRecord::LEN];
-//! assert_eq!(CrashRecord::take(&mut survives_reset), Err(RecordError::Absent), "the power was off");
+//!
+//! // At boot: what ended the last run, and the provisional record of this one.
+//! let last = CrashRecord::take(&mut survives_reset);
+//! assert_eq!(last, Err(RecordError::Absent), "the power was off");
+//! survives_reset = CrashRecord::running().after(last.as_ref().ok()).to_bytes();
+//!
+//! // The program hangs, and the chip resets it. At the next boot:
+//! let last = CrashRecord::take(&mut survives_reset)?;
+//! assert_eq!((last.failure, last.in_a_row), (None, 1), "no last words");
+//! survives_reset = CrashRecord::running().after(Some(&last)).to_bytes();
 //!
 //! // At Stage::LastWords:
 //! let at = Instant::from_millis(61_000);
 //! let since = Instant::from_millis(60_000);
 //! let failure = Failure { task: TaskId::new(2), fault: Fault::Starved, step: Some(1), since, at };
-//! survives_reset = CrashRecord::new(failure).note(*b"pc=0x0800'1234\0\0").to_bytes();
+//! survives_reset = CrashRecord::new(failure).after(Some(&last)).note(*b"pc=0x0800'1234\0\0").to_bytes();
 //!
 //! // At the next boot; the record can be taken once.
 //! let record = CrashRecord::take(&mut survives_reset)?;
-//! assert_eq!(record.failure, failure);
+//! assert_eq!((record.failure, record.in_a_row), (Some(failure), 2));
 //! assert_eq!(CrashRecord::take(&mut survives_reset), Err(RecordError::Absent));
+//!
+//! // Before an end on purpose, such as a restart after an update:
+//! CrashRecord::clear(&mut survives_reset);
 //! # Ok::<(), RecordError>(())
 //! ```
+//!
+//! A provisional record cannot tell a bite from another warm reset, by a button or a debugger. If the device reports its
+//! [cause](crate::hardware::ReadResetCause), use it to tell them apart.
 //!
 //! # Layout
 //!
@@ -32,10 +50,10 @@
 //! |---|---|
 //! | 0..4 | magic: `WDcr` |
 //! | 4 | version: 1 |
-//! | 5 | fault: 1 starved, 2 early, 3 out of order, 4 returned, 5 panicked, 6 clock |
+//! | 5 | fault: 0 none, the record is provisional; 1 starved, 2 early, 3 out of order, 4 returned, 5 panicked, 6 clock |
 //! | 6 | checkpoint reported last; 255: none |
 //! | 7 | bites in a row, including this one |
-//! | 8..12 | task |
+//! | 8..12 | task; 0 in a provisional record, as all times |
 //! | 12..16 | 0 |
 //! | 16..24 | time of the last sign of life, in ms |
 //! | 24..32 | time at which the failure was found, in ms |
@@ -56,13 +74,14 @@ const _: () = assert!(MOST_STEPS < NO_STEP, "no checkpoint is written as 'none'"
 /// Computed bit by bit: slower than with a table, and 1 KiB smaller.
 const CHECKSUM: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
-/// A failure, recorded for the next boot.
+/// The end of a run, recorded for the next boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct CrashRecord {
-    /// The failure.
-    pub failure: Failure,
+    /// The failure. `None`: the run ended without last words, so the supervisor was not polled any more, or the device
+    /// was reset by something else.
+    pub failure: Option<Failure>,
     /// Bites in a row, including this one. A device that bites again and again should change its behaviour.
     pub in_a_row: u8,
     /// A note by the program, such as a program counter or a block number.
@@ -76,7 +95,18 @@ impl CrashRecord {
 
     /// A record of the first bite in a row, without a note.
     pub const fn new(failure: Failure) -> Self {
-        Self { failure, in_a_row: 1, note: [0; 16] }
+        Self { failure: Some(failure), in_a_row: 1, note: [0; 16] }
+    }
+
+    /// The provisional record of a run, for its beginning: the run has ended without last words if the next boot finds
+    /// it.
+    pub const fn running() -> Self {
+        Self { failure: None, in_a_row: 1, note: [0; 16] }
+    }
+
+    /// Clears the bytes before an end on purpose, so that the next boot finds no record.
+    pub const fn clear(bytes: &mut [u8; Self::LEN]) {
+        *bytes = [0; Self::LEN];
     }
 
     /// Adds a note.
@@ -97,8 +127,16 @@ impl CrashRecord {
     /// The record as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        let Failure { task, fault, step, since, at } = self.failure;
+        const NOTHING: Failure = Failure {
+            task: TaskId::new(0),
+            fault: Fault::Starved,
+            step: None,
+            since: Instant::from_millis(0),
+            at: Instant::from_millis(0),
+        };
+        let Failure { task, fault, step, since, at } = self.failure.unwrap_or(NOTHING);
         let fault = match fault {
+            _ if self.failure.is_none() => 0,
             Fault::Starved => 1,
             Fault::Early => 2,
             Fault::OutOfOrder => 3,
@@ -148,12 +186,13 @@ impl CrashRecord {
             return Err(RecordError::Version(version));
         }
         let fault = match fault {
-            1 => Fault::Starved,
-            2 => Fault::Early,
-            3 => Fault::OutOfOrder,
-            4 => Fault::Returned,
-            5 => Fault::Panicked,
-            6 => Fault::Clock,
+            0 => None,
+            1 => Some(Fault::Starved),
+            2 => Some(Fault::Early),
+            3 => Some(Fault::OutOfOrder),
+            4 => Some(Fault::Returned),
+            5 => Some(Fault::Panicked),
+            6 => Some(Fault::Clock),
             _ => return Err(RecordError::Damaged),
         };
         let task = TaskId::new(u32::from_le_bytes(rest.take()));
@@ -162,7 +201,8 @@ impl CrashRecord {
         let at = Instant::from_millis(u64::from_le_bytes(rest.take()));
         let step = (step != NO_STEP).then_some(step);
         let note = rest.take();
-        Ok(Self { failure: Failure { task, fault, step, since, at }, in_a_row, note })
+        let failure = fault.map(|fault| Failure { task, fault, step, since, at });
+        Ok(Self { failure, in_a_row, note })
     }
 
     /// Reads a record from these bytes and clears them, so that the next boot does not find it again.
@@ -172,7 +212,7 @@ impl CrashRecord {
     /// [`RecordError`]: there is no record, or it is damaged. The bytes are cleared in this case, too.
     pub fn take(bytes: &mut [u8; Self::LEN]) -> Result<Self, RecordError> {
         let record = Self::from_bytes(bytes);
-        *bytes = [0; Self::LEN];
+        Self::clear(bytes);
         record
     }
 }
@@ -213,14 +253,14 @@ mod tests {
 
     use super::*;
 
-    const RECORD: CrashRecord = CrashRecord::new(Failure {
+    const FAILURE: Failure = Failure {
         task: TaskId::new(0x0403_0201),
         fault: Fault::OutOfOrder,
         step: Some(7),
         since: Instant::from_millis(0x1122_3344_5566_7788),
         at: Instant::from_millis(9),
-    })
-    .note(*b"0123456789abcdef");
+    };
+    const RECORD: CrashRecord = CrashRecord::new(FAILURE).note(*b"0123456789abcdef");
 
     fn sealed(mut bytes: [u8; CrashRecord::LEN]) -> [u8; CrashRecord::LEN] {
         let sum = CHECKSUM.checksum(&bytes[..48]).to_le_bytes();
@@ -244,7 +284,7 @@ mod tests {
         use Fault::{Clock, Early, OutOfOrder, Panicked, Returned, Starved};
         for fault in [Starved, Early, OutOfOrder, Returned, Panicked, Clock] {
             for step in [None, Some(0), Some(14)] {
-                let failure = Failure { fault, step, ..RECORD.failure };
+                let failure = Some(Failure { fault, step, ..FAILURE });
                 let record = CrashRecord { failure, in_a_row: 200, ..RECORD };
                 assert_eq!(CrashRecord::from_bytes(&record.to_bytes()), Ok(record));
             }
@@ -280,6 +320,53 @@ mod tests {
         let mut bytes = RECORD.to_bytes();
         bytes[5] = 7;
         assert_eq!(CrashRecord::from_bytes(&sealed(bytes)), Err(RecordError::Damaged));
+    }
+
+    #[test]
+    fn a_provisional_record_survives_writing_and_reading() {
+        let record = CrashRecord { in_a_row: 3, ..CrashRecord::running() };
+        let bytes = record.to_bytes();
+        assert_eq!(bytes[..16], *b"WDcr\x01\x00\xFF\x03\0\0\0\0\0\0\0\0");
+        assert_eq!(CrashRecord::from_bytes(&bytes), Ok(record));
+    }
+
+    /// The ends of a run.
+    #[derive(Clone, Copy)]
+    enum Ends {
+        Hangs,
+        SaysItsLastWords,
+        OnPurpose,
+        WithoutPower,
+    }
+
+    #[test]
+    fn a_hang_without_last_words_counts_as_a_bite_and_an_end_on_purpose_does_not() {
+        use Ends::{Hangs, OnPurpose, SaysItsLastWords, WithoutPower};
+        let mut bytes = [0x5A; CrashRecord::LEN];
+        let runs = [
+            (Hangs, 0),
+            (Hangs, 1),
+            (SaysItsLastWords, 2),
+            (Hangs, 3),
+            (OnPurpose, 4),
+            (SaysItsLastWords, 0),
+            (SaysItsLastWords, 1),
+            (WithoutPower, 2),
+            (Hangs, 0),
+        ];
+        for (number, (ends, before)) in runs.into_iter().enumerate() {
+            let last = CrashRecord::take(&mut bytes).ok();
+            assert_eq!(last.map_or(0, |last| last.in_a_row), before, "run {number}");
+            bytes = CrashRecord::running().after(last.as_ref()).to_bytes();
+            match ends {
+                Hangs => {}
+                SaysItsLastWords => {
+                    bytes = CrashRecord::new(FAILURE).after(last.as_ref()).to_bytes();
+                }
+                OnPurpose => CrashRecord::clear(&mut bytes),
+                WithoutPower => bytes = [0xC3; CrashRecord::LEN],
+            }
+        }
     }
 
     #[test]
