@@ -6,6 +6,7 @@ mod chip;
 
 use std::time::Duration;
 
+use chip::random::Random;
 use chip::{Board, Part};
 use watchdog_core::chips::TPS3823_33;
 use watchdog_core::external::{ExternalWatchdog, NoGate, Takeover, Toggle};
@@ -23,28 +24,6 @@ fn in_100_000_schedules_the_chip_bites_sick_systems_and_no_healthy_one() {
         sick += u64::from(schedule(seed));
     }
     assert!((SCHEDULES / 3..SCHEDULES).contains(&sick), "{sick} were sick");
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number from `low` to `high`, both included.
-    fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
-    }
 }
 
 /// The ways in which a task fails after its last good report.
@@ -216,7 +195,7 @@ impl<W: Watchdog> Device<'_, W> {
 
 /// Runs one device. Returns whether a task fell ill.
 fn schedule(seed: u64) -> bool {
-    let random = &mut Random(seed);
+    let random = &mut Random::new(seed);
     let late = random.between(0, 40);
     let heartbeat = random.between(40, 899 - 2 * late);
     let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(&TPS3823_33);

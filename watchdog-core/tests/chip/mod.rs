@@ -12,6 +12,8 @@
 //! floats or follows its resistor, and the gate follows its resistor.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod random;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType, OutputPin, PinState};
+use random::Random;
 use watchdog_core::Instant;
 use watchdog_core::chips::{DuringReset, Edge, HighImpedance, Profile, Spread};
 
@@ -75,10 +78,10 @@ impl Board {
         let mut state = State {
             chip: *chip,
             part,
-            random: match part {
+            random: Random::new(match part {
                 Part::Random(seed) => seed ^ 0x9E37_79B9_7F4A_7C15,
                 Part::Fastest | Part::Slowest | Part::Strictest => 0,
-            },
+            }),
             now: 0,
             level: None,
             resistor: None,
@@ -87,6 +90,7 @@ impl Board {
             frame: Frame::default(),
             starts_at: None,
             reset_until: None,
+            has_gate: false,
             connected: true,
             fed: Vec::new(),
             bites: Vec::new(),
@@ -105,7 +109,10 @@ impl Board {
     /// The pin of an enable gate that connects the chip to RESET while the pin is at level `on`. While nothing drives
     /// the pin, a resistor holds the gate off.
     pub(crate) fn gate(&self, on: PinState) -> GatePin {
-        self.0.borrow_mut().connect(false);
+        let mut state = self.0.borrow_mut();
+        state.has_gate = true;
+        state.connect(false);
+        drop(state);
         GatePin { board: self.clone(), on }
     }
 
@@ -148,6 +155,15 @@ impl Board {
         let mut state = self.0.borrow_mut();
         let level = state.resistor;
         state.set_level(level);
+    }
+
+    /// The controller restarts alone, and its pins become inputs. The chip runs on.
+    pub(crate) fn restart_controller(&self) {
+        self.float_wdi();
+        let mut state = self.0.borrow_mut();
+        if state.has_gate {
+            state.connect(false);
+        }
     }
 
     /// The times of all feeds that the chip counted.
@@ -265,7 +281,7 @@ struct Frame {
 struct State {
     chip: Profile,
     part: Part,
-    random: u64,
+    random: Random,
     now: u64,
     level: Option<PinState>,
     /// The level of WDI while no pin drives it; `None`: it floats.
@@ -278,6 +294,7 @@ struct State {
     starts_at: Option<u64>,
     /// `u64::MAX`: latched.
     reset_until: Option<u64>,
+    has_gate: bool,
     connected: bool,
     fed: Vec<Duration>,
     bites: Vec<Bite>,
@@ -405,14 +422,7 @@ impl State {
             Part::Slowest => max,
             Part::Strictest if longest => max,
             Part::Fastest | Part::Strictest => min,
-            Part::Random(_) => {
-                // SplitMix64
-                self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let mut z = self.random;
-                z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-                min + (z ^ (z >> 31)) % (max - min + 1)
-            }
+            Part::Random(_) => self.random.between(min, max),
         }
     }
 }
