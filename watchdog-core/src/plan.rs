@@ -454,32 +454,6 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_fits_its_plan_never_breaks_its_rules_while_it_is_healthy() {
-        let (late, period, run) = (20, 250, 80);
-        let rules = Rules::deadline(351).works(period, run).not_before(149);
-        let timing = Plan::heartbeat(250).late(late).check().expect("the plan keeps its rules");
-        let rounds = [[0, 80 + 20], [80 + 20, 0], [0, 0], [100, 100]];
-        for [first, second] in rounds {
-            for steps in [0, 2, 4] {
-                let task = crate::Task::new(rules.steps(steps), timing).expect("the task fits");
-                for round in 0..9_u32 {
-                    // Each run ends as early or as late as it may; its checkpoints follow each other at once.
-                    let end =
-                        u64::from(round * period + if round % 2 == 0 { first } else { second });
-                    let at = crate::Instant::from_millis(end);
-                    let handle = task.handle();
-                    if steps == 0 {
-                        assert_eq!(handle.feed(at), Ok(()), "{first} {second} {round}");
-                    }
-                    for step in 0..steps {
-                        assert_eq!(handle.step(step, at), Ok(()), "{first} {second} {round}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
     fn the_reset_is_the_last_stage_and_only_the_reset_follows_the_last_words() {
         use Stage::{LastWords, Reset, Restart, Warn};
         for (stages, result) in [

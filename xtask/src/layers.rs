@@ -34,7 +34,7 @@ const LIBRARIES: &[Library] = &[
     Library {
         sources: "watchdog-core/src",
         rooms: &[
-            "time", "sync", "log", "report", "rules", "task", "bite", "hardware", "chips", "plan",
+            "time", "sync", "log", "report", "rules", "bite", "hardware", "chips", "plan", "task",
             "clock", "countdown", "record", "external", "supervisor", "guard", "host",
         ],
     },

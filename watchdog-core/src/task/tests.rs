@@ -324,3 +324,28 @@ fn a_clock_that_goes_back_does_not_make_a_task_starve() {
     assert_eq!(task.handle().feed(at(80)), Ok(()), "another core's clock, a little behind");
     assert_eq!(task.handle().feed(at(180)), Ok(()));
 }
+
+#[test]
+fn a_task_that_fits_its_plan_never_breaks_its_rules_while_it_is_healthy() {
+    let (late, period, run) = (20, 250, 80);
+    let rules = Rules::deadline(351).works(period, run).not_before(149);
+    let timing = Plan::heartbeat(250).late(late).check().unwrap();
+    let rounds = [[0, 80 + 20], [80 + 20, 0], [0, 0], [100, 100]];
+    for [first, second] in rounds {
+        for steps in [0, 2, 4] {
+            let task = Task::new(rules.steps(steps), timing).unwrap();
+            for round in 0..9_u32 {
+                // Each run ends as early or as late as it may; its checkpoints follow each other at once.
+                let end = u64::from(round * period + if round % 2 == 0 { first } else { second });
+                let now = at(end);
+                let handle = task.handle();
+                if steps == 0 {
+                    assert_eq!(handle.feed(now), Ok(()), "{first} {second} {round}");
+                }
+                for step in 0..steps {
+                    assert_eq!(handle.step(step, now), Ok(()), "{first} {second} {round}");
+                }
+            }
+        }
+    }
+}
