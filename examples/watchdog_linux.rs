@@ -195,9 +195,9 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
             if let Some(bites) = bites {
                 plan = plan.late(RUN_MILLIS).chip(bites, bites);
             }
-            let timing = plan.check().map_err(|error| {
-                let timeout = bites.unwrap_or_default();
-                Error::Plan { device: device.clone(), every, timeout, error }
+            let timing = plan.check().map_err(|error| match bites {
+                Some(timeout) => Error::Plan { device: device.clone(), every, timeout, error },
+                None => Error::Rules(every, error.to_string()),
             })?;
             // Each feed may be late by the run of the work before it.
             let deadline = every.saturating_add(every.max(3 * RUN_MILLIS));

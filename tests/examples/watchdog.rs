@@ -189,7 +189,7 @@ mod on_linux {
                 &["--timeout", "0"],
                 format!("{path}: it does not take 0ns as its time-out: it takes 1s to 2147483647s"),
             ),
-            (&["--every", "0"], "feeding each 0 ms: a task needs a deadline above 0 ms".into()),
+            (&["--every", "0"], "feeding each 0 ms: the heartbeat is 0".into()),
             (
                 &["--status"],
                 format!("{path}: there is no /sys/class/watchdog/watchdog0 of it: it is no device"),
