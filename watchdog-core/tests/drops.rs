@@ -6,14 +6,16 @@
 
 mod chip;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use chip::{Board, Delay, GatePin, Part, WdiPin};
-use embedded_hal::digital::PinState;
+use embedded_hal::digital::{OutputPin, PinState};
 use watchdog_core::chips::{Profile, TPS3813, TPS3823_33, TPS3851_100NF};
 use watchdog_core::external::boot::{DelayedStart, EarlyFeeding};
 use watchdog_core::external::{Disarmed, ExternalWatchdog, Gate, NoGate, Pulse, Takeover, Toggle};
-use watchdog_core::hardware::Watchdog;
+use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
 use watchdog_core::{Action, Guard, Plan, Rules, Supervisor, Task, Timing, plan};
 
 const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).chip(900, 2_500));
@@ -137,6 +139,47 @@ fn a_chip_without_a_gate_bites_on_whatever_holds_it_when_it_is_dropped() {
             assert!(resets(&board) > 15, "{}", chip.name());
         }
     }
+}
+
+/// A watchdog of a HAL that stops when it is dropped.
+struct StopsInDrop(Rc<Cell<bool>>);
+
+impl Drop for StopsInDrop {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
+}
+
+impl ErrorType for StopsInDrop {
+    type Error = ErrorKind;
+}
+
+impl Watchdog for StopsInDrop {
+    fn feed(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_watchdog_that_stops_when_it_is_dropped_is_not_dropped_with_its_guard() {
+    let board = Board::new(&TPS3823_33, Part::Slowest);
+    let stopped = Rc::new(Cell::new(false));
+    runs_until_the_reset_stage(&board, StopsInDrop(Rc::clone(&stopped)));
+    drop(EarlyFeeding::new(StopsInDrop(Rc::clone(&stopped)), 3, 100, board.now()));
+    assert!(!stopped.get());
+    drop(EarlyFeeding::new(StopsInDrop(Rc::clone(&stopped)), 3, 100, board.now()).finish());
+    assert!(stopped.get(), "it was given back, by a call that says so");
+}
+
+#[test]
+fn a_chip_that_cannot_be_taken_over_is_not_switched_off() {
+    let board = Board::new(&TPS3851_100NF, Part::Slowest);
+    let mut wdi = board.wdi();
+    wdi.set_high().unwrap();
+    let input = Toggle::new(wdi, board.delay());
+    let since = Takeover::Unknown(board.now());
+    drop(ExternalWatchdog::new(&TPS3851_100NF, input, NoGate, since).unwrap_err());
+    assert_eq!(board.changes().last().unwrap().level, Some(PinState::High));
 }
 
 #[test]
