@@ -39,7 +39,7 @@ pub(crate) fn seeds() -> Seeds {
     let starve = [FEED, DUE, DUE, DUE, DUE, DUE];
     let plan = [5, 0, 20, 244, 1, 0, 0, 20, 0, 0, 0, 132, 3, 0, 0, 196, 9, 0, 0]
         .into_iter()
-        .chain([232, 3, 0, 0, 100, 0, 0, 0, 50, 0, 0, 0, 160, 15, 0, 0, 0, 0, 0, 0])
+        .chain([232, 3, 0, 0, 100, 0, 0, 0, 50, 0, 0, 0, 160, 15, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0])
         .collect();
     // Starved task 2, at checkpoint 1, since 60,000 ms, found at 61,000; with its checksum.
     let record = b"WDcr\x01\x01\x01\x01\x02\0\0\0\0\0\0\0\x60\xEA\0\0\0\0\0\0\x48\xEE\0\0\0\0\0\0";
@@ -96,7 +96,7 @@ pub(crate) fn seeds() -> Seeds {
             "clock-goes-back",
             program(SETTINGS, &[PLAIN], &[11, 0, 1, FEED, 13, 0, 1, DUE, FEED, DUE]),
         ),
-        ("clock-of-another", program(SETTINGS, &[PLAIN], &[11, 0, 9, FEED, 13, 0, 8, DUE, DUE])),
+        ("clock-of-another", program(SETTINGS, &[PAUSED], &[11, 0, 9, RESUME, 13, 0, 8, DUE, DUE])),
         (
             "longest-deadline",
             program(SETTINGS, &[LONGEST], &[FEED, 13 | 15 << 4, 0, 12, 0, 0, DUE]),
@@ -107,6 +107,10 @@ pub(crate) fn seeds() -> Seeds {
         ),
         ("nobody", program(SETTINGS, &[], &[DUE; 3])),
         ("record", [&[4], &record[..], &[0; 16], &[0x4A, 0xAA, 0xD8, 0x5E]].concat()),
+        (
+            "record-provisional",
+            [&[4], &b"WDcr\x01\0\xFF\x01"[..], &[0; 40], &[0xB1, 0x7D, 0x75, 0x23]].concat(),
+        ),
         ("record-damaged", [&[4], &record[..], &[0; 20]].concat()),
         ("record-absent", vec![4]),
         ("plan", plan),
