@@ -242,11 +242,11 @@ impl Task {
     /// Stores a feed (`number` 0) or a checkpoint (`number`, counted from 1), or the fault that it is too early. Within a
     /// round, no checkpoint is too early.
     fn progress(&self, number: u8, last: Report, now: Instant) -> Result<(), Refused> {
-        let resumed = last.number() == if number == 0 { RESUMED } else { NO_ROUND };
+        let marker = if number == 0 { RESUMED } else { NO_ROUND };
         let early = number <= 1
             && last.kind() == Kind::Fed
-            && !resumed
-            && last.age(now).millis() < self.earliest.load(Ordering::Relaxed);
+            && last.age(now).millis() < self.earliest.load(Ordering::Relaxed)
+            && last.number() != marker;
         if early {
             self.write(Report::new(Kind::Early, last.number(), now));
             log!(warn, "watchdog: a report is refused: {}", Refused::Early);
