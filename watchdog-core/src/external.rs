@@ -74,7 +74,8 @@
 //! | may hold RESET, and ignores edges then | makes an edge | makes an edge, and [`Error::TooEarly`] for one reset time |
 //!
 //! After [`Error::MayHoldReset`], [release](ExternalWatchdog::release) the parts, make the pin an input for one reset
-//! time, and take the chip over again as [`Takeover::Floating`].
+//! time, and take the chip over again as [`Takeover::Floating`]. If a resistor holds the pin, so that it cannot float, use
+//! [`arm_unfed`](ExternalWatchdog::arm_unfed): it may cost one reset of the board.
 //!
 //! Without a gate there is nothing to prove: a program that runs shows that the chip does not hold RESET.
 //!
@@ -313,6 +314,26 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// As [`arm`](Self::arm).
     pub fn arm_for_good(self, now: Instant) -> Arming<I, G, Permanent> {
         self.connect(now)
+    }
+
+    /// Switches the gate on without an edge, for a chip that was not fed in time. If the chip holds RESET, or bites before
+    /// the next feed, the board is reset. So a program that still runs shows that the chip does not hold RESET, and it
+    /// has to feed as soon as it may: at once, or when a window that may begin at `now` is open.
+    ///
+    /// Before the first feed, wait until a RESET would have reached the controller: the time constant of its reset pin.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gate`]: the pin failed. The error gives the device back.
+    pub fn arm_unfed(mut self, now: Instant) -> Arming<I, G, G::Armed> {
+        self.known = self.known.perhaps_fed(self.chip, now);
+        match self.gate.set(true).map_err(Error::Gate) {
+            Ok(()) => {
+                log!(warn, "watchdog: {} is armed, and may bite at once", self.chip.name());
+                Ok(self.in_state())
+            }
+            Err(error) => Err(StartError { error, device: self }),
+        }
     }
 
     /// The parts in their current state: WDI at its resting level or at the level of the last feed, the gate off.

@@ -147,6 +147,34 @@ fn a_chip_that_was_not_fed_in_time_is_armed_after_its_pin_has_floated() {
 }
 
 #[test]
+fn a_chip_whose_pin_a_resistor_holds_is_armed_unfed_at_the_cost_of_one_reset() {
+    let mut resets = 0;
+    for boot in (0..200).map(|turn| 950 + turn * 57) {
+        let board = Board::new(&TPS3823_33, Part::Random(boot));
+        board.resistor_at_wdi(PinState::Low);
+        let gate = Gate::active_high(board.gate(PinState::High));
+        let input = Toggle::new(board.wdi(), board.delay());
+        let since = Takeover::Reset(board.now());
+        let dog = ExternalWatchdog::new(&TPS3823_33, input, gate, since).unwrap();
+        board.advance_millis(boot);
+        let Err(failed) = dog.arm(board.now()) else { panic!("the chip may hold RESET") };
+        assert_eq!(failed.error, Error::MayHoldReset);
+        let mut dog = failed.device.arm_unfed(board.now()).unwrap();
+        if board.board_resets().is_empty() {
+            dog.feed().unwrap();
+            board.advance_millis(890);
+            assert_eq!(board.board_resets(), [], "{boot}: it was fed");
+        } else {
+            // The controller is reset, and restarts when the chip releases RESET.
+            resets += 1;
+            board.advance_millis(300);
+        }
+        assert!(!board.is_latched(), "{boot}");
+    }
+    assert!((5..60).contains(&resets), "{resets}");
+}
+
+#[test]
 fn a_chip_that_ignores_edges_in_reset_is_armed_one_reset_time_after_an_edge() {
     for boot in (0..200).map(|turn| 1_000 + turn * 57) {
         let board = Board::new(&TPS3823A_33, Part::Random(boot));

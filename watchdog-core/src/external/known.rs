@@ -16,9 +16,12 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Takeover {
-    /// WDI has floated until this instant. The usual case: the pin is an input after each reset of the controller, and
-    /// no boot loader has driven it. A chip that [feeds itself](HighImpedance::FeedsItself) then was not counting; any
-    /// other chip counts as [`Unknown`](Self::Unknown).
+    /// WDI has floated until this instant. The usual case: the pin is an input after each reset of the controller, no
+    /// boot loader has driven it, and no resistor holds it. A chip that [feeds itself](HighImpedance::FeedsItself) then
+    /// was not counting; any other chip counts as [`Unknown`](Self::Unknown).
+    ///
+    /// With a resistor at WDI the chip counts also while no pin drives it. Then this is wrong: use
+    /// [`Reset`](Self::Reset) or [`Unknown`](Self::Unknown).
     Floating(Instant),
     /// The chip released RESET at this instant, and nothing has fed it since. For a chip without a gate this is the
     /// start of the program, if the [reset cause](crate::hardware::ReadResetCause) is power-on or the reset pin.
