@@ -69,8 +69,8 @@
 //! | the chip | [`feed_early`](ExternalWatchdog::feed_early) | [`arm`](ExternalWatchdog::arm) |
 //! |---|---|---|
 //! | was fed in time | feeds | feeds, and switches the gate on |
-//! | was floating, and one reset time is not over | [`Error::TooEarly`] | [`Error::TooEarly`] |
-//! | may hold RESET, which an edge latches | [`Error::MayHoldReset`] | [`Error::MayHoldReset`] |
+//! | may hold RESET for one reset time at most, as after floating, and an edge latches it | [`Error::TooEarly`] | [`Error::TooEarly`] |
+//! | may hold RESET, and an edge latches it | [`Error::MayHoldReset`] | [`Error::MayHoldReset`] |
 //! | may hold RESET, and ignores edges then | makes an edge | makes an edge, and [`Error::TooEarly`] for one reset time |
 //!
 //! After [`Error::MayHoldReset`], [release](ExternalWatchdog::release) the parts, make the pin an input for one reset
