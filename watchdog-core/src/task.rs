@@ -195,7 +195,8 @@ impl Task {
         }
     }
 
-    /// The last report, if the task may report and is not late.
+    /// The last report, if the task may report and is not late. Not inlined, so that a usual feed stays short.
+    #[inline(never)]
     fn in_time(&self, now: Instant) -> Result<Report, Refused> {
         let deadline = self.deadline.load(Ordering::Relaxed);
         if deadline == 0 {
@@ -228,6 +229,7 @@ impl Task {
     }
 
     /// The last report, if the task is awaited and not late.
+    #[inline]
     fn awaited(&self, now: Instant) -> Result<Report, Refused> {
         let (deadline, report) = (self.deadline.load(Ordering::Relaxed), self.read());
         // The usual case; the code below distinguishes the others.
