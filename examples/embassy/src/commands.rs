@@ -3,7 +3,9 @@
 use core::str::FromStr;
 
 use embassy_futures::select::{Either, select};
-use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, channel::Channel, signal::Signal};
+use embassy_sync::{
+    blocking_mutex::raw::CriticalSectionRawMutex, channel::Channel, signal::Signal,
+};
 use mqtt_core::{Publish, QoS};
 
 use crate::{
