@@ -87,3 +87,17 @@ async fn publish(client: Client, message: Publish<'_>) {
         log::warn!("{}: {error}", message.topic.as_str());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_read_from_text_and_nothing_else_is_a_command() {
+        assert_eq!("report".parse::<Command>().ok(), Some(Command::Report));
+        assert_eq!("interval 500".parse::<Command>().ok(), Some(Command::Interval(500)));
+        for text in ["", "report now", "interval", "interval ", "interval x", "interval -1"] {
+            assert!(text.parse::<Command>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! MQTT over a serial line, with a gateway at its other end that passes the bytes on to a broker.
 
 use embassy_time::{Duration, with_timeout};
-use embedded_io_async::{Read, Write};
+use embedded_io_async::{ErrorType, Read, Write};
 use mqtt_core::TransportFault;
-use mqtt_core::driver::asynch::{Dial, Whole, fault};
+use mqtt_core::driver::asynch::{Dial, Link, Whole, WholeReader, WholeWriter, fault};
 
 /// The line counts as quiet after this time without a byte.
 const QUIET: Duration = Duration::from_millis(50);
@@ -27,12 +27,12 @@ impl<U> SerialLine<U> {
 
 impl<U: Read + Write> Dial for SerialLine<U> {
     type Link<'a>
-        = Whole<&'a mut U>
+        = SerialLink<'a, U>
     where
         Self: 'a;
 
     /// A line is always open, so it may still bring the rest of an earlier connection. That is dropped first.
-    async fn dial(&mut self, _endpoint: u8) -> Result<Whole<&mut U>, TransportFault> {
+    async fn dial(&mut self, _endpoint: u8) -> Result<SerialLink<'_, U>, TransportFault> {
         let mut rest = [0; 32];
         while let Ok(read) = with_timeout(QUIET, self.0.read(&mut rest)).await {
             match read {
@@ -41,6 +41,53 @@ impl<U: Read + Write> Dial for SerialLine<U> {
                 Err(error) => return Err(fault(&error)),
             }
         }
-        Ok(Whole::new(&mut self.0))
+        Ok(SerialLink { line: Whole::new(&mut self.0), is_over: false })
+    }
+}
+
+/// The line, for one connection.
+///
+/// A line has no end that a read could find. So a read ends after `shut`: otherwise an orderly end would wait five
+/// seconds for the other side.
+pub struct SerialLink<'a, U> {
+    line: Whole<&'a mut U>,
+    is_over: bool,
+}
+
+impl<'a, U: Read + Write> Link for SerialLink<'a, U> {
+    type Reader<'l>
+        = SerialReader<'l, &'a mut U>
+    where
+        Self: 'l;
+    type Writer<'l>
+        = WholeWriter<'l, &'a mut U>
+    where
+        Self: 'l;
+
+    const BUFFERS: bool = false;
+
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>) {
+        let (line, writer) = self.line.split();
+        (SerialReader { line, is_over: self.is_over }, writer)
+    }
+
+    async fn shut(&mut self) {
+        self.is_over = true;
+    }
+}
+
+/// The incoming direction.
+pub struct SerialReader<'l, U> {
+    line: WholeReader<'l, U>,
+    is_over: bool,
+}
+
+impl<U: ErrorType> ErrorType for SerialReader<'_, U> {
+    type Error = U::Error;
+}
+
+impl<U: Read> Read for SerialReader<'_, U> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, U::Error> {
+        if self.is_over { Ok(0) } else { self.line.read(buffer).await }
     }
 }

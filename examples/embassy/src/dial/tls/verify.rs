@@ -81,3 +81,34 @@ impl<C: TlsClock> TlsVerifier<Cipher> for Verifier<'_, C> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use embedded_tls::{NoClock, SignatureScheme};
+
+    use super::*;
+
+    /// By a peer in the middle that has no certificate: embedded-tls alone takes such a handshake.
+    #[test]
+    fn a_handshake_without_a_certificate_is_no_proof() {
+        assert!(!Verifier::<NoClock>::new(&[]).has_proof());
+    }
+
+    /// embedded-tls alone panics here.
+    #[test]
+    fn a_proof_without_a_certificate_is_refused() {
+        let mut verifier = Verifier::<NoClock>::new(&[]);
+        let signature_scheme = SignatureScheme::EcdsaSecp256r1Sha256;
+        let proof = CertificateVerifyRef { signature_scheme, signature: &[] };
+        assert!(verifier.verify_signature(proof).is_err());
+        assert!(!verifier.has_proof());
+    }
+
+    #[test]
+    fn an_empty_list_of_certificates_is_refused() {
+        let mut verifier = Verifier::<NoClock>::new(&[]);
+        let shown = CertificateRef::with_context(&[]);
+        assert!(verifier.verify_certificate(&Hash::default(), shown).is_err());
+        assert!(!verifier.has_proof());
+    }
+}
