@@ -72,7 +72,7 @@ impl Seen {
 
     /// Takes everything up to the orderly end of the device.
     #[track_caller]
-    pub(crate) fn to_the_end(&mut self, witness: &Subscriber) {
+    pub(crate) fn take_all(&mut self, witness: &Subscriber) {
         self.take(witness, |seen| seen.states.last().is_some_and(|state| state == "off"));
     }
 

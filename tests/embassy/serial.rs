@@ -43,7 +43,7 @@ fn every_message_arrives_once_over_a_serial_line() {
     let address = broker.address();
     let passing = thread::spawn(move || gateway(end, address));
     let mut seen = Seen::default();
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     seen.check_all_once(20, &device.outcomes());
     passing.join().expect("it does not panic").expect("it connects");
 }

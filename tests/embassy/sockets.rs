@@ -13,7 +13,7 @@ fn every_message_arrives_once_and_an_orderly_end_leaves_no_will() {
     let witness = witness(&broker).start();
     let device = Device::start(PROGRAM, broker.address(), 50, &[]);
     let mut seen = Seen::default();
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     seen.check_all_once(50, &device.outcomes());
     // A will would come before it.
     Publisher::new(&broker, "p").publish("d/state", b"later", QoS::AtLeastOnce, false);
@@ -48,7 +48,7 @@ fn commands_that_were_sent_while_the_device_was_away_wait_for_it() {
     let device = Device::start(PROGRAM, broker.address(), 5, &[]);
     device.output().wait("commands: subscribed", SOON);
     let mut seen = Seen::default();
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     let _ = device.outcomes();
     Publisher::new(&broker, "p").publish("d/command", b"interval 3", QoS::AtLeastOnce, false);
     let device = Device::start(PROGRAM, broker.address(), 5, &[]);
@@ -78,7 +78,7 @@ fn a_broker_that_is_killed_and_started_again_costs_only_what_the_device_is_told_
         broker.kill();
         start_again(&mut broker, &device);
     }
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     assert_eq!(device.output().count("up, session Lost"), 2);
     seen.check(250, &device.outcomes());
 }
@@ -94,7 +94,7 @@ fn a_broker_that_is_stopped_and_started_again_costs_nothing_if_it_keeps_sessions
         broker.stop();
         start_again(&mut broker, &device);
     }
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     assert_eq!(device.output().count("up, session Resumed"), 2);
     let outcomes = device.outcomes();
     seen.check(250, &outcomes);

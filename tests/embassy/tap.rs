@@ -61,7 +61,7 @@ fn all_arrive(broker: &Mosquitto, more: &[&str]) {
     let witness = witness(broker).start();
     let device = Device::start(PROGRAM, address(), 50, more);
     let mut seen = Seen::default();
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     seen.check_all_once(50, &device.outcomes());
 }
 
@@ -77,7 +77,7 @@ fn survives_stops(more: &[&str]) {
         broker.stop();
         start_again(&mut broker, &device);
     }
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     let outcomes = device.outcomes();
     seen.check(150, &outcomes);
     assert!(outcomes.iter().all(|outcome| outcome == "published"), "{outcomes:?}");

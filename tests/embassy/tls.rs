@@ -13,8 +13,7 @@ const PROGRAM: &str = "tls";
 /// Starts the device, which trusts `authority` only.
 #[track_caller]
 fn device(broker: &Secured, authority: &Authority, count: usize, more: &[&str]) -> Device {
-    let file = broker.folder.path().join("authority.der");
-    std::fs::write(&file, authority.der()).expect("the folder is writable");
+    let file = broker.file("authority.der", authority.der());
     let file = file.to_str().expect("a path of text");
     let args = [&["--ca", file][..], more].concat();
     Device::start(PROGRAM, broker.broker.address(), count, &args)
@@ -52,7 +51,7 @@ fn every_message_arrives_once_over_tls() {
     let (broker, _folder, witness) = broker_and_witness(&authority);
     let device = device(&broker, &authority, 50, &[]);
     let mut seen = Seen::default();
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     seen.check_all_once(50, &device.outcomes());
 }
 
@@ -65,7 +64,7 @@ fn a_broker_that_is_killed_and_started_again_costs_only_what_is_told_over_tls() 
     seen.take(&witness, |seen| seen.counters.last().is_some_and(|last| *last >= 60));
     broker.broker.kill();
     start_again(&mut broker.broker, &device);
-    seen.to_the_end(&witness);
+    seen.take_all(&witness);
     seen.check(150, &device.outcomes());
 }
 
