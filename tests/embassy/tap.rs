@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use system_tests::{Config, Mosquitto};
+use tempfile::TempDir;
+use test_kit::certificates::Authority;
 
 use super::device::{Device, Seen, start_again, witness};
+use super::secured::{HOST, write};
 
 const PROGRAM: &str = "tap";
 
@@ -109,4 +112,30 @@ fn a_broker_that_is_stopped_twice_costs_nothing_over_embassy_net_by_way_of_nal()
     if inside("tap::a_broker_that_is_stopped_twice_costs_nothing_over_embassy_net_by_way_of_nal") {
         survives_stops(&["--nal"]);
     }
+}
+
+#[test]
+fn a_broker_that_is_killed_costs_only_what_is_told_over_tls_over_embassy_net() {
+    if !inside("tap::a_broker_that_is_killed_costs_only_what_is_told_over_tls_over_embassy_net") {
+        return;
+    }
+    let folder = TempDir::with_prefix("certificates-").expect("a temporary folder");
+    let file = |name: &str, content: &[u8]| {
+        write(folder.path(), name, content).to_str().expect("a path of text").to_owned()
+    };
+    let authority = Authority::new("authority");
+    let identity = authority.server(&[HOST]);
+    let mut broker = config()
+        .line(&format!("certfile {}", file("server.pem", identity.certificate.as_bytes())))
+        .line(&format!("keyfile {}", file("server.key", identity.key.as_bytes())))
+        .start();
+    let witness = witness(&broker).start();
+    let trusted = file("authority.der", authority.der());
+    let device = Device::start(PROGRAM, address(), 150, &["--ca", &trusted]);
+    let mut seen = Seen::default();
+    seen.take(&witness, |seen| seen.counters.last().is_some_and(|last| *last >= 60));
+    broker.kill();
+    start_again(&mut broker, &device);
+    seen.take_all(&witness);
+    seen.check(150, &device.outcomes());
 }

@@ -1,6 +1,5 @@
 //! TLS 1.3 by embedded-tls, over the sockets of the operating system.
 
-use std::boxed::Box;
 use std::net::SocketAddrV4;
 
 use embassy_executor::Spawner;
@@ -38,7 +37,7 @@ fn start(spawner: Spawner) -> host::Result<(memory::Client, Device)> {
     let device = settings.device;
     let [broker] = settings.broker;
     let address = SocketAddrV4::new(broker.host.parse()?, broker.port);
-    let authority = &*Box::leak(std::fs::read(&settings.authority)?.into_boxed_slice());
+    let authority = settings.authority()?.ok_or("--ca is missing")?;
     let (runner, client) = memory::start(&device.options())?;
     let buffers = (&mut READ.take()[..], &mut WRITTEN.take()[..]);
     let socket = HostSocket::default();

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::string::{String, ToString as _};
-use std::{env, format, println, process};
+use std::{env, format, fs, println, process};
 
 use lexopt::prelude::*;
 use mqtt_core::driver::asynch::Broker;
@@ -30,8 +30,8 @@ pub struct Settings {
     pub address: (Ipv4Addr, u8),
     /// `--nal`.
     pub nal: bool,
-    /// `--ca`, `--name`.
-    pub authority: PathBuf,
+    /// `--ca`.
+    authority: Option<PathBuf>,
     /// `--name`.
     pub name: &'static str,
     /// `--line`.
@@ -47,8 +47,8 @@ tap:
   --tap NAME           the TAP device; by default 'tap0'
   --address IP/PREFIX  of this device; by default 192.168.69.2/24
   --nal                by way of embedded-nal-async, which does not split
-tls:
-  --ca FILE            the certificate of the authority, in DER
+tls, tap:
+  --ca FILE            the certificate of the authority, in DER; tap speaks TLS if it is given
   --name NAME          the broker's name in its certificate; by default 'localhost'
 serial:
   --line FILE          the serial line, in the mode that it has";
@@ -64,6 +64,16 @@ impl Settings {
         Self::parse(env::args_os().skip(1)).map(|settings| &*leak(settings))
     }
 
+    /// The certificate of the authority, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn authority(&self) -> Result<Option<&'static [u8]>> {
+        let read = self.authority.as_ref().map(fs::read).transpose()?;
+        Ok(read.map(|bytes| leak(bytes).as_slice()))
+    }
+
     fn parse(args: impl Iterator<Item = OsString>) -> Result<Self> {
         let (mut host, mut port) = (String::from("127.0.0.1"), 1883);
         let mut id = String::from("device");
@@ -71,7 +81,7 @@ impl Settings {
         let mut tap = String::from("tap0");
         let mut address = (Ipv4Addr::new(192, 168, 69, 2), 24);
         let mut nal = false;
-        let mut authority = PathBuf::new();
+        let mut authority = None;
         let mut name = String::from("localhost");
         let mut line = PathBuf::new();
         let mut parser = lexopt::Parser::from_args(args);
@@ -92,7 +102,7 @@ impl Settings {
                     address = (ip.parse()?, prefix.parse()?);
                 }
                 Long("nal") => nal = true,
-                Long("ca") => authority = parser.value()?.into(),
+                Long("ca") => authority = Some(parser.value()?.into()),
                 Long("name") => name = parser.value()?.string()?,
                 Long("line") => line = parser.value()?.into(),
                 Long("help") => {
