@@ -14,8 +14,7 @@ const QUIET: Duration = Duration::from_millis(50);
 /// read that is dropped must not have taken bytes. Reads from a buffer that an interrupt or a DMA fills are:
 /// `embassy_rp::uart::BufferedUart`, `embassy_stm32::usart::{BufferedUart, RingBufferedUartRx}`,
 /// `embassy_nrf::buffered_uarte::BufferedUarte`. A plain `Uart` that starts a DMA transfer for each read is not. Give the
-/// two halves of such a UART to a [`Link`](mqtt_core::driver::asynch::Link) that splits: there no read is dropped while
-/// the connection lives.
+/// two halves of such a UART to a [`Link`] that splits: there no read is dropped while the connection lives.
 pub struct SerialLine<U>(U);
 
 impl<U> SerialLine<U> {

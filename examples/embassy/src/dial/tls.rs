@@ -7,7 +7,7 @@
 
 mod socket;
 mod tcp;
-mod verify;
+pub mod verify;
 
 use core::net::SocketAddrV4;
 
@@ -25,8 +25,8 @@ use verify::Verifier;
 
 type Cipher = Aes128GcmSha256;
 
-/// The largest record of TLS. A broker may send smaller ones only: Mosquitto makes a record of each packet, so its
-/// largest packet and largest certificate, and 256 bytes, are enough. A record that does not fit ends the connection.
+/// The largest record of TLS. Some brokers send smaller ones only: Mosquitto makes a record of each packet, so its
+/// longest packet, or its certificate, and 256 bytes are enough. A record that does not fit ends the connection.
 pub const LARGEST_RECORD: usize = 16_640;
 
 /// Opens TLS connections to one broker, over `socket`.
@@ -48,7 +48,8 @@ pub struct Tls<'t, S, R, C> {
 impl<'t, S, R, C> Tls<'t, S, R, C> {
     /// Connections to `address`, where a broker has to prove that it is `name` by a certificate that `authority` has
     /// signed, a certificate in DER. `random` has to be a source for keys: the generator of the chip. `read` holds a
-    /// record, see [`LARGEST_RECORD`]; `write` holds the longest packet and 128 bytes, and at least 512.
+    /// record that comes in, see [`LARGEST_RECORD`]; `write` holds one that goes out, of which 128 bytes are overhead, and
+    /// the handshake, which takes up to 512.
     pub const fn new(
         socket: S,
         address: SocketAddrV4,
