@@ -21,8 +21,8 @@ pub trait Dial {
     ///
     /// # Errors
     ///
-    /// Why there is none; [`fault`] translates errors of embedded-io. The next attempt follows as the options'
-    /// `Reconnect` says.
+    /// Why there is none; [`fault`] translates errors of embedded-io, and a dialler that knows more logs it itself. The
+    /// next attempt follows as the options' `Reconnect` says.
     fn dial(
         &mut self,
         endpoint: u8,
