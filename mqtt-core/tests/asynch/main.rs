@@ -7,6 +7,7 @@ mod broker;
 mod dropping;
 mod ending;
 mod executor;
+mod faults;
 mod journal;
 mod links;
 mod sizes;

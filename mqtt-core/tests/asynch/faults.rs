@@ -1,0 +1,42 @@
+//! Faults that come while something else is under way.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use mqtt_core::driver::asynch::{RunError, Storage, split};
+use mqtt_core::driver::journal::longest_record;
+use mqtt_core::{Event, QoS};
+
+use crate::broker::{Broker, DialSplit};
+use crate::executor::{Delay, World, run};
+use crate::journal::Slow;
+use crate::{kept, message};
+
+#[test]
+fn a_journal_that_fails_while_a_handler_waits_ends_the_run_after_the_handler() {
+    let world = World::new(1);
+    let broker = Broker::new(&world);
+    let mut journal = Slow::new(&world);
+    let mut storage = Storage::<512, 4, 4>::new();
+    let share = RefCell::new(storage.state(&kept("d").journal(true)).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let mut record = [0; longest_record(512, 4)];
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let left = Rc::clone(&journal.left);
+    let ended = Cell::new(false);
+    let main = async {
+        let (clock, delay) = (|| world.instant(), Delay(Rc::clone(&world)));
+        let dial = DialSplit(broker.clone());
+        let handle = async |_: mqtt_core::driver::asynch::Requests<'_, _>, event: Event<'_>| {
+            if let Event::Up { .. } = event {
+                left.set(0);
+                let _ = client.try_publish(&message("m", QoS::AtLeastOnce)).unwrap();
+                world.after(1_000).await;
+                ended.set(true);
+            }
+        };
+        runner.run_with(&mut journal, &mut record, dial, delay, clock, handle).await
+    };
+    assert_eq!(run(&world, main, Vec::new()), Err(RunError::Journal("worn out")));
+    assert!(ended.get());
+}
