@@ -3,14 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use mqtt_core::driver::asynch::{RunError, Storage, split};
+use mqtt_core::driver::asynch::{Dial, RunError, Storage, split};
 use mqtt_core::driver::journal::longest_record;
-use mqtt_core::{Event, QoS};
+use mqtt_core::{Event, Options, QoS};
 
-use crate::broker::{Broker, DialSplit};
+use crate::broker::{Broker, DialSplit, DialWhole};
 use crate::executor::{Delay, World, run};
 use crate::journal::Slow;
-use crate::{kept, message};
+use crate::{kept, message, payload, serve};
 
 #[test]
 fn a_journal_that_fails_while_a_handler_waits_ends_the_run_after_the_handler() {
@@ -39,4 +39,40 @@ fn a_journal_that_fails_while_a_handler_waits_ends_the_run_after_the_handler() {
     };
     assert_eq!(run(&world, main, Vec::new()), Err(RunError::Journal("worn out")));
     assert!(ended.get());
+}
+
+/// A broker ends a connection after one and a half times the keep alive without a packet.
+fn pings(broker: &Broker, dial: impl Dial) {
+    let world = Rc::clone(&broker.world);
+    let mut storage = Storage::<512, 4, 4>::new();
+    let share = RefCell::new(storage.state(&Options::new("d").keep_alive(60)).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let served = serve(&mut runner, &world, dial, async |_, event| {
+        if payload(&event).is_some() {
+            world.after(600_000).await;
+        }
+    });
+    let main = async {
+        client.up().await;
+        broker.send("slow");
+        for minutes in 1..=10 {
+            let before = broker.count("PINGREQ");
+            world.after(60_000).await;
+            assert!(broker.count("PINGREQ") > before, "none in minute {minutes}");
+        }
+    };
+    run(&world, main, vec![Box::pin(served)]);
+}
+
+#[test]
+fn pings_go_on_while_a_handler_waits() {
+    let broker = Broker::new(&World::new(5));
+    pings(&broker, DialSplit(broker.clone()));
+}
+
+#[test]
+fn pings_go_on_over_a_whole_transport_while_a_handler_waits() {
+    let broker = Broker::new(&World::new(5));
+    pings(&broker, DialWhole(broker.clone()));
 }

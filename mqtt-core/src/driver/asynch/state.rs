@@ -358,8 +358,8 @@ impl<'a> State<'a> {
             }
             Look::Asked | Look::Over => {}
         }
-        // The receiver goes on, and that is a change.
-        Instant::FAR_FUTURE
+        // That the receiver goes on is a change. It may be busy with a handler, and a PINGREQ gets due meanwhile.
+        self.client.deadline_after(now)
     }
 
     /// The transport has taken `count` bytes.
