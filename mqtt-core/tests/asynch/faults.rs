@@ -10,7 +10,7 @@ use mqtt_core::{Event, Options, QoS};
 use crate::broker::{Broker, DialSplit, DialWhole};
 use crate::executor::{Delay, World, run};
 use crate::journal::Slow;
-use crate::{kept, message, payload, serve};
+use crate::{device, kept, message, payload, serve};
 
 #[test]
 fn a_journal_that_fails_while_a_handler_waits_ends_the_run_after_the_handler() {
@@ -75,4 +75,30 @@ fn pings_go_on_while_a_handler_waits() {
 fn pings_go_on_over_a_whole_transport_while_a_handler_waits() {
     let broker = Broker::new(&World::new(5));
     pings(&broker, DialWhole(broker.clone()));
+}
+
+#[test]
+fn messages_in_front_of_the_end_of_a_connection_are_handled() {
+    device!(kept("d") => world, broker, runner, client);
+    broker.manners(|manners| {
+        manners.waits = false;
+        manners.most = 64;
+    });
+    let received = Cell::new(0);
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, event| {
+        if payload(&event).is_some() {
+            received.set(received.get() + 1);
+            world.after(5).await;
+        }
+    });
+    let main = async {
+        client.up().await;
+        for _ in 0..3 {
+            broker.write(b"\x30\x07\x00\x04downx");
+        }
+        broker.close();
+        world.after(1_000).await;
+        assert_eq!(received.get(), 3);
+    };
+    run(&world, main, vec![Box::pin(served)]);
 }
