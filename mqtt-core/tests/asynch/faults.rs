@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use mqtt_core::driver::asynch::{Dial, RunError, Storage, split};
 use mqtt_core::driver::journal::longest_record;
-use mqtt_core::{Event, Options, QoS};
+use mqtt_core::{ConnectionState, Event, Options, QoS, Reconnect, TransportFault};
 
 use crate::broker::{Broker, DialSplit, DialWhole};
 use crate::executor::{Delay, World, run};
@@ -101,4 +101,27 @@ fn messages_in_front_of_the_end_of_a_connection_are_handled() {
         assert_eq!(received.get(), 3);
     };
     run(&world, main, vec![Box::pin(served)]);
+}
+
+#[test]
+fn a_handler_that_waits_and_connects_again_keeps_the_run() {
+    device!(Options::new("d").reconnect(Reconnect::never()) => world, broker, runner, client);
+    broker.manners(|manners| manners.fault = Some(TransportFault::Refused));
+    let served = async {
+        serve(&mut runner, &world, DialSplit(broker.clone()), async |requests, event| {
+            if let Event::Down { .. } = event {
+                world.after(1_000).await;
+                requests.connect();
+            }
+        })
+        .await;
+        panic!("the client is {:?}", client.state());
+    };
+    let main = async {
+        world.after(3_500).await;
+        broker.manners(|manners| manners.fault = None);
+        client.up().await;
+    };
+    run(&world, main, vec![Box::pin(served)]);
+    assert_eq!(client.state(), ConnectionState::Up);
 }

@@ -85,8 +85,10 @@ pub struct State<'a> {
     yields: bool,
     /// The application asked for the end: a clean session ends with it.
     disconnects: bool,
-    /// The client has stopped, and has given every event.
+    /// The client has stopped, and every event was handled.
     stopped: bool,
+    /// The last event is being handled.
+    handles: bool,
 }
 
 /// How far the proof is that input is missing: see `Client::poll`.
@@ -143,6 +145,7 @@ impl<'a> State<'a> {
             yields: false,
             disconnects: false,
             stopped: false,
+            handles: false,
         })
     }
 
@@ -245,6 +248,7 @@ impl<'a> State<'a> {
         self.connect = None;
         self.stop = false;
         self.look = Look::No;
+        self.handles = false;
         match fault {
             // Whether the end of the peer comes as a reset is chance.
             None | Some(crate::TransportFault::Reset) => self.client.closed(now),
@@ -305,6 +309,7 @@ impl<'a> State<'a> {
         self.look = Look::No;
         // An error needs no handling here: `poll` says to close, and an event with the reason follows.
         let event = self.client.receive(input, now).unwrap_or(None);
+        self.handles = event.is_some();
         match &event {
             None => {
                 self.sent = self.client.counters().bytes_out;
@@ -406,6 +411,10 @@ impl<'a> State<'a> {
             // The last record is written without its delay. A record that holds a position is due at once.
             self.client.set_position(self.client.position());
             return None;
+        }
+        if self.handles {
+            // The handler may connect again.
+            return Some(Step::Wait(Instant::FAR_FUTURE));
         }
         if self.disconnects && !self.client.has_event() && !self.client.is_idle() {
             self.client.lose_requests();
