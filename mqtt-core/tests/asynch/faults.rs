@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Poll;
 
 use mqtt_core::driver::asynch::{Dial, RunError, Storage, split};
 use mqtt_core::driver::journal::longest_record;
 use mqtt_core::{ConnectionState, Event, Options, QoS, Reconnect, TransportFault};
 
 use crate::broker::{Broker, DialSplit, DialWhole};
-use crate::executor::{Delay, World, run};
+use crate::executor::{Delay, Task, World, run};
 use crate::journal::Slow;
 use crate::{device, kept, message, payload, serve};
 
@@ -124,4 +125,52 @@ fn a_handler_that_waits_and_connects_again_keeps_the_run() {
     };
     run(&world, main, vec![Box::pin(served)]);
     assert_eq!(client.state(), ConnectionState::Up);
+}
+
+/// The only waiter is that of a task that waits for `up`, until it is up or gives up.
+fn shares_a_waiter(gives_up: bool) {
+    let world = World::new(3);
+    let broker = Broker::new(&world);
+    broker.manners(|manners| {
+        manners.waits = false;
+        manners.dial = if gives_up { 100_000 } else { 10 };
+    });
+    let mut storage = Storage::<512, 2, 1>::new();
+    let share = RefCell::new(storage.state(&kept("d")).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let accepted = Cell::new(false);
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, _| ());
+    // The executor polls it ahead of the other one.
+    let asks: Task<'_> = Box::pin(async {
+        world.after(1).await;
+        let _ = client.publish_wait(&message("m", QoS::AtLeastOnce)).await;
+    });
+    let first: Task<'_> = Box::pin(async {
+        beside(client.up(), world.after(if gives_up { 20 } else { 100_000 })).await;
+    });
+    let main = async {
+        world.after(60).await;
+        accepted.set(client.in_flight() == 1 || broker.delivered() == ["m"]);
+    };
+    run(&world, main, vec![asks, first, Box::pin(served)]);
+    assert!(accepted.get(), "{gives_up}");
+}
+
+#[test]
+fn a_request_waits_for_a_waiter_that_another_task_had() {
+    shares_a_waiter(false);
+    shares_a_waiter(true);
+}
+
+/// Polls both until one has ended.
+async fn beside(first: impl Future, second: impl Future) {
+    let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+    std::future::poll_fn(|context| {
+        if first.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        second.as_mut().poll(context).map(|_| ())
+    })
+    .await;
 }
