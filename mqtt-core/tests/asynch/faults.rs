@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use mqtt_core::driver::asynch::{Dial, RunError, Storage, split};
 use mqtt_core::driver::journal::longest_record;
-use mqtt_core::{ConnectionState, Event, Options, QoS, Reconnect, TransportFault};
+use mqtt_core::{ConnectionState, Event, Filter, Options, QoS, Reconnect, TransportFault};
 
 use crate::broker::{Broker, DialSplit, DialWhole};
 use crate::executor::{Delay, Task, World, run};
@@ -173,4 +173,24 @@ async fn beside(first: impl Future, second: impl Future) {
         second.as_mut().poll(context).map(|_| ())
     })
     .await;
+}
+
+#[test]
+fn a_publish_goes_on_when_subscriptions_are_forgotten() {
+    device!(kept("d") => world, broker, runner, client);
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, _| ());
+    let forget: Task<'_> = Box::pin(async {
+        world.after(1_000).await;
+        client.forget_subscriptions(0, 1).unwrap();
+    });
+    let main = async {
+        let long = "x".repeat(100);
+        let filter = Filter::new(&long).unwrap();
+        client.subscribe_wait(&[(filter, QoS::AtMostOnce)]).await.unwrap();
+        client.disconnect();
+        client.stopped().await;
+        while client.try_publish(&message("m", QoS::AtMostOnce)).is_ok() {}
+        client.publish(&message("m", QoS::AtMostOnce)).await.unwrap();
+    };
+    run(&world, main, vec![Box::pin(served), forget]);
 }

@@ -189,7 +189,10 @@ impl<'a> State<'a> {
         &mut self,
         make: impl FnOnce(&mut Borrowed<'a>) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
+        let room = self.client.room();
         let made = make(&mut self.client)?;
+        // Subscriptions that are forgotten make room.
+        self.tell_of_room(room);
         self.wake();
         Ok(made)
     }
