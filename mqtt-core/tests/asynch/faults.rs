@@ -194,3 +194,14 @@ fn a_publish_goes_on_when_subscriptions_are_forgotten() {
     };
     run(&world, main, vec![Box::pin(served), forget]);
 }
+
+#[test]
+fn a_task_hears_of_the_end_though_nobody_serves_the_client() {
+    device!(kept("d") => world, broker, runner, client);
+    let _ = (&broker, &mut runner);
+    let stops: Task<'_> = Box::pin(async {
+        world.after(10).await;
+        client.disconnect();
+    });
+    run(&world, client.stopped(), vec![stops]);
+}

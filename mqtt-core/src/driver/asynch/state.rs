@@ -229,6 +229,8 @@ impl<'a> State<'a> {
     pub(super) fn disconnect(&mut self) {
         self.disconnects = true;
         self.client.disconnect();
+        // If it was offline, it is stopped already.
+        self.waiters.changed();
         self.wake();
     }
 
