@@ -22,6 +22,8 @@ pub(crate) struct Manners {
     pub(crate) takes_nothing: bool,
     /// The broker leaves the end of the connection to the client.
     pub(crate) never_closes: bool,
+    /// Each write takes this long, in milliseconds.
+    pub(crate) slow: u64,
     /// Attempts to connect take this long, in milliseconds.
     pub(crate) dial: u64,
     /// Attempts fail so.
@@ -38,6 +40,7 @@ impl Default for Manners {
             no_pong: false,
             takes_nothing: false,
             never_closes: false,
+            slow: 0,
             dial: 3,
             fault: None,
             most: 7,
@@ -331,6 +334,10 @@ impl Stream {
 
     async fn take(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
         self.broker.wait().await;
+        let slow = self.broker.state.borrow().manners.slow;
+        if slow != 0 {
+            self.broker.world.after(slow).await;
+        }
         let most = self.broker.most();
         poll_fn(|context| {
             let mut state = self.broker.state.borrow_mut();

@@ -11,7 +11,7 @@ use mqtt_core::{ConnectionState, Event, Filter, Options, QoS, Reconnect, Transpo
 use crate::broker::{Broker, DialSplit, DialWhole};
 use crate::executor::{Delay, Task, World, run};
 use crate::journal::Slow;
-use crate::{device, kept, message, payload, serve};
+use crate::{device, kept, message, numbers, payload, serve};
 
 #[test]
 fn a_journal_that_fails_while_a_handler_waits_ends_the_run_after_the_handler() {
@@ -204,4 +204,35 @@ fn a_task_hears_of_the_end_though_nobody_serves_the_client() {
         client.disconnect();
     });
     run(&world, client.stopped(), vec![stops]);
+}
+
+/// Messages without end go out over a slow line.
+#[test]
+fn a_whole_transport_reads_between_two_writes() {
+    device!(kept("d") => world, broker, runner, client);
+    broker.manners(|manners| {
+        manners.waits = false;
+        manners.slow = 10;
+    });
+    let downs = Cell::new(0);
+    let received = Cell::new(0);
+    let served = serve(&mut runner, &world, DialWhole(broker.clone()), async |_, event| {
+        received.set(received.get() + usize::from(payload(&event).is_some()));
+        downs.set(downs.get() + usize::from(matches!(event, Event::Down { .. })));
+    });
+    let publish = async {
+        for payload in numbers(100_000) {
+            let _ = client.publish(&message(&payload, QoS::AtMostOnce)).await.unwrap();
+        }
+    };
+    let main = async {
+        client.up().await;
+        world.after(1_000).await;
+        broker.write(b"\x30\x07\x00\x04downx");
+        world.after(1_000).await;
+        assert_eq!(received.get(), 1, "within a second");
+        world.after(200_000).await;
+        assert_eq!(downs.get(), 0);
+    };
+    run(&world, main, vec![Box::pin(served), Box::pin(publish)]);
 }
