@@ -231,8 +231,46 @@ fn a_whole_transport_reads_between_two_writes() {
         broker.write(b"\x30\x07\x00\x04downx");
         world.after(1_000).await;
         assert_eq!(received.get(), 1, "within a second");
-        world.after(200_000).await;
+        world.after(70_000).await;
         assert_eq!(downs.get(), 0);
     };
     run(&world, main, vec![Box::pin(served), Box::pin(publish)]);
+}
+
+/// The time of a look at the input begins anew for each look.
+#[test]
+fn a_look_that_was_not_needed_in_the_end_does_not_shorten_the_next_one() {
+    let options = Options::new("d").keep_alive(60).ping_timeout(10_000);
+    device!(options => world, broker, runner, client);
+    broker.manners(|manners| {
+        manners.waits = false;
+        manners.most = 64;
+    });
+    let downs = Cell::new(0);
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, event| {
+        downs.set(downs.get() + usize::from(matches!(event, Event::Down { .. })));
+    });
+    let main = async {
+        client.up().await;
+        let _ = client.publish(&message("first", QoS::AtMostOnce)).await.unwrap();
+        world.after(10).await;
+        let start = world.now() - 10;
+        broker.manners(|manners| manners.takes_nothing = true);
+        let _ = client.publish(&message("stalls", QoS::AtMostOnce)).await.unwrap();
+        // The keep alive asks for a packet, and the transport takes none until its time is over.
+        world.until(start + 45_000 + 10_000 + 50).await;
+        broker.manners(|manners| {
+            manners.takes_nothing = false;
+            manners.no_pong = true;
+        });
+        broker.until(|_| broker.count("PINGREQ") == 1).await;
+        assert_eq!(downs.get(), 0);
+        // The device sleeps. Its network stack has the PINGRESP a little later than the client looks for it.
+        world.sleep(20_000);
+        world.after(20).await;
+        broker.write(b"\xD0\0");
+        world.after(1_000).await;
+        assert_eq!(downs.get(), 0);
+    };
+    run(&world, main, vec![Box::pin(served)]);
 }

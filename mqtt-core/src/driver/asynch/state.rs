@@ -354,6 +354,8 @@ impl<'a> State<'a> {
     fn look(&mut self, now: Instant) -> Instant {
         let deadline = self.client.deadline();
         if deadline > now {
+            // The one that asked for a look has moved, and the next look has a time of its own.
+            self.look = Look::No;
             return deadline;
         }
         match self.look {
