@@ -190,7 +190,7 @@ fn a_publish_goes_on_when_subscriptions_are_forgotten() {
         client.disconnect();
         client.stopped().await;
         while client.try_publish(&message("m", QoS::AtMostOnce)).is_ok() {}
-        client.publish(&message("m", QoS::AtMostOnce)).await.unwrap();
+        let _ = client.publish(&message("m", QoS::AtMostOnce)).await.unwrap();
     };
     run(&world, main, vec![Box::pin(served), forget]);
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod broker;
+mod chance;
 mod dropping;
 mod ending;
 mod executor;
