@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Poll;
 
-use mqtt_core::driver::asynch::{Dial, RunError, Storage, split};
+use mqtt_core::driver::asynch::{Dial, RunError, Storage, WaitError, split};
 use mqtt_core::driver::journal::longest_record;
 use mqtt_core::{ConnectionState, Event, Filter, Options, QoS, Reconnect, TransportFault};
 
@@ -273,4 +273,23 @@ fn a_look_that_was_not_needed_in_the_end_does_not_shorten_the_next_one() {
         assert_eq!(downs.get(), 0);
     };
     run(&world, main, vec![Box::pin(served)]);
+}
+
+#[test]
+fn without_waiters_no_request_waits_for_one() {
+    let world = World::new(1);
+    let broker = Broker::new(&world);
+    let mut storage = Storage::<512, 2, 0>::new();
+    let share = RefCell::new(storage.state(&kept("d")).unwrap());
+    let (mut read, mut write) = ([0; 64], [0; 48]);
+    let (mut runner, client) = split(&share, &mut read, &mut write).unwrap();
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, _| ());
+    let main = async {
+        let refused = client.publish_wait(&message("no", QoS::AtLeastOnce)).await;
+        assert_eq!(refused, Err(WaitError::NoWaiters));
+        let _ = client.publish(&message("m", QoS::AtLeastOnce)).await.unwrap();
+        client.idle().await;
+    };
+    run(&world, main, vec![Box::pin(served)]);
+    assert_eq!(broker.delivered(), ["m"]);
 }

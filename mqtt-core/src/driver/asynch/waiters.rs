@@ -53,6 +53,11 @@ impl<'a> Waiters<'a> {
         Self { table, last: None, told: 0 }
     }
 
+    /// Whether no request can ever be waited for.
+    pub(super) const fn are_none(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Whether another request can be waited for.
     pub(super) fn has_free(&self) -> bool {
         self.table.iter().any(|waiter| matches!(waiter.0, Entry::Free))
