@@ -219,8 +219,9 @@ async fn together<K, S>(
         share.with(|state| state.register(context));
         loop {
             let seen = share.with(|state| state.changes());
+            // A record that failed counts as being written, until the next run begins.
             let records = share.with(|state| state.is_recording());
-            if end.is_none() || records {
+            if end.is_none() || records && !matches!(end, Some(End::Kept(_))) {
                 if let Poll::Ready(kept) = kept.as_mut().poll(context) {
                     end = Some(End::Kept(kept));
                 }
