@@ -255,8 +255,7 @@ impl<'a> State<'a> {
         self.look = Look::No;
         self.handles = false;
         match fault {
-            // Whether the end of the peer comes as a reset is chance.
-            None | Some(crate::TransportFault::Reset) => self.client.closed(now),
+            None => self.client.closed(now),
             Some(fault) => self.client.failed(fault, now),
         }
         self.waiters.changed();
