@@ -56,7 +56,7 @@ impl<L> fmt::Debug for Runner<'_, L> {
 ///
 /// # Errors
 ///
-/// [`ConfigError::ReceiveCapacity`] if `read` is too small.
+/// [`ConfigError::ReceiveCapacity`] if `read` is too small, [`ConfigError::NoWriteBuffer`] if `write` is empty.
 pub fn split<'s, L: Share>(
     share: &'s L,
     read: &'s mut [u8],
@@ -64,7 +64,7 @@ pub fn split<'s, L: Share>(
 ) -> Result<(Runner<'s, L>, Client<'s, L>), ConfigError> {
     share.with(|state| state.client.set_receive_capacity(read.len()))?;
     if write.is_empty() {
-        return Err(ConfigError::ReceiveCapacity { capacity: 0 });
+        return Err(ConfigError::NoWriteBuffer);
     }
     let runner = Runner { share, framer: Framer::new(read), out: write };
     Ok((runner, Client::new(Requests::new(share))))
