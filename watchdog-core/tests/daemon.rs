@@ -67,6 +67,20 @@ impl Virtual {
         time
     }
 
+    /// Moves the clock to `millis`, without waiting for the daemon.
+    fn set(&self, millis: u64) {
+        self.0.0.lock().unwrap().now = Instant::from_millis(millis);
+        self.0.1.notify_all();
+    }
+
+    /// Waits until somebody has woken the daemon, which is busy. Its next wait ends at once.
+    fn wake_seen(&self) {
+        let asleep = |time: &mut Time| !time.woken;
+        let time = self.0.0.lock().unwrap();
+        let (_time, timeout) = self.0.1.wait_timeout_while(time, PATIENCE, asleep).unwrap();
+        assert!(!timeout.timed_out(), "nobody wakes the daemon");
+    }
+
     /// Moves the clock to `millis`, and lets the daemon do all that is due on the way.
     fn reach(&self, millis: u64) {
         let goal = Instant::from_millis(millis);
@@ -346,6 +360,34 @@ fn a_daemon_that_has_found_a_failure_cannot_be_stopped() {
     drop(bench.clock.settled());
     let Err(StopError::Failed(failure)) = bench.daemon.stop() else { panic!("the daemon stopped") };
     assert_eq!((failure.fault, failure.at), (Fault::Returned, Instant::from_millis(0)));
+}
+
+#[test]
+fn a_daemon_is_not_stopped_if_a_thread_has_failed_while_its_handler_runs() {
+    let (entered, in_handler) = mpsc::channel();
+    let (leave, left) = mpsc::channel::<()>();
+    let clock = Virtual::default();
+    let hardware = Hardware {
+        clock: clock.clone(),
+        lines: mpsc::channel().0,
+        broken: Arc::new(Mutex::new(true)),
+    };
+    let handler = move |event: Event<'_, ErrorKind>| {
+        if matches!(event, Event::NotFed(_)) {
+            let _over = entered.send(());
+            let _over = left.recv();
+        }
+    };
+    let daemon = Daemon::start_with(clock.clone(), hardware, 1, TIMING, handler).unwrap();
+    in_handler.recv_timeout(PATIENCE).unwrap();
+    drop(daemon.watch("gone", RULES).unwrap());
+    clock.wake_seen();
+    clock.0.0.lock().unwrap().woken = false;
+    let stop = thread::spawn(move || daemon.stop().err());
+    clock.wake_seen();
+    drop(leave);
+    let Some(StopError::Failed(failure)) = stop.join().unwrap() else { panic!("it stopped") };
+    assert_eq!(failure.fault, Fault::Returned);
 }
 
 #[test]

@@ -423,8 +423,22 @@ impl<H> Runner<H> {
         // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
         loop {
+            // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
+            let stop_asked = *lock(&shared.stop) == Stop::Asked;
             let now = clock.now();
-            let next = match guard.poll(now) {
+            let polled = guard.poll(now);
+            match guard.supervisor().failure() {
+                Some(failure) if stop_asked => {
+                    *lock(&shared.stop) = Stop::Refused(failure);
+                    shared.stopped.notify_all();
+                }
+                None if stop_asked => {
+                    log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
+                    return guard.into_hardware();
+                }
+                Some(_) | None => {}
+            }
+            let next = match polled {
                 Ok(polled) => {
                     if let Action::Stage(stage, failure) = polled.action {
                         let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
@@ -440,16 +454,6 @@ impl<H> Runner<H> {
                     now.plus_millis(retry_after)
                 }
             };
-            let mut stop = lock(&shared.stop);
-            if *stop == Stop::Asked {
-                let Some(failure) = guard.supervisor().failure() else {
-                    log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
-                    return guard.into_hardware();
-                };
-                *stop = Stop::Refused(failure);
-                shared.stopped.notify_all();
-            }
-            drop(stop);
             clock.wait(next);
         }
     }
