@@ -139,6 +139,12 @@ impl Task {
         self.deadline.store(rules.deadline, Ordering::Release);
     }
 
+    /// Makes the place vacant, whatever its task has reported: it does not count any more. Only for the supervisor.
+    #[cfg(feature = "std")]
+    pub(crate) fn vacate(&self) {
+        self.deadline.store(0, Ordering::Release);
+    }
+
     /// Watches a restarted task by the same rules. Only for the supervisor.
     pub(crate) fn revive(&self, now: Instant) {
         let kind = if self.times.load(Ordering::Relaxed) == 0 { Kind::Fed } else { Kind::Granted };
