@@ -5,7 +5,7 @@
 use std::panic;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
@@ -33,11 +33,22 @@ struct Time {
     /// The instant until which the daemon waits.
     waiting: Option<Instant>,
     woken: bool,
+    /// A thread that does not come back from `now` while it stands here.
+    stalls: Option<ThreadId>,
+    has_stalled: bool,
 }
 
 impl Clock for Virtual {
     fn now(&self) -> Instant {
-        self.0.0.lock().unwrap().now
+        let mut time = self.0.0.lock().unwrap();
+        let now = time.now;
+        let me = thread::current().id();
+        if time.stalls == Some(me) {
+            time.has_stalled = true;
+            self.0.1.notify_all();
+            drop(self.0.1.wait_while(time, |time| time.stalls == Some(me)).unwrap());
+        }
+        now
     }
 
     fn wait(&self, until: Instant) {
@@ -67,10 +78,18 @@ impl Virtual {
         time
     }
 
-    /// Moves the clock to `millis`, without waiting for the daemon.
-    fn set(&self, millis: u64) {
-        self.0.0.lock().unwrap().now = Instant::from_millis(millis);
+    /// Makes a thread pause when it reads the clock. `None`: it goes on.
+    fn stall(&self, thread: Option<ThreadId>) {
+        self.0.0.lock().unwrap().stalls = thread;
         self.0.1.notify_all();
+    }
+
+    /// Waits until the thread pauses.
+    fn stall_seen(&self) {
+        let runs = |time: &mut Time| !time.has_stalled;
+        let time = self.0.0.lock().unwrap();
+        let (_time, timeout) = self.0.1.wait_timeout_while(time, PATIENCE, runs).unwrap();
+        assert!(!timeout.timed_out(), "the thread does not read the clock");
     }
 
     /// Waits until somebody has woken the daemon, which is busy. Its next wait ends at once.
@@ -226,18 +245,14 @@ fn a_thread_that_blocks_starves_and_is_named_at_each_stage() {
         [
             "400 fed",
             "500 fed",
-            "600 Warn blocked: task 1 starved, nothing heard since 320 ms",
-            "620 Restart blocked: task 1 starved, nothing heard since 320 ms",
-            "640 LastWords blocked: task 1 starved, nothing heard since 320 ms",
-            "660 Reset blocked: task 1 starved, nothing heard since 320 ms",
+            "600 Warn blocked: task 2 starved, nothing heard since 320 ms",
+            "620 Restart blocked: task 2 starved, nothing heard since 320 ms",
+            "640 LastWords blocked: task 2 starved, nothing heard since 320 ms",
+            "660 Reset blocked: task 2 starved, nothing heard since 320 ms",
         ]
     );
     assert_eq!(bench.restarts.try_recv().unwrap().err(), Some(NotRescued::NoneLeft));
-    assert_eq!(
-        new.feed(),
-        Err(Refused::NotWatched),
-        "after the second restart its reports do not count"
-    );
+    assert_eq!(new.feed(), Err(Refused::Late), "there was no second restart");
 }
 
 #[test]
@@ -307,6 +322,63 @@ fn a_failed_thread_that_comes_back_does_not_feed_for_its_successor() {
     zombie.thread.join().unwrap();
     assert_eq!(successor.feed(), Ok(()), "the end of the old thread does not end its successor");
     assert_eq!(successor.retire(), Ok(()));
+}
+
+/// A thread that pauses in the middle of its last call, at 200 ms, and its successor, from 320 ms on.
+fn replaced_during(
+    call: impl FnOnce(Watched) + Send + 'static,
+) -> (Bench, JoinHandle<()>, Watched) {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("old", RULES).unwrap();
+    let (go, told) = mpsc::channel::<()>();
+    let old = thread::spawn(move || {
+        assert!(told.recv().is_err());
+        call(watched);
+    });
+    bench.clock.reach(200);
+    bench.clock.stall(Some(old.thread().id()));
+    drop(go);
+    bench.clock.stall_seen();
+    bench.clock.reach(320);
+    drop(bench.lines());
+    let successor = bench.restarts.try_recv().unwrap().unwrap();
+    bench.clock.stall(None);
+    (bench, old, successor)
+}
+
+fn retires(old: Watched) {
+    let _orphaned = old.retire();
+}
+
+#[test]
+fn a_replaced_thread_that_retires_does_not_end_the_watching_of_its_successor() {
+    let (bench, old, successor) = replaced_during(retires);
+    old.join().unwrap();
+    assert_eq!(successor.feed(), Ok(()));
+    bench.clock.reach(600);
+    let lines = bench.lines();
+    let last = lines.last().unwrap();
+    assert!(last.starts_with("600 Warn old: task 1 starved"), "{lines:?}");
+}
+
+#[test]
+fn a_replaced_thread_that_reports_does_not_report_for_its_successor() {
+    let (bench, old, _successor) = replaced_during(|old| {
+        let _orphaned = old.feed();
+    });
+    old.join().unwrap();
+    // The old report is of 200 ms: with it, the successor would be late at 451 ms.
+    bench.clock.reach(500);
+    assert_eq!(bench.lines(), ["400 fed", "500 fed"]);
+}
+
+#[test]
+fn the_place_of_a_replaced_thread_is_vacant_only_when_it_is_gone() {
+    let (bench, old, successor) = replaced_during(retires);
+    old.join().unwrap();
+    assert_eq!(bench.daemon.watch("more", RULES).err(), Some(WatchError::NoVacancy));
+    successor.retire().unwrap();
+    assert!(bench.daemon.watch("next", RULES).is_ok());
 }
 
 #[test]

@@ -334,7 +334,7 @@ fn test_run(context: &Context<'_>, packages: &[&str]) -> Result<Report, String> 
 fn loom(context: &Context<'_>) -> Result<Report, String> {
     let workspace = context.workspace;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "-p", "watchdog-core", "--test", "loom"]);
+    cargo.args(["test", "-p", "watchdog-core", "--features", "std", "--test", "loom"]);
     // A folder of its own: with these flags everything is built anew.
     cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.scratch("loom")?);
     let tally = context.tests(&mut cargo)?;

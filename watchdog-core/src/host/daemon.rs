@@ -50,28 +50,38 @@
 //! [`Fault::OutOfOrder`]: crate::Fault::OutOfOrder
 //! [`Fault::Early`]: crate::Fault::Early
 
-use std::boxed::Box;
+// Under loom, a test of its own drives the places: tests/loom.rs.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod places;
+#[cfg(not(loom))]
+#[expect(unreachable_pub, reason = "public under loom")]
+mod places;
+mod runner;
+mod shared;
+mod watched;
+
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::vec::Vec;
 
 use core::convert::Infallible;
 use core::fmt;
 
 use thiserror::Error;
 
+use self::places::Places;
+use self::runner::Runner;
+use self::shared::{Entry, Shared, Stop, lock};
 use crate::bite::{Failure, Stage, TaskId};
-use crate::guard::Guard;
 use crate::hardware::{ErrorType, Watchdog};
 use crate::host::clock::{Clock, Monotonic};
-use crate::log::log;
 use crate::plan::Timing;
 use crate::rules::Rules;
-use crate::supervisor::{Action, NotRescued, Supervisor, WatchError, watch_in};
-use crate::task::{End, Refused, Task, TaskHandle};
+use crate::supervisor::{NotRescued, WatchError};
 use crate::time::Instant;
+
+pub use self::watched::Watched;
 
 /// Stands for the hardware if there is no hardware watchdog: a bite consists of the stages only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,14 +146,7 @@ where
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            tasks: (0..places).map(|_| Task::vacant()).collect(),
-            instances: (0..places).map(|_| AtomicU32::new(0)).collect(),
-            names: Mutex::new((0..places).map(|_| Arc::from("")).collect()),
-            stop: Mutex::new(Stop::No),
-            stopped: Condvar::new(),
-            clock: Box::new(clock),
-        });
+        let shared = Arc::new(Shared::new(Places::new(places, timing.rescues), clock));
         let runner = Runner { shared: Arc::clone(&shared), handler };
         let thread = thread::Builder::new()
             .name("watchdog".into())
@@ -157,12 +160,13 @@ where
     ///
     /// [`WatchError`]: no place is vacant, or the rules cannot be kept.
     pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
-        let mut names = lock(&self.shared.names);
-        let (id, _handle) = watch_in(&self.shared.tasks, rules, self.shared.clock.now())?;
-        if let Some(place) = names.get_mut(self.shared.index(id)) {
-            *place = Arc::from(name);
+        let now = self.shared.clock.now();
+        let mut entries = lock(&self.shared.entries);
+        let id = self.shared.places.watch(&rules, now)?;
+        if let Some(entry) = entries.get_mut(self.shared.places.index(id)) {
+            *entry = Entry { name: Arc::from(name), rules };
         }
-        Ok(Watched::next_instance(&self.shared, id))
+        Ok(Watched::new(&self.shared, id))
     }
 
     /// Ends the supervision, and gives the hardware back. The hardware goes on running.
@@ -199,113 +203,6 @@ pub enum StopError {
     Panicked,
 }
 
-/// The handle that a watched thread owns and reports with. See [`TaskHandle`] for the meaning of the reports.
-///
-/// If a panic or the end of the thread drops it, it reports the fault, and the daemon bites. [`Watched::retire`] ends
-/// the watching on purpose.
-#[derive(Debug)]
-#[must_use = "dropping it makes the daemon bite"]
-pub struct Watched {
-    shared: Arc<Shared>,
-    id: TaskId,
-    /// The number of this instance, of all threads that have had this place.
-    instance: u32,
-    ended: bool,
-}
-
-impl Watched {
-    /// Makes a new instance for a place. Reports of earlier instances do not count from now on.
-    fn next_instance(shared: &Arc<Shared>, id: TaskId) -> Self {
-        let counter = shared.instances.get(shared.index(id));
-        let before = counter.map_or(0, |counter| counter.fetch_add(1, Ordering::AcqRel));
-        Self { shared: Arc::clone(shared), id, instance: before.wrapping_add(1), ended: false }
-    }
-
-    fn handle(&self) -> Result<(TaskHandle<'_>, Instant), Refused> {
-        let index = self.shared.index(self.id);
-        let counter = self.shared.instances.get(index);
-        if counter.is_none_or(|counter| counter.load(Ordering::Acquire) != self.instance) {
-            return Err(Refused::NotWatched);
-        }
-        let task = self.shared.tasks.get(index).ok_or(Refused::NotWatched)?;
-        Ok((task.handle(), self.shared.clock.now()))
-    }
-
-    /// The thread's place among the daemon's threads.
-    #[must_use]
-    pub const fn id(&self) -> TaskId {
-        self.id
-    }
-
-    /// Reports that work has progressed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: another thread has taken this place; this happens
-    /// to a thread that comes back too late.
-    pub fn feed(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.feed(now))
-    }
-
-    /// Reports that the checkpoint `step` is passed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the checkpoint does not count.
-    pub fn step(&self, step: u8) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.step(step, now))
-    }
-
-    /// Takes a grant for long work.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: no grant is left, or none is allowed yet.
-    pub fn grant(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.grant(now))
-    }
-
-    /// Pauses: the thread is not awaited until it resumes.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the thread is late or has failed, or it has to make progress first.
-    pub fn pause(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.pause(now))
-    }
-
-    /// Resumes: the thread is awaited again.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the thread was not paused.
-    pub fn resume(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.resume(now))
-    }
-
-    /// Reports that the thread ends on purpose.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the thread is late or has failed.
-    pub fn retire(mut self) -> Result<(), Refused> {
-        self.ended = true;
-        self.handle().and_then(|(handle, now)| handle.retire(now))
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        if let Ok((handle, now)) = self.handle() {
-            handle.abandon(if thread::panicking() { End::Panicked } else { End::Returned }, now);
-            self.shared.clock.wake();
-        }
-    }
-}
-
 /// A stage of a bite, for the handler.
 pub struct Bite<'e> {
     stage: Stage,
@@ -340,136 +237,31 @@ impl Bite<'_> {
     /// The name of the thread that failed.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
-        let names = lock(&self.shared.names);
-        names.get(self.shared.index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
+        let entries = lock(&self.shared.entries);
+        let entry = entries.get(self.shared.places.index(self.failure.task));
+        entry.map_or_else(|| Arc::from(""), |entry| Arc::clone(&entry.name))
     }
 
-    /// Watches a new thread in the place of the failed one, by the same rules. The old thread cannot be ended; if it
-    /// comes back, its reports do not count.
+    /// Watches a new thread instead of the failed one, by the same rules. It has another id. The old thread cannot be
+    /// ended; if it comes back, its reports do not count.
     ///
     /// # Errors
     ///
     /// [`NotRescued`]: the bite goes on.
     pub fn restarted(&mut self) -> Result<Watched, NotRescued> {
-        let id = self.failure.task;
-        // The new instance comes first, so that no report of the old thread counts for the new one.
-        let watched = Watched::next_instance(self.shared, id);
-        match (self.rescue)(id, self.shared.clock.now()) {
-            Ok(()) => Ok(watched),
-            Err(error) => {
-                // No thread has owned it yet, so dropping it must not report an end.
-                let mut watched = watched;
-                watched.ended = true;
-                Err(error)
-            }
+        let (old, now) = (self.failure.task, self.shared.clock.now());
+        let places = &self.shared.places;
+        let mut entries = lock(&self.shared.entries);
+        // There is a place for each rescue, so only the supervisor's error can be met here.
+        let successor = places.successor_place();
+        (self.rescue)(old, now)?;
+        debug_assert!(successor.is_some(), "there is a place for each rescue");
+        let successor = successor.ok_or(NotRescued::NoneLeft)?;
+        let entry = entries.get(places.index(old)).cloned().unwrap_or_default();
+        places.replace(old, successor, &entry.rules, now);
+        if let Some(place) = entries.get_mut(places.index(successor)) {
+            *place = entry;
         }
+        Ok(Watched::new(self.shared, successor))
     }
-}
-
-/// The state that the daemon, its handle and the watched threads share.
-struct Shared {
-    tasks: Box<[Task]>,
-    /// For each task, the number of threads that have had its place.
-    instances: Box<[AtomicU32]>,
-    /// This lock also prevents two threads from taking the same place. A feed takes no lock.
-    names: Mutex<Vec<Arc<str>>>,
-    stop: Mutex<Stop>,
-    stopped: Condvar,
-    clock: Box<dyn Clock>,
-}
-
-impl Shared {
-    /// The index of a task's place in the three lists.
-    fn index(&self, id: TaskId) -> usize {
-        let index = usize::try_from(id.index()).unwrap_or(usize::MAX);
-        debug_assert!(index < self.tasks.len(), "an id is one of the daemon's places");
-        index
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("tasks", &self.tasks).finish_non_exhaustive()
-    }
-}
-
-/// The progress of stopping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    No,
-    Asked,
-    Refused(Failure),
-    /// The daemon's thread ends, or has panicked.
-    Done,
-}
-
-/// The daemon's thread.
-struct Runner<H> {
-    shared: Arc<Shared>,
-    handler: H,
-}
-
-impl<H> Runner<H> {
-    fn until_stopped<W>(self, hardware: W, timing: Timing<'static>) -> W
-    where
-        W: Watchdog,
-        H: FnMut(Event<'_, W::Error>),
-    {
-        let Self { shared, mut handler } = self;
-        let _signals_end = SignalsEnd(&shared);
-        let clock = &shared.clock;
-        let supervisor = Supervisor::new(&shared.tasks, timing, clock.now());
-        let mut guard = Guard::new(hardware, supervisor);
-        // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
-        let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
-        loop {
-            // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
-            let stop_asked = *lock(&shared.stop) == Stop::Asked;
-            let now = clock.now();
-            let polled = guard.poll(now);
-            match guard.supervisor().failure() {
-                Some(failure) if stop_asked => {
-                    *lock(&shared.stop) = Stop::Refused(failure);
-                    shared.stopped.notify_all();
-                }
-                None if stop_asked => {
-                    log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
-                    return guard.into_hardware();
-                }
-                Some(_) | None => {}
-            }
-            let next = match polled {
-                Ok(polled) => {
-                    if let Action::Stage(stage, failure) = polled.action {
-                        let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
-                        handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
-                    }
-                    // After a thread has been replaced, the hardware is fed at once.
-                    let rescued = matches!(polled.action, Action::Stage(..))
-                        && guard.supervisor().failure().is_none();
-                    if rescued { now } else { polled.next }
-                }
-                Err(error) => {
-                    handler(Event::NotFed(error));
-                    now.plus_millis(retry_after)
-                }
-            };
-            clock.wait(next);
-        }
-    }
-}
-
-/// Wakes `Daemon::stop` when the thread ends, also if it panics.
-struct SignalsEnd<'a>(&'a Shared);
-
-impl Drop for SignalsEnd<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.stop) = Stop::Done;
-        self.0.stopped.notify_all();
-    }
-}
-
-/// Locks also a poisoned mutex: the data behind these locks is consistent at every point where a thread may panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

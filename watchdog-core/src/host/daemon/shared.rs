@@ -1,0 +1,68 @@
+//! The state that a daemon, its handle and the watched threads share.
+
+use std::boxed::Box;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+
+use core::fmt;
+
+use super::places::Places;
+use crate::bite::Failure;
+use crate::host::clock::Clock;
+use crate::rules::Rules;
+
+pub(super) struct Shared {
+    pub(super) places: Places,
+    /// The entry of each place. Under this lock, places are given to threads. A feed takes no lock.
+    pub(super) entries: Mutex<Vec<Entry>>,
+    pub(super) stop: Mutex<Stop>,
+    pub(super) stopped: Condvar,
+    pub(super) clock: Box<dyn Clock>,
+}
+
+impl Shared {
+    pub(super) fn new(places: Places, clock: impl Clock) -> Self {
+        Self {
+            entries: Mutex::new(places.tasks().iter().map(|_| Entry::default()).collect()),
+            places,
+            stop: Mutex::new(Stop::No),
+            stopped: Condvar::new(),
+            clock: Box::new(clock),
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+/// A thread of a place.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) name: Arc<str>,
+    pub(super) rules: Rules,
+}
+
+impl Default for Entry {
+    /// The entry of a place that nobody has taken yet.
+    fn default() -> Self {
+        Self { name: Arc::from(""), rules: Rules::deadline(0) }
+    }
+}
+
+/// The progress of stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    No,
+    Asked,
+    Refused(Failure),
+    /// The daemon's thread ends, or has panicked.
+    Done,
+}
+
+/// Locks also a poisoned mutex: the data behind these locks is consistent at every point where a thread may panic.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
