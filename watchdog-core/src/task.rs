@@ -423,6 +423,9 @@ pub enum Refused {
     /// The place is vacant: the task was never watched, or has retired.
     #[error("the task is not watched")]
     NotWatched,
+    /// Nobody supervises any more: the daemon of the host was stopped, or its handler has panicked.
+    #[error("nobody supervises any more")]
+    NoSupervisor,
     /// The deadline or the grant is over. The task starves, whatever it does now.
     #[error("the task is too late")]
     Late,
