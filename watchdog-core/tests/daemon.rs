@@ -426,6 +426,58 @@ fn a_stopped_daemon_gives_the_hardware_back_and_does_not_feed_it_any_more() {
 }
 
 #[test]
+fn after_the_stop_no_report_counts() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("late", RULES).unwrap();
+    assert!(bench.daemon.stop().is_ok());
+    for call in [Watched::feed, Watched::grant, Watched::pause, Watched::resume] {
+        assert_eq!(call(&watched), Err(Refused::NoSupervisor));
+    }
+    assert_eq!(watched.retire(), Err(Refused::NoSupervisor));
+}
+
+/// Hardware that tells when it is dropped.
+struct Dropped(Sender<()>);
+
+impl ErrorType for Dropped {
+    type Error = ErrorKind;
+}
+
+impl Watchdog for Dropped {
+    fn feed(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _over = self.0.send(());
+    }
+}
+
+#[test]
+fn after_a_panic_of_the_handler_no_report_counts_nothing_is_watched_and_the_hardware_is_kept() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let (dropped, drops) = mpsc::channel();
+    let handler = |_: Event<'_, _>| panic!("on purpose");
+    let daemon =
+        Daemon::start_with(Monotonic::new(), Dropped(dropped), 3, TIMING, handler).unwrap();
+    let healthy = daemon.watch("healthy", Rules::deadline(60_000)).unwrap();
+    drop(daemon.watch("gone", RULES).unwrap());
+    let start = std::time::Instant::now();
+    while healthy.feed() != Err(Refused::NoSupervisor) {
+        assert!(start.elapsed() < PATIENCE, "its feeds still count");
+        thread::yield_now();
+    }
+    assert_eq!(daemon.watch("more", RULES).err(), Some(WatchError::NoSupervisor));
+    assert_eq!(daemon.stop().err(), Some(StopError::Panicked));
+    panic::set_hook(hook);
+    // A pin that is dropped floats, and some chips feed themselves then.
+    assert!(drops.try_recv().is_err(), "the hardware is dropped");
+}
+
+#[test]
 fn a_daemon_that_has_found_a_failure_cannot_be_stopped() {
     let bench = bench(1);
     drop(bench.daemon.watch("gone", RULES).unwrap());

@@ -42,7 +42,8 @@
 //! a thread that works. With `panic = "abort"` the first panic ends the process with its daemon; then only the hardware
 //! can bite.
 //!
-//! If the handler panics, the daemon ends. The hardware is not fed any more, and bites.
+//! If the handler panics, the daemon ends, and no report counts any more. The hardware is not dropped, is not fed any
+//! more, and bites.
 //!
 //! [`Fault::Panicked`]: crate::Fault::Panicked
 //! [`Fault::Returned`]: crate::Fault::Returned
@@ -158,8 +159,11 @@ where
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: no place is vacant, or the rules cannot be kept.
+    /// [`WatchError`]: no place is vacant, the rules cannot be kept, or the handler has panicked.
     pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
+        if self.shared.has_ended() {
+            return Err(WatchError::NoSupervisor);
+        }
         let now = self.shared.clock.now();
         let mut entries = lock(&self.shared.entries);
         let id = self.shared.places.watch(&rules, now)?;

@@ -1,6 +1,8 @@
 //! The daemon's thread: it polls the guard, and calls the handler.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::shared::{Shared, Stop, lock};
 use super::{Bite, Event};
@@ -26,7 +28,9 @@ impl<H> Runner<H> {
         let _signals_end = SignalsEnd(&shared);
         let clock = &shared.clock;
         let supervisor = Supervisor::new(shared.places.tasks(), timing, clock.now());
-        let mut guard = Guard::new(hardware, supervisor);
+        // If the handler panics, the hardware is not dropped: a pin that is dropped floats, and then some chips feed
+        // themselves.
+        let mut guard = ManuallyDrop::new(Guard::new(hardware, supervisor));
         // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
         loop {
@@ -41,7 +45,7 @@ impl<H> Runner<H> {
                 }
                 None if stop_asked => {
                     log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
-                    return guard.into_hardware();
+                    return ManuallyDrop::into_inner(guard).into_hardware();
                 }
                 Some(_) | None => {}
             }
@@ -66,11 +70,12 @@ impl<H> Runner<H> {
     }
 }
 
-/// Wakes `Daemon::stop` when the thread ends, also if it panics.
+/// Marks the end and wakes `Daemon::stop` when the thread ends, also if it panics.
 struct SignalsEnd<'a>(&'a Shared);
 
 impl Drop for SignalsEnd<'_> {
     fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
         *lock(&self.0.stop) = Stop::Done;
         self.0.stopped.notify_all();
     }

@@ -1,6 +1,7 @@
 //! The state that a daemon, its handle and the watched threads share.
 
 use std::boxed::Box;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     pub(super) stop: Mutex<Stop>,
     pub(super) stopped: Condvar,
     pub(super) clock: Box<dyn Clock>,
+    /// Whether the daemon's thread has ended: nobody looks at the reports any more.
+    pub(super) ended: AtomicBool,
 }
 
 impl Shared {
@@ -28,7 +31,12 @@ impl Shared {
             stop: Mutex::new(Stop::No),
             stopped: Condvar::new(),
             clock: Box::new(clock),
+            ended: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 }
 

@@ -28,6 +28,9 @@ impl Watched {
     }
 
     fn handle(&self) -> Result<(TaskHandle<'_>, Instant), Refused> {
+        if self.shared.has_ended() {
+            return Err(Refused::NoSupervisor);
+        }
         let places = &self.shared.places;
         let task = places.tasks().get(places.index(self.id)).ok_or(Refused::NotWatched)?;
         Ok((task.handle(), self.shared.clock.now()))
@@ -44,7 +47,7 @@ impl Watched {
     /// # Errors
     ///
     /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: the thread was replaced; this happens to a
-    /// thread that comes back too late.
+    /// thread that comes back too late. [`Refused::NoSupervisor`]: the daemon has ended.
     pub fn feed(&self) -> Result<(), Refused> {
         self.handle().and_then(|(handle, now)| handle.feed(now))
     }
