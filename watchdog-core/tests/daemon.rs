@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
-use watchdog_core::host::clock::{Clock, Monotonic};
-use watchdog_core::host::daemon::{Daemon, Event, StopError, Watched};
+use watchdog_core::host::clock::Clock;
+use watchdog_core::host::daemon::{Daemon, Event, Settings, StopError, Watched};
 use watchdog_core::{
     Fault, Instant, NotRescued, Plan, Refused, Rules, Stage, Timing, WatchError, plan,
 };
@@ -136,6 +136,11 @@ impl Watchdog for Hardware {
     }
 }
 
+/// A test may stop the clock for as long as it likes.
+fn settings(clock: &Virtual) -> Settings {
+    Settings::new().clock(clock.clone()).without_last_resort()
+}
+
 /// A daemon in virtual time, and the lines that it and its hardware send.
 struct Bench {
     clock: Virtual,
@@ -168,7 +173,7 @@ fn bench(places: usize) -> Bench {
         };
         let _over = sender.send(line);
     };
-    let daemon = Daemon::start_with(clock.clone(), hardware, places, TIMING, handler).unwrap();
+    let daemon = Daemon::start_with(settings(&clock), hardware, places, TIMING, handler).unwrap();
     drop(clock.settled());
     Bench { clock, daemon, lines, broken, restarts }
 }
@@ -461,8 +466,14 @@ fn after_a_panic_of_the_handler_no_report_counts_nothing_is_watched_and_the_hard
     panic::set_hook(Box::new(|_| {}));
     let (dropped, drops) = mpsc::channel();
     let handler = |_: Event<'_, _>| panic!("on purpose");
-    let daemon =
-        Daemon::start_with(Monotonic::new(), Dropped(dropped), 3, TIMING, handler).unwrap();
+    let daemon = Daemon::start_with(
+        Settings::new().without_last_resort(),
+        Dropped(dropped),
+        3,
+        TIMING,
+        handler,
+    )
+    .unwrap();
     let healthy = daemon.watch("healthy", Rules::deadline(60_000)).unwrap();
     drop(daemon.watch("gone", RULES).unwrap());
     let start = std::time::Instant::now();
@@ -502,7 +513,7 @@ fn a_daemon_is_not_stopped_if_a_thread_has_failed_while_its_handler_runs() {
             let _over = left.recv();
         }
     };
-    let daemon = Daemon::start_with(clock.clone(), hardware, 1, TIMING, handler).unwrap();
+    let daemon = Daemon::start_with(settings(&clock), hardware, 1, TIMING, handler).unwrap();
     in_handler.recv_timeout(PATIENCE).unwrap();
     drop(daemon.watch("gone", RULES).unwrap());
     clock.wake_seen();
@@ -520,7 +531,9 @@ fn stopping_a_daemon_whose_handler_panicked_is_an_error() {
     panic::set_hook(Box::new(|_| {}));
     let hardware = watchdog_core::host::daemon::NoHardware;
     let handler = |_: Event<'_, _>| panic!("on purpose");
-    let daemon = Daemon::start_with(Monotonic::new(), hardware, 1, TIMING, handler).unwrap();
+    let daemon =
+        Daemon::start_with(Settings::new().without_last_resort(), hardware, 1, TIMING, handler)
+            .unwrap();
     drop(daemon.watch("gone", RULES).unwrap());
     // The daemon finds the failure before the handler panics. The timing of the threads decides which error comes
     // first.
@@ -538,7 +551,9 @@ fn with_the_system_clock_a_thread_that_hangs_is_found_after_its_deadline() {
     };
     let hardware = watchdog_core::host::daemon::NoHardware;
     let timing = plan!(Plan::heartbeat(5).stages(STAGES));
-    let daemon = Daemon::start(hardware, 1, timing, handler).unwrap();
+    let daemon =
+        Daemon::start_with(Settings::new().without_last_resort(), hardware, 1, timing, handler)
+            .unwrap();
     let hung = daemon.watch("hung", Rules::deadline(10)).unwrap();
     let stages: Vec<_> = (0..4).map(|_| lines.recv_timeout(PATIENCE).unwrap()).collect();
     assert_eq!(

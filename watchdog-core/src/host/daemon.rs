@@ -45,6 +45,21 @@
 //! If the handler panics, the daemon ends, and no report counts any more. The hardware is not dropped, is not fed any
 //! more, and bites.
 //!
+//! # Last resort
+//!
+//! The handler may block: it prints while another thread holds the lock of the standard output, or it waits for a
+//! thread that hangs. No stage follows then, and without hardware nothing would bite. So a second thread stands behind
+//! the daemon's thread, and aborts the process ([`std::process::abort`]) in these cases:
+//!
+//! - The daemon's thread is not back at its next heartbeat or stage plus a bound: the handler, or a feed of the
+//!   hardware, blocks, or the handler has panicked.
+//! - The process still runs when the bound is over since the handler was called for [`Stage::Reset`].
+//!
+//! The bound is 10 seconds by default; [`Settings::last_resort`] sets it, and [`Settings::without_last_resort`] turns
+//! this off. The thread only sleeps and counts: it takes no lock, allocates nothing and prints nothing. So the status of
+//! the process is all that it tells: `SIGABRT` on Unix, and a core dump shows the thread `watchdog-last`. A handler of
+//! the program for `SIGABRT` runs first, and must not block.
+//!
 //! [`Fault::Panicked`]: crate::Fault::Panicked
 //! [`Fault::Returned`]: crate::Fault::Returned
 //! [`Fault::Starved`]: crate::Fault::Starved
@@ -52,6 +67,7 @@
 //! [`Fault::Early`]: crate::Fault::Early
 
 // Under loom, a test of its own drives the places: tests/loom.rs.
+mod last_resort;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod places;
@@ -59,6 +75,7 @@ pub mod places;
 #[expect(unreachable_pub, reason = "public under loom")]
 mod places;
 mod runner;
+mod settings;
 mod shared;
 mod watched;
 
@@ -71,17 +88,18 @@ use core::fmt;
 
 use thiserror::Error;
 
+use self::last_resort::LastResort;
 use self::places::Places;
 use self::runner::Runner;
 use self::shared::{Entry, Shared, Stop, lock};
 use crate::bite::{Failure, Stage, TaskId};
 use crate::hardware::{ErrorType, Watchdog};
-use crate::host::clock::{Clock, Monotonic};
 use crate::plan::Timing;
 use crate::rules::Rules;
 use crate::supervisor::{NotRescued, WatchError};
 use crate::time::Instant;
 
+pub use self::settings::Settings;
 pub use self::watched::Watched;
 
 /// Stands for the hardware if there is no hardware watchdog: a bite consists of the stages only.
@@ -121,37 +139,41 @@ impl<W> Daemon<W>
 where
     W: Watchdog + Send + 'static,
 {
-    /// Starts a daemon with room for `places` threads, on the clock of the operating system.
+    /// Starts a daemon with room for `places` threads, by the default [`Settings`].
     ///
     /// # Errors
     ///
-    /// The daemon's thread could not be started.
+    /// A thread could not be started.
     pub fn start(
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
     ) -> io::Result<Self> {
-        Self::start_with(Monotonic::new(), hardware, places, timing, handler)
+        Self::start_with(Settings::new(), hardware, places, timing, handler)
     }
 
-    /// Starts a daemon with another clock, such as a clock that a test moves.
+    /// Starts a daemon with settings of its own.
     ///
     /// # Errors
     ///
-    /// The daemon's thread could not be started.
+    /// A thread could not be started.
     pub fn start_with(
-        clock: impl Clock,
+        settings: Settings,
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(Places::new(places, timing.rescues), clock));
-        let runner = Runner { shared: Arc::clone(&shared), handler };
-        let thread = thread::Builder::new()
+        let places = Places::new(places, timing.rescues);
+        let shared = Arc::new(Shared::new(places, settings.clock));
+        let last_resort = Arc::new(LastResort::start(settings.last_resort)?);
+        let runner =
+            Runner { shared: Arc::clone(&shared), last_resort: Arc::clone(&last_resort), handler };
+        let started = thread::Builder::new()
             .name("watchdog".into())
-            .spawn(move || runner.until_stopped(hardware, timing))?;
+            .spawn(move || runner.until_stopped(hardware, timing));
+        let thread = started.inspect_err(|_| last_resort.off())?;
         Ok(Self { shared, thread })
     }
 

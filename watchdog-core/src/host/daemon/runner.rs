@@ -4,8 +4,10 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::last_resort::LastResort;
 use super::shared::{Shared, Stop, lock};
 use super::{Bite, Event};
+use crate::bite::Stage;
 use crate::guard::Guard;
 use crate::hardware::Watchdog;
 use crate::log::log;
@@ -15,6 +17,7 @@ use crate::supervisor::{Action, Supervisor};
 /// The daemon's thread.
 pub(super) struct Runner<H> {
     pub(super) shared: Arc<Shared>,
+    pub(super) last_resort: Arc<LastResort>,
     pub(super) handler: H,
 }
 
@@ -24,7 +27,7 @@ impl<H> Runner<H> {
         W: Watchdog,
         H: FnMut(Event<'_, W::Error>),
     {
-        let Self { shared, mut handler } = self;
+        let Self { shared, last_resort, mut handler } = self;
         let _signals_end = SignalsEnd(&shared);
         let clock = &shared.clock;
         let supervisor = Supervisor::new(shared.places.tasks(), timing, clock.now());
@@ -33,6 +36,7 @@ impl<H> Runner<H> {
         let mut guard = ManuallyDrop::new(Guard::new(hardware, supervisor));
         // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
+        let mut reset_is_due = false;
         loop {
             // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
             let stop_asked = *lock(&shared.stop) == Stop::Asked;
@@ -44,6 +48,7 @@ impl<H> Runner<H> {
                     shared.stopped.notify_all();
                 }
                 None if stop_asked => {
+                    last_resort.off();
                     log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
                     return ManuallyDrop::into_inner(guard).into_hardware();
                 }
@@ -52,6 +57,11 @@ impl<H> Runner<H> {
             let next = match polled {
                 Ok(polled) => {
                     if let Action::Stage(stage, failure) = polled.action {
+                        if !reset_is_due {
+                            last_resort.expect_in(0);
+                        }
+                        // From here on, the process has to end.
+                        reset_is_due |= stage == Stage::Reset;
                         let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
                         handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
                     }
@@ -65,7 +75,13 @@ impl<H> Runner<H> {
                     now.plus_millis(retry_after)
                 }
             };
+            if !reset_is_due {
+                last_resort.expect_in(next.millis_since(clock.now()));
+            }
             clock.wait(next);
+            if !reset_is_due {
+                last_resort.expect_in(0);
+            }
         }
     }
 }

@@ -24,13 +24,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(places: Places, clock: impl Clock) -> Self {
+    pub(super) fn new(places: Places, clock: Box<dyn Clock>) -> Self {
         Self {
             entries: Mutex::new(places.tasks().iter().map(|_| Entry::default()).collect()),
             places,
             stop: Mutex::new(Stop::No),
             stopped: Condvar::new(),
-            clock: Box::new(clock),
+            clock,
             ended: AtomicBool::new(false),
         }
     }

@@ -1,0 +1,67 @@
+//! [`Settings`]: how a daemon runs, apart from its plan.
+
+use std::boxed::Box;
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::host::clock::{Clock, Monotonic};
+
+/// How a daemon runs: its clock and its last resort.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchdog_core::host::daemon::Settings;
+///
+/// // The stages write a dump, which takes up to a minute.
+/// let settings = Settings::new().last_resort(Duration::from_secs(90));
+/// ```
+#[must_use]
+pub struct Settings {
+    pub(super) clock: Box<dyn Clock>,
+    /// `None`: there is no last resort.
+    pub(super) last_resort: Option<Duration>,
+}
+
+impl Settings {
+    /// The bound of the [last resort](super#last-resort) if none is set: 10 seconds.
+    pub const LAST_RESORT: Duration = Duration::from_secs(10);
+
+    /// The clock of the operating system, and a last resort after [`Self::LAST_RESORT`].
+    pub fn new() -> Self {
+        Self { clock: Box::new(Monotonic::new()), last_resort: Some(Self::LAST_RESORT) }
+    }
+
+    /// Another clock, such as a clock that a test moves. The last resort counts the time of the operating system
+    /// nevertheless.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// The process is aborted if the daemon's thread, or the reset, takes `bound` longer than it should. Choose a bound
+    /// that is longer than the longest run of the handler. See [last resort](super#last-resort).
+    pub const fn last_resort(mut self, bound: Duration) -> Self {
+        self.last_resort = Some(bound);
+        self
+    }
+
+    /// The process is never aborted. If the handler blocks, only the hardware can bite; without hardware, nothing does.
+    pub const fn without_last_resort(mut self) -> Self {
+        self.last_resort = None;
+        self
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { last_resort, .. } = self;
+        f.debug_struct("Settings").field("last_resort", last_resort).finish_non_exhaustive()
+    }
+}

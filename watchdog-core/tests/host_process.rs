@@ -1,0 +1,230 @@
+//! The daemon in processes of their own, which may end: a second process of this test program plays each part.
+#![cfg(all(unix, feature = "std"))]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::env;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
+use watchdog_core::host::daemon::{Daemon, Event, NoHardware, Settings};
+use watchdog_core::{Plan, Rules, Stage, Timing, plan};
+
+/// The variable with the part that the process plays.
+const PART: &str = "PROCESS_PART";
+/// The time-out of each wait, longer than any step takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The bound of the last resort.
+const BOUND: Duration = Duration::from_millis(400);
+
+const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::Reset, 50)];
+const TIMING: Timing<'static> = plan!(Plan::heartbeat(20).stages(STAGES));
+const RULES: Rules = Rules::deadline(50);
+const SIGABRT: i32 = 6;
+/// The status of a part that has come to its end.
+const END: i32 = 7;
+
+/// Plays a part. The other tests run this in a process of its own.
+#[test]
+#[ignore = "the other tests run it"]
+fn part() {
+    match env::var(PART).unwrap().as_str() {
+        "worker holds stderr" => worker_holds_stderr(),
+        "handler parks" => hang(Settings::new().last_resort(BOUND), |_| park()),
+        "handler parks without last resort" => {
+            hang(Settings::new().last_resort(BOUND).without_last_resort(), |_| park());
+        }
+        "handler panics" => hang(Settings::new().last_resort(BOUND), |_| panic!("on purpose")),
+        "reset does not come" => hang(Settings::new().last_resort(BOUND), |_| {}),
+        "hardware blocks" => hardware_blocks(),
+        "long heartbeats" => long_heartbeats(),
+        "stop" => {
+            let settings = Settings::new().last_resort(BOUND);
+            let daemon = Daemon::start_with(settings, NoHardware, 1, TIMING, |_| {}).unwrap();
+            daemon.stop().unwrap();
+            // Time for the last resort, if there were one.
+            thread::sleep(BOUND * 3);
+        }
+        part => panic!("{part}"),
+    }
+    process::exit(END);
+}
+
+fn park() {
+    loop {
+        thread::park();
+    }
+}
+
+/// A task hangs, and the handler does not end the process.
+fn hang(
+    settings: Settings,
+    handler: impl FnMut(Event<'_, <NoHardware as ErrorType>::Error>) + Send + 'static,
+) {
+    let daemon = Daemon::start_with(settings, NoHardware, 1, TIMING, handler).unwrap();
+    let _hangs = daemon.watch("hangs", RULES).unwrap();
+    thread::sleep(BOUND * 4);
+}
+
+/// The example of the README: its handler prints to the standard error, and another thread never gives it back.
+fn worker_holds_stderr() {
+    let settings = Settings::new().last_resort(BOUND);
+    let daemon = Daemon::start_with(settings, NoHardware, 8, TIMING, |event| {
+        let Event::Stage(bite) = event;
+        eprintln!("{}: {}", bite.name(), bite.failure());
+        process::exit(3);
+    })
+    .unwrap();
+    let (locked, is_locked) = mpsc::channel();
+    thread::spawn(move || {
+        let _never_given_back = io::stderr().lock();
+        locked.send(()).unwrap();
+        park();
+    });
+    is_locked.recv().unwrap();
+    let _hangs = daemon.watch("hangs", RULES).unwrap();
+    thread::sleep(BOUND * 4);
+}
+
+/// Its third feed blocks for ever.
+struct Blocks(u32);
+
+impl ErrorType for Blocks {
+    type Error = ErrorKind;
+}
+
+impl Watchdog for Blocks {
+    fn feed(&mut self) -> Result<(), ErrorKind> {
+        self.0 += 1;
+        if self.0 == 3 {
+            park();
+        }
+        Ok(())
+    }
+}
+
+fn hardware_blocks() {
+    let settings = Settings::new().last_resort(BOUND);
+    let _daemon = Daemon::start_with(settings, Blocks(0), 1, TIMING, |_| {}).unwrap();
+    thread::sleep(BOUND * 4);
+}
+
+struct Feeds(mpsc::Sender<()>);
+
+impl ErrorType for Feeds {
+    type Error = ErrorKind;
+}
+
+impl Watchdog for Feeds {
+    fn feed(&mut self) -> Result<(), ErrorKind> {
+        self.0.send(()).map_err(|_| ErrorKind::Connection)
+    }
+}
+
+/// The heartbeat is three times as long as the bound.
+fn long_heartbeats() {
+    let (fed, feeds) = mpsc::channel();
+    let settings = Settings::new().last_resort(BOUND / 4);
+    let timing = plan!(Plan::heartbeat(300));
+    let _daemon = Daemon::start_with(settings, Feeds(fed), 1, timing, |_| {}).unwrap();
+    for _ in 0..4 {
+        feeds.recv().unwrap();
+    }
+}
+
+fn start(part: &str) -> Child {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "part", "--ignored", "--nocapture"]).env(PART, part);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The status at its end, and the time until then. A process that does not end is killed.
+fn end(mut child: Child) -> (ExitStatus, Duration) {
+    let (start, pid) = (Instant::now(), child.id());
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(child.wait().unwrap()));
+    let status = end.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        signal(pid, "KILL");
+        panic!("it does not end");
+    });
+    (status, start.elapsed())
+}
+
+fn signal(pid: u32, signal: &str) {
+    let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(kill.unwrap().success());
+}
+
+#[track_caller]
+fn is_aborted(part: &str) {
+    let (status, after) = end(start(part));
+    assert_eq!(status.signal(), Some(SIGABRT), "{status}");
+    assert!(after >= BOUND, "{after:?}");
+}
+
+#[track_caller]
+fn comes_to_its_end(part: &str) {
+    let (status, _) = end(start(part));
+    assert_eq!(status.code(), Some(END), "{status}");
+}
+
+#[test]
+fn a_process_whose_handler_waits_for_the_lock_of_stderr_is_aborted_after_the_bound() {
+    is_aborted("worker holds stderr");
+}
+
+#[test]
+fn a_process_whose_handler_parks_before_the_reset_is_aborted_after_the_bound() {
+    is_aborted("handler parks");
+}
+
+#[test]
+fn a_process_whose_handler_panics_is_aborted_after_the_bound() {
+    is_aborted("handler panics");
+}
+
+#[test]
+fn a_process_that_outlives_its_reset_is_aborted_after_the_bound() {
+    is_aborted("reset does not come");
+}
+
+#[test]
+fn a_process_whose_hardware_blocks_is_aborted_after_the_bound() {
+    is_aborted("hardware blocks");
+}
+
+#[test]
+fn without_the_last_resort_nothing_aborts_the_process() {
+    comes_to_its_end("handler parks without last resort");
+}
+
+#[test]
+fn heartbeats_longer_than_the_bound_are_waited_for() {
+    comes_to_its_end("long heartbeats");
+}
+
+#[test]
+fn after_the_stop_nothing_aborts_the_process() {
+    comes_to_its_end("stop");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_last_resort_is_on_by_default() {
+    let daemon = Daemon::start(NoHardware, 1, TIMING, |_| {}).unwrap();
+    let names = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")))
+    };
+    // A thread names itself, some time after it was started.
+    let start = Instant::now();
+    while !names().any(|name| name.is_ok_and(|name| name == "watchdog-last\n")) {
+        assert!(start.elapsed() < PATIENCE, "there is no such thread");
+        thread::yield_now();
+    }
+    daemon.stop().unwrap();
+}
