@@ -155,7 +155,14 @@ fn run(wish: &Wish) -> Result<(), Error> {
 
 /// Handles an event of the daemon, and ends the program at the reset.
 fn on(event: Event<'_, Infallible>, account: &Teller) {
-    let Event::Stage(bite) = event;
+    let bite = match event {
+        Event::Stage(bite) => bite,
+        Event::Late(by) => {
+            account.tell(&format!("-- the process did not run for {} ms", by.as_millis()));
+            return;
+        }
+        Event::NotFed(never) => match never {},
+    };
     match bite.stage() {
         Stage::Warn => account.tell(&format!("-- warn: {}: {}", bite.name(), bite.failure())),
         Stage::LastWords => {

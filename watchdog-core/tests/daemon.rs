@@ -78,6 +78,11 @@ impl Virtual {
         time
     }
 
+    /// Moves the clock to `millis`, as if the process had been stopped until then: the daemon is not back yet.
+    fn jump(&self, millis: u64) {
+        self.settled().now = Instant::from_millis(millis);
+    }
+
     /// Makes a thread pause when it reads the clock. `None`: it goes on.
     fn stall(&self, thread: Option<ThreadId>) {
         self.0.0.lock().unwrap().stalls = thread;
@@ -170,6 +175,7 @@ fn bench(places: usize) -> Bench {
                 format!("{now} {:?} {}: {}", bite.stage(), bite.name(), bite.failure())
             }
             Event::NotFed(error) => format!("{now} {error}"),
+            Event::Late(by) => format!("{now} late by {} ms", by.as_millis()),
         };
         let _over = sender.send(line);
     };
@@ -405,6 +411,38 @@ fn a_thread_may_pause_and_take_a_grant() {
 }
 
 #[test]
+fn after_a_stop_of_the_process_the_daemon_is_late_and_no_thread_is() {
+    for thread_is_first in [true, false] {
+        let bench = bench(1);
+        let worker = work(bench.daemon.watch("healthy", RULES).unwrap());
+        bench.clock.reach(130);
+        worker.does(Watched::feed).unwrap();
+        bench.clock.jump(3_130);
+        if thread_is_first {
+            worker.does(Watched::feed).unwrap();
+        }
+        bench.clock.0.1.notify_all();
+        assert_eq!(bench.lines(), ["0 fed", "100 fed", "3130 late by 2930 ms", "3130 fed"]);
+        worker.does(Watched::feed).unwrap();
+        bench.clock.reach(3_230);
+        assert_eq!(bench.lines(), ["3230 fed"]);
+    }
+}
+
+#[test]
+fn a_thread_that_hangs_is_found_also_after_a_stop_of_the_process() {
+    let bench = bench(1);
+    let _hangs = work(bench.daemon.watch("hung", RULES).unwrap());
+    bench.clock.reach(130);
+    bench.clock.jump(3_130);
+    bench.clock.0.1.notify_all();
+    bench.clock.reach(3_330);
+    let lines = bench.lines();
+    let found = lines.iter().find(|line| line.contains("Warn"));
+    assert_eq!(found.unwrap(), "3130 Warn hung: task 0 starved, nothing heard since 0 ms");
+}
+
+#[test]
 fn a_failed_feed_of_the_hardware_is_reported_and_tried_again() {
     let bench = bench(1);
     bench.clock.reach(100);
@@ -546,8 +584,9 @@ fn stopping_a_daemon_whose_handler_panicked_is_an_error() {
 fn with_the_system_clock_a_thread_that_hangs_is_found_after_its_deadline() {
     let (sender, lines) = mpsc::channel();
     let handler = move |event: Event<'_, _>| {
-        let Event::Stage(bite) = event;
-        sender.send((bite.stage(), bite.failure())).unwrap();
+        if let Event::Stage(bite) = event {
+            sender.send((bite.stage(), bite.failure())).unwrap();
+        }
     };
     let hardware = watchdog_core::host::daemon::NoHardware;
     let timing = plan!(Plan::heartbeat(5).stages(STAGES));

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::env;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -27,6 +27,14 @@ const RULES: Rules = Rules::deadline(50);
 const SIGABRT: i32 = 6;
 /// The status of a part that has come to its end.
 const END: i32 = 7;
+/// The status of a part whose daemon blames a thread.
+const BLAMED: i32 = 8;
+/// The status of a test program with a test that fails.
+const FAILED_TEST: i32 = 101;
+/// The line of a part that works.
+const WORKS: &str = "it works";
+/// The time for which a process is stopped.
+const STOPPED: Duration = Duration::from_secs(3);
 
 /// Plays a part. The other tests run this in a process of its own.
 #[test]
@@ -49,6 +57,8 @@ fn part() {
             // Time for the last resort, if there were one.
             thread::sleep(BOUND * 3);
         }
+        "stopped" => stopped(Settings::new()),
+        "stopped without a bound" => stopped(Settings::new().late(Duration::MAX)),
         part => panic!("{part}"),
     }
     process::exit(END);
@@ -74,9 +84,10 @@ fn hang(
 fn worker_holds_stderr() {
     let settings = Settings::new().last_resort(BOUND);
     let daemon = Daemon::start_with(settings, NoHardware, 8, TIMING, |event| {
-        let Event::Stage(bite) = event;
-        eprintln!("{}: {}", bite.name(), bite.failure());
-        process::exit(3);
+        if let Event::Stage(bite) = event {
+            eprintln!("{}: {}", bite.name(), bite.failure());
+            process::exit(3);
+        }
     })
     .unwrap();
     let (locked, is_locked) = mpsc::channel();
@@ -136,10 +147,58 @@ fn long_heartbeats() {
     }
 }
 
+/// A healthy thread works while the process is stopped from outside. A stage ends the process with its blame.
+fn stopped(settings: Settings) {
+    const HEALTHY: Timing<'static> = plan!(Plan::heartbeat(100).stages(STAGES));
+    let (late, was_late) = mpsc::channel();
+    let daemon = Daemon::start_with(settings, NoHardware, 1, HEALTHY, move |event| match event {
+        Event::Stage(bite) => {
+            println!("blames {}: {}", bite.name(), bite.failure());
+            process::exit(BLAMED);
+        }
+        Event::Late(by) => late.send(by).unwrap(),
+        Event::NotFed(never) => match never {},
+    })
+    .unwrap();
+    let healthy = daemon.watch("healthy", Rules::deadline(1_000)).unwrap();
+    println!("{WORKS}");
+    let start = Instant::now();
+    let by = loop {
+        healthy.feed().unwrap();
+        // Stands for work.
+        thread::sleep(Duration::from_millis(20));
+        match was_late.try_recv() {
+            // A busy machine may be late, too.
+            Ok(by) if by > STOPPED / 2 => break by,
+            Ok(_) | Err(_) => assert!(start.elapsed() < PATIENCE, "it was not stopped"),
+        }
+    };
+    for _ in 0..20 {
+        healthy.feed().unwrap();
+        thread::sleep(Duration::from_millis(20));
+    }
+    healthy.retire().unwrap();
+    daemon.stop().unwrap();
+    assert!(by <= start.elapsed(), "{by:?}");
+}
+
 fn start(part: &str) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "part", "--ignored", "--nocapture"]).env(PART, part);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Stops a part for three seconds while it works.
+fn end_after_stop(part: &str) -> ExitStatus {
+    let mut child = start(part);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == WORKS), "it does not start");
+    signal(child.id(), "STOP");
+    thread::sleep(STOPPED);
+    signal(child.id(), "CONT");
+    // Reads what it prints, so that it never blocks.
+    thread::spawn(move || lines.for_each(drop));
+    end(child).0
 }
 
 /// The status at its end, and the time until then. A process that does not end is killed.
@@ -210,6 +269,18 @@ fn heartbeats_longer_than_the_bound_are_waited_for() {
 #[test]
 fn after_the_stop_nothing_aborts_the_process() {
     comes_to_its_end("stop");
+}
+
+#[test]
+fn a_process_that_is_stopped_for_seconds_blames_no_thread() {
+    assert_eq!(end_after_stop("stopped").code(), Some(END));
+}
+
+#[test]
+fn without_a_bound_of_the_lateness_a_stop_counts_for_the_threads() {
+    let status = end_after_stop("stopped without a bound");
+    // The thread finds itself late, or the daemon finds it.
+    assert!(matches!(status.code(), Some(BLAMED | FAILED_TEST)), "{status}");
 }
 
 #[cfg(target_os = "linux")]

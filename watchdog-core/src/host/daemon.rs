@@ -11,6 +11,7 @@
 //!         Stage::Reset => std::process::abort(),
 //!         _ => eprintln!("{:?}: {}, {}", bite.stage(), bite.name(), bite.failure()),
 //!     },
+//!     Event::Late(by) => eprintln!("the process did not run for {by:?}"),
 //!     Event::NotFed(never) => match never {},
 //! })?;
 //!
@@ -45,6 +46,18 @@
 //! If the handler panics, the daemon ends, and no report counts any more. The hardware is not dropped, is not fed any
 //! more, and bites.
 //!
+//! # A late daemon
+//!
+//! A process may not run for some seconds: it is stopped by `SIGSTOP` or a debugger, its control group is frozen, its
+//! virtual machine pauses, or the machine has no time for it. No thread is to blame for that. If the daemon's thread
+//! runs later than a heartbeat after its time ([`Settings::late`]), the handler gets [`Event::Late`], and the rest of
+//! the time does not count for any thread. So a stop costs a thread at most two heartbeats of its deadline: one that is
+//! not noticed, and one of lateness. The hardware is not fed during the stop, and bites if the stop is too long.
+//!
+//! A handler decides whether a late daemon is a failure: one that is late again and again watches badly. While a
+//! handler or a feed of the hardware runs, a stop is not noticed. The instants of a [`Failure`] leave out the time that
+//! does not count. For suspend, see [`Monotonic`](super::clock::Monotonic).
+//!
 //! # Last resort
 //!
 //! The handler may block: it prints while another thread holds the lock of the standard output, or it waits for a
@@ -77,6 +90,7 @@ mod places;
 mod runner;
 mod settings;
 mod shared;
+mod time;
 mod watched;
 
 use std::io;
@@ -85,6 +99,7 @@ use std::thread::{self, JoinHandle};
 
 use core::convert::Infallible;
 use core::fmt;
+use core::time::Duration;
 
 use thiserror::Error;
 
@@ -92,6 +107,7 @@ use self::last_resort::LastResort;
 use self::places::Places;
 use self::runner::Runner;
 use self::shared::{Entry, Shared, Stop, lock};
+use self::time::Time;
 use crate::bite::{Failure, Stage, TaskId};
 use crate::hardware::{ErrorType, Watchdog};
 use crate::plan::Timing;
@@ -123,6 +139,8 @@ pub enum Event<'e, E> {
     Stage(Bite<'e>),
     /// The hardware could not be fed; the daemon tries again several times a heartbeat.
     NotFed(E),
+    /// The daemon itself was late by this time. See [a late daemon](self#a-late-daemon).
+    Late(Duration),
 }
 
 /// The handle of a running daemon.
@@ -166,7 +184,9 @@ where
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
     ) -> io::Result<Self> {
         let places = Places::new(places, timing.rescues);
-        let shared = Arc::new(Shared::new(places, settings.clock));
+        let heartbeat = Duration::from_millis(timing.heartbeat_millis().into());
+        let time = Time::new(settings.clock, settings.late.unwrap_or(heartbeat));
+        let shared = Arc::new(Shared::new(places, time));
         let last_resort = Arc::new(LastResort::start(settings.last_resort)?);
         let runner =
             Runner { shared: Arc::clone(&shared), last_resort: Arc::clone(&last_resort), handler };
@@ -186,7 +206,7 @@ where
         if self.shared.has_ended() {
             return Err(WatchError::NoSupervisor);
         }
-        let now = self.shared.clock.now();
+        let now = self.shared.time.now();
         let mut entries = lock(&self.shared.entries);
         let id = self.shared.places.watch(&rules, now)?;
         if let Some(entry) = entries.get_mut(self.shared.places.index(id)) {
@@ -205,7 +225,7 @@ where
         if *stop == Stop::No {
             *stop = Stop::Asked;
         }
-        self.shared.clock.wake();
+        self.shared.time.wake();
         while *stop == Stop::Asked {
             stop = self.shared.stopped.wait(stop).unwrap_or_else(PoisonError::into_inner);
         }
@@ -275,7 +295,7 @@ impl Bite<'_> {
     ///
     /// [`NotRescued`]: the bite goes on.
     pub fn restarted(&mut self) -> Result<Watched, NotRescued> {
-        let (old, now) = (self.failure.task, self.shared.clock.now());
+        let (old, now) = (self.failure.task, self.shared.time.now());
         let places = &self.shared.places;
         let mut entries = lock(&self.shared.entries);
         // There is a place for each rescue, so only the supervisor's error can be met here.

@@ -29,8 +29,8 @@ impl<H> Runner<H> {
     {
         let Self { shared, last_resort, mut handler } = self;
         let _signals_end = SignalsEnd(&shared);
-        let clock = &shared.clock;
-        let supervisor = Supervisor::new(shared.places.tasks(), timing, clock.now());
+        let time = &shared.time;
+        let supervisor = Supervisor::new(shared.places.tasks(), timing, time.now());
         // If the handler panics, the hardware is not dropped: a pin that is dropped floats, and then some chips feed
         // themselves.
         let mut guard = ManuallyDrop::new(Guard::new(hardware, supervisor));
@@ -40,7 +40,7 @@ impl<H> Runner<H> {
         loop {
             // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
             let stop_asked = *lock(&shared.stop) == Stop::Asked;
-            let now = clock.now();
+            let now = time.now();
             let polled = guard.poll(now);
             match guard.supervisor().failure() {
                 Some(failure) if stop_asked => {
@@ -76,11 +76,15 @@ impl<H> Runner<H> {
                 }
             };
             if !reset_is_due {
-                last_resort.expect_in(next.millis_since(clock.now()));
+                last_resort.expect_in(next.millis_since(time.now()));
             }
-            clock.wait(next);
+            let late = time.wait(next);
             if !reset_is_due {
                 last_resort.expect_in(0);
+            }
+            if let Some(by) = late {
+                log!(warn, "watchdog: the daemon was late by {} ms", by.as_millis());
+                handler(Event::Late(by));
             }
         }
     }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::host::clock::{Clock, Monotonic};
 
-/// How a daemon runs: its clock and its last resort.
+/// How a daemon runs: its clock, the lateness that it may have, and its last resort.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,6 +19,8 @@ use crate::host::clock::{Clock, Monotonic};
 #[must_use]
 pub struct Settings {
     pub(super) clock: Box<dyn Clock>,
+    /// `None`: a heartbeat.
+    pub(super) late: Option<Duration>,
     /// `None`: there is no last resort.
     pub(super) last_resort: Option<Duration>,
 }
@@ -27,15 +29,25 @@ impl Settings {
     /// The bound of the [last resort](super#last-resort) if none is set: 10 seconds.
     pub const LAST_RESORT: Duration = Duration::from_secs(10);
 
-    /// The clock of the operating system, and a last resort after [`Self::LAST_RESORT`].
+    /// The clock of the operating system, a lateness of one heartbeat, and a last resort after [`Self::LAST_RESORT`].
     pub fn new() -> Self {
-        Self { clock: Box::new(Monotonic::new()), last_resort: Some(Self::LAST_RESORT) }
+        Self { clock: Box::new(Monotonic::new()), late: None, last_resort: Some(Self::LAST_RESORT) }
     }
 
     /// Another clock, such as a clock that a test moves. The last resort counts the time of the operating system
     /// nevertheless.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Box::new(clock);
+        self
+    }
+
+    /// The daemon's thread may run up to `bound` late, which counts for the threads as any other time does. If it is
+    /// later, this is [`Event::Late`](super::Event::Late), and the rest of the time does not count. The default is the
+    /// heartbeat; with `Duration::MAX` every time counts. See [a late daemon](super#a-late-daemon).
+    ///
+    /// A bound below the heartbeat finds shorter stops, and makes the daemon wake up more often: once in each bound.
+    pub const fn late(mut self, bound: Duration) -> Self {
+        self.late = Some(bound);
         self
     }
 
@@ -61,7 +73,10 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { last_resort, .. } = self;
-        f.debug_struct("Settings").field("last_resort", last_resort).finish_non_exhaustive()
+        let Self { clock: _, late, last_resort } = self;
+        f.debug_struct("Settings")
+            .field("late", late)
+            .field("last_resort", last_resort)
+            .finish_non_exhaustive()
     }
 }

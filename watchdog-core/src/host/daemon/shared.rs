@@ -1,6 +1,5 @@
 //! The state that a daemon, its handle and the watched threads share.
 
-use std::boxed::Box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
@@ -8,8 +7,8 @@ use std::vec::Vec;
 use core::fmt;
 
 use super::places::Places;
+use super::time::Time;
 use crate::bite::Failure;
-use crate::host::clock::Clock;
 use crate::rules::Rules;
 
 pub(super) struct Shared {
@@ -18,19 +17,19 @@ pub(super) struct Shared {
     pub(super) entries: Mutex<Vec<Entry>>,
     pub(super) stop: Mutex<Stop>,
     pub(super) stopped: Condvar,
-    pub(super) clock: Box<dyn Clock>,
+    pub(super) time: Time,
     /// Whether the daemon's thread has ended: nobody looks at the reports any more.
     pub(super) ended: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(places: Places, clock: Box<dyn Clock>) -> Self {
+    pub(super) fn new(places: Places, time: Time) -> Self {
         Self {
             entries: Mutex::new(places.tasks().iter().map(|_| Entry::default()).collect()),
             places,
             stop: Mutex::new(Stop::No),
             stopped: Condvar::new(),
-            clock,
+            time,
             ended: AtomicBool::new(false),
         }
     }

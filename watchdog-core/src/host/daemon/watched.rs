@@ -33,7 +33,7 @@ impl Watched {
         }
         let places = &self.shared.places;
         let task = places.tasks().get(places.index(self.id)).ok_or(Refused::NotWatched)?;
-        Ok((task.handle(), self.shared.clock.now()))
+        Ok((task.handle(), self.shared.time.now()))
     }
 
     /// The id of the thread among the daemon's threads.
@@ -105,7 +105,7 @@ impl Drop for Watched {
             if let Ok((handle, now)) = self.handle() {
                 handle
                     .abandon(if thread::panicking() { End::Panicked } else { End::Returned }, now);
-                self.shared.clock.wake();
+                self.shared.time.wake();
             }
         }
         self.shared.places.release(self.id);

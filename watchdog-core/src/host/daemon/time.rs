@@ -1,0 +1,166 @@
+//! The time by which the threads are judged: the daemon's clock, without the time in which the process did not run.
+//!
+//! A process that is stopped by `SIGSTOP` or a debugger, or whose machine pauses, does not run for some seconds. When it
+//! goes on, every thread seems to be late. So the daemon's thread says at each wait how far the time may run: to the end
+//! of the wait plus a bound. There the time stands still, for all threads, until the daemon's thread is back. This also
+//! holds if another thread is the first to run again.
+//!
+//! While the daemon's thread works, the time runs without a limit: a handler may take long, and the threads go on.
+//!
+//! Invariants: the time never goes back; the time that the daemon's thread was late, beyond the bound, is not counted.
+
+use std::boxed::Box;
+
+use core::time::Duration;
+
+use portable_atomic::{AtomicU64, Ordering};
+
+use crate::host::clock::Clock;
+use crate::time::Instant;
+
+const NO_LIMIT: u64 = u64::MAX;
+
+pub(super) struct Time {
+    clock: Box<dyn Clock>,
+    /// The longest wait, and how late its end may be, in milliseconds.
+    bound: u64,
+    /// The milliseconds of the clock that do not count.
+    lost: AtomicU64,
+    /// The time does not run beyond this instant.
+    limit: AtomicU64,
+}
+
+impl Time {
+    pub(super) fn new(clock: Box<dyn Clock>, bound: Duration) -> Self {
+        let bound = u64::try_from(bound.as_millis()).unwrap_or(NO_LIMIT).max(1);
+        Self { clock, bound, lost: AtomicU64::new(0), limit: AtomicU64::new(NO_LIMIT) }
+    }
+
+    /// The time for all threads. It takes no lock.
+    pub(super) fn now(&self) -> Instant {
+        // The limit comes first: a new limit comes with the new sum of lost time, see `wait`.
+        let limit = self.limit.load(Ordering::Acquire);
+        self.unlimited().min(Instant::from_millis(limit))
+    }
+
+    fn unlimited(&self) -> Instant {
+        let lost = self.lost.load(Ordering::Acquire);
+        Instant::from_millis(self.clock.now().as_millis().saturating_sub(lost))
+    }
+
+    /// Ends the current wait; if there is none, the next one.
+    pub(super) fn wake(&self) {
+        self.clock.wake();
+    }
+
+    /// Waits until `until`, or until [`wake`](Self::wake) is called. Returns how late the daemon's thread was, if it was
+    /// later than the bound. Only the daemon's thread calls this.
+    pub(super) fn wait(&self, until: Instant) -> Option<Duration> {
+        let mut now = self.unlimited();
+        loop {
+            // A longer wait would hide a stop in the midst of it.
+            let end = until.min(now.plus_millis(self.bound));
+            let limit = end.plus_millis(self.bound);
+            self.limit.store(limit.as_millis(), Ordering::Release);
+            let lost = self.lost.load(Ordering::Relaxed);
+            self.clock.wait(end.plus_millis(lost));
+            now = self.unlimited();
+            let beyond = now.millis_since(limit);
+            // Before the limit: whoever sees a new limit sees this, too.
+            self.lost.store(lost.saturating_add(beyond), Ordering::Release);
+            self.limit.store(NO_LIMIT, Ordering::Release);
+            if beyond > 0 {
+                return Some(Duration::from_millis(now.millis_since(end)));
+            }
+            if now < end || now >= until {
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use std::sync::{Arc, Mutex};
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// A clock whose waits end at given times. While it waits, it reads the time as another thread would.
+    #[derive(Default)]
+    struct Script {
+        now: Mutex<u64>,
+        ends: Mutex<Vec<u64>>,
+        waits: Mutex<Vec<u64>>,
+        seen: Mutex<Vec<u64>>,
+        time: Mutex<Option<Arc<Time>>>,
+    }
+
+    #[derive(Clone)]
+    struct Shared(Arc<Script>);
+
+    impl Clock for Shared {
+        fn now(&self) -> Instant {
+            Instant::from_millis(*self.0.now.lock().unwrap())
+        }
+
+        fn wait(&self, until: Instant) {
+            self.0.waits.lock().unwrap().push(until.as_millis());
+            let end = self.0.ends.lock().unwrap().remove(0);
+            *self.0.now.lock().unwrap() = end;
+            let time = self.0.time.lock().unwrap().clone();
+            self.0.seen.lock().unwrap().push(time.unwrap().now().as_millis());
+        }
+
+        fn wake(&self) {}
+    }
+
+    fn script(bound: u64, ends: &[u64]) -> (Arc<Script>, Arc<Time>) {
+        let script = Arc::new(Script::default());
+        *script.ends.lock().unwrap() = ends.to_vec();
+        let clock = Box::new(Shared(Arc::clone(&script)));
+        let time = Arc::new(Time::new(clock, Duration::from_millis(bound)));
+        *script.time.lock().unwrap() = Some(Arc::clone(&time));
+        (script, time)
+    }
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    #[test]
+    fn time_beyond_the_bound_is_told_once_and_does_not_count_for_any_thread() {
+        let (script, time) = script(100, &[200, 3_100, 3_250]);
+        // As late as the bound allows.
+        assert_eq!(time.wait(at(100)), None);
+        assert_eq!(time.wait(at(300)), Some(Duration::from_millis(2_800)));
+        assert_eq!(time.now(), at(400), "the bound counts");
+        assert_eq!(time.wait(at(500)), None);
+        assert_eq!(time.now(), at(550));
+        assert_eq!(*script.waits.lock().unwrap(), [100, 300, 3_200]);
+        assert_eq!(*script.seen.lock().unwrap(), [200, 400, 550], "another thread, before it");
+    }
+
+    #[test]
+    fn a_long_wait_is_made_of_waits_no_longer_than_the_bound() {
+        let (script, time) = script(100, &[100, 210, 250]);
+        assert_eq!(time.wait(at(250)), None);
+        assert_eq!(*script.waits.lock().unwrap(), [100, 200, 250]);
+    }
+
+    #[test]
+    fn a_wake_ends_the_wait_before_its_time() {
+        let (script, time) = script(100, &[40]);
+        assert_eq!(time.wait(at(1_000)), None);
+        assert_eq!((time.now(), script.waits.lock().unwrap().len()), (at(40), 1));
+    }
+
+    #[test]
+    fn without_a_bound_every_lateness_counts() {
+        let (_script, time) = script(NO_LIMIT, &[90_000]);
+        assert_eq!(time.wait(at(100)), None);
+        assert_eq!(time.now(), at(90_000));
+    }
+}
