@@ -56,7 +56,7 @@
 //!
 //! A handler decides whether a late daemon is a failure: one that is late again and again watches badly. While a
 //! handler or a feed of the hardware runs, a stop is not noticed. The instants of a [`Failure`] leave out the time that
-//! does not count. For suspend, see [`Monotonic`](super::clock::Monotonic).
+//! does not count. [`Daemon::freeze`] stops the time on purpose. For suspend, see [`Monotonic`](super::clock::Monotonic).
 //!
 //! # Last resort
 //!
@@ -80,6 +80,7 @@
 //! [`Fault::Early`]: crate::Fault::Early
 
 // Under loom, a test of its own drives the places: tests/loom.rs.
+mod freeze;
 mod last_resort;
 #[cfg(loom)]
 #[doc(hidden)]
@@ -94,7 +95,7 @@ mod time;
 mod watched;
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use core::convert::Infallible;
@@ -106,7 +107,7 @@ use thiserror::Error;
 use self::last_resort::LastResort;
 use self::places::Places;
 use self::runner::Runner;
-use self::shared::{Entry, Shared, Stop, lock};
+use self::shared::{Entry, Refusal, Request, Shared, lock};
 use self::time::Time;
 use crate::bite::{Failure, Stage, TaskId};
 use crate::hardware::{ErrorType, Watchdog};
@@ -115,6 +116,7 @@ use crate::rules::Rules;
 use crate::supervisor::{NotRescued, WatchError};
 use crate::time::Instant;
 
+pub use self::freeze::FreezeError;
 pub use self::settings::Settings;
 pub use self::watched::Watched;
 
@@ -187,9 +189,9 @@ where
         let heartbeat = Duration::from_millis(timing.heartbeat_millis().into());
         let time = Time::new(settings.clock, settings.late.unwrap_or(heartbeat));
         let shared = Arc::new(Shared::new(places, time));
-        let last_resort = Arc::new(LastResort::start(settings.last_resort)?);
+        let last_resort = LastResort::start(settings.last_resort)?;
         let runner =
-            Runner { shared: Arc::clone(&shared), last_resort: Arc::clone(&last_resort), handler };
+            Runner { shared: Arc::clone(&shared), last_resort: last_resort.clone(), handler };
         let started = thread::Builder::new()
             .name("watchdog".into())
             .spawn(move || runner.until_stopped(hardware, timing));
@@ -221,19 +223,38 @@ where
     ///
     /// [`StopError`]: a thread has failed, so the bite goes on; or the daemon has panicked.
     pub fn stop(self) -> Result<W, StopError> {
-        let mut stop = lock(&self.shared.stop);
-        if *stop == Stop::No {
-            *stop = Stop::Asked;
-        }
-        self.shared.time.wake();
-        while *stop == Stop::Asked {
-            stop = self.shared.stopped.wait(stop).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Stop::Refused(failure) = *stop {
+        if let Some(Err(Refusal::Failed(failure))) = self.shared.ask(Request::Stop) {
             return Err(StopError::Failed(failure));
         }
-        drop(stop);
         self.thread.join().map_err(|_| StopError::Panicked)
+    }
+
+    /// Freezes the daemon for at most `most`: the time stands still for all threads, and the hardware is fed on. For a
+    /// debugger that stops one thread while the others run, or a sleep of the whole program.
+    ///
+    /// A freeze lasts whole heartbeats, at least one. It ends by itself, by [`thaw`](Self::thaw), or at once if a thread
+    /// panics or returns. Reports count during a freeze, and none is too early. Before the next freeze, the time has to
+    /// run as long as it stood. This waits for the handler if it runs; the handler itself must not call it.
+    ///
+    /// # Errors
+    ///
+    /// [`FreezeError`]: the time runs on.
+    pub fn freeze(&self, most: Duration) -> Result<(), FreezeError> {
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        if most > Rules::MOST_MILLIS.into() {
+            return Err(FreezeError::TooLong);
+        }
+        match self.shared.ask(Request::Freeze(most)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Refusal::Failed(failure))) => Err(FreezeError::Failed(failure)),
+            Some(Err(Refusal::Freeze(error))) => Err(error),
+            Some(Err(Refusal::NotFrozen)) | None => Err(FreezeError::NoSupervisor),
+        }
+    }
+
+    /// Ends a freeze at the next whole heartbeat of it. Returns whether the daemon was frozen.
+    pub fn thaw(&self) -> bool {
+        self.shared.ask(Request::Thaw) == Some(Ok(()))
     }
 }
 

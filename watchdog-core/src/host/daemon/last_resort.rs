@@ -21,17 +21,19 @@ const OFF: u32 = u32::MAX;
 const STACK: usize = 64 * 1024;
 
 /// The daemon's side of its last resort.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LastResort {
     /// The milliseconds that are left. `None`: there is no last resort.
     left: Option<Arc<AtomicU32>>,
     bound: u32,
+    /// The process has to end: the countdown is not set any more.
+    ends: bool,
 }
 
 impl LastResort {
     /// Starts the thread, except if there is no bound. The countdown begins at the bound.
     pub(super) fn start(bound: Option<Duration>) -> io::Result<Self> {
-        let Some(bound) = bound else { return Ok(Self { left: None, bound: 0 }) };
+        let Some(bound) = bound else { return Ok(Self { left: None, bound: 0, ends: false }) };
         let bound = u32::try_from(bound.as_millis()).unwrap_or(OFF).min(OFF - 1);
         let left = Arc::new(AtomicU32::new(bound));
         let counted = Arc::clone(&left);
@@ -39,15 +41,20 @@ impl LastResort {
             .name("watchdog-last".into())
             .stack_size(STACK)
             .spawn(move || count_down(&counted, (bound / 8).max(1)))?;
-        Ok(Self { left: Some(left), bound })
+        Ok(Self { left: Some(left), bound, ends: false })
     }
 
     /// The daemon's thread is back, and will be back again after `millis`. From then on the bound counts.
     pub(super) fn expect_in(&self, millis: u64) {
-        if let Some(left) = &self.left {
+        if let Some(left) = self.left.as_ref().filter(|_| !self.ends) {
             let millis = u32::try_from(millis).unwrap_or(OFF);
             left.store(self.bound.saturating_add(millis).min(OFF - 1), Ordering::Relaxed);
         }
+    }
+
+    /// The process has to end within the bound.
+    pub(super) fn expect_the_end(&mut self) {
+        self.ends = true;
     }
 
     /// The daemon has ended on purpose.

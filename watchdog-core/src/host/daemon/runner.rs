@@ -2,10 +2,13 @@
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use core::time::Duration;
+
+use super::freeze::Freezes;
 use super::last_resort::LastResort;
-use super::shared::{Shared, Stop, lock};
+use super::shared::{Refusal, Request, Shared};
+use super::time::Time;
 use super::{Bite, Event};
 use crate::bite::Stage;
 use crate::guard::Guard;
@@ -13,11 +16,12 @@ use crate::hardware::Watchdog;
 use crate::log::log;
 use crate::plan::Timing;
 use crate::supervisor::{Action, Supervisor};
+use crate::time::Instant;
 
 /// The daemon's thread.
 pub(super) struct Runner<H> {
     pub(super) shared: Arc<Shared>,
-    pub(super) last_resort: Arc<LastResort>,
+    pub(super) last_resort: LastResort,
     pub(super) handler: H,
 }
 
@@ -27,7 +31,7 @@ impl<H> Runner<H> {
         W: Watchdog,
         H: FnMut(Event<'_, W::Error>),
     {
-        let Self { shared, last_resort, mut handler } = self;
+        let Self { shared, mut last_resort, mut handler } = self;
         let _signals_end = SignalsEnd(&shared);
         let time = &shared.time;
         let supervisor = Supervisor::new(shared.places.tasks(), timing, time.now());
@@ -36,32 +40,44 @@ impl<H> Runner<H> {
         let mut guard = ManuallyDrop::new(Guard::new(hardware, supervisor));
         // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
-        let mut reset_is_due = false;
+        let mut freezes = Freezes::new(timing.heartbeat_millis().into());
         loop {
             // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
-            let stop_asked = *lock(&shared.stop) == Stop::Asked;
+            let request = shared.request();
+            if freezes.feed_is_due(time) {
+                guard.feed_is_due();
+            }
             let now = time.now();
             let polled = guard.poll(now);
-            match guard.supervisor().failure() {
-                Some(failure) if stop_asked => {
-                    *lock(&shared.stop) = Stop::Refused(failure);
-                    shared.stopped.notify_all();
-                }
-                None if stop_asked => {
+            let failure = guard.supervisor().failure();
+            if failure.is_some() {
+                freezes.end(time);
+            }
+            match (request, failure) {
+                (Some(Request::Stop), None) => {
                     last_resort.off();
                     log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
                     return ManuallyDrop::into_inner(guard).into_hardware();
                 }
-                Some(_) | None => {}
+                (Some(_), Some(failure)) => shared.answer(Err(Refusal::Failed(failure))),
+                (Some(Request::Freeze(most)), None) => {
+                    let next = polled.as_ref().ok().map(|polled| polled.next.millis_since(now));
+                    let feed_in = next.unwrap_or(retry_after);
+                    shared.answer(freezes.freeze(time, most, feed_in).map_err(Refusal::Freeze));
+                }
+                (Some(Request::Thaw), None) => {
+                    shared.answer(freezes.thaw(time).then_some(()).ok_or(Refusal::NotFrozen));
+                }
+                (None, _) => {}
             }
+            let retry = polled.is_err().then_some(retry_after);
             let next = match polled {
                 Ok(polled) => {
                     if let Action::Stage(stage, failure) = polled.action {
-                        if !reset_is_due {
-                            last_resort.expect_in(0);
+                        last_resort.expect_in(0);
+                        if stage == Stage::Reset {
+                            last_resort.expect_the_end();
                         }
-                        // From here on, the process has to end.
-                        reset_is_due |= stage == Stage::Reset;
                         let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
                         handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
                     }
@@ -75,13 +91,7 @@ impl<H> Runner<H> {
                     now.plus_millis(retry_after)
                 }
             };
-            if !reset_is_due {
-                last_resort.expect_in(next.millis_since(time.now()));
-            }
-            let late = time.wait(next);
-            if !reset_is_due {
-                last_resort.expect_in(0);
-            }
+            let late = wait(time, &freezes, &last_resort, next, retry);
             if let Some(by) = late {
                 log!(warn, "watchdog: the daemon was late by {} ms", by.as_millis());
                 handler(Event::Late(by));
@@ -90,13 +100,37 @@ impl<H> Runner<H> {
     }
 }
 
-/// Marks the end and wakes `Daemon::stop` when the thread ends, also if it panics.
+/// Waits until `next`; in a freeze, until its next feed, or until the retry of a failed one. Returns how late the daemon
+/// was, if it was too late.
+fn wait(
+    time: &Time,
+    freezes: &Freezes,
+    last_resort: &LastResort,
+    next: Instant,
+    retry: Option<u64>,
+) -> Option<Duration> {
+    let late = match freezes.wait_until() {
+        Some(until) => {
+            let now = time.of_clock();
+            let until = retry.map_or(until, |millis| until.min(now.plus_millis(millis)));
+            last_resort.expect_in(until.millis_since(now));
+            time.wait_still(until);
+            None
+        }
+        None => {
+            last_resort.expect_in(next.millis_since(time.now()));
+            time.wait(next)
+        }
+    };
+    last_resort.expect_in(0);
+    late
+}
+
+/// Marks the end when the thread ends, also if it panics.
 struct SignalsEnd<'a>(&'a Shared);
 
 impl Drop for SignalsEnd<'_> {
     fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Release);
-        *lock(&self.0.stop) = Stop::Done;
-        self.0.stopped.notify_all();
+        self.0.end();
     }
 }

@@ -5,6 +5,8 @@
 //! of the wait plus a bound. There the time stands still, for all threads, until the daemon's thread is back. This also
 //! holds if another thread is the first to run again.
 //!
+//! The daemon's thread can also stop the time on purpose, for a freeze.
+//!
 //! While the daemon's thread works, the time runs without a limit: a handler may take long, and the threads go on.
 //!
 //! Invariants: the time never goes back; the time that the daemon's thread was late, beyond the bound, is not counted.
@@ -48,6 +50,41 @@ impl Time {
         Instant::from_millis(self.clock.now().as_millis().saturating_sub(lost))
     }
 
+    /// The time of the clock, which always runs.
+    pub(super) fn of_clock(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Whether the time stands still: the daemon's thread is late, or has stopped the time.
+    pub(super) fn stands_still(&self) -> bool {
+        let limit = self.limit.load(Ordering::Acquire);
+        self.unlimited() > Instant::from_millis(limit)
+    }
+
+    /// Stops the time. Only the daemon's thread calls this.
+    pub(super) fn stand_still(&self) {
+        self.limit.store(self.now().as_millis(), Ordering::Release);
+    }
+
+    /// Lets the time run on from where it stands. Only the daemon's thread calls this.
+    pub(super) fn run_on(&self) {
+        let limit = Instant::from_millis(self.limit.load(Ordering::Relaxed));
+        self.leave_out(self.unlimited().millis_since(limit));
+    }
+
+    /// The last `millis` milliseconds do not count, and the limit ends.
+    fn leave_out(&self, millis: u64) {
+        let lost = self.lost.load(Ordering::Relaxed);
+        // Before the limit: whoever sees a new limit sees this, too.
+        self.lost.store(lost.saturating_add(millis), Ordering::Release);
+        self.limit.store(NO_LIMIT, Ordering::Release);
+    }
+
+    /// Waits until `until` by the clock while the time stands still. Only the daemon's thread calls this.
+    pub(super) fn wait_still(&self, until: Instant) {
+        self.clock.wait(until);
+    }
+
     /// Ends the current wait; if there is none, the next one.
     pub(super) fn wake(&self) {
         self.clock.wake();
@@ -66,9 +103,7 @@ impl Time {
             self.clock.wait(end.plus_millis(lost));
             now = self.unlimited();
             let beyond = now.millis_since(limit);
-            // Before the limit: whoever sees a new limit sees this, too.
-            self.lost.store(lost.saturating_add(beyond), Ordering::Release);
-            self.limit.store(NO_LIMIT, Ordering::Release);
+            self.leave_out(beyond);
             if beyond > 0 {
                 return Some(Duration::from_millis(now.millis_since(end)));
             }

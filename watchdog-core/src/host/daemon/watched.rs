@@ -5,7 +5,7 @@ use std::thread;
 
 use super::shared::Shared;
 use crate::bite::TaskId;
-use crate::task::{End, Refused, TaskHandle};
+use crate::task::{End, Refused, Task, TaskHandle};
 use crate::time::Instant;
 
 /// The handle that a watched thread owns and reports with. See [`TaskHandle`] for the meaning of the reports.
@@ -49,7 +49,7 @@ impl Watched {
     /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: the thread was replaced; this happens to a
     /// thread that comes back too late. [`Refused::NoSupervisor`]: the daemon has ended.
     pub fn feed(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.feed(now))
+        self.progress(|handle, now| handle.feed(now))
     }
 
     /// Reports that the checkpoint `step` is passed.
@@ -58,7 +58,22 @@ impl Watched {
     ///
     /// [`Refused`]: the checkpoint does not count.
     pub fn step(&self, step: u8) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.step(step, now))
+        self.progress(|handle, now| handle.step(step, now))
+    }
+
+    /// Reports progress. If the time stands still, neither this report nor the next one is too early.
+    fn progress(
+        &self,
+        report: impl FnOnce(TaskHandle<'_>, Instant) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let (handle, now) = self.handle()?;
+        let places = &self.shared.places;
+        let still = places.tasks().get(places.index(self.id));
+        let still = still.filter(|_| self.shared.time.stands_still());
+        still.into_iter().for_each(Task::open_window);
+        let reported = report(handle, now);
+        still.into_iter().for_each(Task::open_window);
+        reported
     }
 
     /// Takes a grant for long work.
