@@ -34,6 +34,16 @@ impl<H> Runner<H> {
         let Self { shared, mut last_resort, mut handler } = self;
         let _signals_end = SignalsEnd(&shared);
         let time = &shared.time;
+        // In a freeze the time stands still, also while the handler runs.
+        let mut tell = |event: Event<'_, W::Error>, is_frozen: bool| {
+            if is_frozen {
+                return handler(event);
+            }
+            time.run_freely();
+            handler(event);
+            let _counts = time.work();
+        };
+        let mut late = time.work();
         let supervisor = Supervisor::new(shared.places.tasks(), timing, time.now());
         // If the handler panics, the hardware is not dropped: a pin that is dropped floats, and then some chips feed
         // themselves.
@@ -42,6 +52,10 @@ impl<H> Runner<H> {
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
         let mut freezes = Freezes::new(timing.heartbeat_millis().into());
         loop {
+            if let Some(by) = late {
+                log!(warn, "watchdog: the daemon was late by {} ms", by.as_millis());
+                tell(Event::Late(by), false);
+            }
             // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
             let request = shared.request();
             if freezes.feed_is_due(time) {
@@ -79,7 +93,7 @@ impl<H> Runner<H> {
                             last_resort.expect_the_end();
                         }
                         let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
-                        handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
+                        tell(Event::Stage(Bite { stage, failure, shared: &shared, rescue }), false);
                     }
                     // After a thread has been replaced, the hardware is fed at once.
                     let rescued = matches!(polled.action, Action::Stage(..))
@@ -87,15 +101,11 @@ impl<H> Runner<H> {
                     if rescued { now } else { polled.next }
                 }
                 Err(error) => {
-                    handler(Event::NotFed(error));
+                    tell(Event::NotFed(error), freezes.wait_until().is_some());
                     now.plus_millis(retry_after)
                 }
             };
-            let late = wait(time, &freezes, &last_resort, next, retry);
-            if let Some(by) = late {
-                log!(warn, "watchdog: the daemon was late by {} ms", by.as_millis());
-                handler(Event::Late(by));
-            }
+            late = wait(time, &freezes, &last_resort, next, retry);
         }
     }
 }

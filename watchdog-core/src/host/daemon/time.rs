@@ -1,13 +1,13 @@
 //! The time by which the threads are judged: the daemon's clock, without the time in which the process did not run.
 //!
 //! A process that is stopped by `SIGSTOP` or a debugger, or whose machine pauses, does not run for some seconds. When it
-//! goes on, every thread seems to be late. So the daemon's thread says at each wait how far the time may run: to the end
-//! of the wait plus a bound. There the time stands still, for all threads, until the daemon's thread is back. This also
-//! holds if another thread is the first to run again.
+//! goes on, every thread seems to be late. So the daemon's thread always says how far the time may run: to the end of its
+//! wait, or from the begin of its work, plus a bound. There the time stands still, for all threads, until the daemon's
+//! thread is back. This also holds if another thread is the first to run again.
 //!
 //! The daemon's thread can also stop the time on purpose, for a freeze.
 //!
-//! While the daemon's thread works, the time runs without a limit: a handler may take long, and the threads go on.
+//! While the handler runs, the time runs without a limit: a handler may take long, and the threads go on.
 //!
 //! Invariants: the time never goes back; the time that the daemon's thread was late, beyond the bound, is not counted.
 
@@ -35,7 +35,9 @@ pub(super) struct Time {
 impl Time {
     pub(super) fn new(clock: Box<dyn Clock>, bound: Duration) -> Self {
         let bound = u64::try_from(bound.as_millis()).unwrap_or(NO_LIMIT).max(1);
-        Self { clock, bound, lost: AtomicU64::new(0), limit: AtomicU64::new(NO_LIMIT) }
+        // The daemon's thread has to begin in time, too.
+        let limit = clock.now().plus_millis(bound).as_millis();
+        Self { clock, bound, lost: AtomicU64::new(0), limit: AtomicU64::new(limit) }
     }
 
     /// The time for all threads. It takes no lock.
@@ -68,16 +70,29 @@ impl Time {
 
     /// Lets the time run on from where it stands. Only the daemon's thread calls this.
     pub(super) fn run_on(&self) {
-        let limit = Instant::from_millis(self.limit.load(Ordering::Relaxed));
-        self.leave_out(self.unlimited().millis_since(limit));
+        let _on_purpose = self.work();
     }
 
-    /// The last `millis` milliseconds do not count, and the limit ends.
-    fn leave_out(&self, millis: u64) {
-        let lost = self.lost.load(Ordering::Relaxed);
-        // Before the limit: whoever sees a new limit sees this, too.
-        self.lost.store(lost.saturating_add(millis), Ordering::Release);
+    /// The handler runs: the time runs without a limit. Only the daemon's thread calls this.
+    pub(super) fn run_freely(&self) {
         self.limit.store(NO_LIMIT, Ordering::Release);
+    }
+
+    /// The daemon's thread works from now on. Returns how late it was, if it was later than the bound. Only the daemon's
+    /// thread calls this.
+    pub(super) fn work(&self) -> Option<Duration> {
+        self.allow(self.now())
+    }
+
+    /// The daemon's thread is back, and will be back again at `end`. Returns as `work`.
+    fn allow(&self, end: Instant) -> Option<Duration> {
+        let limit = Instant::from_millis(self.limit.load(Ordering::Relaxed));
+        let beyond = self.unlimited().millis_since(limit);
+        let lost = self.lost.load(Ordering::Relaxed).saturating_add(beyond);
+        // Before the limit: whoever sees the new limit sees this, too.
+        self.lost.store(lost, Ordering::Release);
+        self.limit.store(end.plus_millis(self.bound).as_millis(), Ordering::Release);
+        (beyond > 0).then(|| Duration::from_millis(beyond.saturating_add(self.bound)))
     }
 
     /// Waits until `until` by the clock while the time stands still. Only the daemon's thread calls this.
@@ -90,25 +105,21 @@ impl Time {
         self.clock.wake();
     }
 
-    /// Waits until `until`, or until [`wake`](Self::wake) is called. Returns how late the daemon's thread was, if it was
-    /// later than the bound. Only the daemon's thread calls this.
+    /// Waits until `until`, or until [`wake`](Self::wake) is called. Returns as [`work`](Self::work). Only the daemon's
+    /// thread calls this.
     pub(super) fn wait(&self, until: Instant) -> Option<Duration> {
-        let mut now = self.unlimited();
         loop {
             // A longer wait would hide a stop in the midst of it.
-            let end = until.min(now.plus_millis(self.bound));
-            let limit = end.plus_millis(self.bound);
-            self.limit.store(limit.as_millis(), Ordering::Release);
-            let lost = self.lost.load(Ordering::Relaxed);
-            self.clock.wait(end.plus_millis(lost));
-            now = self.unlimited();
-            let beyond = now.millis_since(limit);
-            self.leave_out(beyond);
-            if beyond > 0 {
-                return Some(Duration::from_millis(now.millis_since(end)));
+            let end = until.min(self.now().plus_millis(self.bound));
+            let late = self.allow(end);
+            if late.is_some() {
+                return late;
             }
-            if now < end || now >= until {
-                return None;
+            self.clock.wait(end.plus_millis(self.lost.load(Ordering::Relaxed)));
+            let late = self.work();
+            let now = self.now();
+            if late.is_some() || now < end || now >= until {
+                return late;
             }
         }
     }
@@ -176,6 +187,26 @@ mod tests {
         assert_eq!(time.now(), at(550));
         assert_eq!(*script.waits.lock().unwrap(), [100, 300, 3_200]);
         assert_eq!(*script.seen.lock().unwrap(), [200, 400, 550], "another thread, before it");
+    }
+
+    #[test]
+    fn a_stop_before_the_first_work_or_during_work_does_not_count_either() {
+        let (script, time) = script(100, &[]);
+        for (clock, now) in [(3_000, 100), (6_000, 200)] {
+            *script.now.lock().unwrap() = clock;
+            assert_eq!(time.now(), at(now), "another thread, before it");
+            assert_eq!(time.wait(at(9_000)), Some(Duration::from_millis(3_000)));
+            assert_eq!(time.now(), at(now));
+            time.work();
+        }
+    }
+
+    #[test]
+    fn while_the_handler_runs_all_time_counts() {
+        let (script, time) = script(100, &[]);
+        time.run_freely();
+        *script.now.lock().unwrap() = 3_000;
+        assert_eq!((time.now(), time.work()), (at(3_000), None));
     }
 
     #[test]
