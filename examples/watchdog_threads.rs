@@ -18,7 +18,7 @@ use mqtt_examples::{
 use thiserror::Error;
 use watchdog_core::{
     CrashRecord, Plan, Refused, Rules, Stage, Timing, WatchError,
-    host::daemon::{Daemon, Event, NoHardware, StopError, Watched},
+    host::daemon::{Daemon, Event, NoHardware, StartError, StopError, Watched},
     plan,
 };
 
@@ -59,6 +59,8 @@ enum Error {
     Usage(#[from] UsageError),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
+    #[error(transparent)]
+    Daemon(#[from] StartError),
     #[error("a thread cannot be watched: {0}")]
     Watch(#[from] WatchError),
     #[error("{name}: {why}")]

@@ -57,6 +57,8 @@ fn part() {
             // Time for the last resort, if there were one.
             thread::sleep(BOUND * 3);
         }
+        #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+        "real time" => real_time::part(),
         "stopped" => stopped(Settings::new()),
         "stopped without a bound" => stopped(Settings::new().late(Duration::MAX)),
         part => panic!("{part}"),
@@ -161,6 +163,7 @@ fn stopped(settings: Settings) {
     })
     .unwrap();
     let healthy = daemon.watch("healthy", Rules::deadline(1_000)).unwrap();
+    // It may be stopped before its daemon has begun.
     println!("{WORKS}");
     let start = Instant::now();
     let by = loop {
@@ -298,4 +301,74 @@ fn the_last_resort_is_on_by_default() {
         thread::yield_now();
     }
     daemon.stop().unwrap();
+}
+
+/// Whether the user has the privilege is not known here: either the threads have the priority, or the error says what
+/// is missing.
+#[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+mod real_time {
+    use std::fs;
+
+    use watchdog_core::host::daemon::StartError;
+
+    use super::*;
+
+    const PRIORITY: u8 = 7;
+    /// `SCHED_FIFO`.
+    const FIFO: &str = "1";
+
+    pub(super) fn part() {
+        let settings = Settings::new().real_time(PRIORITY).lock_memory();
+        match Daemon::start_with(settings, NoHardware, 1, TIMING, |_| {}) {
+            Ok(daemon) => {
+                let fifo: Vec<_> = threads().into_iter().filter(|(_, is_fifo)| *is_fifo).collect();
+                assert_eq!(fifo.len(), 2, "{:?}", threads());
+                assert_ne!(locked(), 0);
+                daemon.stop().unwrap();
+            }
+            Err(StartError::RealTime { priority: PRIORITY, error } | StartError::Memory(error)) => {
+                let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::OutOfMemory];
+                assert!(denied.contains(&error.kind()), "{error}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// The threads of this process: their fields from the third on, and whether they have the priority.
+    fn threads() -> Vec<(String, bool)> {
+        let tasks = fs::read_dir("/proc/self/task").unwrap();
+        let stats =
+            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+        let is_fifo = |stat: &str| {
+            let (_, fields) = stat.rsplit_once(") ").unwrap();
+            // proc_pid_stat(5): fields 40 and 41 are the priority and the policy; the first one here is field 3.
+            let mut fields = fields.split(' ').skip(37);
+            fields.next() == Some(&PRIORITY.to_string()) && fields.next() == Some(FIFO)
+        };
+        stats.map(|stat| (stat.clone(), is_fifo(&stat))).collect()
+    }
+
+    /// The locked memory, in KiB.
+    fn locked() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn the_daemon_has_the_real_time_priority_or_says_what_is_missing() {
+        comes_to_its_end("real time");
+    }
+
+    #[test]
+    fn a_priority_that_does_not_exist_is_an_error() {
+        for priority in [0, 100] {
+            let settings = Settings::new().real_time(priority);
+            let started = Daemon::start_with(settings, NoHardware, 1, TIMING, |_| {});
+            let Err(StartError::RealTime { priority: named, error }) = started else {
+                panic!("it has started")
+            };
+            assert_eq!((named, error.kind()), (priority, io::ErrorKind::InvalidInput));
+        }
+    }
 }

@@ -147,7 +147,7 @@ const FEATURES: &[(&str, &[&str])] = &[
             "defmt",
         ],
     ),
-    ("watchdog-core", &["", "std", "linux-ioctl", "log", "defmt"]),
+    ("watchdog-core", &["", "std", "linux-ioctl", "linux-realtime", "log", "defmt"]),
 ];
 
 /// Seeds for the simulator.

@@ -54,8 +54,8 @@
 //! the time does not count for any thread. So a stop costs a thread at most two heartbeats of its deadline: one that is
 //! not noticed, and one of lateness. The hardware is not fed during the stop, and bites if the stop is too long.
 //!
-//! A handler decides whether a late daemon is a failure: one that is late again and again watches badly. While a
-//! handler or a feed of the hardware runs, a stop is not noticed. The instants of a [`Failure`] leave out the time that
+//! A handler decides whether a late daemon is a failure: one that is late again and again watches badly. While the
+//! handler runs, all time counts, and a stop is not noticed. The instants of a [`Failure`] leave out the time that
 //! does not count. [`Daemon::freeze`] stops the time on purpose. For suspend, see [`Monotonic`](super::clock::Monotonic).
 //!
 //! # Last resort
@@ -88,6 +88,8 @@ pub mod places;
 #[cfg(not(loom))]
 #[expect(unreachable_pub, reason = "public under loom")]
 mod places;
+#[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+mod real_time;
 mod runner;
 mod settings;
 mod shared;
@@ -163,13 +165,13 @@ where
     ///
     /// # Errors
     ///
-    /// A thread could not be started.
+    /// [`StartError`]: a thread could not be started, or a setting needs a privilege. The hardware is dropped.
     pub fn start(
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, StartError> {
         Self::start_with(Settings::new(), hardware, places, timing, handler)
     }
 
@@ -177,26 +179,46 @@ where
     ///
     /// # Errors
     ///
-    /// A thread could not be started.
+    /// [`StartError`]: a thread could not be started, or a setting needs a privilege. The hardware is dropped.
     pub fn start_with(
         settings: Settings,
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, StartError> {
         let places = Places::new(places, timing.rescues);
         let heartbeat = Duration::from_millis(timing.heartbeat_millis().into());
         let time = Time::new(settings.clock, settings.late.unwrap_or(heartbeat));
         let shared = Arc::new(Shared::new(places, time));
-        let last_resort = LastResort::start(settings.last_resort)?;
+        #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+        if settings.lock_memory {
+            real_time::lock_memory().map_err(StartError::Memory)?;
+        }
+        let (last_resort, behind) =
+            LastResort::start(settings.last_resort).map_err(StartError::Thread)?;
         let runner =
             Runner { shared: Arc::clone(&shared), last_resort: last_resort.clone(), handler };
         let started = thread::Builder::new()
             .name("watchdog".into())
             .spawn(move || runner.until_stopped(hardware, timing));
-        let thread = started.inspect_err(|_| last_resort.off())?;
-        Ok(Self { shared, thread })
+        let thread = started.map_err(|error| {
+            last_resort.off();
+            StartError::Thread(error)
+        })?;
+        let daemon = Self { shared, thread };
+        #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+        if let Some(priority) = settings.real_time {
+            let set =
+                behind.as_ref().map_or(Ok(()), |thread| real_time::prioritize(thread, priority));
+            if let Err(error) = set.and_then(|()| real_time::prioritize(&daemon.thread, priority)) {
+                let _hardware = daemon.stop();
+                return Err(StartError::RealTime { priority, error });
+            }
+        }
+        #[cfg(not(all(target_os = "linux", feature = "linux-realtime")))]
+        drop(behind);
+        Ok(daemon)
     }
 
     /// Watches another thread from now on. The thread has to own the returned [`Watched`].
@@ -256,6 +278,27 @@ where
     pub fn thaw(&self) -> bool {
         self.shared.ask(Request::Thaw) == Some(Ok(()))
     }
+}
+
+/// Why a daemon was not started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A thread could not be started.
+    #[error("a thread of the daemon cannot be started: {0}")]
+    Thread(#[source] io::Error),
+    /// The threads did not get their real-time priority. It needs `CAP_SYS_NICE` or `RLIMIT_RTPRIO`, and is 1 to 99.
+    #[error("the daemon does not get the real-time priority {priority}: {error}")]
+    RealTime {
+        /// The priority.
+        priority: u8,
+        /// The error of the system.
+        #[source]
+        error: io::Error,
+    },
+    /// The memory could not be locked. It needs `CAP_IPC_LOCK` or `RLIMIT_MEMLOCK`.
+    #[error("the memory cannot be locked: {0}")]
+    Memory(#[source] io::Error),
 }
 
 /// Why a daemon was not stopped.

@@ -11,7 +11,7 @@ use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use core::time::Duration;
 
@@ -32,16 +32,18 @@ pub(super) struct LastResort {
 
 impl LastResort {
     /// Starts the thread, except if there is no bound. The countdown begins at the bound.
-    pub(super) fn start(bound: Option<Duration>) -> io::Result<Self> {
-        let Some(bound) = bound else { return Ok(Self { left: None, bound: 0, ends: false }) };
+    pub(super) fn start(bound: Option<Duration>) -> io::Result<(Self, Option<JoinHandle<()>>)> {
+        let Some(bound) = bound else {
+            return Ok((Self { left: None, bound: 0, ends: false }, None));
+        };
         let bound = u32::try_from(bound.as_millis()).unwrap_or(OFF).min(OFF - 1);
         let left = Arc::new(AtomicU32::new(bound));
         let counted = Arc::clone(&left);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("watchdog-last".into())
             .stack_size(STACK)
             .spawn(move || count_down(&counted, (bound / 8).max(1)))?;
-        Ok(Self { left: Some(left), bound, ends: false })
+        Ok((Self { left: Some(left), bound, ends: false }, Some(thread)))
     }
 
     /// The daemon's thread is back, and will be back again after `millis`. From then on the bound counts.

@@ -23,6 +23,10 @@ pub struct Settings {
     pub(super) late: Option<Duration>,
     /// `None`: there is no last resort.
     pub(super) last_resort: Option<Duration>,
+    #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+    pub(super) real_time: Option<u8>,
+    #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+    pub(super) lock_memory: bool,
 }
 
 impl Settings {
@@ -31,7 +35,15 @@ impl Settings {
 
     /// The clock of the operating system, a lateness of one heartbeat, and a last resort after [`Self::LAST_RESORT`].
     pub fn new() -> Self {
-        Self { clock: Box::new(Monotonic::new()), late: None, last_resort: Some(Self::LAST_RESORT) }
+        Self {
+            clock: Box::new(Monotonic::new()),
+            late: None,
+            last_resort: Some(Self::LAST_RESORT),
+            #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+            real_time: None,
+            #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+            lock_memory: false,
+        }
     }
 
     /// Another clock, such as a clock that a test moves. The last resort counts the time of the operating system
@@ -63,6 +75,30 @@ impl Settings {
         self.last_resort = None;
         self
     }
+
+    /// The threads of the daemon get the priority `priority` of `SCHED_FIFO`, 1 to 99. Then they are in time on a machine
+    /// that is too busy for the watched threads. The handler runs at this priority, too: while it computes, no thread of
+    /// a lower priority runs on its core, and a thread that it starts inherits the priority.
+    ///
+    /// This needs `CAP_SYS_NICE`, or an `RLIMIT_RTPRIO` that is not lower than the priority (`LimitRTPRIO=` in a unit of
+    /// systemd). Otherwise the daemon is not started: [`StartError::RealTime`](super::StartError::RealTime).
+    #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+    pub const fn real_time(mut self, priority: u8) -> Self {
+        self.real_time = Some(priority);
+        self
+    }
+
+    /// All memory of the process, now and later, stays in RAM (`mlockall`), so the daemon never waits for a page of the
+    /// disk. This holds for the whole process, also after the daemon, and for the stacks of all its threads.
+    ///
+    /// This needs `CAP_IPC_LOCK`, or an `RLIMIT_MEMLOCK` above the memory of the process (`LimitMEMLOCK=`). Otherwise
+    /// the daemon is not started: [`StartError::Memory`](super::StartError::Memory). If the limit is met later, the
+    /// process gets no more memory.
+    #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+    pub const fn lock_memory(mut self) -> Self {
+        self.lock_memory = true;
+        self
+    }
 }
 
 impl Default for Settings {
@@ -73,7 +109,7 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clock: _, late, last_resort } = self;
+        let Self { late, last_resort, .. } = self;
         f.debug_struct("Settings")
             .field("late", late)
             .field("last_resort", last_resort)
