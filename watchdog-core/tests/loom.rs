@@ -8,11 +8,14 @@
 #![cfg(loom)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::thread;
+use watchdog_core::host::clock::Clock;
 use watchdog_core::host::daemon::places::Places;
+use watchdog_core::host::daemon::time::Time;
 use watchdog_core::{
     Action, Beat, Countdown, End, Fault, Instant, Plan, Refused, Rules, Stage, Supervisor, Task,
     TaskHandle, WatchError,
@@ -204,7 +207,7 @@ fn replaced_during(report: fn(TaskHandle<'_>)) {
                 return None;
             };
             let successor = replaces.successor_place().unwrap();
-            supervisor.restarted(failure.task, at(START + 11)).ok()?;
+            let _handle = supervisor.restarted(failure.task, at(START + 11)).ok()?;
             replaces.replace(failure.task, successor, &RULES, at(START + 11));
             let more = replaces.watch(&RULES, at(START + 11));
             assert_eq!(more.err(), Some(WatchError::NoVacancy));
@@ -242,6 +245,42 @@ fn a_replaced_thread_that_retires_does_not_unwatch_its_successor() {
 #[test]
 fn a_replaced_thread_that_ends_does_not_end_its_successor() {
     replaced_during(|old| old.abandon(End::Panicked, at(START + 9)));
+}
+
+/// A clock that is read for the first time at 0, and then after a stop of the process until 3,000 ms.
+struct Stops(AtomicBool);
+
+impl Clock for Stops {
+    fn now(&self) -> Instant {
+        if self.0.swap(true, Ordering::Relaxed) { at(3_000) } else { at(0) }
+    }
+
+    fn wait(&self, _until: Instant) {}
+
+    fn wake(&self) {}
+}
+
+#[test]
+fn the_time_of_a_stop_counts_for_no_thread_whichever_runs_first_after_it() {
+    in_all_orders(|reads_first| {
+        let clock = Box::new(Stops(AtomicBool::new(false)));
+        let time = Arc::new(Time::new(clock, Duration::from_millis(100)));
+        let (read, worked) = (Arc::clone(&time), Arc::clone(&time));
+        let reading = move || assert_eq!([read.now(), read.now()], [at(100); 2]);
+        let working = move || {
+            assert_eq!(worked.work(), Some(Duration::from_millis(3_000)));
+            assert_eq!(worked.work(), None);
+        };
+        let (first, second) = if reads_first {
+            let first = thread::spawn(reading);
+            (first, thread::spawn(working))
+        } else {
+            let first = thread::spawn(working);
+            (first, thread::spawn(reading))
+        };
+        first.join().unwrap();
+        second.join().unwrap();
+    });
 }
 
 #[test]

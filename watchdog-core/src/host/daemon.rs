@@ -79,7 +79,7 @@
 //! [`Fault::OutOfOrder`]: crate::Fault::OutOfOrder
 //! [`Fault::Early`]: crate::Fault::Early
 
-// Under loom, a test of its own drives the places: tests/loom.rs.
+// Under loom, tests drive the places and the time: tests/loom.rs.
 mod freeze;
 mod last_resort;
 #[cfg(loom)]
@@ -93,6 +93,11 @@ mod real_time;
 mod runner;
 mod settings;
 mod shared;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod time;
+#[cfg(not(loom))]
+#[expect(unreachable_pub, reason = "public under loom")]
 mod time;
 mod watched;
 

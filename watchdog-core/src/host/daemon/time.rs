@@ -13,16 +13,17 @@
 
 use std::boxed::Box;
 
+use core::fmt;
 use core::time::Duration;
 
-use portable_atomic::{AtomicU64, Ordering};
-
 use crate::host::clock::Clock;
+use crate::sync::{AtomicU64, Ordering};
 use crate::time::Instant;
 
 const NO_LIMIT: u64 = u64::MAX;
 
-pub(super) struct Time {
+/// The time by which the threads are judged.
+pub struct Time {
     clock: Box<dyn Clock>,
     /// The longest wait, and how late its end may be, in milliseconds.
     bound: u64,
@@ -32,8 +33,21 @@ pub(super) struct Time {
     limit: AtomicU64,
 }
 
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clock: _, bound, lost, limit } = self;
+        f.debug_struct("Time")
+            .field("bound", bound)
+            .field("lost", lost)
+            .field("limit", limit)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Time {
-    pub(super) fn new(clock: Box<dyn Clock>, bound: Duration) -> Self {
+    /// The time begins at that of `clock`.
+    #[must_use]
+    pub fn new(clock: Box<dyn Clock>, bound: Duration) -> Self {
         let bound = u64::try_from(bound.as_millis()).unwrap_or(NO_LIMIT).max(1);
         // The daemon's thread has to begin in time, too.
         let limit = clock.now().plus_millis(bound).as_millis();
@@ -41,7 +55,8 @@ impl Time {
     }
 
     /// The time for all threads. It takes no lock.
-    pub(super) fn now(&self) -> Instant {
+    #[must_use]
+    pub fn now(&self) -> Instant {
         // The limit comes first: a new limit comes with the new sum of lost time, see `wait`.
         let limit = self.limit.load(Ordering::Acquire);
         self.unlimited().min(Instant::from_millis(limit))
@@ -80,7 +95,7 @@ impl Time {
 
     /// The daemon's thread works from now on. Returns how late it was, if it was later than the bound. Only the daemon's
     /// thread calls this.
-    pub(super) fn work(&self) -> Option<Duration> {
+    pub fn work(&self) -> Option<Duration> {
         self.allow(self.now())
     }
 
@@ -125,7 +140,7 @@ impl Time {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
