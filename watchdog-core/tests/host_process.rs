@@ -59,7 +59,8 @@ fn part() {
         }
         #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
         "real time" => real_time::part(),
-        "stopped" => stopped(Settings::new()),
+        // The stop is longer than the bound of the last resort.
+        "stopped" => stopped(Settings::new().last_resort(STOPPED / 3)),
         "stopped without a bound" => stopped(Settings::new().late(Duration::MAX)),
         part => panic!("{part}"),
     }
@@ -275,7 +276,7 @@ fn after_the_stop_nothing_aborts_the_process() {
 }
 
 #[test]
-fn a_process_that_is_stopped_for_seconds_blames_no_thread() {
+fn a_process_that_is_stopped_for_seconds_blames_no_thread_and_is_not_aborted() {
     assert_eq!(end_after_stop("stopped").code(), Some(END));
 }
 
