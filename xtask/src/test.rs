@@ -153,7 +153,7 @@ const FEATURES: &[(&str, &[&str])] = &[
             "defmt",
         ],
     ),
-    ("watchdog-core", &["", "std", "linux-ioctl", "log", "defmt"]),
+    ("watchdog-core", &["", "std", "linux-ioctl", "linux-realtime", "log", "defmt"]),
 ];
 
 /// Seeds for the simulator.
@@ -369,7 +369,7 @@ fn test_run(context: &Context<'_>, packages: &[&str]) -> Result<Report, String> 
 fn loom(context: &Context<'_>) -> Result<Report, String> {
     let workspace = context.workspace;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "-p", "watchdog-core", "--test", "loom"]);
+    cargo.args(["test", "-p", "watchdog-core", "--features", "std", "--test", "loom"]);
     // A folder of its own: with these flags everything is built anew.
     cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.scratch("loom")?);
     let tally = context.tests(&mut cargo)?;
