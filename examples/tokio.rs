@@ -7,13 +7,20 @@
 //!
 //! Ctrl-C ends it in order: what was accepted is sent and answered, within five seconds.
 
-use std::{env, error, time::Duration};
+use std::{env, error, process, time::Duration};
 
 use mqtt_core::{
     Options, OwnedEvent, QoS,
     driver::tokio::{Client, Config, Error, EventQueue},
 };
 use tokio::{signal, task::JoinSet, time};
+
+const USAGE: &str = "\
+usage: tokio [BROKER]
+
+Publishes readings to gateway/#, and shows what comes back.
+
+  BROKER    host, host:port, mqtts://host or another URL (mqtt://localhost)";
 
 /// Requests that have no answer after that time are named.
 const LONGEST_END: Duration = Duration::from_secs(5);
@@ -51,7 +58,16 @@ async fn show(mut events: EventQueue) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn error::Error>> {
-    let address = env::args().nth(1).unwrap_or_else(|| "mqtt://localhost".into());
+    let mut arguments = env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "mqtt://localhost".into());
+    if address == "--help" {
+        println!("{USAGE}");
+        return Ok(());
+    }
+    if address.starts_with('-') || arguments.next().is_some() {
+        eprintln!("{USAGE}");
+        process::exit(2);
+    }
     let (client, events) = Client::start(Config::new(&Options::new("gateway")), &[&address])?;
     let showing = tokio::spawn(show(events.into_queue(QUEUE)));
     let _ = client.subscribe("gateway/#", QoS::AtLeastOnce)?;

@@ -18,7 +18,7 @@ use mqtt_examples::{
 use thiserror::Error;
 use watchdog_core::{
     CrashRecord, Plan, Refused, Rules, Stage, Timing, WatchError,
-    host::daemon::{Daemon, Event, NoHardware, StopError, Watched},
+    host::daemon::{Daemon, Event, NoHardware, StartError, StopError, Watched},
     plan,
 };
 
@@ -60,6 +60,8 @@ enum Error {
     Usage(#[from] UsageError),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
+    #[error(transparent)]
+    Daemon(#[from] StartError),
     #[error("a thread cannot be watched: {0}")]
     Watch(#[from] WatchError),
     #[error("{name}: {why}")]
@@ -156,7 +158,14 @@ fn run(wish: &Wish) -> Result<(), Error> {
 
 /// Handles an event of the daemon, and ends the program at the reset.
 fn on(event: Event<'_, Infallible>, account: &Teller) {
-    let Event::Stage(bite) = event;
+    let bite = match event {
+        Event::Stage(bite) => bite,
+        Event::Late(by) => {
+            account.tell(&format!("-- the process did not run for {} ms", by.as_millis()));
+            return;
+        }
+        Event::NotFed(never) => match never {},
+    };
     match bite.stage() {
         Stage::Warn => account.tell(&format!("-- warn: {}: {}", bite.name(), bite.failure())),
         Stage::LastWords => {

@@ -42,14 +42,14 @@ impl Secured {
     }
 
     /// A file in the broker's folder.
-    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
-        write(self.folder.path(), name, text)
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        write(self.folder.path(), name, content)
     }
 }
 
-/// A file with this text.
-pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+/// A file with this content.
+pub(crate) fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let file = folder.join(name);
-    fs::write(&file, text).expect("the folder is writable");
+    fs::write(&file, content).expect("the folder is writable");
     file
 }

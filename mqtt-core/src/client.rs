@@ -422,6 +422,13 @@ where
         self.state.deadline()
     }
 
+    /// The first deadline after `now`. Input may be overdue, and the driver cannot look for it yet: other deadlines, as
+    /// that of a PINGREQ, do not wait for that.
+    #[cfg(feature = "embedded-io-async")]
+    pub(crate) fn deadline_after(&self, now: Instant) -> Instant {
+        self.state.deadline_after(now)
+    }
+
     /// Whether [`receive`](Self::receive) has an event that needs no input.
     pub fn has_event(&self) -> bool {
         self.state.has_untold() || self.session.has_untold()

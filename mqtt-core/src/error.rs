@@ -135,6 +135,9 @@ pub enum ConfigError {
         /// The capacity given.
         capacity: usize,
     },
+    /// The buffer that bytes go out by way of is empty.
+    #[error("the write buffer has no bytes")]
+    NoWriteBuffer,
 }
 
 /// Why a record was not restored. Nothing has changed.

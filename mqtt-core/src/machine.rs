@@ -185,6 +185,12 @@ impl State {
         self.timers.next(self.resting() | behind)
     }
 
+    /// The first deadline after `now`, for drivers that cannot look at the input yet.
+    #[cfg(feature = "embedded-io-async")]
+    pub(crate) fn deadline_after(&self, now: Instant) -> Instant {
+        self.timers.next_after(now, self.resting())
+    }
+
     /// Whether the connection has an event that was not given.
     pub(crate) const fn has_untold(&self) -> bool {
         !matches!(self.untold, Untold::Nothing | Untold::Deferred)

@@ -147,6 +147,15 @@ impl Timers {
         }
     }
 
+    /// The earliest deadline after `now` that is not among `resting`; `FAR_FUTURE` if there is none.
+    #[cfg(feature = "embedded-io-async")]
+    pub(crate) fn next_after(&self, now: Instant, resting: u16) -> Instant {
+        let counts =
+            |&(timer, deadline): &(usize, &Instant)| resting & 1 << timer == 0 && *deadline > now;
+        let later = self.deadlines.iter().enumerate().filter(counts);
+        later.map(|(_, deadline)| *deadline).min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
     /// The earliest deadline that is not among `resting`; `FAR_FUTURE` if none is set.
     #[inline(never)] // for less flash
     pub(crate) fn next(&self, resting: u16) -> Instant {

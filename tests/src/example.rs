@@ -192,6 +192,34 @@ fn read_all(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
+/// The program `name` of `examples/embassy`, a workspace of its own. It is built if it is missing or older than its
+/// sources.
+///
+/// # Panics
+/// If it does not build; shows the errors of the compiler.
+#[must_use]
+#[track_caller]
+pub fn embassy_program(name: &str) -> PathBuf {
+    let this = env::current_exe().expect("a process knows its program");
+    let target = this.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").join("embassy");
+    let program = target.join("debug").join(name).with_extension(env::consts::EXE_EXTENSION);
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sources = ["examples/embassy/src", "mqtt-core/src"];
+    let sources = sources.iter().map(|dir| newest(&workspace.join(dir))).max().flatten();
+    if modified(&program).is_some_and(|built| Some(built) >= sources) {
+        return program;
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let output = Command::new(cargo)
+        .current_dir(workspace)
+        .args(["build", "--manifest-path", "examples/embassy/Cargo.toml", "--target-dir"])
+        .arg(target)
+        .output()
+        .expect("cargo has built this test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
 /// The example's program. It is built if it is missing or older than its sources.
 fn built(name: &str) -> PathBuf {
     let this = env::current_exe().expect("a process knows its program");

@@ -13,7 +13,7 @@
 //! - [`Tap`]: a way between client and broker that is watched, and cut at a chosen packet.
 //! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
 //! - [`clusters`]: nodes that share the sessions of their clients.
-//! - [`Example`]: the examples as their users run them.
+//! - [`Example`]: the examples as their users run them; [`embassy_program`]: those of `examples/embassy`.
 //! - [`Capture`]: a capture file, as tshark reads it.
 //! - [`session_over`]: a client over any stream, such as those of the transports; [`ProxyServer`]: proxies on the way.
 //! - [`transports`]: a way to any broker over each transport, as a client of the library goes it.
@@ -58,7 +58,7 @@ pub mod transports;
 pub use broker::{Config, Mosquitto};
 pub use capture::Capture;
 pub use device::Device;
-pub use example::{Done, Example, Running};
+pub use example::{Done, Example, Running, embassy_program};
 pub use fake_broker::{Door, FakeBroker};
 pub use link::{Frame, Link};
 pub use message::{Message, content};

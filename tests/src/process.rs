@@ -281,9 +281,25 @@ impl Program {
         drop(self);
     }
 
-    /// Stops it (SIGSTOP) until it is dropped.
+    /// Stops it (SIGSTOP).
     pub fn freeze(&self) {
         self.process.freeze();
+    }
+
+    /// Ends a [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.process.thaw();
+    }
+
+    /// Waits for its end; gives its exit status, or `None` if a signal ended it, and its lines.
+    ///
+    /// # Panics
+    /// If it has not ended `within` this time; shows its output.
+    #[track_caller]
+    #[must_use]
+    pub fn finish(mut self, within: Duration) -> (Option<i32>, Vec<String>) {
+        let status = self.process.ended(&self.output, within);
+        (status.code(), self.output.to_the_end(0, within))
     }
 }
 

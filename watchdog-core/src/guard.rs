@@ -55,6 +55,8 @@ use core::mem::ManuallyDrop;
 use thiserror::Error;
 
 use crate::bite::{Failure, TaskId};
+#[cfg(feature = "std")]
+use crate::hardware::ErrorKind;
 use crate::hardware::{Error as _, Stop, StopError, Watchdog};
 use crate::log::log;
 use crate::rules::Rules;
@@ -136,6 +138,15 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     #[must_use]
     pub fn hardware(&self) -> &W {
         &self.hardware
+    }
+
+    /// The next poll feeds the hardware, if all tasks are healthy. For a daemon whose time stands still.
+    #[cfg(feature = "std")]
+    pub(crate) fn feed_is_due(&mut self) {
+        if self.supervisor.failure().is_none() {
+            // Due at once: the supervisor's time stands still, so it cannot count a window.
+            self.supervisor.not_fed(ErrorKind::TooEarly);
+        }
     }
 
     /// Ends the supervision; the hardware goes on running.

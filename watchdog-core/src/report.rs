@@ -94,6 +94,12 @@ impl Report {
         Self((kind as u32) << KIND_SHIFT | (number as u32 & NUMBER_MASK) << STAMP_BITS | stamp)
     }
 
+    /// The same checkpoint and time, as a report of another kind.
+    #[cfg(feature = "std")]
+    pub(crate) const fn of_kind(self, kind: Kind) -> Self {
+        Self((kind as u32) << KIND_SHIFT | self.0 & ((1 << KIND_SHIFT) - 1))
+    }
+
     pub(crate) const fn kind(self) -> Kind {
         match self.0 >> KIND_SHIFT {
             0 => Kind::Ready,

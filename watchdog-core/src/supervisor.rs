@@ -375,6 +375,9 @@ pub enum WatchError {
     /// No place is vacant.
     #[error("every place for a task is taken")]
     NoVacancy,
+    /// Nobody supervises any more: the handler of the host's daemon has panicked.
+    #[error("nobody supervises any more")]
+    NoSupervisor,
     /// The rules cannot be kept.
     #[error("{0}")]
     Rules(#[from] RulesError),

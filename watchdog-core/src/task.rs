@@ -150,6 +150,22 @@ impl Task {
         self.deadline.store(rules.deadline, Ordering::Release);
     }
 
+    /// Makes the place vacant, whatever its task has reported: it does not count any more. Only for the supervisor.
+    #[cfg(feature = "std")]
+    pub(crate) fn vacate(&self) {
+        self.deadline.store(0, Ordering::Release);
+    }
+
+    /// The next feed or checkpoint is not too early. For a daemon whose time stood still; only the task calls it.
+    #[cfg(feature = "std")]
+    pub(crate) fn open_window(&self) {
+        let last = self.read();
+        if last.kind() == Kind::Fed && self.earliest.load(Ordering::Relaxed) != 0 {
+            // After a grant no report is too early.
+            self.write(last.of_kind(Kind::Granted));
+        }
+    }
+
     /// Watches a restarted task by the same rules. Only for the supervisor.
     pub(crate) fn revive(&self, now: Instant) {
         self.write(Report::new(Kind::Granted, 0, now));
@@ -461,6 +477,9 @@ pub enum Refused {
     /// The place is vacant: the task was never watched, or has retired.
     #[error("the task is not watched")]
     NotWatched,
+    /// Nobody supervises any more: the daemon of the host was stopped, or its handler has panicked.
+    #[error("nobody supervises any more")]
+    NoSupervisor,
     /// The deadline or the grant is over. The task starves, whatever it does now.
     #[error("the task is too late")]
     Late,

@@ -5,12 +5,12 @@
 use std::panic;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
-use watchdog_core::host::clock::{Clock, Monotonic};
-use watchdog_core::host::daemon::{Daemon, Event, StopError, Watched};
+use watchdog_core::host::clock::Clock;
+use watchdog_core::host::daemon::{Daemon, Event, FreezeError, Settings, StopError, Watched};
 use watchdog_core::{
     Fault, Instant, NotRescued, Plan, Refused, Rules, Stage, Timing, WatchError, plan,
 };
@@ -33,11 +33,22 @@ struct Time {
     /// The instant until which the daemon waits.
     waiting: Option<Instant>,
     woken: bool,
+    /// A thread that does not come back from `now` while it stands here.
+    stalls: Option<ThreadId>,
+    has_stalled: bool,
 }
 
 impl Clock for Virtual {
     fn now(&self) -> Instant {
-        self.0.0.lock().unwrap().now
+        let mut time = self.0.0.lock().unwrap();
+        let now = time.now;
+        let me = thread::current().id();
+        if time.stalls == Some(me) {
+            time.has_stalled = true;
+            self.0.1.notify_all();
+            drop(self.0.1.wait_while(time, |time| time.stalls == Some(me)).unwrap());
+        }
+        now
     }
 
     fn wait(&self, until: Instant) {
@@ -65,6 +76,33 @@ impl Virtual {
             self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), PATIENCE, busy).unwrap();
         assert!(!timeout.timed_out(), "the daemon does not wait");
         time
+    }
+
+    /// Moves the clock to `millis`, as if the process had been stopped until then: the daemon is not back yet.
+    fn jump(&self, millis: u64) {
+        self.settled().now = Instant::from_millis(millis);
+    }
+
+    /// Makes a thread pause when it reads the clock. `None`: it goes on.
+    fn stall(&self, thread: Option<ThreadId>) {
+        self.0.0.lock().unwrap().stalls = thread;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until the thread pauses.
+    fn stall_seen(&self) {
+        let runs = |time: &mut Time| !time.has_stalled;
+        let time = self.0.0.lock().unwrap();
+        let (_time, timeout) = self.0.1.wait_timeout_while(time, PATIENCE, runs).unwrap();
+        assert!(!timeout.timed_out(), "the thread does not read the clock");
+    }
+
+    /// Waits until somebody has woken the daemon, which is busy. Its next wait ends at once.
+    fn wake_seen(&self) {
+        let asleep = |time: &mut Time| !time.woken;
+        let time = self.0.0.lock().unwrap();
+        let (_time, timeout) = self.0.1.wait_timeout_while(time, PATIENCE, asleep).unwrap();
+        assert!(!timeout.timed_out(), "nobody wakes the daemon");
     }
 
     /// Moves the clock to `millis`, and lets the daemon do all that is due on the way.
@@ -103,6 +141,11 @@ impl Watchdog for Hardware {
     }
 }
 
+/// A test may stop the clock for as long as it likes.
+fn settings(clock: &Virtual) -> Settings {
+    Settings::new().clock(clock.clone()).without_last_resort()
+}
+
 /// A daemon in virtual time, and the lines that it and its hardware send.
 struct Bench {
     clock: Virtual,
@@ -132,10 +175,11 @@ fn bench(places: usize) -> Bench {
                 format!("{now} {:?} {}: {}", bite.stage(), bite.name(), bite.failure())
             }
             Event::NotFed(error) => format!("{now} {error}"),
+            Event::Late(by) => format!("{now} late by {} ms", by.as_millis()),
         };
         let _over = sender.send(line);
     };
-    let daemon = Daemon::start_with(clock.clone(), hardware, places, TIMING, handler).unwrap();
+    let daemon = Daemon::start_with(settings(&clock), hardware, places, TIMING, handler).unwrap();
     drop(clock.settled());
     Bench { clock, daemon, lines, broken, restarts }
 }
@@ -212,18 +256,14 @@ fn a_thread_that_blocks_starves_and_is_named_at_each_stage() {
         [
             "400 fed",
             "500 fed",
-            "600 Warn blocked: task 1 starved, nothing heard since 320 ms",
-            "620 Restart blocked: task 1 starved, nothing heard since 320 ms",
-            "640 LastWords blocked: task 1 starved, nothing heard since 320 ms",
-            "660 Reset blocked: task 1 starved, nothing heard since 320 ms",
+            "600 Warn blocked: task 2 starved, nothing heard since 320 ms",
+            "620 Restart blocked: task 2 starved, nothing heard since 320 ms",
+            "640 LastWords blocked: task 2 starved, nothing heard since 320 ms",
+            "660 Reset blocked: task 2 starved, nothing heard since 320 ms",
         ]
     );
     assert_eq!(bench.restarts.try_recv().unwrap().err(), Some(NotRescued::NoneLeft));
-    assert_eq!(
-        new.feed(),
-        Err(Refused::NotWatched),
-        "after the second restart its reports do not count"
-    );
+    assert_eq!(new.feed(), Err(Refused::Late), "there was no second restart");
 }
 
 #[test]
@@ -295,6 +335,63 @@ fn a_failed_thread_that_comes_back_does_not_feed_for_its_successor() {
     assert_eq!(successor.retire(), Ok(()));
 }
 
+/// A thread that pauses in the middle of its last call, at 200 ms, and its successor, from 320 ms on.
+fn replaced_during(
+    call: impl FnOnce(Watched) + Send + 'static,
+) -> (Bench, JoinHandle<()>, Watched) {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("old", RULES).unwrap();
+    let (go, told) = mpsc::channel::<()>();
+    let old = thread::spawn(move || {
+        assert!(told.recv().is_err());
+        call(watched);
+    });
+    bench.clock.reach(200);
+    bench.clock.stall(Some(old.thread().id()));
+    drop(go);
+    bench.clock.stall_seen();
+    bench.clock.reach(320);
+    drop(bench.lines());
+    let successor = bench.restarts.try_recv().unwrap().unwrap();
+    bench.clock.stall(None);
+    (bench, old, successor)
+}
+
+fn retires(old: Watched) {
+    let _orphaned = old.retire();
+}
+
+#[test]
+fn a_replaced_thread_that_retires_does_not_end_the_watching_of_its_successor() {
+    let (bench, old, successor) = replaced_during(retires);
+    old.join().unwrap();
+    assert_eq!(successor.feed(), Ok(()));
+    bench.clock.reach(600);
+    let lines = bench.lines();
+    let last = lines.last().unwrap();
+    assert!(last.starts_with("600 Warn old: task 1 starved"), "{lines:?}");
+}
+
+#[test]
+fn a_replaced_thread_that_reports_does_not_report_for_its_successor() {
+    let (bench, old, _successor) = replaced_during(|old| {
+        let _orphaned = old.feed();
+    });
+    old.join().unwrap();
+    // The old report is of 200 ms: with it, the successor would be late at 451 ms.
+    bench.clock.reach(500);
+    assert_eq!(bench.lines(), ["400 fed", "500 fed"]);
+}
+
+#[test]
+fn the_place_of_a_replaced_thread_is_vacant_only_when_it_is_gone() {
+    let (bench, old, successor) = replaced_during(retires);
+    old.join().unwrap();
+    assert_eq!(bench.daemon.watch("more", RULES).err(), Some(WatchError::NoVacancy));
+    successor.retire().unwrap();
+    assert!(bench.daemon.watch("next", RULES).is_ok());
+}
+
 #[test]
 fn a_thread_may_pause_and_take_a_grant() {
     let bench = bench(1);
@@ -311,6 +408,125 @@ fn a_thread_may_pause_and_take_a_grant() {
     bench.clock.reach(9_250);
     worker.does(Watched::feed).unwrap();
     assert!(bench.lines().iter().all(|line| line.ends_with("fed")));
+}
+
+#[test]
+fn after_a_stop_of_the_process_the_daemon_is_late_and_no_thread_is() {
+    for thread_is_first in [true, false] {
+        let bench = bench(1);
+        let worker = work(bench.daemon.watch("healthy", RULES).unwrap());
+        bench.clock.reach(130);
+        worker.does(Watched::feed).unwrap();
+        bench.clock.jump(3_130);
+        if thread_is_first {
+            worker.does(Watched::feed).unwrap();
+        }
+        bench.clock.0.1.notify_all();
+        assert_eq!(bench.lines(), ["0 fed", "100 fed", "3130 late by 2930 ms", "3130 fed"]);
+        worker.does(Watched::feed).unwrap();
+        bench.clock.reach(3_230);
+        assert_eq!(bench.lines(), ["3230 fed"]);
+    }
+}
+
+#[test]
+fn a_thread_that_hangs_is_found_also_after_a_stop_of_the_process() {
+    let bench = bench(1);
+    let _hangs = work(bench.daemon.watch("hung", RULES).unwrap());
+    bench.clock.reach(130);
+    bench.clock.jump(3_130);
+    bench.clock.0.1.notify_all();
+    bench.clock.reach(3_330);
+    let lines = bench.lines();
+    let found = lines.iter().find(|line| line.contains("Warn"));
+    assert_eq!(found.unwrap(), "3130 Warn hung: task 0 starved, nothing heard since 0 ms");
+}
+
+const MOST: Duration = Duration::from_secs(1);
+
+#[test]
+fn in_a_freeze_no_time_passes_for_threads_and_the_hardware_is_fed_at_the_same_grid() {
+    let bench = bench(1);
+    let worker = work(bench.daemon.watch("frozen", RULES).unwrap());
+    bench.clock.reach(50);
+    worker.does(Watched::feed).unwrap();
+    bench.clock.reach(150);
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(1_400);
+    let beats = (0..=13).map(|beat| format!("{} fed", beat * 100));
+    let found = "1400 Warn frozen: task 0 starved, nothing heard since 50 ms";
+    assert_eq!(bench.lines(), beats.chain([found.into()]).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_thaw_ends_a_freeze_at_its_next_whole_heartbeat() {
+    let bench = bench(1);
+    let _hangs = work(bench.daemon.watch("frozen", RULES).unwrap());
+    bench.clock.reach(150);
+    assert!(!bench.daemon.thaw());
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(320);
+    assert!(bench.daemon.thaw());
+    bench.clock.reach(349);
+    assert_eq!(bench.daemon.freeze(MOST), Err(FreezeError::Frozen));
+    bench.clock.reach(500);
+    let lines = bench.lines();
+    assert_eq!(lines.last().unwrap(), "500 Warn frozen: task 0 starved, nothing heard since 0 ms");
+}
+
+#[test]
+fn between_two_freezes_the_time_runs_as_long_as_it_stood() {
+    let bench = bench(1);
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(1_999);
+    assert_eq!(bench.daemon.freeze(MOST), Err(FreezeError::TooSoon));
+    bench.clock.reach(2_000);
+    assert_eq!(bench.daemon.freeze(MOST), Ok(()));
+}
+
+#[test]
+fn in_a_freeze_a_thread_that_ends_is_found_at_once_and_the_stages_follow() {
+    let bench = bench(2);
+    let gone = bench.daemon.watch("gone", RULES).unwrap();
+    bench.clock.reach(150);
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(430);
+    drop(bench.lines());
+    drop(gone);
+    bench.clock.reach(450);
+    let lines = bench.lines();
+    assert!(lines.first().unwrap().starts_with("430 Warn gone"), "{lines:?}");
+    assert!(lines.get(1).unwrap().starts_with("450 Restart gone"), "{lines:?}");
+}
+
+#[test]
+fn a_daemon_that_has_found_a_failure_cannot_be_frozen() {
+    let bench = bench(1);
+    drop(bench.daemon.watch("gone", RULES).unwrap());
+    let frozen = bench.daemon.freeze(MOST);
+    assert!(
+        matches!(frozen, Err(FreezeError::Failed(failure)) if failure.fault == Fault::Returned)
+    );
+    assert_eq!(bench.daemon.freeze(Duration::from_secs(14_401)), Err(FreezeError::TooLong));
+}
+
+#[test]
+fn in_a_freeze_no_report_is_too_early_and_checkpoints_keep_their_order() {
+    let bench = bench(1);
+    let rules = RULES.not_before(80).steps(2);
+    let worker = work(bench.daemon.watch("windowed", rules).unwrap());
+    bench.clock.reach(100);
+    worker.does(|watched| watched.step(0)).unwrap();
+    bench.daemon.freeze(MOST).unwrap();
+    for round in 2..11 {
+        bench.clock.reach(round * 100);
+        worker.does(|watched| watched.step(1)).unwrap();
+        worker.does(|watched| watched.step(0)).unwrap();
+    }
+    // The freeze is over, and the time has run for 10 ms only.
+    bench.clock.reach(1_110);
+    worker.does(|watched| watched.step(1)).unwrap();
+    assert_eq!(worker.does(|watched| watched.step(0)), Err(Refused::Early), "from here on");
 }
 
 #[test]
@@ -340,6 +556,64 @@ fn a_stopped_daemon_gives_the_hardware_back_and_does_not_feed_it_any_more() {
 }
 
 #[test]
+fn after_the_stop_no_report_counts() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("late", RULES).unwrap();
+    assert!(bench.daemon.stop().is_ok());
+    for call in [Watched::feed, Watched::grant, Watched::pause, Watched::resume] {
+        assert_eq!(call(&watched), Err(Refused::NoSupervisor));
+    }
+    assert_eq!(watched.retire(), Err(Refused::NoSupervisor));
+}
+
+/// Hardware that tells when it is dropped.
+struct Dropped(Sender<()>);
+
+impl ErrorType for Dropped {
+    type Error = ErrorKind;
+}
+
+impl Watchdog for Dropped {
+    fn feed(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _over = self.0.send(());
+    }
+}
+
+#[test]
+fn after_a_panic_of_the_handler_no_report_counts_nothing_is_watched_and_the_hardware_is_kept() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let (dropped, drops) = mpsc::channel();
+    let handler = |_: Event<'_, _>| panic!("on purpose");
+    let daemon = Daemon::start_with(
+        Settings::new().without_last_resort(),
+        Dropped(dropped),
+        3,
+        TIMING,
+        handler,
+    )
+    .unwrap();
+    let healthy = daemon.watch("healthy", Rules::deadline(60_000)).unwrap();
+    drop(daemon.watch("gone", RULES).unwrap());
+    let start = std::time::Instant::now();
+    while healthy.feed() != Err(Refused::NoSupervisor) {
+        assert!(start.elapsed() < PATIENCE, "its feeds still count");
+        thread::yield_now();
+    }
+    assert_eq!(daemon.watch("more", RULES).err(), Some(WatchError::NoSupervisor));
+    assert_eq!(daemon.stop().err(), Some(StopError::Panicked));
+    panic::set_hook(hook);
+    // A pin that is dropped floats, and some chips feed themselves then.
+    assert!(drops.try_recv().is_err(), "the hardware is dropped");
+}
+
+#[test]
 fn a_daemon_that_has_found_a_failure_cannot_be_stopped() {
     let bench = bench(1);
     drop(bench.daemon.watch("gone", RULES).unwrap());
@@ -349,12 +623,42 @@ fn a_daemon_that_has_found_a_failure_cannot_be_stopped() {
 }
 
 #[test]
+fn a_daemon_is_not_stopped_if_a_thread_has_failed_while_its_handler_runs() {
+    let (entered, in_handler) = mpsc::channel();
+    let (leave, left) = mpsc::channel::<()>();
+    let clock = Virtual::default();
+    let hardware = Hardware {
+        clock: clock.clone(),
+        lines: mpsc::channel().0,
+        broken: Arc::new(Mutex::new(true)),
+    };
+    let handler = move |event: Event<'_, ErrorKind>| {
+        if matches!(event, Event::NotFed(_)) {
+            let _over = entered.send(());
+            let _over = left.recv();
+        }
+    };
+    let daemon = Daemon::start_with(settings(&clock), hardware, 1, TIMING, handler).unwrap();
+    in_handler.recv_timeout(PATIENCE).unwrap();
+    drop(daemon.watch("gone", RULES).unwrap());
+    clock.wake_seen();
+    clock.0.0.lock().unwrap().woken = false;
+    let stop = thread::spawn(move || daemon.stop().err());
+    clock.wake_seen();
+    drop(leave);
+    let Some(StopError::Failed(failure)) = stop.join().unwrap() else { panic!("it stopped") };
+    assert_eq!(failure.fault, Fault::Returned);
+}
+
+#[test]
 fn stopping_a_daemon_whose_handler_panicked_is_an_error() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let hardware = watchdog_core::host::daemon::NoHardware;
     let handler = |_: Event<'_, _>| panic!("on purpose");
-    let daemon = Daemon::start_with(Monotonic::new(), hardware, 1, TIMING, handler).unwrap();
+    let daemon =
+        Daemon::start_with(Settings::new().without_last_resort(), hardware, 1, TIMING, handler)
+            .unwrap();
     drop(daemon.watch("gone", RULES).unwrap());
     // The daemon finds the failure before the handler panics. The timing of the threads decides which error comes
     // first.
@@ -367,12 +671,15 @@ fn stopping_a_daemon_whose_handler_panicked_is_an_error() {
 fn with_the_system_clock_a_thread_that_hangs_is_found_after_its_deadline() {
     let (sender, lines) = mpsc::channel();
     let handler = move |event: Event<'_, _>| {
-        let Event::Stage(bite) = event;
-        sender.send((bite.stage(), bite.failure())).unwrap();
+        if let Event::Stage(bite) = event {
+            sender.send((bite.stage(), bite.failure())).unwrap();
+        }
     };
     let hardware = watchdog_core::host::daemon::NoHardware;
     let timing = plan!(Plan::heartbeat(5).stages(STAGES));
-    let daemon = Daemon::start(hardware, 1, timing, handler).unwrap();
+    let daemon =
+        Daemon::start_with(Settings::new().without_last_resort(), hardware, 1, timing, handler)
+            .unwrap();
     let hung = daemon.watch("hung", Rules::deadline(10)).unwrap();
     let stages: Vec<_> = (0..4).map(|_| lines.recv_timeout(PATIENCE).unwrap()).collect();
     assert_eq!(

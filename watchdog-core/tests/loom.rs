@@ -1,5 +1,5 @@
 //! The interleavings of feeders with the supervisor that loom tries: `cargo xtask test --only loom`, which runs
-//! `RUSTFLAGS="--cfg loom" cargo test -p watchdog-core --test loom`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p watchdog-core --features std --test loom`.
 //!
 //! If one side only loads, and has spawned the other side, loom 0.7 leaves out interleavings: it may run a scenario
 //! once, which shows nothing. So both sides are spawned threads, started in either order, and each scenario counts its
@@ -8,12 +8,17 @@
 #![cfg(loom)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::thread;
+use watchdog_core::host::clock::Clock;
+use watchdog_core::host::daemon::places::Places;
+use watchdog_core::host::daemon::time::Time;
 use watchdog_core::{
-    Action, Beat, Countdown, End, Fault, Instant, Plan, Refused, Rules, Supervisor, Task, Timing,
+    Action, Beat, Countdown, End, Fault, Instant, Plan, Refused, Rules, Stage, Supervisor, Task,
+    TaskHandle, Timing, WatchError,
 };
 
 const fn at(millis: u64) -> Instant {
@@ -23,6 +28,7 @@ const fn at(millis: u64) -> Instant {
 /// The start time: the stamp wraps soon after it.
 const START: u64 = (1 << 25) - 5;
 const RULES: Rules = Rules::deadline(10);
+const RESTARTS: &[(Stage, u32)] = &[(Stage::Restart, 0), (Stage::Reset, 100)];
 
 fn timing() -> Timing<'static> {
     Plan::heartbeat(1).check().unwrap()
@@ -181,6 +187,102 @@ fn a_task_that_is_watched_during_a_poll_is_never_seen_in_part() {
         });
         // The poll comes before, during or after the call of `watch`; the task is in time.
         assert_eq!(seen, [Action::Feed]);
+    });
+}
+
+/// A thread hangs and is replaced at 11, while the old thread makes a last report with a time before its deadline. Then
+/// the successor never reports.
+fn replaced_during(report: fn(TaskHandle<'_>)) {
+    in_all_orders(move |replaced_first| {
+        let places = Arc::new(Places::new(1, 1));
+        let old = places.watch(&RULES, at(START)).unwrap();
+        let timing = Plan::heartbeat(1).stages(RESTARTS).rescues(1).check().unwrap();
+        let (reports_to, replaces) = (Arc::clone(&places), Arc::clone(&places));
+        let reporting = move || {
+            report(reports_to.tasks()[0].handle());
+            reports_to.release(old);
+        };
+        let replacing = move || {
+            let mut supervisor = Supervisor::new(replaces.tasks(), timing, at(START));
+            // If the report comes before this poll, there is nothing to replace.
+            let Action::Stage(Stage::Restart, failure) = supervisor.poll(at(START + 11)).action
+            else {
+                return None;
+            };
+            let successor = replaces.successor_place().unwrap();
+            let _handle = supervisor.restarted(failure.task, at(START + 11)).ok()?;
+            replaces.replace(failure.task, successor, &RULES, at(START + 11));
+            let more = replaces.watch(&RULES, at(START + 11));
+            assert_eq!(more.err(), Some(WatchError::NoVacancy));
+            Some((supervisor.poll(at(START + 21)).action, supervisor.poll(at(START + 22)).action))
+        };
+        let (reporting, replacing) = if replaced_first {
+            let replacing = thread::spawn(replacing);
+            (thread::spawn(reporting), replacing)
+        } else {
+            let reporting = thread::spawn(reporting);
+            (reporting, thread::spawn(replacing))
+        };
+        reporting.join().unwrap();
+        if let Some((in_time, late)) = replacing.join().unwrap() {
+            assert_eq!(in_time, Action::Feed, "the successor is watched from its own start on");
+            assert_eq!(fault(&late), Some((Fault::Starved, 11)), "and it is still watched");
+        }
+    });
+}
+
+#[test]
+fn nothing_that_a_replaced_thread_reports_counts_for_its_successor() {
+    replaced_during(|old| {
+        let _orphaned = old.feed(at(START + 9));
+    });
+}
+
+#[test]
+fn a_replaced_thread_that_retires_does_not_unwatch_its_successor() {
+    replaced_during(|old| {
+        let _orphaned = old.retire(at(START + 9));
+    });
+}
+
+#[test]
+fn a_replaced_thread_that_ends_does_not_end_its_successor() {
+    replaced_during(|old| old.abandon(End::Panicked, at(START + 9)));
+}
+
+/// A clock that is read for the first time at 0, and then after a stop of the process until 3,000 ms.
+struct Stops(AtomicBool);
+
+impl Clock for Stops {
+    fn now(&self) -> Instant {
+        if self.0.swap(true, Ordering::Relaxed) { at(3_000) } else { at(0) }
+    }
+
+    fn wait(&self, _until: Instant) {}
+
+    fn wake(&self) {}
+}
+
+#[test]
+fn the_time_of_a_stop_counts_for_no_thread_whichever_runs_first_after_it() {
+    in_all_orders(|reads_first| {
+        let clock = Box::new(Stops(AtomicBool::new(false)));
+        let time = Arc::new(Time::new(clock, Duration::from_millis(100)));
+        let (read, worked) = (Arc::clone(&time), Arc::clone(&time));
+        let reading = move || assert_eq!([read.now(), read.now()], [at(100); 2]);
+        let working = move || {
+            assert_eq!(worked.work(), Some(Duration::from_millis(3_000)));
+            assert_eq!(worked.work(), None);
+        };
+        let (first, second) = if reads_first {
+            let first = thread::spawn(reading);
+            (first, thread::spawn(working))
+        } else {
+            let first = thread::spawn(working);
+            (first, thread::spawn(reading))
+        };
+        first.join().unwrap();
+        second.join().unwrap();
     });
 }
 

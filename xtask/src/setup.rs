@@ -62,6 +62,17 @@ pub(crate) const PROXIES: Tool = Tool {
     ],
 };
 
+/// Makes networks, for the tests of embassy-net.
+pub(crate) const NETWORKS: Tool = Tool {
+    programs: &["ip", "unshare"],
+    packages: &[
+        ("apt-get", &["iproute2", "util-linux"]),
+        ("dnf", &["iproute", "util-linux"]),
+        ("apk", &["iproute2", "util-linux"]),
+        ("pacman", &["iproute2", "util-linux"]),
+    ],
+};
+
 /// Counts instructions.
 pub(crate) const VALGRIND: Tool = Tool {
     programs: &["valgrind"],
@@ -233,7 +244,7 @@ mod tests {
 
     #[test]
     fn every_package_list_names_a_known_manager() {
-        for tool in [&MOSQUITTO, &PEERS, &TSHARK, &VALGRIND] {
+        for tool in [&MOSQUITTO, &PEERS, &TSHARK, &PROXIES, &NETWORKS, &VALGRIND] {
             for (name, packages) in tool.packages {
                 assert!(MANAGERS.iter().any(|manager| manager.program == *name), "{name}");
                 assert!(!packages.is_empty());

@@ -64,6 +64,12 @@ const STEPS: &[Step] = &[
         slow: false,
         run: no_std,
     },
+    Step {
+        name: "embassy",
+        about: "examples/embassy: lints and tests; the programs that the step tests runs",
+        slow: false,
+        run: embassy,
+    },
     Step { name: "tests", about: "tests of all crates, all features", slow: false, run: tests },
     Step {
         name: "featureless",
@@ -147,7 +153,7 @@ const FEATURES: &[(&str, &[&str])] = &[
             "defmt",
         ],
     ),
-    ("watchdog-core", &["", "std", "linux-ioctl", "log", "defmt"]),
+    ("watchdog-core", &["", "std", "linux-ioctl", "linux-realtime", "log", "defmt"]),
 ];
 
 /// Seeds for the simulator.
@@ -210,18 +216,21 @@ fn tools(context: &Context<'_>) -> Result<Report, String> {
     // Without them only the tests of that transport are left out.
     let proxies = setup::ensure(workspace, log, &setup::PROXIES, *may_install);
     let proxies = proxies.map_or_else(|why| format!("; no proxies: {why}"), |()| String::new());
+    // Without them the tests of embassy-net are skipped.
+    let networks = setup::ensure(workspace, log, &setup::NETWORKS, *may_install);
+    let networks = networks.map_or_else(|why| format!("; no TAP: {why}"), |()| String::new());
     // It prints its version in its help, and then does not exit with 0.
     let help = log.run(workspace.program("mosquitto").arg("-h"))?.text;
     let version = help.lines().next().unwrap_or_default();
     Ok(Report::Done(format!(
-        "{version}; {}{proxies}",
+        "{version}; {}{proxies}{networks}",
         brokers::ensure(workspace, log, *may_install)?
     )))
 }
 
 /// Manifests of the workspaces beside the root one that are there.
 fn other_workspaces(workspace: &Workspace) -> impl Iterator<Item = String> {
-    ["fuzz", "xtask/footprint", "xtask/no-std-check"]
+    ["examples/embassy", "fuzz", "xtask/footprint", "xtask/no-std-check"]
         .into_iter()
         .map(|dir| format!("{dir}/Cargo.toml"))
         .filter(|manifest| workspace.root.join(manifest).is_file())
@@ -308,6 +317,32 @@ fn no_std(context: &Context<'_>) -> Result<Report, String> {
     no_std::check(context).map(Report::Done)
 }
 
+/// Its programs are built here, and run by `tests/embassy.rs`.
+fn embassy(context: &Context<'_>) -> Result<Report, String> {
+    let Context { workspace, log, may_install, .. } = context;
+    let cargo = |verb: &str| {
+        let mut cargo = workspace.cargo();
+        cargo.args([verb, "--manifest-path", "examples/embassy/Cargo.toml"]);
+        // Where the tests look for the programs.
+        cargo.env("CARGO_TARGET_DIR", workspace.target.join("embassy"));
+        cargo
+    };
+    context.run(cargo("clippy").args(["--all-targets", "--", "-D", "warnings"]))?;
+    let tally = context.tests(cargo("test").arg("--lib"))?;
+    context.run(&mut cargo("build"))?;
+    // The library is what goes onto a device. Its crates need a more recent compiler than Debian has.
+    let bare = match Bare::reach(workspace, log, *may_install) {
+        Ok(bare @ Bare::Installed) => {
+            let mut cargo = bare.cargo(workspace, "check", "embassy");
+            cargo.args(["--manifest-path", "examples/embassy/Cargo.toml", "--lib"]);
+            context.run(cargo.arg("--no-default-features"))?;
+            bare::TARGET
+        }
+        _ => "not for a bare target",
+    };
+    Ok(Report::Done(format!("{} passed; {bare}", tally.passed)))
+}
+
 fn tests(context: &Context<'_>) -> Result<Report, String> {
     test_run(context, &["--workspace", "--all-features"])
 }
@@ -334,7 +369,7 @@ fn test_run(context: &Context<'_>, packages: &[&str]) -> Result<Report, String> 
 fn loom(context: &Context<'_>) -> Result<Report, String> {
     let workspace = context.workspace;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "-p", "watchdog-core", "--test", "loom"]);
+    cargo.args(["test", "-p", "watchdog-core", "--features", "std", "--test", "loom"]);
     // A folder of its own: with these flags everything is built anew.
     cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.scratch("loom")?);
     let tally = context.tests(&mut cargo)?;

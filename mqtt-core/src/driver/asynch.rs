@@ -29,6 +29,10 @@
 //! }
 //! ```
 //!
+//! Tasks of embassy take no generic arguments and live as long as the program: the storage, the buffers and the share are
+//! in statics there, and a task names `Runner<'static, RefCell<State<'static>>>`. `examples/embassy` of the repository is
+//! such a program, with diallers over embassy-net, TLS and serial lines, and a clock of three lines.
+//!
 //! The handler of events is awaited: reading stops meanwhile, and writing goes on. It gets [`Requests`], which do not
 //! wait. It cannot wait for room or for an outcome: the answer stands behind its own event in the stream.
 //!
@@ -64,7 +68,7 @@ mod state;
 mod waiters;
 mod whole;
 
-pub use broker::Broker;
+pub use broker::{Broker, InvalidBroker};
 pub use client::Client;
 pub use dial::{Dial, Link, fault};
 #[cfg(feature = "edge-nal")]

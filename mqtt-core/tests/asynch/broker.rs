@@ -22,6 +22,12 @@ pub(crate) struct Manners {
     pub(crate) takes_nothing: bool,
     /// The broker leaves the end of the connection to the client.
     pub(crate) never_closes: bool,
+    /// Each write takes this long, in milliseconds.
+    pub(crate) slow: u64,
+    /// The connection breaks after this many bytes, and what was on its way is lost.
+    pub(crate) breaks_after: Option<usize>,
+    /// The broker closes every connection at once.
+    pub(crate) closes_at_once: bool,
     /// Attempts to connect take this long, in milliseconds.
     pub(crate) dial: u64,
     /// Attempts fail so.
@@ -38,6 +44,9 @@ impl Default for Manners {
             no_pong: false,
             takes_nothing: false,
             never_closes: false,
+            slow: 0,
+            breaks_after: None,
+            closes_at_once: false,
             dial: 3,
             fault: None,
             most: 7,
@@ -59,7 +68,7 @@ struct Session {
     /// QoS 2 ids of the client.
     seen: BTreeSet<u16>,
     /// Messages to the client, with their payload.
-    outgoing: BTreeMap<u16, (Way, Vec<u8>)>,
+    outgoing: BTreeMap<u16, (Way, QoS, Vec<u8>)>,
     last_id: u16,
 }
 
@@ -129,7 +138,12 @@ impl Broker {
 
     /// Sends a message of QoS 2 to the client, now or on the next connection.
     pub(crate) fn send(&self, payload: &str) {
-        self.state.borrow_mut().send(payload.as_bytes());
+        self.send_at(payload, QoS::ExactlyOnce);
+    }
+
+    /// Sends a message of QoS 1 or 2.
+    pub(crate) fn send_at(&self, payload: &str, qos: QoS) {
+        self.state.borrow_mut().send(payload.as_bytes(), qos);
     }
 
     /// Messages that the client has not completed.
@@ -183,19 +197,35 @@ impl Connection {
     }
 }
 
-fn message(id: u16, payload: &[u8], dup: bool) -> Packet<'_> {
+fn message(id: u16, payload: &[u8], qos: QoS, dup: bool) -> Packet<'_> {
     let publish = Publish::new(Topic::new("down").expect("a topic"), payload);
     let id = PacketId::new(id);
-    Packet::Publish(Publish { id, dup, ..publish.qos(QoS::ExactlyOnce) })
+    Packet::Publish(Publish { id, dup, ..publish.qos(qos) })
 }
 
 impl State {
-    fn send(&mut self, payload: &[u8]) {
+    fn send(&mut self, payload: &[u8], qos: QoS) {
         self.session.last_id += 1;
         let id = self.session.last_id;
-        self.session.outgoing.insert(id, (Way::Sent, payload.to_vec()));
+        self.session.outgoing.insert(id, (Way::Sent, qos, payload.to_vec()));
         if self.connection.accepted {
-            self.connection.send(&message(id, payload, false));
+            self.connection.send(&message(id, payload, qos, false));
+        }
+    }
+
+    /// How many of `count` bytes are moved before the connection breaks.
+    fn moves(&mut self, count: usize) -> usize {
+        let Some(left) = &mut self.manners.breaks_after else { return count };
+        let count = count.min((*left).max(1));
+        *left = left.saturating_sub(count);
+        count
+    }
+
+    fn breaks(&mut self) {
+        if self.manners.breaks_after == Some(0) {
+            self.manners.breaks_after = None;
+            self.connection.down.clear();
+            self.connection.close();
         }
     }
 
@@ -238,10 +268,10 @@ impl State {
                     std::mem::replace(&mut session.exists, !connect.clean_session);
                 connection.accepted = true;
                 connection.send(&Packet::ConnAck(ConnAck { session_present, result: Ok(()) }));
-                for (id, (way, payload)) in &session.outgoing {
+                for (id, (way, qos, payload)) in &session.outgoing {
                     let id = PacketId::new(*id).expect("no id is 0");
                     connection.send(&match way {
-                        Way::Sent => message(id.get(), payload, true),
+                        Way::Sent => message(id.get(), payload, *qos, true),
                         Way::Released => Packet::PubRel { id, dup: false },
                     });
                 }
@@ -267,12 +297,12 @@ impl State {
                 connection.send(&Packet::PubComp(*id));
             }
             Packet::PubRec(id) => {
-                if let Some((way, _)) = session.outgoing.get_mut(&id.get()) {
+                if let Some((way, ..)) = session.outgoing.get_mut(&id.get()) {
                     *way = Way::Released;
                 }
                 connection.send(&Packet::PubRel { id: *id, dup: false });
             }
-            Packet::PubComp(id) => {
+            Packet::PubAck(id) | Packet::PubComp(id) => {
                 session.outgoing.remove(&id.get());
             }
             Packet::Subscribe(subscribe) => {
@@ -285,7 +315,7 @@ impl State {
             }
             Packet::PingReq if !manners.no_pong => connection.send(&Packet::PingResp),
             Packet::Disconnect if !manners.never_closes => connection.close(),
-            Packet::PubAck(_) | Packet::PingReq | Packet::Disconnect => {}
+            Packet::PingReq | Packet::Disconnect => {}
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {}
         }
     }
@@ -324,13 +354,18 @@ impl Stream {
         let mut state = broker.state.borrow_mut();
         state.connections += 1;
         let number = state.connections;
-        state.connection = Connection { number, open: true, ..Connection::default() };
+        let closed = state.manners.closes_at_once;
+        state.connection = Connection { number, open: true, closed, ..Connection::default() };
         drop(state);
         Self { broker: broker.clone(), number, kept: None, busy: false }
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
         self.broker.wait().await;
+        let slow = self.broker.state.borrow().manners.slow;
+        if slow != 0 {
+            self.broker.world.after(slow).await;
+        }
         let most = self.broker.most();
         poll_fn(|context| {
             let mut state = self.broker.state.borrow_mut();
@@ -341,8 +376,9 @@ impl Stream {
                 state.connection.writer = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            let count = bytes.len().min(1 + self.broker.world.draw(most - 1));
+            let count = state.moves(bytes.len().min(1 + self.broker.world.draw(most - 1)));
             state.receive(&bytes[..count]);
+            state.breaks();
             Poll::Ready(Ok(count))
         })
         .await
@@ -379,10 +415,12 @@ impl Read for Stream {
                 return Poll::Pending;
             }
             let most = buffer.len().min(1 + self.broker.world.draw(most - 1));
-            let count = most.min(connection.down.len());
-            for (space, byte) in buffer.iter_mut().zip(connection.down.drain(..count)) {
+            let most = most.min(connection.down.len());
+            let count = state.moves(most);
+            for (space, byte) in buffer.iter_mut().zip(state.connection.down.drain(..count)) {
                 *space = byte;
             }
+            state.breaks();
             Poll::Ready(Ok(count))
         })
         .await

@@ -274,9 +274,12 @@ fn an_attempt_that_takes_too_long_is_dropped_and_the_next_one_follows() {
 
 #[test]
 fn the_fault_of_an_attempt_is_told() {
-    for expected in
-        [TransportFault::Refused, TransportFault::UnknownName, TransportFault::NotTrusted]
-    {
+    for expected in [
+        TransportFault::Refused,
+        TransportFault::UnknownName,
+        TransportFault::NotTrusted,
+        TransportFault::Reset,
+    ] {
         device!(Options::new("d").reconnect(Reconnect::never()) => world, broker, runner, client);
         let _ = client;
         broker.manners(|manners| manners.fault = Some(expected));

@@ -13,15 +13,15 @@ use crate::{message, numbers};
 
 /// Records in memory that survives a power cut.
 #[derive(Clone)]
-struct Slow {
+pub(crate) struct Slow {
     world: Rc<World>,
-    records: Rc<RefCell<Vec<Vec<u8>>>>,
+    pub(crate) records: Rc<RefCell<Vec<Vec<u8>>>>,
     /// Appends from now on that succeed.
-    left: Rc<Cell<usize>>,
+    pub(crate) left: Rc<Cell<usize>>,
 }
 
 impl Slow {
-    fn new(world: &Rc<World>) -> Self {
+    pub(crate) fn new(world: &Rc<World>) -> Self {
         let left = Rc::new(Cell::new(usize::MAX));
         Self { world: Rc::clone(world), records: Rc::default(), left }
     }

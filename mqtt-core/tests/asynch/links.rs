@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 
 use mqtt_core::driver::asynch::{Dial, Share, Storage, split};
-use mqtt_core::{Filter, QoS};
+use mqtt_core::{ConfigError, Filter, QoS};
 
 use crate::broker::{Broker, DialBuffered, DialSplit, DialWhole};
 use crate::executor::{Delay, World, run};
@@ -141,4 +141,15 @@ fn a_transport_that_always_has_bytes_leaves_time_to_other_tasks() {
         world.polls() - start
     };
     assert!(run(&world, main, vec![Box::pin(served)]) > 100);
+}
+
+#[test]
+fn buffers_that_are_too_small_are_refused() {
+    let mut storage = Storage::<512, 4, 4>::new();
+    let share = RefCell::new(storage.state(&kept("d")).unwrap());
+    let refused = split(&share, &mut [0; 15], &mut [0; 1]).map(|_| ()).unwrap_err();
+    assert_eq!(refused, ConfigError::ReceiveCapacity { capacity: 15 });
+    let refused = split(&share, &mut [0; 16], &mut []).map(|_| ()).unwrap_err();
+    assert_eq!(refused, ConfigError::NoWriteBuffer);
+    assert!(split(&share, &mut [0; 16], &mut [0; 1]).is_ok());
 }

@@ -4,9 +4,11 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod broker;
+mod chance;
 mod dropping;
 mod ending;
 mod executor;
+mod faults;
 mod journal;
 mod links;
 #[cfg(feature = "journal-flash")]

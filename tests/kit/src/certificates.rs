@@ -18,6 +18,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Authority {
     pem: String,
+    der: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -30,14 +31,21 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
+        let certificate = params.self_signed(&key).unwrap();
+        let (pem, der) = (certificate.pem(), certificate.der().to_vec());
+        Self { pem, der, issuer: Issuer::new(params, key) }
     }
 
     /// The certificate of the authority itself.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// The same in DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// A server for these names or addresses.

@@ -24,6 +24,14 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The monotonic clock of the operating system; it begins at 0.
+///
+/// It is the clock of [`std::time::Instant`]. On Linux this is `CLOCK_MONOTONIC`, which stands still while the system is
+/// suspended; so does `CLOCK_UPTIME_RAW` of macOS. So a suspend costs no thread any time, and the daemon is not late
+/// after it. `CLOCK_BOOTTIME` counts the suspend. With such a [`Clock`], and on Windows, whose clock also runs during
+/// sleep, the daemon finds itself [late](super::daemon#a-late-daemon) when the system resumes. In both cases a hardware
+/// watchdog may run on during the suspend.
+///
+/// `SIGSTOP` and debuggers stop no clock.
 #[derive(Debug)]
 pub struct Monotonic {
     start: time::Instant,

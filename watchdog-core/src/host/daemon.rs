@@ -11,6 +11,7 @@
 //!         Stage::Reset => std::process::abort(),
 //!         _ => eprintln!("{:?}: {}, {}", bite.stage(), bite.name(), bite.failure()),
 //!     },
+//!     Event::Late(by) => eprintln!("the process did not run for {by:?}"),
 //!     Event::NotFed(never) => match never {},
 //! })?;
 //!
@@ -42,7 +43,35 @@
 //! a thread that works. With `panic = "abort"` the first panic ends the process with its daemon; then only the hardware
 //! can bite.
 //!
-//! If the handler panics, the daemon ends. The hardware is not fed any more, and bites.
+//! If the handler panics, the daemon ends, and no report counts any more. The hardware is not dropped, is not fed any
+//! more, and bites.
+//!
+//! # A late daemon
+//!
+//! A process may not run for some seconds: it is stopped by `SIGSTOP` or a debugger, its control group is frozen, its
+//! virtual machine pauses, or the machine has no time for it. No thread is to blame for that. If the daemon's thread
+//! runs later than a heartbeat after its time ([`Settings::late`]), the handler gets [`Event::Late`], and the rest of
+//! the time does not count for any thread. So a stop costs a thread at most two heartbeats of its deadline: one that is
+//! not noticed, and one of lateness. The hardware is not fed during the stop, and bites if the stop is too long.
+//!
+//! A handler decides whether a late daemon is a failure: one that is late again and again watches badly. While the
+//! handler runs, all time counts, and a stop is not noticed. The instants of a [`Failure`] leave out the time that
+//! does not count. [`Daemon::freeze`] stops the time on purpose. For suspend, see [`Monotonic`](super::clock::Monotonic).
+//!
+//! # Last resort
+//!
+//! The handler may block: it prints while another thread holds the lock of the standard output, or it waits for a
+//! thread that hangs. No stage follows then, and without hardware nothing would bite. So a second thread stands behind
+//! the daemon's thread, and aborts the process ([`std::process::abort`]) in these cases:
+//!
+//! - The daemon's thread is not back at its next heartbeat or stage plus a bound: the handler, or a feed of the
+//!   hardware, blocks, or the handler has panicked.
+//! - The process still runs when the bound is over since the handler was called for [`Stage::Reset`].
+//!
+//! The bound is 10 seconds by default; [`Settings::last_resort`] sets it, and [`Settings::without_last_resort`] turns
+//! this off. The thread only sleeps and counts: it takes no lock, allocates nothing and prints nothing. So the status of
+//! the process is all that it tells: `SIGABRT` on Unix, and a core dump shows the thread `watchdog-last`. A handler of
+//! the program for `SIGABRT` runs first, and must not block.
 //!
 //! [`Fault::Panicked`]: crate::Fault::Panicked
 //! [`Fault::Returned`]: crate::Fault::Returned
@@ -50,28 +79,53 @@
 //! [`Fault::OutOfOrder`]: crate::Fault::OutOfOrder
 //! [`Fault::Early`]: crate::Fault::Early
 
-use std::boxed::Box;
+// Under loom, tests drive the places and the time: tests/loom.rs.
+mod freeze;
+mod last_resort;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod places;
+#[cfg(not(loom))]
+#[expect(unreachable_pub, reason = "public under loom")]
+mod places;
+#[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+mod real_time;
+mod runner;
+mod settings;
+mod shared;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod time;
+#[cfg(not(loom))]
+#[expect(unreachable_pub, reason = "public under loom")]
+mod time;
+mod watched;
+
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::vec::Vec;
 
 use core::convert::Infallible;
 use core::fmt;
+use core::time::Duration;
 
 use thiserror::Error;
 
+use self::last_resort::LastResort;
+use self::places::Places;
+use self::runner::Runner;
+use self::shared::{Entry, Refusal, Request, Shared, lock};
+use self::time::Time;
 use crate::bite::{Failure, Stage, TaskId};
-use crate::guard::Guard;
 use crate::hardware::{ErrorType, Watchdog};
-use crate::host::clock::{Clock, Monotonic};
-use crate::log::log;
 use crate::plan::Timing;
 use crate::rules::Rules;
-use crate::supervisor::{Action, NotRescued, Supervisor, WatchError, watch_in};
-use crate::task::{End, Refused, Task, TaskHandle};
+use crate::supervisor::{NotRescued, WatchError};
 use crate::time::Instant;
+
+pub use self::freeze::FreezeError;
+pub use self::settings::Settings;
+pub use self::watched::Watched;
 
 /// Stands for the hardware if there is no hardware watchdog: a bite consists of the stages only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +148,8 @@ pub enum Event<'e, E> {
     Stage(Bite<'e>),
     /// The hardware could not be fed; the daemon tries again several times a heartbeat.
     NotFed(E),
+    /// The daemon itself was late by this time. See [a late daemon](self#a-late-daemon).
+    Late(Duration),
 }
 
 /// The handle of a running daemon.
@@ -110,59 +166,82 @@ impl<W> Daemon<W>
 where
     W: Watchdog + Send + 'static,
 {
-    /// Starts a daemon with room for `places` threads, on the clock of the operating system.
+    /// Starts a daemon with room for `places` threads, by the default [`Settings`].
     ///
     /// # Errors
     ///
-    /// The daemon's thread could not be started.
+    /// [`StartError`]: a thread could not be started, or a setting needs a privilege. The hardware is dropped.
     pub fn start(
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
-    ) -> io::Result<Self> {
-        Self::start_with(Monotonic::new(), hardware, places, timing, handler)
+    ) -> Result<Self, StartError> {
+        Self::start_with(Settings::new(), hardware, places, timing, handler)
     }
 
-    /// Starts a daemon with another clock, such as a clock that a test moves.
+    /// Starts a daemon with settings of its own.
     ///
     /// # Errors
     ///
-    /// The daemon's thread could not be started.
+    /// [`StartError`]: a thread could not be started, or a setting needs a privilege. The hardware is dropped.
     pub fn start_with(
-        clock: impl Clock,
+        settings: Settings,
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
-    ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            tasks: (0..places).map(|_| Task::vacant()).collect(),
-            instances: (0..places).map(|_| AtomicU32::new(0)).collect(),
-            names: Mutex::new((0..places).map(|_| Arc::from("")).collect()),
-            stop: Mutex::new(Stop::No),
-            stopped: Condvar::new(),
-            clock: Box::new(clock),
-        });
-        let runner = Runner { shared: Arc::clone(&shared), handler };
-        let thread = thread::Builder::new()
+    ) -> Result<Self, StartError> {
+        let places = Places::new(places, timing.rescues);
+        let heartbeat = Duration::from_millis(timing.heartbeat_millis().into());
+        let time = Time::new(settings.clock, settings.late.unwrap_or(heartbeat));
+        let shared = Arc::new(Shared::new(places, time));
+        #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+        if settings.lock_memory {
+            real_time::lock_memory().map_err(StartError::Memory)?;
+        }
+        let (last_resort, behind) =
+            LastResort::start(settings.last_resort).map_err(StartError::Thread)?;
+        let runner =
+            Runner { shared: Arc::clone(&shared), last_resort: last_resort.clone(), handler };
+        let started = thread::Builder::new()
             .name("watchdog".into())
-            .spawn(move || runner.until_stopped(hardware, timing))?;
-        Ok(Self { shared, thread })
+            .spawn(move || runner.until_stopped(hardware, timing));
+        let thread = started.map_err(|error| {
+            last_resort.off();
+            StartError::Thread(error)
+        })?;
+        let daemon = Self { shared, thread };
+        #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
+        if let Some(priority) = settings.real_time {
+            let set =
+                behind.as_ref().map_or(Ok(()), |thread| real_time::prioritize(thread, priority));
+            if let Err(error) = set.and_then(|()| real_time::prioritize(&daemon.thread, priority)) {
+                let _hardware = daemon.stop();
+                return Err(StartError::RealTime { priority, error });
+            }
+        }
+        #[cfg(not(all(target_os = "linux", feature = "linux-realtime")))]
+        drop(behind);
+        Ok(daemon)
     }
 
     /// Watches another thread from now on. The thread has to own the returned [`Watched`].
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: no place is vacant, or the rules cannot be kept.
+    /// [`WatchError`]: no place is vacant, the rules cannot be kept, or the handler has panicked.
     pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
-        let mut names = lock(&self.shared.names);
-        let (id, _handle) = watch_in(&self.shared.tasks, rules, self.shared.clock.now())?;
-        if let Some(place) = names.get_mut(self.shared.index(id)) {
-            *place = Arc::from(name);
+        if self.shared.has_ended() {
+            return Err(WatchError::NoSupervisor);
         }
-        Ok(Watched::next_instance(&self.shared, id))
+        let now = self.shared.time.now();
+        let mut entries = lock(&self.shared.entries);
+        let id = self.shared.places.watch(&rules, now)?;
+        if let Some(entry) = entries.get_mut(self.shared.places.index(id)) {
+            *entry = Entry { name: Arc::from(name), rules };
+        }
+        Ok(Watched::new(&self.shared, id))
     }
 
     /// Ends the supervision, and gives the hardware back. The hardware goes on running.
@@ -171,20 +250,60 @@ where
     ///
     /// [`StopError`]: a thread has failed, so the bite goes on; or the daemon has panicked.
     pub fn stop(self) -> Result<W, StopError> {
-        let mut stop = lock(&self.shared.stop);
-        if *stop == Stop::No {
-            *stop = Stop::Asked;
-        }
-        self.shared.clock.wake();
-        while *stop == Stop::Asked {
-            stop = self.shared.stopped.wait(stop).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Stop::Refused(failure) = *stop {
+        if let Some(Err(Refusal::Failed(failure))) = self.shared.ask(Request::Stop) {
             return Err(StopError::Failed(failure));
         }
-        drop(stop);
         self.thread.join().map_err(|_| StopError::Panicked)
     }
+
+    /// Freezes the daemon for at most `most`: the time stands still for all threads, and the hardware is fed on. For a
+    /// debugger that stops one thread while the others run, or a sleep of the whole program.
+    ///
+    /// A freeze lasts whole heartbeats, at least one. It ends by itself, by [`thaw`](Self::thaw), or at once if a thread
+    /// panics or returns. Reports count during a freeze, and none is too early. Before the next freeze, the time has to
+    /// run as long as it stood. This waits for the handler if it runs; the handler itself must not call it.
+    ///
+    /// # Errors
+    ///
+    /// [`FreezeError`]: the time runs on.
+    pub fn freeze(&self, most: Duration) -> Result<(), FreezeError> {
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        if most > Rules::MOST_MILLIS.into() {
+            return Err(FreezeError::TooLong);
+        }
+        match self.shared.ask(Request::Freeze(most)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Refusal::Failed(failure))) => Err(FreezeError::Failed(failure)),
+            Some(Err(Refusal::Freeze(error))) => Err(error),
+            Some(Err(Refusal::NotFrozen)) | None => Err(FreezeError::NoSupervisor),
+        }
+    }
+
+    /// Ends a freeze at the next whole heartbeat of it. Returns whether the daemon was frozen.
+    pub fn thaw(&self) -> bool {
+        self.shared.ask(Request::Thaw) == Some(Ok(()))
+    }
+}
+
+/// Why a daemon was not started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A thread could not be started.
+    #[error("a thread of the daemon cannot be started: {0}")]
+    Thread(#[source] io::Error),
+    /// The threads did not get their real-time priority. It needs `CAP_SYS_NICE` or `RLIMIT_RTPRIO`, and is 1 to 99.
+    #[error("the daemon does not get the real-time priority {priority}: {error}")]
+    RealTime {
+        /// The priority.
+        priority: u8,
+        /// The error of the system.
+        #[source]
+        error: io::Error,
+    },
+    /// The memory could not be locked. It needs `CAP_IPC_LOCK` or `RLIMIT_MEMLOCK`.
+    #[error("the memory cannot be locked: {0}")]
+    Memory(#[source] io::Error),
 }
 
 /// Why a daemon was not stopped.
@@ -197,113 +316,6 @@ pub enum StopError {
     /// The daemon's handler has panicked. The hardware is not fed any more.
     #[error("the daemon has panicked")]
     Panicked,
-}
-
-/// The handle that a watched thread owns and reports with. See [`TaskHandle`] for the meaning of the reports.
-///
-/// If a panic or the end of the thread drops it, it reports the fault, and the daemon bites. [`Watched::retire`] ends
-/// the watching on purpose.
-#[derive(Debug)]
-#[must_use = "dropping it makes the daemon bite"]
-pub struct Watched {
-    shared: Arc<Shared>,
-    id: TaskId,
-    /// The number of this instance, of all threads that have had this place.
-    instance: u32,
-    ended: bool,
-}
-
-impl Watched {
-    /// Makes a new instance for a place. Reports of earlier instances do not count from now on.
-    fn next_instance(shared: &Arc<Shared>, id: TaskId) -> Self {
-        let counter = shared.instances.get(shared.index(id));
-        let before = counter.map_or(0, |counter| counter.fetch_add(1, Ordering::AcqRel));
-        Self { shared: Arc::clone(shared), id, instance: before.wrapping_add(1), ended: false }
-    }
-
-    fn handle(&self) -> Result<(TaskHandle<'_>, Instant), Refused> {
-        let index = self.shared.index(self.id);
-        let counter = self.shared.instances.get(index);
-        if counter.is_none_or(|counter| counter.load(Ordering::Acquire) != self.instance) {
-            return Err(Refused::NotWatched);
-        }
-        let task = self.shared.tasks.get(index).ok_or(Refused::NotWatched)?;
-        Ok((task.handle(), self.shared.clock.now()))
-    }
-
-    /// The thread's place among the daemon's threads.
-    #[must_use]
-    pub const fn id(&self) -> TaskId {
-        self.id
-    }
-
-    /// Reports that work has progressed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the feed does not count. [`Refused::NotWatched`]: another thread has taken this place; this happens
-    /// to a thread that comes back too late.
-    pub fn feed(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.feed(now))
-    }
-
-    /// Reports that the checkpoint `step` is passed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the checkpoint does not count.
-    pub fn step(&self, step: u8) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.step(step, now))
-    }
-
-    /// Takes a grant for long work.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: no grant is left, or none is allowed yet.
-    pub fn grant(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.grant(now))
-    }
-
-    /// Pauses: the thread is not awaited until it resumes.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the thread is late or has failed, or it has to make progress first.
-    pub fn pause(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.pause(now))
-    }
-
-    /// Resumes: the thread is awaited again.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the thread was not paused.
-    pub fn resume(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.resume(now))
-    }
-
-    /// Reports that the thread ends on purpose.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the thread is late or has failed.
-    pub fn retire(mut self) -> Result<(), Refused> {
-        self.ended = true;
-        self.handle().and_then(|(handle, now)| handle.retire(now))
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        if let Ok((handle, now)) = self.handle() {
-            handle.abandon(if thread::panicking() { End::Panicked } else { End::Returned }, now);
-            self.shared.clock.wake();
-        }
-    }
 }
 
 /// A stage of a bite, for the handler.
@@ -340,132 +352,31 @@ impl Bite<'_> {
     /// The name of the thread that failed.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
-        let names = lock(&self.shared.names);
-        names.get(self.shared.index(self.failure.task)).map_or_else(|| Arc::from(""), Arc::clone)
+        let entries = lock(&self.shared.entries);
+        let entry = entries.get(self.shared.places.index(self.failure.task));
+        entry.map_or_else(|| Arc::from(""), |entry| Arc::clone(&entry.name))
     }
 
-    /// Watches a new thread in the place of the failed one, by the same rules. The old thread cannot be ended; if it
-    /// comes back, its reports do not count.
+    /// Watches a new thread instead of the failed one, by the same rules. It has another id. The old thread cannot be
+    /// ended; if it comes back, its reports do not count.
     ///
     /// # Errors
     ///
     /// [`NotRescued`]: the bite goes on.
     pub fn restarted(&mut self) -> Result<Watched, NotRescued> {
-        let id = self.failure.task;
-        // The new instance comes first, so that no report of the old thread counts for the new one.
-        let watched = Watched::next_instance(self.shared, id);
-        match (self.rescue)(id, self.shared.clock.now()) {
-            Ok(()) => Ok(watched),
-            Err(error) => {
-                // No thread has owned it yet, so dropping it must not report an end.
-                let mut watched = watched;
-                watched.ended = true;
-                Err(error)
-            }
+        let (old, now) = (self.failure.task, self.shared.time.now());
+        let places = &self.shared.places;
+        let mut entries = lock(&self.shared.entries);
+        // There is a place for each rescue, so only the supervisor's error can be met here.
+        let successor = places.successor_place();
+        (self.rescue)(old, now)?;
+        debug_assert!(successor.is_some(), "there is a place for each rescue");
+        let successor = successor.ok_or(NotRescued::NoneLeft)?;
+        let entry = entries.get(places.index(old)).cloned().unwrap_or_default();
+        places.replace(old, successor, &entry.rules, now);
+        if let Some(place) = entries.get_mut(places.index(successor)) {
+            *place = entry;
         }
+        Ok(Watched::new(self.shared, successor))
     }
-}
-
-/// The state that the daemon, its handle and the watched threads share.
-struct Shared {
-    tasks: Box<[Task]>,
-    /// For each task, the number of threads that have had its place.
-    instances: Box<[AtomicU32]>,
-    /// This lock also prevents two threads from taking the same place. A feed takes no lock.
-    names: Mutex<Vec<Arc<str>>>,
-    stop: Mutex<Stop>,
-    stopped: Condvar,
-    clock: Box<dyn Clock>,
-}
-
-impl Shared {
-    /// The index of a task's place in the three lists.
-    fn index(&self, id: TaskId) -> usize {
-        let index = usize::try_from(id.index()).unwrap_or(usize::MAX);
-        debug_assert!(index < self.tasks.len(), "an id is one of the daemon's places");
-        index
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("tasks", &self.tasks).finish_non_exhaustive()
-    }
-}
-
-/// The progress of stopping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    No,
-    Asked,
-    Refused(Failure),
-    /// The daemon's thread ends, or has panicked.
-    Done,
-}
-
-/// The daemon's thread.
-struct Runner<H> {
-    shared: Arc<Shared>,
-    handler: H,
-}
-
-impl<H> Runner<H> {
-    fn until_stopped<W>(self, hardware: W, timing: Timing<'static>) -> W
-    where
-        W: Watchdog,
-        H: FnMut(Event<'_, W::Error>),
-    {
-        let Self { shared, mut handler } = self;
-        let _signals_end = SignalsEnd(&shared);
-        let clock = &shared.clock;
-        let supervisor = Supervisor::new(&shared.tasks, timing, clock.now());
-        let mut guard = Guard::new(hardware, supervisor);
-        // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
-        let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
-        loop {
-            let now = clock.now();
-            let next = match guard.poll(now) {
-                Ok(polled) => {
-                    if let Action::Stage(stage, failure) = polled.action {
-                        let rescue = &mut |id, now| guard.restarted(id, now).map(drop);
-                        handler(Event::Stage(Bite { stage, failure, shared: &shared, rescue }));
-                    }
-                    // After a thread has been replaced, the hardware is fed at once.
-                    let rescued = matches!(polled.action, Action::Stage(..))
-                        && guard.supervisor().failure().is_none();
-                    if rescued { now } else { polled.next }
-                }
-                Err(error) => {
-                    handler(Event::NotFed(error));
-                    now.plus_millis(retry_after)
-                }
-            };
-            let mut stop = lock(&shared.stop);
-            if *stop == Stop::Asked {
-                let Some(failure) = guard.supervisor().failure() else {
-                    log!(warn, "watchdog: the daemon is stopped, no thread is watched any more");
-                    return guard.into_hardware();
-                };
-                *stop = Stop::Refused(failure);
-                shared.stopped.notify_all();
-            }
-            drop(stop);
-            clock.wait(next);
-        }
-    }
-}
-
-/// Wakes `Daemon::stop` when the thread ends, also if it panics.
-struct SignalsEnd<'a>(&'a Shared);
-
-impl Drop for SignalsEnd<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.stop) = Stop::Done;
-        self.0.stopped.notify_all();
-    }
-}
-
-/// Locks also a poisoned mutex: the data behind these locks is consistent at every point where a thread may panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

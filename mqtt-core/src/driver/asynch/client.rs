@@ -146,9 +146,12 @@ impl<'s, L: Share> Client<'s, L> {
     ) -> Result<Outcome, WaitError> {
         let waiting = self
             .poll_changes(|state| match state.ticket(&mut make) {
+                Err(TicketError::NoWaiter) if state.waiters.are_none() => {
+                    Poll::Ready(Err(WaitError::NoWaiters))
+                }
                 Err(TicketError::NoWaiter) => Poll::Pending,
                 Err(TicketError::Request(error)) if error.is_full() => Poll::Pending,
-                Err(TicketError::Request(error)) => Poll::Ready(Err(error)),
+                Err(TicketError::Request(error)) => Poll::Ready(Err(error.into())),
                 Ok(waiting) => Poll::Ready(Ok(waiting)),
             })
             .await?;

@@ -5,8 +5,12 @@ use embedded_io_async::{Error, ErrorKind, Read, Write};
 use crate::error::TransportFault;
 
 /// Opens transports, one for each attempt to connect.
+///
+/// A link may borrow from its dialler: a socket that is connected again and again, or the buffers of TLS. So nothing has
+/// to be allocated for each connection. `examples/embassy` has diallers over embassy-net, embedded-tls and a UART.
 pub trait Dial {
-    /// An open transport. It is dropped when its connection is over.
+    /// An open transport. It is dropped when its connection is over, and the peer should then hear of the end: a socket
+    /// of embassy-net that is dropped says nothing, one that is kept and aborted sends an RST.
     type Link<'a>: Link
     where
         Self: 'a;
@@ -17,8 +21,8 @@ pub trait Dial {
     ///
     /// # Errors
     ///
-    /// Why there is none; [`fault`] translates errors of embedded-io. The next attempt follows as the options'
-    /// `Reconnect` says.
+    /// Why there is none; [`fault`] translates errors of embedded-io, and a dialler that knows more logs it itself. The
+    /// next attempt follows as the options' `Reconnect` says.
     fn dial(
         &mut self,
         endpoint: u8,
@@ -47,6 +51,10 @@ pub trait Link {
     fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
 
     /// Tells the peer that nothing more will be sent; what it sends can still be read. By default this does nothing.
+    ///
+    /// It is called at an orderly end, if the peer has not closed the connection within half a second. Then everything
+    /// is read until the end, for five seconds at most. A transport without an end, such as a serial line, gives 0 from
+    /// reads after this, so that the client does not wait for a peer that cannot close it.
     fn shut(&mut self) -> impl Future<Output = ()> {
         async {}
     }

@@ -11,8 +11,11 @@ use super::{
 };
 use crate::error::TransportFault;
 
-/// Opens TCP connections to `brokers` with the stack `T` of edge-nal, which is its name service `D` as well, or another
-/// one is. They can be split.
+/// Opens TCP connections to `brokers` with the stack `T` and the name service `D` of edge-nal: often the same value
+/// twice. The connections can be split.
+///
+/// The traits of edge-nal have no options of sockets, so small packets may wait for the ACK of the one before (Nagle's
+/// algorithm). A [`Dial`] of your own can set such options.
 #[derive(Clone, Debug)]
 pub struct Edge<'b, T, D> {
     stack: T,

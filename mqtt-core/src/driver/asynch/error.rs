@@ -31,6 +31,9 @@ pub enum WaitError {
     /// The client has stopped, so there is no outcome.
     #[error("{0}")]
     Stopped(#[from] Stopped),
+    /// The [`Storage`](super::Storage) has no waiters at all. Nothing was accepted.
+    #[error("the storage has no waiters")]
+    NoWaiters,
 }
 
 /// Why [`Runner::run_with`](super::Runner::run_with) has ended though the client is not stopped. It may be called again.

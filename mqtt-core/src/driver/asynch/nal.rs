@@ -13,8 +13,9 @@ use crate::error::TransportFault;
 
 /// Opens TCP connections to `brokers` with the stack `T` and the name service `D` of embedded-nal-async.
 ///
-/// Such a connection cannot be split: see [`Whole`]. With embassy-net, a [`Dial`] over its `TcpSocket` can, and can set
-/// its own options.
+/// Such a connection cannot be split: see [`Whole`]. It ends when it is dropped, and some stacks tell the peer nothing
+/// then: with embassy-net the broker of a connection that was given up hears neither FIN nor RST. A [`Dial`] over its
+/// `TcpSocket` can split it, abort it, and set its options.
 #[derive(Clone, Debug)]
 pub struct Nal<'b, T, D> {
     stack: T,

@@ -37,8 +37,17 @@ pub(super) async fn receive<L: Share, R: Read>(
             });
             let mut read = Reading { future: reading.as_mut(), done: None, waited: false };
             let mut call = Call::New;
-            // If the buffer was full, it can be read into once something was taken.
-            while read.done.is_none() && !(full && input.len() < held && call != Call::More) {
+            loop {
+                let goes_on = match read.done {
+                    // If the buffer was full, it can be read into once something was taken.
+                    None => !(full && input.len() < held && call != Call::More),
+                    // What came before the end still counts.
+                    Some(Ok(0) | Err(_)) => call != Call::IfNeeded,
+                    Some(Ok(_)) => false,
+                };
+                if !goes_on {
+                    break;
+                }
                 match next(share, &mut read, call, !input.is_empty(), now).await {
                     Next::Stop => return None,
                     Next::Read => {}
@@ -136,7 +145,7 @@ async fn next<F: Future>(
         if stop {
             return Poll::Ready(Next::Stop);
         }
-        if call == Call::New || call == Call::More && !looks {
+        if call == Call::New || call == Call::More && (!looks || read.done.is_some()) {
             return Poll::Ready(Next::Serve);
         }
         if read.poll(context) {

@@ -56,7 +56,7 @@ impl<L> fmt::Debug for Runner<'_, L> {
 ///
 /// # Errors
 ///
-/// [`ConfigError::ReceiveCapacity`] if `read` is too small.
+/// [`ConfigError::ReceiveCapacity`] if `read` is too small, [`ConfigError::NoWriteBuffer`] if `write` is empty.
 pub fn split<'s, L: Share>(
     share: &'s L,
     read: &'s mut [u8],
@@ -64,7 +64,7 @@ pub fn split<'s, L: Share>(
 ) -> Result<(Runner<'s, L>, Client<'s, L>), ConfigError> {
     share.with(|state| state.client.set_receive_capacity(read.len()))?;
     if write.is_empty() {
-        return Err(ConfigError::ReceiveCapacity { capacity: 0 });
+        return Err(ConfigError::NoWriteBuffer);
     }
     let runner = Runner { share, framer: Framer::new(read), out: write };
     Ok((runner, Client::new(Requests::new(share))))
@@ -75,9 +75,9 @@ impl<L: Share> Runner<'_, L> {
     /// `Reconnect::never`. Then it may be called again, after `connect`.
     ///
     /// `dial` opens transports; `delay` and `now` are the clock, which counts on while the device sleeps. `handle` gets
-    /// every event. It may make requests, and it may wait: meanwhile nothing is received, so the broker waits as well,
-    /// but everything is sent that is due. It cannot wait for room or for an outcome, because the answers that it would
-    /// wait for stand behind its event in the stream; a task of its own can.
+    /// every event. It may make requests, and it may wait: meanwhile nothing is received, so the broker waits as well, and
+    /// no connection begins, but everything is sent that is due. It cannot wait for room or for an outcome, because the
+    /// answers that it would wait for stand behind its event in the stream; a task of its own can.
     ///
     /// The future may be dropped at any time: the connection is then gone, an event that the handler had begun counts
     /// as handled, and the next call goes on with the session.
@@ -167,7 +167,10 @@ impl<L: Share> Runner<'_, L> {
                     }
                 },
                 // Without a reader nothing ends there.
-                End::Received(_) => continue,
+                End::Received(_) => {
+                    share.with(|state| state.end(None, now()));
+                    continue;
+                }
             };
             share.with(|state| state.begin_link(now()));
             let ended = {
@@ -188,7 +191,10 @@ impl<L: Share> Runner<'_, L> {
                 }
                 End::Kept(Ok(Kept::Stopped)) => (None, None),
                 End::Kept(Err(error)) => (None, Some(error)),
-                End::Second(fault) | End::Received(fault) => (fault, None),
+                // Whether the end of the peer comes as a reset is chance.
+                End::Second(fault) | End::Received(fault) => {
+                    (fault.filter(|fault| *fault != TransportFault::Reset), None)
+                }
             };
             drop(link);
             share.with(|state| state.end(fault, now()));
@@ -219,8 +225,9 @@ async fn together<K, S>(
         share.with(|state| state.register(context));
         loop {
             let seen = share.with(|state| state.changes());
+            // A record that failed counts as being written, until the next run begins.
             let records = share.with(|state| state.is_recording());
-            if end.is_none() || records {
+            if end.is_none() || records && !matches!(end, Some(End::Kept(_))) {
                 if let Poll::Ready(kept) = kept.as_mut().poll(context) {
                     end = Some(End::Kept(kept));
                 }

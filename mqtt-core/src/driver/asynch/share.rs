@@ -10,7 +10,8 @@ use super::State;
 /// `critical-section`) also serves interrupts and other cores; `std::sync::Mutex` (feature `std`) other threads.
 pub trait Share {
     /// Calls `with` with the state. The driver never waits in there, and never calls this function again in there. It
-    /// takes as long as encoding one packet, and moving the outbox if room has to be made.
+    /// takes as long as encoding one packet, and moving the outbox if room has to be made. Wakers are woken and dropped in
+    /// there, so those of the executor must not use the client themselves; none of the usual executors does.
     fn with<R>(&self, with: impl FnOnce(&mut State<'_>) -> R) -> R;
 }
 

@@ -85,8 +85,10 @@ pub struct State<'a> {
     yields: bool,
     /// The application asked for the end: a clean session ends with it.
     disconnects: bool,
-    /// The client has stopped, and has given every event.
+    /// The client has stopped, and every event was handled.
     stopped: bool,
+    /// The last event is being handled.
+    handles: bool,
 }
 
 /// How far the proof is that input is missing: see `Client::poll`.
@@ -143,6 +145,7 @@ impl<'a> State<'a> {
             yields: false,
             disconnects: false,
             stopped: false,
+            handles: false,
         })
     }
 
@@ -186,7 +189,10 @@ impl<'a> State<'a> {
         &mut self,
         make: impl FnOnce(&mut Borrowed<'a>) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
+        let room = self.client.room();
         let made = make(&mut self.client)?;
+        // Subscriptions that are forgotten make room.
+        self.tell_of_room(room);
         self.wake();
         Ok(made)
     }
@@ -223,6 +229,8 @@ impl<'a> State<'a> {
     pub(super) fn disconnect(&mut self) {
         self.disconnects = true;
         self.client.disconnect();
+        // If it was offline, it is stopped already.
+        self.waiters.changed();
         self.wake();
     }
 
@@ -245,9 +253,9 @@ impl<'a> State<'a> {
         self.connect = None;
         self.stop = false;
         self.look = Look::No;
+        self.handles = false;
         match fault {
-            // Whether the end of the peer comes as a reset is chance.
-            None | Some(crate::TransportFault::Reset) => self.client.closed(now),
+            None => self.client.closed(now),
             Some(fault) => self.client.failed(fault, now),
         }
         self.waiters.changed();
@@ -305,6 +313,7 @@ impl<'a> State<'a> {
         self.look = Look::No;
         // An error needs no handling here: `poll` says to close, and an event with the reason follows.
         let event = self.client.receive(input, now).unwrap_or(None);
+        self.handles = event.is_some();
         match &event {
             None => {
                 self.sent = self.client.counters().bytes_out;
@@ -344,6 +353,8 @@ impl<'a> State<'a> {
     fn look(&mut self, now: Instant) -> Instant {
         let deadline = self.client.deadline();
         if deadline > now {
+            // The one that asked for a look has moved, and the next look has a time of its own.
+            self.look = Look::No;
             return deadline;
         }
         match self.look {
@@ -358,8 +369,8 @@ impl<'a> State<'a> {
             }
             Look::Asked | Look::Over => {}
         }
-        // The receiver goes on, and that is a change.
-        Instant::FAR_FUTURE
+        // That the receiver goes on is a change. It may be busy with a handler, and a PINGREQ gets due meanwhile.
+        self.client.deadline_after(now)
     }
 
     /// The transport has taken `count` bytes.
@@ -406,6 +417,10 @@ impl<'a> State<'a> {
             // The last record is written without its delay. A record that holds a position is due at once.
             self.client.set_position(self.client.position());
             return None;
+        }
+        if self.handles {
+            // The handler may connect again.
+            return Some(Step::Wait(Instant::FAR_FUTURE));
         }
         if self.disconnects && !self.client.has_event() && !self.client.is_idle() {
             self.client.lose_requests();

@@ -39,6 +39,8 @@ pub(super) struct Waiters<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Seat {
     index: Option<usize>,
+    /// It had a place in the table until it was polled.
+    rose: bool,
     /// Its own waker, if it stands in the line.
     own: Option<Waker>,
     behind: Option<Waker>,
@@ -49,6 +51,11 @@ pub(super) struct Seat {
 impl<'a> Waiters<'a> {
     pub(super) const fn new(table: &'a mut [Waiter]) -> Self {
         Self { table, last: None, told: 0 }
+    }
+
+    /// Whether no request can ever be waited for.
+    pub(super) const fn are_none(&self) -> bool {
+        self.table.is_empty()
     }
 
     /// Whether another request can be waited for.
@@ -130,6 +137,7 @@ impl<'a> Waiters<'a> {
     pub(super) fn rise(&mut self, seat: &mut Seat) {
         if let Some(index) = seat.index.take() {
             self.set(index, Entry::Free);
+            seat.rose = true;
         }
     }
 
@@ -140,6 +148,7 @@ impl<'a> Waiters<'a> {
             return;
         }
         self.leave_line(seat);
+        seat.rose = false;
         seat.index = self.table.iter().position(|waiter| matches!(waiter.0, Entry::Free));
         if let Some(index) = seat.index {
             self.set(index, Entry::Change(waker.clone()));
@@ -154,6 +163,10 @@ impl<'a> Waiters<'a> {
     pub(super) fn leave(&mut self, seat: &mut Seat) {
         self.rise(seat);
         self.leave_line(seat);
+        if seat.rose && self.last.is_some() && self.has_free() {
+            // A task in the line may need the place, for the outcome of a request.
+            self.changed();
+        }
     }
 
     fn leave_line(&mut self, seat: &mut Seat) {

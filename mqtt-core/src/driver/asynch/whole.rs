@@ -15,7 +15,7 @@ use super::Link;
 /// A link over a transport that reads and writes, but cannot be split: that of embedded-nal-async, a serial line.
 ///
 /// A read that waits is dropped whenever something is written, so reads have to be cancel-safe: a read that is dropped
-/// must not have taken bytes. Nothing is read while a write waits. If the broker stops reading because it cannot write
+/// must not have taken bytes. Between two writes the read is polled once. Nothing is read while a write waits. If the broker stops reading because it cannot write
 /// either, the connection stalls, and the client ends it after `Options::ping_timeout`; a transport that can be split
 /// has no such limit.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub struct Whole<T, const BUFFERS: bool = false> {
 impl<T, const BUFFERS: bool> Whole<T, BUFFERS> {
     /// A link over `transport`. For `BUFFERS` see [`Link::BUFFERS`].
     pub const fn new(transport: T) -> Self {
-        let turn = Turn { writes: Cell::new(false), waiting: Cell::new(None) };
+        let turn =
+            Turn { writes: Cell::new(false), reads: Cell::new(false), waiting: Cell::new(None) };
         Self { transport: RefCell::new(transport), turn }
     }
 }
@@ -36,6 +37,8 @@ impl<T, const BUFFERS: bool> Whole<T, BUFFERS> {
 struct Turn {
     /// The writer has it, or wants it.
     writes: Cell<bool>,
+    /// The reader waits for its turn, which comes before the next write.
+    reads: Cell<bool>,
     /// The half that waits for its turn.
     waiting: Cell<Option<Waker>>,
 }
@@ -51,6 +54,13 @@ impl Turn {
     fn wake(&self) {
         if let Some(waker) = self.waiting.take() {
             waker.wake();
+        }
+    }
+
+    /// The reader has had its turn, or does not want it.
+    fn has_read(&self) {
+        if self.reads.take() {
+            self.wake();
         }
     }
 
@@ -75,11 +85,15 @@ impl<T: Read> Read for WholeReader<'_, T> {
     #[expect(clippy::await_holding_refcell_ref, reason = "each half takes it in its turn only")]
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, T::Error> {
         let Self { transport, turn } = self;
+        let _wish = Wish(turn);
         loop {
             // The writer has borrowed it only in its turn.
             let mut borrowed = poll_fn(|context| match transport.try_borrow_mut() {
                 Ok(transport) if !turn.writes.get() => Poll::Ready(transport),
-                _ => turn.wait(context),
+                _ => {
+                    turn.reads.set(true);
+                    turn.wait(context)
+                }
             })
             .await;
             let mut read = pin!(borrowed.read(buffer));
@@ -87,7 +101,9 @@ impl<T: Read> Read for WholeReader<'_, T> {
                 if turn.writes.get() {
                     return Poll::Ready(None);
                 }
-                match read.as_mut().poll(context) {
+                let polled = read.as_mut().poll(context);
+                turn.has_read();
+                match polled {
                     Poll::Ready(read) => Poll::Ready(Some(read)),
                     Poll::Pending => turn.wait(context),
                 }
@@ -98,6 +114,15 @@ impl<T: Read> Read for WholeReader<'_, T> {
             }
             turn.wake();
         }
+    }
+}
+
+/// The wish of a read for its turn; it ends with the read.
+struct Wish<'w>(&'w Turn);
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        self.0.has_read();
     }
 }
 
@@ -124,6 +149,9 @@ impl<T> Drop for Writing<'_, T> {
 impl<'w, T> WholeWriter<'w, T> {
     async fn begin(&mut self) -> Writing<'w, T> {
         let Self { transport, turn } = *self;
+        // Otherwise nothing is read while there is always something to write.
+        poll_fn(|context| if turn.reads.get() { turn.wait(context) } else { Poll::Ready(()) })
+            .await;
         turn.writes.set(true);
         turn.wake();
         let transport = poll_fn(|context| match transport.try_borrow_mut() {
@@ -165,6 +193,7 @@ impl<T: Read + Write, const BUFFERS: bool> Link for Whole<T, BUFFERS> {
         let Self { transport, turn } = self;
         // A writer may have been dropped while it waited for its turn.
         turn.writes.set(false);
+        turn.reads.set(false);
         (WholeReader { transport, turn }, WholeWriter { transport, turn })
     }
 }
