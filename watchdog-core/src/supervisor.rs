@@ -184,11 +184,8 @@ impl<'a> Supervisor<'a> {
         rules: Rules,
         now: Instant,
     ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
-        match self.timing.fits(&rules) {
-            Ok(()) => watch_in(self.tasks, rules, now.max(self.latest)),
-            Err(PlanError::Rules(error)) => Err(WatchError::Rules(error)),
-            Err(error) => Err(WatchError::Plan(error)),
-        }
+        self.timing.fits(&rules)?;
+        watch_in(self.tasks, rules, now.max(self.latest))
     }
 
     /// The handle of a watched task.
@@ -384,6 +381,15 @@ pub enum WatchError {
     /// The rules do not fit the supervisor's plan.
     #[error("{0}")]
     Plan(PlanError),
+}
+
+impl From<PlanError> for WatchError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Rules(error) => Self::Rules(error),
+            error => Self::Plan(error),
+        }
+    }
 }
 
 /// No task is watched under this id.

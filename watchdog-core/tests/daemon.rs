@@ -12,7 +12,7 @@ use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
 use watchdog_core::host::clock::Clock;
 use watchdog_core::host::daemon::{Daemon, Event, FreezeError, Settings, StopError, Watched};
 use watchdog_core::{
-    Fault, Instant, NotRescued, Plan, Refused, Rules, Stage, Timing, WatchError, plan,
+    Fault, Instant, NotRescued, Plan, PlanError, Refused, Rules, Stage, Timing, WatchError, plan,
 };
 
 /// The time-out of each wait, longer than any step takes.
@@ -227,6 +227,15 @@ fn while_all_threads_work_the_hardware_is_fed_at_each_heartbeat() {
         workers.iter().for_each(|worker| worker.does(Watched::feed).unwrap());
     }
     assert_eq!(bench.lines(), ["0 fed", "100 fed", "200 fed", "300 fed"]);
+}
+
+#[test]
+fn a_thread_whose_rules_do_not_fit_the_plan_is_not_watched() {
+    let bench = bench(1);
+    let rules = Rules::deadline(250).works(200, 100);
+    let refused = bench.daemon.watch("slow", rules).map(drop);
+    assert_eq!(refused, Err(WatchError::Plan(PlanError::DeadlineTooShort)));
+    assert!(bench.daemon.watch("quick", RULES).is_ok(), "its place is still vacant");
 }
 
 #[test]

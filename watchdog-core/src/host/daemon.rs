@@ -159,6 +159,7 @@ pub enum Event<'e, E> {
 #[must_use = "no thread can be watched without it"]
 pub struct Daemon<W> {
     shared: Arc<Shared>,
+    timing: Timing<'static>,
     thread: JoinHandle<W>,
 }
 
@@ -211,7 +212,7 @@ where
             last_resort.off();
             StartError::Thread(error)
         })?;
-        let daemon = Self { shared, thread };
+        let daemon = Self { shared, timing, thread };
         #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
         if let Some(priority) = settings.real_time {
             let set =
@@ -230,8 +231,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`WatchError`]: no place is vacant, the rules cannot be kept, or the handler has panicked.
+    /// [`WatchError`]: no place is vacant, the rules cannot be kept or do not fit the plan, or the handler has panicked.
     pub fn watch(&self, name: &str, rules: Rules) -> Result<Watched, WatchError> {
+        self.timing.fits(&rules)?;
         if self.shared.has_ended() {
             return Err(WatchError::NoSupervisor);
         }
