@@ -385,10 +385,7 @@ pub enum WatchError {
 
 impl From<PlanError> for WatchError {
     fn from(error: PlanError) -> Self {
-        match error {
-            PlanError::Rules(error) => Self::Rules(error),
-            error => Self::Plan(error),
-        }
+        if let PlanError::Rules(error) = error { Self::Rules(error) } else { Self::Plan(error) }
     }
 }
 
