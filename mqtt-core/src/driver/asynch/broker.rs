@@ -1,6 +1,6 @@
 //! [`Broker`]: where a broker is.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::error::TransportFault;
 
@@ -55,7 +55,7 @@ impl<'b> Broker<'b> {
     }
 
     /// Its address, if the host is one.
-    pub(super) fn address(&self) -> Option<IpAddr> {
+    fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 }
@@ -69,12 +69,23 @@ const PORT: u16 = 1883;
 pub struct InvalidBroker;
 
 /// The broker of number `endpoint`; they take turns.
-pub(super) fn broker_of<'b>(
-    brokers: &[Broker<'b>],
-    endpoint: u8,
-) -> Result<Broker<'b>, TransportFault> {
+fn broker_of<'b>(brokers: &[Broker<'b>], endpoint: u8) -> Result<Broker<'b>, TransportFault> {
     let turn = usize::from(endpoint).checked_rem(brokers.len());
     turn.and_then(|turn| brokers.get(turn)).copied().ok_or(TransportFault::UnknownName)
+}
+
+/// Where to connect for `endpoint`: the address of its broker, or what `look_up` finds for its name.
+pub(super) async fn remote<E>(
+    brokers: &[Broker<'_>],
+    endpoint: u8,
+    look_up: impl AsyncFnOnce(&str) -> Result<IpAddr, E>,
+) -> Result<SocketAddr, TransportFault> {
+    let broker = broker_of(brokers, endpoint)?;
+    let address = match broker.address() {
+        Some(address) => address,
+        None => look_up(broker.host).await.map_err(|_| TransportFault::UnknownName)?,
+    };
+    Ok(SocketAddr::new(address, broker.port))
 }
 
 #[cfg(test)]

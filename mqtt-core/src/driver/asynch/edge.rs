@@ -1,12 +1,10 @@
 //! [`Edge`]: TCP over edge-nal.
 
-use core::net::SocketAddr;
-
 use edge_nal::{AddrType, Close, Dns, TcpConnect, TcpShutdown, TcpSplit};
 
 use super::{
     Dial, Link,
-    broker::{Broker, broker_of},
+    broker::{Broker, remote},
     fault,
 };
 use crate::error::TransportFault;
@@ -37,15 +35,9 @@ impl<T: TcpConnect, D: Dns> Dial for Edge<'_, T, D> {
         Self: 'a;
 
     async fn dial(&mut self, endpoint: u8) -> Result<Self::Link<'_>, TransportFault> {
-        let broker = broker_of(self.brokers, endpoint)?;
-        let address = match broker.address() {
-            Some(address) => address,
-            None => {
-                let found = self.dns.get_host_by_name(broker.host, AddrType::Either).await;
-                found.map_err(|_| TransportFault::UnknownName)?
-            }
-        };
-        let connected = self.stack.connect(SocketAddr::new(address, broker.port)).await;
+        let look_up = async |name: &str| self.dns.get_host_by_name(name, AddrType::Either).await;
+        let remote = remote(self.brokers, endpoint, look_up).await?;
+        let connected = self.stack.connect(remote).await;
         connected.map(EdgeLink).map_err(|error| fault(&error))
     }
 }

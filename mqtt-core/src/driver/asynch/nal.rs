@@ -1,12 +1,12 @@
 //! [`Nal`]: TCP over embedded-nal-async.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
 use super::{
     Dial, Whole,
-    broker::{Broker, broker_of},
+    broker::{Broker, remote},
     fault,
 };
 use crate::error::TransportFault;
@@ -37,15 +37,8 @@ impl<T: TcpConnect, D: Dns> Dial for Nal<'_, T, D> {
         Self: 'a;
 
     async fn dial(&mut self, endpoint: u8) -> Result<Self::Link<'_>, TransportFault> {
-        let broker = broker_of(self.brokers, endpoint)?;
-        let address = match broker.address() {
-            Some(address) => address,
-            None => {
-                let found = self.dns.get_host_by_name(broker.host, AddrType::Either).await;
-                found.map_err(|_| TransportFault::UnknownName)?
-            }
-        };
-        let remote = SocketAddr::new(address, broker.port);
+        let look_up = async |name: &str| self.dns.get_host_by_name(name, AddrType::Either).await;
+        let remote = remote(self.brokers, endpoint, look_up).await?;
         let connected = self.stack.connect(remote).await;
         connected.map(Whole::new).map_err(|error| fault(&error))
     }
