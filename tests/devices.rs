@@ -1,19 +1,11 @@
 //! What the client for threads does, the client for devices does as well: the list of conversations, with three brokers.
 
-use system_tests::brokers::ENGINES;
-use system_tests::conversations::{converse_alike, devices};
-use system_tests::transports::{Kind, Transport};
+use system_tests::conversations::{converse_with, devices};
+use system_tests::transports::Kind;
 
 #[track_caller]
 fn converse(name: &str, kind: Kind) {
-    let engine = ENGINES.iter().find(|engine| engine.name == name).expect("it is one of them");
-    if let Err(why) = (engine.version)() {
-        println!("{name} is not here: {why}");
-        return;
-    }
-    let transport = Transport::new(kind).expect("it needs no program");
-    let how = format!("a client for devices over {}", kind.name());
-    converse_alike(engine, &how, &|broker, options| devices(&transport, broker, options));
+    converse_with("a client for devices", devices, name, kind);
 }
 
 #[test]

@@ -1,20 +1,12 @@
 //! What the client for threads does, the client for tasks does as well: the list of conversations with each broker that
 //! is here.
 
-use system_tests::brokers::ENGINES;
-use system_tests::conversations::{converse_alike, tasks};
-use system_tests::transports::{Kind, Transport};
+use system_tests::conversations::{converse_with, tasks};
+use system_tests::transports::Kind;
 
 #[track_caller]
 fn converse(name: &str, kind: Kind) {
-    let engine = ENGINES.iter().find(|engine| engine.name == name).expect("it is one of them");
-    if let Err(why) = (engine.version)() {
-        println!("{name} is not here: {why}");
-        return;
-    }
-    let transport = Transport::new(kind).expect("it needs no program");
-    let how = format!("a client for tasks over {}", kind.name());
-    converse_alike(engine, &how, &|broker, options| tasks(&transport, broker, options));
+    converse_with("a client for tasks", tasks, name, kind);
 }
 
 #[test]

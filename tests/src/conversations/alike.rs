@@ -1,7 +1,32 @@
 //! The whole list with a client that has to find the same differences as the one that the table is made with.
 
-use super::{Connect, all, hold, in_table, judge};
-use crate::brokers::Engine;
+use std::net::SocketAddr;
+
+use mqtt_core::Options;
+
+use super::{Connect, Talker, all, hold, in_table, judge};
+use crate::brokers::{ENGINES, Engine};
+use crate::transports::{Kind, Transport};
+
+/// Starts a client of one kind over a transport.
+pub type Start = fn(&Transport, SocketAddr, &Options<'_>) -> Box<dyn Talker>;
+
+/// Holds the whole list with the broker of this name, if it is here, over a transport that needs no program.
+///
+/// # Panics
+///
+/// As [`converse_alike`], or if there is no such broker or transport.
+#[track_caller]
+pub fn converse_with(client: &str, start: Start, name: &str, kind: Kind) {
+    let engine = ENGINES.iter().find(|engine| engine.name == name).expect("it is one of them");
+    if let Err(why) = (engine.version)() {
+        println!("{name} is not here: {why}");
+        return;
+    }
+    let transport = Transport::new(kind).expect("it needs no program");
+    let how = format!("{client} over {}", kind.name());
+    converse_alike(engine, &how, &|broker, options| start(&transport, broker, options));
+}
 
 /// Conversations that say nothing about the client, and why.
 const LEFT_OUT: [(&str, &str); 1] =

@@ -17,13 +17,13 @@ use embedded_io_async::{ErrorType, Read, Write};
 use mqtt_core::driver::asynch::{self, Dial, Link, Requests, State, Waiter, fault};
 use mqtt_core::driver::blocking::Connector;
 use mqtt_core::driver::stream;
-use mqtt_core::{Filter, Handle, Options, QoS, Slot, TransportFault};
+use mqtt_core::{Handle, Options, QoS, Slot, TransportFault};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use super::hosts::heard;
-use super::talker::{Heard, Talker};
+use super::talker::{Heard, Talker, checked, subscription};
 use crate::message::Message;
 use crate::transports::{Transport, Way};
 
@@ -121,15 +121,12 @@ impl Talker for Device {
     }
 
     fn subscribe(&mut self, filters: &[(&str, QoS)]) -> Result<Handle, String> {
-        let filters = filters.iter().map(|(filter, qos)| Ok((Filter::new(filter)?, *qos)));
-        let filters: Result<Vec<_>, mqtt_core::TopicError> = filters.collect();
-        let filters = filters.map_err(|error| error.to_string())?;
+        let filters = subscription(filters)?;
         self.requests.subscribe(&filters).map_err(|error| error.to_string())
     }
 
     fn unsubscribe(&mut self, filters: &[&str]) -> Result<Handle, String> {
-        let filters: Result<Vec<_>, _> = filters.iter().map(|filter| Filter::new(filter)).collect();
-        let filters = filters.map_err(|error| error.to_string())?;
+        let filters = filters.iter().copied().map(checked).collect::<Result<Vec<_>, _>>()?;
         self.requests.unsubscribe(&filters).map_err(|error| error.to_string())
     }
 

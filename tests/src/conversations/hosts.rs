@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use mqtt_core::driver::blocking::{self, Config, Requests};
 use mqtt_core::driver::tokio as tasks;
-use mqtt_core::{Event, Fatal, Filter, Handle, Options, QoS, Reason};
+use mqtt_core::{Event, Fatal, Handle, Options, QoS, Reason};
 use tokio::runtime::{Builder, Runtime};
 
-use super::talker::{Ended, Heard, Talker};
+use super::talker::{Ended, Heard, Talker, checked, subscription};
 use crate::message::Message;
 use crate::transports::{Transport, Way};
 
@@ -99,15 +99,12 @@ impl<E: Serving> Talker for OnHost<E> {
     }
 
     fn subscribe(&mut self, filters: &[(&str, QoS)]) -> Result<Handle, String> {
-        let filters = filters.iter().map(|(filter, qos)| Ok((Filter::new(filter)?, *qos)));
-        let filters: Result<Vec<_>, mqtt_core::TopicError> = filters.collect();
-        let filters = filters.map_err(|error| error.to_string())?;
+        let filters = subscription(filters)?;
         self.requests.subscribe_all(&filters).map_err(|error| error.to_string())
     }
 
     fn unsubscribe(&mut self, filters: &[&str]) -> Result<Handle, String> {
-        let filters: Result<Vec<_>, _> = filters.iter().map(|filter| Filter::new(filter)).collect();
-        let filters = filters.map_err(|error| error.to_string())?;
+        let filters = filters.iter().copied().map(checked).collect::<Result<Vec<_>, _>>()?;
         self.requests.unsubscribe_all(&filters).map_err(|error| error.to_string())
     }
 

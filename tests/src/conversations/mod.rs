@@ -20,7 +20,7 @@ mod sessions;
 mod table;
 mod talker;
 
-pub use alike::converse_alike;
+pub use alike::{Start, converse_alike, converse_with};
 pub use devices::devices;
 pub use hosts::{blocking, tasks};
 pub use room::{Difference, Room, Stop, Verdict};

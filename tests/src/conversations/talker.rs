@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqtt_core::{Handle, Options, Protocol, QoS, SessionStatus};
+use mqtt_core::{Filter, Handle, Options, Protocol, QoS, SessionStatus};
 
 use crate::message::Message;
 
@@ -38,6 +38,18 @@ pub trait Talker {
 
     /// Asks for the end of the connection. The last event is [`Heard::Down`].
     fn disconnect(&mut self);
+}
+
+/// The filters of a SUBSCRIBE, as a client takes them.
+pub(super) fn subscription<'f>(
+    filters: &[(&'f str, QoS)],
+) -> Result<Vec<(Filter<'f>, QoS)>, String> {
+    filters.iter().map(|(filter, qos)| Ok((checked(filter)?, *qos))).collect()
+}
+
+/// A filter, as a client takes it.
+pub(super) fn checked(filter: &str) -> Result<Filter<'_>, String> {
+    Filter::new(filter).map_err(|error| error.to_string())
 }
 
 /// Starts a client of the broker at this address. It need not wait for the connection.
