@@ -11,10 +11,15 @@
 //! assert_eq!(now.millis_since(Instant::from_millis(2_000)), 0, "saturates, never wraps");
 //! ```
 
+use core::time::Duration;
+
 /// A point on the caller's monotonic clock, in milliseconds.
 ///
 /// 64 bits last 584 million years, so arithmetic saturates and a wrap is not handled. A driver with a 32-bit tick
 /// counter extends it to 64 bits before it calls the client.
+///
+/// It converts to the [`Duration`] since the clock's zero, and back, and so to the instant of another library over the
+/// same clock, such as `watchdog_core::Instant`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
@@ -44,5 +49,34 @@ impl Instant {
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl From<Duration> for Instant {
+    /// The instant in whole milliseconds, rounded down; it saturates at [`Instant::FAR_FUTURE`].
+    fn from(since_zero: Duration) -> Self {
+        let millis = since_zero.as_secs().saturating_mul(1_000);
+        Self(millis.saturating_add(since_zero.subsec_millis().into()))
+    }
+}
+
+impl From<Instant> for Duration {
+    fn from(instant: Instant) -> Self {
+        Self::from_millis(instant.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Instant};
+
+    #[test]
+    fn an_instant_is_the_duration_since_zero_and_saturates() {
+        for millis in [0, 1, 999, 1_000, 86_400_001, u64::MAX] {
+            let instant = Instant::from_millis(millis);
+            assert_eq!(Instant::from(Duration::from(instant)), instant);
+        }
+        assert_eq!(Instant::from(Duration::from_micros(1_999)), Instant::from_millis(1));
+        assert_eq!(Instant::from(Duration::MAX), Instant::FAR_FUTURE);
     }
 }

@@ -25,6 +25,7 @@
 
 use core::fmt;
 
+use crate::name::Name;
 use crate::time::Instant;
 
 /// A stage of a bite: an action for the program. The program decides how it carries the action out.
@@ -66,6 +67,11 @@ impl Stage {
             Self::Warn | Self::LastWords | Self::Reset => false,
         }
     }
+
+    /// Whether only a reset may follow.
+    const fn is_last(self) -> bool {
+        matches!(self, Self::LastWords | Self::Reset)
+    }
 }
 
 /// The fault of a task.
@@ -86,6 +92,8 @@ pub enum Fault {
     /// The task feeds by another clock than the supervisor's: its time is ahead by more than its deadline plus a
     /// heartbeat.
     Clock,
+    /// The program asked for the bite: [`Supervisor::bite`](crate::Supervisor::bite).
+    Requested,
 }
 
 impl fmt::Display for Fault {
@@ -97,16 +105,20 @@ impl fmt::Display for Fault {
             Self::Returned => "returned",
             Self::Panicked => "panicked",
             Self::Clock => "feeds by another clock",
+            Self::Requested => "was asked to bite",
         })
     }
 }
 
-/// The id of a task: its index among the supervisor's tasks.
+/// The id of a task: its index among the supervisor's tasks, or [`SUPERVISOR`](Self::SUPERVISOR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TaskId(u32);
 
 impl TaskId {
+    /// No task but the supervisor itself: the loop that polls it hangs, or the program asked for the bite.
+    pub const SUPERVISOR: Self = Self(u32::MAX);
+
     /// The id of the task at `index`. The supervisor rejects an id without a task.
     #[must_use]
     pub const fn new(index: u32) -> Self {
@@ -122,7 +134,10 @@ impl TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {}", self.0)
+        match *self {
+            Self::SUPERVISOR => f.write_str("the supervisor"),
+            Self(index) => write!(f, "task {index}"),
+        }
     }
 }
 
@@ -132,6 +147,8 @@ impl fmt::Display for TaskId {
 pub struct Failure {
     /// The task that failed.
     pub task: TaskId,
+    /// Its name, if it has one.
+    pub name: Name,
     /// Its fault.
     pub fault: Fault,
     /// The checkpoint reported last, from 0. For [`Fault::OutOfOrder`] it is the wrong checkpoint. `None` if the task
@@ -146,13 +163,20 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { task, fault, step, since, .. } = self;
-        write!(f, "{task} {fault}")?;
+        let Self { task, name, fault, step, since, at: _ } = self;
+        write!(f, "{task} ")?;
+        if name.is_some() {
+            write!(f, "({name}) ")?;
+        }
+        write!(f, "{fault}")?;
         match fault {
             Fault::Starved => write!(f, ", nothing heard since {} ms", since.as_millis())?,
-            Fault::Early | Fault::OutOfOrder | Fault::Returned | Fault::Panicked | Fault::Clock => {
-                write!(f, " at {} ms", since.as_millis())?
-            }
+            Fault::Early
+            | Fault::OutOfOrder
+            | Fault::Returned
+            | Fault::Panicked
+            | Fault::Clock
+            | Fault::Requested => write!(f, " at {} ms", since.as_millis())?,
         }
         match step {
             Some(step) => write!(f, ", checkpoint {step}"),
@@ -167,38 +191,45 @@ pub(crate) struct Bite<'a> {
     pub(crate) failure: Failure,
     /// The stages to come.
     stages: &'a [(Stage, u32)],
-    /// The delay of the next stage counts from here.
-    from: Instant,
-    may_rescue: bool,
-    past_rescue: bool,
+    /// The next stage is due from here on.
+    due: Instant,
+    /// The stage handed out last.
+    last: Option<Stage>,
 }
 
 impl<'a> Bite<'a> {
+    /// The delay of the first stage counts from the failure.
     pub(crate) const fn new(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
-        debug_assert!(matches!(stages, [.., (Stage::Reset, _)]), "the stages end with the reset");
-        Self { failure, stages, from: failure.at, may_rescue: false, past_rescue: false }
+        Self { failure, stages, due: due(failure.at, stages), last: None }
     }
 
-    /// The next stage, if it is due.
+    /// Only the last words and the reset, the first of them at once.
+    pub(crate) fn at_once(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
+        let mut left = stages;
+        while let [(stage, _), rest @ ..] = left {
+            if stage.is_last() {
+                break;
+            }
+            left = rest;
+        }
+        Self { failure, stages: left, due: failure.at, last: None }
+    }
+
+    /// The stage that is due at `now`. Each one is handed out once.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Stage> {
-        debug_assert!(now >= self.from, "time does not go back between two stages");
-        let [(stage, delay), tail @ ..] = self.stages else { return None };
-        if now.millis_since(self.from) < u64::from(*delay) {
+        let [(stage, _), rest @ ..] = self.stages else { return None };
+        if now < self.due {
             return None;
         }
-        self.stages = tail;
-        self.from = now;
-        self.may_rescue = stage.may_rescue();
-        self.past_rescue |= matches!(stage, Stage::LastWords | Stage::Reset);
-        Some(*stage)
+        self.stages = rest;
+        self.due = due(now, rest);
+        self.last = Some(*stage);
+        self.last
     }
 
     /// When the next stage is due.
     pub(crate) const fn next(&self) -> Instant {
-        match self.stages {
-            [(_, delay), ..] => self.from.plus_millis(*delay as u64),
-            [] => Instant::FAR_FUTURE,
-        }
+        self.due
     }
 
     /// Whether all stages have been handed out.
@@ -207,13 +238,21 @@ impl<'a> Bite<'a> {
     }
 
     /// Whether the last words or the reset have been handed out: no rescue is possible then.
-    pub(crate) const fn is_past_rescue(&self) -> bool {
-        self.past_rescue
+    pub(crate) fn is_past_rescue(&self) -> bool {
+        self.last.is_some_and(Stage::is_last)
     }
 
     /// Whether the stage handed out last was one that may help.
-    pub(crate) const fn may_rescue(&self) -> bool {
-        self.may_rescue
+    pub(crate) fn may_rescue(&self) -> bool {
+        self.last.is_some_and(Stage::may_rescue)
+    }
+}
+
+/// The first of the stages is due at this instant, if the stage before it was handed out at `from`.
+const fn due(from: Instant, stages: &[(Stage, u32)]) -> Instant {
+    match stages {
+        [(_, delay), ..] => from.plus_millis(*delay as u64),
+        [] => Instant::FAR_FUTURE,
     }
 }
 
@@ -229,6 +268,7 @@ mod tests {
 
     const FAILURE: Failure = Failure {
         task: TaskId::new(3),
+        name: Name::NONE,
         fault: Fault::Starved,
         step: Some(1),
         since: at(10),
@@ -268,9 +308,30 @@ mod tests {
     }
 
     #[test]
+    fn a_bite_at_once_leaves_out_what_may_help_and_waits_for_no_stage() {
+        let stages = [(Stage::Warn, 0), (Stage::LastWords, 700), (Stage::Reset, 50)];
+        let mut bite = Bite::at_once(FAILURE, &stages);
+        assert_eq!((bite.poll(at(20)), bite.next()), (Some(Stage::LastWords), at(70)));
+        let mut bite = Bite::at_once(FAILURE, &[(Stage::Warn, 0), (Stage::Reset, 900)]);
+        assert_eq!((bite.poll(at(20)), bite.is_over()), (Some(Stage::Reset), true));
+    }
+
+    #[test]
     fn a_failure_prints_the_task_the_fault_and_the_time() {
         assert_eq!(FAILURE.to_string(), "task 3 starved, nothing heard since 10 ms, checkpoint 1");
         let failure = Failure { fault: Fault::OutOfOrder, step: None, ..FAILURE };
         assert_eq!(failure.to_string(), "task 3 reported a checkpoint out of order at 10 ms");
+        let failure = Failure { name: Name::cut("pump"), ..failure };
+        assert_eq!(
+            failure.to_string(),
+            "task 3 (pump) reported a checkpoint out of order at 10 ms"
+        );
+        let failure = Failure {
+            task: TaskId::SUPERVISOR,
+            fault: Fault::Requested,
+            name: Name::NONE,
+            ..failure
+        };
+        assert_eq!(failure.to_string(), "the supervisor was asked to bite at 10 ms");
     }
 }

@@ -60,7 +60,7 @@ use crate::hardware::ErrorKind;
 use crate::hardware::{Error as _, Stop, StopError, Watchdog};
 use crate::log::log;
 use crate::rules::Rules;
-use crate::supervisor::{Action, NotRescued, Poll, Supervisor, WatchError};
+use crate::supervisor::{Action, NotRescued, NotSuspended, Poll, Supervisor, WatchError};
 use crate::task::TaskHandle;
 use crate::time::Instant;
 
@@ -98,12 +98,43 @@ impl<'a, W: Watchdog> Guard<'a, W> {
                 self.supervisor.failure().is_none(),
                 "the hardware is never fed after a failure"
             );
-            self.hardware.feed().inspect_err(|error| {
-                log!(error, "watchdog: the hardware is not fed: {}", error.kind());
-                self.supervisor.not_fed(error.kind());
-            })?;
+            self.feed().inspect_err(|error| self.supervisor.not_fed(error.kind()))?;
         }
         Ok(polled)
+    }
+
+    fn feed(&mut self) -> Result<(), W::Error> {
+        self.hardware.feed().inspect_err(|error| {
+            log!(error, "watchdog: the hardware is not fed: {}", error.kind());
+        })
+    }
+
+    /// The device falls asleep; see [`Supervisor::suspend`]. The hardware is fed before, if its window is open. Returns the
+    /// time by which the device has to be awake, and [`resume`](Self::resume) called.
+    ///
+    /// # Errors
+    ///
+    /// [`SuspendError`]: the device stays awake.
+    pub fn suspend(&mut self, now: Instant) -> Result<Instant, SuspendError<W::Error>> {
+        let polled = self.supervisor.suspend(now).map_err(SuspendError::Supervisor)?;
+        if polled.action == Action::Feed {
+            self.feed().map_err(|error| {
+                self.supervisor.resume(now);
+                self.supervisor.not_fed(error.kind());
+                SuspendError::Hardware(error)
+            })?;
+        }
+        Ok(polled.next)
+    }
+
+    /// The device is awake again; see [`Supervisor::resume`]. The next poll feeds the hardware.
+    pub fn resume(&mut self, now: Instant) {
+        self.supervisor.resume(now);
+    }
+
+    /// Bites on request; see [`Supervisor::bite`].
+    pub fn bite(&mut self, now: Instant) {
+        self.supervisor.bite(now);
     }
 
     /// Watches another task; see [`Supervisor::watch`].
@@ -167,7 +198,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     where
         W: Stop,
     {
-        self.supervisor.judge(now);
+        let _reported = self.supervisor.judge(now);
         if let Some(failure) = self.supervisor.failure() {
             return Err(StopError { error: NotStopped::Failed(failure), watchdog: self });
         }
@@ -182,6 +213,18 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         }
         stopped
     }
+}
+
+/// Why the device stays awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SuspendError<E> {
+    /// The supervisor does not allow it.
+    #[error("{0}")]
+    Supervisor(NotSuspended),
+    /// The hardware could not be fed. The next poll tries again.
+    #[error("the hardware is not fed: {0:?}")]
+    Hardware(E),
 }
 
 /// Why a guard's hardware was not stopped.

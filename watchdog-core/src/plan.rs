@@ -98,6 +98,8 @@ pub struct Plan<'a> {
     recovery: Option<u32>,
     stages: &'a [(Stage, u32)],
     rescues: u8,
+    sleep: u32,
+    sleeps_too: bool,
 }
 
 /// The reset as the only stage.
@@ -114,6 +116,8 @@ impl<'a> Plan<'a> {
             recovery: None,
             stages: RESET,
             rescues: 0,
+            sleep: 0,
+            sleeps_too: false,
         }
     }
 
@@ -157,6 +161,20 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// The device sleeps for up to `millis` milliseconds at a time, at most four hours:
+    /// [`Supervisor::suspend`](crate::Supervisor::suspend). Neither the deadlines of the tasks nor the recovery time count
+    /// meanwhile. The hardware counts, so it must not bite before the device is awake again.
+    pub const fn sleep(mut self, millis: u32) -> Self {
+        self.sleep = millis;
+        self
+    }
+
+    /// The hardware does not count while the device sleeps: a setting of many built-in watchdogs.
+    pub const fn hardware_sleeps(mut self) -> Self {
+        self.sleeps_too = true;
+        self
+    }
+
     /// At most `millis` milliseconds may pass from the last sign of life of a task to the reset. So each task's deadline
     /// and grants have to leave time for the reset.
     pub const fn recovery(mut self, millis: u32) -> Self {
@@ -186,8 +204,16 @@ impl<'a> Plan<'a> {
         if (self.heartbeat as u64) < self.window as u64 + self.late as u64 && self.window > 0 {
             return Err(PlanError::ChipTooEarly);
         }
+        if self.sleep > Rules::MOST_MILLIS {
+            return Err(PlanError::SleepTooLong);
+        }
+        // The device falls asleep up to a window after a feed, and both the begin and the end of the sleep may be late.
+        let asleep = self.window as u64 + self.sleep as u64 + 2 * self.late as u64;
         let reset = match self.chip {
             None => looked + staged,
+            Some((min, _)) if self.sleep > 0 && !self.sleeps_too && asleep >= min as u64 => {
+                return Err(PlanError::SleepTooLong);
+            }
             Some((min, max)) => {
                 if looked >= min as u64 || min > max {
                     return Err(PlanError::ChipBitesFirst);
@@ -207,8 +233,8 @@ impl<'a> Plan<'a> {
                 _ => return Err(PlanError::RecoveryTooSlow),
             },
         };
-        let Self { heartbeat, late, window, stages, rescues, .. } = *self;
-        Ok(Timing { heartbeat, late, window, longest_silence, stages, rescues })
+        let Self { heartbeat, late, window, stages, rescues, sleep, .. } = *self;
+        Ok(Timing { heartbeat, late, window, longest_silence, stages, rescues, sleep })
     }
 }
 
@@ -252,6 +278,8 @@ pub struct Timing<'a> {
     longest_silence: u32,
     pub(crate) stages: &'a [(Stage, u32)],
     pub(crate) rescues: u8,
+    /// The longest sleep; 0: the device does not sleep.
+    pub(crate) sleep: u32,
 }
 
 impl Timing<'_> {
@@ -265,6 +293,12 @@ impl Timing<'_> {
     #[must_use]
     pub const fn window_millis(&self) -> u32 {
         self.window
+    }
+
+    /// The longest sleep of the device, in milliseconds; 0 if it does not sleep.
+    #[must_use]
+    pub const fn sleep_millis(&self) -> u32 {
+        self.sleep
     }
 
     /// Whether a task with these rules can be watched by this plan: a healthy task keeps them, it shares its wake-ups
@@ -337,6 +371,9 @@ pub enum PlanError {
     ChipTooEarly,
     /// The chip's minimum time-out is not longer than a late heartbeat and all stages together.
     StagesTooLong,
+    /// The device sleeps for longer than the chip's minimum time-out allows, or for longer than
+    /// [`Rules::MOST_MILLIS`].
+    SleepTooLong,
     /// A reset, or the longest silence of a task and a reset, takes longer than the recovery time that is wanted.
     RecoveryTooSlow,
     /// The stages do not end with the reset.
@@ -367,6 +404,7 @@ impl PlanError {
             Self::ChipBitesFirst => "the chip's minimum time-out does not cover a late heartbeat",
             Self::ChipTooEarly => "a heartbeat may come before the chip's window is open",
             Self::StagesTooLong => "the chip's minimum time-out does not cover the stages",
+            Self::SleepTooLong => "the chip's minimum time-out does not cover a sleep",
             Self::RecoveryTooSlow => "a reset takes longer than the recovery time wanted",
             Self::NoReset => "the stages do not end with the reset",
             Self::ResetNotLast => "a stage follows the reset",
@@ -376,138 +414,4 @@ impl PlanError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TASK: Rules = Rules::deadline(1_000);
-
-    #[test]
-    fn each_broken_rule_has_its_error() {
-        let beat = Plan::heartbeat(500);
-        for (plan, error) in [
-            (Plan::heartbeat(0), PlanError::NoHeartbeat),
-            (Plan::heartbeat(7_200_001), PlanError::HeartbeatTooLong),
-            (beat.chip(500, 2_000), PlanError::ChipBitesFirst),
-            (beat.late(400).chip(900, 2_500), PlanError::ChipBitesFirst),
-            (beat.chip(900, 800), PlanError::ChipBitesFirst),
-            (beat.window(501), PlanError::ChipTooEarly),
-            (beat.chip(900, 2_500).window(501), PlanError::ChipTooEarly),
-            (beat.chip(900, 2_500).window(490).late(11), PlanError::ChipTooEarly),
-            (beat.chip(900, 2_500).stages(&[(Stage::Reset, 400)]), PlanError::StagesTooLong),
-            (
-                beat.late(1).chip(900, 2_500).stages(&[(Stage::Warn, 0), (Stage::Reset, 397)]),
-                PlanError::StagesTooLong,
-            ),
-            (beat.recovery(500), PlanError::RecoveryTooSlow),
-            (beat.chip(900, 2_500).recovery(2_500), PlanError::RecoveryTooSlow),
-            (beat.stages(&[]), PlanError::NoReset),
-        ] {
-            assert_eq!(plan.check(), Err(error), "{plan:?}");
-        }
-    }
-
-    #[test]
-    fn each_task_that_does_not_fit_the_plan_has_its_error() {
-        let beat = Plan::heartbeat(500);
-        for (plan, rules, error) in [
-            (beat, Rules::deadline(0), PlanError::Rules(RulesError::NoDeadline)),
-            (beat, TASK.works(0, 1_000), PlanError::DeadlineTooShort),
-            (beat, TASK.works(1_000, 0), PlanError::DeadlineTooShort),
-            (beat, TASK.works(500, 500), PlanError::DeadlineTooShort),
-            (beat.late(20), TASK.works(500, 480), PlanError::DeadlineTooShort),
-            (beat.late(1_000), TASK, PlanError::DeadlineTooShort),
-            (beat, Rules::deadline(300).works(250, 180), PlanError::DeadlineTooShort),
-            (beat, TASK.works(250, 0).not_before(400), PlanError::WindowTooLate),
-            (beat, TASK.works(500, 100).not_before(400), PlanError::WindowTooLate),
-            (beat.late(20), TASK.works(500, 100).not_before(380), PlanError::WindowTooLate),
-            (beat, TASK.works(500, 499).not_before(1), PlanError::WindowTooLate),
-            (beat, TASK.works(300, 0), PlanError::NoMultiple),
-            (beat, TASK.works(750, 0), PlanError::NoMultiple),
-            (beat.recovery(1_499), TASK, PlanError::RecoveryTooSlow),
-            (beat.chip(900, 2_500).recovery(3_499), TASK, PlanError::RecoveryTooSlow),
-            (beat.recovery(3_500), Rules::deadline(7_000_000), PlanError::RecoveryTooSlow),
-            (beat.recovery(2_500), TASK.grants(1, 3), PlanError::RecoveryTooSlow),
-        ] {
-            let fits = plan.check().and_then(|timing| timing.fits(&rules));
-            assert_eq!(fits, Err(error), "{plan:?} {rules:?}");
-        }
-    }
-
-    #[test]
-    fn a_task_at_a_limit_fits() {
-        let beat = Plan::heartbeat(500);
-        for (plan, rules) in [
-            (beat, TASK.works(250, 749)),
-            (beat.late(20), TASK.works(500, 479)),
-            (beat, Rules::deadline(10_001).works(5_000, 5_000)),
-            (beat, TASK.works(500, 100).not_before(399)),
-            (beat.late(20), TASK.works(500, 100).not_before(379)),
-            (beat, TASK.works(0, 100).not_before(900)),
-            (beat.recovery(1_500), TASK),
-            (beat.chip(900, 2_500).recovery(3_500), TASK),
-            (beat.recovery(3_500), TASK.grants(1, 3)),
-            (beat, Rules::deadline(Rules::MOST_MILLIS).works(0, Rules::MOST_MILLIS - 1)),
-        ] {
-            let fits = plan.check().and_then(|timing| timing.fits(&rules));
-            assert_eq!(fits, Ok(()), "{plan:?} {rules:?}");
-        }
-    }
-
-    #[test]
-    fn the_reset_is_the_last_stage_and_only_the_reset_follows_the_last_words() {
-        use Stage::{LastWords, Reset, Restart, Warn};
-        for (stages, result) in [
-            (&[(Reset, 7)][..], Ok(7)),
-            (&[(Warn, 1), (Restart, 2), (LastWords, 3), (Reset, 4)], Ok(10)),
-            (&[(Warn, u32::MAX), (Reset, 4)], Ok(u32::MAX)),
-            (&[], Err(PlanError::NoReset)),
-            (&[(Warn, 0), (LastWords, 0)], Err(PlanError::NoReset)),
-            (&[(Reset, 0), (Warn, 0), (Reset, 0)], Err(PlanError::ResetNotLast)),
-            (&[(LastWords, 0), (Warn, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
-            (&[(LastWords, 0), (LastWords, 0), (Reset, 0)], Err(PlanError::LastWordsNotLast)),
-        ] {
-            assert_eq!(check_stages(stages), result, "{stages:?}");
-        }
-    }
-
-    #[test]
-    fn a_plan_at_a_limit_passes() {
-        let beat = Plan::heartbeat(500);
-        for plan in [
-            Plan::heartbeat(1),
-            Plan::heartbeat(Rules::MOST_MILLIS / 2),
-            beat.chip(501, 501),
-            beat.late(399).chip(1_300, 2_500),
-            beat.chip(900, 2_500).window(490).late(10),
-            beat.chip(900, 2_500).stages(&[(Stage::Reset, 399)]),
-            beat.recovery(501),
-            beat.chip(900, 2_500).recovery(2_501),
-        ] {
-            assert_eq!(plan.check().map(|timing| timing.heartbeat), Ok(plan.heartbeat), "{plan:?}");
-        }
-    }
-
-    #[test]
-    fn a_plan_takes_the_limits_of_a_chip_rounded_to_the_strict_side() {
-        use crate::chips::{TPS3813, TPS3823_33};
-        let beat = Plan::heartbeat(500);
-        assert_eq!(beat.profile(&TPS3823_33), beat.chip(900, 2_500));
-        // The window opens at 9.46 ms, which is 11 on a clock of whole milliseconds; the time-out is 0.2 s.
-        assert_eq!(Plan::heartbeat(11).profile(&TPS3813).window, 11);
-        assert_eq!(Plan::heartbeat(11).profile(&TPS3813).check().map(drop), Ok(()));
-        assert_eq!(Plan::heartbeat(10).profile(&TPS3813).check(), Err(PlanError::ChipTooEarly));
-        assert_eq!(Plan::heartbeat(200).profile(&TPS3813).check(), Err(PlanError::ChipBitesFirst));
-    }
-
-    #[test]
-    fn the_largest_numbers_are_rejected_and_do_not_wrap() {
-        let most = Plan::heartbeat(1).late(u32::MAX).check();
-        let rules = TASK.works(u32::MAX, u32::MAX).not_before(999);
-        assert_eq!(most.and_then(|timing| timing.fits(&rules)), Err(PlanError::DeadlineTooShort));
-        let plan = Plan::heartbeat(1).late(u32::MAX).chip(u32::MAX, u32::MAX);
-        assert_eq!(plan.check(), Err(PlanError::ChipBitesFirst));
-        let stages = [(Stage::Warn, u32::MAX), (Stage::Reset, u32::MAX)];
-        let plan = Plan::heartbeat(1).chip(u32::MAX, u32::MAX).stages(&stages);
-        assert_eq!(plan.check(), Err(PlanError::StagesTooLong));
-    }
-}
+mod tests;

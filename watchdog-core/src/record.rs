@@ -8,7 +8,7 @@
 //! 'this run ended without last words'. The last words replace it, and an end on purpose clears it.
 //!
 //! ```
-//! use watchdog_core::{CrashRecord, Failure, Fault, Instant, RecordError, TaskId};
+//! use watchdog_core::{CrashRecord, Failure, Fault, Instant, Name, RecordError, TaskId};
 //!
 //! // With `#[unsafe(link_section = ".noinit")]` in a `static`, or a page of battery-backed RAM.
 //! let mut survives_reset = [0x5A; CrashRecord::LEN];
@@ -26,7 +26,8 @@
 //! // At Stage::LastWords:
 //! let at = Instant::from_millis(61_000);
 //! let since = Instant::from_millis(60_000);
-//! let failure = Failure { task: TaskId::new(2), fault: Fault::Starved, step: Some(1), since, at };
+//! let (task, name) = (TaskId::new(2), Name::cut("pump"));
+//! let failure = Failure { task, name, fault: Fault::Starved, step: Some(1), since, at };
 //! survives_reset = CrashRecord::new(failure).after(Some(&last)).note(*b"pc=0x0800'1234\0\0").to_bytes();
 //!
 //! // At the next boot; the record can be taken once.
@@ -44,31 +45,32 @@
 //!
 //! # Layout
 //!
-//! 52 bytes, little-endian. Another version of the layout has another number in byte 4.
+//! 60 bytes, little-endian. Another version of the layout has another number in byte 4.
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 0..4 | magic: `WDcr` |
-//! | 4 | version: 1 |
-//! | 5 | fault: 0 none, the record is provisional; 1 starved, 2 early, 3 out of order, 4 returned, 5 panicked, 6 clock |
+//! | 4 | version: 2 |
+//! | 5 | fault: 0 none, the record is provisional; 1 starved, 2 early, 3 out of order, 4 returned, 5 panicked, 6 clock, 7 requested |
 //! | 6 | checkpoint reported last; 255: none |
 //! | 7 | bites in a row, including this one |
-//! | 8..12 | task; 0 in a provisional record, as all times |
-//! | 12..16 | 0 |
-//! | 16..24 | time of the last sign of life, in ms |
-//! | 24..32 | time at which the failure was found, in ms |
-//! | 32..48 | a note by the program |
-//! | 48..52 | CRC-32 (as in Ethernet and zip) of bytes 0..48 |
+//! | 8..12 | task; 0xFFFFFFFF: the supervisor; 0 in a provisional record, as all times |
+//! | 12..24 | name of the task, and zeros behind it |
+//! | 24..32 | time of the last sign of life, in ms |
+//! | 32..40 | time at which the failure was found, in ms |
+//! | 40..56 | a note by the program |
+//! | 56..60 | CRC-32 (as in Ethernet and zip) of bytes 0..56 |
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use thiserror::Error;
 
 use crate::bite::{Failure, Fault, TaskId};
+use crate::name::Name;
 use crate::report::MOST_STEPS;
 use crate::time::Instant;
 
 const MAGIC: [u8; 4] = *b"WDcr";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const NO_STEP: u8 = 255;
 const _: () = assert!(MOST_STEPS < NO_STEP, "no checkpoint is written as 'none'");
 /// Computed bit by bit: slower than with a table, and 1 KiB smaller.
@@ -90,7 +92,7 @@ pub struct CrashRecord {
 
 impl CrashRecord {
     /// The length of a record in bytes.
-    pub const LEN: usize = 52;
+    pub const LEN: usize = 60;
     const SUMMED: usize = Self::LEN - 4;
 
     /// A record of the first bite in a row, without a note.
@@ -127,43 +129,25 @@ impl CrashRecord {
     /// The record as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        const NOTHING: Failure = Failure {
-            task: TaskId::new(0),
-            fault: Fault::Starved,
-            step: None,
-            since: Instant::from_millis(0),
-            at: Instant::from_millis(0),
-        };
-        let Failure { task, fault, step, since, at } = self.failure.unwrap_or(NOTHING);
-        let fault = match fault {
-            _ if self.failure.is_none() => 0,
-            Fault::Starved => 1,
-            Fault::Early => 2,
-            Fault::OutOfOrder => 3,
-            Fault::Returned => 4,
-            Fault::Panicked => 5,
-            Fault::Clock => 6,
-        };
-        let small = [VERSION, fault, step.unwrap_or(NO_STEP), self.in_a_row];
-        let fields = MAGIC
-            .into_iter()
-            .chain(small)
-            .chain(task.index().to_le_bytes())
-            .chain([0; 4])
-            .chain(since.as_millis().to_le_bytes())
-            .chain(at.as_millis().to_le_bytes())
-            .chain(self.note);
-        debug_assert!(
-            fields.clone().count() == Self::SUMMED,
-            "the fields fill the record up to its checksum"
-        );
         let mut bytes = [0; Self::LEN];
-        for (byte, field) in bytes.iter_mut().zip(fields) {
-            *byte = field;
+        let mut fields = Fields(&mut bytes);
+        fields.put(&MAGIC);
+        fields.put(&[VERSION]);
+        if let Some(Failure { task, name, fault, step, since, at }) = self.failure {
+            fields.put(&[code(fault), step.unwrap_or(NO_STEP), self.in_a_row]);
+            fields.put(&task.index().to_le_bytes());
+            fields.put(&name.to_bytes());
+            fields.put(&since.as_millis().to_le_bytes());
+            fields.put(&at.as_millis().to_le_bytes());
+        } else {
+            fields.put(&[PROVISIONAL, NO_STEP, self.in_a_row]);
+            fields.skip(FAILURE_LEN);
         }
-        if let Some((summed, sum)) = bytes.split_at_mut_checked(Self::SUMMED) {
-            sum.copy_from_slice(&CHECKSUM.checksum(summed).to_le_bytes());
-        }
+        fields.put(&self.note);
+        let sum = checksum(&bytes).to_le_bytes();
+        let mut fields = Fields(&mut bytes);
+        fields.skip(Self::SUMMED);
+        fields.put(&sum);
         bytes
     }
 
@@ -178,30 +162,24 @@ impl CrashRecord {
             return Err(RecordError::Absent);
         }
         let [version, fault, step, in_a_row] = rest.take();
-        let (summed, sum) = bytes.split_at(Self::SUMMED);
-        if CHECKSUM.checksum(summed).to_le_bytes() != *sum {
-            return Err(RecordError::Damaged);
-        }
+        // Another version may be longer or shorter, so its checksum lies elsewhere.
         if version != VERSION {
             return Err(RecordError::Version(version));
         }
-        let fault = match fault {
-            0 => None,
-            1 => Some(Fault::Starved),
-            2 => Some(Fault::Early),
-            3 => Some(Fault::OutOfOrder),
-            4 => Some(Fault::Returned),
-            5 => Some(Fault::Panicked),
-            6 => Some(Fault::Clock),
-            _ => return Err(RecordError::Damaged),
-        };
         let task = TaskId::new(u32::from_le_bytes(rest.take()));
-        let _reserved: [u8; 4] = rest.take();
+        let name = Name::from_bytes(rest.take());
         let since = Instant::from_millis(u64::from_le_bytes(rest.take()));
         let at = Instant::from_millis(u64::from_le_bytes(rest.take()));
-        let step = (step != NO_STEP).then_some(step);
         let note = rest.take();
-        let failure = fault.map(|fault| Failure { task, fault, step, since, at });
+        if u32::from_le_bytes(rest.take()) != checksum(bytes) {
+            return Err(RecordError::Damaged);
+        }
+        let step = (step != NO_STEP).then_some(step);
+        let failure = match fault_of(fault) {
+            Some(fault) => Some(Failure { task, name, fault, step, since, at }),
+            None if fault == PROVISIONAL => None,
+            None => return Err(RecordError::Damaged),
+        };
         Ok(Self { failure, in_a_row, note })
     }
 
@@ -214,6 +192,56 @@ impl CrashRecord {
         let record = Self::from_bytes(bytes);
         Self::clear(bytes);
         record
+    }
+}
+
+/// The faults, from 1 on.
+const FAULTS: [Fault; 7] = [
+    Fault::Starved,
+    Fault::Early,
+    Fault::OutOfOrder,
+    Fault::Returned,
+    Fault::Panicked,
+    Fault::Clock,
+    Fault::Requested,
+];
+/// The fault of a provisional record.
+const PROVISIONAL: u8 = 0;
+/// The bytes of a failure behind those of byte 5 to 7.
+const FAILURE_LEN: usize = 32;
+
+fn code(fault: Fault) -> u8 {
+    (1..).zip(FAULTS).find_map(|(code, known)| (known == fault).then_some(code)).unwrap_or_default()
+}
+
+fn fault_of(code: u8) -> Option<Fault> {
+    FAULTS.get(usize::from(code).checked_sub(1)?).copied()
+}
+
+/// The checksum of a record, without the checksum in it.
+#[inline(never)]
+fn checksum(record: &[u8; CrashRecord::LEN]) -> u32 {
+    CHECKSUM.checksum(record.split_at(CrashRecord::SUMMED).0)
+}
+
+/// Writes the fields one after the other.
+struct Fields<'a>(&'a mut [u8]);
+
+impl Fields<'_> {
+    #[inline(never)]
+    fn put(&mut self, field: &[u8]) {
+        for byte in field {
+            if let Some(place) = self.0.first_mut() {
+                *place = *byte;
+            }
+            self.skip(1);
+        }
+    }
+
+    fn skip(&mut self, len: usize) {
+        let bytes = core::mem::take(&mut self.0);
+        debug_assert!(len <= bytes.len(), "every field lies within the record");
+        self.0 = bytes.get_mut(len..).unwrap_or_default();
     }
 }
 
@@ -255,6 +283,7 @@ mod tests {
 
     const FAILURE: Failure = Failure {
         task: TaskId::new(0x0403_0201),
+        name: Name::from_bytes(*b"pump 1\0\0\0\0\0\0"),
         fault: Fault::OutOfOrder,
         step: Some(7),
         since: Instant::from_millis(0x1122_3344_5566_7788),
@@ -263,17 +292,18 @@ mod tests {
     const RECORD: CrashRecord = CrashRecord::new(FAILURE).note(*b"0123456789abcdef");
 
     fn sealed(mut bytes: [u8; CrashRecord::LEN]) -> [u8; CrashRecord::LEN] {
-        let sum = CHECKSUM.checksum(&bytes[..48]).to_le_bytes();
-        bytes[48..].copy_from_slice(&sum);
+        let sum = CHECKSUM.checksum(&bytes[..56]).to_le_bytes();
+        bytes[56..].copy_from_slice(&sum);
         bytes
     }
 
     #[test]
     fn the_layout_is_as_documented() {
         let bytes = RECORD.to_bytes();
-        assert_eq!(bytes[..16], *b"WDcr\x01\x03\x07\x01\x01\x02\x03\x04\0\0\0\0");
-        assert_eq!(bytes[16..32], *b"\x88\x77\x66\x55\x44\x33\x22\x11\x09\0\0\0\0\0\0\0");
-        assert_eq!(bytes[32..48], *b"0123456789abcdef");
+        assert_eq!(bytes[..12], *b"WDcr\x02\x03\x07\x01\x01\x02\x03\x04");
+        assert_eq!(bytes[12..24], *b"pump 1\0\0\0\0\0\0");
+        assert_eq!(bytes[24..40], *b"\x88\x77\x66\x55\x44\x33\x22\x11\x09\0\0\0\0\0\0\0");
+        assert_eq!(bytes[40..56], *b"0123456789abcdef");
         // The check value of this CRC-32; zlib's crc32() gives the same.
         assert_eq!(CHECKSUM.checksum(b"123456789"), 0xCBF4_3926);
         assert_eq!(sealed(bytes), bytes);
@@ -281,8 +311,7 @@ mod tests {
 
     #[test]
     fn every_fault_survives_writing_and_reading() {
-        use Fault::{Clock, Early, OutOfOrder, Panicked, Returned, Starved};
-        for fault in [Starved, Early, OutOfOrder, Returned, Panicked, Clock] {
+        for fault in FAULTS {
             for step in [None, Some(0), Some(14)] {
                 let failure = Some(Failure { fault, step, ..FAILURE });
                 let record = CrashRecord { failure, in_a_row: 200, ..RECORD };
@@ -307,7 +336,11 @@ mod tests {
         for bit in 0..CrashRecord::LEN * 8 {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let error = if bit < 32 { RecordError::Absent } else { RecordError::Damaged };
+            let error = match bit {
+                0..32 => RecordError::Absent,
+                32..40 => RecordError::Version(bytes[4]),
+                _ => RecordError::Damaged,
+            };
             assert_eq!(CrashRecord::from_bytes(&bytes), Err(error), "bit {bit}");
         }
     }
@@ -315,10 +348,10 @@ mod tests {
     #[test]
     fn a_record_of_another_version_or_with_an_unknown_fault_is_an_error() {
         let mut bytes = RECORD.to_bytes();
-        bytes[4] = 2;
-        assert_eq!(CrashRecord::from_bytes(&sealed(bytes)), Err(RecordError::Version(2)));
+        bytes[4] = 1;
+        assert_eq!(CrashRecord::from_bytes(&bytes), Err(RecordError::Version(1)));
         let mut bytes = RECORD.to_bytes();
-        bytes[5] = 7;
+        bytes[5] = 8;
         assert_eq!(CrashRecord::from_bytes(&sealed(bytes)), Err(RecordError::Damaged));
     }
 
@@ -326,7 +359,8 @@ mod tests {
     fn a_provisional_record_survives_writing_and_reading() {
         let record = CrashRecord { in_a_row: 3, ..CrashRecord::running() };
         let bytes = record.to_bytes();
-        assert_eq!(bytes[..16], *b"WDcr\x01\x00\xFF\x03\0\0\0\0\0\0\0\0");
+        assert_eq!(bytes[..8], *b"WDcr\x02\x00\xFF\x03");
+        assert_eq!(bytes[8..40], [0; FAILURE_LEN]);
         assert_eq!(CrashRecord::from_bytes(&bytes), Ok(record));
     }
 

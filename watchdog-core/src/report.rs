@@ -26,6 +26,8 @@ pub(crate) const MOST_STEPS: u8 = NUMBER_MASK as u8;
 const _: () = assert!(u32::BITS - KIND_SHIFT == 3 && Kind::Panicked as u32 == 7);
 // A report that is just in time at one poll still looks old, and not ahead of the clock, at the next poll.
 const _: () = assert!(MOST_MILLIS + MOST_BETWEEN_POLLS < SPAN - MOST_AHEAD);
+// A stamp that is ahead of the clock has no short age.
+const _: () = assert!(SPAN - MOST_AHEAD > MOST_MILLIS);
 // At least four hours may pass between two polls.
 const _: () = assert!(MOST_BETWEEN_POLLS >= MOST_MILLIS);
 
@@ -57,6 +59,13 @@ pub(crate) enum Age {
     Past(u32),
     /// The stamp is this many milliseconds after the instant.
     Ahead(u32),
+}
+
+impl Kind {
+    /// Whether the report is a fault, which stays.
+    pub(crate) const fn is_fault(self) -> bool {
+        self as u8 >= Self::Early as u8
+    }
 }
 
 impl Age {
@@ -94,10 +103,29 @@ impl Report {
         Self((kind as u32) << KIND_SHIFT | (number as u32 & NUMBER_MASK) << STAMP_BITS | stamp)
     }
 
+    /// A feed of a task without checkpoints.
+    #[inline]
+    pub(crate) const fn feed(now: Instant) -> Self {
+        Self((Kind::Fed as u32) << KIND_SHIFT | now.as_millis() as u32 & STAMP_MASK)
+    }
+
+    /// Whether this is the report that [`feed`](Self::feed) makes.
+    #[inline]
+    pub(crate) const fn is_feed(self) -> bool {
+        self.0 >> STAMP_BITS == (Kind::Fed as u32) << NUMBER_BITS
+    }
+
     /// The same checkpoint and time, as a report of another kind.
     #[cfg(feature = "std")]
     pub(crate) const fn of_kind(self, kind: Kind) -> Self {
         Self((kind as u32) << KIND_SHIFT | self.0 & ((1 << KIND_SHIFT) - 1))
+    }
+
+    /// The same report, made `millis` milliseconds later, but not after `now`.
+    pub(crate) const fn later(self, millis: u32, now: Instant) -> Self {
+        let age = self.age(now).millis();
+        let later = if millis < age { millis } else { age };
+        Self(self.0 & !STAMP_MASK | self.0.wrapping_add(later) & STAMP_MASK)
     }
 
     pub(crate) const fn kind(self) -> Kind {
@@ -123,9 +151,15 @@ impl Report {
         self.number().checked_sub(1)
     }
 
+    /// The time from the report to `now`, if it is at most [`MOST_MILLIS`]; otherwise more than that.
+    #[inline]
+    pub(crate) const fn short_age(self, now: Instant) -> u32 {
+        (now.as_millis() as u32).wrapping_sub(self.0) & STAMP_MASK
+    }
+
     /// The time from the report to `now`.
     pub(crate) const fn age(self, now: Instant) -> Age {
-        let age = (now.as_millis() as u32).wrapping_sub(self.0) & STAMP_MASK;
+        let age = self.short_age(now);
         if age >= SPAN - MOST_AHEAD { Age::Ahead(SPAN - age) } else { Age::Past(age) }
     }
 }
@@ -162,6 +196,17 @@ mod tests {
             for age in [0, 1, 1_000, MOST_MILLIS, MOST_MILLIS + MOST_BETWEEN_POLLS, longest] {
                 assert_eq!(report.age(at(start + u64::from(age))), Age::Past(age), "{start}");
             }
+        }
+    }
+
+    #[test]
+    fn a_report_made_later_is_never_made_after_now() {
+        let report = Report::new(Kind::Granted, 7, at(u64::from(SPAN) - 10));
+        let now = at(u64::from(SPAN) + 90);
+        for (millis, age) in [(0, 100), (1, 99), (60, 40), (100, 0), (101, 0), (MOST_MILLIS, 0)] {
+            let later = report.later(millis, now);
+            assert_eq!((later.kind(), later.number()), (Kind::Granted, 7));
+            assert_eq!(later.age(now), Age::Past(age));
         }
     }
 

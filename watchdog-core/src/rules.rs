@@ -15,9 +15,10 @@
 
 use thiserror::Error;
 
+use crate::name::{Name, NameError};
 use crate::report::{MOST_MILLIS, MOST_STEPS};
 
-/// The rules that one task has to keep, and the work that they are for. 20 bytes; they can be a constant.
+/// The rules that one task has to keep, and the work that they are for. They can be a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
@@ -30,6 +31,22 @@ pub struct Rules {
     pub(crate) grants: u8,
     pub(crate) times: u8,
     pub(crate) paused: bool,
+    pub(crate) reaction: Reaction,
+    pub(crate) name: Result<Name, NameError>,
+}
+
+/// What follows if a task fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Reaction {
+    /// All stages of the plan, in order.
+    #[default]
+    Stages = 0,
+    /// The last words and the reset, at once: for a task whose failure nothing else repairs.
+    Reset = 1,
+    /// The failure is reported once, and the hardware is fed on: for a task that the device can do without. It is not
+    /// awaited any more, until it is [restarted](crate::Supervisor::restarted).
+    Report = 2,
 }
 
 impl Rules {
@@ -49,7 +66,21 @@ impl Rules {
             grants: 0,
             times: 0,
             paused: false,
+            reaction: Reaction::Stages,
+            name: Ok(Name::NONE),
         }
+    }
+
+    /// The name of the task, for its failure and for the crash record: at most 12 bytes.
+    pub const fn named(mut self, name: &str) -> Self {
+        self.name = Name::new(name);
+        self
+    }
+
+    /// What follows if the task fails. By default, the stages of the plan.
+    pub const fn on_failure(mut self, reaction: Reaction) -> Self {
+        self.reaction = reaction;
+        self
     }
 
     /// The task works each `period` milliseconds (0: it has no period and works on events), and one run of its work
@@ -122,6 +153,20 @@ impl Rules {
         self.paused
     }
 
+    /// What follows if the task fails.
+    #[must_use]
+    pub const fn reaction(&self) -> Reaction {
+        self.reaction
+    }
+
+    /// The name of the task; [`Name::NONE`] if it has none.
+    pub const fn name(&self) -> Name {
+        match self.name {
+            Ok(name) => name,
+            Err(_) => Name::NONE,
+        }
+    }
+
     /// The longest time that the task may be silent, in milliseconds: a grant, or the deadline if it has no grants.
     #[must_use]
     pub const fn longest_millis(&self) -> u32 {
@@ -139,7 +184,9 @@ impl Rules {
     ///
     /// [`RulesError`]: the first rule that cannot be kept.
     pub const fn check(&self) -> Result<(), RulesError> {
-        if self.deadline == 0 {
+        if let Err(error) = self.name {
+            Err(RulesError::Name(error))
+        } else if self.deadline == 0 {
             Err(RulesError::NoDeadline)
         } else if self.deadline > MOST_MILLIS {
             Err(RulesError::DeadlineTooLong)
@@ -163,6 +210,8 @@ impl Rules {
 #[error("{}", self.message())]
 #[non_exhaustive]
 pub enum RulesError {
+    /// The name cannot be kept.
+    Name(NameError),
     /// A deadline of 0.
     NoDeadline,
     /// A deadline above [`Rules::MOST_MILLIS`].
@@ -182,6 +231,8 @@ impl RulesError {
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
+            Self::Name(NameError::TooLong) => "the name of a task has at most 12 bytes",
+            Self::Name(NameError::ZeroByte) => "the name of a task has no zero byte",
             Self::NoDeadline => "a task needs a deadline above 0 ms",
             Self::DeadlineTooLong => "the deadline is longer than 14400000 ms",
             Self::WindowEmpty => "the window does not open before the deadline",
@@ -196,7 +247,7 @@ impl RulesError {
 mod tests {
     use std::string::ToString;
 
-    use super::{Rules, RulesError};
+    use super::*;
 
     #[test]
     fn each_rule_that_cannot_be_kept_has_its_error() {
@@ -209,10 +260,12 @@ mod tests {
             (good.steps(16), RulesError::Steps),
             (good.grants(1, 1), RulesError::GrantTooShort),
             (Rules::deadline(100_000).grants(1, 145), RulesError::GrantTooLong),
+            (good.named("thirteen byte"), RulesError::Name(NameError::TooLong)),
+            (good.named("a\0b"), RulesError::Name(NameError::ZeroByte)),
         ] {
             assert_eq!(rules.check(), Err(error), "{rules:?}");
         }
-        let all = good.not_before(999).steps(15).grants(255, 255).paused();
+        let all = good.not_before(999).steps(15).grants(255, 255).paused().named("twelve bytes");
         for rules in [good, all, Rules::deadline(1), Rules::deadline(Rules::MOST_MILLIS)] {
             assert_eq!(rules.check(), Ok(()), "{rules:?}");
         }
@@ -223,6 +276,8 @@ mod tests {
         let most = Rules::MOST_MILLIS.to_string();
         assert!(RulesError::DeadlineTooLong.message().contains(&most));
         assert!(RulesError::GrantTooLong.message().contains(&most));
+        let longest = Name::LEN.to_string();
+        assert!(RulesError::Name(NameError::TooLong).message().contains(&longest));
         assert!(RulesError::Steps.message().contains(&Rules::MOST_STEPS.to_string()));
     }
 }

@@ -28,19 +28,22 @@
 //!
 //! Invariants: the action is [`Action::Feed`] only if every awaited task was in time; the first failure stays the
 //! first, whatever the tasks do later; two feeds are never closer than the closed window of the plan, whatever happened
-//! between them, and the start counts as a feed; a failed task is found at the first heartbeat after its deadline, so at most one
-//! heartbeat later; a clock that goes back counts as a clock that stands still.
+//! between them, and the start counts as a feed; a failed task is found at the first heartbeat after its deadline, so
+//! at most one heartbeat later; a clock that goes back counts as a clock that stands still; of a sleep, at most the time
+//! that the plan allows does not count.
 
 use thiserror::Error;
 
 use crate::bite::{Bite, Failure, Fault, Stage, TaskId};
 use crate::hardware::ErrorKind;
 use crate::log::log;
+use crate::name::Name;
 use crate::plan::{PlanError, Timing};
-use crate::report::{Age, Kind, MOST_BETWEEN_POLLS};
-use crate::rules::{Rules, RulesError};
-use crate::task::{Snapshot, Task, TaskHandle};
+use crate::report::MOST_BETWEEN_POLLS;
+use crate::rules::{Reaction, Rules, RulesError};
+use crate::task::{Task, TaskHandle};
 use crate::time::Instant;
+use crate::view::{View, first_failure, short};
 
 /// The answer of [`Supervisor::poll`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,9 @@ pub struct Poll {
 pub enum Action {
     /// All tasks are healthy, and a heartbeat is due: feed the hardware.
     Feed,
+    /// A task with the reaction [`Report`](crate::Reaction::Report) has failed, and is not awaited any more. This is
+    /// returned once. Do not feed the hardware now; poll again, and it is fed on.
+    Report(Failure),
     /// Do nothing yet. Do not feed the hardware.
     Wait,
     /// A task has failed: do this stage, once.
@@ -72,20 +78,27 @@ pub enum Action {
 pub struct Supervisor<'a> {
     tasks: &'a [Task],
     timing: Timing<'a>,
-    started: Instant,
     /// The latest time of a poll.
     latest: Instant,
     /// The last poll that found all tasks healthy.
     last_good: Instant,
+    /// A heartbeat of the grid, not after `latest`.
+    beat: Instant,
     /// When the next feed of the hardware is due.
     next_feed: Instant,
+    /// The hardware is not fed before this: its window is closed.
+    opens: Instant,
+    /// The begin of a sleep; [`Instant::FAR_FUTURE`] while the device is awake.
+    asleep: Instant,
     bite: Option<Bite<'a>>,
     rescues: u8,
+    /// The longest time from the due time of a feed to its poll, in milliseconds.
+    worst_lateness: u32,
 }
 
 #[cfg(not(loom))]
 const _: () =
-    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 152 } else { 128 });
+    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 192 } else { 168 });
 
 impl<'a> Supervisor<'a> {
     /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`.
@@ -98,17 +111,19 @@ impl<'a> Supervisor<'a> {
     pub fn new(tasks: &'a [Task], timing: Timing<'a>, now: Instant) -> Self {
         log!(info, "watchdog: started, with room for {} tasks", tasks.len());
         tasks.iter().for_each(|task| task.start(now));
-        let rescues = timing.rescues;
         let first = if timing.window == 0 { 0 } else { timing.heartbeat };
         Self {
             tasks,
             timing,
-            started: now,
             latest: now,
             last_good: now,
+            beat: now,
             next_feed: now.plus_millis(first.into()),
+            opens: now.plus_millis(timing.window.into()),
+            asleep: Instant::FAR_FUTURE,
             bite: None,
-            rescues,
+            rescues: timing.rescues,
+            worst_lateness: 0,
         }
     }
 
@@ -116,21 +131,27 @@ impl<'a> Supervisor<'a> {
     /// the time. The first feed follows as soon as the window is open.
     #[must_use]
     pub fn last_fed(mut self, at: Instant) -> Self {
-        self.next_feed = self.started.max(at.plus_millis(self.timing.window.into()));
+        self.opens = at.plus_millis(self.timing.window.into());
+        self.next_feed = self.latest.max(self.opens);
         self
     }
 
-    /// Checks the tasks, and returns the action to take at `now`.
+    /// Checks the tasks, and returns the action to take at `now`. If the device was asleep, this ends the sleep.
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
-        let now = self.judge(now);
+        self.resume(now);
+        let (now, reported) = self.judge(now);
         let Some(bite) = &mut self.bite else {
+            if let Some(failure) = reported {
+                self.place(failure.task).into_iter().for_each(Task::set_reported);
+                return Poll { action: Action::Report(failure), next: self.next_feed.max(now) };
+            }
             let due = now >= self.next_feed;
             if due {
-                // After a feed off the grid, the next heartbeat may come before the window opens.
-                let opens = now.plus_millis(self.timing.window.into());
-                self.next_feed = self.heartbeat_after(now).max(opens);
+                let late = now.millis_since(self.next_feed);
+                self.worst_lateness = self.worst_lateness.max(short(late));
+                self.feeds(now);
             }
             return Poll {
                 action: if due { Action::Feed } else { Action::Wait },
@@ -149,20 +170,94 @@ impl<'a> Supervisor<'a> {
         Poll { action, next: bite.next() }
     }
 
-    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
-    pub(crate) fn judge(&mut self, now: Instant) -> Instant {
+    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later, and a
+    /// failure that is only to be reported.
+    pub(crate) fn judge(&mut self, now: Instant) -> (Instant, Option<Failure>) {
         let now = now.max(self.latest);
         self.latest = now;
-        if self.bite.is_none() {
-            match self.first_failure(now) {
-                None => self.last_good = now,
-                Some(failure) => {
-                    log!(error, "watchdog: {}", failure);
-                    self.bite = Some(Bite::new(failure, self.timing.stages));
-                }
-            }
+        if self.bite.is_some() {
+            return (now, None);
         }
-        now
+        let Some(failure) = self.first_failure(now) else {
+            self.last_good = now;
+            return (now, None);
+        };
+        log!(error, "watchdog: {}", failure);
+        self.bite = Some(match self.place(failure.task).map_or(Reaction::Stages, Task::reaction) {
+            Reaction::Stages => Bite::new(failure, self.timing.stages),
+            Reaction::Reset => Bite::at_once(failure, self.timing.stages),
+            // No other task has failed: such a failure comes last.
+            // `last_good` stays: perhaps it is not the only one.
+            Reaction::Report => return (now, Some(failure)),
+        });
+        (now, None)
+    }
+
+    /// Bites on request, for a test in the factory or after a fault that no task can report: only the last words and the
+    /// reset follow. The hardware is never fed again. After another failure this changes nothing.
+    pub fn bite(&mut self, now: Instant) {
+        let (now, _) = self.judge(now);
+        if self.bite.is_none() {
+            let (task, name, fault) = (TaskId::SUPERVISOR, Name::NONE, Fault::Requested);
+            let failure = Failure { task, name, fault, step: None, since: now, at: now };
+            log!(error, "watchdog: {}", failure);
+            self.bite = Some(Bite::at_once(failure, self.timing.stages));
+        }
+    }
+
+    /// The device falls asleep: from `now` on, up to the time of [`Plan::sleep`](crate::Plan::sleep) does not count for
+    /// the deadlines of the tasks. A longer sleep counts from there on, so a device that oversleeps bites.
+    ///
+    /// If the action of the answer is [`Action::Feed`], feed the hardware before the sleep. Wake up, and call
+    /// [`resume`](Self::resume) before a task reports, at the latest at the time `next` of the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSuspended`]: the device stays awake.
+    pub fn suspend(&mut self, now: Instant) -> Result<Poll, NotSuspended> {
+        if self.timing.sleep == 0 {
+            return Err(NotSuspended::NotPlanned);
+        }
+        self.resume(now);
+        let (now, reported) = self.judge(now);
+        if let Some(failure) = reported.or_else(|| self.failure()) {
+            return Err(NotSuspended::Failed(failure));
+        }
+        self.asleep = now;
+        let opened = now >= self.opens;
+        if opened {
+            self.feeds(now);
+        }
+        let action = if opened { Action::Feed } else { Action::Wait };
+        Ok(Poll { action, next: now.plus_millis(self.timing.sleep.into()) })
+    }
+
+    /// The device is awake again, at `now`. A new grid of heartbeats begins, and the hardware is fed at the next poll, or
+    /// when its window opens. If the device was not asleep, this does nothing.
+    ///
+    /// No task may report during the call, or during the sleep: such a report may be lost.
+    pub fn resume(&mut self, now: Instant) {
+        if self.asleep == Instant::FAR_FUTURE {
+            return;
+        }
+        let slept = now.millis_since(self.asleep).min(self.timing.sleep.into());
+        self.asleep = Instant::FAR_FUTURE;
+        self.tasks.iter().for_each(|task| task.slept(short(slept), now));
+        self.last_good = self.last_good.plus_millis(slept);
+        self.latest = self.latest.max(now);
+        self.beat = self.latest;
+        self.next_feed = self.latest.max(self.opens);
+    }
+
+    /// The hardware is fed at `now`.
+    fn feeds(&mut self, now: Instant) {
+        self.opens = now.plus_millis(self.timing.window.into());
+        // Without a 64-bit division. After 49 days without a poll a new grid begins.
+        let since = u32::try_from(now.millis_since(self.beat)).unwrap_or(0);
+        let into = since.checked_rem(self.timing.heartbeat).unwrap_or(0);
+        self.beat = Instant::from_millis(now.as_millis().saturating_sub(into.into()));
+        // After a feed off the grid, the next heartbeat may come before the window opens.
+        self.next_feed = self.beat.plus_millis(self.timing.heartbeat.into()).max(self.opens);
     }
 
     /// The hardware could not be fed: the feed is due again at once, not only at the next heartbeat. If the hardware
@@ -171,6 +266,7 @@ impl<'a> Supervisor<'a> {
         debug_assert!(self.bite.is_none(), "no feed is due after a failure");
         let wait = if error == ErrorKind::TooEarly { 0 } else { self.timing.window };
         self.next_feed = self.latest.plus_millis(wait.into());
+        self.opens = self.next_feed;
     }
 
     /// Watches another task from `now` on, in the first vacant place. If the task has grants, its start uses the first
@@ -194,15 +290,51 @@ impl<'a> Supervisor<'a> {
     ///
     /// [`UnknownTask`]: there is no such place, or the place is vacant.
     pub fn task(&self, id: TaskId) -> Result<TaskHandle<'a>, UnknownTask> {
-        let task = usize::try_from(id.index()).ok().and_then(|index| self.tasks.get(index));
-        match task.filter(|task| !task.is_vacant()) {
-            Some(task) => Ok(task.handle()),
-            None => Err(UnknownTask(id)),
-        }
+        Ok(self.watched(id)?.handle())
+    }
+
+    /// The name of a watched task; [`Name::NONE`] if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownTask`], as for [`task`](Self::task).
+    pub fn name(&self, id: TaskId) -> Result<Name, UnknownTask> {
+        Ok(self.watched(id)?.name())
+    }
+
+    /// How long a watched task may still be silent at `now`, in milliseconds; `None` if it is not awaited, or has failed.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownTask`], as for [`task`](Self::task).
+    pub fn time_left(&self, id: TaskId, now: Instant) -> Result<Option<u32>, UnknownTask> {
+        Ok(self.watched(id)?.time_left(now))
+    }
+
+    fn watched(&self, id: TaskId) -> Result<&'a Task, UnknownTask> {
+        self.place(id).filter(|task| !task.is_vacant()).ok_or(UnknownTask(id))
+    }
+
+    fn place(&self, id: TaskId) -> Option<&'a Task> {
+        usize::try_from(id.index()).ok().and_then(|index| self.tasks.get(index))
+    }
+
+    /// What an interrupt may ask while another context polls: which task is late.
+    pub const fn view(&self) -> View<'a> {
+        View::new(self.tasks, self.timing.heartbeat)
+    }
+
+    /// The longest time from the due time of a feed to its poll so far, in milliseconds. If it is longer than
+    /// [`Plan::late`](crate::Plan::late), the plan is too tight.
+    #[must_use]
+    pub const fn worst_lateness_millis(&self) -> u32 {
+        self.worst_lateness
     }
 
     /// Takes back the failed task after it has been restarted: it is watched anew, by the same rules, and the hardware
     /// is fed again.
+    ///
+    /// A task whose failure was only reported is taken back, too; that is no rescue, and always possible.
     ///
     /// This is the only way back. It is for a failure that the program has repaired, not for a task that comes back by
     /// itself. The old instance of the task must be dead: otherwise it could feed for the new one.
@@ -211,7 +343,11 @@ impl<'a> Supervisor<'a> {
     ///
     /// [`NotRescued`]: the bite goes on.
     pub fn restarted(&mut self, id: TaskId, now: Instant) -> Result<TaskHandle<'a>, NotRescued> {
-        let bite = self.bite.filter(|bite| bite.failure.task == id);
+        if let Some(task) = self.place(id).filter(|task| !task.is_vacant() && task.is_reported()) {
+            task.revive(now.max(self.latest));
+            return Ok(task.handle());
+        }
+        let bite = self.bite.as_ref().filter(|bite| bite.failure.task == id);
         let bite = bite.ok_or(NotRescued::NotFailed)?;
         if bite.is_past_rescue() {
             return Err(NotRescued::TooLate);
@@ -220,14 +356,8 @@ impl<'a> Supervisor<'a> {
             return Err(NotRescued::TooSoon);
         }
         let left = self.rescues.checked_sub(1).ok_or(NotRescued::NoneLeft)?;
-        let index = usize::try_from(id.index()).ok();
-        debug_assert!(
-            index.is_some_and(|index| index < self.tasks.len()),
-            "the failed task is one of the supervisor's"
-        );
         // The task may have retired in the meantime, by a clock that is behind. Then the place is vacant.
-        let task = index.and_then(|index| self.tasks.get(index)).filter(|task| !task.is_vacant());
-        let task = task.ok_or(NotRescued::Retired)?;
+        let task = self.watched(id).map_err(|_| NotRescued::Retired)?;
         log!(warn, "watchdog: {} has been restarted", id);
         self.rescues = left;
         self.bite = None;
@@ -241,12 +371,11 @@ impl<'a> Supervisor<'a> {
         self.bite.map(|bite| bite.failure)
     }
 
-    /// The number of awaited tasks: all places that are neither vacant nor paused. While it is 0, a feed of the
-    /// hardware shows only that the supervisor is polled.
+    /// The number of awaited tasks: all places that are neither vacant nor paused, without the tasks whose failure was
+    /// only reported. While it is 0, a feed of the hardware shows only that the supervisor is polled.
     #[must_use]
     pub fn awaited(&self) -> usize {
-        let awaited = |snapshot: &Snapshot| snapshot.report.kind() != Kind::Paused;
-        self.tasks.iter().filter(|task| task.snapshot().as_ref().is_some_and(awaited)).count()
+        self.tasks.iter().filter(|task| task.is_awaited()).count()
     }
 
     /// The timing of this supervisor.
@@ -254,91 +383,12 @@ impl<'a> Supervisor<'a> {
         self.timing
     }
 
-    /// The first heartbeat of the grid after `now`.
-    fn heartbeat_after(&self, now: Instant) -> Instant {
-        let heartbeat = u64::from(self.timing.heartbeat);
-        debug_assert!(heartbeat > 0, "a checked plan has a heartbeat");
-        debug_assert!(now >= self.started, "time does not go back before the start");
-        let past = now.millis_since(self.started);
-        let into = past.checked_rem(heartbeat).unwrap_or(0);
-        now.plus_millis(heartbeat.saturating_sub(into))
-    }
-
     /// The task that failed first, of all tasks that have failed.
     fn first_failure(&self, now: Instant) -> Option<Failure> {
-        let mut first: Option<(u64, Failure)> = None;
-        for (index, task) in (0..).zip(self.tasks) {
-            let Some(found) = task.snapshot().and_then(|snapshot| self.fault_of(snapshot, now))
-            else {
-                continue;
-            };
-            // The time since the failure; for a starved task, the time since its deadline.
-            let ago = found.ago;
-            if first.is_none_or(|(longest, _)| ago > longest) {
-                let (id, step) = (TaskId::new(index), found.step.filter(|_| task.has_steps()));
-                let failure =
-                    Failure { task: id, fault: found.fault, step, since: found.since, at: now };
-                first = Some((ago, failure));
-            }
-        }
-        first.map(|(_, failure)| failure)
-    }
-
-    /// The fault of a task, if it has one.
-    fn fault_of(&self, snapshot: Snapshot, now: Instant) -> Option<TaskFault> {
-        let Snapshot { report, limit } = snapshot;
-        let limit = u64::from(limit);
-        let since_good = now.millis_since(self.last_good);
         // After hours without a good poll the stamps are ambiguous. No deadline is that long, so every awaited task has
         // failed then.
-        let stamps_hold = since_good <= u64::from(MOST_BETWEEN_POLLS);
-        let fault = match report.kind() {
-            Kind::Paused => return None,
-            Kind::Ready => {
-                let silent = now.millis_since(self.started);
-                let starved = TaskFault {
-                    fault: Fault::Starved,
-                    step: None,
-                    since: self.started,
-                    ago: silent.saturating_sub(limit),
-                };
-                return (silent > limit).then_some(starved);
-            }
-            Kind::Fed | Kind::Granted => {
-                let silent = match report.age(now) {
-                    _ if !stamps_hold => since_good,
-                    Age::Past(millis) => u64::from(millis),
-                    // A task that fed while this poll was interrupted is ahead too, but not by so much.
-                    Age::Ahead(millis)
-                        if u64::from(millis)
-                            > limit.saturating_add(self.timing.heartbeat.into()) =>
-                    {
-                        return Some(TaskFault {
-                            fault: Fault::Clock,
-                            step: report.step(),
-                            since: now,
-                            ago: 0,
-                        });
-                    }
-                    Age::Ahead(_) => 0,
-                };
-                let since = Instant::from_millis(now.as_millis().saturating_sub(silent));
-                let starved = TaskFault {
-                    fault: Fault::Starved,
-                    step: report.step(),
-                    since,
-                    ago: silent.saturating_sub(limit),
-                };
-                return (silent > limit).then_some(starved);
-            }
-            Kind::Early => Fault::Early,
-            Kind::OutOfOrder => Fault::OutOfOrder,
-            Kind::Returned => Fault::Returned,
-            Kind::Panicked => Fault::Panicked,
-        };
-        let ago = if stamps_hold { u64::from(report.age(now).millis()) } else { since_good };
-        let since = Instant::from_millis(now.as_millis().saturating_sub(ago));
-        Some(TaskFault { fault, step: report.step(), since, ago })
+        let is_long = now.millis_since(self.last_good) > MOST_BETWEEN_POLLS.into();
+        first_failure(self.tasks, now, self.timing.heartbeat, is_long.then_some(self.last_good))
     }
 }
 
@@ -353,15 +403,6 @@ pub(crate) fn watch_in(
     let (index, task) = places.find(|(_, task)| task.is_vacant()).ok_or(WatchError::NoVacancy)?;
     task.occupy(&rules, now);
     Ok((TaskId::new(index), task.handle()))
-}
-
-/// The fault of a task, and its times.
-struct TaskFault {
-    fault: Fault,
-    step: Option<u8>,
-    since: Instant,
-    /// The time since the failure, in milliseconds.
-    ago: u64,
 }
 
 /// Why a task is not watched.
@@ -387,6 +428,19 @@ impl From<PlanError> for WatchError {
     fn from(error: PlanError) -> Self {
         if let PlanError::Rules(error) = error { Self::Rules(error) } else { Self::Plan(error) }
     }
+}
+
+/// Why the device stays awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum NotSuspended {
+    /// The plan allows no sleep: [`Plan::sleep`](crate::Plan::sleep).
+    #[error("the plan allows no sleep")]
+    NotPlanned,
+    /// A task has failed; a failure cannot be slept through.
+    #[error("{0}")]
+    Failed(Failure),
 }
 
 /// No task is watched under this id.
@@ -417,5 +471,9 @@ pub enum NotRescued {
     Retired,
 }
 
+#[cfg(test)]
+mod reaction_tests;
+#[cfg(test)]
+mod sleep_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! One watched task: its rules and its last report, in 20 bytes that interrupts and cores may share.
+//! One watched task: its rules and its last report, in 32 bytes that interrupts and cores may share.
 //!
 //! A [`Task`] is storage, usually an element of a `static` array; the task itself holds a [`TaskHandle`]. Each report
 //! is checked when it is made, against the previous one. So the verdict does not depend on the time of the poll. A
@@ -27,33 +27,47 @@
 //! compare-and-swap. Several feeders may feed one task. A task with a window, checkpoints or grants should have one
 //! feeder only, because the reports of several feeders would mix.
 
-use thiserror::Error;
+mod handle;
 
+use crate::bite::Fault;
 use crate::log::log;
+use crate::name::Name;
 use crate::plan::{PlanError, Timing};
-use crate::report::{Kind, MOST_STEPS, Report};
-use crate::rules::Rules;
+use crate::report::{Age, Kind, MOST_STEPS, Report};
+use crate::rules::{Reaction, Rules};
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn};
 use crate::time::Instant;
 
-/// The storage of a watched task: 20 bytes.
+pub use self::handle::{End, Refused, TaskHandle};
+
+/// The storage of a watched task: 32 bytes.
 #[derive(Debug)]
 pub struct Task {
     report: AtomicU32,
-    /// The start of the supervisor, for the first report. Only the supervisor stores it, so no report is lost.
-    start: AtomicU32,
     /// 0: the place is vacant.
     deadline: AtomicU32,
+    /// The window; [`NEVER`] while the place is vacant.
     earliest: AtomicU32,
+    /// The number of checkpoints, and the flag [`REPORTED`]. 0: a plain feed counts.
     steps: AtomicU8,
     /// The number of grants that are left.
     grants: AtomicU8,
     /// The length of a grant in deadlines; 0: the task has no grants.
     times: AtomicU8,
+    reaction: AtomicU8,
+    /// The start of the supervisor, for the first report. Only the supervisor stores it, so no report is lost.
+    start: AtomicU32,
+    name: [AtomicU32; Name::LEN / 4],
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Task>() == 20);
+const _: () = assert!(size_of::<Task>() == 32);
+
+/// The window of a vacant place, so that the fast path of a feed needs no check of its own: no age is as long.
+const NEVER: u32 = u32::MAX;
+/// In [`Task::steps`]: the failure of the task was reported, and the task is not awaited until it is restarted.
+const REPORTED: u8 = 0x80;
+const _: () = assert!(MOST_STEPS < REPORTED);
 
 /// Makes a [`Task`] from a constant [`Timing`] and constant [`Rules`]. Rules that cannot be kept, or do not fit the plan,
 /// do not build.
@@ -95,15 +109,20 @@ impl Task {
         /// [`PlanError`]: the rules cannot be kept, or do not fit the plan.
         pub fn new(rules: Rules, timing: Timing<'_>) -> Result<Self, PlanError> {
             match timing.fits(&rules) {
-                Ok(()) => Ok(Self {
-                    report: AtomicU32::new(first_report(&rules).bits()),
-                    start: AtomicU32::new(Report::READY.bits()),
-                    deadline: AtomicU32::new(rules.deadline),
-                    earliest: AtomicU32::new(rules.earliest),
-                    steps: AtomicU8::new(rules.steps),
-                    grants: AtomicU8::new(grants_left(&rules)),
-                    times: AtomicU8::new(rules.times),
-                }),
+                Ok(()) => {
+                    let [first, second, third] = words(rules.name());
+                    Ok(Self {
+                        report: AtomicU32::new(first_report(&rules).bits()),
+                        deadline: AtomicU32::new(rules.deadline),
+                        earliest: AtomicU32::new(rules.earliest),
+                        steps: AtomicU8::new(rules.steps),
+                        grants: AtomicU8::new(grants_left(&rules)),
+                        times: AtomicU8::new(rules.times),
+                        reaction: AtomicU8::new(rules.reaction as u8),
+                        start: AtomicU32::new(Report::READY.bits()),
+                        name: [AtomicU32::new(first), AtomicU32::new(second), AtomicU32::new(third)],
+                    })
+                }
                 Err(error) => Err(error),
             }
         }
@@ -113,19 +132,31 @@ impl Task {
         pub fn vacant() -> Self {
             Self {
                 report: AtomicU32::new(0),
-                start: AtomicU32::new(0),
                 deadline: AtomicU32::new(0),
-                earliest: AtomicU32::new(0),
+                earliest: AtomicU32::new(NEVER),
                 steps: AtomicU8::new(0),
                 grants: AtomicU8::new(0),
                 times: AtomicU8::new(0),
+                reaction: AtomicU8::new(0),
+                start: AtomicU32::new(0),
+                name: [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)],
             }
         }
     }
 
     /// The handle that the task reports with.
     pub const fn handle(&self) -> TaskHandle<'_> {
-        TaskHandle { task: self }
+        TaskHandle::new(self)
+    }
+
+    /// The name of the task; [`Name::NONE`] if it has none.
+    pub fn name(&self) -> Name {
+        let mut bytes = [0; Name::LEN];
+        for (place, word) in bytes.chunks_mut(4).zip(&self.name) {
+            let word = word.load(Ordering::Relaxed).to_ne_bytes();
+            place.iter_mut().zip(word).for_each(|(place, byte)| *place = byte);
+        }
+        Name::from_bytes(bytes)
     }
 
     pub(crate) fn is_vacant(&self) -> bool {
@@ -144,15 +175,19 @@ impl Task {
         self.steps.store(rules.steps, Ordering::Relaxed);
         self.grants.store(grants_left(rules), Ordering::Relaxed);
         self.times.store(rules.times, Ordering::Relaxed);
+        self.reaction.store(rules.reaction as u8, Ordering::Relaxed);
+        for (place, word) in self.name.iter().zip(words(rules.name())) {
+            place.store(word, Ordering::Relaxed);
+        }
         let kind = if rules.paused { Kind::Paused } else { Kind::Granted };
         self.write(Report::new(kind, 0, now));
         // Stored last: from here on the task is awaited.
         self.deadline.store(rules.deadline, Ordering::Release);
     }
 
-    /// Makes the place vacant, whatever its task has reported: it does not count any more. Only for the supervisor.
-    #[cfg(feature = "std")]
+    /// Makes the place vacant, whatever its task has reported: it does not count any more.
     pub(crate) fn vacate(&self) {
+        self.earliest.store(NEVER, Ordering::Relaxed);
         self.deadline.store(0, Ordering::Release);
     }
 
@@ -169,21 +204,95 @@ impl Task {
     /// Watches a restarted task by the same rules. Only for the supervisor.
     pub(crate) fn revive(&self, now: Instant) {
         self.write(Report::new(Kind::Granted, 0, now));
+        self.steps.store(self.step_count(), Ordering::Release);
     }
 
-    /// The state of the task for the supervisor; `None` if the place is vacant.
-    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+    /// The device slept for `millis` milliseconds until `now`, which do not count. Only for the supervisor, and only
+    /// while no task reports.
+    pub(crate) fn slept(&self, millis: u32, now: Instant) {
+        for word in [&self.report, &self.start] {
+            let report = Report::from_bits(word.load(Ordering::Acquire));
+            word.store(report.later(millis, now).bits(), Ordering::Release);
+        }
+    }
+
+    /// The failure of the task is reported: it is not awaited until it is restarted. Only for the supervisor.
+    pub(crate) fn set_reported(&self) {
+        self.steps.store(self.step_count() | REPORTED, Ordering::Release);
+    }
+
+    pub(crate) fn is_reported(&self) -> bool {
+        self.steps.load(Ordering::Relaxed) & REPORTED != 0
+    }
+
+    pub(crate) fn reaction(&self) -> Reaction {
+        match self.reaction.load(Ordering::Relaxed) {
+            1 => Reaction::Reset,
+            2 => Reaction::Report,
+            _ => Reaction::Stages,
+        }
+    }
+
+    /// Whether the task is awaited: it is neither paused nor retired, and its failure was not only reported.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.is_vacant() && !self.is_reported() && self.read().kind() != Kind::Paused
+    }
+
+    /// Whether the task has no fault, by a quick check: if it has not, [`fault`](Self::fault) decides.
+    #[inline]
+    pub(crate) fn is_healthy(&self, now: Instant) -> bool {
         let deadline = self.deadline.load(Ordering::Acquire);
-        if deadline == 0 {
+        let report = self.read();
+        report.kind() == Kind::Fed && report.short_age(now) <= deadline
+    }
+
+    /// The fault of the task at `now`, if it has one. A stamp that is further ahead than its limit and `slack` is by
+    /// another clock. `too_old`: the stamps are so old that their age is ambiguous, and at least this many milliseconds.
+    #[inline(never)]
+    pub(crate) fn fault(&self, now: Instant, slack: u32, too_old: Option<u32>) -> Option<Found> {
+        let deadline = self.deadline.load(Ordering::Acquire);
+        if deadline == 0 || self.is_reported() {
             return None;
         }
         let report = self.read();
-        Some(Snapshot { report, limit: self.limit(report.kind(), deadline) })
+        let (fault, since, limit) = match report.kind() {
+            Kind::Paused => return None,
+            Kind::Ready | Kind::Fed | Kind::Granted => {
+                let (since, limit) = self.limit(report, deadline);
+                (Fault::Starved, since?, limit)
+            }
+            Kind::Early => (Fault::Early, report, 0),
+            Kind::OutOfOrder => (Fault::OutOfOrder, report, 0),
+            Kind::Returned => (Fault::Returned, report, 0),
+            Kind::Panicked => (Fault::Panicked, report, 0),
+        };
+        let step = if self.step_count() == 0 { None } else { report.step() };
+        let silent = match (too_old, since.age(now)) {
+            (Some(millis), _) | (None, Age::Past(millis)) => millis,
+            // A task that fed while this poll was interrupted is ahead too, but not by so much.
+            (None, Age::Ahead(millis))
+                if fault == Fault::Starved && millis > limit.saturating_add(slack) =>
+            {
+                return Some(Found { fault: Fault::Clock, step, silent: 0, ago: 0 });
+            }
+            (None, Age::Ahead(_)) => 0,
+        };
+        let has_failed = fault != Fault::Starved || silent > limit;
+        has_failed.then(|| Found { fault, step, silent, ago: silent.saturating_sub(limit) })
     }
 
-    /// Whether the number in a report is a checkpoint.
-    pub(crate) fn has_steps(&self) -> bool {
-        self.steps.load(Ordering::Relaxed) != 0
+    /// How long the task may still be silent at `now`, in milliseconds; `None` if it is not awaited, or has failed.
+    pub(crate) fn time_left(&self, now: Instant) -> Option<u32> {
+        let (deadline, report) = (self.deadline.load(Ordering::Acquire), self.read());
+        if deadline == 0 || self.is_reported() || report.kind().is_fault() {
+            return None;
+        }
+        let (since, limit) = self.limit(report, deadline);
+        limit.checked_sub(since?.age(now).millis())
+    }
+
+    fn step_count(&self) -> u8 {
+        self.steps.load(Ordering::Relaxed) & !REPORTED
     }
 
     fn read(&self) -> Report {
@@ -195,66 +304,59 @@ impl Task {
         self.report.store(report.bits(), Ordering::Release);
     }
 
-    /// How long the task may be silent after a report of this kind, in milliseconds.
-    fn limit(&self, kind: Kind, deadline: u32) -> u32 {
-        match kind {
-            Kind::Ready | Kind::Granted => match self.times.load(Ordering::Relaxed) {
-                0 => deadline,
-                times => deadline.saturating_mul(u32::from(times)),
-            },
-            Kind::Fed
-            | Kind::Paused
-            | Kind::Early
-            | Kind::OutOfOrder
-            | Kind::Returned
-            | Kind::Panicked => deadline,
-        }
+    /// The sign of life from which the task is awaited, and how long it may be silent, in milliseconds. The first is
+    /// `None` if it is not awaited.
+    fn limit(&self, report: Report, deadline: u32) -> (Option<Report>, u32) {
+        let since = match report.kind() {
+            Kind::Fed => return (Some(report), deadline),
+            Kind::Granted => report,
+            Kind::Ready => {
+                let start = Report::from_bits(self.start.load(Ordering::Acquire));
+                if start.number() != STARTED {
+                    return (None, deadline);
+                }
+                start
+            }
+            Kind::Paused | Kind::Early | Kind::OutOfOrder | Kind::Returned | Kind::Panicked => {
+                return (None, deadline);
+            }
+        };
+        let times = self.times.load(Ordering::Relaxed).max(1);
+        (Some(since), deadline.saturating_mul(times.into()))
     }
 
-    /// The last report, if the task may report and is not late. Not inlined, so that a usual feed stays short.
+    /// The last report, if the task may report and is not late.
     #[inline(never)]
     fn in_time(&self, now: Instant) -> Result<Report, Refused> {
-        let deadline = self.deadline.load(Ordering::Relaxed);
+        let (deadline, report) = (self.deadline.load(Ordering::Relaxed), self.read());
         if deadline == 0 {
             return Err(Refused::NotWatched);
         }
-        let report = self.read();
-        match report.kind() {
-            Kind::Paused => Ok(report),
-            Kind::Ready => {
-                let start = Report::from_bits(self.start.load(Ordering::Acquire));
-                let is_late = start.number() == STARTED
-                    && start.age(now).millis() > self.limit(Kind::Ready, deadline);
-                if is_late {
-                    log!(debug, "watchdog: a report is refused: {}", Refused::Late);
-                    return Err(Refused::Late);
-                }
-                Ok(report)
-            }
-            Kind::Fed | Kind::Granted => {
-                if report.age(now).millis() > self.limit(report.kind(), deadline) {
-                    log!(debug, "watchdog: a report is refused: {}", Refused::Late);
-                    return Err(Refused::Late);
-                }
-                Ok(report)
-            }
-            Kind::Early | Kind::OutOfOrder | Kind::Returned | Kind::Panicked => {
-                Err(Refused::Failed)
-            }
+        if report.kind().is_fault() || self.is_reported() {
+            return Err(Refused::Failed);
         }
+        let (since, limit) = self.limit(report, deadline);
+        if since.is_some_and(|since| since.age(now).millis() > limit) {
+            log!(debug, "watchdog: a report is refused: {}", Refused::Late);
+            return Err(Refused::Late);
+        }
+        Ok(report)
     }
 
     /// The last report, if the task is awaited and not late.
-    #[inline]
     fn awaited(&self, now: Instant) -> Result<Report, Refused> {
-        let (deadline, report) = (self.deadline.load(Ordering::Relaxed), self.read());
-        // The usual case; the code below distinguishes the others.
-        let is_usual = deadline != 0 && report.kind() == Kind::Fed;
-        if is_usual && report.age(now).millis() <= deadline {
-            return Ok(report);
-        }
         let report = self.in_time(now)?;
         if report.kind() == Kind::Paused { Err(Refused::Paused) } else { Ok(report) }
+    }
+
+    /// A feed that is not as usual: the first one, or one that does not count, for example.
+    #[inline(never)]
+    fn unusual_feed(&self, now: Instant) -> Result<(), Refused> {
+        let last = self.awaited(now)?;
+        if self.step_count() != 0 {
+            return Err(Refused::NeedsStep);
+        }
+        self.progress(0, last, now)
     }
 
     /// Stores a feed (`number` 0) or a checkpoint (`number`, counted from 1), or the fault that it is too early. Within a
@@ -292,206 +394,22 @@ const fn grants_left(rules: &Rules) -> u8 {
     if rules.paused { rules.grants } else { rules.grants.saturating_sub(1) }
 }
 
-/// The state of a task for the supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    pub(crate) report: Report,
-    /// How long the task may be silent, in milliseconds.
-    pub(crate) limit: u32,
+/// A name as words.
+const fn words(name: Name) -> [u32; Name::LEN / 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = name.to_bytes();
+    let word = u32::from_ne_bytes;
+    [word([a, b, c, d]), word([e, f, g, h]), word([i, j, k, l])]
 }
 
-/// The handle that a task reports with. A report is at most one atomic store, and may come from a thread, an interrupt
-/// or another core.
-///
-/// Dropping a handle reports nothing: the task stays awaited, and starves. A task that ends on purpose calls
-/// [`TaskHandle::retire`]. A destructor also runs when a thread panics, so it does not show that the end was on
-/// purpose.
-#[derive(Debug)]
-#[must_use = "a task that never reports starves"]
-pub struct TaskHandle<'a> {
-    task: &'a Task,
-}
-
-impl TaskHandle<'_> {
-    /// Reports that work has progressed, at `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: the feed does not count. For most of the reasons the task has failed, or will fail soon.
-    pub fn feed(&self, now: Instant) -> Result<(), Refused> {
-        let last = self.task.awaited(now)?;
-        if self.task.steps.load(Ordering::Relaxed) != 0 {
-            return Err(Refused::NeedsStep);
-        }
-        self.task.progress(0, last, now)
-    }
-
-    /// Reports that the checkpoint `step` is passed, at `now`. See [`Rules::steps`].
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`], as for a feed.
-    pub fn step(&self, step: u8, now: Instant) -> Result<(), Refused> {
-        let last = self.task.awaited(now)?;
-        let steps = self.task.steps.load(Ordering::Relaxed);
-        if steps == 0 {
-            return Err(Refused::NoSteps);
-        }
-        let next = if last.number() >= steps { 0 } else { last.number() };
-        if step != next {
-            // A checkpoint above the highest possible one is stored as none.
-            let number = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
-            self.task.write(Report::new(Kind::OutOfOrder, number, now));
-            log!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
-            return Err(Refused::OutOfOrder);
-        }
-        self.task.progress(step.saturating_add(1), last, now)
-    }
-
-    /// Takes a grant: from `now` on, the next feed or checkpoint may take as long as [`Rules::grants`] says. The grant
-    /// ends with that report; before it, the task cannot take another grant.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::NoProgress`]: there was no report after the last grant, or after the start. [`Refused::NoGrant`]: all
-    /// grants are used up. Otherwise as for a feed.
-    pub fn grant(&self, now: Instant) -> Result<(), Refused> {
-        let last = self.task.awaited(now)?;
-        if self.task.times.load(Ordering::Relaxed) == 0 {
-            return Err(Refused::NoGrant);
-        }
-        if last.kind() != Kind::Fed {
-            return Err(Refused::NoProgress);
-        }
-        let Some(left) = self.task.grants.load(Ordering::Relaxed).checked_sub(1) else {
-            return Err(Refused::NoGrant);
-        };
-        // Stored first: a task that is interrupted here loses a grant; it does not gain one.
-        self.task.grants.store(left, Ordering::Relaxed);
-        self.task.write(Report::new(Kind::Granted, last.number(), now));
-        log!(info, "watchdog: a grant is taken, {} are left", left);
-        Ok(())
-    }
-
-    /// Pauses: the task is not awaited until it resumes. For a task that waits for something that may never come, or
-    /// for a device that sleeps.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::NoProgress`]: a grant, also the grant for the start, ends with a report and not with a pause.
-    /// Otherwise as for a feed: a late task cannot escape by a pause.
-    pub fn pause(&self, now: Instant) -> Result<(), Refused> {
-        let last = self.task.awaited(now)?;
-        // After a pause, `resume` would count as the progress that the next grant needs.
-        if last.kind() != Kind::Fed && self.task.times.load(Ordering::Relaxed) != 0 {
-            return Err(Refused::NoProgress);
-        }
-        self.task.write(Report::new(Kind::Paused, last.number(), now));
-        Ok(())
-    }
-
-    /// Resumes: the task is awaited again, as if it had fed at `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::NotPaused`]: the task is not paused, and resuming does not feed. [`Refused::Late`],
-    /// [`Refused::Failed`], [`Refused::NotWatched`]: as for a feed.
-    pub fn resume(&self, now: Instant) -> Result<(), Refused> {
-        let last = self.task.in_time(now)?;
-        if last.kind() != Kind::Paused {
-            return Err(Refused::NotPaused);
-        }
-        // The next feed, or the first checkpoint of the next round, is not too early.
-        let number = match (last.number(), self.task.steps.load(Ordering::Relaxed)) {
-            (_, 0) => RESUMED,
-            (number, steps) if number >= steps => NO_ROUND,
-            (number, _) => number,
-        };
-        self.task.write(Report::new(Kind::Fed, number, now));
-        Ok(())
-    }
-
-    /// Reports that the task ends on purpose; it is not awaited any more. A paused task may retire, too.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`]: a late or failed task cannot escape by retiring.
-    pub fn retire(self, now: Instant) -> Result<(), Refused> {
-        self.task.in_time(now)?;
-        self.task.deadline.store(0, Ordering::Release);
-        Ok(())
-    }
-
-    /// Reports that the task ended unexpectedly, so that the supervisor does not wait for its deadline. For panic
-    /// handlers, and for code that starts tasks and sees them end. Does nothing if the task is late, has failed or has
-    /// retired.
-    pub fn abandon(&self, how: End, now: Instant) {
-        if let Ok(last) = self.task.in_time(now) {
-            let kind = match how {
-                End::Returned => Kind::Returned,
-                End::Panicked => Kind::Panicked,
-            };
-            self.task.write(Report::new(kind, last.number(), now));
-        }
-    }
-}
-
-/// How a task ended unexpectedly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum End {
-    /// Its function returned, and the task had not retired.
-    Returned,
-    /// The task panicked.
-    Panicked,
-}
-
-/// Why a report does not count.
-///
-/// After [`Late`](Self::Late), [`Early`](Self::Early), [`OutOfOrder`](Self::OutOfOrder) and [`Failed`](Self::Failed)
-/// the next poll finds a failure. A task that gets [`NeedsStep`](Self::NeedsStep) or [`NoSteps`](Self::NoSteps) only,
-/// starves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Refused {
-    /// The task is paused; it has to resume first.
-    #[error("the task is paused")]
-    Paused,
-    /// The task is not paused; resuming does not feed.
-    #[error("the task is not paused")]
-    NotPaused,
-    /// The task has no grant left, or never had one.
-    #[error("the task has no grant left")]
-    NoGrant,
-    /// The task has made no progress since its last grant or its start. It needs progress before the next grant or a
-    /// pause.
-    #[error("the task has not progressed since its last grant")]
-    NoProgress,
-    /// The task has checkpoints, so a plain feed does not count.
-    #[error("the task has checkpoints, a plain feed does not count")]
-    NeedsStep,
-    /// The task has no checkpoints, so a checkpoint does not count.
-    #[error("the task has no checkpoints")]
-    NoSteps,
-    /// The place is vacant: the task was never watched, or has retired.
-    #[error("the task is not watched")]
-    NotWatched,
-    /// Nobody supervises any more: the daemon of the host was stopped, or its handler has panicked.
-    #[error("nobody supervises any more")]
-    NoSupervisor,
-    /// The deadline or the grant is over. The task starves, whatever it does now.
-    #[error("the task is too late")]
-    Late,
-    /// The window is not open yet.
-    #[error("the task is too early")]
-    Early,
-    /// The checkpoint was not the next one.
-    #[error("the checkpoint is not the next one")]
-    OutOfOrder,
-    /// The task failed before.
-    #[error("the task has failed before")]
-    Failed,
+/// The fault of a task, for the supervisor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) fault: Fault,
+    pub(crate) step: Option<u8>,
+    /// The time since the last sign of life, in milliseconds.
+    pub(crate) silent: u32,
+    /// The time since the failure, in milliseconds; for a starved task, the time since its deadline.
+    pub(crate) ago: u32,
 }
 
 #[cfg(test)]

@@ -11,10 +11,24 @@
 //! assert_eq!(now.millis_since(Instant::from_millis(2_000)), 0, "saturates, never wraps");
 //! ```
 
+use core::time::Duration;
+
 /// A point on the caller's monotonic clock, in milliseconds.
 ///
 /// 64 bits last 584 million years, so arithmetic saturates and nothing handles a wrap. A program with a 32-bit tick
-/// counter extends it to 64 bits before it calls the library.
+/// counter extends it by a [`TickClock`](crate::TickClock).
+///
+/// It converts to the [`Duration`] since the clock's zero, and back, and so to the instant of another library over the
+/// same clock, such as `mqtt_core::Instant`:
+///
+/// ```
+/// # mod mqtt_core { pub use watchdog_core::Instant; }
+/// use core::time::Duration;
+///
+/// let now = mqtt_core::Instant::from_millis(1_500);
+/// let same = watchdog_core::Instant::from(Duration::from(now));
+/// assert_eq!(same.as_millis(), 1_500);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
@@ -48,9 +62,33 @@ impl Instant {
     }
 }
 
+impl From<Duration> for Instant {
+    /// The instant in whole milliseconds, rounded down; it saturates at [`Instant::FAR_FUTURE`].
+    fn from(since_zero: Duration) -> Self {
+        let millis = since_zero.as_secs().saturating_mul(1_000);
+        Self(millis.saturating_add(since_zero.subsec_millis().into()))
+    }
+}
+
+impl From<Instant> for Duration {
+    fn from(instant: Instant) -> Self {
+        Self::from_millis(instant.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Instant;
+    use super::{Duration, Instant};
+
+    #[test]
+    fn an_instant_is_the_duration_since_zero_and_saturates() {
+        for millis in [0, 1, 999, 1_000, 86_400_001, u64::MAX] {
+            let instant = Instant::from_millis(millis);
+            assert_eq!(Instant::from(Duration::from(instant)), instant);
+        }
+        assert_eq!(Instant::from(Duration::from_micros(1_999)), Instant::from_millis(1));
+        assert_eq!(Instant::from(Duration::MAX), Instant::FAR_FUTURE);
+    }
 
     #[test]
     fn time_saturates_at_both_ends() {

@@ -4,7 +4,7 @@
 
 use fuzz_bodies::watchdog_model::{Call, run};
 use proptest::prelude::*;
-use watchdog_core::{End, Plan, Rules, Stage};
+use watchdog_core::{End, Plan, Reaction, Rules, Stage, Timing};
 
 /// Runs every sequence of `length` calls out of `calls`.
 fn every_order(
@@ -15,6 +15,18 @@ fn every_order(
     start: u64,
 ) {
     let timing = Plan::heartbeat(100).stages(stages).rescues(1).check().unwrap();
+    in_every_order(length, calls, rules, timing, stages, 1, start);
+}
+
+fn in_every_order(
+    length: u32,
+    calls: &[Call],
+    rules: &[Option<Rules>],
+    timing: Timing<'_>,
+    stages: &[(Stage, u32)],
+    rescues: u8,
+    start: u64,
+) {
     let count = calls.len().pow(length);
     for number in 0..count {
         let mut rest = number;
@@ -24,7 +36,7 @@ fn every_order(
             *call
         });
         // A last poll shows the outcome of each sequence.
-        run(rules, timing, stages, 1, start, sequence.chain([Call::Poll]));
+        run(rules, timing, stages, rescues, start, sequence.chain([Call::Poll]));
     }
 }
 
@@ -78,6 +90,40 @@ fn every_order_of_seven_calls_of_tasks_that_come_and_go_agrees_with_the_model() 
     every_order(7, &calls, &[None, Some(Rules::deadline(100))], STAGES, u64::MAX - 300);
 }
 
+#[test]
+fn every_order_of_seven_calls_of_a_device_that_sleeps_agrees_with_the_model() {
+    let calls = [
+        Call::Advance(70),
+        Call::Advance(160),
+        Call::Suspend,
+        Call::Awake,
+        Call::Feed(0),
+        Call::Bite,
+        Call::PollWhenDue,
+    ];
+    let rules = Some(Rules::deadline(200));
+    let timing = Plan::heartbeat(100).window(50).sleep(150).stages(STAGES).check().unwrap();
+    for start in [0, (1 << 25) - 200] {
+        in_every_order(7, &calls, &[rules], timing, STAGES, 0, start);
+    }
+}
+
+#[test]
+fn every_order_of_seven_calls_of_tasks_with_reactions_of_their_own_agrees_with_the_model() {
+    let calls = [
+        Call::Advance(60),
+        Call::Feed(0),
+        Call::Feed(1),
+        Call::Abandon(0, End::Panicked),
+        Call::Restarted(0),
+        Call::Abandon(1, End::Returned),
+        Call::Poll,
+    ];
+    let report = Rules::deadline(100).on_failure(Reaction::Report);
+    let reset = Rules::deadline(100).on_failure(Reaction::Reset);
+    every_order(7, &calls, &[Some(report), Some(reset)], STAGES, 0);
+}
+
 fn rules() -> impl Strategy<Value = Rules> {
     let deadline = prop_oneof![1..500u32, Just(Rules::MOST_MILLIS)];
     let counts = (prop_oneof![Just(0u8), 2..5u8], 0..4u8, 2..5u8);
@@ -87,6 +133,11 @@ fn rules() -> impl Strategy<Value = Rules> {
         let rules = if deadline < 500 { rules.grants(grants, times) } else { rules };
         if paused { rules.paused() } else { rules }
     })
+}
+
+fn rules_and_reaction() -> impl Strategy<Value = Rules> {
+    let reaction = prop_oneof![2 => Just(Reaction::Stages), 1 => Just(Reaction::Reset), 1 => Just(Reaction::Report)];
+    (rules(), reaction).prop_map(|(rules, reaction)| rules.named("task").on_failure(reaction))
 }
 
 fn stage() -> impl Strategy<Value = (Stage, u32)> {
@@ -110,8 +161,10 @@ fn call() -> impl Strategy<Value = Call> {
         2 => task.clone().prop_map(Call::Resume),
         1 => task.clone().prop_map(Call::Retire),
         1 => task.clone().prop_map(|task| Call::Abandon(task, End::Panicked)),
-        1 => rules().prop_map(Call::Watch),
+        1 => rules_and_reaction().prop_map(Call::Watch),
         1 => task.prop_map(Call::Restarted),
+        1 => Just(Call::Suspend),
+        1 => Just(Call::Awake),
     ]
 }
 
@@ -126,16 +179,16 @@ proptest! {
 
     #[test]
     fn random_calls_agree_with_the_model(
-        tasks in prop::collection::vec(prop::option::of(rules()), 0..4),
+        tasks in prop::collection::vec(prop::option::of(rules_and_reaction()), 0..4),
         heartbeat in 1..300u32,
-        window in 0..300u32,
+        (window, sleep) in (0..300u32, 0..400u32),
         stages in prop::collection::vec(stage(), 0..3),
         start in start(),
         calls in prop::collection::vec(call(), 0..120),
     ) {
         let mut stages = stages;
         stages.push((Stage::Reset, 5));
-        let plan = Plan::heartbeat(heartbeat).window(window % (heartbeat + 1));
+        let plan = Plan::heartbeat(heartbeat).window(window % (heartbeat + 1)).sleep(sleep);
         let timing = plan.stages(&stages).rescues(2).check().unwrap();
         run(&tasks, timing, &stages, 2, start, calls);
     }

@@ -143,6 +143,8 @@ struct Device<'a, W> {
     fed_at: u64,
     heartbeat: u64,
     late: u64,
+    /// The longest sleep; 0: the device stays awake.
+    sleep: u64,
 }
 
 impl<W: Watchdog> Device<'_, W> {
@@ -166,13 +168,26 @@ impl<W: Watchdog> Device<'_, W> {
         polled.action
     }
 
+    /// Sleeps, and polls after it. What the tasks were about to do, they do later.
+    fn sleeps(&mut self, random: &mut Random) {
+        let at = Instant::from_millis(self.now);
+        let wake = self.guard.suspend(at).expect("the device is healthy");
+        assert_eq!(wake, at.plus_millis(self.sleep));
+        let slept = random.between(1, self.sleep);
+        self.pass_to(self.now + slept);
+        self.guard.resume(Instant::from_millis(self.now));
+        self.workers.iter_mut().for_each(|worker| worker.due += slept);
+        self.poll_at = self.now;
+    }
+
     /// Runs until `goal`, or until a poll returns another action than a feed.
     fn runs_until(&mut self, goal: u64, random: &mut Random) -> Option<Action> {
         loop {
             let next = self.workers.iter_mut().min_by_key(|worker| worker.due);
             let due = next.as_ref().map_or(u64::MAX, |worker| worker.due);
             if goal <= due.min(self.poll_at) {
-                self.pass_to(goal);
+                // It may have slept beyond it.
+                self.pass_to(goal.max(self.now));
                 return None;
             }
             // Of two events at the same time, either may come first.
@@ -183,8 +198,15 @@ impl<W: Watchdog> Device<'_, W> {
                     next.works(due, random);
                 }
                 _ => match self.polls(random) {
-                    Action::Feed => {}
-                    action @ (Action::Wait | Action::Stage(..) | Action::Stopped(_)) => {
+                    Action::Feed => {
+                        if self.sleep > 0 && random.one_in(8) {
+                            self.sleeps(random);
+                        }
+                    }
+                    action @ (Action::Wait
+                    | Action::Report(_)
+                    | Action::Stage(..)
+                    | Action::Stopped(_)) => {
                         return Some(action);
                     }
                 },
@@ -198,7 +220,9 @@ fn schedule(seed: u64) -> bool {
     let random = &mut Random::new(seed);
     let late = random.between(0, 40);
     let heartbeat = random.between(40, 899 - 2 * late);
+    let sleep = if random.one_in(3) { random.between(1, 899 - 2 * late) } else { 0 };
     let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(&TPS3823_33);
+    let plan = plan.sleep(sleep as u32);
     let timing = plan.check().expect("the chip covers it");
     let start = random.next() >> random.between(4, 60);
 
@@ -230,7 +254,7 @@ fn schedule(seed: u64) -> bool {
     let supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
     let guard = Guard::new(dog, supervisor);
     let (now, poll_at, fed_at) = (start, start, start);
-    let mut device = Device { board, guard, workers, now, poll_at, fed_at, heartbeat, late };
+    let mut device = Device { board, guard, workers, now, poll_at, fed_at, heartbeat, late, sleep };
 
     let healthy = start + random.between(2, 8) * 1_000;
     assert_eq!(device.runs_until(healthy, random), None, "seed {seed}");
@@ -240,6 +264,7 @@ fn schedule(seed: u64) -> bool {
     }
 
     // One task falls ill after its next report, and the others go on.
+    device.sleep = 0;
     let victim = random.between(0, device.workers.len() as u64 - 1) as usize;
     let last = device.workers.get(victim).expect("it is one of them").due;
     assert_eq!(device.runs_until(last, random), None, "seed {seed}");

@@ -76,6 +76,11 @@ const PROGRAMS: &[Program] = &[
         about: "no client: decodes and encodes all 14 packets",
         may_panic: None,
     },
+    Program {
+        name: "watchdog",
+        about: "no client: a guard, a supervisor of 4 tasks, a TPS3823, a crash record",
+        may_panic: None,
+    },
 ];
 
 /// One program's sizes less the sizes of the baseline.

@@ -34,8 +34,8 @@ const LIBRARIES: &[Library] = &[
     Library {
         sources: "watchdog-core/src",
         rooms: &[
-            "time", "sync", "log", "report", "rules", "bite", "hardware", "chips", "plan", "task",
-            "clock", "countdown", "record", "external", "supervisor", "guard", "host",
+            "time", "sync", "log", "report", "name", "rules", "bite", "hardware", "chips", "plan", "task",
+            "clock", "ticks", "countdown", "record", "view", "external", "supervisor", "guard", "host",
         ],
     },
     Library {

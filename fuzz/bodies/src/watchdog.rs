@@ -3,7 +3,7 @@
 //! The first byte chooses the part: 4 the crash record, 5 a plan, 6 a countdown, any other value the supervisor. For
 //! the supervisor the settings follow (see [`Settings::read`]), then the calls (see [`call`]).
 
-use watchdog_core::{Beat, Countdown, CrashRecord, End, Plan, Rules, Stage, Timing};
+use watchdog_core::{Beat, Countdown, CrashRecord, End, Plan, Reaction, Rules, Stage, Timing};
 
 pub mod model;
 
@@ -117,6 +117,7 @@ fn supervisor(bytes: &mut Bytes<'_>) {
     });
     let plan =
         Plan::heartbeat(settings.heartbeat).stages(&settings.stages).rescues(settings.rescues);
+    let plan = plan.window(settings.window).sleep(settings.sleep);
     let Ok(timing): Result<Timing<'_>, _> = plan.check() else { return };
     run(&settings.tasks, timing, &settings.stages, settings.rescues, settings.start, calls);
 }
@@ -124,17 +125,22 @@ fn supervisor(bytes: &mut Bytes<'_>) {
 struct Settings {
     heartbeat: u32,
     rescues: u8,
+    window: u32,
+    sleep: u32,
     start: u64,
     stages: Vec<(Stage, u32)>,
     tasks: Vec<Option<Rules>>,
 }
 
 impl Settings {
-    /// Reads the heartbeat (2 bytes), the rescues, the start (see below), the stages, the number of tasks (0 to 4), and
-    /// their rules.
+    /// Reads the heartbeat (2 bytes), the rescues (bits 0 and 1) and flags, the window if bit 2 is set, the sleep if bit 3
+    /// is set, the start (see below), the stages, the number of tasks (0 to 4), and their rules.
     fn read(bytes: &mut Bytes<'_>) -> Self {
         let heartbeat = bytes.short().max(1);
-        let rescues = bytes.byte() % 4;
+        let flags = bytes.byte();
+        let rescues = flags & 3;
+        let window = if flags & 4 != 0 { bytes.short() % (heartbeat + 1) } else { 0 };
+        let sleep = if flags & 8 != 0 { bytes.short() } else { 0 };
         // 0, near the wrap of stamps, near the wrap of 32 bits, anywhere, or near the latest instant.
         let start = match bytes.byte() % 5 {
             0 => 0,
@@ -145,7 +151,7 @@ impl Settings {
         };
         let stages = stages(bytes);
         let tasks = (0..bytes.byte() % 5).map(|_| rules(bytes)).collect();
-        Self { heartbeat, rescues, start, stages, tasks }
+        Self { heartbeat, rescues, window, sleep, start, stages, tasks }
     }
 }
 
@@ -168,8 +174,8 @@ fn stages(bytes: &mut Bytes<'_>) -> Vec<(Stage, u32)> {
     stages
 }
 
-/// Reads the flags (bit 0 vacant, 1 window, 2 checkpoints, 3 grants, 4 paused, 5 long deadline), the deadline, and the
-/// values that the flags need.
+/// Reads the flags (bit 0 vacant, 1 window, 2 checkpoints, 3 grants, 4 paused, 5 long deadline, 6 and 7
+/// the reaction), the deadline, and the values that the flags need.
 fn rules(bytes: &mut Bytes<'_>) -> Option<Rules> {
     let flags = bytes.byte();
     let has = |bit: u8| flags & 1 << bit != 0;
@@ -188,8 +194,13 @@ fn rules(bytes: &mut Bytes<'_>) -> Option<Rules> {
         rules = rules.grants(bytes.byte() % 5, bytes.byte() % 20);
     }
     if has(4) {
-        rules = rules.paused();
+        rules = rules.paused().named("paused");
     }
+    let rules = match flags >> 6 {
+        1 => rules.on_failure(Reaction::Reset),
+        2 => rules.on_failure(Reaction::Report),
+        _ => rules,
+    };
     Some(rules)
 }
 
@@ -215,6 +226,9 @@ fn call(bytes: &mut Bytes<'_>) -> Call {
         13 if which == 15 => Call::Advance(u64::from(bytes.word()) << 12),
         13 => Call::Back(bytes.short().into()),
         14 => Call::PollWhenDue,
+        15 if which == 12 => Call::Suspend,
+        15 if which == 13 => Call::Awake,
+        15 if which == 14 => Call::Bite,
         _ => Call::Poll,
     }
 }

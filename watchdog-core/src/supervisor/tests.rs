@@ -93,7 +93,7 @@ fn after_a_rescue_the_feeds_keep_the_window_and_return_to_the_grid() {
                     fed = now;
                 }
                 Action::Stage(stage, _) => restarts = stage == Stage::Restart,
-                Action::Wait | Action::Stopped(_) => {}
+                Action::Wait | Action::Report(_) | Action::Stopped(_) => {}
             }
         }
         assert_eq!(fed, 7_500, "{rescued}: on the grid again");
@@ -122,8 +122,9 @@ fn a_task_that_never_feeds_is_found_at_the_first_heartbeat_after_its_deadline() 
     let tasks = [task(Rules::deadline(250))];
     let mut supervisor = Supervisor::new(&tasks, TIMING, at(1_000));
     let failure = first_bite(&mut supervisor, (1_000..).step_by(100));
-    let (task, fault) = (TaskId::new(0), Fault::Starved);
-    assert_eq!(failure, Failure { task, fault, step: None, since: at(1_000), at: at(1_300) });
+    let (task, name, fault) = (TaskId::new(0), Name::NONE, Fault::Starved);
+    let expected = Failure { task, name, fault, step: None, since: at(1_000), at: at(1_300) };
+    assert_eq!(failure, expected);
 }
 
 #[test]

@@ -50,10 +50,7 @@ fn a_late_task_cannot_escape_by_any_report() {
     assert_eq!(handle.grant(at(101)), Err(Refused::Late));
     handle.abandon(End::Returned, at(101));
     assert_eq!(handle.retire(at(101)), Err(Refused::Late));
-    assert_eq!(
-        task.snapshot().map(|snapshot| snapshot.report),
-        Some(Report::new(Kind::Fed, 0, at(0)))
-    );
+    assert_eq!(task.read(), Report::new(Kind::Fed, 0, at(0)));
 }
 
 #[test]
@@ -144,10 +141,11 @@ fn the_end_of_a_grant_is_a_deadline() {
 #[test]
 fn the_start_of_a_task_with_grants_uses_the_first_grant() {
     let task = Task::new(Rules::deadline(100).grants(1, 5), TIMING).unwrap();
-    assert_eq!(task.snapshot(), Some(Snapshot { report: Report::READY, limit: 500 }));
+    task.start(at(0));
+    assert_eq!(task.time_left(at(0)), Some(500));
     assert_eq!(task.handle().grant(at(0)), Err(Refused::NoProgress));
     assert_eq!(task.handle().feed(at(400)), Ok(()));
-    assert_eq!(task.snapshot().map(|snapshot| snapshot.limit), Some(100));
+    assert_eq!(task.time_left(at(400)), Some(100));
     assert_eq!(task.handle().grant(at(450)), Err(Refused::NoGrant));
 }
 
@@ -263,14 +261,14 @@ fn a_task_that_has_resumed_has_its_deadline_and_no_grant() {
     let task = fed(Rules::deadline(100).not_before(50).grants(3, 5));
     task.handle().pause(at(1)).unwrap();
     task.handle().resume(at(1_000)).unwrap();
+    assert_eq!(task.time_left(at(1_000)), Some(100));
     assert_eq!(task.handle().feed(at(1_101)), Err(Refused::Late));
-    assert_eq!(task.snapshot().map(|snapshot| snapshot.limit), Some(100));
 }
 
 #[test]
 fn a_task_may_begin_paused() {
     let task = Task::new(Rules::deadline(100).paused(), TIMING).unwrap();
-    assert_eq!(task.snapshot().map(|snapshot| snapshot.report.kind()), Some(Kind::Paused));
+    assert_eq!((task.read().kind(), task.is_awaited()), (Kind::Paused, false));
     assert_eq!(task.handle().feed(at(1)), Err(Refused::Paused));
     assert_eq!(task.handle().resume(at(5_000)), Ok(()));
 }
@@ -288,7 +286,8 @@ fn a_task_that_begins_paused_keeps_all_its_grants_for_later() {
 fn a_retired_task_is_not_awaited_and_cannot_feed() {
     let task = fed(Rules::deadline(100));
     assert_eq!(task.handle().retire(at(100)), Ok(()));
-    assert_eq!((task.snapshot(), task.is_vacant()), (None, true));
+    assert_eq!((task.is_awaited(), task.is_vacant()), (false, true));
+    assert_eq!(task.handle().feed(at(100)), Err(Refused::NotWatched), "at the same instant");
     assert_eq!(task.handle().feed(at(101)), Err(Refused::NotWatched));
     assert_eq!(task.handle().retire(at(101)), Err(Refused::NotWatched));
     assert_eq!(Task::vacant().handle().step(0, at(0)), Err(Refused::NotWatched));
@@ -348,4 +347,59 @@ fn a_task_that_fits_its_plan_never_breaks_its_rules_while_it_is_healthy() {
             }
         }
     }
+}
+
+#[test]
+fn the_time_left_is_that_until_the_deadline_and_none_after_it() {
+    let task = fed(Rules::deadline(100).grants(2, 3));
+    for (now, left) in [(0, Some(100)), (99, Some(1)), (100, Some(0)), (101, None)] {
+        assert_eq!(task.time_left(at(now)), left, "{now}");
+    }
+    task.handle().grant(at(50)).unwrap();
+    assert_eq!(task.time_left(at(60)), Some(290));
+    task.handle().feed(at(60)).unwrap();
+    task.handle().pause(at(70)).unwrap();
+    assert_eq!(task.time_left(at(70)), None);
+    assert_eq!(Task::vacant().time_left(at(0)), None);
+}
+
+#[test]
+fn a_task_whose_failure_was_reported_stays_failed_until_it_is_restarted() {
+    for rules in [Rules::deadline(100), Rules::deadline(100).steps(3)] {
+        let task = fed(rules);
+        task.set_reported();
+        for now in [50, 101, 1 << 25] {
+            assert_eq!(task.handle().feed(at(now)), Err(Refused::Failed), "{rules:?}");
+            assert_eq!(task.handle().step(0, at(now)), Err(Refused::Failed), "{rules:?}");
+        }
+        assert!(!task.is_awaited() && task.fault(at(500), 0, None).is_none());
+        task.revive(at(1_000));
+        assert_eq!(task.step_count() != 0, rules.step_count() != 0);
+        let fed = if task.step_count() != 0 {
+            task.handle().step(0, at(1_050))
+        } else {
+            task.handle().feed(at(1_050))
+        };
+        assert_eq!(fed, Ok(()));
+    }
+}
+
+#[test]
+fn a_place_has_the_name_of_the_task_in_it() {
+    let task = Task::new(Rules::deadline(100).named("twelve bytes"), TIMING).unwrap();
+    assert_eq!(task.name().as_str(), "twelve bytes");
+    task.handle().retire(at(0)).unwrap();
+    task.occupy(&Rules::deadline(100).named("pump"), at(5));
+    assert_eq!(task.name().as_str(), "pump");
+}
+
+#[test]
+fn of_a_sleep_only_the_time_after_the_last_report_is_left_out() {
+    let task = fed(Rules::deadline(100));
+    task.handle().feed(at(50)).unwrap();
+    task.slept(900, at(990));
+    assert_eq!(task.time_left(at(990)), Some(60));
+    task.handle().feed(at(1_000)).unwrap();
+    task.slept(900, at(1_010));
+    assert_eq!(task.time_left(at(1_010)), Some(100), "not after now");
 }

@@ -2,8 +2,8 @@
 //! [`run`] makes the same calls to the model and to `watchdog_core`, and compares every answer.
 
 use watchdog_core::{
-    Action, End, Failure, Fault, Instant, NotRescued, Poll, Refused, Rules, Stage, Supervisor,
-    Task, TaskId, Timing, WatchError,
+    Action, End, Failure, Fault, Instant, Name, NotRescued, NotSuspended, Poll, Reaction, Refused,
+    Rules, Stage, Supervisor, Task, TaskId, Timing, WatchError,
 };
 
 /// A call, made at the current time.
@@ -33,6 +33,12 @@ pub enum Call {
     Watch(Rules),
     /// A restarted task is taken back.
     Restarted(u8),
+    /// The device falls asleep.
+    Suspend,
+    /// The device is awake again.
+    Awake,
+    /// The supervisor is asked to bite.
+    Bite,
     /// The supervisor is polled.
     Poll,
     /// Time advances to the next poll that the supervisor asked for, and the supervisor is polled.
@@ -74,9 +80,12 @@ pub fn run(
         window: timing.window_millis().into(),
         stages,
         rescues,
-        started: start,
+        sleep: timing.sleep_millis().into(),
         latest: start,
         last_good: start,
+        beat: start,
+        opens: start.saturating_add(timing.window_millis().into()),
+        asleep: None,
         next_feed: match timing.window_millis() {
             0 => start,
             _ => start.saturating_add(timing.heartbeat_millis().into()),
@@ -101,6 +110,18 @@ pub fn run(
             }
             Call::Back(millis) => {
                 now = now.saturating_sub(millis).max(latest.saturating_sub(MOST_BACK)).max(start);
+            }
+            Call::Suspend => {
+                let suspended = supervisor.suspend(Instant::from_millis(now));
+                assert_eq!(suspended, model.suspend(now), "{call:?} at {now}");
+            }
+            Call::Awake => {
+                supervisor.resume(Instant::from_millis(now));
+                model.resume(now);
+            }
+            Call::Bite => {
+                supervisor.bite(Instant::from_millis(now));
+                model.bite_now(now);
             }
             Call::Poll => due = poll(&mut supervisor, &mut model, now),
             Call::PollWhenDue => {
@@ -141,11 +162,26 @@ pub fn run(
 
 fn poll(supervisor: &mut Supervisor<'_>, model: &mut Model<'_>, now: u64) -> u64 {
     let had_failed = model.bite.is_some();
-    let polled = supervisor.poll(Instant::from_millis(now));
-    assert_eq!(polled, model.poll(now), "poll at {now}");
+    let polled = loop {
+        let polled = supervisor.poll(Instant::from_millis(now));
+        assert_eq!(polled, model.poll(now), "poll at {now}");
+        // After a report there may be more to do at once.
+        if !matches!(polled.action, Action::Report(_)) {
+            break polled;
+        }
+    };
     assert!(!had_failed || polled.action != Action::Feed, "fed after a failure");
-    let awaited = model.tasks.iter().flatten().filter(|task| task.state != State::Paused).count();
-    assert_eq!(supervisor.awaited(), awaited);
+    let is_awaited = |task: &&Watched| task.state != State::Paused && !task.reported;
+    assert_eq!(supervisor.awaited(), model.tasks.iter().flatten().filter(is_awaited).count());
+    for (id, task) in (0..).zip(&model.tasks) {
+        let left = supervisor.time_left(TaskId::new(id), Instant::from_millis(now));
+        // After hours without a good poll the task has failed anyway.
+        if let (Some(task), true) =
+            (task, now.saturating_sub(model.last_good) <= MOST_BETWEEN_POLLS)
+        {
+            assert_eq!(left, Ok(task.time_left(now)), "task {id} at {now}");
+        }
+    }
     polled.next.as_millis()
 }
 
@@ -176,6 +212,9 @@ fn report(call: Call, task: &Task, watched: &mut Option<Watched>, now: u64) {
         | Call::Back(_)
         | Call::Watch(_)
         | Call::Restarted(_)
+        | Call::Suspend
+        | Call::Awake
+        | Call::Bite
         | Call::Poll
         | Call::PollWhenDue => return,
     };
@@ -218,6 +257,9 @@ struct Watched {
     started: u64,
     state: State,
     step: Option<u8>,
+    reaction: Reaction,
+    name: Name,
+    reported: bool,
 }
 
 impl Watched {
@@ -232,6 +274,9 @@ impl Watched {
             started: 0,
             state,
             step: None,
+            reaction: rules.reaction(),
+            name: rules.name(),
+            reported: false,
         }
     }
 
@@ -252,9 +297,31 @@ impl Watched {
 
     fn in_time(&self, now: u64) -> Result<(), Refused> {
         match self.state {
+            _ if self.reported => Err(Refused::Failed),
             State::Failed { .. } => Err(Refused::Failed),
             _ if self.latest().is_some_and(|latest| now > latest) => Err(Refused::Late),
             State::Ready | State::Fed { .. } | State::Granted { .. } | State::Paused => Ok(()),
+        }
+    }
+
+    fn time_left(&self, now: u64) -> Option<u32> {
+        let (last, limit) = match self.state {
+            State::Fed { at, .. } => (at, self.deadline),
+            State::Granted { at } => (at, self.grant),
+            State::Ready => (self.started, self.grant),
+            State::Paused | State::Failed { .. } => return None,
+        };
+        let left = limit.checked_sub(now.saturating_sub(last))?;
+        (!self.reported).then(|| u32::try_from(left).expect("a limit has 32 bits"))
+    }
+
+    /// Of a sleep until `now`, `slept` milliseconds do not count.
+    fn sleep(&mut self, slept: u64, now: u64) {
+        let shift = |at: &mut u64| *at += slept.min(now.saturating_sub(*at));
+        shift(&mut self.started);
+        match &mut self.state {
+            State::Fed { at, .. } | State::Granted { at } | State::Failed { at, .. } => shift(at),
+            State::Ready | State::Paused => {}
         }
     }
 
@@ -344,7 +411,7 @@ impl Watched {
 struct Bite {
     failure: Failure,
     done: usize,
-    from: u64,
+    due: u64,
     may_rescue: bool,
     past_rescue: bool,
 }
@@ -355,96 +422,175 @@ struct Model<'a> {
     window: u64,
     stages: &'a [(Stage, u32)],
     rescues: u8,
-    started: u64,
+    sleep: u64,
     latest: u64,
     last_good: u64,
+    /// A heartbeat of the grid.
+    beat: u64,
+    /// When the window of the hardware opens.
+    opens: u64,
+    asleep: Option<u64>,
     next_feed: u64,
     bite: Option<Bite>,
 }
 
 impl Model<'_> {
-    fn poll(&mut self, now: u64) -> Poll {
+    /// Returns the time, and a failure that is only reported.
+    fn judge(&mut self, now: u64) -> (u64, Option<Failure>) {
         let now = now.max(self.latest);
-        if self.bite.is_none() {
-            self.bite = self.failure(now).map(|failure| Bite {
-                failure,
-                done: 0,
-                from: now,
-                may_rescue: false,
-                past_rescue: false,
-            });
-        }
         self.latest = now;
-        if self.bite.is_none() {
-            self.last_good = now;
+        if self.bite.is_some() {
+            return (now, None);
         }
-        let Some(bite) = &mut self.bite else {
-            let action = if now >= self.next_feed { Action::Feed } else { Action::Wait };
-            if action == Action::Feed {
-                let beats = (now - self.started) / self.heartbeat + 1;
-                let next =
-                    u128::from(self.started) + u128::from(beats) * u128::from(self.heartbeat);
-                let opens = now.saturating_add(self.window);
-                self.next_feed = u64::try_from(next).unwrap_or(u64::MAX).max(opens);
-            }
-            return Poll { action, next: Instant::from_millis(self.next_feed) };
+        let Some((reaction, failure)) = self.failure(now) else {
+            self.last_good = now;
+            return (now, None);
         };
-        let next = |bite: &Bite| {
-            let due = self
-                .stages
-                .get(bite.done)
-                .map(|(_, delay)| bite.from.saturating_add(u64::from(*delay)));
-            Instant::from_millis(due.unwrap_or(u64::MAX))
+        match reaction {
+            Reaction::Stages => self.bite = Some(self.bite(failure, 0, now)),
+            Reaction::Reset => self.bite = Some(self.bite_at_once(failure, now)),
+            Reaction::Report => return (now, Some(failure)),
+        }
+        (now, None)
+    }
+
+    /// A bite from the stage `done` on, whose delay counts from `from`.
+    fn bite(&self, failure: Failure, done: usize, from: u64) -> Bite {
+        Bite { failure, done, due: self.due(done, from), may_rescue: false, past_rescue: false }
+    }
+
+    fn bite_at_once(&self, failure: Failure, now: u64) -> Bite {
+        let is_last = |(stage, _): &(Stage, u32)| matches!(stage, Stage::LastWords | Stage::Reset);
+        let first = self.stages.iter().position(is_last).expect("a reset is the last stage");
+        Bite { due: now, ..self.bite(failure, first, now) }
+    }
+
+    fn due(&self, stage: usize, from: u64) -> u64 {
+        let stage = self.stages.get(stage);
+        stage.map_or(u64::MAX, |(_, delay)| from.saturating_add(u64::from(*delay)))
+    }
+
+    fn bite_now(&mut self, now: u64) {
+        let (now, _) = self.judge(now);
+        if self.bite.is_none() {
+            let (task, name, fault) = (TaskId::SUPERVISOR, Name::NONE, Fault::Requested);
+            let at = Instant::from_millis(now);
+            let failure = Failure { task, name, fault, step: None, since: at, at };
+            self.bite = Some(self.bite_at_once(failure, now));
+        }
+    }
+
+    fn feeds(&mut self, now: u64) {
+        // After 49 days a new grid begins.
+        let since = Some(now - self.beat).filter(|since| *since <= u32::MAX.into());
+        self.beat = since.map_or(now, |since| self.beat + since / self.heartbeat * self.heartbeat);
+        self.opens = now.saturating_add(self.window);
+        self.next_feed = self.beat.saturating_add(self.heartbeat).max(self.opens);
+    }
+
+    fn suspend(&mut self, now: u64) -> Result<Poll, NotSuspended> {
+        if self.sleep == 0 {
+            return Err(NotSuspended::NotPlanned);
+        }
+        self.resume(now);
+        let (now, reported) = self.judge(now);
+        let failed = reported.or(self.bite.as_ref().map(|bite| bite.failure));
+        if let Some(failure) = failed {
+            return Err(NotSuspended::Failed(failure));
+        }
+        self.asleep = Some(now);
+        let action = if now >= self.opens { Action::Feed } else { Action::Wait };
+        if action == Action::Feed {
+            self.feeds(now);
+        }
+        Ok(Poll { action, next: Instant::from_millis(now.saturating_add(self.sleep)) })
+    }
+
+    fn resume(&mut self, now: u64) {
+        let Some(asleep) = self.asleep.take() else { return };
+        let slept = now.saturating_sub(asleep).min(self.sleep);
+        self.tasks.iter_mut().flatten().for_each(|task| task.sleep(slept, now));
+        self.last_good += slept;
+        self.latest = self.latest.max(now);
+        self.beat = self.latest;
+        self.next_feed = self.latest.max(self.opens);
+    }
+
+    fn poll(&mut self, now: u64) -> Poll {
+        self.resume(now);
+        let (now, reported) = self.judge(now);
+        let poll = |action, next| Poll { action, next: Instant::from_millis(next) };
+        if let Some(failure) = reported {
+            let index = usize::try_from(failure.task.index()).expect("a small number");
+            let failed = self.tasks.get_mut(index).and_then(Option::as_mut);
+            failed.expect("the failed task is watched").reported = true;
+            return poll(Action::Report(failure), self.next_feed.max(now));
+        }
+        let Some(mut bite) = self.bite.take() else {
+            if now < self.next_feed {
+                return poll(Action::Wait, self.next_feed);
+            }
+            self.feeds(now);
+            return poll(Action::Feed, self.next_feed);
         };
         let action = match self.stages.get(bite.done) {
             None => Action::Stopped(bite.failure),
-            Some((_, delay)) if now - bite.from < u64::from(*delay) => Action::Wait,
+            Some(_) if now < bite.due => Action::Wait,
             Some((stage, _)) => {
                 bite.done += 1;
-                bite.from = now;
+                bite.due = self.due(bite.done, now);
                 bite.may_rescue =
                     matches!(stage, Stage::Restart | Stage::ResetLink | Stage::Other(_));
                 bite.past_rescue |= matches!(stage, Stage::LastWords | Stage::Reset);
                 Action::Stage(*stage, bite.failure)
             }
         };
-        Poll { action, next: next(bite) }
+        let due = bite.due;
+        self.bite = Some(bite);
+        poll(action, due)
     }
 
     /// The task that failed first; of several tasks that failed at the same time, the first in the list.
-    fn failure(&self, now: u64) -> Option<Failure> {
+    /// Tasks whose failure is only reported come after all others.
+    fn failure(&self, now: u64) -> Option<(Reaction, Failure)> {
         let failed = (0..).zip(&self.tasks).filter_map(|(index, task)| {
-            let task = task.as_ref()?;
+            let task = task.as_ref().filter(|task| !task.reported)?;
             let (fault, since, failed_at) = self.fault(task, now)?;
             let (step, since, at) =
                 (task.step, Instant::from_millis(since), Instant::from_millis(now));
-            Some((failed_at, Failure { task: TaskId::new(index), fault, step, since, at }))
+            let task_id = TaskId::new(index);
+            let failure = Failure { task: task_id, name: task.name, fault, step, since, at };
+            let rank = (task.reaction == Reaction::Report, failed_at);
+            Some((rank, (task.reaction, failure)))
         });
-        failed.min_by_key(|(failed_at, _)| *failed_at).map(|(_, failure)| failure)
+        failed.min_by_key(|(rank, _)| *rank).map(|(_, failure)| failure)
     }
 
     /// The fault of a task, the time of its last sign of life, and the time at which it failed.
     fn fault(&self, task: &Watched, now: u64) -> Option<(Fault, u64, u64)> {
         let too_long = now - self.last_good > MOST_BETWEEN_POLLS;
+        // More than 49 days count as 49 days.
+        let last_good = self.last_good.max(now.saturating_sub(u32::MAX.into()));
         let (last, limit) = match task.state {
             State::Paused => return None,
             State::Failed { fault, .. } if too_long => {
-                return Some((fault, self.last_good, self.last_good));
+                return Some((fault, self.last_good, last_good));
             }
             State::Failed { fault, at } => return Some((fault, at.min(now), at.min(now))),
-            State::Ready => (self.started, task.grant),
+            State::Ready => (task.started, task.grant),
             State::Fed { at, .. } => (at, task.deadline),
             State::Granted { at } => (at, task.grant),
         };
         let last = match task.state {
-            State::Fed { .. } | State::Granted { .. } if too_long => self.last_good,
+            State::Ready | State::Fed { .. } | State::Granted { .. } if too_long => last_good,
             State::Ready | State::Fed { .. } | State::Granted { .. } => last,
             State::Paused | State::Failed { .. } => return None,
         };
         if last.saturating_sub(now) > limit + self.heartbeat {
             return Some((Fault::Clock, now, now));
         }
-        (now.saturating_sub(last) > limit).then(|| (Fault::Starved, last, last + limit))
+        let since = if too_long { self.last_good } else { last };
+        (now.saturating_sub(last) > limit).then(|| (Fault::Starved, since, last + limit))
     }
 
     fn watch(&mut self, rules: Rules, now: u64) -> Result<u32, WatchError> {
@@ -461,6 +607,12 @@ impl Model<'_> {
     }
 
     fn restarted(&mut self, task: u8, now: u64) -> Result<(), NotRescued> {
+        let place = self.tasks.get_mut(usize::from(task)).and_then(Option::as_mut);
+        if let Some(reported) = place.filter(|task| task.reported) {
+            reported.state = State::Granted { at: now.max(self.latest) };
+            (reported.step, reported.reported) = (None, false);
+            return Ok(());
+        }
         let failed = self.bite.as_ref();
         let bite = failed.filter(|bite| bite.failure.task.index() == u32::from(task));
         let bite = bite.ok_or(NotRescued::NotFailed)?;

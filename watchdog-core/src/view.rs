@@ -1,0 +1,109 @@
+//! [`View`]: what an interrupt may ask while another context polls the supervisor.
+//!
+//! Many watchdogs raise an interrupt some time before they reset the device. At that moment the loop that polls the
+//! supervisor may hang, so the interrupt cannot ask the supervisor itself. It asks a view, which reads the tasks only:
+//!
+//! ```
+//! use watchdog_core::{
+//!     CrashRecord, Fault, Instant, Plan, Rules, Supervisor, Task, TaskId, Timing, View, plan, task,
+//! };
+//!
+//! const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
+//! static TASKS: [Task; 1] = [task!(TIMING, Rules::deadline(1_000).named("pump"))];
+//! static VIEW: View<'static> = View::of(&TASKS, TIMING);
+//!
+//! // The interrupt that comes before the reset, with the time of a timer.
+//! fn pre_timeout(now: Instant, survives_reset: &mut [u8; CrashRecord::LEN]) {
+//!     *survives_reset = CrashRecord::new(VIEW.culprit(now)).to_bytes();
+//! }
+//!
+//! let _supervisor = Supervisor::new(&TASKS, TIMING, Instant::from_millis(0));
+//! let mut bytes = [0; CrashRecord::LEN];
+//! pre_timeout(Instant::from_millis(1_600), &mut bytes);
+//! let failure = CrashRecord::take(&mut bytes)?.failure.unwrap();
+//! assert_eq!(failure.to_string(), "task 0 (pump) starved, nothing heard since 0 ms");
+//!
+//! // No task is late, so it is the loop that polls the supervisor.
+//! TASKS[0].handle().feed(Instant::from_millis(900)).unwrap();
+//! assert_eq!(VIEW.culprit(Instant::from_millis(1_600)).task, TaskId::SUPERVISOR);
+//! # Ok::<(), watchdog_core::RecordError>(())
+//! ```
+
+use crate::bite::{Failure, Fault, TaskId};
+use crate::name::Name;
+use crate::plan::Timing;
+use crate::rules::Reaction;
+use crate::task::{Found, Task};
+use crate::time::Instant;
+
+/// The tasks of a supervisor, for reading only. It can be copied, and lie in a `static`.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct View<'a> {
+    tasks: &'a [Task],
+    heartbeat: u32,
+}
+
+impl<'a> View<'a> {
+    pub(crate) const fn new(tasks: &'a [Task], heartbeat: u32) -> Self {
+        Self { tasks, heartbeat }
+    }
+
+    /// A view of these tasks, before their supervisor starts.
+    pub const fn of(tasks: &'a [Task], timing: Timing<'_>) -> Self {
+        Self::new(tasks, timing.heartbeat)
+    }
+
+    /// The task that has failed first at `now`, if one has. The supervisor comes to the same result at its next poll, if
+    /// it was polled within the last four hours.
+    #[must_use]
+    pub fn failure(&self, now: Instant) -> Option<Failure> {
+        first_failure(self.tasks, now, self.heartbeat, None)
+    }
+
+    /// The reason why the hardware is about to bite: the task that has failed first, or else
+    /// [`TaskId::SUPERVISOR`], because the loop that polls the supervisor hangs.
+    #[must_use]
+    pub fn culprit(&self, now: Instant) -> Failure {
+        self.failure(now).unwrap_or(Failure {
+            task: TaskId::SUPERVISOR,
+            name: Name::NONE,
+            fault: Fault::Starved,
+            step: None,
+            since: now,
+            at: now,
+        })
+    }
+}
+
+/// The task that failed first; a task whose failure is only reported comes after all others. `last_good`: the stamps are
+/// ambiguous, and all tasks were healthy then. See [`Task::fault`].
+pub(crate) fn first_failure(
+    tasks: &[Task],
+    now: Instant,
+    slack: u32,
+    last_good: Option<Instant>,
+) -> Option<Failure> {
+    let too_old = last_good.map(|last_good| short(now.millis_since(last_good)));
+    let mut first: Option<(bool, TaskId, &Task, Found)> = None;
+    for (index, task) in (0..).zip(tasks) {
+        if too_old.is_none() && task.is_healthy(now) {
+            continue;
+        }
+        let Some(found) = task.fault(now, slack, too_old) else { continue };
+        let counts = task.reaction() != Reaction::Report;
+        let rank = (counts, found.ago);
+        if first.as_ref().is_none_or(|(counts, .., found)| rank > (*counts, found.ago)) {
+            first = Some((counts, TaskId::new(index), task, found));
+        }
+    }
+    let (_, id, task, Found { fault, step, silent, ago: _ }) = first?;
+    let since = Instant::from_millis(now.as_millis().saturating_sub(silent.into()));
+    let since = last_good.unwrap_or(since);
+    Some(Failure { task: id, name: task.name(), fault, step, since, at: now })
+}
+
+/// The milliseconds in 32 bits: more than 49 days count as 49 days.
+pub(crate) fn short(millis: u64) -> u32 {
+    u32::try_from(millis).unwrap_or(u32::MAX)
+}
