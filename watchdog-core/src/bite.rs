@@ -26,6 +26,7 @@
 use core::fmt;
 
 use crate::name::Name;
+use crate::rules::Reaction;
 use crate::time::Instant;
 
 /// A stage of a bite: an action for the program. The program decides how it carries the action out.
@@ -185,11 +186,11 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The first failure, and the stages that are still to come.
+/// The first failure, and what is still to come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bite<'a> {
     pub(crate) failure: Failure,
-    /// The stages to come.
+    /// The stages to come. None at all: the failure is only reported.
     stages: &'a [(Stage, u32)],
     /// The next stage is due from here on.
     due: Instant,
@@ -197,34 +198,43 @@ pub(crate) struct Bite<'a> {
     last: Option<Stage>,
 }
 
-impl<'a> Bite<'a> {
-    /// The delay of the first stage counts from the failure.
-    pub(crate) const fn new(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
-        Self { failure, stages, due: due(failure.at, stages), last: None }
-    }
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Stage(Stage),
+    Nothing,
+    /// All stages have been handed out.
+    Over,
+    /// The failure is only reported.
+    Report,
+}
 
-    /// Only the last words and the reset, the first of them at once.
-    pub(crate) fn at_once(failure: Failure, stages: &'a [(Stage, u32)]) -> Self {
-        let mut left = stages;
-        while let [(stage, _), rest @ ..] = left {
+impl<'a> Bite<'a> {
+    /// By `reaction`. The delay of the first stage counts from the failure.
+    pub(crate) fn new(failure: Failure, reaction: Reaction, stages: &'a [(Stage, u32)]) -> Self {
+        let mut left = if reaction == Reaction::Report { &[] } else { stages };
+        while let ([(stage, _), rest @ ..], Reaction::Reset) = (left, reaction) {
             if stage.is_last() {
                 break;
             }
             left = rest;
         }
-        Self { failure, stages: left, due: failure.at, last: None }
+        let due = if reaction == Reaction::Stages { due(failure.at, left) } else { failure.at };
+        Self { failure, stages: left, due, last: None }
     }
 
-    /// The stage that is due at `now`. Each one is handed out once.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Stage> {
-        let [(stage, _), rest @ ..] = self.stages else { return None };
+    /// What is due at `now`. Each stage is handed out once.
+    pub(crate) fn poll(&mut self, now: Instant) -> Due {
+        let [(stage, _), rest @ ..] = self.stages else {
+            return if self.is_report() { Due::Report } else { Due::Over };
+        };
         if now < self.due {
-            return None;
+            return Due::Nothing;
         }
         self.stages = rest;
         self.due = due(now, rest);
         self.last = Some(*stage);
-        self.last
+        Due::Stage(*stage)
     }
 
     /// When the next stage is due.
@@ -232,9 +242,9 @@ impl<'a> Bite<'a> {
         self.due
     }
 
-    /// Whether all stages have been handed out.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.stages.is_empty()
+    /// Whether the failure is only reported.
+    pub(crate) const fn is_report(&self) -> bool {
+        self.stages.is_empty() && self.last.is_none()
     }
 
     /// Whether the last words or the reset have been handed out: no rescue is possible then.
@@ -275,27 +285,31 @@ mod tests {
         at: at(20),
     };
 
+    fn bite<'a>(stages: &'a [(Stage, u32)], reaction: Reaction) -> Bite<'a> {
+        Bite::new(FAILURE, reaction, stages)
+    }
+
     #[test]
     fn each_stage_is_handed_out_once_after_its_own_delay() {
         let stages = [(Stage::Warn, 0), (Stage::Other(7), 100), (Stage::Reset, 50)];
-        let mut bite = Bite::new(FAILURE, &stages);
-        assert_eq!((bite.poll(at(20)), bite.next()), (Some(Stage::Warn), at(120)));
-        assert_eq!(bite.poll(at(119)), None);
-        assert_eq!(bite.poll(at(200)), Some(Stage::Other(7)), "polled late");
+        let mut bite = bite(&stages, Reaction::Stages);
+        assert_eq!((bite.poll(at(20)), bite.next()), (Due::Stage(Stage::Warn), at(120)));
+        assert_eq!(bite.poll(at(119)), Due::Nothing);
+        assert_eq!(bite.poll(at(200)), Due::Stage(Stage::Other(7)), "polled late");
         assert_eq!(
             (bite.poll(at(249)), bite.next()),
-            (None, at(250)),
+            (Due::Nothing, at(250)),
             "its delay counts from the stage before"
         );
-        assert_eq!((bite.poll(at(250)), bite.is_over()), (Some(Stage::Reset), true));
-        assert_eq!((bite.poll(Instant::FAR_FUTURE), bite.next()), (None, Instant::FAR_FUTURE));
+        assert_eq!(bite.poll(at(250)), Due::Stage(Stage::Reset));
+        assert_eq!((bite.poll(at(250)), bite.next()), (Due::Over, Instant::FAR_FUTURE));
     }
 
     #[test]
     fn a_rescue_is_possible_only_after_a_stage_that_may_help_and_never_after_the_last_words() {
         let stages =
             [(Stage::Warn, 0), (Stage::ResetLink, 0), (Stage::LastWords, 0), (Stage::Reset, 0)];
-        let mut bite = Bite::new(FAILURE, &stages);
+        let mut bite = bite(&stages, Reaction::Stages);
         let mut seen = [(false, false); 5];
         for state in &mut seen {
             *state = (bite.may_rescue(), bite.is_past_rescue());
@@ -310,10 +324,17 @@ mod tests {
     #[test]
     fn a_bite_at_once_leaves_out_what_may_help_and_waits_for_no_stage() {
         let stages = [(Stage::Warn, 0), (Stage::LastWords, 700), (Stage::Reset, 50)];
-        let mut bite = Bite::at_once(FAILURE, &stages);
-        assert_eq!((bite.poll(at(20)), bite.next()), (Some(Stage::LastWords), at(70)));
-        let mut bite = Bite::at_once(FAILURE, &[(Stage::Warn, 0), (Stage::Reset, 900)]);
-        assert_eq!((bite.poll(at(20)), bite.is_over()), (Some(Stage::Reset), true));
+        let mut words = bite(&stages, Reaction::Reset);
+        assert_eq!((words.poll(at(20)), words.next()), (Due::Stage(Stage::LastWords), at(70)));
+        let mut reset = bite(&[(Stage::Warn, 0), (Stage::Reset, 900)], Reaction::Reset);
+        assert_eq!(reset.poll(at(20)), Due::Stage(Stage::Reset));
+        assert_eq!(reset.poll(at(20)), Due::Over);
+    }
+
+    #[test]
+    fn a_failure_that_is_only_reported_has_no_stages() {
+        let mut bite = bite(&[(Stage::Reset, 0)], Reaction::Report);
+        assert_eq!((bite.is_report(), bite.poll(at(20)), bite.next()), (true, Due::Report, at(20)));
     }
 
     #[test]

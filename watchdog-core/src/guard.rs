@@ -198,7 +198,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     where
         W: Stop,
     {
-        let _reported = self.supervisor.judge(now);
+        self.supervisor.judge(now);
         if let Some(failure) = self.supervisor.failure() {
             return Err(StopError { error: NotStopped::Failed(failure), watchdog: self });
         }
@@ -396,5 +396,58 @@ mod tests {
         assert_eq!(failed.error, NotStopped::Hardware(ErrorKind::InvalidState));
         assert_eq!(failed.watchdog.poll(at(0)).unwrap().action, Action::Feed);
         assert_eq!(guard(&[], 0, true).stop(at(0)).map_err(|failed| failed.error), Ok(0));
+    }
+
+    const SLEEPS: Timing<'static> = plan!(Plan::heartbeat(500).window(450).sleep(5_000));
+
+    #[test]
+    fn before_a_sleep_the_hardware_is_fed_if_its_window_is_open_and_after_it_at_once() {
+        for (asleep, feeds, awake) in
+            [(500, 1, 950), (900, 1, 950), (960, 2, 1_410), (960, 2, 3_000)]
+        {
+            let hardware = Hardware { feeds: 0, failures: 0, stops: false };
+            let mut guard = Guard::new(hardware, Supervisor::new(&[], SLEEPS, at(0)));
+            assert_eq!(guard.poll(at(500)).map(|polled| polled.action), Ok(Action::Feed));
+            assert_eq!(guard.suspend(at(asleep)), Ok(at(asleep + 5_000)));
+            assert_eq!(guard.hardware().feeds, feeds);
+            guard.resume(at(awake));
+            assert_eq!(guard.poll(at(awake)).map(|polled| polled.action), Ok(Action::Feed));
+        }
+    }
+
+    #[test]
+    fn a_device_whose_hardware_is_not_fed_stays_awake_and_tries_again_after_the_window() {
+        let hardware = Hardware { feeds: 0, failures: 1, stops: false };
+        let mut guard = Guard::new(hardware, Supervisor::new(&[], SLEEPS, at(0)));
+        assert_eq!(guard.suspend(at(460)), Err(SuspendError::Hardware(ErrorKind::Connection)));
+        assert_eq!(guard.poll(at(909)).map(|polled| polled.action), Ok(Action::Wait));
+        assert_eq!(guard.poll(at(910)).map(|polled| polled.action), Ok(Action::Feed));
+    }
+
+    #[test]
+    fn a_device_with_a_failure_or_without_a_plan_for_sleep_stays_awake() {
+        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
+        let mut guard = guard(&tasks, 0, false);
+        let refused = guard.suspend(at(100));
+        assert_eq!(refused, Err(SuspendError::Supervisor(NotSuspended::NotPlanned)));
+        let hardware = Hardware { feeds: 0, failures: 0, stops: false };
+        let mut guard = Guard::new(hardware, Supervisor::new(&tasks, SLEEPS, at(0)));
+        let Err(SuspendError::Supervisor(NotSuspended::Failed(failure))) = guard.suspend(at(1_001))
+        else {
+            panic!("it would sleep");
+        };
+        assert_eq!((failure.fault, guard.hardware().feeds), (Fault::Starved, 0));
+    }
+
+    #[test]
+    fn after_a_bite_on_request_the_hardware_is_never_fed() {
+        let mut guard = guard(&[], 0, true);
+        assert_eq!(guard.poll(at(0)).map(|polled| polled.action), Ok(Action::Feed));
+        guard.bite(at(10));
+        for millis in 10..5_000 {
+            let _stages = guard.poll(at(millis)).unwrap();
+        }
+        assert_eq!(guard.hardware().feeds, 1);
+        assert!(matches!(guard.stop(at(5_000)).unwrap_err().error, NotStopped::Failed(_)));
     }
 }

@@ -34,7 +34,7 @@
 
 use thiserror::Error;
 
-use crate::bite::{Bite, Failure, Fault, Stage, TaskId};
+use crate::bite::{Bite, Due, Failure, Fault, Stage, TaskId};
 use crate::hardware::ErrorKind;
 use crate::log::log;
 use crate::name::Name;
@@ -141,12 +141,8 @@ impl<'a> Supervisor<'a> {
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
         self.resume(now);
-        let (now, reported) = self.judge(now);
+        let now = self.judge(now);
         let Some(bite) = &mut self.bite else {
-            if let Some(failure) = reported {
-                self.place(failure.task).into_iter().for_each(Task::set_reported);
-                return Poll { action: Action::Report(failure), next: self.next_feed.max(now) };
-            }
             let due = now >= self.next_feed;
             if due {
                 let late = now.millis_since(self.next_feed);
@@ -158,50 +154,53 @@ impl<'a> Supervisor<'a> {
                 next: self.next_feed,
             };
         };
-        let over = bite.is_over();
-        let action = match bite.poll(now) {
-            Some(stage) => {
+        let (due, failure, mut next) = (bite.poll(now), bite.failure, bite.next());
+        let action = match due {
+            Due::Stage(stage) => {
                 log!(warn, "watchdog: stage: {}", stage);
-                Action::Stage(stage, bite.failure)
+                Action::Stage(stage, failure)
             }
-            None if over => Action::Stopped(bite.failure),
-            None => Action::Wait,
+            Due::Nothing => Action::Wait,
+            Due::Over => Action::Stopped(failure),
+            Due::Report => {
+                self.bite = None;
+                self.place(failure.task).into_iter().for_each(Task::set_reported);
+                next = self.next_feed.max(now);
+                Action::Report(failure)
+            }
         };
-        Poll { action, next: bite.next() }
+        Poll { action, next }
     }
 
-    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later, and a
-    /// failure that is only to be reported.
-    pub(crate) fn judge(&mut self, now: Instant) -> (Instant, Option<Failure>) {
+    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
+    pub(crate) fn judge(&mut self, now: Instant) -> Instant {
         let now = now.max(self.latest);
         self.latest = now;
-        if self.bite.is_some() {
-            return (now, None);
+        if self.bite.is_none() {
+            // After hours without a good poll the stamps are ambiguous. No deadline is that long, so every awaited task
+            // has failed then.
+            let is_long = now.millis_since(self.last_good) > MOST_BETWEEN_POLLS.into();
+            let last_good = is_long.then_some(self.last_good);
+            match first_failure(self.tasks, now, self.timing.heartbeat, last_good) {
+                None => self.last_good = now,
+                Some((reaction, failure)) => {
+                    log!(error, "watchdog: {}", failure);
+                    self.bite = Some(Bite::new(failure, reaction, self.timing.stages));
+                }
+            }
         }
-        let Some(failure) = self.first_failure(now) else {
-            self.last_good = now;
-            return (now, None);
-        };
-        log!(error, "watchdog: {}", failure);
-        self.bite = Some(match self.place(failure.task).map_or(Reaction::Stages, Task::reaction) {
-            Reaction::Stages => Bite::new(failure, self.timing.stages),
-            Reaction::Reset => Bite::at_once(failure, self.timing.stages),
-            // No other task has failed: such a failure comes last.
-            // `last_good` stays: perhaps it is not the only one.
-            Reaction::Report => return (now, Some(failure)),
-        });
-        (now, None)
+        now
     }
 
     /// Bites on request, for a test in the factory or after a fault that no task can report: only the last words and the
     /// reset follow. The hardware is never fed again. After another failure this changes nothing.
     pub fn bite(&mut self, now: Instant) {
-        let (now, _) = self.judge(now);
-        if self.bite.is_none() {
+        let now = self.judge(now);
+        if self.bite.as_ref().is_none_or(Bite::is_report) {
             let (task, name, fault) = (TaskId::SUPERVISOR, Name::NONE, Fault::Requested);
             let failure = Failure { task, name, fault, step: None, since: now, at: now };
             log!(error, "watchdog: {}", failure);
-            self.bite = Some(Bite::at_once(failure, self.timing.stages));
+            self.bite = Some(Bite::new(failure, Reaction::Reset, self.timing.stages));
         }
     }
 
@@ -219,8 +218,8 @@ impl<'a> Supervisor<'a> {
             return Err(NotSuspended::NotPlanned);
         }
         self.resume(now);
-        let (now, reported) = self.judge(now);
-        if let Some(failure) = reported.or_else(|| self.failure()) {
+        let now = self.judge(now);
+        if let Some(failure) = self.failure() {
             return Err(NotSuspended::Failed(failure));
         }
         self.asleep = now;
@@ -365,7 +364,7 @@ impl<'a> Supervisor<'a> {
         Ok(task.handle())
     }
 
-    /// The first failure, if there is one.
+    /// The first failure, if there is one. A failure that is only reported counts until it is reported.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.bite.map(|bite| bite.failure)
@@ -381,14 +380,6 @@ impl<'a> Supervisor<'a> {
     /// The timing of this supervisor.
     pub const fn timing(&self) -> Timing<'a> {
         self.timing
-    }
-
-    /// The task that failed first, of all tasks that have failed.
-    fn first_failure(&self, now: Instant) -> Option<Failure> {
-        // After hours without a good poll the stamps are ambiguous. No deadline is that long, so every awaited task has
-        // failed then.
-        let is_long = now.millis_since(self.last_good) > MOST_BETWEEN_POLLS.into();
-        first_failure(self.tasks, now, self.timing.heartbeat, is_long.then_some(self.last_good))
     }
 }
 

@@ -58,7 +58,8 @@ impl<'a> View<'a> {
     /// it was polled within the last four hours.
     #[must_use]
     pub fn failure(&self, now: Instant) -> Option<Failure> {
-        first_failure(self.tasks, now, self.heartbeat, None)
+        let (_, failure) = first_failure(self.tasks, now, self.heartbeat, None)?;
+        Some(failure)
     }
 
     /// The reason why the hardware is about to bite: the task that has failed first, or else
@@ -83,24 +84,26 @@ pub(crate) fn first_failure(
     now: Instant,
     slack: u32,
     last_good: Option<Instant>,
-) -> Option<Failure> {
+) -> Option<(Reaction, Failure)> {
     let too_old = last_good.map(|last_good| short(now.millis_since(last_good)));
-    let mut first: Option<(bool, TaskId, &Task, Found)> = None;
+    let mut first: Option<(u32, u32, &Task, Found)> = None;
     for (index, task) in (0..).zip(tasks) {
         if too_old.is_none() && task.is_healthy(now) {
             continue;
         }
         let Some(found) = task.fault(now, slack, too_old) else { continue };
-        let counts = task.reaction() != Reaction::Report;
-        let rank = (counts, found.ago);
-        if first.as_ref().is_none_or(|(counts, .., found)| rank > (*counts, found.ago)) {
-            first = Some((counts, TaskId::new(index), task, found));
+        // More than 24 days count as 24 days.
+        let counts = if task.reaction() == Reaction::Report { 0 } else { 1 << 31 };
+        let rank = found.ago.min(i32::MAX as u32) | counts;
+        if first.as_ref().is_none_or(|(highest, ..)| rank > *highest) {
+            first = Some((rank, index, task, found));
         }
     }
-    let (_, id, task, Found { fault, step, silent, ago: _ }) = first?;
+    let (_, index, task, Found { fault, step, silent, ago: _ }) = first?;
     let since = Instant::from_millis(now.as_millis().saturating_sub(silent.into()));
-    let since = last_good.unwrap_or(since);
-    Some(Failure { task: id, name: task.name(), fault, step, since, at: now })
+    let (since, name) = (last_good.unwrap_or(since), task.name());
+    let failure = Failure { task: TaskId::new(index), name, fault, step, since, at: now };
+    Some((task.reaction(), failure))
 }
 
 /// The milliseconds in 32 bits: more than 49 days count as 49 days.

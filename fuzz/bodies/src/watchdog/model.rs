@@ -161,7 +161,7 @@ pub fn run(
 }
 
 fn poll(supervisor: &mut Supervisor<'_>, model: &mut Model<'_>, now: u64) -> u64 {
-    let had_failed = model.bite.is_some();
+    let had_failed = model.bite.as_ref().is_some_and(|bite| !bite.is_report);
     let polled = loop {
         let polled = supervisor.poll(Instant::from_millis(now));
         assert_eq!(polled, model.poll(now), "poll at {now}");
@@ -414,6 +414,8 @@ struct Bite {
     due: u64,
     may_rescue: bool,
     past_rescue: bool,
+    /// The failure is only reported.
+    is_report: bool,
 }
 
 struct Model<'a> {
@@ -435,28 +437,34 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
-    /// Returns the time, and a failure that is only reported.
-    fn judge(&mut self, now: u64) -> (u64, Option<Failure>) {
+    fn judge(&mut self, now: u64) -> u64 {
         let now = now.max(self.latest);
         self.latest = now;
-        if self.bite.is_some() {
-            return (now, None);
+        if self.bite.is_none() {
+            match self.failure(now) {
+                None => self.last_good = now,
+                Some((Reaction::Stages, failure)) => self.bite = Some(self.bite(failure, 0, now)),
+                Some((Reaction::Reset, failure)) => {
+                    self.bite = Some(self.bite_at_once(failure, now));
+                }
+                Some((Reaction::Report, failure)) => {
+                    self.bite = Some(Bite { is_report: true, ..self.bite(failure, 0, now) });
+                }
+            }
         }
-        let Some((reaction, failure)) = self.failure(now) else {
-            self.last_good = now;
-            return (now, None);
-        };
-        match reaction {
-            Reaction::Stages => self.bite = Some(self.bite(failure, 0, now)),
-            Reaction::Reset => self.bite = Some(self.bite_at_once(failure, now)),
-            Reaction::Report => return (now, Some(failure)),
-        }
-        (now, None)
+        now
     }
 
     /// A bite from the stage `done` on, whose delay counts from `from`.
     fn bite(&self, failure: Failure, done: usize, from: u64) -> Bite {
-        Bite { failure, done, due: self.due(done, from), may_rescue: false, past_rescue: false }
+        Bite {
+            failure,
+            done,
+            due: self.due(done, from),
+            may_rescue: false,
+            past_rescue: false,
+            is_report: false,
+        }
     }
 
     fn bite_at_once(&self, failure: Failure, now: u64) -> Bite {
@@ -471,8 +479,8 @@ impl Model<'_> {
     }
 
     fn bite_now(&mut self, now: u64) {
-        let (now, _) = self.judge(now);
-        if self.bite.is_none() {
+        let now = self.judge(now);
+        if self.bite.as_ref().is_none_or(|bite| bite.is_report) {
             let (task, name, fault) = (TaskId::SUPERVISOR, Name::NONE, Fault::Requested);
             let at = Instant::from_millis(now);
             let failure = Failure { task, name, fault, step: None, since: at, at };
@@ -493,10 +501,9 @@ impl Model<'_> {
             return Err(NotSuspended::NotPlanned);
         }
         self.resume(now);
-        let (now, reported) = self.judge(now);
-        let failed = reported.or(self.bite.as_ref().map(|bite| bite.failure));
-        if let Some(failure) = failed {
-            return Err(NotSuspended::Failed(failure));
+        let now = self.judge(now);
+        if let Some(bite) = &self.bite {
+            return Err(NotSuspended::Failed(bite.failure));
         }
         self.asleep = Some(now);
         let action = if now >= self.opens { Action::Feed } else { Action::Wait };
@@ -518,9 +525,9 @@ impl Model<'_> {
 
     fn poll(&mut self, now: u64) -> Poll {
         self.resume(now);
-        let (now, reported) = self.judge(now);
+        let now = self.judge(now);
         let poll = |action, next| Poll { action, next: Instant::from_millis(next) };
-        if let Some(failure) = reported {
+        if let Some(Bite { failure, .. }) = self.bite.take_if(|bite| bite.is_report) {
             let index = usize::try_from(failure.task.index()).expect("a small number");
             let failed = self.tasks.get_mut(index).and_then(Option::as_mut);
             failed.expect("the failed task is watched").reported = true;
@@ -560,6 +567,8 @@ impl Model<'_> {
                 (task.step, Instant::from_millis(since), Instant::from_millis(now));
             let task_id = TaskId::new(index);
             let failure = Failure { task: task_id, name: task.name, fault, step, since, at };
+            // More than 24 days count as 24 days.
+            let failed_at = failed_at.max(now.saturating_sub(i32::MAX as u64));
             let rank = (task.reaction == Reaction::Report, failed_at);
             Some((rank, (task.reaction, failure)))
         });
