@@ -61,7 +61,7 @@ enum Error {
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     #[error(transparent)]
-    Daemon(#[from] StartError),
+    Daemon(StartError),
     #[error("a thread cannot be watched: {0}")]
     Watch(#[from] WatchError),
     #[error("{name}: {why}")]
@@ -133,7 +133,8 @@ fn run(wish: &Wish) -> Result<(), Error> {
     // deadline, and the thread would be found as starved. So this hook prints one line only.
     panic::set_hook(Box::new(|info| print::error(&format!("watchdog_threads: {info}"))));
     let teller = account.of("daemon");
-    let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))?;
+    let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))
+        .map_err(|failed| Error::Daemon(failed.error))?;
     account.tell(&format!("== watched: {}; two checkpoints in each round", NAMES.join(", ")));
     let mut threads = Vec::new();
     for name in NAMES {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod freeze;
+mod start;
 mod window;
 
 use std::panic;
