@@ -136,11 +136,13 @@ fn run(wish: &Wish) -> Result<(), Error> {
     let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))
         .map_err(|failed| Error::Daemon(failed.error))?;
     account.tell(&format!("== watched: {}; two checkpoints in each round", NAMES.join(", ")));
-    let mut threads = Vec::new();
+    let (mut threads, mut measured) = (Vec::new(), Vec::new());
     for name in NAMES {
+        let watched = daemon.watch(name, RULES)?;
+        measured.push((name, watched.intervals()));
         let worker = Worker {
             name,
-            watched: daemon.watch(name, RULES)?,
+            watched,
             account: account.of(name),
             inject: wish.inject.filter(|_| name == FAILING),
             // If one thread fails, the others go on working until the reset.
@@ -153,6 +155,12 @@ fn run(wish: &Wish) -> Result<(), Error> {
         thread.join().unwrap_or(Ok(()))?;
     }
     daemon.stop()?;
+    for (name, intervals) in measured {
+        if let (Some(shortest), Some(longest)) = (intervals.shortest(), intervals.longest()) {
+            let count = intervals.count();
+            account.tell(&format!("-- {name}: {count} intervals of {shortest} to {longest} ms"));
+        }
+    }
     account.tell("== all ended on purpose: nobody bites");
     Ok(())
 }

@@ -30,6 +30,8 @@ fn bites(fault: &str, finding: &str) -> String {
 fn threads_that_retire_after_their_work_are_not_missed() {
     let text = Example::new("watchdog_threads").args(&["--rounds", "3"]).run().text();
     assert_eq!(text.matches("-- retires").count(), 3, "{text}");
+    // Two checkpoints in each of three rounds.
+    assert_eq!(text.matches(": 5 intervals of ").count(), 3, "{text}");
     assert!(text.ends_with("== all ended on purpose: nobody bites\n"), "{text}");
 }
 

@@ -27,6 +27,7 @@ pub mod guard;
 pub mod hardware;
 #[cfg(feature = "std")]
 pub mod host;
+pub mod intervals;
 mod log;
 pub mod plan;
 pub mod record;
@@ -41,6 +42,7 @@ pub use bite::{Failure, Fault, Stage, TaskId};
 pub use clock::SharedClock;
 pub use countdown::{Beat, Countdown};
 pub use guard::{Guard, NotStopped};
+pub use intervals::{Intervals, Measured};
 pub use plan::{Plan, PlanError, Timing};
 pub use record::{CrashRecord, RecordError};
 pub use rules::{Rules, RulesError};

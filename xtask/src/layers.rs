@@ -35,7 +35,7 @@ const LIBRARIES: &[Library] = &[
         sources: "watchdog-core/src",
         rooms: &[
             "time", "sync", "log", "report", "rules", "bite", "hardware", "chips", "plan", "task",
-            "clock", "countdown", "record", "external", "supervisor", "guard", "host",
+            "clock", "countdown", "intervals", "record", "external", "supervisor", "guard", "host",
         ],
     },
     Library {

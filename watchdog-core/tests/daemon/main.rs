@@ -11,6 +11,7 @@ use std::panic;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use watchdog_core::hardware::ErrorKind;
 use watchdog_core::host::daemon::{Daemon, Event, Settings, StopError, Watched};
@@ -222,6 +223,29 @@ fn a_thread_may_pause_and_take_a_grant() {
     bench.clock.reach(9_250);
     worker.does(Watched::feed).unwrap();
     assert!(bench.lines().iter().all(|line| line.ends_with("fed")));
+}
+
+#[test]
+fn the_intervals_of_a_thread_are_measured_and_outlive_it() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("measured", RULES.not_before(10)).unwrap();
+    let intervals = watched.intervals();
+    let worker = work(watched);
+    for now in [100, 140, 200, 420] {
+        bench.clock.reach(now);
+        worker.does(Watched::feed).unwrap();
+    }
+    // The time stands still.
+    bench.daemon.freeze(Duration::from_millis(100)).unwrap();
+    bench.clock.reach(450);
+    worker.does(Watched::feed).unwrap();
+    bench.clock.reach(530);
+    worker.does(Watched::feed).unwrap();
+    bench.clock.reach(600);
+    drop(worker.orders);
+    worker.thread.join().unwrap();
+    assert_eq!((intervals.count(), intervals.shortest()), (3, Some(40)));
+    assert_eq!(intervals.longest(), Some(220));
 }
 
 #[test]
