@@ -29,6 +29,8 @@ pub mod hardware;
 pub mod host;
 pub mod intervals;
 mod log;
+#[doc = include_str!("../docs/peers.md")]
+pub mod peers {}
 pub mod plan;
 pub mod record;
 mod report;
