@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use watchdog_core::hardware::ErrorKind;
 use watchdog_core::host::daemon::{FreezeError, Watched};
 use watchdog_core::{Fault, Refused};
 
@@ -91,4 +92,29 @@ fn in_a_freeze_no_report_is_too_early_and_checkpoints_keep_their_order() {
     bench.clock.reach(1_110);
     worker.does(|watched| watched.step(1)).unwrap();
     assert_eq!(worker.does(|watched| watched.step(0)), Err(Refused::Early), "from here on");
+}
+
+#[test]
+fn in_a_freeze_a_failed_feed_is_tried_again_and_the_grid_stays() {
+    let bench = bench(0);
+    bench.clock.reach(150);
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(190);
+    *bench.broken.lock().unwrap() = true;
+    bench.clock.reach(220);
+    *bench.broken.lock().unwrap() = false;
+    bench.clock.reach(400);
+    let why = ErrorKind::Connection.to_string();
+    assert_eq!(
+        bench.lines(),
+        [
+            "0 fed",
+            "100 fed",
+            &format!("200 {why}"),
+            &format!("212 {why}"),
+            "224 fed",
+            "300 fed",
+            "400 fed"
+        ]
+    );
 }
