@@ -4,6 +4,8 @@
 //! between. With a name and a number it does that operation this many times. Each operation has a function of its own
 //! that is never inlined, so that the compiler neither drops nor merges it, and a profile by function is readable.
 
+mod task_watchdog;
+
 use std::collections::VecDeque;
 use std::env;
 use std::hint::black_box;
@@ -44,6 +46,7 @@ const fn theirs(name: &'static str, less: &'static str, run: fn(u64)) -> Operati
 
 const NOTHING: &str = "nothing";
 const BOOKKEEPING: &str = "bookkeeping of ids in flight";
+const TURNS: &str = "task-watchdog: turns of the tasks";
 const REFILL_PUBLISH: &str = "mqttbytes: refill for PUBLISH";
 const REFILL_PUBACK: &str = "mqttbytes: refill for PUBACK";
 
@@ -105,6 +108,9 @@ const OPERATIONS: &[Operation] = &[
     ours("watchdog: poll, 8 tasks", 280, |times| polling(times, 8)),
     ours("watchdog: poll, 64 tasks", 1_800, |times| polling(times, 64)),
     ours("watchdog: poll, 1,024 tasks", 28_000, |times| polling(times, 1_024)),
+    theirs("task-watchdog: feed, 8 tasks", TURNS, task_watchdog::feeding),
+    theirs("task-watchdog: feed, 8 tasks, with its lock", TURNS, task_watchdog::feeding_locked),
+    theirs("task-watchdog: poll, 8 tasks", NOTHING, task_watchdog::polling),
     theirs("mqttbytes: decode PUBLISH, 64 B", REFILL_PUBLISH, |times| {
         let frame = publish_frame(QoS::AtLeastOnce, &PAYLOAD);
         let mut stream = BytesMut::with_capacity(4096);
@@ -138,6 +144,7 @@ const SURROUNDINGS: &[Operation] = &[
         let mut in_flight = VecDeque::from([PacketId::new(1)]);
         repeat(times, || keep_books(&mut in_flight));
     }),
+    theirs(TURNS, NOTHING, task_watchdog::taking_turns),
     theirs(REFILL_PUBLISH, NOTHING, |times| {
         refill(times, &publish_frame(QoS::AtLeastOnce, &PAYLOAD))
     }),

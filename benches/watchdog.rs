@@ -1,5 +1,5 @@
 //! The two frequent calls of the watchdog: a feed by a task or an interrupt, and a poll at each heartbeat, over few and
-//! over many tasks. There is no comparison, because the other crates need a lock, an executor or a heap to feed.
+//! over many tasks. `cargo xtask bench --only instructions` counts those of the crate `task-watchdog` beside them.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -192,7 +192,9 @@ fn work(
 fn feed(bench: &mut Bench, guard: &mut Guard<'_, Dog<Armed>>) -> Result<(), Error> {
     match guard.poll(bench.now())?.action {
         Action::Feed => Ok(()),
-        Action::Wait | Action::Stage(..) | Action::Stopped(_) => Err(Error::Starved(bench.now())),
+        Action::Wait | Action::Report(_) | Action::Stage(..) | Action::Stopped(_) => {
+            Err(Error::Starved(bench.now()))
+        }
     }
 }
 
@@ -257,7 +259,7 @@ fn hang(
             next = polled.next;
             match polled.action {
                 Action::Feed => fed = now,
-                Action::Wait | Action::Stopped(_) => {}
+                Action::Wait | Action::Report(_) | Action::Stopped(_) => {}
                 Action::Stage(stage, failure) => {
                     let index = usize::try_from(failure.task.index()).unwrap_or(usize::MAX);
                     let name = NAMES.get(index).copied().unwrap_or("?");

@@ -1,4 +1,5 @@
-//! Feeds a Linux watchdog device by a supervisor's verdict, or prints its status.
+//! A daemon watches the thread of this program, and feeds a Linux watchdog device while it works. Or prints the
+//! status of the device.
 //!
 //! `modprobe softdog soft_noboot=1` creates a device for trials that does not reset the machine.
 
@@ -38,7 +39,12 @@ mod on_linux {
 
 #[cfg(target_os = "linux")]
 mod on_linux {
-    use std::{path::PathBuf, sync::mpsc, time::Duration};
+    use std::{
+        path::PathBuf,
+        process,
+        sync::mpsc::{self, RecvTimeoutError, Sender},
+        time::Duration,
+    };
 
     use mqtt_examples::{
         arguments::{Argument, Arguments, UsageError, unexpected},
@@ -46,16 +52,17 @@ mod on_linux {
     };
     use thiserror::Error;
     use watchdog_core::{
-        Action, Guard, Instant, NotStopped, Plan, PlanError, Refused, Rules, Supervisor, Task,
-        hardware::Start,
+        Plan, PlanError, Refused, Rules, WatchError,
+        hardware::{ErrorType, Start, Watchdog},
         host::{
-            clock::{Clock, Monotonic},
+            daemon::{Daemon, Event, StartError, StopError},
             linux::{Device, LinuxError, LinuxWatchdog, Options, sysfs::Status},
         },
     };
 
     const HELP: &str = "\
-Feeds a Linux watchdog device until it is interrupted, and stops it then.
+Feeds a Linux watchdog device until it is interrupted, and stops it then. A daemon feeds it, while the main thread
+works: if that thread hangs, the daemon ends the program, and the watchdog resets the machine.
 
 usage: watchdog_linux DEVICE [options]
 
@@ -87,9 +94,13 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         #[error("feeding each {0} ms: {1}")]
         Rules(u32, String),
         #[error("{0} is not fed any more, and will reset this machine: {1}")]
-        Starved(String, String),
+        Starved(String, StopError),
         #[error("the signal handler: {0}")]
         Signals(#[from] ctrlc::Error),
+        #[error(transparent)]
+        Daemon(StartError),
+        #[error("the thread cannot be watched: {0}")]
+        Watch(#[from] WatchError),
         #[error("a report: {0}")]
         Report(#[from] Refused),
         #[error("{error}; it has {left} left unless something goes on to feed it")]
@@ -182,7 +193,8 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
     }
 
     fn run(order: &Order) -> Result<(), Error> {
-        let (interrupt, interrupted) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let interrupt = end.clone();
         ctrlc::set_handler(move || {
             let _nobody_listens = interrupt.send(());
         })?;
@@ -199,14 +211,13 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
                 Some(timeout) => Error::Plan { device: device.clone(), every, timeout, error },
                 None => Error::Rules(every, error.to_string()),
             })?;
-            // Each feed may be late by the run of the work before it.
-            let deadline = every.saturating_add(every.max(3 * RUN_MILLIS));
+            // The period, two heartbeats of a stop of the process that are not noticed, and the runs of the work.
+            let deadline = every.saturating_mul(3).saturating_add(every.max(3 * RUN_MILLIS));
             let rules = Rules::deadline(deadline).works(every, RUN_MILLIS);
-            let task =
-                Task::new(rules, timing).map_err(|error| Error::Rules(every, error.to_string()))?;
-            Ok((task, timing, every))
+            timing.fits(&rules).map_err(|error| Error::Rules(every, error.to_string()))?;
+            Ok((rules, timing, every))
         });
-        let (task, timing, every) = match outcome {
+        let (rules, timing, every) = match outcome {
             Ok(ready) => ready,
             // Opening the device has started it, and nothing will feed it.
             Err(error) => return stop(dog).and(Err(error)),
@@ -216,43 +227,72 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         });
         print::line(&format!("{device} runs, is fed each {every} ms, and bites {bites} without"));
 
-        let clock = Monotonic::new();
-        let tasks = [task];
-        let [work] = tasks.each_ref().map(Task::handle);
-        let mut guard = Guard::new(dog, Supervisor::new(&tasks, timing, clock.now()));
-        let mut feeds = 0;
-        while order.feeds.is_none_or(|enough| feeds < enough) {
-            work.feed(clock.now())?;
-            let polled = guard.poll(clock.now())?;
-            match polled.action {
-                Action::Feed => {
-                    feeds += 1;
-                    print::line(&format!("fed, {feeds}"));
-                }
-                Action::Wait => {}
-                Action::Stage(_, failure) | Action::Stopped(failure) => {
-                    return Err(Error::Starved(device, failure.to_string()));
-                }
+        let hardware = Counted { dog, feeds: 0, enough: order.feeds, end };
+        let name = device.clone();
+        let daemon = match Daemon::start(hardware, 1, timing, move |event| on(&event, &name)) {
+            Ok(daemon) => daemon,
+            Err(failed) => {
+                let (error, hardware) = failed.into_parts();
+                return stop(hardware.dog).and(Err(Error::Daemon(error)));
             }
-            if order.feeds == Some(feeds)
-                || interrupted.recv_timeout(until(&clock, polled.next)).is_ok()
-            {
-                break;
+        };
+        // From here on the machine is reset if this thread fails.
+        let work = daemon.watch("main", rules)?;
+        let every = Duration::from_millis(every.into());
+        while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+            // Stands for work.
+            work.feed()?;
+        }
+        work.retire()?;
+        match daemon.stop() {
+            Ok(hardware) => stop(hardware.dog)?,
+            Err(why) => return Err(Error::Starved(device, why)),
+        }
+        print::line(&format!("{device} is stopped"));
+        Ok(())
+    }
+
+    /// Handles an event of the daemon. The reset of the machine follows the end of the program.
+    fn on(event: &Event<'_, LinuxError>, device: &str) {
+        match event {
+            Event::Stage(bite) => {
+                let (name, failure) = (bite.name(), bite.failure());
+                print::error(&format!(
+                    "watchdog_linux: {device} is not fed any more, and will reset this machine: {name}: {failure}"
+                ));
+                process::exit(1);
+            }
+            Event::Report(report) => {
+                print::error(&format!("watchdog_linux: {}: {}", report.name(), report.failure()));
+            }
+            Event::NotFed(error) => print::error(&format!("watchdog_linux: {error}")),
+            Event::Late(by) => {
+                print::line(&format!("this program did not run for {} ms", by.as_millis()));
             }
         }
-        match guard.stop(clock.now()) {
-            Ok(()) => {
-                print::line(&format!("{device} is stopped"));
-                Ok(())
+    }
+
+    /// The device. It prints each feed, and counts them.
+    struct Counted {
+        dog: LinuxWatchdog,
+        feeds: u64,
+        enough: Option<u64>,
+        end: Sender<()>,
+    }
+
+    impl ErrorType for Counted {
+        type Error = LinuxError;
+    }
+
+    impl Watchdog for Counted {
+        fn feed(&mut self) -> Result<(), LinuxError> {
+            self.dog.feed()?;
+            self.feeds += 1;
+            print::line(&format!("fed, {}", self.feeds));
+            if self.enough.is_some_and(|enough| self.feeds >= enough) {
+                let _nobody_listens = self.end.send(());
             }
-            Err(failed) => {
-                let why = failed.error.to_string();
-                if let NotStopped::Hardware(error) = failed.error {
-                    Err(running(error, failed.watchdog.hardware()))
-                } else {
-                    Err(Error::Starved(device, why))
-                }
-            }
+            Ok(())
         }
     }
 
@@ -298,10 +338,6 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
         let left = dog.time_left().or_else(|_| dog.timeout());
         let left = left.map_or("an unknown time".into(), |left| format!("{} s", left.as_secs()));
         Error::Running { error, left }
-    }
-
-    fn until(clock: &Monotonic, next: Instant) -> Duration {
-        Duration::from_millis(next.millis_since(clock.now()))
     }
 
     fn millis(time: Duration) -> u32 {

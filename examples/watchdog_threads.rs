@@ -61,7 +61,7 @@ enum Error {
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     #[error(transparent)]
-    Daemon(#[from] StartError),
+    Daemon(StartError),
     #[error("a thread cannot be watched: {0}")]
     Watch(#[from] WatchError),
     #[error("{name}: {why}")]
@@ -133,13 +133,16 @@ fn run(wish: &Wish) -> Result<(), Error> {
     // deadline, and the thread would be found as starved. So this hook prints one line only.
     panic::set_hook(Box::new(|info| print::error(&format!("watchdog_threads: {info}"))));
     let teller = account.of("daemon");
-    let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))?;
+    let daemon = Daemon::start(NoHardware, NAMES.len(), TIMING, move |event| on(event, &teller))
+        .map_err(|failed| Error::Daemon(failed.error))?;
     account.tell(&format!("== watched: {}; two checkpoints in each round", NAMES.join(", ")));
-    let mut threads = Vec::new();
+    let (mut threads, mut measured) = (Vec::new(), Vec::new());
     for name in NAMES {
+        let watched = daemon.watch(name, RULES)?;
+        measured.push((name, watched.intervals()));
         let worker = Worker {
             name,
-            watched: daemon.watch(name, RULES)?,
+            watched,
             account: account.of(name),
             inject: wish.inject.filter(|_| name == FAILING),
             // If one thread fails, the others go on working until the reset.
@@ -152,6 +155,12 @@ fn run(wish: &Wish) -> Result<(), Error> {
         thread.join().unwrap_or(Ok(()))?;
     }
     daemon.stop()?;
+    for (name, intervals) in measured {
+        if let (Some(shortest), Some(longest)) = (intervals.shortest(), intervals.longest()) {
+            let count = intervals.count();
+            account.tell(&format!("-- {name}: {count} intervals of {shortest} to {longest} ms"));
+        }
+    }
     account.tell("== all ended on purpose: nobody bites");
     Ok(())
 }
@@ -160,6 +169,10 @@ fn run(wish: &Wish) -> Result<(), Error> {
 fn on(event: Event<'_, Infallible>, account: &Teller) {
     let bite = match event {
         Event::Stage(bite) => bite,
+        Event::Report(report) => {
+            account.tell(&format!("-- {}: {}", report.name(), report.failure()));
+            return;
+        }
         Event::Late(by) => {
             account.tell(&format!("-- the process did not run for {} ms", by.as_millis()));
             return;
@@ -171,7 +184,7 @@ fn on(event: Event<'_, Infallible>, account: &Teller) {
         Stage::LastWords => {
             let record = CrashRecord::new(bite.failure()).note(*b"watchdog_threads");
             account.tell("-- last words, for RAM that survives the reset:");
-            for line in record.to_bytes().chunks(26) {
+            for line in record.to_bytes().chunks(20) {
                 let digits: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
                 account.tell(&format!("   {}", digits.join(" ")));
             }

@@ -22,7 +22,7 @@ fn bites(fault: &str, finding: &str) -> String {
     }
     assert_eq!(rest, "", "the reset is the last thing that happens");
     // The record begins with its magic number and the number of its layout.
-    assert!(text.contains(" 57 44 63 72 01 "), "{text}");
+    assert!(text.contains(" 57 44 63 72 02 "), "{text}");
     done.err
 }
 
@@ -30,6 +30,8 @@ fn bites(fault: &str, finding: &str) -> String {
 fn threads_that_retire_after_their_work_are_not_missed() {
     let text = Example::new("watchdog_threads").args(&["--rounds", "3"]).run().text();
     assert_eq!(text.matches("-- retires").count(), 3, "{text}");
+    // Two checkpoints in each of three rounds.
+    assert_eq!(text.matches(": 5 intervals of ").count(), 3, "{text}");
     assert!(text.ends_with("== all ended on purpose: nobody bites\n"), "{text}");
 }
 

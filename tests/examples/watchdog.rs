@@ -129,7 +129,9 @@ mod on_linux {
             &text,
             &["runs, is fed each 20 ms", "fed, 1\n", "fed, 2\n", "fed, 3\n", "is stopped\n"],
         );
-        assert_eq!(fs::read(&file).expect("it is there"), b"\0\0\0V");
+        // The daemon may feed once more before it stops.
+        let bytes = fs::read(&file).expect("it is there");
+        assert!(bytes.starts_with(b"\0\0\0") && bytes.ends_with(b"\0V"), "{bytes:?}");
     }
 
     #[test]

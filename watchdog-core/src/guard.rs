@@ -94,16 +94,16 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
         let polled = self.supervisor.poll(now);
         if polled.action == Action::Feed {
-            debug_assert!(
-                self.supervisor.failure().is_none(),
-                "the hardware is never fed after a failure"
-            );
             self.feed().inspect_err(|error| self.supervisor.not_fed(error.kind()))?;
         }
         Ok(polled)
     }
 
     fn feed(&mut self) -> Result<(), W::Error> {
+        debug_assert!(
+            self.supervisor.failure().is_none(),
+            "the hardware is never fed after a failure"
+        );
         self.hardware.feed().inspect_err(|error| {
             log!(error, "watchdog: the hardware is not fed: {}", error.kind());
         })
@@ -171,13 +171,36 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         &self.hardware
     }
 
-    /// The next poll feeds the hardware, if all tasks are healthy. For a daemon whose time stands still.
+    /// Polls as [`poll`](Self::poll), while the window of the hardware is closed for `closed` more milliseconds: a feed
+    /// that is due waits for it. For a daemon whose time stood still, so that the supervisor opens the window too soon.
     #[cfg(feature = "std")]
-    pub(crate) fn feed_is_due(&mut self) {
-        if self.supervisor.failure().is_none() {
-            // Due at once: the supervisor's time stands still, so it cannot count a window.
-            self.supervisor.not_fed(ErrorKind::TooEarly);
+    pub(crate) fn poll_in_window(&mut self, now: Instant, closed: u64) -> Result<Poll, W::Error> {
+        if closed == 0 {
+            return self.poll(now);
         }
+        let polled = self.supervisor.poll(now);
+        if polled.action != Action::Feed {
+            return Ok(polled);
+        }
+        // Due again at once: the caller keeps the window.
+        self.supervisor.not_fed(ErrorKind::TooEarly);
+        Ok(Poll { action: Action::Wait, next: now.plus_millis(closed) })
+    }
+
+    /// Polls at an instant at which the time stands still, and feeds the hardware if `feeds` and all tasks are healthy.
+    /// The next feed by [`poll`](Self::poll) stays due at its time. For a daemon that is frozen; it keeps the window.
+    #[cfg(feature = "std")]
+    pub(crate) fn poll_frozen(&mut self, now: Instant, feeds: bool) -> Result<Poll, W::Error> {
+        let now = self.supervisor.judge(now);
+        if self.supervisor.failure().is_some() {
+            return Ok(self.supervisor.poll(now));
+        }
+        if !feeds {
+            return Ok(Poll { action: Action::Wait, next: now });
+        }
+        // If the feed failed, it is due as soon as the time runs on.
+        self.feed().inspect_err(|_| self.supervisor.not_fed(ErrorKind::TooEarly))?;
+        Ok(Poll { action: Action::Feed, next: now })
     }
 
     /// Ends the supervision; the hardware goes on running.

@@ -27,8 +27,11 @@ pub mod guard;
 pub mod hardware;
 #[cfg(feature = "std")]
 pub mod host;
+pub mod intervals;
 mod log;
 mod name;
+#[doc = include_str!("../docs/peers.md")]
+pub mod peers {}
 pub mod plan;
 pub mod record;
 mod report;
@@ -44,6 +47,7 @@ pub use bite::{Failure, Fault, Stage, TaskId};
 pub use clock::SharedClock;
 pub use countdown::{Beat, Countdown};
 pub use guard::{Guard, NotStopped, SuspendError};
+pub use intervals::{Intervals, Measured};
 pub use name::{Name, NameError};
 pub use plan::{Plan, PlanError, Timing};
 pub use record::{CrashRecord, RecordError};

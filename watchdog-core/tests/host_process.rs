@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
-use watchdog_core::host::daemon::{Daemon, Event, NoHardware, Settings};
+use watchdog_core::host::daemon::{Daemon, Event, NoHardware, Settings, StartError};
 use watchdog_core::{Plan, Rules, Stage, Timing, plan};
 
 /// The variable with the part that the process plays.
@@ -59,6 +59,7 @@ fn part() {
         }
         #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
         "real time" => real_time::part(),
+        "no thread" => no_thread(),
         // The stop is longer than the bound of the last resort.
         "stopped" => stopped(Settings::new().last_resort(STOPPED / 3)),
         "stopped without a bound" => stopped(Settings::new().late(Duration::MAX)),
@@ -102,6 +103,16 @@ fn worker_holds_stderr() {
     is_locked.recv().unwrap();
     let _hangs = daemon.watch("hangs", RULES).unwrap();
     thread::sleep(BOUND * 4);
+}
+
+/// The system has no room for the stack of a thread.
+fn no_thread() {
+    let settings = Settings::new().last_resort(BOUND);
+    let failed = Daemon::start_with(settings, Blocks(0), 1, TIMING, |_| {}).err().unwrap();
+    assert!(matches!(failed.error, StartError::Thread(_)), "{failed}");
+    assert_eq!(failed.into_parts().1.0, 0, "it is fed");
+    // Time for the last resort, if there were one.
+    thread::sleep(BOUND * 3);
 }
 
 /// Its third feed blocks for ever.
@@ -160,6 +171,7 @@ fn stopped(settings: Settings) {
             process::exit(BLAMED);
         }
         Event::Late(by) => late.send(by).unwrap(),
+        Event::Report(_) => panic!("no thread has this reaction"),
         Event::NotFed(never) => match never {},
     })
     .unwrap();
@@ -189,6 +201,10 @@ fn stopped(settings: Settings) {
 fn start(part: &str) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "part", "--ignored", "--nocapture"]).env(PART, part);
+    if part == "no thread" {
+        // All addresses of a process. The test itself gets no thread either.
+        command.arg("--test-threads=1").env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
@@ -276,6 +292,11 @@ fn after_the_stop_nothing_aborts_the_process() {
 }
 
 #[test]
+fn a_daemon_without_a_thread_gives_its_hardware_back_and_does_not_abort_the_process() {
+    comes_to_its_end("no thread");
+}
+
+#[test]
 fn a_process_that_is_stopped_for_seconds_blames_no_thread_and_is_not_aborted() {
     assert_eq!(end_after_stop("stopped").code(), Some(END));
 }
@@ -310,8 +331,6 @@ fn the_last_resort_is_on_by_default() {
 mod real_time {
     use std::fs;
 
-    use watchdog_core::host::daemon::StartError;
-
     use super::*;
 
     const PRIORITY: u8 = 7;
@@ -320,7 +339,7 @@ mod real_time {
 
     pub(super) fn part() {
         let settings = Settings::new().real_time(PRIORITY).lock_memory();
-        match Daemon::start_with(settings, NoHardware, 1, TIMING, |_| {}) {
+        match Daemon::start_with(settings, NoHardware, 1, TIMING, |_| {}).map_err(|no| no.error) {
             Ok(daemon) => {
                 let fifo: Vec<_> = threads().into_iter().filter(|(_, is_fifo)| *is_fifo).collect();
                 assert_eq!(fifo.len(), 2, "{:?}", threads());
@@ -366,7 +385,9 @@ mod real_time {
         for priority in [0, 100] {
             let settings = Settings::new().real_time(priority);
             let started = Daemon::start_with(settings, NoHardware, 1, TIMING, |_| {});
-            let Err(StartError::RealTime { priority: named, error }) = started else {
+            let Err(StartError::RealTime { priority: named, error }) =
+                started.map_err(|failed| failed.error)
+            else {
                 panic!("it has started")
             };
             assert_eq!((named, error.kind()), (priority, io::ErrorKind::InvalidInput));

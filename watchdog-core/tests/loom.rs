@@ -17,8 +17,8 @@ use watchdog_core::host::clock::Clock;
 use watchdog_core::host::daemon::places::Places;
 use watchdog_core::host::daemon::time::Time;
 use watchdog_core::{
-    Action, Beat, Countdown, End, Fault, Instant, Plan, Refused, Rules, Stage, Supervisor, Task,
-    TaskHandle, Timing, WatchError,
+    Action, Beat, Countdown, End, Fault, Instant, Intervals, Plan, Refused, Rules, Stage,
+    Supervisor, Task, TaskHandle, Timing, WatchError,
 };
 
 const fn at(millis: u64) -> Instant {
@@ -283,6 +283,38 @@ fn the_time_of_a_stop_counts_for_no_thread_whichever_runs_first_after_it() {
         };
         first.join().unwrap();
         second.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_of_intervals_sees_none_or_a_true_one_also_during_a_reset() {
+    in_all_orders(|polls_first| {
+        let seen = Arc::new((Task::new(RULES, timing()).unwrap(), Intervals::new()));
+        let (measured, read) = (Arc::clone(&seen), Arc::clone(&seen));
+        let reporting = move || {
+            let handle = measured.0.handle().measured(&measured.1);
+            for feed in [0, 3, 5] {
+                handle.feed(at(START + feed)).unwrap();
+            }
+        };
+        let reading = move || {
+            let shortest = read.1.shortest();
+            assert!(matches!(shortest, None | Some(2 | 3)), "{shortest:?}");
+            read.1.reset();
+            let longest = read.1.longest();
+            assert!(matches!(longest, None | Some(2 | 3)), "{longest:?}");
+        };
+        let threads = if polls_first {
+            let reading = thread::spawn(reading);
+            [reading, thread::spawn(reporting)]
+        } else {
+            let reporting = thread::spawn(reporting);
+            [thread::spawn(reading), reporting]
+        };
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(seen.1.count() <= 2);
+        seen.0.handle().measured(&seen.1).feed(at(START + 9)).unwrap();
+        assert_eq!(seen.1.longest(), Some(4), "after a reset, too");
     });
 }
 

@@ -20,8 +20,8 @@ pub(crate) const COMMAND: Command = Command {
     name: "bench",
     about: "Time and instructions per operation",
     details: "\
-Runs the criterion benchmarks, then counts the instructions of each operation under valgrind, with mqttbytes
-beside this project in both. Fails if a count has grown by more than 2 % over its last figure in
+Runs the criterion benchmarks, then counts the instructions of each operation under valgrind. mqttbytes is
+beside this project in both, task-watchdog in the second. Fails if a count has grown by more than 2 % over its last figure in
 xtask/last/instructions.txt. Fails also if an operation on a session of twice the size, such as a restore, costs
 more than 2.5 times as much. --record writes the new counts into that file: commit it together with the change that
 explains them. Goals are printed, and whether they are met.",
@@ -47,8 +47,8 @@ const MOST_GROWTH: u64 = 250;
 /// A count meets its goal up to this percentage above it.
 const TOLERANCE: u64 = 10;
 
-/// The names of a peer's operations start with this.
-const PEER: &str = "mqttbytes: ";
+/// The names of a peer's operations start with one of these.
+const PEERS: [&str; 2] = ["mqttbytes: ", "task-watchdog: "];
 
 /// The last figures of all operations of this project.
 const LAST: &str = "xtask/last/instructions.txt";
@@ -117,7 +117,7 @@ struct Row {
 impl Row {
     /// Whether the operation is one of this project. The others are there for comparison.
     fn is_own(&self) -> bool {
-        !self.operation.name.starts_with(PEER)
+        !PEERS.iter().any(|peer| self.operation.name.starts_with(peer))
     }
 
     /// Why the count fails, if it does.
@@ -308,6 +308,7 @@ mod tests {
     fn every_operation_of_this_project_needs_a_last_figure() {
         assert_eq!(row("x", 1, None).fault(), Some("NO LAST FIGURE (see --record)"));
         assert_eq!(row("mqttbytes: x", 1, None).fault(), None);
+        assert_eq!(row("task-watchdog: x", 1, None).fault(), None);
     }
 
     #[test]

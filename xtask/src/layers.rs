@@ -35,7 +35,7 @@ const LIBRARIES: &[Library] = &[
         sources: "watchdog-core/src",
         rooms: &[
             "time", "sync", "log", "report", "name", "rules", "bite", "hardware", "chips", "plan", "task",
-            "clock", "ticks", "countdown", "record", "view", "external", "supervisor", "guard", "host",
+            "clock", "ticks", "countdown", "intervals", "record", "view", "external", "supervisor", "guard", "host",
         ],
     },
     Library {

@@ -103,10 +103,12 @@ mod watched;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, SendError, Sender};
 use std::thread::{self, JoinHandle};
 
 use core::convert::Infallible;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::time::Duration;
 
 use thiserror::Error;
@@ -146,6 +148,9 @@ impl Watchdog for NoHardware {
 pub enum Event<'e, E> {
     /// A thread has failed, and a stage of the bite is due.
     Stage(Bite<'e>),
+    /// A thread whose [reaction](crate::Reaction) is a report has failed. It is not awaited any more, and its reports do
+    /// not count. Its place is vacant when it drops its handle.
+    Report(Report<'e>),
     /// The hardware could not be fed; the daemon tries again several times a heartbeat.
     NotFed(E),
     /// The daemon itself was late by this time. See [a late daemon](self#a-late-daemon).
@@ -160,7 +165,7 @@ pub enum Event<'e, E> {
 pub struct Daemon<W> {
     shared: Arc<Shared>,
     timing: Timing<'static>,
-    thread: JoinHandle<W>,
+    thread: JoinHandle<Option<W>>,
 }
 
 impl<W> Daemon<W>
@@ -171,13 +176,14 @@ where
     ///
     /// # Errors
     ///
-    /// [`StartError`]: a thread could not be started, or a setting needs a privilege. The hardware is dropped.
+    /// [`NotStarted`]: a thread could not be started, or a setting needs a privilege. The error has the hardware, which
+    /// was not fed.
     pub fn start(
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, NotStarted<W>> {
         Self::start_with(Settings::new(), hardware, places, timing, handler)
     }
 
@@ -185,14 +191,35 @@ where
     ///
     /// # Errors
     ///
-    /// [`StartError`]: a thread could not be started, or a setting needs a privilege. The hardware is dropped.
+    /// [`NotStarted`]: a thread could not be started, or a setting needs a privilege. The error has the hardware, which
+    /// was not fed.
     pub fn start_with(
         settings: Settings,
         hardware: W,
         places: usize,
         timing: Timing<'static>,
         handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, NotStarted<W>> {
+        let (daemon, hand_over) = match Self::start_threads(settings, places, timing, handler) {
+            Ok(started) => started,
+            Err(error) => return Err(NotStarted::new(error, hardware)),
+        };
+        match hand_over.send(hardware) {
+            Ok(()) => Ok(daemon),
+            Err(SendError(hardware)) => {
+                let error = io::Error::other("the thread has ended");
+                Err(NotStarted::new(StartError::Thread(error), hardware))
+            }
+        }
+    }
+
+    /// Starts the threads; that of the daemon waits for its hardware. If it gets none, it ends.
+    fn start_threads(
+        settings: Settings,
+        places: usize,
+        timing: Timing<'static>,
+        handler: impl FnMut(Event<'_, W::Error>) + Send + 'static,
+    ) -> Result<(Self, Sender<W>), StartError> {
         let places = Places::new(places, timing.rescues);
         let heartbeat = Duration::from_millis(timing.heartbeat_millis().into());
         let time = Time::new(settings.clock, settings.late.unwrap_or(heartbeat));
@@ -205,26 +232,27 @@ where
             LastResort::start(settings.last_resort).map_err(StartError::Thread)?;
         let runner =
             Runner { shared: Arc::clone(&shared), last_resort: last_resort.clone(), handler };
-        let started = thread::Builder::new()
-            .name("watchdog".into())
-            .spawn(move || runner.until_stopped(hardware, timing));
+        let (hand_over, handed_over) = mpsc::channel();
+        let started = thread::Builder::new().name("watchdog".into()).spawn(move || {
+            let hardware = handed_over.recv().ok()?;
+            Some(runner.until_stopped(hardware, timing))
+        });
         let thread = started.map_err(|error| {
             last_resort.off();
             StartError::Thread(error)
         })?;
-        let daemon = Self { shared, timing, thread };
         #[cfg(all(target_os = "linux", feature = "linux-realtime"))]
         if let Some(priority) = settings.real_time {
             let set =
                 behind.as_ref().map_or(Ok(()), |thread| real_time::prioritize(thread, priority));
-            if let Err(error) = set.and_then(|()| real_time::prioritize(&daemon.thread, priority)) {
-                let _hardware = daemon.stop();
+            if let Err(error) = set.and_then(|()| real_time::prioritize(&thread, priority)) {
+                last_resort.off();
                 return Err(StartError::RealTime { priority, error });
             }
         }
         #[cfg(not(all(target_os = "linux", feature = "linux-realtime")))]
         drop(behind);
-        Ok(daemon)
+        Ok((Self { shared, timing, thread }, hand_over))
     }
 
     /// Watches another thread from now on. The thread has to own the returned [`Watched`].
@@ -255,7 +283,7 @@ where
         if let Some(Err(Refusal::Failed(failure))) = self.shared.ask(Request::Stop) {
             return Err(StopError::Failed(failure));
         }
-        self.thread.join().map_err(|_| StopError::Panicked)
+        self.thread.join().ok().flatten().ok_or(StopError::Panicked)
     }
 
     /// Freezes the daemon for at most `most`: the time stands still for all threads, and the hardware is fed on. For a
@@ -284,6 +312,47 @@ where
     /// Ends a freeze at the next whole heartbeat of it. Returns whether the daemon was frozen.
     pub fn thaw(&self) -> bool {
         self.shared.ask(Request::Thaw) == Some(Ok(()))
+    }
+}
+
+/// Why a daemon was not started, and its hardware.
+///
+/// If the error is dropped, the hardware is not: it stays as it is, and bites if it runs. So `?` does not disarm it.
+#[must_use = "the hardware is not fed"]
+pub struct NotStarted<W> {
+    /// The reason.
+    pub error: StartError,
+    /// Never dropped.
+    hardware: ManuallyDrop<W>,
+}
+
+impl<W> NotStarted<W> {
+    const fn new(error: StartError, hardware: W) -> Self {
+        Self { error, hardware: ManuallyDrop::new(hardware) }
+    }
+
+    /// The reason, and the hardware, to stop it or to feed it in another way.
+    pub fn into_parts(self) -> (StartError, W) {
+        (self.error, ManuallyDrop::into_inner(self.hardware))
+    }
+}
+
+/// Shows the error only, because devices seldom implement `Debug`.
+impl<W> fmt::Debug for NotStarted<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotStarted").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<W> fmt::Display for NotStarted<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<W> core::error::Error for NotStarted<W> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.error.source()
     }
 }
 
@@ -338,6 +407,27 @@ impl fmt::Debug for Bite<'_> {
     }
 }
 
+/// The failure of a thread that the program can do without.
+#[derive(Debug)]
+pub struct Report<'e> {
+    failure: Failure,
+    shared: &'e Shared,
+}
+
+impl Report<'_> {
+    /// The failure.
+    #[must_use]
+    pub const fn failure(&self) -> Failure {
+        self.failure
+    }
+
+    /// The name of the thread that failed.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.shared.name(self.failure.task)
+    }
+}
+
 impl Bite<'_> {
     /// The stage.
     #[must_use]
@@ -354,9 +444,7 @@ impl Bite<'_> {
     /// The name of the thread that failed.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
-        let entries = lock(&self.shared.entries);
-        let entry = entries.get(self.shared.places.index(self.failure.task));
-        entry.map_or_else(|| Arc::from(""), |entry| Arc::clone(&entry.name))
+        self.shared.name(self.failure.task)
     }
 
     /// Watches a new thread instead of the failed one, by the same rules. It has another id. The old thread cannot be

@@ -1,6 +1,6 @@
 //! Reactions to a failure other than the stages of the plan, and what can be asked of a supervisor.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::string::ToString;
 

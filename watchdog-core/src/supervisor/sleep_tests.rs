@@ -1,6 +1,6 @@
 //! Sleeps of the device: what counts, and what does not.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::*;
 use crate::{Plan, plan};

@@ -100,6 +100,13 @@ impl Places {
         self.occupy(successor, &Rules { paused: false, ..*rules }, now);
     }
 
+    /// The thread has failed, and nobody awaits it any more: no report of it counts.
+    pub fn give_up(&self, id: TaskId) {
+        if let Some(task) = self.tasks.get(self.index(id)) {
+            task.vacate();
+        }
+    }
+
     /// The thread that held the place reports no more.
     pub fn release(&self, id: TaskId) {
         if let Some(holder) = self.holders.get(self.index(id)) {

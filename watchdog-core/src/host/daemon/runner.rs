@@ -9,13 +9,13 @@ use super::freeze::Freezes;
 use super::last_resort::LastResort;
 use super::shared::{Refusal, Request, Shared};
 use super::time::Time;
-use super::{Bite, Event};
+use super::{Bite, Event, Report};
 use crate::bite::Stage;
 use crate::guard::Guard;
 use crate::hardware::Watchdog;
 use crate::log::log;
 use crate::plan::Timing;
-use crate::supervisor::{Action, Supervisor};
+use crate::supervisor::{Action, Poll, Supervisor};
 use crate::time::Instant;
 
 /// The daemon's thread.
@@ -50,7 +50,7 @@ impl<H> Runner<H> {
         let mut guard = ManuallyDrop::new(Guard::new(hardware, supervisor));
         // Several attempts fit before the hardware's time-out, which is longer than a heartbeat.
         let retry_after = u64::from(timing.heartbeat_millis() / 8).max(1);
-        let mut freezes = Freezes::new(timing.heartbeat_millis().into());
+        let mut freezes = Freezes::new(timing);
         loop {
             if let Some(by) = late {
                 log!(warn, "watchdog: the daemon was late by {} ms", by.as_millis());
@@ -58,11 +58,23 @@ impl<H> Runner<H> {
             }
             // Read before the poll: so the poll sees every failure that was reported before the call of `stop`.
             let request = shared.request();
-            if freezes.feed_is_due(time) {
-                guard.feed_is_due();
-            }
+            let clock = time.of_clock();
+            let feeds = freezes.feed_is_due(time);
             let now = time.now();
-            let polled = guard.poll(now);
+            let polled = if freezes.is_frozen() {
+                guard.poll_frozen(now, feeds)
+            } else {
+                guard.poll_in_window(now, freezes.closed(clock))
+            };
+            match &polled {
+                Ok(Poll { action: Action::Feed, .. }) => freezes.fed(clock, None),
+                Ok(_) => {}
+                Err(_) => freezes.fed(clock, Some(retry_after)),
+            }
+            if let Ok(Poll { action: Action::Report(failure), .. }) = polled {
+                shared.places.give_up(failure.task);
+                tell(Event::Report(Report { failure, shared: &shared }), freezes.is_frozen());
+            }
             let failure = guard.supervisor().failure();
             if failure.is_some() {
                 freezes.end(time);
@@ -84,7 +96,6 @@ impl<H> Runner<H> {
                 }
                 (None, _) => {}
             }
-            let retry = polled.is_err().then_some(retry_after);
             let next = match polled {
                 Ok(polled) => {
                     if let Action::Stage(stage, failure) = polled.action {
@@ -101,29 +112,25 @@ impl<H> Runner<H> {
                     if rescued { now } else { polled.next }
                 }
                 Err(error) => {
-                    tell(Event::NotFed(error), freezes.wait_until().is_some());
+                    tell(Event::NotFed(error), freezes.is_frozen());
                     now.plus_millis(retry_after)
                 }
             };
-            late = wait(time, &freezes, &last_resort, next, retry);
+            late = wait(time, &freezes, &last_resort, next);
         }
     }
 }
 
-/// Waits until `next`; in a freeze, until its next feed, or until the retry of a failed one. Returns how late the daemon
-/// was, if it was too late.
+/// Waits until `next`; in a freeze, until its next feed or its end. Returns how late the daemon was, if it was too late.
 fn wait(
     time: &Time,
     freezes: &Freezes,
     last_resort: &LastResort,
     next: Instant,
-    retry: Option<u64>,
 ) -> Option<Duration> {
     let late = match freezes.wait_until() {
         Some(until) => {
-            let now = time.of_clock();
-            let until = retry.map_or(until, |millis| until.min(now.plus_millis(millis)));
-            last_resort.expect_in(until.millis_since(now));
+            last_resort.expect_in(until.millis_since(time.of_clock()));
             time.wait_still(until);
             None
         }

@@ -9,7 +9,7 @@ use core::fmt;
 use super::freeze::FreezeError;
 use super::places::Places;
 use super::time::Time;
-use crate::bite::Failure;
+use crate::bite::{Failure, TaskId};
 use crate::rules::Rules;
 
 pub(super) struct Shared {
@@ -36,6 +36,13 @@ impl Shared {
             time,
             ended: AtomicBool::new(false),
         }
+    }
+
+    /// The name of the thread that holds the place.
+    pub(super) fn name(&self, id: TaskId) -> Arc<str> {
+        let entries = lock(&self.entries);
+        let entry = entries.get(self.places.index(id));
+        entry.map_or_else(|| Arc::from(""), |entry| Arc::clone(&entry.name))
     }
 
     pub(super) fn has_ended(&self) -> bool {

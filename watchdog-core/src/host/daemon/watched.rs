@@ -5,6 +5,7 @@ use std::thread;
 
 use super::shared::Shared;
 use crate::bite::TaskId;
+use crate::intervals::Intervals;
 use crate::task::{End, Refused, Task, TaskHandle};
 use crate::time::Instant;
 
@@ -18,13 +19,15 @@ pub struct Watched {
     shared: Arc<Shared>,
     /// The place, which no other thread has while this handle lives.
     id: TaskId,
+    intervals: Arc<Intervals>,
     ended: bool,
 }
 
 impl Watched {
     /// The handle for the thread that holds the place.
     pub(super) fn new(shared: &Arc<Shared>, id: TaskId) -> Self {
-        Self { shared: Arc::clone(shared), id, ended: false }
+        let (shared, intervals) = (Arc::clone(shared), Arc::new(Intervals::new()));
+        Self { shared, id, intervals, ended: false }
     }
 
     fn handle(&self) -> Result<(TaskHandle<'_>, Instant), Refused> {
@@ -40,6 +43,13 @@ impl Watched {
     #[must_use]
     pub const fn id(&self) -> TaskId {
         self.id
+    }
+
+    /// The intervals between the reports of this thread, for choosing its deadline. They can be read from any thread,
+    /// also after this one has ended. A report that is made while the time stands still is not measured.
+    #[must_use]
+    pub fn intervals(&self) -> Arc<Intervals> {
+        Arc::clone(&self.intervals)
     }
 
     /// Reports that work has progressed.
@@ -72,6 +82,11 @@ impl Watched {
         let still = still.filter(|_| self.shared.time.stands_still());
         still.into_iter().for_each(Task::open_window);
         let reported = report(handle, now);
+        if still.is_some() {
+            self.intervals.skip();
+        } else {
+            self.intervals.measure(now, reported);
+        }
         still.into_iter().for_each(Task::open_window);
         reported
     }
@@ -82,7 +97,8 @@ impl Watched {
     ///
     /// [`Refused`]: no grant is left, or none is allowed yet.
     pub fn grant(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.grant(now))
+        let (handle, now) = self.handle()?;
+        handle.measured(&self.intervals).grant(now)
     }
 
     /// Pauses: the thread is not awaited until it resumes.
@@ -91,7 +107,8 @@ impl Watched {
     ///
     /// [`Refused`]: the thread is late or has failed, or it has to make progress first.
     pub fn pause(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.pause(now))
+        let (handle, now) = self.handle()?;
+        handle.measured(&self.intervals).pause(now)
     }
 
     /// Resumes: the thread is awaited again.
@@ -100,7 +117,8 @@ impl Watched {
     ///
     /// [`Refused`]: the thread was not paused.
     pub fn resume(&self) -> Result<(), Refused> {
-        self.handle().and_then(|(handle, now)| handle.resume(now))
+        let (handle, now) = self.handle()?;
+        handle.measured(&self.intervals).resume(now)
     }
 
     /// Reports that the thread ends on purpose.

@@ -2,221 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod bench;
+mod freeze;
+mod start;
+mod window;
+
 use std::panic;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use watchdog_core::hardware::{ErrorKind, ErrorType, Watchdog};
-use watchdog_core::host::clock::Clock;
-use watchdog_core::host::daemon::{Daemon, Event, FreezeError, Settings, StopError, Watched};
+use watchdog_core::hardware::ErrorKind;
+use watchdog_core::host::daemon::{Daemon, Event, Settings, StopError, Watched};
 use watchdog_core::{
-    Fault, Instant, NotRescued, Plan, PlanError, Refused, Rules, Stage, Timing, WatchError, plan,
+    Fault, Instant, NotRescued, Plan, PlanError, Reaction, Refused, Rules, Stage, WatchError, plan,
 };
 
-/// The time-out of each wait, longer than any step takes.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-const STAGES: &[(Stage, u32)] =
-    &[(Stage::Warn, 0), (Stage::Restart, 20), (Stage::LastWords, 20), (Stage::Reset, 20)];
-const TIMING: Timing<'static> = plan!(Plan::heartbeat(100).stages(STAGES).rescues(1));
-const RULES: Rules = Rules::deadline(250);
-
-/// A clock that the test moves.
-#[derive(Clone, Default)]
-struct Virtual(Arc<(Mutex<Time>, Condvar)>);
-
-#[derive(Default)]
-struct Time {
-    now: Instant,
-    /// The instant until which the daemon waits.
-    waiting: Option<Instant>,
-    woken: bool,
-    /// A thread that does not come back from `now` while it stands here.
-    stalls: Option<ThreadId>,
-    has_stalled: bool,
-}
-
-impl Clock for Virtual {
-    fn now(&self) -> Instant {
-        let mut time = self.0.0.lock().unwrap();
-        let now = time.now;
-        let me = thread::current().id();
-        if time.stalls == Some(me) {
-            time.has_stalled = true;
-            self.0.1.notify_all();
-            drop(self.0.1.wait_while(time, |time| time.stalls == Some(me)).unwrap());
-        }
-        now
-    }
-
-    fn wait(&self, until: Instant) {
-        let (time, changed) = &*self.0;
-        let mut time = time.lock().unwrap();
-        time.waiting = Some(until);
-        changed.notify_all();
-        time = changed.wait_while(time, |time| !time.woken && time.now < until).unwrap();
-        time.waiting = None;
-        time.woken = false;
-    }
-
-    fn wake(&self) {
-        self.0.0.lock().unwrap().woken = true;
-        self.0.1.notify_all();
-    }
-}
-
-impl Virtual {
-    /// Waits until the daemon has nothing to do.
-    fn settled(&self) -> MutexGuard<'_, Time> {
-        let busy =
-            |time: &mut Time| time.woken || time.waiting.is_none_or(|until| until <= time.now);
-        let (time, timeout) =
-            self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), PATIENCE, busy).unwrap();
-        assert!(!timeout.timed_out(), "the daemon does not wait");
-        time
-    }
-
-    /// Moves the clock to `millis`, as if the process had been stopped until then: the daemon is not back yet.
-    fn jump(&self, millis: u64) {
-        self.settled().now = Instant::from_millis(millis);
-    }
-
-    /// Makes a thread pause when it reads the clock. `None`: it goes on.
-    fn stall(&self, thread: Option<ThreadId>) {
-        self.0.0.lock().unwrap().stalls = thread;
-        self.0.1.notify_all();
-    }
-
-    /// Waits until the thread pauses.
-    fn stall_seen(&self) {
-        let runs = |time: &mut Time| !time.has_stalled;
-        let time = self.0.0.lock().unwrap();
-        let (_time, timeout) = self.0.1.wait_timeout_while(time, PATIENCE, runs).unwrap();
-        assert!(!timeout.timed_out(), "the thread does not read the clock");
-    }
-
-    /// Waits until somebody has woken the daemon, which is busy. Its next wait ends at once.
-    fn wake_seen(&self) {
-        let asleep = |time: &mut Time| !time.woken;
-        let time = self.0.0.lock().unwrap();
-        let (_time, timeout) = self.0.1.wait_timeout_while(time, PATIENCE, asleep).unwrap();
-        assert!(!timeout.timed_out(), "nobody wakes the daemon");
-    }
-
-    /// Moves the clock to `millis`, and lets the daemon do all that is due on the way.
-    fn reach(&self, millis: u64) {
-        let goal = Instant::from_millis(millis);
-        loop {
-            let mut time = self.settled();
-            let until = time.waiting.unwrap();
-            time.now = until.min(goal);
-            self.0.1.notify_all();
-            if until > goal {
-                return;
-            }
-        }
-    }
-}
-
-/// Sends a line for each feed. Its feeds fail while `broken` is set.
-struct Hardware {
-    clock: Virtual,
-    lines: Sender<String>,
-    broken: Arc<Mutex<bool>>,
-}
-
-impl ErrorType for Hardware {
-    type Error = ErrorKind;
-}
-
-impl Watchdog for Hardware {
-    fn feed(&mut self) -> Result<(), ErrorKind> {
-        if *self.broken.lock().unwrap() {
-            return Err(ErrorKind::Connection);
-        }
-        let _over = self.lines.send(format!("{} fed", self.clock.now().as_millis()));
-        Ok(())
-    }
-}
-
-/// A test may stop the clock for as long as it likes.
-fn settings(clock: &Virtual) -> Settings {
-    Settings::new().clock(clock.clone()).without_last_resort()
-}
-
-/// A daemon in virtual time, and the lines that it and its hardware send.
-struct Bench {
-    clock: Virtual,
-    daemon: Daemon<Hardware>,
-    lines: Receiver<String>,
-    broken: Arc<Mutex<bool>>,
-    /// The results of `Bite::restarted`.
-    restarts: Receiver<Result<Watched, NotRescued>>,
-}
-
-fn bench(places: usize) -> Bench {
-    let (sender, lines) = mpsc::channel();
-    let (restarted, restarts) = mpsc::channel();
-    let clock = Virtual::default();
-    let broken = Arc::new(Mutex::new(false));
-    let hardware =
-        Hardware { clock: clock.clone(), lines: sender.clone(), broken: Arc::clone(&broken) };
-    let time = clock.clone();
-    let handler = move |event: Event<'_, ErrorKind>| {
-        let now = time.now().as_millis();
-        let line = match event {
-            Event::Stage(mut bite) => {
-                if bite.stage() == Stage::Restart {
-                    // An error only means that the test is over.
-                    let _over = restarted.send(bite.restarted());
-                }
-                format!("{now} {:?} {}: {}", bite.stage(), bite.name(), bite.failure())
-            }
-            Event::NotFed(error) => format!("{now} {error}"),
-            Event::Late(by) => format!("{now} late by {} ms", by.as_millis()),
-        };
-        let _over = sender.send(line);
-    };
-    let daemon = Daemon::start_with(settings(&clock), hardware, places, TIMING, handler).unwrap();
-    drop(clock.settled());
-    Bench { clock, daemon, lines, broken, restarts }
-}
-
-impl Bench {
-    fn lines(&self) -> Vec<String> {
-        drop(self.clock.settled());
-        self.lines.try_iter().collect()
-    }
-}
-
-type Order = fn(&Watched) -> Result<(), Refused>;
-
-/// A thread that carries out orders.
-struct Worker {
-    orders: Sender<Order>,
-    answers: Receiver<Result<(), Refused>>,
-    thread: JoinHandle<()>,
-}
-
-fn work(watched: Watched) -> Worker {
-    let (orders, todo) = mpsc::channel::<Order>();
-    let (answer, answers) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        for order in todo {
-            answer.send(order(&watched)).unwrap();
-        }
-    });
-    Worker { orders, answers, thread }
-}
-
-impl Worker {
-    fn does(&self, order: Order) -> Result<(), Refused> {
-        self.orders.send(order).unwrap();
-        self.answers.recv_timeout(PATIENCE).unwrap()
-    }
-}
+use self::bench::{
+    Bench, Dropped, Hardware, Order, PATIENCE, RULES, STAGES, TIMING, Virtual, bench, settings,
+    work,
+};
 
 #[test]
 fn while_all_threads_work_the_hardware_is_fed_at_each_heartbeat() {
@@ -236,6 +42,34 @@ fn a_thread_whose_rules_do_not_fit_the_plan_is_not_watched() {
     let refused = bench.daemon.watch("slow", rules).map(drop);
     assert_eq!(refused, Err(WatchError::Plan(PlanError::DeadlineTooShort)));
     assert!(bench.daemon.watch("quick", RULES).is_ok(), "its place is still vacant");
+}
+
+#[test]
+fn a_thread_that_the_program_can_do_without_is_reported_and_gives_its_place_back_at_its_end() {
+    let bench = bench(1);
+    let rules = RULES.on_failure(Reaction::Report);
+    let display = work(bench.daemon.watch("display", rules).unwrap());
+    for beat in 1..=3 {
+        bench.clock.reach(beat * 100);
+    }
+    let told = "300 display: task 0 starved, nothing heard since 0 ms";
+    assert_eq!(bench.lines(), ["0 fed", "100 fed", "200 fed", told, "300 fed"]);
+    assert_eq!(display.does(Watched::feed), Err(Refused::NotWatched));
+    assert_eq!(bench.daemon.watch("next", RULES).err(), Some(WatchError::NoVacancy));
+    drop(display.orders);
+    display.thread.join().unwrap();
+    assert!(bench.daemon.watch("next", RULES).is_ok());
+}
+
+#[test]
+fn a_report_is_told_also_if_the_daemon_is_stopped_at_that_moment() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("display", RULES.on_failure(Reaction::Report)).unwrap();
+    bench.clock.reach(50);
+    drop(watched);
+    bench.daemon.stop().unwrap();
+    let lines: Vec<String> = bench.lines.try_iter().collect();
+    assert_eq!(lines, ["0 fed", "50 display: task 0 returned at 50 ms"]);
 }
 
 #[test]
@@ -347,7 +181,7 @@ fn a_failed_thread_that_comes_back_does_not_feed_for_its_successor() {
 /// A thread that pauses in the middle of its last call, at 200 ms, and its successor, from 320 ms on.
 fn replaced_during(
     call: impl FnOnce(Watched) + Send + 'static,
-) -> (Bench, JoinHandle<()>, Watched) {
+) -> (Bench, thread::JoinHandle<()>, Watched) {
     let bench = bench(1);
     let watched = bench.daemon.watch("old", RULES).unwrap();
     let (go, told) = mpsc::channel::<()>();
@@ -420,6 +254,29 @@ fn a_thread_may_pause_and_take_a_grant() {
 }
 
 #[test]
+fn the_intervals_of_a_thread_are_measured_and_outlive_it() {
+    let bench = bench(1);
+    let watched = bench.daemon.watch("measured", RULES.not_before(10)).unwrap();
+    let intervals = watched.intervals();
+    let worker = work(watched);
+    for now in [100, 140, 200, 420] {
+        bench.clock.reach(now);
+        worker.does(Watched::feed).unwrap();
+    }
+    // The time stands still.
+    bench.daemon.freeze(Duration::from_millis(100)).unwrap();
+    bench.clock.reach(450);
+    worker.does(Watched::feed).unwrap();
+    bench.clock.reach(530);
+    worker.does(Watched::feed).unwrap();
+    bench.clock.reach(600);
+    drop(worker.orders);
+    worker.thread.join().unwrap();
+    assert_eq!((intervals.count(), intervals.shortest()), (3, Some(40)));
+    assert_eq!(intervals.longest(), Some(220));
+}
+
+#[test]
 fn after_a_stop_of_the_process_the_daemon_is_late_and_no_thread_is() {
     for thread_is_first in [true, false] {
         let bench = bench(1);
@@ -449,93 +306,6 @@ fn a_thread_that_hangs_is_found_also_after_a_stop_of_the_process() {
     let lines = bench.lines();
     let found = lines.iter().find(|line| line.contains("Warn"));
     assert_eq!(found.unwrap(), "3130 Warn hung: task 0 starved, nothing heard since 0 ms");
-}
-
-const MOST: Duration = Duration::from_secs(1);
-
-#[test]
-fn in_a_freeze_no_time_passes_for_threads_and_the_hardware_is_fed_at_the_same_grid() {
-    let bench = bench(1);
-    let worker = work(bench.daemon.watch("frozen", RULES).unwrap());
-    bench.clock.reach(50);
-    worker.does(Watched::feed).unwrap();
-    bench.clock.reach(150);
-    bench.daemon.freeze(MOST).unwrap();
-    bench.clock.reach(1_400);
-    let beats = (0..=13).map(|beat| format!("{} fed", beat * 100));
-    let found = "1400 Warn frozen: task 0 starved, nothing heard since 50 ms";
-    assert_eq!(bench.lines(), beats.chain([found.into()]).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_thaw_ends_a_freeze_at_its_next_whole_heartbeat() {
-    let bench = bench(1);
-    let _hangs = work(bench.daemon.watch("frozen", RULES).unwrap());
-    bench.clock.reach(150);
-    assert!(!bench.daemon.thaw());
-    bench.daemon.freeze(MOST).unwrap();
-    bench.clock.reach(320);
-    assert!(bench.daemon.thaw());
-    bench.clock.reach(349);
-    assert_eq!(bench.daemon.freeze(MOST), Err(FreezeError::Frozen));
-    bench.clock.reach(500);
-    let lines = bench.lines();
-    assert_eq!(lines.last().unwrap(), "500 Warn frozen: task 0 starved, nothing heard since 0 ms");
-}
-
-#[test]
-fn between_two_freezes_the_time_runs_as_long_as_it_stood() {
-    let bench = bench(1);
-    bench.daemon.freeze(MOST).unwrap();
-    bench.clock.reach(1_999);
-    assert_eq!(bench.daemon.freeze(MOST), Err(FreezeError::TooSoon));
-    bench.clock.reach(2_000);
-    assert_eq!(bench.daemon.freeze(MOST), Ok(()));
-}
-
-#[test]
-fn in_a_freeze_a_thread_that_ends_is_found_at_once_and_the_stages_follow() {
-    let bench = bench(2);
-    let gone = bench.daemon.watch("gone", RULES).unwrap();
-    bench.clock.reach(150);
-    bench.daemon.freeze(MOST).unwrap();
-    bench.clock.reach(430);
-    drop(bench.lines());
-    drop(gone);
-    bench.clock.reach(450);
-    let lines = bench.lines();
-    assert!(lines.first().unwrap().starts_with("430 Warn gone"), "{lines:?}");
-    assert!(lines.get(1).unwrap().starts_with("450 Restart gone"), "{lines:?}");
-}
-
-#[test]
-fn a_daemon_that_has_found_a_failure_cannot_be_frozen() {
-    let bench = bench(1);
-    drop(bench.daemon.watch("gone", RULES).unwrap());
-    let frozen = bench.daemon.freeze(MOST);
-    assert!(
-        matches!(frozen, Err(FreezeError::Failed(failure)) if failure.fault == Fault::Returned)
-    );
-    assert_eq!(bench.daemon.freeze(Duration::from_secs(14_401)), Err(FreezeError::TooLong));
-}
-
-#[test]
-fn in_a_freeze_no_report_is_too_early_and_checkpoints_keep_their_order() {
-    let bench = bench(1);
-    let rules = RULES.not_before(80).steps(2);
-    let worker = work(bench.daemon.watch("windowed", rules).unwrap());
-    bench.clock.reach(100);
-    worker.does(|watched| watched.step(0)).unwrap();
-    bench.daemon.freeze(MOST).unwrap();
-    for round in 2..11 {
-        bench.clock.reach(round * 100);
-        worker.does(|watched| watched.step(1)).unwrap();
-        worker.does(|watched| watched.step(0)).unwrap();
-    }
-    // The freeze is over, and the time has run for 10 ms only.
-    bench.clock.reach(1_110);
-    worker.does(|watched| watched.step(1)).unwrap();
-    assert_eq!(worker.does(|watched| watched.step(0)), Err(Refused::Early), "from here on");
 }
 
 #[test]
@@ -573,25 +343,6 @@ fn after_the_stop_no_report_counts() {
         assert_eq!(call(&watched), Err(Refused::NoSupervisor));
     }
     assert_eq!(watched.retire(), Err(Refused::NoSupervisor));
-}
-
-/// Hardware that tells when it is dropped.
-struct Dropped(Sender<()>);
-
-impl ErrorType for Dropped {
-    type Error = ErrorKind;
-}
-
-impl Watchdog for Dropped {
-    fn feed(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-}
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        let _over = self.0.send(());
-    }
 }
 
 #[test]
