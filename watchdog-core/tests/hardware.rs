@@ -239,6 +239,19 @@ fn a_pair_says_which_one_failed_and_its_kind_is_too_early_only_if_neither_was_fe
     assert_eq!(both.kind(), ErrorKind::Other);
 }
 
+#[test]
+fn the_plan_of_a_pair_fits_both() {
+    let short = Started::new((), Spread::millis(900, 1_600, 2_500));
+    let windowed = Started::adopted((), Spread::millis(1_000, 1_100, 3_000));
+    let windowed = windowed.with_window(Spread::millis(90, 100, 110));
+    let wider = short.with_window(Spread::millis(80, 100, 120));
+    let pair = short.pair(windowed);
+    assert_eq!(pair.timeout, Spread::millis(900, 1_100, 3_000));
+    assert_eq!((pair.window_millis(), pair.adopted), (111, true));
+    assert_eq!(windowed.pair(wider).window_millis(), 121);
+    assert_eq!(short.pair(short).window, None);
+}
+
 /// Lets a guard poll a pair each millisecond, and gives the longest time without a feed for each of the two.
 fn longest_gaps(script: [(Outcome, Outcome); 3], own_window: bool) -> (u64, u64) {
     let time = Time::default();

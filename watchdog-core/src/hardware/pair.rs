@@ -6,10 +6,9 @@
 
 use core::convert::Infallible;
 
-use super::{BiteNow, Error, ErrorKind, ErrorType, NoBite, Watchdog};
+use super::{BiteNow, Error, ErrorKind, ErrorType, NoBite, Spread, Started, Watchdog};
 
-/// Two running watchdogs that are fed together. The plan has to fit both: the shorter of the shortest time-outs, the
-/// longer of the longest ones, the longer window.
+/// Two running watchdogs that are fed together. The plan has to fit both: [`Started::pair`] gives its numbers.
 ///
 /// If the first one cannot be fed, the second one is fed nevertheless: a healthy program is not reset by the one because
 /// the other has a fault that passes. Only if the first one says that the feed is too early, neither is fed. So if one of
@@ -56,6 +55,26 @@ impl<A, B> Pair<A, B> {
     /// Both watchdogs, still running.
     pub fn into_inner(self) -> (A, B) {
         (self.first, self.second)
+    }
+}
+
+impl<A> Started<A> {
+    /// Two started watchdogs as a pair, with times for a plan that fits both: the shorter of the shortest time-outs, the
+    /// longer of the longest ones, and the longer window.
+    pub fn pair<B>(self, second: Started<B>) -> Started<Pair<A, B>> {
+        let (one, other) = (self.timeout, second.timeout);
+        let timeout = Spread {
+            min: one.min.min(other.min),
+            typical: one.typical.min(other.typical),
+            max: one.max.max(other.max),
+        };
+        let windows = self.window.into_iter().chain(second.window);
+        Started {
+            timeout,
+            window: windows.max_by_key(|window| window.max),
+            adopted: self.adopted || second.adopted,
+            watchdog: Pair::new(self.watchdog, second.watchdog),
+        }
     }
 }
 

@@ -22,6 +22,14 @@ pub enum State {
     Unknown,
 }
 
+impl State {
+    /// The state of hardware that can be asked.
+    #[must_use]
+    pub const fn known(runs: bool) -> Self {
+        if runs { Self::Running } else { Self::NotRunning }
+    }
+}
+
 /// A watchdog that this program has not started yet.
 pub trait Start: ErrorType + Sized {
     /// The same watchdog, running.
@@ -67,6 +75,22 @@ pub trait Start: ErrorType + Sized {
         match self.capabilities().check(settings) {
             Ok(()) => Ok(self),
             Err(unsupported) => Err(StartError { error: unsupported.into(), device: self }),
+        }
+    }
+
+    /// As [`checked`](Self::checked), for hardware that cannot be set while it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] with the first setting that it cannot keep, or because it runs. Nothing has changed.
+    fn checked_and_stopped(self, settings: &Settings) -> Result<Self, StartError<Self, Self::Error>>
+    where
+        Self::Error: From<Unsupported> + From<NotStarted>,
+    {
+        let device = self.checked(settings)?;
+        match device.state() {
+            State::Running => Err(StartError { error: NotStarted::RunsAlready.into(), device }),
+            State::NotRunning | State::Unknown => Ok(device),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Watchdog;
 /// A stopped watchdog cannot reset a program that hangs. Stop it only for work during which feeding is impossible, such
 /// as a boot loader that writes flash with interrupts off, and start it again afterwards.
 pub trait Stop: Watchdog + Sized {
-    /// The same watchdog, stopped. It usually implements [`Start`].
+    /// The same watchdog, stopped. It usually implements [`Start`](super::Start).
     type Stopped;
 
     /// Stops the watchdog.

@@ -7,8 +7,7 @@ use std::time::Duration;
 use watchdog_core::Instant;
 use watchdog_core::hardware::{
     Adopt, AdoptError, AdoptResult, BiteNow, Capabilities, ErrorKind, ErrorType, NoBite,
-    NotStarted, Settings, Spread, Start, StartError, StartResult, Started, State, Stop, StopError,
-    Watchdog,
+    NotStarted, Settings, Spread, Start, StartResult, Started, State, Stop, StopError, Watchdog,
 };
 
 /// The time of the whole bench, in milliseconds.
@@ -180,14 +179,11 @@ impl Start for Device {
     }
 
     fn state(&self) -> State {
-        if self.runs.is_some() { State::Running } else { State::NotRunning }
+        State::known(self.runs.is_some())
     }
 
     fn start(self, settings: Settings) -> StartResult<Self> {
-        let device = self.checked(&settings)?;
-        if device.runs.is_some() {
-            return Err(StartError { error: NotStarted::RunsAlready, device });
-        }
+        let _stopped = self.checked_and_stopped(&settings)?;
         let time = |ticks: u64| Spread::percent(Duration::from_millis(ticks * 10), 10);
         let started =
             Started::new(Scripted::new(&Time::default(), 0, []), time(settings.timeout_ticks(100)));
