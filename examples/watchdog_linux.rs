@@ -53,7 +53,7 @@ mod on_linux {
     use thiserror::Error;
     use watchdog_core::{
         Plan, PlanError, Refused, Rules, WatchError,
-        hardware::{ErrorType, Start, Watchdog},
+        hardware::{ErrorType, Settings, Start, Watchdog},
         host::{
             daemon::{Daemon, Event, StartError, StopError},
             linux::{Device, LinuxError, LinuxWatchdog, Options, sysfs::Status},
@@ -300,12 +300,13 @@ Exit status: 0 the watchdog is stopped, or its status told; 1 otherwise.";
     fn start(order: &Order) -> Result<(LinuxWatchdog, Option<Duration>), Error> {
         match order.timeout {
             Some(timeout) => {
-                let started = Device::new(&order.device).start(timeout);
+                let started = Device::new(&order.device).start(Settings::new(timeout));
                 let started = started.map_err(|failed| failed.error)?;
-                if started.timeout != timeout {
-                    print::line(&format!("the time-out is {} s", started.timeout.as_secs()));
+                let actual = started.timeout.typical;
+                if actual != timeout {
+                    print::line(&format!("the time-out is {} s", actual.as_secs()));
                 }
-                Ok((started.watchdog, Some(started.timeout)))
+                Ok((started.watchdog, Some(actual)))
             }
             None => Ok((LinuxWatchdog::open(&order.device)?, None)),
         }

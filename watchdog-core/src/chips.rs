@@ -53,9 +53,8 @@ use core::time::Duration;
 
 use crate::profile;
 
-pub use self::profile::{
-    DuringReset, Edge, HighImpedance, Profile, ProfileBuilder, ProfileError, Spread,
-};
+pub use self::profile::{DuringReset, Edge, HighImpedance, Profile, ProfileBuilder, ProfileError};
+pub use crate::hardware::Spread;
 
 /// TPS3823-33 (and the other thresholds of TPS3823, TPS3824, TPS3828): 0.9 / 1.6 / 2.5 s, either edge, RESET for
 /// 120 / 200 / 300 ms, low at TPS3823 and TPS3828.

@@ -183,6 +183,9 @@ pub enum Error<W, G> {
     /// The time-out is not the fixed time-out of the chip.
     #[error("the time-out of the chip is fixed")]
     FixedTimeout,
+    /// The chip has no such setting.
+    #[error(transparent)]
+    Unsupported(hardware::Unsupported),
 }
 
 impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
@@ -192,6 +195,7 @@ impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
             Self::TooEarly { .. } => ErrorKind::TooEarly,
             Self::MayHoldReset | Self::NeedsTime | Self::Unsuitable => ErrorKind::InvalidState,
             Self::FixedTimeout => ErrorKind::UnsupportedTimeout,
+            Self::Unsupported(unsupported) => unsupported.kind(),
         }
     }
 }

@@ -6,85 +6,60 @@
 //! that had not been started ([98]). The traits here avoid this:
 //!
 //! - a [`Watchdog`] is running: its owner knows that it was started, and can only feed it;
-//! - [`Start`] takes the device by move and a [`Duration`]; it gives the possible time-outs before the start and the
-//!   actual time-out after it, and an error gives the device back;
+//! - [`Start`] takes the device by move and [`Settings`]; it says before the start what is possible ([`Capabilities`])
+//!   and after it which time-out was set, with its spread ([`Started`]). A setting that the hardware cannot keep is an
+//!   error, and an error gives the device back;
+//! - [`Adopt`] takes over a watchdog that runs before the program does;
 //! - [`Stop`] is a trait of its own, because most watchdogs cannot be stopped, and the others should not be stopped
 //!   without a reason;
+//! - [`BiteNow`] makes the hardware bite, for a test in the factory;
 //! - [`ReadResetCause`] reports after a reset whether a watchdog was the cause;
 //! - errors are the implementation's own types, with an [`ErrorKind`] for generic code, as in `embedded-hal` 1.0.
 //!
 //! [`Watchdog`] does not use time at all. A [`Supervisor`](crate::Supervisor) decides when to feed, and a
-//! [`Guard`](crate::Guard) prevents all other feeds.
+//! [`Guard`](crate::Guard) prevents all other feeds. A watchdog with a window needs the time: [`Windowed`] keeps the
+//! window, and [`Clocked`] brings the clock. [`Pair`] puts two watchdogs behind one verdict.
 //!
 //! # An adapter for a HAL
 //!
-//! `rp2040-hal` 0.12 has one type for the running and the stopped watchdog, with `Watchdog::start` (which panics above
-//! 8.388607 s), `feed` and `disable`. Two newtypes implement the traits for it. A HAL that implements the traits itself
-//! needs no newtypes.
+//! Two newtypes implement the traits for a HAL: one that can be started, one that runs. A HAL that implements the traits
+//! itself needs no newtypes. Adapters for rp2040-hal, nrf52840-hal, atsamd-hal and stm32f4xx-hal are in `examples/hal`,
+//! to be copied. This is the whole adapter for a watchdog with a counter at 1,024 Hz, of 10 % tolerance:
 //!
 //! ```
-//! # mod rp2040_hal { pub mod watchdog {
-//! #     // As in rp2040-hal 0.12, with the registers left out.
-//! #     pub struct Watchdog { load: u32, enabled: core::cell::Cell<bool> }
-//! #     impl Watchdog {
-//! #         pub fn new() -> Self { Self { load: 0, enabled: false.into() } }
-//! #         pub fn start<T: Into<super::fugit::MicrosDurationU32>>(&mut self, period: T) {
-//! #             let micros = period.into().0;
-//! #             if micros > 0xFF_FFFF / 2 { panic!("Period cannot exceed maximum load value") }
-//! #             (self.load, self.enabled) = (micros * 2, true.into());
-//! #         }
-//! #         pub fn feed(&self) { assert!(self.enabled.get()) }
-//! #         pub fn disable(&self) { self.enabled.set(false) }
+//! # mod hal {
+//! #     pub struct Wdt(pub u16);
+//! #     impl Wdt {
+//! #         pub fn start(&mut self, ticks: u16) { self.0 = ticks }
+//! #         pub fn feed(&mut self) {}
 //! #     }
 //! # }
-//! # pub mod fugit {
-//! #     pub struct MicrosDurationU32(pub u32);
-//! #     impl MicrosDurationU32 { pub fn micros(ticks: u32) -> Self { Self(ticks) } }
-//! # } }
-//! # use rp2040_hal::fugit;
-//! use core::{convert::Infallible, ops::RangeInclusive, time::Duration};
+//! use core::{convert::Infallible, time::Duration};
 //!
-//! use fugit::MicrosDurationU32;
-//! use rp2040_hal::watchdog::Watchdog as HalWatchdog;
 //! use watchdog_core::hardware::{
-//!     Error, ErrorKind, ErrorType, Start, StartError, Started, Stop, StopError, Watchdog,
+//!     Capabilities, Error, ErrorKind, ErrorType, Settings, Spread, Start, StartResult, Started,
+//!     Unsupported, Watchdog,
 //! };
 //!
-//! /// The watchdog of the RP2040, stopped.
-//! pub struct Idle(HalWatchdog);
-//! /// The watchdog of the RP2040, running.
-//! pub struct Running(HalWatchdog);
-//!
-//! #[derive(Debug, PartialEq)]
-//! pub struct OutOfRange(Duration);
-//!
-//! impl Error for OutOfRange {
-//!     fn kind(&self) -> ErrorKind {
-//!         ErrorKind::UnsupportedTimeout
-//!     }
-//! }
+//! pub struct Idle(pub hal::Wdt);
+//! pub struct Running(hal::Wdt);
 //!
 //! impl ErrorType for Idle {
-//!     type Error = OutOfRange;
+//!     type Error = Unsupported;
 //! }
 //!
 //! impl Start for Idle {
 //!     type Running = Running;
 //!
-//!     fn timeout_range(&self) -> RangeInclusive<Duration> {
-//!         // 24 bits that count down by two each microsecond: erratum RP2040-E1.
-//!         Duration::from_micros(1)..=Duration::from_micros(0xFF_FFFF / 2)
+//!     fn capabilities(&self) -> Capabilities {
+//!         Capabilities::new(Duration::from_millis(1)..=Duration::from_secs(63))
 //!     }
 //!
-//!     fn start(mut self, timeout: Duration) -> Result<Started<Running>, StartError<Self, OutOfRange>> {
-//!         if !self.timeout_range().contains(&timeout) {
-//!             return Err(StartError { error: OutOfRange(timeout), device: self });
-//!         }
-//!         // Rounded up to a whole microsecond: the bite may come later than asked for, but never sooner.
-//!         let micros = timeout.as_nanos().div_ceil(1_000) as u32;
-//!         self.0.start(MicrosDurationU32::micros(micros));
-//!         let timeout = Duration::from_micros(u64::from(micros));
-//!         Ok(Started { watchdog: Running(self.0), timeout })
+//!     fn start(self, settings: Settings) -> StartResult<Self> {
+//!         let Self(mut wdt) = self.checked(&settings)?;
+//!         let ticks = settings.timeout_ticks(1_024);
+//!         wdt.start(ticks as u16); // it fits: it was checked
+//!         Ok(Started::new(Running(wdt), Spread::ticks(ticks, [922, 1_024, 1_126])))
 //!     }
 //! }
 //!
@@ -99,28 +74,19 @@
 //!     }
 //! }
 //!
-//! impl Stop for Running {
-//!     type Stopped = Idle;
-//!
-//!     fn stop(self) -> Result<Idle, StopError<Self, Infallible>> {
-//!         self.0.disable();
-//!         Ok(Idle(self.0))
-//!     }
-//! }
-//!
-//! // Generic code limits its wish to the possible range, and uses the actual time-out.
-//! fn start_within<S: Start>(device: S, wanted: Duration) -> Result<Started<S::Running>, S::Error> {
+//! // Generic code limits its wish to the possible range, and makes its plan from the times that were set.
+//! fn start_within<S: Start>(device: S, wanted: Duration) -> StartResult<S> {
 //!     let range = device.timeout_range();
-//!     let timeout = wanted.clamp(*range.start(), *range.end());
-//!     device.start(timeout).map_err(|failed| failed.error)
+//!     device.start(Settings::new(wanted.clamp(*range.start(), *range.end())))
 //! }
 //!
-//! let refused = Idle(HalWatchdog::new()).start(Duration::from_secs(60)).map(|_| ()).unwrap_err();
-//! assert_eq!(refused.error.kind(), ErrorKind::UnsupportedTimeout);
-//! let mut started = start_within(refused.device, Duration::from_secs(60))?;
-//! assert_eq!(started.timeout, Duration::from_micros(8_388_607));
+//! let windowed = Settings::new(Duration::from_secs(2)).window(Duration::from_secs(1));
+//! let refused = Idle(hal::Wdt(0)).start(windowed).map(|_| ()).unwrap_err();
+//! assert_eq!(refused.error.kind(), ErrorKind::UnsupportedSetting);
+//! let mut started = start_within(refused.device, Duration::from_secs(600))?;
+//! assert_eq!((started.shortest_millis(), started.longest_millis()), (57_293, 69_970));
 //! started.watchdog.feed().unwrap();
-//! # Ok::<(), OutOfRange>(())
+//! # Ok::<(), watchdog_core::hardware::StartError<Idle, Unsupported>>(())
 //! ```
 //!
 //! [98]: https://github.com/rust-embedded/embedded-hal/issues/98
@@ -128,10 +94,30 @@
 //! [357]: https://github.com/rust-embedded/embedded-hal/issues/357
 //! [360]: https://github.com/rust-embedded/embedded-hal/issues/360
 
+mod bite_now;
+mod clocked;
+mod pair;
+mod reset_cause;
+mod settings;
+mod spread;
+mod start;
+mod stop;
+mod windowed;
+
 use core::convert::Infallible;
-use core::fmt::{self, Debug};
-use core::ops::RangeInclusive;
-use core::time::Duration;
+use core::fmt::Debug;
+
+pub use self::bite_now::{BiteNow, NoBite};
+pub use self::clocked::{Clocked, FeedAt};
+pub use self::pair::{Pair, PairError};
+pub use self::reset_cause::{ReadResetCause, ResetCause};
+pub use self::settings::{Capabilities, Pause, Setting, Settings, Unsupported};
+pub use self::spread::Spread;
+pub use self::start::{
+    Adopt, AdoptError, AdoptResult, NotStarted, Start, StartError, StartResult, Started, State,
+};
+pub use self::stop::{Stop, StopError};
+pub use self::windowed::{Windowed, WindowedError};
 
 /// An error of a watchdog.
 pub trait Error: Debug {
@@ -147,6 +133,9 @@ pub enum ErrorKind {
     /// The hardware does not support this time-out; [`Start::timeout_range`] gives the supported ones.
     #[error("the watchdog has no such time-out")]
     UnsupportedTimeout,
+    /// The hardware does not support another setting; [`Start::capabilities`] gives the supported ones.
+    #[error("the watchdog has no such setting")]
+    UnsupportedSetting,
     /// The feed came before the window of a windowed watchdog was open. The watchdog was not fed.
     #[error("the feed came before the watchdog's window")]
     TooEarly,
@@ -199,142 +188,6 @@ pub trait Watchdog: ErrorType {
 impl<T: Watchdog + ?Sized> Watchdog for &mut T {
     fn feed(&mut self) -> Result<(), Self::Error> {
         T::feed(self)
-    }
-}
-
-/// A watchdog that is not running yet.
-pub trait Start: ErrorType + Sized {
-    /// The same watchdog, running.
-    type Running: Watchdog;
-
-    /// The time-outs that [`start`](Self::start) accepts, both ends included. If the hardware has a single time-out,
-    /// both ends are equal to it.
-    fn timeout_range(&self) -> RangeInclusive<Duration>;
-
-    /// Starts the watchdog. The hardware is set to its shortest time-out that is not below `timeout`, and this time-out
-    /// is returned. Feeding at intervals of `timeout`, measured by the device's clock, is therefore safe. The data
-    /// sheet gives the tolerance of that clock, and the plan of intervals has to allow for it.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] with the device, which is not running. A time-out outside the range is
-    /// [`ErrorKind::UnsupportedTimeout`]; a time-out is never clamped silently.
-    fn start(
-        self,
-        timeout: Duration,
-    ) -> Result<Started<Self::Running>, StartError<Self, Self::Error>>;
-}
-
-/// The result of [`Start::start`]: the running watchdog, and its actual time-out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a running watchdog bites if it is not fed"]
-pub struct Started<W> {
-    /// The running watchdog.
-    pub watchdog: W,
-    /// The time from a feed to the bite, by the device's clock: the time-out asked for, or the next longer one.
-    pub timeout: Duration,
-}
-
-/// The watchdog did not start; the error gives it back.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the watchdog did not start: {error:?}")]
-pub struct StartError<D, E> {
-    /// The reason.
-    pub error: E,
-    /// The device, which is not running.
-    pub device: D,
-}
-
-/// Shows the error only, because devices seldom implement `Debug`.
-impl<D, E: Debug> Debug for StartError<D, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-/// A running watchdog that can be stopped. Most watchdogs cannot.
-///
-/// A stopped watchdog cannot reset a program that hangs. Stop it only for work during which feeding is impossible, such
-/// as a boot loader that writes flash with interrupts off, and start it again afterwards.
-pub trait Stop: Watchdog + Sized {
-    /// The same watchdog, stopped. It usually implements [`Start`].
-    type Stopped;
-
-    /// Stops the watchdog.
-    ///
-    /// # Errors
-    ///
-    /// [`StopError`] with the watchdog, which is still running and has to be fed.
-    fn stop(self) -> Result<Self::Stopped, StopError<Self, Self::Error>>;
-}
-
-/// The watchdog did not stop; the error gives it back.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the watchdog did not stop: {error:?}")]
-pub struct StopError<W, E> {
-    /// The reason.
-    pub error: E,
-    /// The watchdog, which is still running.
-    pub watchdog: W,
-}
-
-/// Shows the error only, because devices seldom implement `Debug`.
-impl<W, E: Debug> Debug for StopError<W, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StopError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-/// The cause of the last reset of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ResetCause {
-    /// The power was switched on.
-    PowerOn,
-    /// The supply fell too low and recovered.
-    BrownOut,
-    /// The reset pin, and no other cause. The bite of an external watchdog looks like this.
-    ExternalPin,
-    /// A built-in watchdog: it was not fed in time.
-    Watchdog,
-    /// A built-in window watchdog: it was fed too early or too late.
-    WindowWatchdog,
-    /// The program requested the reset.
-    Software,
-    /// The core was locked up, by a fault within a fault handler.
-    Lockup,
-    /// A wake-up from a sleep mode that ends with a reset.
-    WakeUp,
-    /// The hardware does not report the cause, or the cause is not in this list.
-    Unknown,
-}
-
-impl ResetCause {
-    /// Whether a built-in watchdog was the cause.
-    #[must_use]
-    pub const fn is_watchdog(self) -> bool {
-        matches!(self, Self::Watchdog | Self::WindowWatchdog)
-    }
-}
-
-/// A device that reports the cause of its last reset.
-///
-/// Often several flags are set, because an internal reset pulls the reset pin, too. An implementation returns the
-/// innermost cause: a watchdog rather than the pin. Flags usually stay set until they are cleared. An implementation
-/// makes sure that a cause does not appear again after the next reset, and that each call until then returns it.
-pub trait ReadResetCause: ErrorType {
-    /// The cause of the last reset.
-    ///
-    /// # Errors
-    ///
-    /// The cause could not be read.
-    fn reset_cause(&mut self) -> Result<ResetCause, Self::Error>;
-}
-
-impl<T: ReadResetCause + ?Sized> ReadResetCause for &mut T {
-    fn reset_cause(&mut self) -> Result<ResetCause, Self::Error> {
-        T::reset_cause(self)
     }
 }
 

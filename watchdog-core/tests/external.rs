@@ -11,7 +11,9 @@ use watchdog_core::chips::{
 };
 use watchdog_core::external::boot::{Delayed, DelayedStart, EarlyFeeding, StepError};
 use watchdog_core::external::{Error, ExternalWatchdog, Gate, NoGate, Pulse, Takeover, Toggle};
-use watchdog_core::hardware::{Error as _, ErrorKind, Start, Stop, Watchdog};
+use watchdog_core::hardware::{
+    Error as _, ErrorKind, Setting, Settings, Start, Stop, Unsupported, Watchdog,
+};
 use watchdog_core::{Instant, profile};
 
 const EITHER_WITH_WINDOW: Profile = profile!(
@@ -128,11 +130,15 @@ fn through_the_traits_a_chip_starts_with_its_shortest_time_out_and_stops() {
     .clocked(|| at(0));
     let shortest = Duration::from_millis(900);
     assert_eq!(dog.timeout_range(), shortest..=shortest);
-    let refused = dog.start(Duration::from_secs(1)).map(drop).unwrap_err();
+    let refused = dog.start(Settings::new(Duration::from_secs(1))).map(drop).unwrap_err();
     assert_eq!(refused.error, Error::FixedTimeout);
     assert_eq!(refused.error.kind(), ErrorKind::UnsupportedTimeout);
-    let started = refused.device.start(shortest).unwrap();
-    assert_eq!(started.timeout, shortest);
+    let window = Settings::new(shortest).window(Duration::from_millis(1));
+    let refused = refused.device.start(window).map(drop).unwrap_err();
+    assert_eq!(refused.error, Error::Unsupported(Unsupported(Setting::Window)));
+    let started = refused.device.start(Settings::new(shortest)).unwrap();
+    assert_eq!(started.timeout, TPS3823_33.timeout());
+    assert_eq!((started.shortest_millis(), started.longest_millis()), (900, 2_500));
     let _stopped = started.watchdog.stop().unwrap();
     seen.done();
     gate.done();
@@ -279,8 +285,8 @@ fn a_chip_with_a_window_can_be_fed_through_the_trait_only_with_a_clock() {
         now += 5;
         at(now)
     });
-    dog.feed().unwrap(); // at 11, after the arming edge at 0
-    assert_eq!(dog.feed(), Err(Error::TooEarly { earliest: at(22) }));
+    dog.feed().unwrap(); // between 11 and 16, after the arming edge at 0
+    assert_eq!(dog.feed(), Err(Error::TooEarly { earliest: at(27) }));
     let _stopped = dog.stop().unwrap();
     seen.done();
     gate.done();

@@ -126,7 +126,7 @@ fn a_directory_without_any_value_has_no_status() {
 
 #[cfg(feature = "linux-ioctl")]
 mod by_ioctl {
-    use watchdog_core::hardware::{ReadResetCause, Start};
+    use watchdog_core::hardware::{ReadResetCause, Settings, Start, State};
     use watchdog_core::host::linux::Device;
 
     use super::*;
@@ -162,8 +162,9 @@ mod by_ioctl {
         let device = Device::new(&path);
         let second = Duration::from_secs(1);
         assert!(device.timeout_range().contains(&second));
-        let failed = device.clone().start(second).unwrap_err();
+        let failed = device.clone().start(Settings::new(second)).unwrap_err();
         assert_eq!(failed.device, device);
+        assert_eq!(failed.device.state(), State::Unknown, "a file has no state in sysfs");
         assert_eq!(
             failed.error.to_string(),
             format!(
@@ -177,13 +178,30 @@ mod by_ioctl {
     #[test]
     fn a_time_out_outside_the_range_does_not_open_the_device() {
         let (_dir, path) = device();
-        let failed = Device::new(&path).start(Duration::ZERO).unwrap_err();
+        let failed = Device::new(&path).start(Settings::new(Duration::ZERO)).unwrap_err();
         assert_eq!(failed.error.kind(), ErrorKind::UnsupportedTimeout);
         assert!(
             failed.error.to_string().ends_with("it takes 1s to 2147483647s"),
             "{}",
             failed.error
         );
+        assert_eq!(fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_setting_that_linux_cannot_keep_does_not_open_the_device() {
+        let (_dir, path) = device();
+        let wanted = Settings::new(Duration::from_secs(9));
+        for (settings, what) in [
+            (wanted.window(Duration::from_secs(1)), "window"),
+            (wanted.pretimeout(Duration::from_secs(1)), "warning before the bite"),
+            (wanted.pause_in_sleep(true), "behaviour in sleep"),
+        ] {
+            let failed = Device::new(&path).start(settings).unwrap_err();
+            assert_eq!(failed.error.kind(), ErrorKind::UnsupportedSetting);
+            let message = format!("{}: the watchdog has no such {what}", path.display());
+            assert_eq!(failed.error.to_string(), message);
+        }
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
 

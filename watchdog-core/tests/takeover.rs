@@ -16,7 +16,7 @@ use watchdog_core::external::boot::{Delayed, DelayedStart};
 use watchdog_core::external::{
     Disarmed, Enable, Error, ExternalWatchdog, Gate, Input, NoGate, Pulse, Takeover, Toggle,
 };
-use watchdog_core::hardware::{Start, Stop, Watchdog};
+use watchdog_core::hardware::{Settings, Start, Stop, Watchdog};
 use watchdog_core::{Guard, Instant, Plan, Supervisor, Timing, plan, profile};
 
 /// Counts both edges, has a window, and latches RESET: the strictest chip there can be.
@@ -222,7 +222,7 @@ fn after_a_stop_and_long_work_arming_never_latches_reset() {
         let dog = gated(&board, &TPS3823_33);
         board.advance_millis(400);
         let dog = dog.clocked(move || clock.now());
-        let dog = dog.start(TPS3823_33.feed_before()).unwrap().watchdog;
+        let dog = dog.start(Settings::new(TPS3823_33.feed_before())).unwrap().watchdog;
         let mut guard = Guard::new(dog, Supervisor::new(&[], TIMING, board.now()));
         for _ in 0..3 {
             board.advance_millis(500);
@@ -424,7 +424,10 @@ fn a_chip_behind_a_clock_starts_and_stops_again_and_again() {
     let mut dog = gated(&board, &TPS3823_33).clocked(move || clock.now());
     board.advance_millis(301);
     for _ in 0..10 {
-        let started = dog.start(TPS3823_33.feed_before()).map_err(|failed| failed.error).unwrap();
+        let started = dog
+            .start(Settings::new(TPS3823_33.feed_before()))
+            .map_err(|failed| failed.error)
+            .unwrap();
         board.advance_millis(850);
         dog = started.watchdog.stop().map_err(|failed| failed.error).unwrap();
         board.advance_millis(850);

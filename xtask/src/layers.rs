@@ -53,7 +53,7 @@ const LIBRARIES: &[Library] = &[
         rooms: &[
             "cli", "elf", "imports", "tally", "path", "workspace", "last", "shell", "setup", "bare", "steps",
             "bugs", "mutated", "checkers", "sim", "model", "mutations", "layers", "no_std",
-            "footprint", "fuzz", "kill", "bench", "brokers", "test",
+            "hal", "footprint", "fuzz", "kill", "bench", "brokers", "test",
         ],
     },
 ];

@@ -13,6 +13,7 @@ mod cli;
 mod elf;
 mod footprint;
 mod fuzz;
+mod hal;
 mod imports;
 mod kill;
 mod last;

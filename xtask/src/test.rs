@@ -6,7 +6,9 @@ use crate::bare::{self, Bare};
 use crate::cli::{Args, Closing, Command, Error, Flag, Outcome};
 use crate::steps::{self, Context, Report, Step};
 use crate::workspace::Workspace;
-use crate::{brokers, footprint, fuzz, kill, layers, model, mutations, no_std, setup, shell, sim};
+use crate::{
+    brokers, footprint, fuzz, hal, kill, layers, model, mutations, no_std, setup, shell, sim,
+};
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -69,6 +71,12 @@ const STEPS: &[Step] = &[
         about: "examples/embassy: lints and tests; the programs that the step tests runs",
         slow: false,
         run: embassy,
+    },
+    Step {
+        name: "hal",
+        about: "examples/hal: the adapters compile with their HALs for their devices",
+        slow: true,
+        run: hal::check,
     },
     Step { name: "tests", about: "tests of all crates, all features", slow: false, run: tests },
     Step {
@@ -230,7 +238,7 @@ fn tools(context: &Context<'_>) -> Result<Report, String> {
 
 /// Manifests of the workspaces beside the root one that are there.
 fn other_workspaces(workspace: &Workspace) -> impl Iterator<Item = String> {
-    ["examples/embassy", "fuzz", "xtask/footprint", "xtask/no-std-check"]
+    ["examples/embassy", "examples/hal", "fuzz", "xtask/footprint", "xtask/no-std-check"]
         .into_iter()
         .map(|dir| format!("{dir}/Cargo.toml"))
         .filter(|manifest| workspace.root.join(manifest).is_file())
@@ -240,7 +248,7 @@ fn format(context: &Context<'_>) -> Result<Report, String> {
     let plain = ["--check", "--", "--color", "never"];
     context.cargo(&[&["fmt", "--all"], &plain[..]].concat())?;
     for manifest in other_workspaces(context.workspace) {
-        context.cargo(&[&["fmt", "--manifest-path", &manifest], &plain[..]].concat())?;
+        context.cargo(&[&["fmt", "--all", "--manifest-path", &manifest], &plain[..]].concat())?;
     }
     done()
 }

@@ -5,6 +5,8 @@
 
 use core::time::Duration;
 
+use crate::hardware::Spread;
+
 /// The edges at WDI that feed the chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edge {
@@ -32,62 +34,6 @@ pub enum DuringReset {
     Ignored,
     /// RESET stays asserted for ever. The pin must not change until RESET is released.
     LatchesReset,
-}
-
-/// The minimum, the typical and the maximum value of a time, over parts and temperature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Spread {
-    /// The minimum: no part has a shorter time.
-    pub min: Duration,
-    /// The typical value, as on the desk.
-    pub typical: Duration,
-    /// The maximum: no part has a longer time.
-    pub max: Duration,
-}
-
-impl Spread {
-    /// A spread from milliseconds.
-    #[must_use]
-    pub const fn millis(min: u64, typical: u64, max: u64) -> Self {
-        Self {
-            min: Duration::from_millis(min),
-            typical: Duration::from_millis(typical),
-            max: Duration::from_millis(max),
-        }
-    }
-
-    /// A spread from microseconds.
-    #[must_use]
-    pub const fn micros(min: u64, typical: u64, max: u64) -> Self {
-        Self {
-            min: Duration::from_micros(min),
-            typical: Duration::from_micros(typical),
-            max: Duration::from_micros(max),
-        }
-    }
-
-    /// A spread of `typical` ± `percent`; more than 100 percent counts as 100 for the minimum.
-    #[must_use]
-    pub const fn percent(typical: Duration, percent: u32) -> Self {
-        Self {
-            min: hundredths(typical, 100_u32.saturating_sub(percent)),
-            typical,
-            max: hundredths(typical, percent.saturating_add(100)),
-        }
-    }
-
-    /// Whether `min <= typical <= max`.
-    const fn is_ordered(&self) -> bool {
-        self.min.as_nanos() <= self.typical.as_nanos()
-            && self.typical.as_nanos() <= self.max.as_nanos()
-    }
-}
-
-const fn hundredths(of: Duration, count: u32) -> Duration {
-    match of.saturating_mul(count).checked_div(100) {
-        Some(part) => part,
-        None => of,
-    }
 }
 
 /// The requirements of a chip for its feeder. [`chips`](crate::chips) has profiles as constants; a [`ProfileBuilder`]
@@ -164,13 +110,13 @@ impl Profile {
     /// [`Plan::chip`](crate::Plan::chip).
     #[must_use]
     pub const fn shortest_millis(&self) -> u32 {
-        saturated(self.timeout.min.as_millis())
+        self.timeout.shortest_millis()
     }
 
     /// The longest time-out in whole milliseconds, rounded up: the second number of [`Plan::chip`](crate::Plan::chip).
     #[must_use]
     pub const fn longest_millis(&self) -> u32 {
-        saturated(self.timeout.max.as_nanos().div_ceil(NANOS_PER_MILLI))
+        self.timeout.longest_millis()
     }
 
     /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window). It is rounded
@@ -179,9 +125,7 @@ impl Profile {
     #[must_use]
     pub const fn window_millis(&self) -> u32 {
         match self.window {
-            Some(window) => {
-                saturated(window.max.as_nanos().div_ceil(NANOS_PER_MILLI)).saturating_add(1)
-            }
+            Some(window) => window.window_millis(),
             None => 0,
         }
     }

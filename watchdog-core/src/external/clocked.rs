@@ -2,60 +2,33 @@
 //!
 //! A window, arming and disarming need the time. Only a chip without a window can be fed without a clock.
 
-use core::fmt;
-use core::ops::RangeInclusive;
-use core::time::Duration;
-
 use super::{Armed, Connected, Disarmed, Enable, Error, ErrorOf, ExternalWatchdog, Input};
-use crate::hardware::{ErrorType, Start, StartError, Started, Stop, StopError, Watchdog};
+pub use crate::hardware::Clocked;
+use crate::hardware::{
+    Capabilities, FeedAt, Setting, Settings, Spread, Start, StartError, StartResult, Started,
+    State, Stop, StopError, Unsupported,
+};
 use crate::time::Instant;
 
-/// A watchdog with its own clock. [`ExternalWatchdog::clocked`] makes it.
-pub struct Clocked<D, C> {
-    dog: D,
-    clock: C,
-}
-
-impl<D, C> Clocked<D, C> {
-    pub(super) fn new(dog: D, clock: C) -> Self {
-        Self { dog, clock }
+impl<I: Input, G: Enable, S: Connected> FeedAt for ExternalWatchdog<I, G, S> {
+    fn feed_at(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
+        Self::feed_at(self, now)
     }
 
-    /// The watchdog without its clock.
-    pub fn into_inner(self) -> D {
-        self.dog
+    fn fed_until(&mut self, now: Instant) {
+        edge_until(self, now);
     }
 }
 
-impl<D: fmt::Debug, C> fmt::Debug for Clocked<D, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clocked").field("dog", &self.dog).finish_non_exhaustive()
+/// The last edge came at `now` at the latest, so the window counts from here.
+fn edge_until<I, G, S>(dog: &mut ExternalWatchdog<I, G, S>, now: Instant) {
+    let later = dog.known.perhaps_fed(dog.chip, now);
+    if dog.known.opens < later.opens {
+        dog.known = later;
     }
 }
 
-impl<D: ErrorType, C> ErrorType for Clocked<D, C> {
-    type Error = D::Error;
-}
-
-impl<I, G, S, C> Watchdog for Clocked<ExternalWatchdog<I, G, S>, C>
-where
-    I: Input,
-    G: Enable,
-    S: Connected,
-    C: FnMut() -> Instant,
-{
-    /// Feeds the chip.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooEarly`](super::Error::TooEarly): the chip was not fed. [`Error::Wdi`](super::Error::Wdi): the pin
-    /// failed.
-    fn feed(&mut self) -> Result<(), ErrorOf<I, G>> {
-        self.dog.feed_at((self.clock)())
-    }
-}
-
-/// Arms the chip. The only time-out is the chip's shortest one.
+/// Arms the chip. The only time-out is the chip's shortest one, and the only window its own.
 impl<I, G, C> Start for Clocked<ExternalWatchdog<I, G, Disarmed>, C>
 where
     I: Input,
@@ -64,23 +37,44 @@ where
 {
     type Running = Clocked<ExternalWatchdog<I, G, G::Armed>, C>;
 
-    fn timeout_range(&self) -> RangeInclusive<Duration> {
-        self.dog.chip().feed_before()..=self.dog.chip().feed_before()
+    fn capabilities(&self) -> Capabilities {
+        let chip = self.get().chip();
+        let only = Capabilities::new(chip.feed_before()..=chip.feed_before());
+        match chip.window() {
+            Some(Spread { max, .. }) => only.window(max..=max),
+            None => only,
+        }
     }
 
-    fn start(
-        self,
-        timeout: Duration,
-    ) -> Result<Started<Self::Running>, StartError<Self, Self::Error>> {
-        if timeout != self.dog.chip().feed_before() {
-            return Err(StartError { error: Error::FixedTimeout, device: self });
-        }
-        let Self { dog, mut clock } = self;
+    /// A chip without a gate runs. The gate may be on after an order to it that failed, so with a gate it is unknown.
+    fn state(&self) -> State {
+        if G::CAN_BE_OFF { State::Unknown } else { State::Running }
+    }
+
+    fn start(self, settings: Settings) -> StartResult<Self> {
+        let (dog, mut clock) = self.checked(&settings)?.into_parts();
+        let chip = dog.chip();
         match dog.arm(clock()) {
-            Ok(dog) => Ok(Started { watchdog: Clocked { dog, clock }, timeout }),
-            Err(StartError { error, device }) => {
-                Err(StartError { error, device: Self { dog: device, clock } })
+            Ok(mut dog) => {
+                edge_until(&mut dog, clock());
+                let started = Started::new(Clocked::new(dog, clock), chip.timeout());
+                Ok(match chip.window() {
+                    Some(window) => started.with_window(window),
+                    None => started,
+                })
             }
+            Err(StartError { error, device }) => {
+                Err(StartError { error, device: Self::new(device, clock) })
+            }
+        }
+    }
+}
+
+impl<W, G> From<Unsupported> for Error<W, G> {
+    fn from(unsupported: Unsupported) -> Self {
+        match unsupported {
+            Unsupported(Setting::Timeout) => Self::FixedTimeout,
+            unsupported => Self::Unsupported(unsupported),
         }
     }
 }
@@ -94,11 +88,14 @@ where
     type Stopped = Clocked<ExternalWatchdog<I, G, Disarmed>, C>;
 
     fn stop(self) -> Result<Self::Stopped, StopError<Self, Self::Error>> {
-        let Self { dog, mut clock } = self;
+        let (dog, mut clock) = self.into_parts();
         match dog.disarm(clock()) {
-            Ok(dog) => Ok(Clocked { dog, clock }),
+            Ok(mut dog) => {
+                edge_until(&mut dog, clock());
+                Ok(Clocked::new(dog, clock))
+            }
             Err(StopError { error, watchdog }) => {
-                Err(StopError { error, watchdog: Self { dog: watchdog, clock } })
+                Err(StopError { error, watchdog: Self::new(watchdog, clock) })
             }
         }
     }

@@ -39,7 +39,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::hardware::{Error, ErrorKind, ErrorType, Stop, StopError, Watchdog};
+use crate::hardware::{Error, ErrorKind, ErrorType, Stop, StopError, Unsupported, Watchdog};
 use crate::log::log;
 
 #[cfg(feature = "linux-ioctl")]
@@ -81,6 +81,9 @@ pub enum Problem {
         /// The error of the device.
         error: io::Error,
     },
+    /// The device has no such setting.
+    #[error("{0}")]
+    Setting(Unsupported),
     /// The device did not answer a question. Many drivers answer only a few: the error is `ENOTTY` or `EOPNOTSUPP`
     /// then.
     #[error("it does not report its {what}: {error}")]
@@ -124,6 +127,7 @@ impl Error for LinuxError {
             Problem::Open(_) | Problem::Feed(_) | Problem::Close(_) => ErrorKind::Connection,
             Problem::NoWayOut => ErrorKind::InvalidState,
             Problem::Timeout { .. } => ErrorKind::UnsupportedTimeout,
+            Problem::Setting(unsupported) => unsupported.kind(),
             Problem::Ask { .. } | Problem::NoStatus { .. } => ErrorKind::Other,
         }
     }

@@ -2,14 +2,16 @@
 //! with a time-out.
 
 use std::io;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::string::String;
 use std::time::Duration;
 
 use super::sysfs::Status;
 use super::{LinuxError, LinuxWatchdog, Options, Problem, ioctl};
-use crate::hardware::{ErrorType, ReadResetCause, ResetCause, Start, StartError, Started};
+use crate::hardware::{
+    Capabilities, ErrorType, ReadResetCause, ResetCause, Setting, Settings, Spread, Start,
+    StartError, StartResult, Started, State, Unsupported,
+};
 
 /// The kernel accepts whole seconds only.
 const SECOND: Duration = Duration::from_secs(1);
@@ -114,6 +116,31 @@ impl LinuxWatchdog {
         set.map_err(|error| self.timeout_error("pretimeout", pretimeout, error))
     }
 
+    /// Sets both times; a time that comes out shorter is an error. Returns the actual time-out.
+    fn set(&mut self, settings: &Settings) -> Result<Duration, LinuxError> {
+        let timeout = settings.get_timeout();
+        let actual = self.set_timeout(timeout)?;
+        self.not_below("time-out", timeout, actual)?;
+        if let Some(pretimeout) = settings.get_pretimeout() {
+            let actual = self.set_pretimeout(pretimeout)?;
+            self.not_below("pretimeout", pretimeout, actual)?;
+        }
+        Ok(actual)
+    }
+
+    fn not_below(
+        &self,
+        what: &'static str,
+        wanted: Duration,
+        actual: Duration,
+    ) -> Result<(), LinuxError> {
+        if actual >= wanted {
+            return Ok(());
+        }
+        let error = io::Error::other(std::format!("it has at most {actual:?}"));
+        Err(self.timeout_error(what, wanted, error))
+    }
+
     fn answer<T>(&self, what: &'static str, result: io::Result<T>) -> Result<T, LinuxError> {
         result.map_err(|error| LinuxError::new(&self.path, Problem::Ask { what, error }))
     }
@@ -123,8 +150,8 @@ impl LinuxWatchdog {
     }
 }
 
-/// The kernel reports a reset by the watchdog, and a supply that was too low. Every other cause, also power-on, is
-/// [`ResetCause::Unknown`].
+/// The kernel reports a reset by the watchdog, a supply that was too low, and overheat. Every other cause, also power-on,
+/// is [`ResetCause::Unknown`].
 impl ReadResetCause for LinuxWatchdog {
     fn reset_cause(&mut self) -> Result<ResetCause, LinuxError> {
         let found = self.boot_status()?;
@@ -132,6 +159,8 @@ impl ReadResetCause for LinuxWatchdog {
             ResetCause::Watchdog
         } else if found.contains(Options::POWER_UNDER) {
             ResetCause::BrownOut
+        } else if found.contains(Options::OVERHEAT) {
+            ResetCause::Overheat
         } else {
             ResetCause::Unknown
         })
@@ -142,12 +171,13 @@ impl ReadResetCause for LinuxWatchdog {
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use watchdog_core::hardware::{Start, Watchdog};
+/// use watchdog_core::hardware::{Settings, Start, Watchdog};
 /// use watchdog_core::host::linux::Device;
 ///
 /// let device = Device::new("/dev/watchdog0");
-/// let mut started = device.start(Duration::from_secs(15)).map_err(|failed| failed.error)?;
-/// println!("bites after {:?}", started.timeout);
+/// let settings = Settings::new(Duration::from_secs(15));
+/// let mut started = device.start(settings).map_err(|failed| failed.error)?;
+/// println!("bites after {:?}", started.timeout.typical);
 /// started.watchdog.feed()?;
 /// # Ok::<(), watchdog_core::host::linux::LinuxError>(())
 /// ```
@@ -176,44 +206,54 @@ impl ErrorType for Device {
 impl Start for Device {
     type Running = LinuxWatchdog;
 
-    /// The range in sysfs. If sysfs has none: from one second to the longest time that fits the interface.
-    fn timeout_range(&self) -> RangeInclusive<Duration> {
+    /// The time-outs in sysfs. If sysfs has none: from one second to the longest time that fits the interface. A warning
+    /// is possible if sysfs shows one. Linux tells nothing of pauses.
+    fn capabilities(&self) -> Capabilities {
         let status = Status::of(&self.path).unwrap_or_default();
         let longest = Duration::from_secs(i32::MAX.unsigned_abs().into());
         // In sysfs, zero means 'not limited'.
         let limited = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
-        limited(status.min_timeout).unwrap_or(SECOND)
-            ..=limited(status.max_timeout).unwrap_or(longest)
+        let range = limited(status.min_timeout).unwrap_or(SECOND)
+            ..=limited(status.max_timeout).unwrap_or(longest);
+        let able = Capabilities::new(range);
+        if status.pretimeout.is_some() { able.pretimeout(SECOND..=longest) } else { able }
     }
 
-    /// Opens the device and sets the time-out, rounded up to whole seconds. If the time-out is outside the range, the
-    /// device is not opened.
+    /// The state in sysfs.
+    fn state(&self) -> State {
+        match Status::of(&self.path).ok().and_then(|status| status.is_active) {
+            Some(true) => State::Running,
+            Some(false) => State::NotRunning,
+            None => State::Unknown,
+        }
+    }
+
+    /// Opens the device and sets the time-out and the pretimeout, rounded up to whole seconds. If the settings are not
+    /// possible, the device is not opened. Linux reports no tolerance, so the spread of the time-out has no width.
     ///
-    /// If the time-out cannot be set, the device is stopped again. A device with no way out goes on running then,
-    /// because opening has started it.
-    fn start(
-        self,
-        timeout: Duration,
-    ) -> Result<Started<LinuxWatchdog>, StartError<Self, LinuxError>> {
+    /// If a setting is refused, the device is stopped again. A device with no way out goes on running then, because
+    /// opening has started it.
+    fn start(self, settings: Settings) -> StartResult<Self> {
         let refused = |error| StartError { error, device: self.clone() };
-        let range = self.timeout_range();
-        if !range.contains(&timeout) {
-            let why = std::format!("it takes {:?} to {:?}", range.start(), range.end());
-            let error = io::Error::new(io::ErrorKind::InvalidInput, why);
-            let problem = Problem::Timeout { what: "time-out", time: timeout, error };
-            return Err(refused(LinuxError::new(&self.path, problem)));
+        let timeout = settings.get_timeout();
+        let able = self.capabilities();
+        match able.check(&settings) {
+            Ok(()) => {}
+            Err(Unsupported(Setting::Timeout)) => {
+                let range = able.timeout;
+                let why = std::format!("it takes {:?} to {:?}", range.start(), range.end());
+                let error = io::Error::new(io::ErrorKind::InvalidInput, why);
+                let problem = Problem::Timeout { what: "time-out", time: timeout, error };
+                return Err(refused(LinuxError::new(&self.path, problem)));
+            }
+            Err(unsupported) => {
+                return Err(refused(LinuxError::new(&self.path, Problem::Setting(unsupported))));
+            }
         }
         let mut watchdog = LinuxWatchdog::open(&self.path).map_err(refused)?;
-        match watchdog.set_timeout(timeout) {
-            Ok(actual) if actual >= timeout => Ok(Started { watchdog, timeout: actual }),
-            outcome => {
-                let error = match outcome {
-                    Err(error) => error,
-                    Ok(actual) => {
-                        let error = io::Error::other(std::format!("it has at most {actual:?}"));
-                        watchdog.timeout_error("time-out", timeout, error)
-                    }
-                };
+        match watchdog.set(&settings) {
+            Ok(actual) => Ok(Started::new(watchdog, Spread::exact(actual))),
+            Err(error) => {
                 let _running_on = watchdog.close();
                 Err(refused(error))
             }
