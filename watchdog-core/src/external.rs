@@ -81,6 +81,12 @@
 //!
 //! Without a gate there is nothing to prove: a program that runs shows that the chip does not hold RESET.
 //!
+//! # Without blocking
+//!
+//! With the feature `embedded-hal-async` the wait for the shortest pulse is an `.await`: `feed_early_async`,
+//! `feed_at_async`, and [`AsyncWatchdog`](crate::hardware::AsyncWatchdog) for
+//! [`Guard::poll_async`](crate::Guard::poll_async). Every future may be dropped at any time.
+//!
 //! # Pitfalls
 //!
 //! - For a chip with a window, an early feed is a fault. Feed it with the time, by
@@ -92,6 +98,8 @@
 //! - The time between reading `now` and the edge is the program's: an interrupt there delays the edge.
 //! - For a boot that is longer than the time-out, see [`boot`].
 
+#[cfg(feature = "embedded-hal-async")]
+mod asynchronous;
 pub mod boot;
 mod clocked;
 mod error;
@@ -108,6 +116,8 @@ use crate::hardware::{self, StartError, StopError, Watchdog};
 use crate::log::log;
 use crate::time::Instant;
 
+#[cfg(feature = "embedded-hal-async")]
+pub use self::asynchronous::AsyncInput;
 pub use self::clocked::Clocked;
 pub use self::error::{Error, NewError};
 pub use self::gate::{Enable, EnablePin, Gate, NoGate};

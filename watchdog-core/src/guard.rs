@@ -50,14 +50,13 @@
 //! back, until a restarted task is taken back. A guard that is dropped, also in a panic, keeps the hardware as it is, for ever: a HAL may stop a watchdog, or
 //! disconnect its pin, when it is dropped.
 
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 
 use thiserror::Error;
 
 use crate::bite::{Failure, TaskId};
-#[cfg(feature = "std")]
 use crate::hardware::ErrorKind;
-use crate::hardware::{Error as _, Stop, StopError, Watchdog};
+use crate::hardware::{AsyncWatchdog, Error as _, Stop, StopError, Watchdog};
 use crate::log::log;
 use crate::rules::Rules;
 use crate::supervisor::{Action, NotRescued, Poll, Supervisor, WatchError};
@@ -76,34 +75,25 @@ pub struct Guard<'a, W> {
     supervisor: Supervisor<'a>,
 }
 
-impl<'a, W: Watchdog> Guard<'a, W> {
+impl<'a, W> Guard<'a, W> {
     /// Takes the hardware and its supervisor.
     pub const fn new(hardware: W, supervisor: Supervisor<'a>) -> Self {
         Self { hardware: ManuallyDrop::new(hardware), supervisor }
     }
 
-    /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
-    ///
-    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call
-    /// it in a timer interrupt: that goes on when nothing else does.
-    ///
-    /// # Errors
-    ///
-    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy. If the plan has a
-    /// window, it tries again when the window is certainly open: the hardware may have been fed in spite of the error.
-    pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
+    /// The supervisor's verdict. [`Action::Feed`]: the caller feeds the hardware, or calls [`not_fed`](Self::not_fed).
+    fn verdict(&mut self, now: Instant) -> Poll {
         let polled = self.supervisor.poll(now);
-        if polled.action == Action::Feed {
-            debug_assert!(
-                self.supervisor.failure().is_none(),
-                "the hardware is never fed after a failure"
-            );
-            self.hardware.feed().inspect_err(|error| {
-                log!(error, "watchdog: the hardware is not fed: {}", error.kind());
-                self.supervisor.not_fed(error.kind());
-            })?;
-        }
-        Ok(polled)
+        debug_assert!(
+            polled.action != Action::Feed || self.supervisor.failure().is_none(),
+            "the hardware is never fed after a failure"
+        );
+        polled
+    }
+
+    fn not_fed(&mut self, kind: ErrorKind) {
+        log!(error, "watchdog: the hardware is not fed: {}", kind);
+        self.supervisor.not_fed(kind);
     }
 
     /// Watches another task; see [`Supervisor::watch`].
@@ -154,6 +144,26 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     pub(crate) fn into_hardware(self) -> W {
         ManuallyDrop::into_inner(self.hardware)
     }
+}
+
+impl<'a, W: Watchdog> Guard<'a, W> {
+    /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
+    ///
+    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call
+    /// it in a timer interrupt: that goes on when nothing else does.
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy. If the plan has a
+    /// window, it tries again when the window is certainly open: the hardware may have been fed in spite of the error.
+    pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
+        let polled = self.verdict(now);
+        if polled.action == Action::Feed {
+            let fed = self.hardware.feed();
+            fed.inspect_err(|error| self.not_fed(error.kind()))?;
+        }
+        Ok(polled)
+    }
 
     /// Checks the tasks once more, stops the hardware and ends the supervision. Only for hardware that can be stopped.
     ///
@@ -181,6 +191,36 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             log!(warn, "watchdog: stopped, no task is watched any more");
         }
         stopped
+    }
+}
+
+impl<W: AsyncWatchdog> Guard<'_, W> {
+    /// As [`poll`](Self::poll), for hardware whose feed may wait.
+    ///
+    /// The future may be dropped at any time. If it had begun to feed, the feed counts as one that failed: the next call
+    /// tries again, if all tasks are still healthy, at once or when the window of the plan is certainly open.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub async fn poll_async(&mut self, now: Instant) -> Result<Poll, W::Error> {
+        let polled = self.verdict(now);
+        if polled.action == Action::Feed {
+            let unfinished = Unfinished(&mut self.supervisor);
+            let fed = self.hardware.feed_async().await;
+            mem::forget(unfinished);
+            fed.inspect_err(|error| self.not_fed(error.kind()))?;
+        }
+        Ok(polled)
+    }
+}
+
+/// A feed that has not ended. If it is dropped, the hardware may have been fed or not.
+struct Unfinished<'g, 'a>(&'g mut Supervisor<'a>);
+
+impl Drop for Unfinished<'_, '_> {
+    fn drop(&mut self) {
+        self.0.not_fed(ErrorKind::Other);
     }
 }
 

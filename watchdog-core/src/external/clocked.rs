@@ -12,8 +12,8 @@ use crate::time::Instant;
 
 /// A watchdog with its own clock. [`ExternalWatchdog::clocked`] makes it.
 pub struct Clocked<D, C> {
-    dog: D,
-    clock: C,
+    pub(super) dog: D,
+    pub(super) clock: C,
 }
 
 impl<D, C> Clocked<D, C> {
