@@ -11,9 +11,9 @@
 //! # The margin for temperature
 //!
 //! Some data sheets state their limits for 25 °C only, that of TPS3823 for example. Such a profile is
-//! [`Limits::At25C`], and all its times are wider by [`DEFAULT_MARGIN_PERCENT`]: minima are lower and maxima are higher.
-//! The plan, the bounds after a take-over and the feeder read their numbers from the profile, so none of them can
-//! forget the margin or use another one. A profile of your own has the margin, too, unless it says
+//! [`Limits::At25C`], and all its times are wider by [`DEFAULT_MARGIN_PERCENT`]: minima are lower and maxima are
+//! higher. The plan, the bounds after a take-over and the feeder read their numbers from the profile, so none of them
+//! can forget the margin or use another one. A profile of your own has the margin, too, unless it says
 //! [`Limits::FullRange`].
 //!
 //! 15 % is a choice that covers both data sheets that were found with a value at 25 °C and one over temperature:
@@ -45,11 +45,11 @@
 //!
 //! Where a number was not found, the documentation of the profile says 'not found', and names the choice that is used.
 //!
-//! **TPL5010 does not fit** (SNAS679, 8.3 and 8.4, of the -Q1). It is a timer that wakes the controller each interval, and
-//! resets it if no DONE came before the next WAKE. DONE does not restart the interval. So no time-out counts from a feed,
-//! and a feed early in an interval allows almost two intervals of silence. The number for a plan would be the interval
-//! for the shortest time and two intervals for the longest, but the feed has to follow the pin WAKE, and a feeder here
-//! knows no such pin.
+//! **TPL5010 does not fit** (SNAS679, 8.3 and 8.4, of the -Q1). It is a timer that wakes the controller each interval,
+//! and resets it if no DONE came before the next WAKE. DONE does not restart the interval. So no time-out counts from a
+//! feed, and a feed early in an interval allows almost two intervals of silence. The number for a plan would be the
+//! interval for the shortest time and two intervals for the longest, but the feed has to follow the pin WAKE, and a
+//! feeder here knows no such pin.
 //!
 //! ```
 //! use core::time::Duration;

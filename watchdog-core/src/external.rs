@@ -74,8 +74,8 @@
 //! | may hold RESET, and ignores edges then | makes an edge | makes an edge, and [`Error::TooEarly`] for one reset time |
 //!
 //! After [`Error::MayHoldReset`], [release](ExternalWatchdog::release) the parts, make the pin an input for one reset
-//! time, and take the chip over again as [`Takeover::Floating`]. If a resistor holds the pin, so that it cannot float, use
-//! [`arm_unfed`](ExternalWatchdog::arm_unfed): it may cost one reset of the board.
+//! time, and take the chip over again as [`Takeover::Floating`]. If a resistor holds the pin, so that it cannot float,
+//! use [`arm_unfed`](ExternalWatchdog::arm_unfed): it may cost one reset of the board.
 //!
 //! With an [`EnablePin`] there is nothing to prove either: a disabled chip does not hold RESET.
 //!
@@ -216,9 +216,9 @@ impl<I: Steps, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         }
     }
 
-    /// Switches the gate on without an edge, for a chip that was not fed in time. If the chip holds RESET, or bites before
-    /// the next feed, the board is reset. So a program that still runs shows that the chip does not hold RESET, and it
-    /// has to feed as soon as it may: at once, or when a window that may begin at `now` is open.
+    /// Switches the gate on without an edge, for a chip that was not fed in time. If the chip holds RESET, or bites
+    /// before the next feed, the board is reset. So a program that still runs shows that the chip does not hold RESET,
+    /// and it has to feed as soon as it may: at once, or when a window that may begin at `now` is open.
     ///
     /// Before the first feed, wait until a RESET would have reached the controller: the time constant of its reset pin.
     ///
@@ -244,8 +244,8 @@ impl<I: Steps, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     }
 
     /// Switches the gate on without an edge, if the chip certainly does not hold RESET: it was fed in time by
-    /// [`feed_early`](Self::feed_early), for example by its asynchronous form. Call it right after a feed, so that almost a
-    /// whole time-out lies ahead. Without a gate the watchdog is armed for good.
+    /// [`feed_early`](Self::feed_early), for example by its asynchronous form. Call it right after a feed, so that
+    /// almost a whole time-out lies ahead. Without a gate the watchdog is armed for good.
     ///
     /// # Errors
     ///
@@ -303,9 +303,9 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// Feeds the disarmed chip, so that it does not hold RESET when it is armed. Such a feed says nothing about the
     /// program; during boot and long work a timer may call this.
     ///
-    /// A chip with a start-up delay does not bite during the delay. If the first feed ends the delay, the chip counts from
-    /// it on; if the chip [ignores edges](crate::chips::Start::DeafDelay) meanwhile, such a feed is none, and the time-out
-    /// begins at the end of the delay. A chip that waits for the
+    /// A chip with a start-up delay does not bite during the delay. If the first feed ends the delay, the chip counts
+    /// from it on; if the chip [ignores edges](crate::chips::Start::DeafDelay) meanwhile, such a feed is none, and the
+    /// time-out begins at the end of the delay. A chip that waits for the
     /// [first edge](crate::chips::Start::FirstEdge) counts from the first feed on.
     ///
     /// # Errors
@@ -319,8 +319,8 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         Ok(())
     }
 
-    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. The chip certainly does not hold RESET
-    /// then. Without a gate the watchdog is armed for good.
+    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. The chip certainly does not hold
+    /// RESET then. Without a gate the watchdog is armed for good.
     ///
     /// # Errors
     ///
@@ -349,13 +349,13 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
     /// Feeds once, unless the window is closed, and switches the gate off: from now on nothing resets a program that
     /// hangs. Use it only for work that can neither feed nor report progress, and only for the time of this work.
     ///
-    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early) before its shortest time-out
-    /// is over. Otherwise it cannot be armed again.
+    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early) before its shortest
+    /// time-out is over. Otherwise it cannot be armed again.
     ///
     /// # Errors
     ///
-    /// [`Error::Gate`], [`Error::Wdi`]: a pin failed. [`Error::TooEarly`]: the level of the pin was unknown; try again at
-    /// the instant in the error. The error gives the watchdog back; it has to be fed.
+    /// [`Error::Gate`], [`Error::Wdi`]: a pin failed. [`Error::TooEarly`]: the level of the pin was unknown; try again
+    /// at the instant in the error. The error gives the watchdog back; it has to be fed.
     pub fn disarm(mut self, now: Instant) -> Disarming<I, G> {
         // The chip is connected, so a program that runs shows that it does not hold RESET.
         let fed = if self.in_window(now).is_ok() { self.edge(now) } else { Ok(()) };

@@ -208,7 +208,8 @@ impl<T: Watchdog + ?Sized> Watchdog for &mut T {
 pub trait AsyncWatchdog: ErrorType {
     /// Starts the time-out anew. After `Ok` the hardware has been fed.
     ///
-    /// The future may be dropped at any time. The hardware may have been fed or not then, and the next feed is a whole one.
+    /// The future may be dropped at any time. The hardware may have been fed or not then, and the next feed is a whole
+    /// one.
     ///
     /// # Errors
     ///

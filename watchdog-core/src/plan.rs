@@ -131,9 +131,9 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// The hardware is this chip. Its time-out and its window are rounded to whole milliseconds on the safe side, and they
-    /// include the [margin](Profile::margin_percent) of the profile: a chip whose limits hold at 25 °C only gets one by
-    /// itself. The feeder uses the same numbers. [`Profile::builder`] sets another margin.
+    /// The hardware is this chip. Its time-out and its window are rounded to whole milliseconds on the safe side, and
+    /// they include the [margin](Profile::margin_percent) of the profile: a chip whose limits hold at 25 °C only gets one
+    /// by itself. The feeder uses the same numbers. [`Profile::builder`] sets another margin.
     pub const fn profile(self, chip: &Profile) -> Self {
         self.chip(chip.shortest_millis(), chip.longest_millis()).window(chip.window_millis())
     }

@@ -383,8 +383,8 @@ impl World {
         Some(Start::Boot(Takeover::Floating(self.board.now())))
     }
 
-    /// Checks that the chip resets the board in time, again and again, although no one holds a value any more. A chip that
-    /// waits for a first edge resets it once.
+    /// Checks that the chip resets the board in time, again and again, although no one holds a value any more. A chip
+    /// that waits for a first edge resets it once.
     fn is_reset(&self, what: &str) {
         let (delay, again) = match self.chip.start() {
             chips::Start::DeafDelay(delay) | chips::Start::Delay(delay) => (delay.max, 5),

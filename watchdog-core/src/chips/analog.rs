@@ -35,12 +35,12 @@ pub enum Adm6316Reset {
 ///
 /// - While WDI floats, RESET is not asserted when the timer ends: **a pin that is still an input switches the watchdog
 ///   off** (Rev. F, page 10).
-/// - The limits of the time-out were **not found**. 0.4 to 1.7 times the typical value is a choice: the widest limits of
-///   this list, those of [`DS1232_TD_OPEN`](super::DS1232_TD_OPEN).
-/// - Of RESET the minimum was found. 2 and 4 times of it as the typical value and the maximum are a choice, from DS1232,
-///   too.
-/// - Pulse width, and edges during RESET: not found. 1 µs is a choice; the profile takes it that an edge latches RESET, so
-///   the feeder makes none then.
+/// - The limits of the time-out were **not found**. 0.4 to 1.7 times the typical value is a choice: the widest limits
+///   of this list, those of [`DS1232_TD_OPEN`](super::DS1232_TD_OPEN).
+/// - Of RESET the minimum was found. 2 and 4 times of it as the typical value and the maximum are a choice, from
+///   DS1232, too.
+/// - Pulse width, and edges during RESET: not found. 1 µs is a choice; the profile takes it that an edge latches RESET,
+///   so the feeder makes none then.
 /// - WDI draws up to 160 µA while it is high, so the pulse is low, high, low (Rev. F, page 10). That either edge counts
 ///   was not found, so [`Toggle`](crate::external::Toggle) is refused.
 ///
@@ -71,13 +71,14 @@ pub const fn adm6316(watchdog: Adm6316Watchdog, reset: Adm6316Reset) -> ProfileB
 
 /// ADM8323 and ADM8324: a window, from the last falling edge. **Both an early and a late feed are faults.**
 ///
-/// - The eight windows are in its Table 5, which was **not found**. `closed` is the fast time-out there, `timeout` the slow
-///   one.
+/// - The eight windows are in its Table 5, which was **not found**. `closed` is the fast time-out there, `timeout` the
+///   slow one.
 /// - RESET is at least 1, 20, 140 or 1120 ms by the order code; the limits were not found. Without
-///   [`reset_pulse`](ProfileBuilder::reset_pulse) it counts as endless, so behind a gate the chip has to be fed in time.
+///   [`reset_pulse`](ProfileBuilder::reset_pulse) it counts as endless, so behind a gate the chip has to be fed in
+///   time.
 /// - Edges during RESET: not found; the profile takes it that they latch RESET. A window in the first frame: not found;
-///   the profile has one, which is the strict choice. While WDI floats: not found; drive it. Pulse width: not found; 1 µs
-///   is a choice, MAX6323 with the same function needs 300 ns (19-1838, page 1).
+///   the profile has one, which is the strict choice. While WDI floats: not found; drive it. Pulse width: not found; 1
+///   µs is a choice, MAX6323 with the same function needs 300 ns (19-1838, page 1).
 ///
 /// From -40 to 125 °C: ADM8323/ADM8324 Rev. A, pages 1 and 10.
 pub const fn adm8323(closed: Spread, timeout: Spread) -> ProfileBuilder {
@@ -95,12 +96,12 @@ pub const fn adm8323(closed: Spread, timeout: Spread) -> ProfileBuilder {
 /// - The time-out begins at the end of RESET, and with each edge after it.
 ///
 /// Behaviour: ADM8690/ADM8691/ADM8695 Rev. C, page 12. Its table of times was not found; the numbers, and the pulse of
-/// 200 ns, are those of MAX690 to MAX695 at 25 °C (their data sheet, Electrical Characteristics, page 3), for which it is
-/// an upgrade (Rev. C, page 1).
+/// 200 ns, are those of MAX690 to MAX695 at 25 °C (their data sheet, Electrical Characteristics, page 3), for which it
+/// is an upgrade (Rev. C, page 1).
 pub const ADM8690: Profile = profile!(adm869x("ADM8690", Spread::millis(1_000, 1_600, 2_250)));
 
-/// ADM8691 with the short time-out (OSC IN low, OSC SEL high or open): 70 / 100 / 140 ms at 25 °C, but **1.0 / 1.6 / 2.25 s
-/// until the first edge** after RESET.
+/// ADM8691 with the short time-out (OSC IN low, OSC SEL high or open): 70 / 100 / 140 ms at 25 °C, but **1.0 / 1.6 /
+/// 2.25 s until the first edge** after RESET.
 ///
 /// Otherwise as [`ADM8690`]; from the same pages.
 pub const ADM8691_SHORT: Profile = profile!(adm8691("ADM8691, short"));

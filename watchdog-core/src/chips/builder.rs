@@ -1,5 +1,5 @@
-//! [`ProfileBuilder`]: makes a profile from the numbers of a data sheet, and checks that a chip with these numbers can be
-//! fed.
+//! [`ProfileBuilder`]: makes a profile from the numbers of a data sheet, and checks that a chip with these numbers can
+//! be fed.
 
 use core::time::Duration;
 

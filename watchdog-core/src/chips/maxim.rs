@@ -13,7 +13,8 @@ use crate::profile;
 ///   [`EnablePin`](crate::external::EnablePin): add
 ///   [`enable_input(EnableInput::ActiveHigh)`](ProfileBuilder::enable_input).
 /// - WDO is low for at least 100 ms (MAX6369, open drain) or 1 ms (MAX6370, push-pull). The profile has the longer one,
-///   which is the strict choice; its maximum was not found, and 3 times the minimum, as for the other times, is a choice.
+///   which is the strict choice; its maximum was not found, and 3 times the minimum, as for the other times, is a
+///   choice.
 /// - While WDI floats: not found. Drive the pin.
 ///
 /// Either edge, pulse of 100 ns, ignored edges: 19-1676, 'Input Signal Considerations' and 'Selecting Device Timing'.
@@ -51,8 +52,8 @@ pub const fn max6371(shortest: Duration) -> ProfileBuilder {
 /// | 1, 1, 0 | until the first edge | 10 s |
 /// | 1, 1, 1 | 60 s | 10 s |
 ///
-/// **With 'first edge' there is no limit for the first edge: a hang before it is never found.** Make it at the beginning of
-/// the program.
+/// **With 'first edge' there is no limit for the first edge: a hang before it is never found.** Make it at the
+/// beginning of the program.
 ///
 /// 19-1676, 'first edge'; settings of a second and more: Linux, `max63xx_wdt.c`.
 pub const fn max6373(shortest: Duration, start_up: Option<Duration>) -> ProfileBuilder {
@@ -80,12 +81,12 @@ const fn one_to_three(shortest: Duration) -> Spread {
 /// capacitor at SWT sets.
 ///
 /// - Edges while RESET is low are ignored. The time-out begins at the end of RESET.
-/// - Formula of the capacitor, its limits, and the part of the window that is closed at B and D: **not found**. Give them
-///   from the data sheet. The capacitor at SRT sets RESET: [`reset_pulse`](ProfileBuilder::reset_pulse).
-/// - **A first time-out of 8 times the time-out** was found for MAX16997A only, each time its pin EN rises (19-4000, page
-///   10). MAX16997A has no RESET: its output ENABLE falls after three time-outs in a row, and rises after three feeds. It
-///   does not fit a profile. If your part has the long first time-out, add it with [`Start::LongFirst`]; without it the
-///   profile is strict.
+/// - Formula of the capacitor, its limits, and the part of the window that is closed at B and D: **not found**. Give
+///   them from the data sheet. The capacitor at SRT sets RESET: [`reset_pulse`](ProfileBuilder::reset_pulse).
+/// - **A first time-out of 8 times the time-out** was found for MAX16997A only, each time its pin EN rises (19-4000,
+///   page 10). MAX16997A has no RESET: its output ENABLE falls after three time-outs in a row, and rises after three
+///   feeds. It does not fit a profile. If your part has the long first time-out, add it with [`Start::LongFirst`];
+///   without it the profile is strict.
 /// - Three faults in a row pull ENABLE low, too, until three good feeds.
 /// - Pulse width: not found, the data sheet names a 'narrow pulse immunity' only; 100 µs is a choice.
 /// - While WDI floats: not found. Drive the pin.
@@ -99,14 +100,15 @@ pub const fn max16998(timeout: Spread) -> ProfileBuilder {
         .during_reset(DuringReset::Ignored)
 }
 
-/// DS1232, DS1232LP and TC1232 with TD at ground: 62.5 / 150 / 250 ms, falling edges at ST, RESET for 250 / 610 / 1000 ms.
+/// DS1232, DS1232LP and TC1232 with TD at ground: 62.5 / 150 / 250 ms, falling edges at ST, RESET for 250 / 610 / 1000
+/// ms.
 ///
 /// - Edges during RESET: not found; the profile takes it that they latch RESET, so the feeder makes none then. While ST
 ///   floats: not found; drive it.
 ///
-/// Typical time-outs, falling edge, and 250 ms of RESET at least: DS1232 (111899), pages 1 and 2. Its table of limits was
-/// not found; they, and the pulse of 20 ns, are those of TC1232, a second source (DS21370D, page 4, over its temperature
-/// range).
+/// Typical time-outs, falling edge, and 250 ms of RESET at least: DS1232 (111899), pages 1 and 2. Its table of limits
+/// was not found; they, and the pulse of 20 ns, are those of TC1232, a second source (DS21370D, page 4, over its
+/// temperature range).
 pub const DS1232_TD_LOW: Profile =
     profile!(ds1232("DS1232, TD low", Spread::micros(62_500, 150_000, 250_000)));
 

@@ -43,8 +43,8 @@ pub enum Start {
     /// The chip counts at once.
     AtOnce,
     /// The chip does not count for this time. **The first edge ends the delay**, so do not change the pin before the
-    /// program can go on feeding. If the chip counts either edge, or if it feeds itself while the pin floats, driving the
-    /// pin for the first time may be this edge.
+    /// program can go on feeding. If the chip counts either edge, or if it feeds itself while the pin floats, driving
+    /// the pin for the first time may be this edge.
     Delay(Spread),
     /// The chip does not count for this time, and **ignores edges** in it: a feed in this time is none. The time-out
     /// begins at the end of the delay, so the program has to feed at intervals of less than a time-out anyway.
@@ -76,8 +76,8 @@ impl Limits {
     }
 }
 
-/// The enable input of the chip, if it has one. While the chip is disabled, it neither counts nor holds RESET; when it is
-/// enabled, it begins as after a RESET.
+/// The enable input of the chip, if it has one. While the chip is disabled, it neither counts nor holds RESET; when it
+/// is enabled, it begins as after a RESET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EnableInput {
     /// There is none, or it is not wired to the controller.

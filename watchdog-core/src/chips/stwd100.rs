@@ -7,7 +7,8 @@ use crate::profile;
 
 /// STWD100xY: 1.12 / 1.6 / 2.24 s, either edge; the output is low for 140 / 210 / 280 ms.
 ///
-/// - The output is WDO, not RESET: it is asserted at a bite only, so a supervisor beside it resets the board at power-on.
+/// - The output is WDO, not RESET: it is asserted at a bite only, so a supervisor beside it resets the board at
+///   power-on.
 /// - The output stays low for its time whatever WDI does.
 /// - EN has a pull-down: the chip is enabled while EN floats. A controller's pin at EN is an
 ///   [`EnablePin`](crate::external::EnablePin): no gate is needed.

@@ -14,12 +14,12 @@ use super::{Edge, HighImpedance, Limits, ProfileBuilder, Spread, Start};
 /// - On pinouts with WD-EN, WD-EN = 1 enables it: add
 ///   [`enable_input(EnableInput::ActiveHigh)`](ProfileBuilder::enable_input) and use an
 ///   [`EnablePin`](crate::external::EnablePin).
-/// - On pinouts with SET0 and SET1, SET1 = 0 with SET0 = 1 disables it; the scaling of the other two combinations was not
-///   found. A change of the SET pins ends the running frame at once.
+/// - On pinouts with SET0 and SET1, SET1 = 0 with SET0 = 1 disables it; the scaling of the other two combinations was
+///   not found. A change of the SET pins ends the running frame at once.
 ///
-/// SNVSCF7 (TPS3435), Device Comparison, 'tSD Watchdog Start Up Delay', 'Watchdog Enable Disable Operation' and 'SET Pin
-/// Behavior'. The tolerance is from the fixed options of the same timer in TPS35 (SLVSGE8B, 7.3.2.1), and is used for the
-/// delay, too. Pulse width: not found; 1 µs is a choice.
+/// SNVSCF7 (TPS3435), Device Comparison, 'tSD Watchdog Start Up Delay', 'Watchdog Enable Disable Operation' and 'SET
+/// Pin Behavior'. The tolerance is from the fixed options of the same timer in TPS35 (SLVSGE8B, 7.3.2.1), and is used
+/// for the delay, too. Pulse width: not found; 1 µs is a choice.
 ///
 /// ```
 /// use core::time::Duration;
@@ -38,8 +38,8 @@ pub const fn tps3435(timeout: Duration, start_up: Duration) -> ProfileBuilder {
 
 /// TPS3435 with a capacitor at CWD: ±20 %, and the tolerance of the capacitor.
 ///
-/// The formula is an image in each edition of the data sheet that was looked at: **not found**. So `timeout` is the time
-/// that the formula there gives for the nominal capacitance, in seconds from farads.
+/// The formula is an image in each edition of the data sheet that was looked at: **not found**. So `timeout` is the
+/// time that the formula there gives for the nominal capacitance, in seconds from farads.
 ///
 /// - The chip measures the capacitor once, at power-up and after a fault. A capacitor above the recommended range, or
 ///   CWD at ground, disables the watchdog.
@@ -108,8 +108,8 @@ impl Scaling {
 ///   the open window).
 /// - The first frame after reset has a closed window, too, unless there is a start-up delay
 ///   ([`Start::Delay`]). The first edge ends this delay.
-/// - SET pins scale the open window in operation; their factors, and those of WD-EN, were not found. Give the times of the
-///   combination that is used.
+/// - SET pins scale the open window in operation; their factors, and those of WD-EN, were not found. Give the times of
+///   the combination that is used.
 ///
 /// SLVSGE9A (TPS36-Q1), 8.3.2 Window Watchdog Timer. The tolerance is from the fixed options of the same timer in
 /// TPS35 (SLVSGE8B, 7.3.2.1). Pulse width: not found; 1 µs is a choice.

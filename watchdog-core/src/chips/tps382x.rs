@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::{DuringReset, Edge, HighImpedance, Limits, Profile, ProfileBuilder, Spread};
 use crate::profile;
 
-/// TPS3823-33 (and the other thresholds of TPS3823, TPS3824, TPS3828): 0.9 / 1.6 / 2.5 s **at 25 °C**, either edge, RESET
-/// for 120 / 200 / 300 ms, low at TPS3823 and TPS3828. With the margin the chip bites between 0.765 and 2.875 s.
+/// TPS3823-33 (and the other thresholds of TPS3823, TPS3824, TPS3828): 0.9 / 1.6 / 2.5 s **at 25 °C**, either edge,
+/// RESET for 120 / 200 / 300 ms, low at TPS3823 and TPS3828. With the margin the chip bites between 0.765 and 2.875 s.
 ///
 /// - While WDI is high-impedance, the chip generates WDI pulses itself: **a pin that is still an input after reset
 ///   switches the watchdog off**, and so does a broken track. 1 kΩ from WDI to ground prevents this.

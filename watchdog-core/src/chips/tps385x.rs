@@ -19,8 +19,9 @@ pub struct Capacitor {
 /// - If the pin toggles once per interval, only every second toggle feeds the chip. So give it pulses.
 /// - Edges while RESET is asserted are ignored. WDI has to be driven high or low at all times.
 /// - The tolerance of the capacitor comes on top: the table assumes an ideal capacitor. [`tps3851`] adds it.
-/// - SET1 = 0 disables the watchdog. A pin of the controller there is an
-///   [`EnablePin`](crate::external::EnablePin); the delay from SET1 to the first count was not found.
+/// - SET1 = 0 disables the watchdog. For a pin of the controller there add
+///   [`enable_input(EnableInput::ActiveHigh)`](ProfileBuilder::enable_input), and use an
+///   [`EnablePin`](crate::external::EnablePin). The delay from SET1 to the first count was not found.
 ///
 /// Times: SBVS300 (TPS3851), Adjustable Capacitor Timing, table of tWD for common capacitors (8-3 in the edition of
 /// 2021 for the -Q1). Edges: the same document, Watchdog Input WDI. Pulse of 50 ns: as in Zephyr's driver
@@ -91,7 +92,8 @@ pub enum Cwd {
 pub enum Sets {
     /// SET0 = 0, SET1 = 0. With a capacitor the window opens after 1/8 of the time-out.
     Neither,
-    /// SET0 = 0, SET1 = 1. With a capacitor the window opens after 3/4 of the time-out, so the capacitor has to be exact.
+    /// SET0 = 0, SET1 = 1. With a capacitor the window opens after 3/4 of the time-out, so the capacitor has to be
+    /// exact.
     Set1,
     /// SET0 = 1, SET1 = 1. With a capacitor the window opens after 1/2 of the time-out.
     Both,
@@ -101,10 +103,10 @@ pub enum Sets {
 ///
 /// - Falling edges, as TPS3851: the text about WDI of these two was not found. Edges during RESET: as TPS3851.
 /// - Whether the first frame has a window was not found; the profile has one there, which is the strict choice.
-/// - RESET lasts 170 / 200 / 230 ms with CRST open. With 10 kΩ from CRST to VDD it is 8.5 / 10 / 11.5 ms, and a capacitor
-///   sets other times: use [`reset_pulse`](ProfileBuilder::reset_pulse).
-/// - If SET0 and SET1 change in operation, the chip takes the new times after its next RESET only (SBVS301B, 7.3.5.1.3).
-///   So they are no enable input.
+/// - RESET lasts 170 / 200 / 230 ms with CRST open. With 10 kΩ from CRST to VDD it is 8.5 / 10 / 11.5 ms, and a
+///   capacitor sets other times: use [`reset_pulse`](ProfileBuilder::reset_pulse).
+/// - If SET0 and SET1 change in operation, the chip takes the new times after its next RESET only (SBVS301B,
+///   7.3.5.1.3). So they are no enable input.
 ///
 /// Times, from -40 to 125 °C: SBVS366A (TPS3430), 6.6; SBVS264B (TPS3850-Q1), Table 8-3 and the tables of 'Adjustable
 /// Capacitor Timing'. The formula is an image; 77.4 ms per nanofarad and 55 ms give each line of its table. Pulse: not

@@ -1,9 +1,9 @@
 //! The feeder for executors: the wait for the shortest pulse does not block. The steps, the checks and the knowledge of
 //! the chip are those of the blocking feeder; only the waits differ.
 //!
-//! Every future may be dropped at any time. The pin keeps the level that was set last, the chip counts as perhaps fed, and
-//! the next feed is a whole one. No future owns the watchdog, so no drop loses it: arming and disarming do not wait, and
-//! use a feed that is done, by [`ExternalWatchdog::arm_fed`] and [`ExternalWatchdog::disarm_fed`].
+//! Every future may be dropped at any time. The pin keeps the level that was set last, the chip counts as perhaps fed,
+//! and the next feed is a whole one. No future owns the watchdog, so no drop loses it: arming and disarming do not
+//! wait, and use a feed that is done, by [`ExternalWatchdog::arm_fed`] and [`ExternalWatchdog::disarm_fed`].
 
 use core::future::Future;
 

@@ -1,27 +1,27 @@
-//! The enable circuit: a pin that connects the chip's RESET to the board ([`Gate`]), a pin at the chip's own enable input
-//! ([`EnablePin`]), or no such pin ([`NoGate`]).
+//! The enable circuit: a pin that connects the chip's RESET to the board ([`Gate`]), a pin at the chip's own enable
+//! input ([`EnablePin`]), or no such pin ([`NoGate`]).
 //!
 //! # The pin without a glitch
 //!
-//! From reset until the program drives the pin, a resistor decides; between 'output' and the first level, the HAL does. A
-//! glitch that arms a chip that holds RESET resets the board; one that disarms goes unnoticed. So:
+//! From reset until the program drives the pin, a resistor decides; between 'output' and the first level, the HAL does.
+//! A glitch that arms a chip that holds RESET resets the board; one that disarms goes unnoticed. So:
 //!
-//! 1. **A resistor sets the level of the floating pin.** Towards 'off' (disarmed), if the boot is longer than the chip's
-//!    first time-out, or if the chip may be fed late before it is armed. Towards 'on' (armed), if a program that never
-//!    starts has to be reset; the chip's first time-out then covers the whole boot. 10 kΩ is stronger than the pull
-//!    resistors of microcontrollers (usually 30 to 50 kΩ), so a pull-up in a boot loader does not move the gate.
-//! 2. **The level comes before the direction.** Set the output register to 'off' while the pin is an input still, then make
-//!    the pin an output: `into_push_pull_output_in_state` (stm32f4xx-hal, atsamd-hal and others),
-//!    `Output::new(pin, Level::Low, ..)` (embassy), `into_push_pull_output(Level::Low)` (nrf-hal). A function that makes
-//!    it an output first, and takes no level, drives the reset value of the register, mostly low: harmless for an
-//!    [active-high](Gate::active_high) gate, an armed chip for an [active-low](Gate::active_low) one. On Linux the request of
-//!    the line carries the level.
-//! 3. **The order at boot**: the gate's pin first, then [`ExternalWatchdog::new`](super::ExternalWatchdog::new) with the
-//!    WDI pin, which switches the gate off (the level that it has already) and gives WDI its resting level; then the feeds
-//!    of the boot; then [`arm`](super::ExternalWatchdog::arm). WDI wants the same care: its first level should be the
-//!    resting level, low, or high for chips that count falling edges.
-//! 4. **Nothing else owns the pin.** A debugger, a sleep mode or a pin multiplexer that floats it leaves the resistor in
-//!    charge, so choose its direction for this, too.
+//! 1. **A resistor sets the level of the floating pin.** Towards 'off' (disarmed), if the boot is longer than the
+//!    chip's first time-out, or if the chip may be fed late before it is armed. Towards 'on' (armed), if a program that
+//!    never starts has to be reset; the chip's first time-out then covers the whole boot. 10 kΩ is stronger than the
+//!    pull resistors of microcontrollers (usually 30 to 50 kΩ), so a pull-up in a boot loader does not move the gate.
+//! 2. **The level comes before the direction.** Set the output register to 'off' while the pin is an input still, then
+//!    make the pin an output: `into_push_pull_output_in_state` (stm32f4xx-hal, atsamd-hal and others),
+//!    `Output::new(pin, Level::Low, ..)` (embassy), `into_push_pull_output(Level::Low)` (nrf-hal). A function that
+//!    makes it an output first, and takes no level, drives the reset value of the register, mostly low: harmless for an
+//!    [active-high](Gate::active_high) gate, an armed chip for an [active-low](Gate::active_low) one. On Linux the
+//!    request of the line carries the level.
+//! 3. **The order at boot**: the gate's pin first, then [`ExternalWatchdog::new`](super::ExternalWatchdog::new) with
+//!    the WDI pin, which switches the gate off (the level that it has already) and gives WDI its resting level; then
+//!    the feeds of the boot; then [`arm`](super::ExternalWatchdog::arm). WDI wants the same care: its first level
+//!    should be the resting level, low, or high for chips that count falling edges.
+//! 4. **Nothing else owns the pin.** A debugger, a sleep mode or a pin multiplexer that floats it leaves the resistor
+//!    in charge, so choose its direction for this, too.
 //!
 //! ```
 //! # use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};

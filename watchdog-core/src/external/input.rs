@@ -1,14 +1,14 @@
 //! The inputs that drive the WDI pin: [`Toggle`] or [`Pulse`]. They store the level of the pin, because a plain output
 //! pin cannot be read. They cannot be cloned: a clone would not know the level, and could feed without the supervisor.
 //!
-//! A feed is a series of steps without waits ([`Steps`]); between the steps its driver waits until the chip has detected
-//! the level. [`Input`] waits by blocking, `AsyncInput` (feature `embedded-hal-async`) by `.await`. Both run the same
-//! steps.
+//! A feed is a series of steps without waits ([`Steps`]); between the steps its driver waits until the chip has
+//! detected the level. [`Input`] waits by blocking, `AsyncInput` (feature `embedded-hal-async`) by `.await`. Both run
+//! the same steps.
 //!
 //! Invariants: if a feed returns `Counted::Yes`, the chip has counted an edge, whatever failed or was cancelled before,
 //! and however short the time since the last edge is: each level lasts at least the chip's shortest pulse. For a chip
-//! with a window, one feed makes at most one edge that counts. A feed may stop between any two steps: the level is known
-//! then, and the next feed lets it last first.
+//! with a window, one feed makes at most one edge that counts. A feed may stop between any two steps: the level is
+//! known then, and the next feed lets it last first.
 
 use core::fmt::Debug;
 
@@ -64,8 +64,8 @@ pub trait Steps {
     /// The error of the pin.
     fn rest(&mut self, chip: &Profile) -> Result<(), Self::Error>;
 
-    /// Takes the next step towards an edge that the chip counts. If the chip has a window, a feed makes one such edge and
-    /// no second one.
+    /// Takes the next step towards an edge that the chip counts. If the chip has a window, a feed makes one such edge
+    /// and no second one.
     ///
     /// # Errors
     ///

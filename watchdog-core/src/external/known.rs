@@ -93,8 +93,8 @@ impl Known {
         fed
     }
 
-    /// An edge was made at `now`, and the chip has counted it, or has ignored it because it holds RESET. If the end of that
-    /// RESET is known already, a further edge does not defer it.
+    /// An edge was made at `now`, and the chip has counted it, or has ignored it because it holds RESET. If the end of
+    /// that RESET is known already, a further edge does not defer it.
     pub(super) fn after_ignored_edge(self, chip: &Profile, now: Instant) -> Self {
         let settling = Self::settling(chip, now);
         if self.is_settling(now) {
