@@ -27,12 +27,12 @@
 //! let (input, gate) = (Toggle::new(wdi, delay), Gate::active_high(enable));
 //! let dog = ExternalWatchdog::new(&TPS3823_33, input, gate, Takeover::Floating(now()));
 //! let mut dog = dog.map_err(|failed| failed.error)?;
-//! # let now = || watchdog_core::Instant::from_millis(800);
-//! dog.feed_early(now())?; // during boot, from 0.3 s on, at least every 0.9 s
+//! # let now = || watchdog_core::Instant::from_millis(700);
+//! dog.feed_early(now())?; // during boot, from 0.35 s on, at least every 0.76 s
 //! let mut dog = dog.arm(now()).map_err(|failed| failed.error)?;
 //! dog.feed()?; // by the supervisor's verdict
 //! let mut dog = dog.disarm(now()).map_err(|failed| failed.error)?; // before an update that reports no progress
-//! dog.feed_early(now())?; // during and after it, at least every 0.9 s
+//! dog.feed_early(now())?; // during and after it, at least every 0.76 s
 //! let mut dog = dog.arm_for_good(now()).map_err(|failed| failed.error)?;
 //! dog.feed()?;
 //! # Ok::<(), watchdog_core::external::Error<core::convert::Infallible, core::convert::Infallible>>(())
@@ -74,10 +74,18 @@
 //! | may hold RESET, and ignores edges then | makes an edge | makes an edge, and [`Error::TooEarly`] for one reset time |
 //!
 //! After [`Error::MayHoldReset`], [release](ExternalWatchdog::release) the parts, make the pin an input for one reset
-//! time, and take the chip over again as [`Takeover::Floating`]. If a resistor holds the pin, so that it cannot float, use
-//! [`arm_unfed`](ExternalWatchdog::arm_unfed): it may cost one reset of the board.
+//! time, and take the chip over again as [`Takeover::Floating`]. If a resistor holds the pin, so that it cannot float,
+//! use [`arm_unfed`](ExternalWatchdog::arm_unfed): it may cost one reset of the board.
+//!
+//! With an [`EnablePin`] there is nothing to prove either: a disabled chip does not hold RESET.
 //!
 //! Without a gate there is nothing to prove: a program that runs shows that the chip does not hold RESET.
+//!
+//! # Without blocking
+//!
+//! With the feature `embedded-hal-async` the wait for the shortest pulse is an `.await`: `feed_early_async`,
+//! `feed_at_async`, and [`AsyncWatchdog`](crate::hardware::AsyncWatchdog) for
+//! [`Guard::poll_async`](crate::Guard::poll_async). Every future may be dropped at any time.
 //!
 //! # Pitfalls
 //!
@@ -90,9 +98,12 @@
 //! - The time between reading `now` and the edge is the program's: an interrupt there delays the edge.
 //! - For a boot that is longer than the time-out, see [`boot`].
 
+#[cfg(feature = "embedded-hal-async")]
+mod asynchronous;
 pub mod boot;
 mod clocked;
-mod gate;
+mod error;
+pub mod gate;
 mod input;
 mod known;
 
@@ -101,13 +112,16 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 
 use crate::chips::{DuringReset, Profile};
-use crate::hardware::{self, ErrorKind, StartError, StopError, Watchdog};
+use crate::hardware::{self, StartError, StopError, Watchdog};
 use crate::log::log;
 use crate::time::Instant;
 
+#[cfg(feature = "embedded-hal-async")]
+pub use self::asynchronous::AsyncInput;
 pub use self::clocked::Clocked;
-pub use self::gate::{Enable, Gate, NoGate};
-pub use self::input::{Counted, Input, Pulse, Toggle};
+pub use self::error::{Error, NewError};
+pub use self::gate::{Enable, EnablePin, Gate, NoGate};
+pub use self::input::{Counted, Input, Progress, Pulse, Step, Steps, Toggle};
 use self::known::Known;
 pub use self::known::Takeover;
 
@@ -154,76 +168,6 @@ impl<I, G, S> Debug for ExternalWatchdog<I, G, S> {
     }
 }
 
-/// An error of the feeder. `W` is the error type of the WDI pin, `G` the error type of the gate's pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error<W, G> {
-    /// The WDI pin failed. The chip may have been fed or not.
-    #[error("pin WDI: {0:?}")]
-    Wdi(W),
-    /// The pin of the enable gate failed. The gate may be on or off.
-    #[error("pin of the enable gate: {0:?}")]
-    Gate(G),
-    /// The window may not be open yet, or one reset time is not over yet. Try again at the earliest time.
-    #[error("a feed before {} ms is a fault", earliest.as_millis())]
-    TooEarly {
-        /// The earliest time for the next feed.
-        earliest: Instant,
-    },
-    /// The gate is off, and the chip was not fed in time. It may hold its RESET now, and an edge would latch it.
-    #[error("the chip was not fed in time, and an edge could latch its RESET")]
-    MayHoldReset,
-    /// The chip has a window, so a feed needs the time: use `feed_at` or `Clocked`.
-    #[error("the chip has a window, so a feed needs the time")]
-    NeedsTime,
-    /// The chip cannot be fed by this input. Toggling gives every second time an edge that does not count; a pulse
-    /// gives two edges, and the window allows one.
-    #[error("the chip cannot be fed by that kind of input")]
-    Unsuitable,
-    /// The time-out is not the fixed time-out of the chip.
-    #[error("the time-out of the chip is fixed")]
-    FixedTimeout,
-    /// The chip has no such setting.
-    #[error(transparent)]
-    Unsupported(hardware::Unsupported),
-}
-
-impl<W: Debug, G: Debug> hardware::Error for Error<W, G> {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Wdi(_) | Self::Gate(_) => ErrorKind::Connection,
-            Self::TooEarly { .. } => ErrorKind::TooEarly,
-            Self::MayHoldReset | Self::NeedsTime | Self::Unsuitable => ErrorKind::InvalidState,
-            Self::FixedTimeout => ErrorKind::UnsupportedTimeout,
-            Self::Unsupported(unsupported) => unsupported.kind(),
-        }
-    }
-}
-
-/// The watchdog could not be created; [`release`](Self::release) gives the parts back. Dropping the error drops no pin,
-/// so a chip that runs already is not switched off.
-#[derive(thiserror::Error)]
-#[error("the watchdog chip cannot be used: {error:?}")]
-pub struct NewError<I, G, E> {
-    /// The reason.
-    pub error: E,
-    input: ManuallyDrop<I>,
-    gate: ManuallyDrop<G>,
-}
-
-impl<I, G, E> NewError<I, G, E> {
-    /// The input and the gate, in their current state.
-    pub fn release(self) -> (I, G) {
-        (ManuallyDrop::into_inner(self.input), ManuallyDrop::into_inner(self.gate))
-    }
-}
-
-impl<I, G, E: Debug> Debug for NewError<I, G, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
 /// The result of arming.
 pub type Arming<I, G, S> =
     Result<ExternalWatchdog<I, G, S>, StartError<ExternalWatchdog<I, G, Disarmed>, ErrorOf<I, G>>>;
@@ -235,9 +179,9 @@ pub type Disarming<I, G> = Result<
 >;
 
 /// The error of a watchdog with input `I` and gate `G`.
-pub type ErrorOf<I, G> = Error<<I as Input>::Error, <G as Enable>::Error>;
+pub type ErrorOf<I, G> = Error<<I as Steps>::Error, <G as Enable>::Error>;
 
-impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
+impl<I: Steps, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     /// Takes the chip over: switches the gate off, and brings a floating WDI to its resting level, which does not feed
     /// the chip. A pin that may be driven already stays at its level.
     ///
@@ -246,8 +190,9 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsuitable`]: toggling for a chip that counts one kind of edge, or pulses for a chip with a window that
-    /// counts both. [`Error::Gate`], [`Error::Wdi`]: a pin failed.
+    /// [`Error::Unsuitable`]: toggling for a chip that counts one kind of edge, pulses for a chip with a window that
+    /// counts both, or an enable pin for a chip without an enable input of that level. [`Error::Gate`],
+    /// [`Error::Wdi`]: a pin failed.
     pub fn new(
         chip: &'static Profile,
         input: I,
@@ -255,7 +200,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         takeover: Takeover,
     ) -> Result<Self, NewError<I, G, ErrorOf<I, G>>> {
         let (mut input, mut gate) = (ManuallyDrop::new(input), ManuallyDrop::new(gate));
-        let ready = if input.suits(chip) {
+        let ready = if input.suits(chip) && gate.suits(chip) {
             gate.set(false).map_err(Error::Gate).and_then(|()| match takeover {
                 Takeover::Floating(_) | Takeover::Reset(_) => input.rest(chip).map_err(Error::Wdi),
                 // The boot loader may have left the pin at any level, and a change would feed the chip.
@@ -271,58 +216,9 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         }
     }
 
-    /// Feeds the disarmed chip, so that it does not hold RESET when it is armed. Such a feed says nothing about the
-    /// program; during boot and long work a timer may call this.
-    ///
-    /// A chip with a [start-up delay](Profile::start_up) does not bite during the delay, and counts from the first
-    /// feed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::MayHoldReset`]: an
-    /// edge could latch RESET. [`Error::Wdi`]: the pin failed.
-    pub fn feed_early(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
-        self.in_window(now)?;
-        if !G::CAN_BE_OFF || self.known.is_counting(now) {
-            return self.edge(now);
-        }
-        match self.chip.during_reset() {
-            // The edge feeds the chip, or it holds RESET and ignores the edge.
-            DuringReset::Ignored => {
-                self.edge(now)?;
-                self.known = Known::settling(self.chip, now);
-                Ok(())
-            }
-            DuringReset::LatchesReset if self.known.is_settling(now) => {
-                Err(Error::TooEarly { earliest: self.known.earliest() })
-            }
-            DuringReset::LatchesReset => Err(Error::MayHoldReset),
-        }
-    }
-
-    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. The chip certainly does not hold RESET
-    /// then. Without a gate the watchdog is armed for good.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooEarly`]: it is not armed; try again at the instant in the error. [`Error::MayHoldReset`]: the chip
-    /// was not fed in time. [`Error::Wdi`], [`Error::Gate`]: a pin failed. The error gives the device back.
-    pub fn arm(self, now: Instant) -> Arming<I, G, G::Armed> {
-        self.connect(now)
-    }
-
-    /// Arms like [`arm`](Self::arm), and the watchdog cannot be disarmed any more.
-    ///
-    /// # Errors
-    ///
-    /// As [`arm`](Self::arm).
-    pub fn arm_for_good(self, now: Instant) -> Arming<I, G, Permanent> {
-        self.connect(now)
-    }
-
-    /// Switches the gate on without an edge, for a chip that was not fed in time. If the chip holds RESET, or bites before
-    /// the next feed, the board is reset. So a program that still runs shows that the chip does not hold RESET, and it
-    /// has to feed as soon as it may: at once, or when a window that may begin at `now` is open.
+    /// Switches the gate on without an edge, for a chip that was not fed in time. If the chip holds RESET, or bites
+    /// before the next feed, the board is reset. So a program that still runs shows that the chip does not hold RESET,
+    /// and it has to feed as soon as it may: at once, or when a window that may begin at `now` is open.
     ///
     /// Before the first feed, wait until a RESET would have reached the controller: the time constant of its reset pin.
     ///
@@ -330,7 +226,7 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     ///
     /// [`Error::Gate`]: the pin failed. The error gives the device back.
     pub fn arm_unfed(mut self, now: Instant) -> Arming<I, G, G::Armed> {
-        self.known = self.known.perhaps_fed(self.chip, now);
+        self.known = Known::at(self.chip, Takeover::Unknown(now));
         match self.gate.set(true).map_err(Error::Gate) {
             Ok(()) => {
                 log!(warn, "watchdog: {} is armed, and may bite at once", self.chip.name());
@@ -347,15 +243,54 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
         (ManuallyDrop::into_inner(self.input), ManuallyDrop::into_inner(self.gate))
     }
 
-    fn connect<S>(mut self, now: Instant) -> Arming<I, G, S> {
-        let proven = self.feed_early(now).and_then(|()| {
-            if G::CAN_BE_OFF && !self.known.is_counting(now) {
-                return Err(Error::TooEarly { earliest: self.known.earliest() });
-            }
-            self.gate.set(true).map_err(Error::Gate)
-        });
-        match proven {
+    /// Switches the gate on without an edge, if the chip certainly does not hold RESET: it was fed in time by
+    /// [`feed_early`](Self::feed_early), for example by its asynchronous form. Call it right after a feed, so that
+    /// almost a whole time-out lies ahead. Without a gate the watchdog is armed for good.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooEarly`]: it is not armed; try again at the instant in the error. [`Error::MayHoldReset`]: the chip
+    /// was not fed in time. [`Error::Gate`]: the pin failed. The error gives the device back.
+    pub fn arm_fed(self, now: Instant) -> Arming<I, G, G::Armed> {
+        let proven = self.proof(now);
+        self.connect(proven, now)
+    }
+
+    /// Whether the chip certainly does not hold RESET.
+    fn proof(&self, now: Instant) -> Result<(), ErrorOf<I, G>> {
+        if !G::CAN_BE_OFF || self.known.is_counting(now) {
+            Ok(())
+        } else if self.known.is_settling(now) {
+            Err(Error::TooEarly { earliest: self.known.earliest() })
+        } else {
+            Err(Error::MayHoldReset)
+        }
+    }
+
+    /// Whether an edge is allowed now; and whether it proves that the chip counts.
+    fn allows_edge(&self, now: Instant) -> Result<bool, ErrorOf<I, G>> {
+        self.in_window(now)?;
+        match (self.proof(now), self.chip.during_reset()) {
+            (Ok(()), _) => Ok(true),
+            // The edge feeds the chip, or it holds RESET and ignores the edge.
+            (Err(_), DuringReset::Ignored) => Ok(false),
+            (Err(error), DuringReset::LatchesReset) => Err(error),
+        }
+    }
+
+    /// The edge that was allowed has been made.
+    fn after_early_edge(&mut self, proves: bool, before: Known, now: Instant) {
+        if !proves {
+            self.known = before.after_ignored_edge(self.chip, now);
+        }
+    }
+
+    fn connect<S>(mut self, proven: Result<(), ErrorOf<I, G>>, now: Instant) -> Arming<I, G, S> {
+        match proven.and_then(|()| self.gate.set(true).map_err(Error::Gate)) {
             Ok(()) => {
+                if G::RESTARTS {
+                    self.known = Known::at(self.chip, Takeover::Reset(now));
+                }
                 log!(info, "watchdog: {} is armed", self.chip.name());
                 Ok(self.in_state())
             }
@@ -364,21 +299,87 @@ impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
     }
 }
 
+impl<I: Input, G: Enable> ExternalWatchdog<I, G, Disarmed> {
+    /// Feeds the disarmed chip, so that it does not hold RESET when it is armed. Such a feed says nothing about the
+    /// program; during boot and long work a timer may call this.
+    ///
+    /// A chip with a start-up delay does not bite during the delay. If the first feed ends the delay, the chip counts
+    /// from it on; if the chip [ignores edges](crate::chips::Start::DeafDelay) meanwhile, such a feed is none, and the
+    /// time-out begins at the end of the delay. A chip that waits for the
+    /// [first edge](crate::chips::Start::FirstEdge) counts from the first feed on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooEarly`]: the chip was not fed; try again at the instant in the error. [`Error::MayHoldReset`]: an
+    /// edge could latch RESET. [`Error::Wdi`]: the pin failed.
+    pub fn feed_early(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
+        let (proves, before) = (self.allows_edge(now)?, self.known);
+        self.edge(now)?;
+        self.after_early_edge(proves, before, now);
+        Ok(())
+    }
+
+    /// Feeds once, so that a whole time-out lies ahead, and switches the gate on. The chip certainly does not hold
+    /// RESET then. Without a gate the watchdog is armed for good.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooEarly`]: it is not armed; try again at the instant in the error. [`Error::MayHoldReset`]: the chip
+    /// was not fed in time. [`Error::Wdi`], [`Error::Gate`]: a pin failed. The error gives the device back.
+    pub fn arm(self, now: Instant) -> Arming<I, G, G::Armed> {
+        self.feed_and_connect(now)
+    }
+
+    /// Arms like [`arm`](Self::arm), and the watchdog cannot be disarmed any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`arm`](Self::arm).
+    pub fn arm_for_good(self, now: Instant) -> Arming<I, G, Permanent> {
+        self.feed_and_connect(now)
+    }
+
+    fn feed_and_connect<S>(mut self, now: Instant) -> Arming<I, G, S> {
+        let proven = self.feed_early(now).and_then(|()| self.proof(now));
+        self.connect(proven, now)
+    }
+}
+
 impl<I: Input, G: Enable> ExternalWatchdog<I, G, Armed> {
     /// Feeds once, unless the window is closed, and switches the gate off: from now on nothing resets a program that
     /// hangs. Use it only for work that can neither feed nor report progress, and only for the time of this work.
     ///
-    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early) before its shortest time-out
-    /// is over. Otherwise it cannot be armed again.
+    /// The chip goes on counting: feed it with [`feed_early`](ExternalWatchdog::feed_early) before its shortest
+    /// time-out is over. Otherwise it cannot be armed again.
     ///
     /// # Errors
     ///
-    /// [`Error::Gate`], [`Error::Wdi`]: a pin failed. [`Error::TooEarly`]: the level of the pin was unknown; try again at
-    /// the instant in the error. The error gives the watchdog back; it has to be fed.
+    /// [`Error::Gate`], [`Error::Wdi`]: a pin failed. [`Error::TooEarly`]: the level of the pin was unknown; try again
+    /// at the instant in the error. The error gives the watchdog back; it has to be fed.
     pub fn disarm(mut self, now: Instant) -> Disarming<I, G> {
         // The chip is connected, so a program that runs shows that it does not hold RESET.
         let fed = if self.in_window(now).is_ok() { self.edge(now) } else { Ok(()) };
-        match fed.and_then(|()| self.gate.set(false).map_err(Error::Gate)) {
+        match fed {
+            Ok(()) => self.disconnect(),
+            Err(error) => Err(StopError { error, watchdog: self }),
+        }
+    }
+}
+
+impl<I: Steps, G: Enable> ExternalWatchdog<I, G, Armed> {
+    /// Switches the gate off without an edge: for a watchdog that was just fed, for example by the asynchronous form of
+    /// [`feed_at`](Self::feed_at). It can be armed again if it is fed before the shortest time-out since that feed is
+    /// over. Otherwise as [`disarm`](Self::disarm).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gate`]: the pin failed. The error gives the watchdog back; it has to be fed.
+    pub fn disarm_fed(self) -> Disarming<I, G> {
+        self.disconnect()
+    }
+
+    fn disconnect(mut self) -> Disarming<I, G> {
+        match self.gate.set(false).map_err(Error::Gate) {
             Ok(()) => {
                 log!(
                     warn,
@@ -410,7 +411,7 @@ impl<I: Input, G: Enable, S: Connected> ExternalWatchdog<I, G, S> {
     }
 }
 
-impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
+impl<I: Steps, G: Enable, S> ExternalWatchdog<I, G, S> {
     /// The chip.
     #[must_use]
     pub fn chip(&self) -> &'static Profile {
@@ -425,26 +426,37 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
 
     fn in_window(&self, now: Instant) -> Result<(), ErrorOf<I, G>> {
         let earliest = self.known.opens;
-        if self.chip.window().is_some() && now < earliest {
+        if self.chip.has_window() && now < earliest {
             return Err(Error::TooEarly { earliest });
         }
         Ok(())
     }
 
-    fn edge(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
-        match self.input.edge(self.chip) {
-            Ok(Counted::Yes) => {
-                self.known = Known::fed(self.chip, now);
+    fn needs_no_time(&self) -> Result<(), ErrorOf<I, G>> {
+        if self.chip.has_window() { Err(Error::NeedsTime) } else { Ok(()) }
+    }
+
+    /// An edge begins. If it does not end, because its future is dropped, the chip may have counted it. Returns the
+    /// knowledge before it.
+    fn before_edge(&mut self, now: Instant) -> Known {
+        let before = self.known;
+        self.known = before.perhaps_fed(self.chip, now);
+        before
+    }
+
+    /// An edge has ended; `before` is the knowledge before it.
+    fn after_edge(
+        &mut self,
+        counted: Result<Counted, I::Error>,
+        before: Known,
+        now: Instant,
+    ) -> Result<(), ErrorOf<I, G>> {
+        match counted.map_err(Error::Wdi)? {
+            Counted::Yes => {
+                self.known = before.after_edge(self.chip, now);
                 Ok(())
             }
-            Ok(Counted::Perhaps) => {
-                self.known = self.known.perhaps_fed(self.chip, now);
-                Err(Error::TooEarly { earliest: self.known.opens })
-            }
-            Err(error) => {
-                self.known = self.known.perhaps_fed(self.chip, now);
-                Err(Error::Wdi(error))
-            }
+            Counted::Perhaps => Err(Error::TooEarly { earliest: self.known.opens }),
         }
     }
 
@@ -454,7 +466,15 @@ impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
     }
 }
 
-impl<I: Input, G: Enable, S> hardware::ErrorType for ExternalWatchdog<I, G, S> {
+impl<I: Input, G: Enable, S> ExternalWatchdog<I, G, S> {
+    fn edge(&mut self, now: Instant) -> Result<(), ErrorOf<I, G>> {
+        let before = self.before_edge(now);
+        let counted = self.input.edge(self.chip);
+        self.after_edge(counted, before, now)
+    }
+}
+
+impl<I: Steps, G: Enable, S> hardware::ErrorType for ExternalWatchdog<I, G, S> {
     type Error = ErrorOf<I, G>;
 }
 
@@ -465,13 +485,8 @@ impl<I: Input, G: Enable, S: Connected> Watchdog for ExternalWatchdog<I, G, S> {
     ///
     /// [`Error::NeedsTime`]: the chip has a window, and was not fed. [`Error::Wdi`]: the pin failed.
     fn feed(&mut self) -> Result<(), Self::Error> {
-        if self.chip.window().is_some() {
-            return Err(Error::NeedsTime);
-        }
-        match self.input.edge(self.chip).map_err(Error::Wdi)? {
-            Counted::Yes => Ok(()),
-            // Without a window a second edge is no fault.
-            Counted::Perhaps => self.input.edge(self.chip).map(drop).map_err(Error::Wdi),
-        }
+        self.needs_no_time()?;
+        // Without a window each feed is sure.
+        self.input.edge(self.chip).map(drop).map_err(Error::Wdi)
     }
 }

@@ -50,14 +50,13 @@
 //! back, until a restarted task is taken back. A guard that is dropped, also in a panic, keeps the hardware as it is, for ever: a HAL may stop a watchdog, or
 //! disconnect its pin, when it is dropped.
 
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 
 use thiserror::Error;
 
 use crate::bite::{Failure, TaskId};
-#[cfg(feature = "std")]
 use crate::hardware::ErrorKind;
-use crate::hardware::{Error as _, Stop, StopError, Watchdog};
+use crate::hardware::{AsyncWatchdog, Error as _, Stop, StopError, Watchdog};
 use crate::log::log;
 use crate::rules::Rules;
 use crate::supervisor::{Action, NotRescued, NotSuspended, Poll, Supervisor, WatchError};
@@ -76,55 +75,30 @@ pub struct Guard<'a, W> {
     supervisor: Supervisor<'a>,
 }
 
-impl<'a, W: Watchdog> Guard<'a, W> {
+impl<'a, W> Guard<'a, W> {
     /// Takes the hardware and its supervisor.
     pub const fn new(hardware: W, supervisor: Supervisor<'a>) -> Self {
         Self { hardware: ManuallyDrop::new(hardware), supervisor }
     }
 
-    /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
-    ///
-    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call
-    /// it in a timer interrupt: that goes on when nothing else does.
-    ///
-    /// # Errors
-    ///
-    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy. If the plan has a
-    /// window, it tries again when the window is certainly open: the hardware may have been fed in spite of the error.
-    pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
+    /// The supervisor's verdict. [`Action::Feed`]: the caller feeds the hardware, or calls [`not_fed`](Self::not_fed).
+    fn verdict(&mut self, now: Instant) -> Poll {
         let polled = self.supervisor.poll(now);
-        if polled.action == Action::Feed {
-            self.feed().inspect_err(|error| self.supervisor.not_fed(error.kind()))?;
-        }
-        Ok(polled)
-    }
-
-    fn feed(&mut self) -> Result<(), W::Error> {
         debug_assert!(
-            self.supervisor.failure().is_none(),
+            polled.action != Action::Feed || self.supervisor.failure().is_none(),
             "the hardware is never fed after a failure"
         );
-        self.hardware.feed().inspect_err(|error| {
-            log!(error, "watchdog: the hardware is not fed: {}", error.kind());
-        })
+        polled
     }
 
-    /// The device falls asleep; see [`Supervisor::suspend`]. The hardware is fed before, if its window is open. Returns the
-    /// time by which the device has to be awake, and [`resume`](Self::resume) called.
-    ///
-    /// # Errors
-    ///
-    /// [`SuspendError`]: the device stays awake.
-    pub fn suspend(&mut self, now: Instant) -> Result<Instant, SuspendError<W::Error>> {
-        let polled = self.supervisor.suspend(now).map_err(SuspendError::Supervisor)?;
-        if polled.action == Action::Feed {
-            self.feed().map_err(|error| {
-                self.supervisor.resume(now);
-                self.supervisor.not_fed(error.kind());
-                SuspendError::Hardware(error)
-            })?;
-        }
-        Ok(polled.next)
+    fn not_fed(&mut self, kind: ErrorKind) {
+        log!(error, "watchdog: the hardware is not fed: {}", kind);
+        self.supervisor.not_fed(kind);
+    }
+
+    fn stays_awake(&mut self, kind: ErrorKind, now: Instant) {
+        self.supervisor.resume(now);
+        self.not_fed(kind);
     }
 
     /// The device is awake again; see [`Supervisor::resume`]. The next poll feeds the hardware.
@@ -171,6 +145,49 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         &self.hardware
     }
 
+    /// Ends the supervision; the hardware goes on running.
+    #[cfg(feature = "std")]
+    pub(crate) fn into_hardware(self) -> W {
+        ManuallyDrop::into_inner(self.hardware)
+    }
+}
+
+impl<'a, W: Watchdog> Guard<'a, W> {
+    /// Polls the supervisor, and feeds the hardware if the action is [`Action::Feed`]. The hardware has been fed then.
+    ///
+    /// Call it at the lowest priority, so that the hardware bites if code of a higher priority runs away. Do not call
+    /// it in a timer interrupt: that goes on when nothing else does.
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be fed. The next call tries again, if all tasks are still healthy. If the plan has a
+    /// window, it tries again when the window is certainly open: the hardware may have been fed in spite of the error.
+    pub fn poll(&mut self, now: Instant) -> Result<Poll, W::Error> {
+        let polled = self.verdict(now);
+        if polled.action == Action::Feed {
+            let fed = self.hardware.feed();
+            fed.inspect_err(|error| self.not_fed(error.kind()))?;
+        }
+        Ok(polled)
+    }
+
+    /// The device falls asleep; see [`Supervisor::suspend`]. The hardware is fed before, if its window is open. Returns the
+    /// time by which the device has to be awake, and [`resume`](Self::resume) called.
+    ///
+    /// # Errors
+    ///
+    /// [`SuspendError`]: the device stays awake.
+    pub fn suspend(&mut self, now: Instant) -> Result<Instant, SuspendError<W::Error>> {
+        let polled = self.supervisor.suspend(now).map_err(SuspendError::Supervisor)?;
+        if polled.action == Action::Feed {
+            self.hardware.feed().map_err(|error| {
+                self.stays_awake(error.kind(), now);
+                SuspendError::Hardware(error)
+            })?;
+        }
+        Ok(polled.next)
+    }
+
     /// Polls as [`poll`](Self::poll), while the window of the hardware is closed for `closed` more milliseconds: a feed
     /// that is due waits for it. For a daemon whose time stood still, so that the supervisor opens the window too soon.
     #[cfg(feature = "std")]
@@ -199,14 +216,12 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             return Ok(Poll { action: Action::Wait, next: now });
         }
         // If the feed failed, it is due as soon as the time runs on.
-        self.feed().inspect_err(|_| self.supervisor.not_fed(ErrorKind::TooEarly))?;
+        let fed = self.hardware.feed();
+        fed.inspect_err(|error| {
+            self.not_fed(error.kind());
+            self.supervisor.not_fed(ErrorKind::TooEarly);
+        })?;
         Ok(Poll { action: Action::Feed, next: now })
-    }
-
-    /// Ends the supervision; the hardware goes on running.
-    #[cfg(feature = "std")]
-    pub(crate) fn into_hardware(self) -> W {
-        ManuallyDrop::into_inner(self.hardware)
     }
 
     /// Checks the tasks once more, stops the hardware and ends the supervision. Only for hardware that can be stopped.
@@ -214,8 +229,8 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     /// # Errors
     ///
     /// The hardware goes on running, and the error gives the guard back. [`NotStopped::Failed`]: a task has failed, at
-    /// `now` at the latest; a failure cannot be escaped by stopping. [`NotStopped::Hardware`]: the hardware did not stop, so the guard has to
-    /// feed it.
+    /// `now` at the latest; a failure cannot be escaped by stopping. [`NotStopped::Hardware`]: the hardware did not stop,
+    /// so the guard has to feed it.
     #[expect(clippy::result_large_err, reason = "the guard comes back, and there is no heap")]
     pub fn stop(mut self, now: Instant) -> Result<W::Stopped, StopError<Self, NotStopped<W::Error>>>
     where
@@ -235,6 +250,62 @@ impl<'a, W: Watchdog> Guard<'a, W> {
             log!(warn, "watchdog: stopped, no task is watched any more");
         }
         stopped
+    }
+}
+
+impl<W: AsyncWatchdog> Guard<'_, W> {
+    /// As [`poll`](Self::poll), for hardware whose feed may wait.
+    ///
+    /// The future may be dropped at any time. If it had begun to feed, the feed counts as one that failed: the next call
+    /// tries again, if all tasks are still healthy, at once or when the window of the plan is certainly open.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub async fn poll_async(&mut self, now: Instant) -> Result<Poll, W::Error> {
+        let polled = self.verdict(now);
+        if polled.action == Action::Feed {
+            let fed = self.feed_async(now).await;
+            fed.inspect_err(|error| self.not_fed(error.kind()))?;
+        }
+        Ok(polled)
+    }
+
+    /// As [`suspend`](Self::suspend), for hardware whose feed may wait. If the future is dropped, the device stays awake,
+    /// and the feed counts as one that failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`suspend`](Self::suspend).
+    pub async fn suspend_async(&mut self, now: Instant) -> Result<Instant, SuspendError<W::Error>> {
+        let polled = self.supervisor.suspend(now).map_err(SuspendError::Supervisor)?;
+        if polled.action == Action::Feed {
+            self.feed_async(now).await.map_err(|error| {
+                self.stays_awake(error.kind(), now);
+                SuspendError::Hardware(error)
+            })?;
+        }
+        Ok(polled.next)
+    }
+
+    async fn feed_async(&mut self, now: Instant) -> Result<(), W::Error> {
+        let unfinished = Unfinished { supervisor: &mut self.supervisor, now };
+        let fed = self.hardware.feed_async().await;
+        mem::forget(unfinished);
+        fed
+    }
+}
+
+/// A feed that has not ended. If it is dropped, the hardware may have been fed or not, and the device is awake.
+struct Unfinished<'g, 'a> {
+    supervisor: &'g mut Supervisor<'a>,
+    now: Instant,
+}
+
+impl Drop for Unfinished<'_, '_> {
+    fn drop(&mut self) {
+        self.supervisor.resume(self.now);
+        self.supervisor.not_fed(ErrorKind::Other);
     }
 }
 
@@ -263,214 +334,4 @@ pub enum NotStopped<E> {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-    use crate::hardware::{ErrorKind, ErrorType};
-    use crate::{Fault, Plan, Rules, Stage, Task, Timing, plan};
-
-    use super::*;
-
-    /// Counts feeds, and fails the first `failures` of them.
-    struct Hardware {
-        feeds: u32,
-        failures: u32,
-        stops: bool,
-    }
-
-    impl ErrorType for Hardware {
-        type Error = ErrorKind;
-    }
-
-    impl Watchdog for Hardware {
-        fn feed(&mut self) -> Result<(), ErrorKind> {
-            if let Some(left) = self.failures.checked_sub(1) {
-                self.failures = left;
-                return Err(ErrorKind::Connection);
-            }
-            self.feeds += 1;
-            Ok(())
-        }
-    }
-
-    impl Stop for Hardware {
-        type Stopped = u32;
-
-        fn stop(self) -> Result<u32, StopError<Self, ErrorKind>> {
-            if self.stops {
-                Ok(self.feeds)
-            } else {
-                Err(StopError { error: ErrorKind::InvalidState, watchdog: self })
-            }
-        }
-    }
-
-    const fn at(millis: u64) -> Instant {
-        Instant::from_millis(millis)
-    }
-
-    const TIMING: Timing<'static> = plan!(Plan::heartbeat(500));
-
-    fn guard(tasks: &[Task], failures: u32, stops: bool) -> Guard<'_, Hardware> {
-        Guard::new(Hardware { feeds: 0, failures, stops }, Supervisor::new(tasks, TIMING, at(0)))
-    }
-
-    #[test]
-    fn the_hardware_is_fed_once_a_heartbeat_and_never_after_a_failure() {
-        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
-        tasks.first().unwrap().handle().feed(at(0)).unwrap();
-        let mut guard = guard(&tasks, 0, false);
-        for millis in 0..=1_000 {
-            let _poll = guard.poll(at(millis)).unwrap();
-        }
-        assert_eq!(guard.hardware().feeds, 3);
-        assert!(matches!(guard.poll(at(1_001)).unwrap().action, Action::Stage(Stage::Reset, _)));
-        for millis in 1_002..9_000 {
-            assert!(tasks.iter().all(|task| task.handle().feed(at(millis)).is_err()));
-            assert!(matches!(guard.poll(at(millis)).unwrap().action, Action::Stopped(_)));
-        }
-        assert_eq!(guard.hardware().feeds, 3);
-    }
-
-    #[test]
-    fn a_feed_that_failed_is_tried_again_at_the_next_poll() {
-        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
-        let mut guard = guard(&tasks, 2, false);
-        assert_eq!(guard.poll(at(0)), Err(ErrorKind::Connection));
-        assert_eq!(guard.poll(at(1)), Err(ErrorKind::Connection));
-        assert_eq!(guard.poll(at(2)).unwrap(), Poll { action: Action::Feed, next: at(500) });
-    }
-
-    #[test]
-    fn a_feed_that_may_have_counted_is_tried_again_after_the_window() {
-        let timing = plan!(Plan::heartbeat(500).chip(1_000, 2_500).window(450));
-        let hardware = Hardware { feeds: 0, failures: 1, stops: false };
-        let mut guard = Guard::new(hardware, Supervisor::new(&[], timing, at(0)));
-        assert_eq!(guard.poll(at(500)), Err(ErrorKind::Connection));
-        for millis in 501..950 {
-            assert_eq!(guard.poll(at(millis)).map(|polled| polled.action), Ok(Action::Wait));
-        }
-        assert_eq!(guard.poll(at(950)).map(|polled| polled.action), Ok(Action::Feed));
-    }
-
-    #[test]
-    fn after_a_failed_feed_a_failed_task_still_stops_the_feeding() {
-        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
-        let mut guard = guard(&tasks, 1, false);
-        assert_eq!(guard.poll(at(1_000)), Err(ErrorKind::Connection));
-        assert!(matches!(guard.poll(at(1_001)).unwrap().action, Action::Stage(..)));
-        assert_eq!(guard.hardware().feeds, 0);
-    }
-
-    #[test]
-    fn after_a_failure_the_hardware_is_not_stopped_even_if_it_could_be() {
-        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
-        let mut guard = guard(&tasks, 0, true);
-        let _bites = guard.poll(at(1_001)).unwrap();
-        let failure = guard.supervisor().failure().unwrap();
-        let mut failed = guard.stop(at(1_002)).unwrap_err();
-        assert_eq!(failed.error, NotStopped::Failed(failure));
-        assert_eq!(failed.watchdog.poll(at(1_002)).unwrap().action, Action::Stopped(failure));
-    }
-
-    #[test]
-    fn a_failure_that_no_poll_has_found_prevents_the_stop() {
-        use crate::task::End;
-        type Fails = fn(&Task);
-        let failures: [(Fails, Fault); 4] = [
-            (|task| task.handle().abandon(End::Panicked, at(510)), Fault::Panicked),
-            (|task| task.handle().abandon(End::Returned, at(510)), Fault::Returned),
-            (|task| assert!(task.handle().step(1, at(510)).is_err()), Fault::OutOfOrder),
-            (|_| (), Fault::Starved),
-        ];
-        for (fails, fault) in failures {
-            let tasks = [Task::new(Rules::deadline(1_000).steps(3), TIMING).unwrap()];
-            let mut guard = guard(&tasks, 0, true);
-            assert_eq!(guard.poll(at(0)).unwrap().action, Action::Feed);
-            assert_eq!(guard.poll(at(500)).unwrap().action, Action::Feed);
-            tasks.iter().for_each(fails);
-            let stop = if fault == Fault::Starved { 1_001 } else { 520 };
-            let failed = guard.stop(at(stop)).unwrap_err();
-            let NotStopped::Failed(failure) = failed.error else { panic!("it would stop") };
-            assert_eq!((failure.fault, failure.at), (fault, at(stop)));
-            let mut guard = failed.watchdog;
-            let polled = guard.poll(at(stop)).unwrap();
-            assert_eq!(polled.action, Action::Stage(Stage::Reset, failure), "the bite goes on");
-        }
-    }
-
-    #[test]
-    fn a_guard_takes_back_a_restarted_task_and_watches_another_one() {
-        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap(), Task::vacant()];
-        let stages = [(Stage::Restart, 0), (Stage::Reset, 100)];
-        let timing = Plan::heartbeat(500).stages(&stages).rescues(1).check().unwrap();
-        let hardware = Hardware { feeds: 0, failures: 0, stops: false };
-        let mut guard = Guard::new(hardware, Supervisor::new(&tasks, timing, at(0)));
-        let _restart = guard.poll(at(1_500)).unwrap();
-        let (id, _other) = guard.watch(Rules::deadline(2_000), at(1_510)).unwrap();
-        assert_eq!(guard.restarted(id, at(1_520)).err(), Some(NotRescued::NotFailed));
-        guard.restarted(TaskId::new(0), at(1_520)).unwrap().feed(at(1_530)).unwrap();
-        assert_eq!(guard.poll(at(1_540)).unwrap().action, Action::Feed);
-    }
-
-    #[test]
-    fn hardware_that_does_not_stop_stays_under_its_guard() {
-        let mut failed = guard(&[], 0, false).stop(at(0)).unwrap_err();
-        assert_eq!(failed.error, NotStopped::Hardware(ErrorKind::InvalidState));
-        assert_eq!(failed.watchdog.poll(at(0)).unwrap().action, Action::Feed);
-        assert_eq!(guard(&[], 0, true).stop(at(0)).map_err(|failed| failed.error), Ok(0));
-    }
-
-    const SLEEPS: Timing<'static> = plan!(Plan::heartbeat(500).window(450).sleep(5_000));
-
-    #[test]
-    fn before_a_sleep_the_hardware_is_fed_if_its_window_is_open_and_after_it_at_once() {
-        for (asleep, feeds, awake) in
-            [(500, 1, 950), (900, 1, 950), (960, 2, 1_410), (960, 2, 3_000)]
-        {
-            let hardware = Hardware { feeds: 0, failures: 0, stops: false };
-            let mut guard = Guard::new(hardware, Supervisor::new(&[], SLEEPS, at(0)));
-            assert_eq!(guard.poll(at(500)).map(|polled| polled.action), Ok(Action::Feed));
-            assert_eq!(guard.suspend(at(asleep)), Ok(at(asleep + 5_000)));
-            assert_eq!(guard.hardware().feeds, feeds);
-            guard.resume(at(awake));
-            assert_eq!(guard.poll(at(awake)).map(|polled| polled.action), Ok(Action::Feed));
-        }
-    }
-
-    #[test]
-    fn a_device_whose_hardware_is_not_fed_stays_awake_and_tries_again_after_the_window() {
-        let hardware = Hardware { feeds: 0, failures: 1, stops: false };
-        let mut guard = Guard::new(hardware, Supervisor::new(&[], SLEEPS, at(0)));
-        assert_eq!(guard.suspend(at(460)), Err(SuspendError::Hardware(ErrorKind::Connection)));
-        assert_eq!(guard.poll(at(909)).map(|polled| polled.action), Ok(Action::Wait));
-        assert_eq!(guard.poll(at(910)).map(|polled| polled.action), Ok(Action::Feed));
-    }
-
-    #[test]
-    fn a_device_with_a_failure_or_without_a_plan_for_sleep_stays_awake() {
-        let tasks = [Task::new(Rules::deadline(1_000), TIMING).unwrap()];
-        let mut guard = guard(&tasks, 0, false);
-        let refused = guard.suspend(at(100));
-        assert_eq!(refused, Err(SuspendError::Supervisor(NotSuspended::NotPlanned)));
-        let hardware = Hardware { feeds: 0, failures: 0, stops: false };
-        let mut guard = Guard::new(hardware, Supervisor::new(&tasks, SLEEPS, at(0)));
-        let Err(SuspendError::Supervisor(NotSuspended::Failed(failure))) = guard.suspend(at(1_001))
-        else {
-            panic!("it would sleep");
-        };
-        assert_eq!((failure.fault, guard.hardware().feeds), (Fault::Starved, 0));
-    }
-
-    #[test]
-    fn after_a_bite_on_request_the_hardware_is_never_fed() {
-        let mut guard = guard(&[], 0, true);
-        assert_eq!(guard.poll(at(0)).map(|polled| polled.action), Ok(Action::Feed));
-        guard.bite(at(10));
-        for millis in 10..5_000 {
-            let _stages = guard.poll(at(millis)).unwrap();
-        }
-        assert_eq!(guard.hardware().feeds, 1);
-        assert!(matches!(guard.stop(at(5_000)).unwrap_err().error, NotStopped::Failed(_)));
-    }
-}
+mod tests;

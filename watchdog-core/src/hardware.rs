@@ -191,6 +191,27 @@ impl<T: Watchdog + ?Sized> Watchdog for &mut T {
     }
 }
 
+/// A running watchdog whose feed may have to wait, for a pulse or a bus, without blocking an executor.
+///
+/// A type may implement [`Watchdog`], too, so the method has a name of its own.
+pub trait AsyncWatchdog: ErrorType {
+    /// Starts the time-out anew. After `Ok` the hardware has been fed.
+    ///
+    /// The future may be dropped at any time. The hardware may have been fed or not then, and the next feed is a whole
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watchdog::feed`].
+    fn feed_async(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+impl<T: AsyncWatchdog + ?Sized> AsyncWatchdog for &mut T {
+    fn feed_async(&mut self) -> impl Future<Output = Result<(), Self::Error>> {
+        T::feed_async(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::error::Error as _;

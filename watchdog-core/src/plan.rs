@@ -14,11 +14,11 @@
 //! const TIMING: Timing<'static> = plan!(
 //!     Plan::heartbeat(500)          // the tasks are checked and the chip is fed each 500 ms
 //!         .late(20)                 // or up to 20 ms later
-//!         .profile(&TPS3823_33)     // it bites between 0.9 and 2.5 s after a feed
+//!         .profile(&TPS3823_33)     // it bites between 0.765 and 2.875 s after a feed
 //!         .stages(STAGES)
-//!         .recovery(4_000)          // the device has to be reset within 4 s
+//!         .recovery(4_500)          // the device has to be reset within 4.5 s
 //! );
-//! // It works each 250 ms, for up to 180 ms. It is never silent for more than 4 s less the chip's 2.5 s.
+//! // It works each 250 ms, for up to 180 ms. It is never silent for more than 4.5 s less the chip's 2.875 s.
 //! static SAMPLER: Task = task!(TIMING, Rules::deadline(1_200).works(250, 180));
 //! ```
 //!
@@ -135,7 +135,9 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// The hardware is this chip. Its time-out and its window are rounded to whole milliseconds on the safe side.
+    /// The hardware is this chip. Its time-out and its window are rounded to whole milliseconds on the safe side, and
+    /// they include the [margin](Profile::margin_percent) of the profile: a chip whose limits hold at 25 °C only gets one
+    /// by itself. The feeder uses the same numbers. [`Profile::builder`] sets another margin.
     pub const fn profile(self, chip: &Profile) -> Self {
         self.chip(chip.shortest_millis(), chip.longest_millis()).window(chip.window_millis())
     }

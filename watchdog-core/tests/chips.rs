@@ -62,7 +62,7 @@ fn tps3823_counts_either_edge() {
     .unwrap();
     let mut dog = dog.arm(board.now()).unwrap();
     for _ in 0..10 {
-        board.advance_millis(890);
+        board.advance_millis(760);
         dog.feed().unwrap();
     }
     assert_eq!(board.bites(), []);
@@ -70,7 +70,7 @@ fn tps3823_counts_either_edge() {
 
 #[test]
 fn a_chip_may_bite_at_its_shortest_time_out_and_always_bites_by_its_longest() {
-    for (part, at) in [(Part::Fastest, 900), (Part::Slowest, 2_500)] {
+    for (part, at) in [(Part::Fastest, 765), (Part::Slowest, 2_875)] {
         let board = Board::new(&TPS3823_33, part);
         let dog = ExternalWatchdog::new(
             &TPS3823_33,
@@ -125,7 +125,7 @@ fn tps3823_is_off_while_its_pin_is_still_an_input() {
     board.advance(Duration::from_secs(3_600));
     assert_eq!(board.bites(), []);
     wdi.set_low().unwrap();
-    board.advance_millis(900);
+    board.advance_millis(765);
     assert_eq!(board.bites().len(), 1);
 }
 
@@ -133,7 +133,7 @@ fn tps3823_is_off_while_its_pin_is_still_an_input() {
 fn a_resistor_to_ground_lets_tps3823_count_from_reset() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
     board.resistor_at_wdi(PinState::Low);
-    board.advance_millis(900);
+    board.advance_millis(765);
     assert_eq!(board.bites().len(), 1);
 }
 
@@ -150,8 +150,8 @@ fn tps3823_latches_reset_when_wdi_moves_while_reset_is_held() {
         let board = Board::new(chip, Part::Fastest);
         let mut wdi = board.wdi();
         wdi.set_low().unwrap();
-        // The chip bites at 900 ms, and holds RESET for 120 ms.
-        board.advance_millis(950);
+        // The chip bites at 765 ms, and holds RESET for 102 ms.
+        board.advance_millis(800);
         wdi.set_high().unwrap();
         board.advance_millis(100);
         assert_eq!(board.is_latched(), latches, "{}", chip.name());
@@ -170,12 +170,12 @@ fn a_chip_that_is_fed_while_disarmed_does_not_bite_when_it_is_armed() {
     )
     .unwrap();
     for _ in 0..10 {
-        board.advance_millis(800);
+        board.advance_millis(700);
         dog.feed_early(board.now()).unwrap();
     }
     let _armed = dog.arm(board.now()).unwrap();
     assert!(board.is_connected());
-    board.advance_millis(899);
+    board.advance_millis(764);
     assert_eq!(board.bites(), []);
     board.advance_millis(1);
     assert_eq!(board.board_resets().len(), 1);
@@ -303,7 +303,7 @@ fn tps3435_does_not_count_during_its_start_up_delay() {
     let input = Pulse::new(board.wdi(), board.delay());
     let mut dog =
         ExternalWatchdog::new(&TPS3435, input, NoGate, Takeover::Reset(board.now())).unwrap();
-    let latest = TPS3435.first_feed_before() - ms(1);
+    let latest = TPS3435.first_feed_before().unwrap() - ms(1);
     board.advance(latest);
     dog.feed_early(board.now()).unwrap();
     board.advance_millis(1_400);
@@ -400,7 +400,7 @@ fn a_long_boot_that_feeds_by_steps_is_not_reset_and_a_hang_in_it_is() {
         .unwrap();
         let mut boot = EarlyFeeding::new(dog.arm(board.now()).unwrap(), 10, 10_000, board.now());
         for step in 0..8 {
-            board.advance_millis(if hangs && step == 5 { 5_000 } else { 800 });
+            board.advance_millis(if hangs && step == 5 { 5_000 } else { 700 });
             if board.holds_reset() || !board.bites().is_empty() {
                 break;
             }
@@ -425,7 +425,7 @@ fn a_boot_that_spins_through_its_steps_is_reset_in_the_end() {
         board.advance_millis(10);
         let _spent = boot.step(board.now());
     }
-    assert!(board.now() <= Instant::from_millis(12_500));
+    assert!(board.now() <= Instant::from_millis(12_880));
 }
 
 #[test]
@@ -448,7 +448,7 @@ fn after_a_delayed_start_a_hang_in_boot_is_reset_if_the_timer_still_runs() {
         }
     };
     assert_eq!(board.bites(), [], "it was fed while disarmed");
-    board.advance_millis(2_499);
+    board.advance_millis(2_874);
     assert_eq!(board.board_resets(), []);
     board.advance_millis(1);
     assert_eq!(board.board_resets().len(), 1);

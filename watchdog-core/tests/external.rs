@@ -7,7 +7,7 @@ use embedded_hal_mock::eh1::MockError;
 use embedded_hal_mock::eh1::delay::{CheckedDelay, NoopDelay, Transaction as Wait};
 use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
 use watchdog_core::chips::{
-    Edge, Profile, ProfileBuilder, Spread, TPS3813, TPS3823_33, TPS3851_100NF,
+    Edge, Limits, Profile, ProfileBuilder, Spread, TPS3813, TPS3823_33, TPS3851_100NF,
 };
 use watchdog_core::external::boot::{Delayed, DelayedStart, EarlyFeeding, StepError};
 use watchdog_core::external::{Error, ExternalWatchdog, Gate, NoGate, Pulse, Takeover, Toggle};
@@ -18,10 +18,12 @@ use watchdog_core::{Instant, profile};
 
 const EITHER_WITH_WINDOW: Profile = profile!(
     ProfileBuilder::new("either", Edge::Either, Spread::millis(100, 110, 120))
+        .limits(Limits::FullRange)
         .window(Spread::millis(10, 11, 12))
 );
 const IN_FIRST_FRAME: Profile = profile!(
     ProfileBuilder::new("first frame", Edge::Falling, Spread::millis(100, 110, 120))
+        .limits(Limits::FullRange)
         .window(Spread::millis(10, 11, 12))
 );
 
@@ -50,7 +52,7 @@ fn pin(orders: &[Transaction]) -> (Mock, Mock) {
 #[test]
 fn toggling_starts_low_and_changes_the_level_at_each_feed_for_the_shortest_pulse() {
     let (wdi, mut seen) = pin(&[low(), high(), low(), high()]);
-    let mut delay = CheckedDelay::new(&[1_000; 4].map(Wait::delay_ns));
+    let mut delay = CheckedDelay::new(&[115; 4].map(Wait::delay_ns));
     let input = Toggle::new(wdi, delay.clone());
     let dog = ExternalWatchdog::new(&TPS3823_33, input, NoGate, Takeover::Reset(at(0))).unwrap();
     let mut dog = dog.arm(at(0)).unwrap();
@@ -128,7 +130,7 @@ fn through_the_traits_a_chip_starts_with_its_shortest_time_out_and_stops() {
     )
     .unwrap()
     .clocked(|| at(0));
-    let shortest = Duration::from_millis(900);
+    let shortest = Duration::from_millis(765);
     assert_eq!(dog.timeout_range(), shortest..=shortest);
     let refused = dog.start(Settings::new(Duration::from_secs(1))).map(drop).unwrap_err();
     assert_eq!(refused.error, Error::FixedTimeout);
@@ -138,7 +140,7 @@ fn through_the_traits_a_chip_starts_with_its_shortest_time_out_and_stops() {
     assert_eq!(refused.error, Error::Unsupported(Unsupported(Setting::Window)));
     let started = refused.device.start(Settings::new(shortest)).unwrap();
     assert_eq!(started.timeout, TPS3823_33.timeout());
-    assert_eq!((started.shortest_millis(), started.longest_millis()), (900, 2_500));
+    assert_eq!((started.shortest_millis(), started.longest_millis()), (765, 2_875));
     let _stopped = started.watchdog.stop().unwrap();
     seen.done();
     gate.done();

@@ -1,6 +1,6 @@
 //! 100,000 lives of devices in virtual time: they boot, run, and meet one event after another. The controller restarts
 //! alone, values are dropped, tasks hang or are rescued, the chip is disarmed for long work, pins fail. The chips latch
-//! RESET or have a window, and each of their times is drawn from the range in the profile.
+//! RESET, have a window, or start in different ways, and each of their times is drawn from the range in the profile.
 //!
 //! Whatever happens, RESET is never latched, no feed is early, and no healthy device is reset. A device whose guard was
 //! dropped, or one of whose tasks hangs, is reset.
@@ -12,12 +12,14 @@ mod chip;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Duration;
 
 use chip::random::Random;
 use chip::{Board, Delay, Fault, GatePin, Part, WdiPin};
 use embedded_hal::digital::{ErrorKind, ErrorType, OutputPin, PinState};
 use watchdog_core::chips::{
-    DuringReset, Edge, HighImpedance, Profile, ProfileBuilder, Spread, TPS3823_33, TPS3823A_33,
+    self, DuringReset, Edge, HighImpedance, Limits, Profile, ProfileBuilder, Spread, TPS3823_33,
+    TPS3823A_33,
 };
 use watchdog_core::external::{
     Clocked, Disarmed, Enable, Error, ExternalWatchdog, Gate, NoGate, Takeover, Toggle,
@@ -32,19 +34,48 @@ const LIVES: u64 = 100_000;
 /// Counts both edges, has a window, and latches RESET.
 const STRICT: Profile = profile!(
     ProfileBuilder::new("strict", Edge::Either, Spread::millis(3_000, 3_200, 3_500))
+        .limits(Limits::FullRange)
         .window(Spread::millis(300, 400, 450))
         .high_impedance(HighImpedance::FeedsItself)
         .during_reset(DuringReset::LatchesReset)
         .reset_pulse(Spread::millis(120, 200, 300))
 );
 
+const fn starting(name: &'static str, start: chips::Start) -> ProfileBuilder {
+    ProfileBuilder::new(name, Edge::Either, Spread::millis(900, 1_600, 2_500))
+        .limits(Limits::FullRange)
+        .start(start)
+        .reset_pulse(Spread::millis(120, 200, 300))
+}
+
+/// Ignores edges in its start-up delay, as MAX6369.
+const DEAF: Profile =
+    profile!(starting("deaf", chips::Start::DeafDelay(Spread::millis(200, 400, 600))));
+/// The first edge ends its start-up delay, and it latches RESET.
+const DELAYED: Profile = profile!(
+    starting("delayed", chips::Start::Delay(Spread::millis(500, 700, 900)))
+        .high_impedance(HighImpedance::FeedsItself)
+        .during_reset(DuringReset::LatchesReset)
+);
+/// Waits for the first edge, as MAX6373.
+const FIRST_EDGE: Profile = profile!(starting("first edge", chips::Start::FirstEdge));
+/// Has a long first time-out, as ADM8691.
+const LONG_FIRST: Profile = profile!(
+    starting("long first", chips::Start::LongFirst(Spread::millis(2_000, 2_500, 3_000)))
+        .high_impedance(HighImpedance::FeedsItself)
+);
+
 #[test]
 fn in_100_000_lives_no_healthy_device_is_reset_and_every_other_one_is() {
     for seed in 0..LIVES {
         let random = &mut Random::new(seed);
-        let chip = match random.between(0, 2) {
+        let chip = match random.between(0, 6) {
             0 => &TPS3823_33,
             1 => &TPS3823A_33,
+            2 => &DEAF,
+            3 => &DELAYED,
+            4 => &FIRST_EDGE,
+            5 => &LONG_FIRST,
             _ => &STRICT,
         };
         let world = World { seed, chip, board: Board::new(chip, Part::Random(seed)) };
@@ -260,7 +291,7 @@ impl World {
             &[(Stage::Warn, 0), (Stage::Restart, 10), (Stage::LastWords, 100), (Stage::Reset, 10)];
         let (late, heartbeat) = match self.chip.window() {
             Some(_) => (20, random.between(480, 560)),
-            None => (20, random.between(100, 640)),
+            None => (20, random.between(100, 540)),
         };
         let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(self.chip);
         let timing = plan.stages(STAGES).rescues(1).check().unwrap();
@@ -352,13 +383,20 @@ impl World {
         Some(Start::Boot(Takeover::Floating(self.board.now())))
     }
 
-    /// Checks that the chip resets the board in time, again and again, although no one holds a value any more.
+    /// Checks that the chip resets the board in time, again and again, although no one holds a value any more. A chip
+    /// that waits for a first edge resets it once.
     fn is_reset(&self, what: &str) {
-        self.board.advance_millis(self.chip.longest_millis().into());
+        let (delay, again) = match self.chip.start() {
+            chips::Start::DeafDelay(delay) | chips::Start::Delay(delay) => (delay.max, 5),
+            chips::Start::AtOnce | chips::Start::LongFirst(_) => (Duration::ZERO, 5),
+            chips::Start::FirstEdge => (Duration::ZERO, 0),
+        };
+        self.board.advance(delay + self.chip.timeout().max);
         let (seed, resets) = (self.seed, self.board.board_resets().len());
         assert!(resets > 0, "seed {seed}, {}: {what}: not reset", self.chip.name());
         self.board.advance_millis(20_000);
-        assert!(self.board.board_resets().len() >= resets + 5, "seed {seed}: {what}: only once");
+        let all = self.board.board_resets().len();
+        assert!(all >= resets + again, "seed {seed}, {}: {what}: only once", self.chip.name());
         assert!(self.board.bites().iter().all(|bite| bite.fault == Fault::Late), "seed {seed}");
     }
 }

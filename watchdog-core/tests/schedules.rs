@@ -219,8 +219,8 @@ impl<W: Watchdog> Device<'_, W> {
 fn schedule(seed: u64) -> bool {
     let random = &mut Random::new(seed);
     let late = random.between(0, 40);
-    let heartbeat = random.between(40, 899 - 2 * late);
-    let sleep = if random.one_in(3) { random.between(1, 899 - 2 * late) } else { 0 };
+    let heartbeat = random.between(40, 764 - 2 * late);
+    let sleep = if random.one_in(3) { random.between(1, 764 - 2 * late) } else { 0 };
     let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(&TPS3823_33);
     let plan = plan.sleep(sleep as u32);
     let timing = plan.check().expect("the chip covers it");
@@ -305,7 +305,7 @@ fn schedule(seed: u64) -> bool {
     assert_eq!(device.board.bites(), [], "seed {seed}: the stage comes first");
 
     // Whatever the tasks and the supervisor's owner do now, the chip bites within its longest time-out.
-    let end = device.fed_at + 2_500;
+    let end = device.fed_at + u64::from(TPS3823_33.longest_millis());
     while device.now < end {
         device.poll_at = (device.now + random.between(1, 300)).min(end);
         assert_eq!(device.polls(random), Action::Stopped(failure), "seed {seed}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chip::{Board, Delay, Fault, GatePin, Part, WdiPin};
 use embedded_hal::digital::{ErrorKind, ErrorType, OutputPin, PinState};
 use watchdog_core::chips::{
-    DuringReset, Edge, HighImpedance, Profile, ProfileBuilder, Spread, TPS3813, TPS3820,
+    DuringReset, Edge, HighImpedance, Limits, Profile, ProfileBuilder, Spread, TPS3813, TPS3820,
     TPS3823_33, TPS3823A_33,
 };
 use watchdog_core::external::boot::{Delayed, DelayedStart};
@@ -22,6 +22,7 @@ use watchdog_core::{Guard, Instant, Plan, Supervisor, Timing, plan, profile};
 /// Counts both edges, has a window, and latches RESET: the strictest chip there can be.
 const STRICT: Profile = profile!(
     ProfileBuilder::new("strict", Edge::Either, Spread::millis(1_600, 1_800, 2_500))
+        .limits(Limits::FullRange)
         .window(Spread::millis(300, 400, 450))
         .high_impedance(HighImpedance::FeedsItself)
         .during_reset(DuringReset::LatchesReset)
@@ -30,6 +31,7 @@ const STRICT: Profile = profile!(
 /// As [`STRICT`], but it counts also while its pin floats, and nobody knows how long it holds RESET.
 const UNKNOWN_RESET: Profile = profile!(
     ProfileBuilder::new("unknown", Edge::Either, Spread::millis(900, 1_600, 2_500))
+        .limits(Limits::FullRange)
         .during_reset(DuringReset::LatchesReset)
 );
 
@@ -58,7 +60,7 @@ fn is_sound<S, I: Input, G: Enable>(
     if armed.is_ok() {
         assert!(board.is_connected() && !board.holds_reset(), "{what}: armed");
         let shortest = board.now();
-        board.advance_millis(100);
+        board.advance_millis(94);
         assert_eq!(board.board_resets(), [], "{what}: no whole time-out lay ahead of {shortest:?}");
     }
 }
@@ -99,15 +101,15 @@ fn a_chip_that_floated_is_armed_after_one_reset_time_and_before_its_shortest_tim
         let board = Board::new(&TPS3823_33, part);
         board.advance(Duration::from_secs(3));
         let dog = gated(&board, &TPS3823_33);
-        board.advance_millis(300);
+        board.advance_millis(345);
         let Err(early) = dog.arm(board.now()) else { panic!("the chip may hold RESET still") };
-        assert_eq!(early.error, Error::TooEarly { earliest: Instant::from_millis(3_301) });
+        assert_eq!(early.error, Error::TooEarly { earliest: Instant::from_millis(3_346) });
         board.advance_millis(1);
         is_sound(&board, early.device.arm(board.now()), "one reset time is over");
     }
     let board = Board::new(&TPS3823_33, Part::Slowest);
     let dog = gated(&board, &TPS3823_33);
-    board.advance_millis(899);
+    board.advance_millis(764);
     assert_eq!(dog.arm(board.now()).unwrap_err().error, Error::MayHoldReset);
 }
 
@@ -138,9 +140,9 @@ fn a_chip_that_was_not_fed_in_time_is_armed_after_its_pin_has_floated() {
         let Err(failed) = dog.arm(board.now()) else { panic!("the chip may hold RESET") };
         assert_eq!(failed.error, Error::MayHoldReset);
         drop(failed.device.release());
-        board.advance_millis(300);
+        board.advance_millis(345);
         let mut dog = gated(&board, &TPS3823_33);
-        board.advance_millis(301);
+        board.advance_millis(346);
         dog.feed_early(board.now()).unwrap();
         is_sound(&board, dog.arm(board.now()), "after it has floated");
     }
@@ -149,7 +151,7 @@ fn a_chip_that_was_not_fed_in_time_is_armed_after_its_pin_has_floated() {
 #[test]
 fn a_chip_whose_pin_a_resistor_holds_is_armed_unfed_at_the_cost_of_one_reset() {
     let mut resets = 0;
-    for boot in (0..200).map(|turn| 950 + turn * 57) {
+    for boot in (0..200).map(|turn| 800 + turn * 57) {
         let board = Board::new(&TPS3823_33, Part::Random(boot));
         board.resistor_at_wdi(PinState::Low);
         let gate = Gate::active_high(board.gate(PinState::High));
@@ -162,12 +164,12 @@ fn a_chip_whose_pin_a_resistor_holds_is_armed_unfed_at_the_cost_of_one_reset() {
         let mut dog = failed.device.arm_unfed(board.now()).unwrap();
         if board.board_resets().is_empty() {
             dog.feed().unwrap();
-            board.advance_millis(890);
+            board.advance_millis(760);
             assert_eq!(board.board_resets(), [], "{boot}: it was fed");
         } else {
             // The controller is reset, and restarts when the chip releases RESET.
             resets += 1;
-            board.advance_millis(300);
+            board.advance_millis(345);
         }
         assert!(!board.is_latched(), "{boot}");
     }
@@ -181,16 +183,16 @@ fn a_chip_that_ignores_edges_in_reset_is_armed_one_reset_time_after_an_edge() {
         let dog = gated(&board, &TPS3823A_33);
         board.advance_millis(boot);
         let Err(early) = dog.arm(board.now()) else { panic!("the chip may hold RESET") };
-        let earliest = board.now().plus_millis(301);
+        let earliest = board.now().plus_millis(346);
         assert_eq!(early.error, Error::TooEarly { earliest });
-        board.advance_millis(301);
+        board.advance_millis(346);
         is_sound(&board, Ok::<_, ()>(early.device.arm(board.now()).unwrap()), "a reset time later");
     }
 }
 
 #[test]
 fn a_delayed_start_waits_for_one_reset_time_and_does_not_latch_reset_if_it_is_polled_late() {
-    for pause in [10, 299, 700, 905, 1_050, 2_600] {
+    for pause in [10, 344, 380, 700, 905, 1_050, 2_600] {
         for part in parts() {
             let board = Board::new(&TPS3823_33, part);
             let mut delayed = DelayedStart::new(gated(&board, &TPS3823_33), 100, board.now());
@@ -203,7 +205,7 @@ fn a_delayed_start_waits_for_one_reset_time_and_does_not_latch_reset_if_it_is_po
                         break;
                     }
                     Err(failed) => {
-                        assert_eq!((failed.error, pause > 598), (Error::MayHoldReset, true));
+                        assert_eq!((failed.error, pause > 418), (Error::MayHoldReset, true));
                         break;
                     }
                 }
@@ -215,7 +217,7 @@ fn a_delayed_start_waits_for_one_reset_time_and_does_not_latch_reset_if_it_is_po
 
 #[test]
 fn after_a_stop_and_long_work_arming_never_latches_reset() {
-    const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).chip(900, 2_500));
+    const TIMING: Timing<'static> = plan!(Plan::heartbeat(500).profile(&TPS3823_33));
     for work in (0..400).map(|turn| turn * 31) {
         let board = Board::new(&TPS3823_33, Part::Random(work));
         let clock = board.clone();
@@ -232,7 +234,7 @@ fn after_a_stop_and_long_work_arming_never_latches_reset() {
         let stopped = guard.stop(board.now()).map_err(|failed| failed.error).unwrap();
         board.advance_millis(work);
         let armed = stopped.into_inner().arm(board.now());
-        assert_eq!(armed.is_ok(), work < 899, "{work}");
+        assert_eq!(armed.is_ok(), work < 764, "{work}");
         is_sound(&board, armed, &format!("{work} ms of work"));
     }
 }
@@ -243,10 +245,10 @@ fn disarming_feeds_so_that_a_whole_time_out_lies_ahead() {
     let dog = gated(&board, &TPS3823_33);
     board.advance_millis(400);
     let dog = dog.arm(board.now()).unwrap();
-    board.advance_millis(800);
+    board.advance_millis(700);
     let dog = dog.disarm(board.now()).unwrap();
-    board.advance_millis(800);
-    is_sound(&board, dog.arm(board.now()), "disarmed for 800 ms");
+    board.advance_millis(700);
+    is_sound(&board, dog.arm(board.now()), "disarmed for 700 ms");
 }
 
 #[test]
@@ -422,15 +424,15 @@ fn a_chip_behind_a_clock_starts_and_stops_again_and_again() {
     let board = Board::new(&TPS3823_33, Part::Fastest);
     let clock = board.clone();
     let mut dog = gated(&board, &TPS3823_33).clocked(move || clock.now());
-    board.advance_millis(301);
+    board.advance_millis(346);
     for _ in 0..10 {
         let started = dog
             .start(Settings::new(TPS3823_33.feed_before()))
             .map_err(|failed| failed.error)
             .unwrap();
-        board.advance_millis(850);
+        board.advance_millis(720);
         dog = started.watchdog.stop().map_err(|failed| failed.error).unwrap();
-        board.advance_millis(850);
+        board.advance_millis(720);
     }
     assert_eq!(board.bites(), []);
 }

@@ -161,7 +161,10 @@ const FEATURES: &[(&str, &[&str])] = &[
             "defmt",
         ],
     ),
-    ("watchdog-core", &["", "std", "linux-ioctl", "linux-realtime", "log", "defmt"]),
+    (
+        "watchdog-core",
+        &["", "std", "linux-ioctl", "linux-realtime", "embedded-hal-async", "log", "defmt"],
+    ),
 ];
 
 /// Seeds for the simulator.
@@ -305,6 +308,7 @@ fn bare(context: &Context<'_>) -> Result<Report, String> {
         ("mqtt-core", "critical-section,journal-flash"),
         ("mqtt-core", "edge-nal"),
         ("mqtt-core", "log,defmt"),
+        ("watchdog-core", "embedded-hal-async"),
         ("watchdog-core", "log,defmt"),
     ] {
         let mut cargo = toolchain.cargo(workspace, "build", "bare");

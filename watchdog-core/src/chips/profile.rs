@@ -1,10 +1,12 @@
-//! The properties of a watchdog chip, and the check that a chip with these properties can be fed.
+//! The properties of a watchdog chip, as its feeder needs them: [`Profile`].
 //!
 //! Invariants of a [`Profile`]: its spreads are in order, its window opens before the chip can bite, and two pulses fit
-//! between two feeds. Only [`ProfileBuilder::build`] makes a profile.
+//! between two feeds, with the margin for temperature included. Only
+//! [`ProfileBuilder::build`](super::ProfileBuilder::build) makes a profile.
 
 use core::time::Duration;
 
+use super::spread::Micros;
 use crate::hardware::Spread;
 
 /// The edges at WDI that feed the chip.
@@ -36,21 +38,106 @@ pub enum DuringReset {
     LatchesReset,
 }
 
-/// The requirements of a chip for its feeder. [`chips`](crate::chips) has profiles as constants; a [`ProfileBuilder`]
-/// makes others.
+/// The behaviour of the chip from the release of RESET to its first feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// The chip counts at once.
+    AtOnce,
+    /// The chip does not count for this time. **The first edge ends the delay**, so do not change the pin before the
+    /// program can go on feeding. If the chip counts either edge, or if it feeds itself while the pin floats, driving
+    /// the pin for the first time may be this edge.
+    Delay(Spread),
+    /// The chip does not count for this time, and **ignores edges** in it: a feed in this time is none. The time-out
+    /// begins at the end of the delay, so the program has to feed at intervals of less than a time-out anyway.
+    DeafDelay(Spread),
+    /// The chip does not count until the first edge, however long this takes. **A hang before the first edge is never
+    /// found**: make it at the very beginning of the program.
+    FirstEdge,
+    /// The chip counts at once, but the first time-out is this one. Driving the pin for the first time may be the first
+    /// edge, as with [`Delay`](Self::Delay).
+    LongFirst(Spread),
+}
+
+/// The temperature at which the limits of a data sheet hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limits {
+    /// Over the whole temperature range of the part, as the data sheet states.
+    FullRange,
+    /// At 25 °C only, or the data sheet does not say it. The profile is wider by
+    /// [`DEFAULT_MARGIN_PERCENT`](super::DEFAULT_MARGIN_PERCENT), unless it has a margin of its own.
+    At25C,
+}
+
+impl Limits {
+    pub(super) const fn margin_percent(self) -> u32 {
+        match self {
+            Self::FullRange => 0,
+            Self::At25C => super::DEFAULT_MARGIN_PERCENT,
+        }
+    }
+}
+
+/// The enable input of the chip, if it has one. While the chip is disabled, it neither counts nor holds RESET; when it
+/// is enabled, it begins as after a RESET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EnableInput {
+    /// There is none, or it is not wired to the controller.
+    None,
+    /// The chip is enabled while the input is high.
+    ActiveHigh,
+    /// The chip is enabled while the input is low.
+    ActiveLow,
+}
+
+/// The requirements of a chip for its feeder. [`chips`](crate::chips) has profiles as constants; a
+/// [`ProfileBuilder`](super::ProfileBuilder) makes others.
+///
+/// All times that a profile returns include its [margin](Self::margin_percent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
-    name: &'static str,
-    source: &'static str,
-    edge: Edge,
-    timeout: Spread,
-    window: Option<Spread>,
-    window_in_first_frame: bool,
-    start_up: Option<Spread>,
-    min_pulse: Duration,
-    high_impedance: HighImpedance,
-    during_reset: DuringReset,
-    reset_pulse: Option<Spread>,
+    pub(super) name: &'static str,
+    pub(super) source: &'static str,
+    /// The spreads are those of the data sheet, without the margin.
+    pub(super) timeout: Micros,
+    pub(super) window: Option<Micros>,
+    pub(super) start: StartMicros,
+    pub(super) reset_pulse: Option<Micros>,
+    pub(super) min_pulse_nanos: u32,
+    pub(super) margin_percent: u8,
+    pub(super) limits: Limits,
+    pub(super) edge: Edge,
+    pub(super) high_impedance: HighImpedance,
+    pub(super) during_reset: DuringReset,
+    pub(super) enable_input: EnableInput,
+    pub(super) window_in_first_frame: bool,
+    pub(super) feeding: Feeding,
+}
+
+/// The numbers that a feed needs, with the margin: computed once, so that a feed divides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Feeding {
+    /// The shortest time at a level, in nanoseconds.
+    pub(crate) pulse_nanos: u32,
+    /// After a feed the chip certainly does not bite for this time, less the time of a feed, in milliseconds.
+    pub(crate) safe_millis: u32,
+    /// After RESET is released, the chip certainly does not bite for this time, less the time of a feed, in
+    /// milliseconds.
+    pub(crate) first_safe_millis: u32,
+    /// See [`Profile::window_millis`].
+    pub(crate) window_millis: u32,
+    /// The longest RESET in whole milliseconds, rounded up. If it is not known: `None` for a chip that ignores edges
+    /// meanwhile; otherwise so long that it never ends.
+    pub(crate) longest_reset_millis: Option<u32>,
+}
+
+/// [`Start`] in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum StartMicros {
+    AtOnce,
+    Delay(Micros),
+    DeafDelay(Micros),
+    FirstEdge,
+    LongFirst(Micros),
 }
 
 impl Profile {
@@ -66,6 +153,18 @@ impl Profile {
         self.source
     }
 
+    /// The temperature at which the limits of the data sheet hold.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// By how much each minimum is below the data sheet's, and each maximum above it, in percent.
+    #[must_use]
+    pub const fn margin_percent(&self) -> u32 {
+        self.margin_percent as u32
+    }
+
     /// The edges that feed the chip.
     #[must_use]
     pub const fn edge(&self) -> Edge {
@@ -75,29 +174,36 @@ impl Profile {
     /// The time from a feed to the bite.
     #[must_use]
     pub const fn timeout(&self) -> Spread {
-        self.timeout
+        self.widened(self.timeout).spread()
     }
 
     /// The next feed has to come within this time after the last one: the shortest time-out of all parts.
     #[must_use]
     pub const fn feed_before(&self) -> Duration {
-        self.timeout.min
+        self.timeout().min
     }
 
     /// The closed window: the time after a feed in which the next feed is a fault. `None`: there is no window.
     #[must_use]
     pub const fn window(&self) -> Option<Spread> {
-        self.window
+        match self.window {
+            Some(window) => Some(self.widened(window).spread()),
+            None => None,
+        }
     }
 
     /// The next feed must not come within this time after the last one: the latest opening of the window over all
     /// parts. Zero if there is no window.
     #[must_use]
     pub const fn feed_from(&self) -> Duration {
-        match self.window {
+        match self.window() {
             Some(window) => window.max,
             None => Duration::ZERO,
         }
+    }
+
+    pub(crate) const fn has_window(&self) -> bool {
+        self.window.is_some()
     }
 
     /// Whether the first feed after a reset can be too early, too.
@@ -110,13 +216,13 @@ impl Profile {
     /// [`Plan::chip`](crate::Plan::chip).
     #[must_use]
     pub const fn shortest_millis(&self) -> u32 {
-        self.timeout.shortest_millis()
+        self.widened(self.timeout).min_millis()
     }
 
     /// The longest time-out in whole milliseconds, rounded up: the second number of [`Plan::chip`](crate::Plan::chip).
     #[must_use]
     pub const fn longest_millis(&self) -> u32 {
-        self.timeout.longest_millis()
+        self.widened(self.timeout).max_millis()
     }
 
     /// [`feed_from`](Self::feed_from) in whole milliseconds, for [`Plan::window`](crate::Plan::window). It is rounded
@@ -124,52 +230,43 @@ impl Profile {
     /// than their difference. Zero if there is no window.
     #[must_use]
     pub const fn window_millis(&self) -> u32 {
-        match self.window {
-            Some(window) => window.window_millis(),
-            None => 0,
-        }
+        self.feeding.window_millis
     }
 
-    /// The start-up delay: the chip does not count for this time after reset. The first edge ends the delay. So do not
-    /// change the pin before the program can go on feeding.
+    /// The behaviour from the release of RESET to the first feed.
     #[must_use]
-    pub const fn start_up(&self) -> Option<Spread> {
-        self.start_up
+    pub const fn start(&self) -> Start {
+        match self.start {
+            StartMicros::AtOnce => Start::AtOnce,
+            StartMicros::Delay(delay) => Start::Delay(self.widened(delay).spread()),
+            StartMicros::DeafDelay(delay) => Start::DeafDelay(self.widened(delay).spread()),
+            StartMicros::FirstEdge => Start::FirstEdge,
+            StartMicros::LongFirst(first) => Start::LongFirst(self.widened(first).spread()),
+        }
     }
 
-    /// The first feed has to come within this time after RESET is released.
+    /// Whether the chip ignores edges in its start-up delay.
+    pub(crate) const fn is_deaf_at_start(&self) -> bool {
+        matches!(self.start, StartMicros::DeafDelay(_))
+    }
+
+    /// The first feed has to come within this time after RESET is released. `None`: the chip waits for it for ever.
     #[must_use]
-    pub const fn first_feed_before(&self) -> Duration {
-        match self.start_up {
-            Some(start_up) => start_up.min.saturating_add(self.timeout.min),
-            None => self.timeout.min,
+    pub const fn first_feed_before(&self) -> Option<Duration> {
+        match self.start() {
+            Start::AtOnce => Some(self.feed_before()),
+            Start::Delay(delay) | Start::DeafDelay(delay) => {
+                Some(delay.min.saturating_add(self.feed_before()))
+            }
+            Start::FirstEdge => None,
+            Start::LongFirst(first) => Some(first.min),
         }
-    }
-
-    /// [`first_feed_before`](Self::first_feed_before) in whole milliseconds, rounded down.
-    pub(crate) const fn first_feed_before_millis(&self) -> u32 {
-        saturated(self.first_feed_before().as_millis())
-    }
-
-    /// The longest RESET in whole milliseconds, rounded up. If it is not known: `None` for a chip that ignores edges
-    /// meanwhile; otherwise so long that it never ends.
-    pub(crate) const fn longest_reset_millis(&self) -> Option<u32> {
-        match (self.reset_pulse, self.during_reset) {
-            (Some(width), _) => Some(saturated(width.max.as_nanos().div_ceil(NANOS_PER_MILLI))),
-            (None, DuringReset::Ignored) => None,
-            (None, DuringReset::LatchesReset) => Some(u32::MAX),
-        }
-    }
-
-    /// The time that one feed takes at the pin, in whole milliseconds, rounded up: two levels.
-    pub(crate) const fn feed_millis(&self) -> u32 {
-        saturated(self.min_pulse.as_nanos().saturating_mul(2).div_ceil(NANOS_PER_MILLI))
     }
 
     /// The shortest time at a level that the chip detects with certainty; at most about 4.29 s.
     #[must_use]
     pub const fn min_pulse(&self) -> Duration {
-        self.min_pulse
+        Duration::from_nanos(self.feeding.pulse_nanos as u64)
     }
 
     /// The behaviour while WDI floats.
@@ -187,233 +284,28 @@ impl Profile {
     /// How long the chip holds RESET when it bites, if this is known.
     #[must_use]
     pub const fn reset_pulse(&self) -> Option<Spread> {
-        self.reset_pulse
-    }
-}
-
-const NANOS_PER_MILLI: u128 = 1_000_000;
-
-const fn saturated(count: u128) -> u32 {
-    if count > u32::MAX as u128 { u32::MAX } else { count as u32 }
-}
-
-/// Builds a [`Profile`]: with [`build`](Self::build) at run time, with [`profile!`](crate::profile) at compile time.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct ProfileBuilder(Profile);
-
-impl ProfileBuilder {
-    /// A chip without a window and without a start-up delay. Its pin must be driven, it ignores edges during RESET, and
-    /// it detects a level of one microsecond.
-    pub const fn new(name: &'static str, edge: Edge, timeout: Spread) -> Self {
-        Self(Profile {
-            name,
-            source: "",
-            edge,
-            timeout,
-            window: None,
-            window_in_first_frame: true,
-            start_up: None,
-            min_pulse: Duration::from_micros(1),
-            high_impedance: HighImpedance::MustBeDriven,
-            during_reset: DuringReset::Ignored,
-            reset_pulse: None,
-        })
-    }
-
-    /// Sets the source of the numbers: document, revision, table.
-    pub const fn source(mut self, source: &'static str) -> Self {
-        self.0.source = source;
-        self
-    }
-
-    /// Sets the closed window: a feed within this time after the last one is a fault.
-    pub const fn window(mut self, window: Spread) -> Self {
-        self.0.window = Some(window);
-        self
-    }
-
-    /// The first feed after a reset is never too early.
-    pub const fn first_frame_without_window(mut self) -> Self {
-        self.0.window_in_first_frame = false;
-        self
-    }
-
-    /// Sets the start-up delay: the chip does not count for this time after RESET is released, or until the first edge.
-    pub const fn start_up(mut self, delay: Spread) -> Self {
-        self.0.start_up = Some(delay);
-        self
-    }
-
-    /// Sets the shortest time at a level that the chip detects.
-    pub const fn min_pulse(mut self, width: Duration) -> Self {
-        self.0.min_pulse = width;
-        self
-    }
-
-    /// The behaviour while WDI floats.
-    pub const fn high_impedance(mut self, behaviour: HighImpedance) -> Self {
-        self.0.high_impedance = behaviour;
-        self
-    }
-
-    /// The effect of an edge while the chip holds RESET.
-    pub const fn during_reset(mut self, behaviour: DuringReset) -> Self {
-        self.0.during_reset = behaviour;
-        self
-    }
-
-    /// Sets how long the chip holds RESET.
-    pub const fn reset_pulse(mut self, width: Spread) -> Self {
-        self.0.reset_pulse = Some(width);
-        self
-    }
-
-    /// Checks the properties, and gives the profile.
-    ///
-    /// # Errors
-    ///
-    /// [`ProfileError`]: no chip can have these properties.
-    pub const fn build(self) -> Result<Profile, ProfileError> {
-        let Profile { timeout, window, start_up, reset_pulse, min_pulse, .. } = self.0;
-        if timeout.min.is_zero() {
-            return Err(ProfileError::NoTimeout);
+        match self.reset_pulse {
+            Some(width) => Some(self.widened(width).spread()),
+            None => None,
         }
-        let ordered = timeout.is_ordered()
-            && is_ordered(window)
-            && is_ordered(start_up)
-            && is_ordered(reset_pulse);
-        if !ordered {
-            return Err(ProfileError::OutOfOrder);
-        }
-        if let Some(window) = window {
-            if window.max.as_nanos() >= timeout.min.as_nanos() {
-                return Err(ProfileError::NeverOpen);
-            }
-        }
-        // A pulse and the pause after it have to fit between two feeds, and DelayNs counts 32 bits of nanoseconds.
-        if min_pulse.as_nanos() > u32::MAX as u128
-            || min_pulse.as_nanos().saturating_mul(2) >= timeout.min.as_nanos()
-        {
-            return Err(ProfileError::PulseTooLong);
-        }
-        Ok(self.0)
     }
-}
 
-const fn is_ordered(spread: Option<Spread>) -> bool {
-    match spread {
-        Some(spread) => spread.is_ordered(),
-        None => true,
-    }
-}
-
-/// Why the properties of a chip are impossible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("{}", self.message())]
-#[non_exhaustive]
-pub enum ProfileError {
-    /// The shortest time-out is zero: the chip would bite at once.
-    NoTimeout,
-    /// A minimum is above its typical value, or a typical value is above its maximum.
-    OutOfOrder,
-    /// The window of one part may open after another part has bitten: no feed is safe.
-    NeverOpen,
-    /// Two pulses do not fit into the shortest time-out, or a pulse is longer than about 4.29 s.
-    PulseTooLong,
-}
-
-impl ProfileError {
-    /// The text of the error as a constant, for `const` code that cannot format.
+    /// The enable input.
     #[must_use]
-    pub const fn message(&self) -> &'static str {
-        match self {
-            Self::NoTimeout => "the shortest time-out is zero",
-            Self::OutOfOrder => {
-                "a minimum is above its typical value, or a typical value is above its maximum"
-            }
-            Self::NeverOpen => "the window may open after the shortest time-out",
-            Self::PulseTooLong => "two pulses do not fit into the shortest time-out",
+    pub const fn enable_input(&self) -> EnableInput {
+        self.enable_input
+    }
+
+    /// The numbers that a feed needs.
+    pub(crate) const fn feeding(&self) -> &Feeding {
+        &self.feeding
+    }
+
+    /// `ProfileBuilder::build` has checked that the margin fits.
+    const fn widened(&self, time: Micros) -> Micros {
+        match time.wider(self.margin_percent as u32) {
+            Some(wider) => wider,
+            None => time,
         }
-    }
-}
-
-/// Makes a [`Profile`](crate::chips::Profile) from a [`ProfileBuilder`](crate::chips::ProfileBuilder), checked at
-/// compile time. See [`chips`](crate::chips) for an example.
-#[macro_export]
-macro_rules! profile {
-    ($builder:expr) => {
-        const {
-            match $crate::chips::ProfileBuilder::build($builder) {
-                Ok(profile) => profile,
-                Err(error) => panic!("{}", error.message()),
-            }
-        }
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn chip() -> ProfileBuilder {
-        ProfileBuilder::new("", Edge::Either, Spread::percent(SECOND, 10))
-    }
-
-    #[test]
-    fn each_rule_of_a_profile_has_its_error() {
-        let zero = Spread::millis(0, 1, 2);
-        let unordered = Spread::millis(10, 9, 11);
-        let ms = Duration::from_millis;
-        for (builder, error) in [
-            (ProfileBuilder::new("", Edge::Either, zero), ProfileError::NoTimeout),
-            (ProfileBuilder::new("", Edge::Either, unordered), ProfileError::OutOfOrder),
-            (chip().window(unordered), ProfileError::OutOfOrder),
-            (chip().start_up(unordered), ProfileError::OutOfOrder),
-            (chip().reset_pulse(unordered), ProfileError::OutOfOrder),
-            (chip().window(Spread::millis(100, 500, 900)), ProfileError::NeverOpen),
-            (chip().min_pulse(ms(450)), ProfileError::PulseTooLong),
-            (
-                ProfileBuilder::new("", Edge::Either, Spread::percent(SECOND * 100, 10))
-                    .min_pulse(SECOND * 5),
-                ProfileError::PulseTooLong,
-            ),
-        ] {
-            assert_eq!(builder.build(), Err(error));
-        }
-        assert!(chip().window(Spread::millis(100, 500, 899)).build().is_ok());
-        assert!(chip().min_pulse(ms(449)).build().is_ok());
-    }
-
-    #[test]
-    fn a_tolerance_applies_in_both_directions() {
-        let spread = Spread::percent(SECOND, 10);
-        assert_eq!(spread, Spread::millis(900, 1_000, 1_100));
-        assert_eq!(Spread::percent(SECOND, 150).min, Duration::ZERO);
-        assert_eq!(Spread::percent(Duration::MAX, 10).typical, Duration::MAX);
-    }
-
-    #[test]
-    fn milliseconds_for_a_plan_are_rounded_to_the_safe_side() {
-        let timeout = Spread::micros(100_900, 110_000, 120_100);
-        let chip = ProfileBuilder::new("", Edge::Rising, timeout);
-        let windowed = chip.window(Spread::micros(1_000, 5_000, 9_460)).build();
-        let millis = windowed
-            .map(|chip| (chip.shortest_millis(), chip.longest_millis(), chip.window_millis()));
-        assert_eq!(millis, Ok((100, 121, 11)));
-        assert_eq!(chip.build().map(|chip| chip.window_millis()), Ok(0));
-        let longest = Duration::MAX;
-        let endless = Spread { min: longest, typical: longest, max: longest };
-        let endless = ProfileBuilder::new("", Edge::Rising, endless);
-        assert_eq!(endless.build().map(|chip| chip.shortest_millis()), Ok(u32::MAX));
-    }
-
-    #[test]
-    fn errors_print_their_message() {
-        extern crate std;
-        use std::string::ToString as _;
-        assert_eq!(ProfileError::NoTimeout.to_string(), "the shortest time-out is zero");
     }
 }

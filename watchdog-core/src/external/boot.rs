@@ -5,8 +5,18 @@
 //! | [`EarlyFeeding`] | each step of the boot feeds; number and time are limited | bites | any running watchdog |
 //! | [`DelayedStart`] | the gate is off until the boot ends or its time is over | bites later, if a timer runs on | a gate |
 //!
-//! Prefer [`EarlyFeeding`]: it depends on nothing that can hang together with the boot. A chip with a start-up delay
-//! ([`Profile::start_up`](crate::chips::Profile::start_up)) needs neither during this delay.
+//! Prefer [`EarlyFeeding`]: it depends on nothing that can hang together with the boot. The chip's own
+//! [`Start`](crate::chips::Start) matters, too:
+//!
+//! - With a start-up delay, or a long first time-out, neither is needed during this time, and a hang in it is found
+//!   after it. If the first edge ends it ([`Delay`](crate::chips::Start::Delay),
+//!   [`LongFirst`](crate::chips::Start::LongFirst)), do not feed before the boot is done. If edges in it are ignored
+//!   ([`DeafDelay`](crate::chips::Start::DeafDelay)), feeds do no harm, and save nothing: be ready to feed at intervals
+//!   of less than a time-out from the end of the shortest delay on.
+//! - With [`FirstEdge`](crate::chips::Start::FirstEdge) the chip waits for ever, and **a hang in boot is never found**.
+//!   Make the first edge at the beginning of the boot, by [`arm`](ExternalWatchdog::arm), and go on with
+//!   [`EarlyFeeding`].
+//! - With an [`EnablePin`](super::EnablePin) the chip is off until it is armed, so [`DelayedStart`] needs no feeds.
 //!
 //! ```
 //! use watchdog_core::Instant;
@@ -124,8 +134,8 @@ impl<I: Input, G: Enable> DelayedStart<I, G> {
     ///
     /// # Errors
     ///
-    /// A pin failed; poll it again. [`Error::MayHoldReset`]: it was not polled in time. The error gives the delayed start
-    /// back.
+    /// A pin failed; poll it again. [`Error::MayHoldReset`]: it was not polled in time. The error gives the delayed
+    /// start back.
     pub fn poll(mut self, now: Instant) -> Delaying<I, G, Delayed<I, G, G::Armed>> {
         if now >= self.due {
             return match self.arm(now) {

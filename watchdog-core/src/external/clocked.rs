@@ -21,7 +21,7 @@ impl<I: Input, G: Enable, S: Connected> FeedAt for ExternalWatchdog<I, G, S> {
 }
 
 /// The last edge came at `now` at the latest, so the window counts from here.
-fn edge_until<I, G, S>(dog: &mut ExternalWatchdog<I, G, S>, now: Instant) {
+pub(super) fn edge_until<I, G, S>(dog: &mut ExternalWatchdog<I, G, S>, now: Instant) {
     let later = dog.known.perhaps_fed(dog.chip, now);
     if dog.known.opens < later.opens {
         dog.known = later;

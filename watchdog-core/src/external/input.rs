@@ -1,9 +1,14 @@
 //! The inputs that drive the WDI pin: [`Toggle`] or [`Pulse`]. They store the level of the pin, because a plain output
 //! pin cannot be read. They cannot be cloned: a clone would not know the level, and could feed without the supervisor.
 //!
-//! Invariants: if `edge` returns `Counted::Yes`, the chip has counted an edge, whatever failed before, and however short
-//! the time since the last edge is: each level lasts at least the chip's shortest pulse. For a chip with a window, one
-//! call makes at most one edge that counts.
+//! A feed is a series of steps without waits ([`Steps`]); between the steps its driver waits until the chip has
+//! detected the level. [`Input`] waits by blocking, `AsyncInput` (feature `embedded-hal-async`) by `.await`. Both run
+//! the same steps.
+//!
+//! Invariants: if a feed returns `Counted::Yes`, the chip has counted an edge, whatever failed or was cancelled before,
+//! and however short the time since the last edge is: each level lasts at least the chip's shortest pulse. For a chip
+//! with a window, one feed makes at most one edge that counts. A feed may stop between any two steps: the level is
+//! known then, and the next feed lets it last first.
 
 use core::fmt::Debug;
 
@@ -22,8 +27,29 @@ pub enum Counted {
     Perhaps,
 }
 
-/// A way to feed a chip at its WDI pin.
-pub trait Input {
+/// The next step of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The level has to last for the chip's [shortest pulse](Profile::min_pulse) from now on. Wait, call
+    /// [`Steps::held`], and go on.
+    Wait,
+    /// The feed is done.
+    Done(Counted),
+}
+
+/// How far a feed has got. Each feed begins with [`Progress::Begun`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Progress {
+    /// No level was set.
+    Begun,
+    /// The level was unknown, and a known one was set.
+    Known,
+    /// The edge that counts was made.
+    Edge,
+}
+
+/// A way to feed a chip at its WDI pin, in steps that do not wait.
+pub trait Steps {
     /// The error of the pin.
     type Error: Debug;
 
@@ -38,12 +64,68 @@ pub trait Input {
     /// The error of the pin.
     fn rest(&mut self, chip: &Profile) -> Result<(), Self::Error>;
 
-    /// Makes an edge that the chip counts. If the chip has a window, it makes one such edge and no second one.
+    /// Takes the next step towards an edge that the chip counts. If the chip has a window, a feed makes one such edge
+    /// and no second one.
     ///
     /// # Errors
     ///
     /// The error of the pin. The chip may have seen the edge or not.
-    fn edge(&mut self, chip: &Profile) -> Result<Counted, Self::Error>;
+    fn step(&mut self, progress: &mut Progress, chip: &Profile) -> Result<Step, Self::Error>;
+
+    /// The wait after the last step is over.
+    fn held(&mut self);
+}
+
+/// An input that blocks while a level has to last.
+pub trait Input: Steps {
+    /// Blocks for this time.
+    fn wait(&mut self, nanos: u32);
+
+    /// Makes an edge that the chip counts, by [`steps`](Steps::step) and [waits](Self::wait).
+    ///
+    /// # Errors
+    ///
+    /// As [`Steps::step`].
+    fn edge(&mut self, chip: &Profile) -> Result<Counted, Self::Error> {
+        let mut progress = Progress::Begun;
+        loop {
+            match self.step(&mut progress, chip)? {
+                Step::Wait => {
+                    self.wait(chip.feeding().pulse_nanos);
+                    self.held();
+                }
+                Step::Done(counted) => return Ok(counted),
+            }
+        }
+    }
+}
+
+/// A pin and its level.
+#[derive(Debug, PartialEq, Eq)]
+struct Wire<P> {
+    pin: P,
+    /// `None`: the level is unknown.
+    level: Option<PinState>,
+    /// Whether the level has not lasted for the shortest pulse yet.
+    fresh: bool,
+}
+
+impl<P> Wire<P> {
+    const fn new(pin: P) -> Self {
+        Self { pin, level: None, fresh: false }
+    }
+}
+
+impl<P: OutputPin> Wire<P> {
+    fn set(&mut self, level: PinState) -> Result<(), P::Error> {
+        // If the pin fails, its level is unknown.
+        self.level = None;
+        self.fresh = false;
+        self.pin.set_state(level)?;
+        self.level = Some(level);
+        self.fresh = true;
+        Ok(())
+    }
 }
 
 /// Feeds by a change of level, for chips that count [either edge](Edge::Either).
@@ -51,61 +133,67 @@ pub trait Input {
 /// The pin is high half of the time. With a 1 kΩ resistor to ground, 3.3 mA flow then; [`Pulse`] saves this current.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Toggle<P, D> {
-    pin: P,
-    delay: D,
-    /// `None`: the level is unknown.
-    level: Option<PinState>,
+    wire: Wire<P>,
+    pub(super) delay: D,
 }
 
 impl<P, D> Toggle<P, D> {
     /// Toggles this pin. Without the delay after each change, two changes in a row could be a pulse that is too short
     /// for the chip, and the chip would see neither edge.
     pub fn new(wdi: P, delay: D) -> Self {
-        Self { pin: wdi, delay, level: None }
+        Self { wire: Wire::new(wdi), delay }
     }
 
     /// The pin and the delay, in their current state.
     pub fn release(self) -> (P, D) {
-        (self.pin, self.delay)
+        (self.wire.pin, self.delay)
     }
 }
 
-impl<P: OutputPin, D: DelayNs> Toggle<P, D> {
-    fn set(&mut self, level: PinState, chip: &Profile) -> Result<(), P::Error> {
-        // If the pin fails, its level is unknown.
-        self.level = None;
-        self.pin.set_state(level)?;
-        wait(&mut self.delay, chip);
-        self.level = Some(level);
-        Ok(())
-    }
-}
-
-impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
+impl<P: OutputPin, D> Steps for Toggle<P, D> {
     type Error = P::Error;
 
     fn suits(&self, chip: &Profile) -> bool {
         chip.edge() == Edge::Either
     }
 
-    fn rest(&mut self, chip: &Profile) -> Result<(), P::Error> {
-        self.set(PinState::Low, chip)
+    fn rest(&mut self, _: &Profile) -> Result<(), P::Error> {
+        self.wire.set(PinState::Low)
     }
 
-    fn edge(&mut self, chip: &Profile) -> Result<Counted, P::Error> {
-        let from = match self.level {
-            Some(level) => level,
+    fn step(&mut self, progress: &mut Progress, chip: &Profile) -> Result<Step, P::Error> {
+        if self.wire.fresh {
+            return Ok(Step::Wait);
+        }
+        let level = match (*progress, self.wire.level) {
+            (Progress::Begun, Some(level)) => {
+                *progress = Progress::Edge;
+                !level
+            }
             // From any level, one of the two changes is an edge. Perhaps both are, and the window allows one.
-            None => {
-                self.set(PinState::Low, chip)?;
-                if chip.window().is_some() {
-                    return Ok(Counted::Perhaps);
-                }
+            (Progress::Begun, None) => {
+                *progress = Progress::Known;
                 PinState::Low
             }
+            (Progress::Known, _) if chip.has_window() => return Ok(Step::Done(Counted::Perhaps)),
+            (Progress::Known, _) => {
+                *progress = Progress::Edge;
+                PinState::High
+            }
+            (Progress::Edge, _) => return Ok(Step::Done(Counted::Yes)),
         };
-        self.set(!from, chip)?;
-        Ok(Counted::Yes)
+        self.wire.set(level)?;
+        Ok(Step::Wait)
+    }
+
+    fn held(&mut self) {
+        self.wire.fresh = false;
+    }
+}
+
+impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
+    fn wait(&mut self, nanos: u32) {
+        self.delay.delay_ns(nanos);
     }
 }
 
@@ -116,48 +204,58 @@ impl<P: OutputPin, D: DelayNs> Input for Toggle<P, D> {
 /// [falling edges](Edge::Falling).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pulse<P, D> {
-    pin: P,
-    delay: D,
-    /// Whether the pin is known to be at its resting level.
-    at_rest: bool,
+    wire: Wire<P>,
+    pub(super) delay: D,
 }
 
 impl<P, D> Pulse<P, D> {
     /// Makes pulses at this pin, and waits with this delay.
     pub fn new(wdi: P, delay: D) -> Self {
-        Self { pin: wdi, delay, at_rest: false }
+        Self { wire: Wire::new(wdi), delay }
     }
 
     /// The pin and the delay, in their current state.
     pub fn release(self) -> (P, D) {
-        (self.pin, self.delay)
+        (self.wire.pin, self.delay)
+    }
+}
+
+impl<P: OutputPin, D> Steps for Pulse<P, D> {
+    type Error = P::Error;
+
+    fn suits(&self, chip: &Profile) -> bool {
+        chip.edge() != Edge::Either || !chip.has_window()
+    }
+
+    fn rest(&mut self, chip: &Profile) -> Result<(), P::Error> {
+        self.wire.set(resting_level(chip))
+    }
+
+    fn step(&mut self, progress: &mut Progress, chip: &Profile) -> Result<Step, P::Error> {
+        if self.wire.fresh {
+            return Ok(Step::Wait);
+        }
+        let rest = resting_level(chip);
+        let level = match (self.wire.level == Some(rest), *progress) {
+            (true, Progress::Edge) => return Ok(Step::Done(Counted::Yes)),
+            (true, Progress::Begun | Progress::Known) => {
+                *progress = Progress::Edge;
+                !rest
+            }
+            (false, _) => rest,
+        };
+        self.wire.set(level)?;
+        Ok(Step::Wait)
+    }
+
+    fn held(&mut self) {
+        self.wire.fresh = false;
     }
 }
 
 impl<P: OutputPin, D: DelayNs> Input for Pulse<P, D> {
-    type Error = P::Error;
-
-    fn suits(&self, chip: &Profile) -> bool {
-        chip.edge() != Edge::Either || chip.window().is_none()
-    }
-
-    fn rest(&mut self, chip: &Profile) -> Result<(), P::Error> {
-        self.at_rest = false;
-        self.pin.set_state(resting_level(chip))?;
-        wait(&mut self.delay, chip);
-        self.at_rest = true;
-        Ok(())
-    }
-
-    fn edge(&mut self, chip: &Profile) -> Result<Counted, P::Error> {
-        if !self.at_rest {
-            self.rest(chip)?;
-        }
-        self.at_rest = false;
-        self.pin.set_state(!resting_level(chip))?;
-        wait(&mut self.delay, chip);
-        self.rest(chip)?;
-        Ok(Counted::Yes)
+    fn wait(&mut self, nanos: u32) {
+        self.delay.delay_ns(nanos);
     }
 }
 
@@ -166,14 +264,4 @@ fn resting_level(chip: &Profile) -> PinState {
         Edge::Falling => PinState::High,
         Edge::Rising | Edge::Either => PinState::Low,
     }
-}
-
-/// Waits until the chip has detected the level.
-fn wait(delay: &mut impl DelayNs, chip: &Profile) {
-    let nanos = u32::try_from(chip.min_pulse().as_nanos());
-    debug_assert!(
-        nanos.is_ok(),
-        "a checked profile has no longer pulse than 32 bits of nanoseconds"
-    );
-    delay.delay_ns(nanos.unwrap_or(u32::MAX));
 }

@@ -3,6 +3,8 @@
 //! A program cannot ask a chip whether it counts or holds its RESET. It can only know: after a feed, the chip certainly
 //! counts until its shortest time-out is over, and its window is certainly open after the longest closed window.
 //!
+//! All its times are those of the [`Profile`], so they include its margin.
+//!
 //! Invariants: an edge before `opens` is never made. Between `settled` and `until` the chip does not hold RESET, on any
 //! board. While the program knows less, the interval is empty.
 
@@ -53,7 +55,7 @@ impl Known {
             Takeover::Reset(at) => Self {
                 opens: if chip.has_window_in_first_frame() { opening(chip, at) } else { at },
                 settled: at,
-                until: at.plus_millis(shorter(chip, chip.first_feed_before_millis())),
+                until: at.plus_millis(chip.feeding().first_safe_millis.into()),
             },
             Takeover::Fed(at) => Self::fed(chip, at),
             Takeover::Floating(now) | Takeover::Unknown(now) => {
@@ -67,7 +69,7 @@ impl Known {
         Self {
             opens: opening(chip, now),
             settled: now,
-            until: now.plus_millis(shorter(chip, chip.shortest_millis())),
+            until: now.plus_millis(chip.feeding().safe_millis.into()),
         }
     }
 
@@ -75,14 +77,39 @@ impl Known {
     /// RESET after one reset time, until the shortest time-out from `now` is over.
     pub(super) fn settling(chip: &Profile, now: Instant) -> Self {
         // One more, because the true time may be up to a millisecond after `now`.
-        let reset = chip.longest_reset_millis().map(|reset| u64::from(reset).saturating_add(1));
+        let reset = chip.feeding().longest_reset_millis;
+        let reset = reset.map(|reset| u64::from(reset).saturating_add(1));
         let settled = reset.map_or(now, |reset| now.plus_millis(reset));
         Self { opens: opening(chip, settled), settled, ..Self::fed(chip, now) }
     }
 
-    /// An edge at `now` may have been counted or not.
+    /// An edge was made at `now`, and the chip has counted it, or has ignored it in its start-up delay.
+    pub(super) fn after_edge(self, chip: &Profile, now: Instant) -> Self {
+        let fed = Self::fed(chip, now);
+        if chip.is_deaf_at_start() {
+            // In the start-up delay the edge was no feed, and did not shorten the delay.
+            return Self { until: fed.until.max(self.until), ..fed };
+        }
+        fed
+    }
+
+    /// An edge was made at `now`, and the chip has counted it, or has ignored it because it holds RESET. If the end of
+    /// that RESET is known already, a further edge does not defer it.
+    pub(super) fn after_ignored_edge(self, chip: &Profile, now: Instant) -> Self {
+        let settling = Self::settling(chip, now);
+        if self.is_settling(now) {
+            let settled = self.settled;
+            return Self { opens: opening(chip, settled), settled, ..settling };
+        }
+        settling
+    }
+
+    /// An edge at `now` may have been made or not. If it was, it may have ended a start-up delay or a long first
+    /// time-out.
     pub(super) fn perhaps_fed(self, chip: &Profile, now: Instant) -> Self {
-        Self { opens: opening(chip, now), ..self }
+        let Self { opens, until, .. } = Self::fed(chip, now);
+        let until = if chip.is_deaf_at_start() { self.until } else { until.min(self.until) };
+        Self { opens, until, ..self }
     }
 
     /// Whether the chip certainly does not hold RESET.
@@ -103,9 +130,4 @@ impl Known {
 
 fn opening(chip: &Profile, now: Instant) -> Instant {
     now.plus_millis(chip.window_millis().into())
-}
-
-/// The time for a feed: it ends before `millis` are over.
-fn shorter(chip: &Profile, millis: u32) -> u64 {
-    u64::from(millis.saturating_sub(chip.feed_millis()))
 }

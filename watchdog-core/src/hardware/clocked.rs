@@ -55,6 +55,11 @@ impl<D, C> Clocked<D, C> {
         &self.dog
     }
 
+    #[cfg(feature = "embedded-hal-async")]
+    pub(crate) fn parts(&mut self) -> (&mut D, &mut C) {
+        (&mut self.dog, &mut self.clock)
+    }
+
     pub(crate) fn into_parts(self) -> (D, C) {
         (self.dog, self.clock)
     }

@@ -37,10 +37,37 @@ impl Spread {
     /// A spread of `typical` ± `percent`; more than 100 percent counts as 100 for the minimum.
     #[must_use]
     pub const fn percent(typical: Duration, percent: u32) -> Self {
+        Self::exact(typical).wider(percent)
+    }
+
+    /// This spread, with a minimum that is lower by `percent`, and a maximum that is higher by `percent`: for the
+    /// tolerance of a capacitor, for example. More than 100 percent counts as 100 for the minimum.
+    #[must_use]
+    pub const fn wider(self, percent: u32) -> Self {
         Self {
-            min: hundredths(typical, 100_u32.saturating_sub(percent)),
-            typical,
-            max: hundredths(typical, percent.saturating_add(100)),
+            min: scaled(self.min, 100_u32.saturating_sub(percent), 100),
+            typical: self.typical,
+            max: scaled(self.max, percent.saturating_add(100), 100),
+        }
+    }
+
+    /// This spread times `numerator` / `denominator`. A denominator of 0 counts as 1.
+    #[must_use]
+    pub const fn times(self, numerator: u32, denominator: u32) -> Self {
+        Self {
+            min: scaled(self.min, numerator, denominator),
+            typical: scaled(self.typical, numerator, denominator),
+            max: scaled(self.max, numerator, denominator),
+        }
+    }
+
+    /// The time of two spreads, one after the other.
+    #[must_use]
+    pub const fn then(self, next: Self) -> Self {
+        Self {
+            min: self.min.saturating_add(next.min),
+            typical: self.typical.saturating_add(next.typical),
+            max: self.max.saturating_add(next.max),
         }
     }
 
@@ -105,10 +132,10 @@ const fn saturated(count: u128) -> u32 {
     if count > u32::MAX as u128 { u32::MAX } else { count as u32 }
 }
 
-const fn hundredths(of: Duration, count: u32) -> Duration {
-    match of.saturating_mul(count).checked_div(100) {
+const fn scaled(of: Duration, numerator: u32, denominator: u32) -> Duration {
+    match of.saturating_mul(numerator).checked_div(denominator) {
         Some(part) => part,
-        None => of,
+        None => of.saturating_mul(numerator),
     }
 }
 
@@ -136,6 +163,8 @@ const fn inexactness(ticks: u64, hertz: u32) -> Duration {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn ticks_are_rounded_so_that_the_spread_is_never_too_narrow() {
         let third = Spread::ticks(1, [3, 3, 3]);
@@ -161,5 +190,22 @@ mod tests {
         assert_eq!((spread.shortest_millis(), spread.longest_millis()), (100, 121));
         assert_eq!(spread.window_millis(), 122);
         assert_eq!(Spread::exact(Duration::MAX).window_millis(), u32::MAX);
+    }
+
+    #[test]
+    fn a_tolerance_applies_in_both_directions() {
+        let spread = Spread::percent(SECOND, 10);
+        assert_eq!(spread, Spread::millis(900, 1_000, 1_100));
+        assert_eq!(spread.wider(10), Spread::millis(810, 1_000, 1_210));
+        assert_eq!(Spread::percent(SECOND, 150).min, Duration::ZERO);
+        assert_eq!(Spread::percent(Duration::MAX, 10).typical, Duration::MAX);
+    }
+
+    #[test]
+    fn spreads_are_scaled_and_follow_each_other() {
+        let spread = Spread::millis(8, 16, 24);
+        assert_eq!(spread.times(3, 4), Spread::millis(6, 12, 18));
+        assert_eq!(spread.times(2, 0), Spread::millis(16, 32, 48));
+        assert_eq!(spread.then(Spread::millis(1, 2, 3)), Spread::millis(9, 18, 27));
     }
 }

@@ -4,9 +4,10 @@
 //! time passes only when the test or the delay advances it. The times of the chip are drawn from its spreads for each
 //! frame.
 //!
-//! The model covers: the edges that count, levels that are too short to be seen, the window, time-outs, the start-up
-//! delay and the edge that ends it, a floating input, the length of RESET, edges while RESET is held, and the enable
-//! gate.
+//! The model covers: the edges that count, levels that are too short to be seen, the window, time-outs, each kind of
+//! start after RESET (the edge that ends the delay, edges that are ignored, a first edge that is awaited for ever, a long
+//! first time-out), a floating input, the length of RESET, edges while RESET is held, the enable gate, and the chip's own
+//! enable input.
 //!
 //! The pins are those of a HAL that disconnects a pin when it is dropped, as embassy-stm32, -rp and -nrf do: WDI then
 //! floats or follows its resistor, and the gate follows its resistor.
@@ -23,7 +24,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType, OutputPin, PinState};
 use random::Random;
 use watchdog_core::Instant;
-use watchdog_core::chips::{DuringReset, Edge, HighImpedance, Profile, Spread};
+use watchdog_core::chips::{DuringReset, Edge, HighImpedance, Profile, Spread, Start};
 
 /// The length of RESET if the profile does not give one.
 const SOME_RESET: Duration = Duration::from_millis(200);
@@ -92,6 +93,7 @@ impl Board {
             reset_until: None,
             has_gate: false,
             connected: true,
+            enabled: true,
             fed: Vec::new(),
             bites: Vec::new(),
             board_resets: Vec::new(),
@@ -116,11 +118,21 @@ impl Board {
         GatePin { board: self.clone(), on }
     }
 
+    /// The microcontroller's pin at the chip's enable input, which enables the chip while the pin is at level `on`. While
+    /// nothing drives the pin, the chip is enabled.
+    pub(crate) fn enable_input(&self, on: PinState) -> EnableInputPin {
+        EnableInputPin { board: self.clone(), on }
+    }
+
     /// A resistor holds WDI at this level while no pin drives it.
     pub(crate) fn resistor_at_wdi(&self, level: PinState) {
         let mut state = self.0.borrow_mut();
         state.resistor = Some(level);
-        if state.level.is_none() {
+        if state.now == 0 {
+            // It was there at power-on.
+            state.level = Some(level);
+            state.release_reset(0);
+        } else if state.level.is_none() {
             state.set_level(Some(level));
         }
     }
@@ -257,6 +269,35 @@ impl OutputPin for GatePin {
     }
 }
 
+/// The pin at the chip's enable input. Dropping it enables the chip.
+#[derive(Debug)]
+pub(crate) struct EnableInputPin {
+    board: Board,
+    on: PinState,
+}
+
+impl Drop for EnableInputPin {
+    fn drop(&mut self) {
+        self.board.0.borrow_mut().enable(true);
+    }
+}
+
+impl ErrorType for EnableInputPin {
+    type Error = Infallible;
+}
+
+impl OutputPin for EnableInputPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.board.0.borrow_mut().enable(self.on == PinState::Low);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.board.0.borrow_mut().enable(self.on == PinState::High);
+        Ok(())
+    }
+}
+
 /// Passes virtual time.
 #[derive(Clone, Debug)]
 pub(crate) struct Delay(Board);
@@ -290,12 +331,14 @@ struct State {
     /// The last change has not lasted long enough yet for the chip to see it.
     unseen: bool,
     frame: Frame,
-    /// The end of the start-up delay, while it lasts.
+    /// The end of the start-up delay, while it lasts. `u64::MAX`: the chip waits for the first edge.
     starts_at: Option<u64>,
     /// `u64::MAX`: latched.
     reset_until: Option<u64>,
     has_gate: bool,
     connected: bool,
+    /// Whether the chip's enable input enables it.
+    enabled: bool,
     fed: Vec<Duration>,
     bites: Vec<Bite>,
     board_resets: Vec<Duration>,
@@ -339,9 +382,22 @@ impl State {
         self.connected = on;
     }
 
+    /// A chip that is disabled neither counts nor holds RESET. It begins as after a RESET when it is enabled.
+    fn enable(&mut self, on: bool) {
+        self.advance(0);
+        if self.enabled == on {
+            return;
+        }
+        self.enabled = on;
+        self.reset_until = None;
+        if on {
+            self.release_reset(self.now);
+        }
+    }
+
     /// Runs all events of the chip up to `to`.
     fn run_until(&mut self, to: u64) {
-        loop {
+        while self.enabled {
             if let Some(end) = self.reset_until {
                 if end > to || end == u64::MAX {
                     return;
@@ -369,7 +425,10 @@ impl State {
             Edge::Falling => self.level == Some(PinState::Low),
             Edge::Either => true,
         };
-        if !counts {
+        if !counts || !self.enabled {
+            return;
+        }
+        if self.starts_at.is_some() && matches!(self.chip.start(), Start::DeafDelay(_)) {
             return;
         }
         if self.reset_until.is_some() {
@@ -388,7 +447,15 @@ impl State {
         let window =
             self.chip.window().filter(|_| !is_first || self.chip.has_window_in_first_frame());
         let closed = window.map_or(0, |window| self.draw(window, self.part == Part::Strictest));
-        let timeout = self.draw(self.chip.timeout(), false);
+        let timeout = match self.chip.start() {
+            Start::LongFirst(first) if is_first => first,
+            Start::LongFirst(_)
+            | Start::AtOnce
+            | Start::Delay(_)
+            | Start::DeafDelay(_)
+            | Start::FirstEdge => self.chip.timeout(),
+        };
+        let timeout = self.draw(timeout, false);
         self.frame = Frame { opens: at + closed, ends: at + timeout };
     }
 
@@ -406,9 +473,12 @@ impl State {
 
     fn release_reset(&mut self, at: u64) {
         self.reset_until = None;
-        match self.chip.start_up() {
-            Some(delay) => self.starts_at = Some(at + self.draw(delay, false)),
-            None => self.begin_frame(at, true),
+        match self.chip.start() {
+            Start::Delay(delay) | Start::DeafDelay(delay) => {
+                self.starts_at = Some(at + self.draw(delay, false));
+            }
+            Start::FirstEdge => self.starts_at = Some(u64::MAX),
+            Start::AtOnce | Start::LongFirst(_) => self.begin_frame(at, true),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Draws the WDI pin of a TPS3823 over time, as text: boot, normal run, update, hang.
+//! Draws the WDI pin of a TPS3823 over time, as text: boot, normal run, update, hang. With `--gpio` it feeds a real chip
+//! instead, at a line of Linux (`lines.rs`).
 //!
 //! The board is the simulated board of the library's tests, so the example runs anywhere and takes no time. The code
 //! between board and drawing is as in a firmware: a supervisor over three tasks feeds the chip.
@@ -20,30 +21,37 @@ use watchdog_core::{
     plan, task,
 };
 
-#[path = "../watchdog-core/tests/chip/mod.rs"]
+#[path = "../../watchdog-core/tests/chip/mod.rs"]
 mod chip;
+#[cfg(target_os = "linux")]
+mod lines;
 
 const HELP: &str = "\
 Draws how a TPS3823 watchdog chip is fed on a simulated board: boot, normal run, update, hang.
+Or feeds a real TPS3823 at a GPIO line, until it is interrupted.
 
-usage: watchdog_external [options]
+usage: watchdog_external [--part PART]
+       watchdog_external --gpio CHIP:LINE [--gate CHIP:LINE [--gate-low]] [--feeds COUNT]
 
-  --part PART   which part is on the board: fastest (0.9 s), slowest (2.5 s), or a number that draws its times (1)
+  --part PART        which part is on the board: fastest (0.765 s), slowest (2.875 s), or a number that draws its times
+                     (1); these are the limits at 25 °C and 15 %
+  --gpio CHIP:LINE   the line at WDI, such as gpiochip0:17; gpiodetect and gpioinfo list them
+  --gate CHIP:LINE   the line that connects RESET of the chip to the board while it is high
+  --gate-low         ... while it is low
+  --feeds COUNT      stop after so many feeds
 
-Exit status: 0 the chip reset the board after the hang, in time, and at no other moment; 1 otherwise.";
+With a gate the chip is disarmed at the end. Without one it resets this machine 2.875 s after the last feed, unless
+something else feeds it. With a gate WDI has to float until the program starts, so a resistor there needs no gate.
+
+Exit status: 0 the chip reset the board after the hang, in time, and at no other moment; or all feeds were made;
+1 otherwise.";
 
 const CHIP: &Profile = &TPS3823_33;
 
-// This builds only if the heartbeat and all stages fit into the shortest time-out, 900 ms.
+// This builds only if the heartbeat and all stages fit into the shortest time-out, 765 ms.
 const STAGES: &[(Stage, u32)] = &[(Stage::Warn, 0), (Stage::LastWords, 100), (Stage::Reset, 100)];
-const TIMING: Timing<'static> = plan!(
-    Plan::heartbeat(500)
-        .late(10)
-        .chip(CHIP.shortest_millis(), CHIP.longest_millis())
-        .window(CHIP.window_millis())
-        .stages(STAGES)
-        .recovery(6_000)
-);
+const TIMING: Timing<'static> =
+    plan!(Plan::heartbeat(500).late(10).profile(CHIP).stages(STAGES).recovery(6_000));
 // Each task builds only if it can keep its rules, and if the reset follows its longest silence in time. The update
 // reports chunk by chunk; for steps without chunks it has two grants of three seconds.
 static TASKS: [Task; 3] = [
@@ -69,6 +77,12 @@ type Dog<S> = Clocked<ExternalWatchdog<Input, Enable, S>, Box<dyn FnMut() -> Ins
 enum Error {
     #[error(transparent)]
     Usage(#[from] UsageError),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Lines(#[from] lines::LinesError),
+    #[cfg(not(target_os = "linux"))]
+    #[error("--gpio needs the GPIO character devices of Linux, and this system has none")]
+    NoLines,
     #[error("the watchdog: {0}")]
     Watchdog(#[from] ErrorOf<Input, Enable>),
     #[error("the watchdog is not disarmed: {0}")]
@@ -83,13 +97,40 @@ enum Error {
     NotBitten,
 }
 
+/// The lines of a real chip, as the user named them.
+#[derive(Debug)]
+struct Lines {
+    wdi: LineName,
+    gate: Option<LineName>,
+    gate_is_active_low: bool,
+    feeds: Option<u64>,
+}
+
+/// A line of a GPIO chip.
+#[derive(Debug)]
+struct LineName {
+    chip: String,
+    line: u32,
+}
+
+#[derive(Debug)]
+enum Order {
+    Help,
+    Draw(Part),
+    Feed(Lines),
+}
+
 fn main() -> ExitCode {
     let done = match read_arguments(Arguments::of_process()) {
-        Ok(None) => {
+        Ok(Order::Help) => {
             print::line(HELP);
             return ExitCode::SUCCESS;
         }
-        Ok(Some(part)) => run(part),
+        Ok(Order::Draw(part)) => run(part),
+        #[cfg(target_os = "linux")]
+        Ok(Order::Feed(lines)) => lines::run(&lines).map_err(Error::from),
+        #[cfg(not(target_os = "linux"))]
+        Ok(Order::Feed(_)) => Err(Error::NoLines),
         Err(error) => Err(error.into()),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
@@ -100,28 +141,53 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The part on the board; `None`: the user asked for help.
-fn read_arguments(mut arguments: Arguments) -> Result<Option<Part>, UsageError> {
-    let mut part = Part::Random(1);
+fn read_arguments(mut arguments: Arguments) -> Result<Order, UsageError> {
+    let (mut part, mut wdi, mut gate) = (None, None, None);
+    let (mut gate_is_active_low, mut feeds) = (false, None);
     while let Some(option) = arguments.option()? {
-        part = match option.as_str() {
-            "--help" | "-h" => return Ok(None),
-            "--part" => {
-                let text = arguments.text()?;
-                match (text.as_str(), text.parse()) {
-                    ("fastest", _) => Part::Fastest,
-                    ("slowest", _) => Part::Slowest,
-                    (_, Ok(seed)) => Part::Random(seed),
-                    _ => {
-                        let problem = format!("{text:?} is not fastest, slowest or a number");
-                        return Err(arguments.wrong(problem));
-                    }
-                }
-            }
+        match option.as_str() {
+            "--help" | "-h" => return Ok(Order::Help),
+            "--part" => part = Some(read_part(&mut arguments)?),
+            "--gpio" => wdi = Some(read_line(&mut arguments)?),
+            "--gate" => gate = Some(read_line(&mut arguments)?),
+            "--gate-low" => gate_is_active_low = true,
+            "--feeds" => feeds = Some(arguments.number("a number of feeds")?),
             _ => return Err(arguments.unknown()),
-        };
+        }
     }
-    Ok(Some(part))
+    let together = |problem| Err(UsageError::Together(problem));
+    match (part, wdi) {
+        (Some(_), Some(_)) => together("--part is for the simulated board, --gpio for a real one"),
+        (_, None) if gate.is_some() || gate_is_active_low || feeds.is_some() => {
+            together("--gate, --gate-low and --feeds need --gpio")
+        }
+        (None, Some(_)) if gate_is_active_low && gate.is_none() => {
+            together("--gate-low needs --gate")
+        }
+        (None, Some(wdi)) => Ok(Order::Feed(Lines { wdi, gate, gate_is_active_low, feeds })),
+        (part, None) => Ok(Order::Draw(part.unwrap_or(Part::Random(1)))),
+    }
+}
+
+fn read_part(arguments: &mut Arguments) -> Result<Part, UsageError> {
+    let text = arguments.text()?;
+    match (text.as_str(), text.parse()) {
+        ("fastest", _) => Ok(Part::Fastest),
+        ("slowest", _) => Ok(Part::Slowest),
+        (_, Ok(seed)) => Ok(Part::Random(seed)),
+        _ => Err(arguments.wrong(format!("{text:?} is not fastest, slowest or a number"))),
+    }
+}
+
+/// `gpiochip0:17` or `/dev/gpiochip0:17`.
+fn read_line(arguments: &mut Arguments) -> Result<LineName, UsageError> {
+    let text = arguments.text()?;
+    let name = text.rsplit_once(':').filter(|(chip, _)| !chip.is_empty());
+    let name = name.and_then(|(chip, line)| {
+        let chip = if chip.contains('/') { chip.to_owned() } else { format!("/dev/{chip}") };
+        Some(LineName { chip, line: line.parse().ok()? })
+    });
+    name.ok_or_else(|| arguments.wrong(format!("{text:?} is not CHIP:LINE, such as gpiochip0:17")))
 }
 
 fn run(part: Part) -> Result<(), Error> {
@@ -153,14 +219,14 @@ fn run(part: Part) -> Result<(), Error> {
     done
 }
 
-/// Three steps of 800 ms with the gate off. Each step feeds the chip, so that it does not hold RESET when it is armed.
+/// Four steps of 600 ms with the gate off. Each step feeds the chip, so that it does not hold RESET when it is armed.
 fn boot(
     bench: &mut Bench,
     mut dog: ExternalWatchdog<Input, Enable, Disarmed>,
 ) -> Result<Dog<Armed>, Error> {
-    bench.phase('b', "boot: the gate is off, each of three steps feeds the chip");
-    for _ in 0..3 {
-        bench.pass(800);
+    bench.phase('b', "boot: the gate is off, each of four steps feeds the chip");
+    for _ in 0..4 {
+        bench.pass(600);
         dog.feed_early(bench.now())?;
     }
     bench.note("armed");
@@ -222,9 +288,9 @@ fn install<'a>(
 
     bench.phase('e', "erasing blocks everything for 2.4 s: disarmed, a timer keeps the chip quiet");
     let mut dog = guard.stop(bench.now()).map_err(|failed| failed.error)?.into_inner();
-    for _ in 0..3 {
+    for _ in 0..4 {
         dog.feed_early(bench.now())?;
-        bench.pass(800);
+        bench.pass(600);
     }
     let clock = bench.board.clone();
     let dog = dog.arm(bench.now()).map_err(|failed| failed.error)?;
