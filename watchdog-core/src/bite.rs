@@ -75,26 +75,43 @@ impl Stage {
     }
 }
 
-/// The fault of a task.
+/// The fault of a task. The numbers are those of the [crash record](crate::record).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
     /// The task did not feed within its deadline or its grant: it blocks, or spins without reaching its checkpoints.
-    Starved,
+    Starved = 1,
     /// The task fed before its window opened.
-    Early,
+    Early = 2,
     /// The task reported a checkpoint that was not the next one.
-    OutOfOrder,
+    OutOfOrder = 3,
     /// The task ended without retiring first.
-    Returned,
+    Returned = 4,
     /// The task panicked.
-    Panicked,
+    Panicked = 5,
     /// The task feeds by another clock than the supervisor's: its time is ahead by more than its deadline plus a
     /// heartbeat.
-    Clock,
+    Clock = 6,
     /// The program asked for the bite: [`Supervisor::bite`](crate::Supervisor::bite).
-    Requested,
+    Requested = 7,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Starved,
+        Self::Early,
+        Self::OutOfOrder,
+        Self::Returned,
+        Self::Panicked,
+        Self::Clock,
+        Self::Requested,
+    ];
+
+    /// The fault with this number, as in a record.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
 }
 
 impl fmt::Display for Fault {

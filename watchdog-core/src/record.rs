@@ -130,24 +130,21 @@ impl CrashRecord {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        let mut fields = Fields(&mut bytes);
-        fields.put(&MAGIC);
-        fields.put(&[VERSION]);
-        if let Some(Failure { task, name, fault, step, since, at }) = self.failure {
-            fields.put(&[code(fault), step.unwrap_or(NO_STEP), self.in_a_row]);
-            fields.put(&task.index().to_le_bytes());
-            fields.put(&name.to_bytes());
-            fields.put(&since.as_millis().to_le_bytes());
-            fields.put(&at.as_millis().to_le_bytes());
-        } else {
-            fields.put(&[PROVISIONAL, NO_STEP, self.in_a_row]);
-            fields.skip(FAILURE_LEN);
+        put(&mut bytes, 0, MAGIC);
+        let (fault, step) = match self.failure {
+            Some(failure) => (failure.fault as u8, failure.step.unwrap_or(NO_STEP)),
+            None => (PROVISIONAL, NO_STEP),
+        };
+        put(&mut bytes, 4, [VERSION, fault, step, self.in_a_row]);
+        if let Some(Failure { task, name, since, at, fault: _, step: _ }) = self.failure {
+            put(&mut bytes, 8, task.index().to_le_bytes());
+            put(&mut bytes, 12, name.to_bytes());
+            put(&mut bytes, 24, since.as_millis().to_le_bytes());
+            put(&mut bytes, 32, at.as_millis().to_le_bytes());
         }
-        fields.put(&self.note);
+        put(&mut bytes, 40, self.note);
         let sum = checksum(&bytes).to_le_bytes();
-        let mut fields = Fields(&mut bytes);
-        fields.skip(Self::SUMMED);
-        fields.put(&sum);
+        put(&mut bytes, Self::SUMMED, sum);
         bytes
     }
 
@@ -157,30 +154,29 @@ impl CrashRecord {
     ///
     /// [`RecordError`]: there is no record, or it is damaged.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, RecordError> {
-        let mut rest = Reader(bytes);
-        if rest.take::<4>() != MAGIC {
+        if get(bytes, 0) != MAGIC {
             return Err(RecordError::Absent);
         }
-        let [version, fault, step, in_a_row] = rest.take();
+        let [version, fault, step, in_a_row] = get(bytes, 4);
         // Another version may be longer or shorter, so its checksum lies elsewhere.
         if version != VERSION {
             return Err(RecordError::Version(version));
         }
-        let task = TaskId::new(u32::from_le_bytes(rest.take()));
-        let name = Name::from_bytes(rest.take());
-        let since = Instant::from_millis(u64::from_le_bytes(rest.take()));
-        let at = Instant::from_millis(u64::from_le_bytes(rest.take()));
-        let note = rest.take();
-        if u32::from_le_bytes(rest.take()) != checksum(bytes) {
+        if u32::from_le_bytes(get(bytes, Self::SUMMED)) != checksum(bytes) {
             return Err(RecordError::Damaged);
         }
-        let step = (step != NO_STEP).then_some(step);
-        let failure = match fault_of(fault) {
-            Some(fault) => Some(Failure { task, name, fault, step, since, at }),
-            None if fault == PROVISIONAL => None,
-            None => return Err(RecordError::Damaged),
+        let failure = match fault {
+            PROVISIONAL => None,
+            fault => Some(Failure {
+                task: TaskId::new(u32::from_le_bytes(get(bytes, 8))),
+                name: Name::from_bytes(get(bytes, 12)),
+                fault: Fault::from_code(fault).ok_or(RecordError::Damaged)?,
+                step: (step != NO_STEP).then_some(step),
+                since: Instant::from_millis(u64::from_le_bytes(get(bytes, 24))),
+                at: Instant::from_millis(u64::from_le_bytes(get(bytes, 32))),
+            }),
         };
-        Ok(Self { failure, in_a_row, note })
+        Ok(Self { failure, in_a_row, note: get(bytes, 40) })
     }
 
     /// Reads a record from these bytes and clears them, so that the next boot does not find it again.
@@ -195,28 +191,8 @@ impl CrashRecord {
     }
 }
 
-/// The faults, from 1 on.
-const FAULTS: [Fault; 7] = [
-    Fault::Starved,
-    Fault::Early,
-    Fault::OutOfOrder,
-    Fault::Returned,
-    Fault::Panicked,
-    Fault::Clock,
-    Fault::Requested,
-];
 /// The fault of a provisional record.
 const PROVISIONAL: u8 = 0;
-/// The bytes of a failure behind those of byte 5 to 7.
-const FAILURE_LEN: usize = 32;
-
-fn code(fault: Fault) -> u8 {
-    (1..).zip(FAULTS).find_map(|(code, known)| (known == fault).then_some(code)).unwrap_or_default()
-}
-
-fn fault_of(code: u8) -> Option<Fault> {
-    FAULTS.get(usize::from(code).checked_sub(1)?).copied()
-}
 
 /// The checksum of a record, without the checksum in it.
 #[inline(never)]
@@ -224,39 +200,22 @@ fn checksum(record: &[u8; CrashRecord::LEN]) -> u32 {
     CHECKSUM.checksum(record.split_at(CrashRecord::SUMMED).0)
 }
 
-/// Writes the fields one after the other.
-struct Fields<'a>(&'a mut [u8]);
-
-impl Fields<'_> {
-    #[inline(never)]
-    fn put(&mut self, field: &[u8]) {
-        for byte in field {
-            if let Some(place) = self.0.first_mut() {
-                *place = *byte;
-            }
-            self.skip(1);
-        }
-    }
-
-    fn skip(&mut self, len: usize) {
-        let bytes = core::mem::take(&mut self.0);
-        debug_assert!(len <= bytes.len(), "every field lies within the record");
-        self.0 = bytes.get_mut(len..).unwrap_or_default();
+/// Writes a field. All places are constants, so the check costs nothing.
+#[inline(always)]
+fn put<const N: usize>(record: &mut [u8; CrashRecord::LEN], at: usize, field: [u8; N]) {
+    let place = record.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+    debug_assert!(place.is_some(), "every field lies within the record");
+    if let Some(place) = place {
+        *place = field;
     }
 }
 
-/// Reads the fields one after the other.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let Some((field, rest)) = self.0.split_first_chunk() else {
-            debug_assert!(false, "every field lies within the record");
-            return [0; N];
-        };
-        self.0 = rest;
-        *field
-    }
+/// Reads a field.
+#[inline(always)]
+fn get<const N: usize>(record: &[u8; CrashRecord::LEN], at: usize) -> [u8; N] {
+    let field = record.get(at..).and_then(<[u8]>::first_chunk);
+    debug_assert!(field.is_some(), "every field lies within the record");
+    field.copied().unwrap_or([0; N])
 }
 
 /// Why there is no record.
@@ -311,7 +270,7 @@ mod tests {
 
     #[test]
     fn every_fault_survives_writing_and_reading() {
-        for fault in FAULTS {
+        for fault in Fault::ALL {
             for step in [None, Some(0), Some(14)] {
                 let failure = Some(Failure { fault, step, ..FAILURE });
                 let record = CrashRecord { failure, in_a_row: 200, ..RECORD };
@@ -360,7 +319,7 @@ mod tests {
         let record = CrashRecord { in_a_row: 3, ..CrashRecord::running() };
         let bytes = record.to_bytes();
         assert_eq!(bytes[..8], *b"WDcr\x02\x00\xFF\x03");
-        assert_eq!(bytes[8..40], [0; FAILURE_LEN]);
+        assert_eq!(bytes[8..40], [0; 32]);
         assert_eq!(CrashRecord::from_bytes(&bytes), Ok(record));
     }
 

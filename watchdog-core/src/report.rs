@@ -115,6 +115,13 @@ impl Report {
         self.0 >> STAMP_BITS == (Kind::Fed as u32) << NUMBER_BITS
     }
 
+    /// Whether this is a checkpoint of a task that has begun a round.
+    #[inline]
+    pub(crate) const fn is_checkpoint(self) -> bool {
+        let above = self.0 >> STAMP_BITS;
+        above > (Kind::Fed as u32) << NUMBER_BITS && above < (Kind::Granted as u32) << NUMBER_BITS
+    }
+
     /// The same checkpoint and time, as a report of another kind.
     #[cfg(feature = "std")]
     pub(crate) const fn of_kind(self, kind: Kind) -> Self {

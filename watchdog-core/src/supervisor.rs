@@ -136,11 +136,13 @@ impl<'a> Supervisor<'a> {
         self
     }
 
-    /// Checks the tasks, and returns the action to take at `now`. If the device was asleep, this ends the sleep.
+    /// Checks the tasks, and returns the action to take at `now`. After a sleep, call [`resume`](Self::resume) first:
+    /// otherwise the sleep counts as time awake.
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
-        self.resume(now);
+        // Otherwise a later call of `resume` would leave out time in which the device was awake.
+        self.asleep = Instant::FAR_FUTURE;
         let now = self.judge(now);
         let Some(bite) = &mut self.bite else {
             let due = now >= self.next_feed;
@@ -173,6 +175,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
+    #[inline(never)]
     pub(crate) fn judge(&mut self, now: Instant) -> Instant {
         let now = now.max(self.latest);
         self.latest = now;
@@ -232,7 +235,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The device is awake again, at `now`. A new grid of heartbeats begins, and the hardware is fed at the next poll, or
-    /// when its window opens. If the device was not asleep, this does nothing.
+    /// when its window opens. If the device was not asleep, or was polled since, this does nothing.
     ///
     /// No task may report during the call, or during the sleep: such a report may be lost.
     pub fn resume(&mut self, now: Instant) {

@@ -359,6 +359,25 @@ impl Task {
         self.progress(0, last, now)
     }
 
+    /// A checkpoint that is not as usual.
+    #[inline(never)]
+    fn unusual_step(&self, step: u8, now: Instant) -> Result<(), Refused> {
+        let last = self.awaited(now)?;
+        let steps = self.step_count();
+        if steps == 0 {
+            return Err(Refused::NoSteps);
+        }
+        let next = if last.number() >= steps { 0 } else { last.number() };
+        if step != next {
+            // A checkpoint above the highest possible one is stored as none.
+            let number = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
+            self.write(Report::new(Kind::OutOfOrder, number, now));
+            log!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
+            return Err(Refused::OutOfOrder);
+        }
+        self.progress(step.saturating_add(1), last, now)
+    }
+
     /// Stores a feed (`number` 0) or a checkpoint (`number`, counted from 1), or the fault that it is too early. Within a
     /// round, no checkpoint is too early.
     fn progress(&self, number: u8, last: Report, now: Instant) -> Result<(), Refused> {

@@ -86,24 +86,28 @@ pub(crate) fn first_failure(
     last_good: Option<Instant>,
 ) -> Option<(Reaction, Failure)> {
     let too_old = last_good.map(|last_good| short(now.millis_since(last_good)));
-    let mut first: Option<(u32, u32, &Task, Found)> = None;
-    for (index, task) in (0..).zip(tasks) {
-        if too_old.is_none() && task.is_healthy(now) {
-            continue;
-        }
-        let Some(found) = task.fault(now, slack, too_old) else { continue };
-        // More than 24 days count as 24 days.
-        let counts = if task.reaction() == Reaction::Report { 0 } else { 1 << 31 };
-        let rank = found.ago.min(i32::MAX as u32) | counts;
-        if first.as_ref().is_none_or(|(highest, ..)| rank > *highest) {
-            first = Some((rank, index, task, found));
+    let (mut highest, mut first) = (0, None);
+    let mut rest = tasks.iter();
+    // The usual task takes the few instructions of the search.
+    while let Some(task) = rest.find(|task| too_old.is_some() || !task.is_healthy(now)) {
+        if let Some(found) = task.fault(now, slack, too_old) {
+            // More than 24 days count as 24 days.
+            let counts = if task.reaction() == Reaction::Report { 0 } else { 1 << 31 };
+            let rank = found.ago.min(i32::MAX as u32) | counts;
+            if rank > highest || first.is_none() {
+                (highest, first) = (rank, Some((rest.len(), task, found)));
+            }
         }
     }
-    let (_, index, task, Found { fault, step, silent, ago: _ }) = first?;
-    let since = Instant::from_millis(now.as_millis().saturating_sub(silent.into()));
-    let (since, name) = (last_good.unwrap_or(since), task.name());
-    let failure = Failure { task: TaskId::new(index), name, fault, step, since, at: now };
-    Some((task.reaction(), failure))
+    let (behind, task, Found { fault, step, silent, ago: _ }) = first?;
+    // A supervisor has fewer tasks than ids.
+    let index = tasks.len().saturating_sub(behind).saturating_sub(1) as u32;
+    let since = match last_good {
+        Some(last_good) => last_good,
+        None => Instant::from_millis(now.as_millis().saturating_sub(silent.into())),
+    };
+    let (id, name) = (TaskId::new(index), task.name());
+    Some((task.reaction(), Failure { task: id, name, fault, step, since, at: now }))
 }
 
 /// The milliseconds in 32 bits: more than 49 days count as 49 days.

@@ -263,6 +263,7 @@ fn a_device_whose_way_into_sleep_is_dropped_is_awake_and_feeds_at_once() {
         let mut guard = Guard::new(dog, Supervisor::new(&tasks, SLEEPS, board.now()));
         let asleep = polled(guard.suspend_async(board.now()), polls).is_some();
         board.advance_millis(700);
+        guard.resume(board.now());
         let action = whole(guard.poll_async(board.now())).unwrap().action;
         assert_eq!(action, Action::Feed, "{polls}");
         // Only a sleep is not counted.

@@ -25,11 +25,23 @@ fn a_sleep_of_the_planned_length_does_not_count_and_the_rest_of_a_longer_one_doe
         tasks[0].handle().feed(at(70)).unwrap();
         let asleep = Poll { action: Action::Feed, next: at(5_100) };
         assert_eq!(supervisor.suspend(at(100)), Ok(asleep));
-        // The poll ends the sleep, if `resume` was not called.
+        supervisor.resume(at(100 + slept));
         let action = supervisor.poll(at(100 + slept)).action;
         assert_eq!(matches!(action, Action::Stage(..)), bites, "{slept}");
         assert!(bites || action == Action::Feed, "{slept}");
     }
+}
+
+#[test]
+fn a_poll_before_the_device_says_that_it_is_awake_counts_the_sleep() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, SLEEPS, at(0));
+    tasks[0].handle().feed(at(100)).unwrap();
+    let _polled = supervisor.suspend(at(100)).unwrap();
+    assert_eq!(supervisor.poll(at(200)).action, Action::Feed);
+    // Too late: the device was awake since.
+    supervisor.resume(at(240));
+    assert!(matches!(supervisor.poll(at(251)).action, Action::Stage(..)));
 }
 
 #[test]

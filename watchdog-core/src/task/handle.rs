@@ -52,20 +52,26 @@ impl<'a> TaskHandle<'a> {
     ///
     /// [`Refused`], as for a feed.
     pub fn step(&self, step: u8, now: Instant) -> Result<(), Refused> {
-        let last = self.task.awaited(now)?;
-        let steps = self.task.step_count();
-        if steps == 0 {
-            return Err(Refused::NoSteps);
+        let task = self.task;
+        let last = task.read();
+        let age = last.short_age(now);
+        let deadline = task.deadline.load(Ordering::Relaxed);
+        let steps = task.steps.load(Ordering::Relaxed);
+        let next = if last.number() == steps { 0 } else { last.number() };
+        let earliest = if step == 0 { task.earliest.load(Ordering::Relaxed) } else { 0 };
+        // The first checkpoint of all is not usual. With `REPORTED` set, there are more steps than any task has.
+        let is_usual = last.is_checkpoint()
+            && age <= deadline
+            && deadline != 0
+            && age >= earliest
+            && step == next
+            && step < steps
+            && steps <= MOST_STEPS;
+        if !is_usual {
+            return task.unusual_step(step, now);
         }
-        let next = if last.number() >= steps { 0 } else { last.number() };
-        if step != next {
-            // A checkpoint above the highest possible one is stored as none.
-            let number = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
-            self.task.write(Report::new(Kind::OutOfOrder, number, now));
-            log!(warn, "watchdog: a report is refused: {}", Refused::OutOfOrder);
-            return Err(Refused::OutOfOrder);
-        }
-        self.task.progress(step.saturating_add(1), last, now)
+        task.write(Report::new(Kind::Fed, step.saturating_add(1), now));
+        Ok(())
     }
 
     /// Takes a grant: from `now` on, the next feed or checkpoint may take as long as [`Rules::grants`] says. The grant

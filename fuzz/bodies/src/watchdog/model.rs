@@ -524,7 +524,7 @@ impl Model<'_> {
     }
 
     fn poll(&mut self, now: u64) -> Poll {
-        self.resume(now);
+        self.asleep = None;
         let now = self.judge(now);
         let poll = |action, next| Poll { action, next: Instant::from_millis(next) };
         if let Some(Bite { failure, .. }) = self.bite.take_if(|bite| bite.is_report) {

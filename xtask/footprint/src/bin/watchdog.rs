@@ -5,11 +5,12 @@
 
 use core::convert::Infallible;
 use core::hint::black_box;
+use core::mem::size_of;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use watchdog_core::chips::TPS3823_33;
-use watchdog_core::external::{ExternalWatchdog, NoGate, Takeover, Toggle};
+use watchdog_core::external::{ExternalWatchdog, NoGate, Permanent, Takeover, Toggle};
 use watchdog_core::{
     Action, CrashRecord, Guard, Instant, Plan, Rules, Stage, Supervisor, Task, Timing, plan, task,
 };
@@ -24,6 +25,12 @@ static TASKS: [Task; 4] = [
     task!(TIMING, Rules::deadline(1_000).steps(3)),
     task!(TIMING, Rules::deadline(9_000).grants(2, 3)),
 ];
+
+/// The RAM: the guard with supervisor and feeder, the tasks, and the record that survives a reset.
+const RAM: usize = size_of::<Guard<'_, ExternalWatchdog<Toggle<Pin, Delay>, NoGate, Permanent>>>()
+    + size_of::<[Task; 4]>()
+    + CrashRecord::LEN;
+const _: () = assert!(RAM <= 400);
 
 struct Pin;
 
