@@ -5,6 +5,8 @@ use thiserror::Error;
 use super::{NO_ROUND, RESUMED, Task};
 use crate::log::log;
 use crate::report::{Kind, MOST_STEPS, Report};
+#[cfg(doc)]
+use crate::rules::Rules;
 use crate::sync::Ordering;
 use crate::time::Instant;
 
