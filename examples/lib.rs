@@ -20,6 +20,7 @@ pub mod common;
 pub mod connection;
 pub mod format;
 pub mod json;
+pub mod link_health;
 pub mod print;
 pub mod sequence;
 pub mod trace;

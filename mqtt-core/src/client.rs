@@ -86,7 +86,7 @@ pub type StaticClient<const BYTES: usize, const WINDOW: usize> =
 pub type BoxedClient = Client<alloc::boxed::Box<[u8]>, alloc::boxed::Box<[Slot]>>;
 
 /// The fixed part of a client, in bytes, on a 64-bit and on a 32-bit machine; the storage comes on top.
-pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 936 } else { 744 };
+pub(crate) const FIXED_SIZE: usize = if size_of::<usize>() == 8 { 936 } else { 752 };
 const _: () = assert!(size_of::<StaticClient<0, 0>>() <= FIXED_SIZE);
 
 /// Room for requests: see [`Client::room`].

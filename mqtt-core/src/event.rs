@@ -292,6 +292,10 @@ pub struct Counters {
     pub packets_out: u32,
     /// Packets taken from the input.
     pub packets_in: u32,
+    /// Answers of the broker to requests: PUBACK, PUBREC, PUBCOMP, SUBACK and UNSUBACK that ended a request or moved it
+    /// on. While requests are in flight and this number stands still, the broker does not do its work, whatever else it
+    /// sends.
+    pub answers: u32,
     /// Answers of the broker that no request awaited: repeated ones, or for an unknown packet id.
     pub unexpected_acks: u32,
     /// Packets queued again after a broken connection.

@@ -19,10 +19,13 @@ impl Machine<'_> {
         let v31 = self.state.protocol == Protocol::V31;
         let strictness = if v31 { Strictness::Lenient } else { self.strictness() };
         match self.session.acknowledged(answer, id, strictness) {
-            Ok(done) => Ok(done.map(|done| match done {
-                Done::Published(handle) => Event::Published(handle),
-                Done::Downgraded(handle) => Event::Downgraded(handle),
-            })),
+            Ok(done) => {
+                self.count_answer();
+                Ok(done.map(|done| match done {
+                    Done::Published(handle) => Event::Published(handle),
+                    Done::Downgraded(handle) => Event::Downgraded(handle),
+                }))
+            }
             Err(why) => self.no_answer_to_a_request(why),
         }
     }
@@ -71,8 +74,13 @@ impl Machine<'_> {
     pub(super) fn subscribed<'i>(&mut self, id: PacketId, granted: Granted<'i>) -> Taken<'i> {
         let strictness = self.strictness();
         match self.session.subscribed(id, granted, strictness) {
-            Ok(SubAckFor::Renewal { first }) => Ok(Some(Event::Renewed { first, granted })),
-            Ok(SubAckFor::Request(handle)) => Ok(Some(Event::Subscribed { handle, granted })),
+            Ok(done) => {
+                self.count_answer();
+                Ok(Some(match done {
+                    SubAckFor::Renewal { first } => Event::Renewed { first, granted },
+                    SubAckFor::Request(handle) => Event::Subscribed { handle, granted },
+                }))
+            }
             Err(why) => self.no_answer_to_a_request(why),
         }
     }
@@ -81,9 +89,16 @@ impl Machine<'_> {
     pub(super) fn unsubscribed<'i>(&mut self, id: PacketId) -> Taken<'i> {
         let strictness = self.strictness();
         match self.session.unsubscribed(id, strictness) {
-            Ok(handle) => Ok(Some(Event::Unsubscribed(handle))),
+            Ok(handle) => {
+                self.count_answer();
+                Ok(Some(Event::Unsubscribed(handle)))
+            }
             Err(why) => self.no_answer_to_a_request(why),
         }
+    }
+
+    const fn count_answer(&mut self) {
+        self.state.counters.answers = self.state.counters.answers.wrapping_add(1);
     }
 
     const fn strictness(&self) -> Strictness {

@@ -41,6 +41,31 @@ fn an_answer_for_a_packet_id_that_is_not_in_flight_is_ignored_and_counted() {
 }
 
 #[test]
+fn each_answer_that_moves_a_request_on_is_counted_and_no_other_one() {
+    let mut script = up();
+    publish(&mut script, QoS::AtLeastOnce);
+    publish(&mut script, QoS::ExactlyOnce);
+    let _ = script.client.subscribe(&[(filter!("a"), QoS::AtMostOnce)]).unwrap();
+    let _ = script.client.unsubscribe(&[filter!("b")]).unwrap();
+    script.run();
+    let pingresp = [0xD0, 0];
+    for (wire, answers) in [
+        (&ack(PUBACK, 1)[..], 1),
+        (&ack(PUBACK, 1), 1),
+        (&ack(PUBREC, 2), 2),
+        (&ack(PUBREC, 2), 2),
+        (&pingresp, 2),
+        (&ack(PUBCOMP, 2), 3),
+        (&suback(3, &[0]), 4),
+        (&ack(UNSUBACK, 4), 5),
+        (&ack(UNSUBACK, 4), 5),
+    ] {
+        script.hear(wire);
+        assert_eq!(script.client.counters().answers, answers, "{wire:?}");
+    }
+}
+
+#[test]
 fn an_answer_at_the_wrong_step_is_ignored_and_counted() {
     let cases: [(QoS, &[u8]); 4] = [
         (QoS::AtLeastOnce, &ack(PUBCOMP, 1)),
