@@ -80,7 +80,7 @@ fn supervise_during<const N: usize>(
 fn fault(action: &Action) -> Option<(Fault, u64)> {
     match action {
         Action::Stage(_, failure) => Some((failure.fault, failure.since.as_millis() - START)),
-        Action::Feed | Action::Wait | Action::Stopped(_) => None,
+        Action::Feed | Action::Report(_) | Action::Wait | Action::Stopped(_) => None,
     }
 }
 
