@@ -92,6 +92,8 @@ pub struct Supervisor<'a> {
     asleep: Instant,
     bite: Option<Bite<'a>>,
     rescues: u8,
+    /// The hardware was not fed since the start, or its last feed failed.
+    unfed: bool,
     /// The longest time from the due time of a feed to its poll, in milliseconds.
     worst_lateness: u32,
 }
@@ -123,6 +125,7 @@ impl<'a> Supervisor<'a> {
             asleep: Instant::FAR_FUTURE,
             bite: None,
             rescues: timing.rescues,
+            unfed: true,
             worst_lateness: 0,
         }
     }
@@ -133,6 +136,7 @@ impl<'a> Supervisor<'a> {
     pub fn last_fed(mut self, at: Instant) -> Self {
         self.opens = at.plus_millis(self.timing.window.into());
         self.next_feed = self.latest.max(self.opens);
+        self.unfed = false;
         self
     }
 
@@ -140,7 +144,6 @@ impl<'a> Supervisor<'a> {
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
-        self.resume(now);
         let now = self.judge(now);
         let Some(bite) = &mut self.bite else {
             let due = now >= self.next_feed;
@@ -172,8 +175,10 @@ impl<'a> Supervisor<'a> {
         Poll { action, next }
     }
 
-    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
+    /// Ends a sleep, checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that
+    /// is later.
     pub(crate) fn judge(&mut self, now: Instant) -> Instant {
+        self.resume(now);
         let now = now.max(self.latest);
         self.latest = now;
         if self.bite.is_none() {
@@ -207,6 +212,8 @@ impl<'a> Supervisor<'a> {
     /// The device falls asleep: from `now` on, up to the time of [`Plan::sleep`](crate::Plan::sleep) does not count for
     /// the deadlines of the tasks. A longer sleep counts from there on, so a device that oversleeps bites.
     ///
+    /// For the windows of the tasks all of it counts: after a sleep no report is too early.
+    ///
     /// If the action of the answer is [`Action::Feed`], feed the hardware before the sleep. Wake up, and call
     /// [`resume`](Self::resume) before a task reports, at the latest at the time `next` of the answer.
     ///
@@ -217,13 +224,15 @@ impl<'a> Supervisor<'a> {
         if self.timing.sleep == 0 {
             return Err(NotSuspended::NotPlanned);
         }
-        self.resume(now);
         let now = self.judge(now);
         if let Some(failure) = self.failure() {
             return Err(NotSuspended::Failed(failure));
         }
-        self.asleep = now;
         let opened = now >= self.opens;
+        if !opened && self.unfed {
+            return Err(NotSuspended::NotFed);
+        }
+        self.asleep = now;
         if opened {
             self.feeds(now);
         }
@@ -232,17 +241,24 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The device is awake again, at `now`. A new grid of heartbeats begins, and the hardware is fed at the next poll, or
-    /// when its window opens. If the device was not asleep, this does nothing.
+    /// when its window opens: by the time awake, if it [sleeps, too](crate::Plan::hardware_sleeps). If the device was not asleep, this does nothing.
     ///
     /// No task may report during the call, or during the sleep: such a report may be lost.
     pub fn resume(&mut self, now: Instant) {
         if self.asleep == Instant::FAR_FUTURE {
             return;
         }
-        let slept = now.millis_since(self.asleep).min(self.timing.sleep.into());
+        let passed = now.millis_since(self.asleep);
+        let slept = passed.min(self.timing.sleep.into());
         self.asleep = Instant::FAR_FUTURE;
         self.tasks.iter().for_each(|task| task.slept(short(slept), now));
-        self.last_good = self.last_good.plus_millis(slept);
+        // After a longer time the stamps are ambiguous, as after hours without a poll.
+        if passed <= MOST_BETWEEN_POLLS.into() {
+            self.last_good = self.last_good.plus_millis(slept);
+        }
+        if self.timing.hardware_sleeps {
+            self.opens = self.opens.plus_millis(passed);
+        }
         self.latest = self.latest.max(now);
         self.beat = self.latest;
         self.next_feed = self.latest.max(self.opens);
@@ -250,6 +266,7 @@ impl<'a> Supervisor<'a> {
 
     /// The hardware is fed at `now`.
     fn feeds(&mut self, now: Instant) {
+        self.unfed = false;
         self.opens = now.plus_millis(self.timing.window.into());
         // Without a 64-bit division. After 49 days without a poll a new grid begins.
         let since = u32::try_from(now.millis_since(self.beat)).unwrap_or(0);
@@ -266,6 +283,7 @@ impl<'a> Supervisor<'a> {
         let wait = if error == ErrorKind::TooEarly { 0 } else { self.timing.window };
         self.next_feed = self.latest.plus_millis(wait.into());
         self.opens = self.next_feed;
+        self.unfed = true;
     }
 
     /// Watches another task from `now` on, in the first vacant place. If the task has grants, its start uses the first
@@ -432,6 +450,10 @@ pub enum NotSuspended {
     /// A task has failed; a failure cannot be slept through.
     #[error("{0}")]
     Failed(Failure),
+    /// The hardware has not been fed since the start, or its last feed failed, and its window is closed. So it might bite
+    /// during the sleep. Poll until it is fed, or say when it was: [`Supervisor::last_fed`].
+    #[error("the hardware has to be fed before a sleep, and its window is closed")]
+    NotFed,
 }
 
 /// No task is watched under this id.
