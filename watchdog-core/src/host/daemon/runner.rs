@@ -68,6 +68,7 @@ impl<H> Runner<H> {
             };
             match &polled {
                 Ok(Poll { action: Action::Feed, .. }) => freezes.fed(clock, None),
+                Ok(Poll { action: Action::Report(_), .. }) if feeds => freezes.feed_again(clock),
                 Ok(_) => {}
                 Err(_) => freezes.fed(clock, Some(retry_after)),
             }
