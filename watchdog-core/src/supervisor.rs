@@ -103,7 +103,8 @@ const _: () =
     assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 192 } else { 168 });
 
 impl<'a> Supervisor<'a> {
-    /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`.
+    /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`; a task
+    /// that has reported before, from its last report.
     ///
     /// The grid of heartbeats begins at `now`. If the tasks' own heartbeats begin at the same instant, all share their
     /// wake-ups.
@@ -198,7 +199,8 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Bites on request, for a test in the factory or after a fault that no task can report: only the last words and the
-    /// reset follow. The hardware is never fed again. After another failure this changes nothing.
+    /// reset follow. The hardware is never fed again. After another failure this changes nothing. If the device was
+    /// asleep, this ends the sleep.
     pub fn bite(&mut self, now: Instant) {
         let now = self.judge(now);
         if self.bite.as_ref().is_none_or(Bite::is_report) {
@@ -319,7 +321,8 @@ impl<'a> Supervisor<'a> {
         Ok(self.watched(id)?.name())
     }
 
-    /// How long a watched task may still be silent at `now`, in milliseconds; `None` if it is not awaited, or has failed.
+    /// How long a watched task may still be silent at `now`, in milliseconds; `None` if it is not awaited, or has failed. A
+    /// sleep that is not ended yet counts.
     ///
     /// # Errors
     ///

@@ -386,7 +386,7 @@ impl Task {
     }
 }
 
-/// The number in `Task::start` from the start of a supervisor on. Before it, no report is late.
+/// The number in `Task::start` from the start of a supervisor on. Before it, no first report is late.
 const STARTED: u8 = 1;
 /// The number in the report of a task without checkpoints that has resumed or slept, and has not fed since.
 const RESUMED: u8 = MOST_STEPS;
