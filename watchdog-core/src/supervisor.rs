@@ -300,7 +300,11 @@ impl<'a> Supervisor<'a> {
         now: Instant,
     ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
         self.timing.fits(&rules)?;
-        watch_in(self.tasks, rules, now.max(self.latest))
+        let (id, handle) = watch_in(self.tasks, rules, now.max(self.latest))?;
+        // A failure of the former task that is still to be reported would mark this one. It has retired by a clock that
+        // is behind.
+        self.bite = self.bite.filter(|bite| !bite.is_report() || bite.failure.task != id);
+        Ok((id, handle))
     }
 
     /// The handle of a watched task.

@@ -544,7 +544,8 @@ impl Model<'_> {
         if let Some(Bite { failure, .. }) = self.bite.take_if(|bite| bite.is_report) {
             let index = usize::try_from(failure.task.index()).expect("a small number");
             let failed = self.tasks.get_mut(index).and_then(Option::as_mut);
-            failed.expect("the failed task is watched").reported = true;
+            // It may have retired by a clock that is behind.
+            failed.into_iter().for_each(|task| task.reported = true);
             return poll(Action::Report(failure), self.next_feed.max(now));
         }
         let Some(mut bite) = self.bite.take() else {
@@ -626,6 +627,7 @@ impl Model<'_> {
             watched.state = State::Granted { at: now };
         }
         *place = Some(watched);
+        self.bite.take_if(|bite| bite.is_report && bite.failure.task.index() == index);
         Ok(index)
     }
 
