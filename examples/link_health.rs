@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn after_a_silence_each_step_follows_once_and_then_the_task_starves() {
         let mut bench = Bench::new();
-        bench.hears(10);
+        assert!(bench.hears(10).progress);
         let steps = vec![(56, Step::Reconnect), (66, Step::NextBroker), (86, Step::RestartModem)];
         assert_eq!(bench.passes(3_600), (steps, 0));
         assert_eq!(bench.look().next, Instant::FAR_FUTURE);
@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn progress_ends_the_steps_and_they_begin_anew() {
         let mut bench = Bench::new();
-        bench.hears(10);
+        assert!(bench.hears(10).progress);
         assert_eq!(bench.passes(60).0, [(56, Step::Reconnect)]);
         assert!(bench.hears(61).progress);
         assert_eq!(bench.passes(107).0, [(107, Step::Reconnect)]);
@@ -374,14 +374,14 @@ mod tests {
     #[test]
     fn an_intended_absence_is_fed_for_its_time_and_the_link_is_awaited_after_it() {
         let mut bench = Bench::new();
-        bench.hears(10);
+        assert!(bench.hears(10).progress);
         assert!(!bench.health.away(600_001, at(10)), "longer than the rules allow");
         assert!(bench.health.away(600_000, at(10)));
         assert!(!bench.health.away(1_000, at(20)), "no second one");
         assert_eq!(bench.passes(609), (vec![], 599));
         assert_eq!(bench.passes(656).0, [(656, Step::Reconnect)]);
         assert!(!bench.health.away(1_000, at(656)), "nothing was heard since");
-        bench.hears(657);
+        assert!(bench.hears(657).progress);
         assert!(bench.health.away(1_000, at(657)));
     }
 

@@ -170,8 +170,8 @@ pub struct Failure {
     /// Its fault.
     pub fault: Fault,
     /// The checkpoint reported last, from 0. For [`Fault::OutOfOrder`] it is the wrong checkpoint. `None` if the task
-    /// has reported no checkpoint since it started or resumed after a whole round, or one above the highest possible
-    /// number.
+    /// has reported no checkpoint since it started, or resumed or slept after a whole round, or one above the highest
+    /// possible number.
     pub step: Option<u8>,
     /// The last sign of life: for [`Fault::Starved`] the last feed that counted, for other faults the fault itself.
     pub since: Instant,

@@ -85,7 +85,7 @@ use thiserror::Error;
 
 use crate::bite::Stage;
 use crate::chips::Profile;
-use crate::rules::{Rules, RulesError};
+use crate::rules::{Reaction, Rules, RulesError};
 
 /// The intervals that are wanted, all in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub struct Plan<'a> {
     stages: &'a [(Stage, u32)],
     rescues: u8,
     sleep: u32,
-    sleeps_too: bool,
+    hardware_sleeps: bool,
 }
 
 /// The reset as the only stage.
@@ -117,7 +117,7 @@ impl<'a> Plan<'a> {
             stages: RESET,
             rescues: 0,
             sleep: 0,
-            sleeps_too: false,
+            hardware_sleeps: false,
         }
     }
 
@@ -165,20 +165,23 @@ impl<'a> Plan<'a> {
 
     /// The device sleeps for up to `millis` milliseconds at a time, at most four hours:
     /// [`Supervisor::suspend`](crate::Supervisor::suspend). Neither the deadlines of the tasks nor the recovery time count
-    /// meanwhile. The hardware counts, so it must not bite before the device is awake again.
+    /// meanwhile. The hardware counts, so it must not bite before the device is awake again and all stages of a failure
+    /// have run.
     pub const fn sleep(mut self, millis: u32) -> Self {
         self.sleep = millis;
         self
     }
 
-    /// The hardware does not count while the device sleeps: a setting of many built-in watchdogs.
+    /// The hardware does not count while the device sleeps: a setting of many built-in watchdogs. Say it if it is so: with
+    /// a window, a feed right after a sleep would be early.
     pub const fn hardware_sleeps(mut self) -> Self {
-        self.sleeps_too = true;
+        self.hardware_sleeps = true;
         self
     }
 
     /// At most `millis` milliseconds may pass from the last sign of life of a task to the reset. So each task's deadline
-    /// and grants have to leave time for the reset.
+    /// and grants have to leave time for the reset. A task whose failure is only [reported](Reaction::Report) is not
+    /// limited by it, because no reset follows.
     pub const fn recovery(mut self, millis: u32) -> Self {
         self.recovery = Some(millis);
         self
@@ -213,8 +216,14 @@ impl<'a> Plan<'a> {
         let asleep = self.window as u64 + self.sleep as u64 + 2 * self.late as u64;
         let reset = match self.chip {
             None => looked + staged,
-            Some((min, _)) if self.sleep > 0 && !self.sleeps_too && asleep >= min as u64 => {
+            Some((min, _)) if self.sleep > 0 && !self.hardware_sleeps && asleep >= min as u64 => {
                 return Err(PlanError::SleepTooLong);
+            }
+            // A failure that is found after the sleep.
+            Some((min, _))
+                if self.sleep > 0 && !self.hardware_sleeps && asleep + staged >= min as u64 =>
+            {
+                return Err(PlanError::StagesTooLong);
             }
             Some((min, max)) => {
                 if looked >= min as u64 || min > max {
@@ -235,8 +244,17 @@ impl<'a> Plan<'a> {
                 _ => return Err(PlanError::RecoveryTooSlow),
             },
         };
-        let Self { heartbeat, late, window, stages, rescues, sleep, .. } = *self;
-        Ok(Timing { heartbeat, late, window, longest_silence, stages, rescues, sleep })
+        let Self { heartbeat, late, window, stages, rescues, sleep, hardware_sleeps, .. } = *self;
+        Ok(Timing {
+            heartbeat,
+            late,
+            window,
+            longest_silence,
+            stages,
+            rescues,
+            sleep,
+            hardware_sleeps,
+        })
     }
 }
 
@@ -282,6 +300,8 @@ pub struct Timing<'a> {
     pub(crate) rescues: u8,
     /// The longest sleep; 0: the device does not sleep.
     pub(crate) sleep: u32,
+    /// The hardware does not count during a sleep.
+    pub(crate) hardware_sleeps: bool,
 }
 
 impl Timing<'_> {
@@ -304,7 +324,7 @@ impl Timing<'_> {
     }
 
     /// Whether a task with these rules can be watched by this plan: a healthy task keeps them, it shares its wake-ups
-    /// with the supervisor, and its longest silence leaves time for the reset.
+    /// with the supervisor, and its longest silence leaves time for the reset, if one follows.
     ///
     /// Two feeds of a healthy task are at most its period, one run and the lateness apart, and at least its period less
     /// one run and the lateness. The window of a task without a period is not checked.
@@ -324,7 +344,9 @@ impl Timing<'_> {
             Err(PlanError::WindowTooLate)
         } else if !coincide(self.heartbeat, rules.period) {
             Err(PlanError::NoMultiple)
-        } else if rules.longest_millis() > self.longest_silence {
+        } else if rules.longest_millis() > self.longest_silence
+            && !matches!(rules.reaction, Reaction::Report)
+        {
             Err(PlanError::RecoveryTooSlow)
         } else {
             Ok(())
@@ -371,7 +393,7 @@ pub enum PlanError {
     ChipBitesFirst,
     /// A heartbeat that follows a late one may come before the chip's window opens.
     ChipTooEarly,
-    /// The chip's minimum time-out is not longer than a late heartbeat and all stages together.
+    /// The chip's minimum time-out is not longer than a late heartbeat, or a sleep, and all stages together.
     StagesTooLong,
     /// The device sleeps for longer than the chip's minimum time-out allows, or for longer than
     /// [`Rules::MOST_MILLIS`].

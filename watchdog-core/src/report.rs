@@ -122,10 +122,9 @@ impl Report {
         above > (Kind::Fed as u32) << NUMBER_BITS && above < (Kind::Granted as u32) << NUMBER_BITS
     }
 
-    /// The same checkpoint and time, as a report of another kind.
-    #[cfg(feature = "std")]
-    pub(crate) const fn of_kind(self, kind: Kind) -> Self {
-        Self((kind as u32) << KIND_SHIFT | self.0 & ((1 << KIND_SHIFT) - 1))
+    /// The same report with another number.
+    pub(crate) const fn with_number(self, number: u8) -> Self {
+        Self(self.0 & !(NUMBER_MASK << STAMP_BITS) | (number as u32 & NUMBER_MASK) << STAMP_BITS)
     }
 
     /// The same report, made `millis` milliseconds later, but not after `now`.

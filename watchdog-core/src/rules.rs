@@ -94,7 +94,7 @@ impl Rules {
     /// A feed sooner than `millis` milliseconds after the previous one is a fault. This finds a loop that runs away: it
     /// feeds in time, but too often. If the task has checkpoints, the first one of a round is such a feed, and the time
     /// counts from the last one of the previous round; within a round no checkpoint is too early. After the start, a
-    /// pause or a grant, no feed is too early.
+    /// pause, a grant or a sleep of the device, no feed is too early.
     pub const fn not_before(mut self, millis: u32) -> Self {
         self.earliest = millis;
         self

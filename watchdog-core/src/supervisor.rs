@@ -92,16 +92,19 @@ pub struct Supervisor<'a> {
     asleep: Instant,
     bite: Option<Bite<'a>>,
     rescues: u8,
+    /// The hardware was not fed since the start, or its last feed failed.
+    unfed: bool,
     /// The longest time from the due time of a feed to its poll, in milliseconds.
     worst_lateness: u32,
 }
 
 #[cfg(not(loom))]
 const _: () =
-    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 192 } else { 168 });
+    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 184 } else { 160 });
 
 impl<'a> Supervisor<'a> {
-    /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`.
+    /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`; a task
+    /// that has reported before, from its last report.
     ///
     /// The grid of heartbeats begins at `now`. If the tasks' own heartbeats begin at the same instant, all share their
     /// wake-ups.
@@ -123,6 +126,7 @@ impl<'a> Supervisor<'a> {
             asleep: Instant::FAR_FUTURE,
             bite: None,
             rescues: timing.rescues,
+            unfed: true,
             worst_lateness: 0,
         }
     }
@@ -133,16 +137,14 @@ impl<'a> Supervisor<'a> {
     pub fn last_fed(mut self, at: Instant) -> Self {
         self.opens = at.plus_millis(self.timing.window.into());
         self.next_feed = self.latest.max(self.opens);
+        self.unfed = false;
         self
     }
 
-    /// Checks the tasks, and returns the action to take at `now`. After a sleep, call [`resume`](Self::resume) first:
-    /// otherwise the sleep counts as time awake.
+    /// Checks the tasks, and returns the action to take at `now`. If the device was asleep, this ends the sleep.
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
-        // Otherwise a later call of `resume` would leave out time in which the device was awake.
-        self.asleep = Instant::FAR_FUTURE;
         let now = self.judge(now);
         let Some(bite) = &mut self.bite else {
             let due = now >= self.next_feed;
@@ -174,9 +176,11 @@ impl<'a> Supervisor<'a> {
         Poll { action, next }
     }
 
-    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
+    /// Ends a sleep, checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that
+    /// is later.
     #[inline(never)]
     pub(crate) fn judge(&mut self, now: Instant) -> Instant {
+        self.resume(now);
         let now = now.max(self.latest);
         self.latest = now;
         if self.bite.is_none() {
@@ -196,7 +200,8 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Bites on request, for a test in the factory or after a fault that no task can report: only the last words and the
-    /// reset follow. The hardware is never fed again. After another failure this changes nothing.
+    /// reset follow. The hardware is never fed again. After another failure this changes nothing. If the device was
+    /// asleep, this ends the sleep.
     pub fn bite(&mut self, now: Instant) {
         let now = self.judge(now);
         if self.bite.as_ref().is_none_or(Bite::is_report) {
@@ -210,6 +215,8 @@ impl<'a> Supervisor<'a> {
     /// The device falls asleep: from `now` on, up to the time of [`Plan::sleep`](crate::Plan::sleep) does not count for
     /// the deadlines of the tasks. A longer sleep counts from there on, so a device that oversleeps bites.
     ///
+    /// For the windows of the tasks all of it counts: after a sleep no report is too early.
+    ///
     /// If the action of the answer is [`Action::Feed`], feed the hardware before the sleep. Wake up, and call
     /// [`resume`](Self::resume) before a task reports, at the latest at the time `next` of the answer.
     ///
@@ -220,13 +227,15 @@ impl<'a> Supervisor<'a> {
         if self.timing.sleep == 0 {
             return Err(NotSuspended::NotPlanned);
         }
-        self.resume(now);
         let now = self.judge(now);
         if let Some(failure) = self.failure() {
             return Err(NotSuspended::Failed(failure));
         }
-        self.asleep = now;
         let opened = now >= self.opens;
+        if !opened && self.unfed {
+            return Err(NotSuspended::NotFed);
+        }
+        self.asleep = now;
         if opened {
             self.feeds(now);
         }
@@ -235,17 +244,25 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The device is awake again, at `now`. A new grid of heartbeats begins, and the hardware is fed at the next poll, or
-    /// when its window opens. If the device was not asleep, or was polled since, this does nothing.
+    /// when its window opens: by the time awake, if it [sleeps, too](crate::Plan::hardware_sleeps). If the device was not
+    /// asleep, this does nothing.
     ///
     /// No task may report during the call, or during the sleep: such a report may be lost.
     pub fn resume(&mut self, now: Instant) {
         if self.asleep == Instant::FAR_FUTURE {
             return;
         }
-        let slept = now.millis_since(self.asleep).min(self.timing.sleep.into());
+        let passed = now.millis_since(self.asleep);
+        let slept = passed.min(self.timing.sleep.into());
         self.asleep = Instant::FAR_FUTURE;
         self.tasks.iter().for_each(|task| task.slept(short(slept), now));
-        self.last_good = self.last_good.plus_millis(slept);
+        // After a longer time the stamps are ambiguous, as after hours without a poll.
+        if passed <= MOST_BETWEEN_POLLS.into() {
+            self.last_good = self.last_good.plus_millis(slept);
+        }
+        if self.timing.hardware_sleeps {
+            self.opens = self.opens.plus_millis(passed);
+        }
         self.latest = self.latest.max(now);
         self.beat = self.latest;
         self.next_feed = self.latest.max(self.opens);
@@ -253,6 +270,7 @@ impl<'a> Supervisor<'a> {
 
     /// The hardware is fed at `now`.
     fn feeds(&mut self, now: Instant) {
+        self.unfed = false;
         self.opens = now.plus_millis(self.timing.window.into());
         // Without a 64-bit division. After 49 days without a poll a new grid begins.
         let since = u32::try_from(now.millis_since(self.beat)).unwrap_or(0);
@@ -269,6 +287,7 @@ impl<'a> Supervisor<'a> {
         let wait = if error == ErrorKind::TooEarly { 0 } else { self.timing.window };
         self.next_feed = self.latest.plus_millis(wait.into());
         self.opens = self.next_feed;
+        self.unfed = true;
     }
 
     /// Watches another task from `now` on, in the first vacant place. If the task has grants, its start uses the first
@@ -283,7 +302,11 @@ impl<'a> Supervisor<'a> {
         now: Instant,
     ) -> Result<(TaskId, TaskHandle<'a>), WatchError> {
         self.timing.fits(&rules)?;
-        watch_in(self.tasks, rules, now.max(self.latest))
+        let (id, handle) = watch_in(self.tasks, rules, now.max(self.latest))?;
+        // A failure of the former task that is still to be reported would mark this one. It has retired by a clock that
+        // is behind.
+        self.bite = self.bite.filter(|bite| !bite.is_report() || bite.failure.task != id);
+        Ok((id, handle))
     }
 
     /// The handle of a watched task.
@@ -304,7 +327,8 @@ impl<'a> Supervisor<'a> {
         Ok(self.watched(id)?.name())
     }
 
-    /// How long a watched task may still be silent at `now`, in milliseconds; `None` if it is not awaited, or has failed.
+    /// How long a watched task may still be silent at `now`, in milliseconds; `None` if it is not awaited, or has failed. A
+    /// sleep that is not ended yet counts.
     ///
     /// # Errors
     ///
@@ -435,6 +459,10 @@ pub enum NotSuspended {
     /// A task has failed; a failure cannot be slept through.
     #[error("{0}")]
     Failed(Failure),
+    /// The hardware has not been fed since the start, or its last feed failed, and its window is closed. So it might bite
+    /// during the sleep. Poll until it is fed, or say when it was: [`Supervisor::last_fed`].
+    #[error("the hardware has to be fed before a sleep, and its window is closed")]
+    NotFed,
 }
 
 /// No task is watched under this id.

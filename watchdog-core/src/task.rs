@@ -191,13 +191,21 @@ impl Task {
         self.deadline.store(0, Ordering::Release);
     }
 
-    /// The next feed or checkpoint is not too early. For a daemon whose time stood still; only the task calls it.
-    #[cfg(feature = "std")]
+    /// The next feed, or the first checkpoint of the next round, is not too early: the time stood still for the task. Only
+    /// the task calls it, or the supervisor while no task reports.
     pub(crate) fn open_window(&self) {
         let last = self.read();
         if last.kind() == Kind::Fed && self.earliest.load(Ordering::Relaxed) != 0 {
-            // After a grant no report is too early.
-            self.write(last.of_kind(Kind::Granted));
+            self.write(last.with_number(self.resumed(last)));
+        }
+    }
+
+    /// The number of a report from which on the next feed, or the first checkpoint of the next round, is not too early.
+    fn resumed(&self, last: Report) -> u8 {
+        match (last.number(), self.step_count()) {
+            (_, 0) => RESUMED,
+            (number, steps) if number >= steps => NO_ROUND,
+            (number, _) => number,
         }
     }
 
@@ -214,6 +222,7 @@ impl Task {
             let report = Report::from_bits(word.load(Ordering::Acquire));
             word.store(report.later(millis, now).bits(), Ordering::Release);
         }
+        self.open_window();
     }
 
     /// The failure of the task is reported: it is not awaited until it is restarted. Only for the supervisor.
@@ -396,11 +405,11 @@ impl Task {
     }
 }
 
-/// The number in `Task::start` from the start of a supervisor on. Before it, no report is late.
+/// The number in `Task::start` from the start of a supervisor on. Before it, no first report is late.
 const STARTED: u8 = 1;
-/// The number in the report of a task without checkpoints that has resumed, and has not fed since.
+/// The number in the report of a task without checkpoints that has resumed or slept, and has not fed since.
 const RESUMED: u8 = MOST_STEPS;
-/// The number in the report of a task with checkpoints that has not begun a round since it started or resumed.
+/// The number in the report of a task with checkpoints that has not begun a round since it started, resumed or slept.
 const NO_ROUND: u8 = 0;
 
 /// The stored report before the task has made one.

@@ -55,7 +55,8 @@ impl<'a> View<'a> {
     }
 
     /// The task that has failed first at `now`, if one has. The supervisor comes to the same result at its next poll, if
-    /// it was polled within the last four hours.
+    /// it was polled within the last four hours. A sleep that is not ended yet counts here; for the supervisor it does
+    /// not.
     #[must_use]
     pub fn failure(&self, now: Instant) -> Option<Failure> {
         let (_, failure) = first_failure(self.tasks, now, self.heartbeat, None)?;

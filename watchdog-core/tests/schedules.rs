@@ -220,7 +220,7 @@ fn schedule(seed: u64) -> bool {
     let random = &mut Random::new(seed);
     let late = random.between(0, 40);
     let heartbeat = random.between(40, 764 - 2 * late);
-    let sleep = if random.one_in(3) { random.between(1, 764 - 2 * late) } else { 0 };
+    let sleep = if random.one_in(3) { random.between(1, 764 - 3 * late) } else { 0 };
     let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(&TPS3823_33);
     let plan = plan.sleep(sleep as u32);
     let timing = plan.check().expect("the chip covers it");

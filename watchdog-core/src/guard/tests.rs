@@ -207,3 +207,23 @@ fn after_a_bite_on_request_the_hardware_is_never_fed() {
     assert_eq!(guard.hardware().feeds, 1);
     assert!(matches!(guard.stop(at(5_000)).unwrap_err().error, NotStopped::Failed(_)));
 }
+
+#[test]
+fn a_second_attempt_to_sleep_does_not_forget_a_feed_that_failed() {
+    let hardware = Hardware { feeds: 0, failures: 1, stops: false };
+    let mut guard = Guard::new(hardware, Supervisor::new(&[], SLEEPS, at(0)));
+    assert_eq!(guard.suspend(at(460)), Err(SuspendError::Hardware(ErrorKind::Connection)));
+    let refused = guard.suspend(at(461));
+    assert_eq!(refused, Err(SuspendError::Supervisor(NotSuspended::NotFed)));
+    assert_eq!(guard.suspend(at(910)), Ok(at(5_910)));
+    assert_eq!(guard.hardware().feeds, 1);
+}
+
+#[test]
+fn a_stop_after_a_sleep_finds_no_failure_in_the_time_of_the_sleep() {
+    let tasks = [Task::new(Rules::deadline(1_000), SLEEPS).unwrap()];
+    let hardware = Hardware { feeds: 0, failures: 0, stops: true };
+    let mut guard = Guard::new(hardware, Supervisor::new(&tasks, SLEEPS, at(0)));
+    assert_eq!(guard.suspend(at(500)), Ok(at(5_500)));
+    assert_eq!(guard.stop(at(5_500)).map_err(|failed| failed.error), Ok(1));
+}

@@ -11,7 +11,7 @@
 //!         Stage::Reset => std::process::abort(),
 //!         _ => eprintln!("{:?}: {}, {}", bite.stage(), bite.name(), bite.failure()),
 //!     },
-//!     Event::Report(report) => eprintln!("{}: {}", report.name(), report.failure()),
+//!     Event::Report(report) => eprintln!("{}: {}, it goes on without", report.name(), report.failure()),
 //!     Event::Late(by) => eprintln!("the process did not run for {by:?}"),
 //!     Event::NotFed(never) => match never {},
 //! })?;

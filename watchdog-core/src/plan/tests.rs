@@ -1,6 +1,7 @@
 //! Plans and tasks at their limits, and one step beyond.
 
 use super::*;
+use crate::rules::Reaction;
 
 const TASK: Rules = Rules::deadline(1_000);
 
@@ -28,6 +29,12 @@ fn each_broken_rule_has_its_error() {
         (beat.late(20).chip(900, 2_500).sleep(860), PlanError::SleepTooLong),
         (beat.chip(900, 2_500).window(400).sleep(500), PlanError::SleepTooLong),
         (beat.sleep(Rules::MOST_MILLIS + 1), PlanError::SleepTooLong),
+        // A failure that is found after the sleep has its stages, too.
+        (beat.late(20).chip(900, 2_500).sleep(840), PlanError::StagesTooLong),
+        (
+            beat.chip(900, 2_500).sleep(800).stages(&[(Stage::LastWords, 0), (Stage::Reset, 100)]),
+            PlanError::StagesTooLong,
+        ),
     ] {
         assert_eq!(plan.check(), Err(error), "{plan:?}");
     }
@@ -73,6 +80,8 @@ fn a_task_at_a_limit_fits() {
         (beat.recovery(1_500), TASK),
         (beat.chip(900, 2_500).recovery(3_500), TASK),
         (beat.recovery(3_500), TASK.grants(1, 3)),
+        // No reset follows the failure of this task.
+        (beat.recovery(600), TASK.on_failure(Reaction::Report)),
         (beat, Rules::deadline(Rules::MOST_MILLIS).works(0, Rules::MOST_MILLIS - 1)),
     ] {
         let fits = plan.check().and_then(|timing| timing.fits(&rules));
@@ -109,7 +118,8 @@ fn a_plan_at_a_limit_passes() {
         beat.chip(900, 2_500).stages(&[(Stage::Reset, 399)]),
         beat.recovery(501),
         beat.chip(900, 2_500).recovery(2_501),
-        beat.late(20).chip(900, 2_500).sleep(859),
+        beat.late(20).chip(900, 2_500).sleep(839),
+        beat.chip(900, 2_500).sleep(799).stages(&[(Stage::LastWords, 0), (Stage::Reset, 100)]),
         beat.chip(900, 2_500).window(400).sleep(499),
         beat.chip(900, 2_500).sleep(Rules::MOST_MILLIS).hardware_sleeps(),
         beat.sleep(Rules::MOST_MILLIS),

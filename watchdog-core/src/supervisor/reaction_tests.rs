@@ -106,3 +106,17 @@ fn a_view_finds_the_failure_that_the_next_poll_finds() {
     assert_eq!(supervisor.poll(at(151)).action, Action::Stage(Stage::Reset, failure));
     assert_eq!(supervisor.name(failure.task).unwrap().as_str(), "pump");
 }
+
+#[test]
+fn a_report_that_is_still_to_come_does_not_mark_a_new_task_in_the_same_place() {
+    let timing = plan!(Plan::heartbeat(100).sleep(1_000));
+    let rules = Rules::deadline(100);
+    let tasks = [Task::new(rules.on_failure(Reaction::Report), timing).unwrap()];
+    let mut supervisor = Supervisor::new(&tasks, timing, at(0));
+    // Found, and not reported yet; then it retires by a clock that is behind.
+    assert!(matches!(supervisor.suspend(at(101)), Err(NotSuspended::Failed(_))));
+    tasks[0].handle().retire(at(99)).unwrap();
+    let (_, new) = supervisor.watch(rules, at(102)).unwrap();
+    let _report = supervisor.poll(at(110));
+    assert_eq!((new.feed(at(120)), supervisor.awaited()), (Ok(()), 1));
+}

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::*;
-use crate::{Plan, plan};
+use crate::{Plan, Refused, plan};
 
 const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -25,23 +25,11 @@ fn a_sleep_of_the_planned_length_does_not_count_and_the_rest_of_a_longer_one_doe
         tasks[0].handle().feed(at(70)).unwrap();
         let asleep = Poll { action: Action::Feed, next: at(5_100) };
         assert_eq!(supervisor.suspend(at(100)), Ok(asleep));
-        supervisor.resume(at(100 + slept));
+        // The poll ends the sleep, if `resume` was not called.
         let action = supervisor.poll(at(100 + slept)).action;
         assert_eq!(matches!(action, Action::Stage(..)), bites, "{slept}");
         assert!(bites || action == Action::Feed, "{slept}");
     }
-}
-
-#[test]
-fn a_poll_before_the_device_says_that_it_is_awake_counts_the_sleep() {
-    let tasks = [task(Rules::deadline(150))];
-    let mut supervisor = Supervisor::new(&tasks, SLEEPS, at(0));
-    tasks[0].handle().feed(at(100)).unwrap();
-    let _polled = supervisor.suspend(at(100)).unwrap();
-    assert_eq!(supervisor.poll(at(200)).action, Action::Feed);
-    // Too late: the device was awake since.
-    supervisor.resume(at(240));
-    assert!(matches!(supervisor.poll(at(251)).action, Action::Stage(..)));
 }
 
 #[test]
@@ -82,4 +70,64 @@ fn the_window_of_the_hardware_is_kept_before_and_after_a_sleep() {
     let polled = supervisor.poll(at(140));
     assert_eq!(polled, Poll { action: Action::Wait, next: at(160) });
     assert_eq!(supervisor.poll(at(160)).action, Action::Feed);
+}
+
+#[test]
+fn hardware_that_sleeps_too_is_not_fed_inside_its_window_after_the_sleep() {
+    let plan = Plan::heartbeat(100).chip(300, 400).window(60).sleep(5_000).hardware_sleeps();
+    let mut supervisor = Supervisor::new(&[], plan.check().unwrap(), at(0));
+    assert_eq!(supervisor.suspend(at(200)).unwrap().action, Action::Feed);
+    // Its counter has stood still since the feed, so a feed at once would be early.
+    assert_eq!(supervisor.poll(at(3_200)), Poll { action: Action::Wait, next: at(3_260) });
+    assert_eq!(supervisor.poll(at(3_260)).action, Action::Feed);
+    assert_eq!(supervisor.suspend(at(3_290)).unwrap().action, Action::Wait, "30 ms are closed");
+    supervisor.resume(at(7_000));
+    assert_eq!(supervisor.poll(at(7_029)), Poll { action: Action::Wait, next: at(7_030) });
+    assert_eq!(supervisor.poll(at(7_030)).action, Action::Feed);
+}
+
+#[test]
+fn after_a_sleep_no_report_is_too_early() {
+    let rules = Rules::deadline(150).not_before(60);
+    let tasks = [task(rules), task(rules.steps(2)), task(rules.grants(2, 4))];
+    let mut supervisor = Supervisor::new(&tasks, SLEEPS, at(0));
+    let [plain, steps, grants] = tasks.each_ref().map(Task::handle);
+    plain.feed(at(10)).unwrap();
+    steps.step(0, at(10)).unwrap();
+    steps.step(1, at(10)).unwrap();
+    grants.feed(at(10)).unwrap();
+    assert_eq!(supervisor.suspend(at(20)).unwrap().action, Action::Feed);
+    supervisor.resume(at(4_020));
+    assert_eq!((plain.feed(at(4_030)), steps.step(0, at(4_030))), (Ok(()), Ok(())));
+    assert_eq!(plain.feed(at(4_040)), Err(Refused::Early), "from here on");
+    // A sleep takes nothing from the task, and gives it no grant.
+    assert_eq!(supervisor.time_left(TaskId::new(2), at(4_030)), Ok(Some(130)));
+    assert_eq!(grants.pause(at(4_030)), Ok(()));
+}
+
+#[test]
+fn a_bite_on_request_ends_the_sleep() {
+    let tasks = [task(Rules::deadline(150))];
+    let mut supervisor = Supervisor::new(&tasks, SLEEPS, at(0));
+    assert_eq!(supervisor.suspend(at(100)).unwrap().action, Action::Feed);
+    supervisor.bite(at(5_100));
+    assert_eq!(supervisor.failure().unwrap().fault, Fault::Requested);
+}
+
+#[test]
+fn a_device_that_oversleeps_bites_also_after_so_long_that_stamps_are_ambiguous() {
+    const HOUR: u64 = 60 * 60 * 1_000;
+    let timing = Plan::heartbeat(100).sleep(Rules::MOST_MILLIS).check().unwrap();
+    for (silent, overslept) in [(1, 4), (2, 3), (3, 2), (4, 1)] {
+        let tasks = [Task::new(Rules::deadline(Rules::MOST_MILLIS), timing).unwrap()];
+        let mut supervisor = Supervisor::new(&tasks, timing, at(0));
+        let asleep = silent * HOUR;
+        for hour in 1..=silent {
+            let _fed = supervisor.poll(at(hour * HOUR));
+        }
+        let polled = supervisor.suspend(at(asleep)).unwrap();
+        let awake = polled.next.plus_millis(overslept * HOUR + 60_000);
+        let action = supervisor.poll(awake).action;
+        assert!(matches!(action, Action::Stage(..)), "{silent} {overslept}: {action:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{NO_ROUND, RESUMED, Task};
+use super::Task;
 use crate::log::log;
 use crate::report::{Kind, MOST_STEPS, Report};
 #[cfg(doc)]
@@ -129,13 +129,7 @@ impl<'a> TaskHandle<'a> {
         if last.kind() != Kind::Paused {
             return Err(Refused::NotPaused);
         }
-        // The next feed, or the first checkpoint of the next round, is not too early.
-        let number = match (last.number(), self.task.step_count()) {
-            (_, 0) => RESUMED,
-            (number, steps) if number >= steps => NO_ROUND,
-            (number, _) => number,
-        };
-        self.task.write(Report::new(Kind::Fed, number, now));
+        self.task.write(Report::new(Kind::Fed, self.task.resumed(last), now));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use watchdog_core::hardware::ErrorKind;
 use watchdog_core::host::daemon::{FreezeError, Watched};
-use watchdog_core::{Fault, Refused};
+use watchdog_core::{Fault, Reaction, Refused};
 
 use crate::bench::{RULES, bench, work};
 pub(crate) const MOST: Duration = Duration::from_secs(1);
@@ -117,4 +117,36 @@ fn in_a_freeze_a_failed_feed_is_tried_again_and_the_grid_stays() {
             "400 fed"
         ]
     );
+}
+
+#[test]
+fn in_a_freeze_a_failure_that_is_only_reported_delays_no_feed_of_the_hardware() {
+    let bench = bench(1);
+    let rules = RULES.steps(2).on_failure(Reaction::Report);
+    let worker = work(bench.daemon.watch("spare", rules).unwrap());
+    bench.clock.reach(150);
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(250);
+    assert_eq!(worker.does(|watched| watched.step(1)), Err(Refused::OutOfOrder));
+    bench.clock.reach(400);
+    let found = "300 spare: task 0 reported a checkpoint out of order at 150 ms, checkpoint 1";
+    assert_eq!(bench.lines(), ["0 fed", "100 fed", "200 fed", found, "300 fed", "400 fed"]);
+}
+
+#[test]
+fn a_report_in_a_freeze_is_no_grant() {
+    let bench = bench(1);
+    let rules = RULES.not_before(80).grants(3, 4);
+    let worker = work(bench.daemon.watch("windowed", rules).unwrap());
+    bench.clock.reach(150);
+    bench.daemon.freeze(MOST).unwrap();
+    bench.clock.reach(250);
+    worker.does(Watched::feed).unwrap();
+    worker.does(Watched::pause).unwrap();
+    worker.does(Watched::resume).unwrap();
+    worker.does(Watched::feed).unwrap();
+    // The freeze is over at 1,150, and the deadline is 250 ms later.
+    bench.clock.reach(1_500);
+    let lines = bench.lines();
+    assert!(lines.last().unwrap().starts_with("1500 Warn windowed"), "{lines:?}");
 }

@@ -41,8 +41,10 @@ impl Start for Idle {
         Capabilities::new(range).pause_in_debug(Pause::Always)
     }
 
+    /// With ALWAYSON it runs whatever ENABLE says.
     fn state(&self) -> State {
-        State::known(self.0.ctrl().read().enable().bit_is_set())
+        let ctrl = self.0.ctrl().read();
+        State::known(ctrl.enable().bit_is_set() || ctrl.alwayson().bit_is_set())
     }
 
     fn start(self, settings: Settings) -> StartResult<Self> {

@@ -86,6 +86,7 @@ pub fn run(
         beat: start,
         opens: start.saturating_add(timing.window_millis().into()),
         asleep: None,
+        unfed: true,
         next_feed: match timing.window_millis() {
             0 => start,
             _ => start.saturating_add(timing.heartbeat_millis().into()),
@@ -319,6 +320,11 @@ impl Watched {
     fn sleep(&mut self, slept: u64, now: u64) {
         let shift = |at: &mut u64| *at += slept.min(now.saturating_sub(*at));
         shift(&mut self.started);
+        // No report is too early then.
+        if let (State::Fed { is_first, .. }, true) = (&mut self.state, self.earliest > 0) {
+            *is_first = true;
+            self.step = self.step.filter(|step| step + 1 < self.steps);
+        }
         match &mut self.state {
             State::Fed { at, .. } | State::Granted { at } | State::Failed { at, .. } => shift(at),
             State::Ready | State::Paused => {}
@@ -432,12 +438,15 @@ struct Model<'a> {
     /// When the window of the hardware opens.
     opens: u64,
     asleep: Option<u64>,
+    /// The hardware was not fed since the start.
+    unfed: bool,
     next_feed: u64,
     bite: Option<Bite>,
 }
 
 impl Model<'_> {
     fn judge(&mut self, now: u64) -> u64 {
+        self.resume(now);
         let now = now.max(self.latest);
         self.latest = now;
         if self.bite.is_none() {
@@ -489,6 +498,7 @@ impl Model<'_> {
     }
 
     fn feeds(&mut self, now: u64) {
+        self.unfed = false;
         // After 49 days a new grid begins.
         let since = Some(now - self.beat).filter(|since| *since <= u32::MAX.into());
         self.beat = since.map_or(now, |since| self.beat + since / self.heartbeat * self.heartbeat);
@@ -500,12 +510,15 @@ impl Model<'_> {
         if self.sleep == 0 {
             return Err(NotSuspended::NotPlanned);
         }
-        self.resume(now);
         let now = self.judge(now);
         if let Some(bite) = &self.bite {
             return Err(NotSuspended::Failed(bite.failure));
         }
-        self.asleep = Some(now);
+        if now < self.opens && self.unfed {
+            return Err(NotSuspended::NotFed);
+        }
+        // The latest instant means 'awake'.
+        self.asleep = Some(now).filter(|now| *now < u64::MAX);
         let action = if now >= self.opens { Action::Feed } else { Action::Wait };
         if action == Action::Feed {
             self.feeds(now);
@@ -517,20 +530,22 @@ impl Model<'_> {
         let Some(asleep) = self.asleep.take() else { return };
         let slept = now.saturating_sub(asleep).min(self.sleep);
         self.tasks.iter_mut().flatten().for_each(|task| task.sleep(slept, now));
-        self.last_good += slept;
+        if now.saturating_sub(asleep) <= MOST_BETWEEN_POLLS {
+            self.last_good += slept;
+        }
         self.latest = self.latest.max(now);
         self.beat = self.latest;
         self.next_feed = self.latest.max(self.opens);
     }
 
     fn poll(&mut self, now: u64) -> Poll {
-        self.asleep = None;
         let now = self.judge(now);
         let poll = |action, next| Poll { action, next: Instant::from_millis(next) };
         if let Some(Bite { failure, .. }) = self.bite.take_if(|bite| bite.is_report) {
             let index = usize::try_from(failure.task.index()).expect("a small number");
             let failed = self.tasks.get_mut(index).and_then(Option::as_mut);
-            failed.expect("the failed task is watched").reported = true;
+            // It may have retired by a clock that is behind.
+            failed.into_iter().for_each(|task| task.reported = true);
             return poll(Action::Report(failure), self.next_feed.max(now));
         }
         let Some(mut bite) = self.bite.take() else {
@@ -612,6 +627,7 @@ impl Model<'_> {
             watched.state = State::Granted { at: now };
         }
         *place = Some(watched);
+        self.bite.take_if(|bite| bite.is_report && bite.failure.task.index() == index);
         Ok(index)
     }
 

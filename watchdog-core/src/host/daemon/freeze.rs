@@ -86,6 +86,13 @@ impl Freezes {
         }
     }
 
+    /// A feed that was due in the freeze was put off by a report: it is due at once.
+    pub(super) fn feed_again(&mut self, now: Instant) {
+        if let Some(freeze) = &mut self.now {
+            freeze.retry = Some(now);
+        }
+    }
+
     pub(super) const fn is_frozen(&self) -> bool {
         self.now.is_some()
     }

@@ -23,8 +23,8 @@ const HELD: u8 = 1;
 /// A replaced thread can still report to the place, and nobody looks at it.
 const REPLACED: u8 = 2;
 
-/// The places. Only one thread at a time may call [`watch`](Self::watch), [`successor_place`](Self::successor_place)
-/// and [`replace`](Self::replace).
+/// The places. Only one thread at a time may call [`watch`](Self::watch), [`successor_place`](Self::successor_place),
+/// [`replace`](Self::replace) and [`give_up`](Self::give_up).
 #[derive(Debug)]
 pub struct Places {
     tasks: Box<[Task]>,
@@ -100,9 +100,10 @@ impl Places {
         self.occupy(successor, &Rules { paused: false, ..*rules }, now);
     }
 
-    /// The thread has failed, and nobody awaits it any more: no report of it counts.
+    /// The thread has failed, and nobody awaits it any more: no report of it counts. If another thread has its place by
+    /// now, this does nothing.
     pub fn give_up(&self, id: TaskId) {
-        if let Some(task) = self.tasks.get(self.index(id)) {
+        if let Some(task) = self.tasks.get(self.index(id)).filter(|task| task.is_reported()) {
             task.vacate();
         }
     }

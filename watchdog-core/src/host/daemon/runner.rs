@@ -68,11 +68,12 @@ impl<H> Runner<H> {
             };
             match &polled {
                 Ok(Poll { action: Action::Feed, .. }) => freezes.fed(clock, None),
+                Ok(Poll { action: Action::Report(_), .. }) if feeds => freezes.feed_again(clock),
                 Ok(_) => {}
                 Err(_) => freezes.fed(clock, Some(retry_after)),
             }
             if let Ok(Poll { action: Action::Report(failure), .. }) = polled {
-                shared.places.give_up(failure.task);
+                shared.give_up(failure.task);
                 tell(Event::Report(Report { failure, shared: &shared }), freezes.is_frozen());
             }
             let failure = guard.supervisor().failure();

@@ -38,6 +38,12 @@ impl Shared {
         }
     }
 
+    /// The failure of the thread is only reported: its place is vacant once it drops its handle.
+    pub(super) fn give_up(&self, id: TaskId) {
+        let _places = lock(&self.entries);
+        self.places.give_up(id);
+    }
+
     /// The name of the thread that holds the place.
     pub(super) fn name(&self, id: TaskId) -> Arc<str> {
         let entries = lock(&self.entries);
