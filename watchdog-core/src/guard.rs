@@ -172,7 +172,8 @@ impl<'a, W: Watchdog> Guard<'a, W> {
     }
 
     /// The device falls asleep; see [`Supervisor::suspend`]. The hardware is fed before, if its window is open. Returns the
-    /// time by which the device has to be awake, and [`resume`](Self::resume) called.
+    /// time by which the device has to be awake, and [`resume`](Self::resume) called, before a task reports and before any
+    /// other call: otherwise the sleep counts as time awake.
     ///
     /// # Errors
     ///

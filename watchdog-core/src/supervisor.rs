@@ -141,7 +141,8 @@ impl<'a> Supervisor<'a> {
         self
     }
 
-    /// Checks the tasks, and returns the action to take at `now`. If the device was asleep, this ends the sleep.
+    /// Checks the tasks, and returns the action to take at `now`. After a sleep, call [`resume`](Self::resume) first:
+    /// otherwise the sleep counts as time awake, and the tasks are late.
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
@@ -176,13 +177,18 @@ impl<'a> Supervisor<'a> {
         Poll { action, next }
     }
 
-    /// Ends a sleep, checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that
-    /// is later.
+    /// Checks the tasks, and keeps the first failure. Returns `now`, or the latest time of a poll if that is later.
     #[inline(never)]
     pub(crate) fn judge(&mut self, now: Instant) -> Instant {
-        self.resume(now);
         let now = now.max(self.latest);
         self.latest = now;
+        if self.asleep != Instant::FAR_FUTURE {
+            // Without `resume` nothing tells how long the device slept, so hardware that slept, too, may just have been
+            // fed.
+            self.asleep = Instant::FAR_FUTURE;
+            self.opens = now.plus_millis(self.timing.window.into());
+            self.next_feed = self.next_feed.max(self.opens);
+        }
         if self.bite.is_none() {
             // After hours without a good poll the stamps are ambiguous. No deadline is that long, so every awaited task
             // has failed then.
@@ -245,7 +251,7 @@ impl<'a> Supervisor<'a> {
 
     /// The device is awake again, at `now`. A new grid of heartbeats begins, and the hardware is fed at the next poll, or
     /// when its window opens: by the time awake, if it [sleeps, too](crate::Plan::hardware_sleeps). If the device was not
-    /// asleep, this does nothing.
+    /// asleep, or the tasks were checked since, this does nothing.
     ///
     /// No task may report during the call, or during the sleep: such a report may be lost.
     pub fn resume(&mut self, now: Instant) {

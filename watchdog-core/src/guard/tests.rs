@@ -225,5 +225,6 @@ fn a_stop_after_a_sleep_finds_no_failure_in_the_time_of_the_sleep() {
     let hardware = Hardware { feeds: 0, failures: 0, stops: true };
     let mut guard = Guard::new(hardware, Supervisor::new(&tasks, SLEEPS, at(0)));
     assert_eq!(guard.suspend(at(500)), Ok(at(5_500)));
+    guard.resume(at(5_500));
     assert_eq!(guard.stop(at(5_500)).map_err(|failed| failed.error), Ok(1));
 }

@@ -25,7 +25,7 @@ fn a_sleep_of_the_planned_length_does_not_count_and_the_rest_of_a_longer_one_doe
         tasks[0].handle().feed(at(70)).unwrap();
         let asleep = Poll { action: Action::Feed, next: at(5_100) };
         assert_eq!(supervisor.suspend(at(100)), Ok(asleep));
-        // The poll ends the sleep, if `resume` was not called.
+        supervisor.resume(at(100 + slept));
         let action = supervisor.poll(at(100 + slept)).action;
         assert_eq!(matches!(action, Action::Stage(..)), bites, "{slept}");
         assert!(bites || action == Action::Feed, "{slept}");
@@ -77,6 +77,7 @@ fn hardware_that_sleeps_too_is_not_fed_inside_its_window_after_the_sleep() {
     let plan = Plan::heartbeat(100).chip(300, 400).window(60).sleep(5_000).hardware_sleeps();
     let mut supervisor = Supervisor::new(&[], plan.check().unwrap(), at(0));
     assert_eq!(supervisor.suspend(at(200)).unwrap().action, Action::Feed);
+    supervisor.resume(at(3_200));
     // Its counter has stood still since the feed, so a feed at once would be early.
     assert_eq!(supervisor.poll(at(3_200)), Poll { action: Action::Wait, next: at(3_260) });
     assert_eq!(supervisor.poll(at(3_260)).action, Action::Feed);
@@ -106,12 +107,29 @@ fn after_a_sleep_no_report_is_too_early() {
 }
 
 #[test]
-fn a_bite_on_request_ends_the_sleep() {
+fn a_bite_on_request_follows_the_sleep() {
     let tasks = [task(Rules::deadline(150))];
     let mut supervisor = Supervisor::new(&tasks, SLEEPS, at(0));
     assert_eq!(supervisor.suspend(at(100)).unwrap().action, Action::Feed);
+    supervisor.resume(at(5_100));
     supervisor.bite(at(5_100));
     assert_eq!(supervisor.failure().unwrap().fault, Fault::Requested);
+}
+
+#[test]
+fn if_the_device_does_not_say_that_it_is_awake_the_sleep_counts_and_no_window_is_broken() {
+    let plan = Plan::heartbeat(100).chip(300, 400).window(60).sleep(5_000).hardware_sleeps();
+    let timing = plan.check().unwrap();
+    let tasks = [Task::new(Rules::deadline(1_000), timing).unwrap()];
+    let mut supervisor = Supervisor::new(&tasks, timing, at(0));
+    tasks[0].handle().feed(at(200)).unwrap();
+    assert_eq!(supervisor.suspend(at(200)).unwrap().action, Action::Feed);
+    // The hardware may have slept all the time.
+    assert_eq!(supervisor.poll(at(900)), Poll { action: Action::Wait, next: at(960) });
+    assert_eq!(supervisor.poll(at(960)).action, Action::Feed);
+    // Too late: the device has been awake.
+    supervisor.resume(at(1_190));
+    assert!(matches!(supervisor.poll(at(1_201)).action, Action::Stage(..)));
 }
 
 #[test]
@@ -127,6 +145,7 @@ fn a_device_that_oversleeps_bites_also_after_so_long_that_stamps_are_ambiguous()
         }
         let polled = supervisor.suspend(at(asleep)).unwrap();
         let awake = polled.next.plus_millis(overslept * HOUR + 60_000);
+        supervisor.resume(awake);
         let action = supervisor.poll(awake).action;
         assert!(matches!(action, Action::Stage(..)), "{silent} {overslept}: {action:?}");
     }

@@ -446,9 +446,13 @@ struct Model<'a> {
 
 impl Model<'_> {
     fn judge(&mut self, now: u64) -> u64 {
-        self.resume(now);
         let now = now.max(self.latest);
         self.latest = now;
+        // The device did not say that it is awake: the sleep counts, and the window may have begun just now.
+        if self.asleep.take().is_some() {
+            self.opens = now.saturating_add(self.window);
+            self.next_feed = self.next_feed.max(self.opens);
+        }
         if self.bite.is_none() {
             match self.failure(now) {
                 None => self.last_good = now,
