@@ -92,7 +92,7 @@ impl<'a, W> Guard<'a, W> {
     }
 
     fn not_fed(&mut self, kind: ErrorKind) {
-        log!(error, "watchdog: the hardware is not fed: {}", kind);
+        log_not_fed(kind);
         self.supervisor.not_fed(kind);
     }
 
@@ -219,7 +219,7 @@ impl<'a, W: Watchdog> Guard<'a, W> {
         // If the feed failed, it is due as soon as the time runs on.
         let fed = self.hardware.feed();
         fed.inspect_err(|error| {
-            self.not_fed(error.kind());
+            log_not_fed(error.kind());
             self.supervisor.not_fed(ErrorKind::TooEarly);
         })?;
         Ok(Poll { action: Action::Feed, next: now })
@@ -295,6 +295,10 @@ impl<W: AsyncWatchdog> Guard<'_, W> {
         mem::forget(unfinished);
         fed
     }
+}
+
+fn log_not_fed(kind: ErrorKind) {
+    log!(error, "watchdog: the hardware is not fed: {}", kind);
 }
 
 /// A feed that has not ended. If it is dropped, the hardware may have been fed or not, and the device is awake.

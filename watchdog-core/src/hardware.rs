@@ -168,6 +168,11 @@ pub trait ErrorType {
     type Error: Error;
 }
 
+/// Whether a feed with this result may have reached the hardware.
+pub(crate) fn may_have_fed<E: Error>(fed: &Result<(), E>) -> bool {
+    !matches!(fed, Err(error) if error.kind() == ErrorKind::TooEarly)
+}
+
 impl<T: ErrorType + ?Sized> ErrorType for &mut T {
     type Error = T::Error;
 }

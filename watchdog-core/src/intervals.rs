@@ -29,7 +29,7 @@
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering, const_fn};
 use crate::task::{Refused, TaskHandle};
-use crate::time::Instant;
+use crate::time::{Instant, short};
 
 /// The intervals between the reports of one task: the longest, the shortest, and their number. 24 bytes, for a `static`.
 ///
@@ -126,7 +126,7 @@ impl Intervals {
     /// Counts the interval from the last report to `now`, if there is one.
     fn interval(&self, now: Instant) {
         let Some(last) = self.last() else { return };
-        let millis = u32::try_from(since(last, now)).unwrap_or(u32::MAX);
+        let millis = short(since(last, now));
         let begins = self.reset.load(Ordering::Acquire);
         let (longest, shortest, count) = if begins {
             (0, u32::MAX, 0)

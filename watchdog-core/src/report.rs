@@ -152,6 +152,11 @@ impl Report {
         (self.0 >> STAMP_BITS & NUMBER_MASK) as u8
     }
 
+    /// The checkpoint that follows in a round of `steps`, counted from 0: the first one after a whole round, or after none.
+    pub(crate) const fn next_step(self, steps: u8) -> u8 {
+        if self.number() >= steps { 0 } else { self.number() }
+    }
+
     /// The checkpoint reported last, counted from 0.
     pub(crate) const fn step(self) -> Option<u8> {
         self.number().checked_sub(1)

@@ -42,8 +42,8 @@ use crate::plan::{PlanError, Timing};
 use crate::report::MOST_BETWEEN_POLLS;
 use crate::rules::{Reaction, Rules, RulesError};
 use crate::task::{Task, TaskHandle};
-use crate::time::Instant;
-use crate::view::{View, first_failure, short};
+use crate::time::{Instant, short};
+use crate::view::{View, first_failure};
 
 /// The answer of [`Supervisor::poll`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -375,7 +375,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// [`NotRescued`]: the bite goes on.
     pub fn restarted(&mut self, id: TaskId, now: Instant) -> Result<TaskHandle<'a>, NotRescued> {
-        if let Some(task) = self.place(id).filter(|task| !task.is_vacant() && task.is_reported()) {
+        if let Some(task) = self.watched(id).ok().filter(|task| task.is_reported()) {
             task.revive(now.max(self.latest));
             return Ok(task.handle());
         }

@@ -202,10 +202,10 @@ impl Task {
 
     /// The number of a report from which on the next feed, or the first checkpoint of the next round, is not too early.
     fn resumed(&self, last: Report) -> u8 {
-        match (last.number(), self.step_count()) {
-            (_, 0) => RESUMED,
-            (number, steps) if number >= steps => NO_ROUND,
-            (number, _) => number,
+        match self.step_count() {
+            0 => RESUMED,
+            // After a whole round this is `NO_ROUND`.
+            steps => last.next_step(steps),
         }
     }
 
@@ -376,8 +376,7 @@ impl Task {
         if steps == 0 {
             return Err(Refused::NoSteps);
         }
-        let next = if last.number() >= steps { 0 } else { last.number() };
-        if step != next {
+        if step != last.next_step(steps) {
             // A checkpoint above the highest possible one is stored as none.
             let number = if step < MOST_STEPS { step.saturating_add(1) } else { 0 };
             self.write(Report::new(Kind::OutOfOrder, number, now));

@@ -62,6 +62,11 @@ impl Instant {
     }
 }
 
+/// The milliseconds in 32 bits: more than 49 days count as 49 days.
+pub(crate) fn short(millis: u64) -> u32 {
+    u32::try_from(millis).unwrap_or(u32::MAX)
+}
+
 impl From<Duration> for Instant {
     /// The instant in whole milliseconds, rounded down; it saturates at [`Instant::FAR_FUTURE`].
     fn from(since_zero: Duration) -> Self {

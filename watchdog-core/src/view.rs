@@ -34,7 +34,7 @@ use crate::name::Name;
 use crate::plan::Timing;
 use crate::rules::Reaction;
 use crate::task::{Found, Task};
-use crate::time::Instant;
+use crate::time::{Instant, short};
 
 /// The tasks of a supervisor, for reading only. It can be copied, and lie in a `static`.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +109,4 @@ pub(crate) fn first_failure(
     };
     let (id, name) = (TaskId::new(index), task.name());
     Some((task.reaction(), Failure { task: id, name, fault, step, since, at: now }))
-}
-
-/// The milliseconds in 32 bits: more than 49 days count as 49 days.
-pub(crate) fn short(millis: u64) -> u32 {
-    u32::try_from(millis).unwrap_or(u32::MAX)
 }

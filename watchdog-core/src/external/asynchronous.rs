@@ -16,7 +16,7 @@ use super::{
     Pulse, Step, Steps, Toggle,
 };
 use crate::chips::Profile;
-use crate::hardware::AsyncWatchdog;
+use crate::hardware::{AsyncWatchdog, may_have_fed};
 use crate::time::Instant;
 
 /// An input that waits without blocking while a level has to last. Give [`Toggle`] or [`Pulse`] a delay of
@@ -121,7 +121,7 @@ where
     async fn feed_async(&mut self) -> Result<(), Self::Error> {
         let (dog, clock) = self.parts();
         let fed = dog.feed_at_async(clock()).await;
-        if !matches!(fed, Err(Error::TooEarly { .. })) {
+        if may_have_fed(&fed) {
             edge_until(dog, clock());
         }
         fed

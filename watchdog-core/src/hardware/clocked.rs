@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::{Error, ErrorKind, ErrorType, Watchdog};
+use super::{ErrorType, Watchdog, may_have_fed};
 use crate::time::Instant;
 
 /// A running watchdog whose feed needs the time, because it has a window.
@@ -12,7 +12,7 @@ pub trait FeedAt: ErrorType {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooEarly`]: the hardware was not fed. Any other error: it may have been fed or not.
+    /// [`ErrorKind::TooEarly`](super::ErrorKind::TooEarly): the hardware was not fed. Any other error: it may have been fed or not.
     fn feed_at(&mut self, now: Instant) -> Result<(), Self::Error>;
 
     /// The feed reached the hardware at `now` at the latest: the next window counts from here. Without this call the
@@ -80,10 +80,10 @@ impl<D: FeedAt, C: FnMut() -> Instant> Watchdog for Clocked<D, C> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooEarly`]: the hardware was not fed. Any other error: it may have been fed or not.
+    /// [`ErrorKind::TooEarly`](super::ErrorKind::TooEarly): the hardware was not fed. Any other error: it may have been fed or not.
     fn feed(&mut self) -> Result<(), D::Error> {
         let fed = self.dog.feed_at((self.clock)());
-        if !matches!(&fed, Err(error) if error.kind() == ErrorKind::TooEarly) {
+        if may_have_fed(&fed) {
             self.dog.fed_until((self.clock)());
         }
         fed

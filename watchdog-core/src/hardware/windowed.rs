@@ -7,7 +7,7 @@ use core::convert::Infallible;
 
 use super::{
     BiteNow, Clocked, Error, ErrorKind, ErrorType, FeedAt, NoBite, Started, Stop, StopError,
-    Watchdog,
+    Watchdog, may_have_fed,
 };
 use crate::time::Instant;
 
@@ -76,7 +76,7 @@ impl<W: Watchdog> FeedAt for Windowed<W> {
             return Err(WindowedError::TooEarly { earliest: self.opens });
         }
         let fed = self.watchdog.feed();
-        if !matches!(&fed, Err(error) if error.kind() == ErrorKind::TooEarly) {
+        if may_have_fed(&fed) {
             self.close(now);
         }
         fed.map_err(WindowedError::Hardware)

@@ -59,14 +59,13 @@ impl<'a> TaskHandle<'a> {
         let age = last.short_age(now);
         let deadline = task.deadline.load(Ordering::Relaxed);
         let steps = task.steps.load(Ordering::Relaxed);
-        let next = if last.number() == steps { 0 } else { last.number() };
         let earliest = if step == 0 { task.earliest.load(Ordering::Relaxed) } else { 0 };
         // The first checkpoint of all is not usual. With `REPORTED` set, there are more steps than any task has.
         let is_usual = last.is_checkpoint()
             && age <= deadline
             && deadline != 0
             && age >= earliest
-            && step == next
+            && step == last.next_step(steps)
             && step < steps
             && steps <= MOST_STEPS;
         if !is_usual {
