@@ -175,7 +175,7 @@ impl Session {
                     let count = bytes.len();
                     self.client.transmitted(count, NOW);
                 }
-                Action::Close(_) => self.client.closed(NOW),
+                Action::Close(_) | Action::TransmitFrom(_) => self.client.closed(NOW),
                 Action::Wait(_) => return,
             }
         }

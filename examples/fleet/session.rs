@@ -131,8 +131,8 @@ impl Session {
                         client.closed(now.instant);
                         Ok(Step::Went)
                     }
-                    // There is no journal.
-                    Action::Persist(_) => Ok(Step::Waits),
+                    // There is no journal, and no source.
+                    Action::Persist(_) | Action::TransmitFrom(_) => Ok(Step::Waits),
                     Action::Transmit(bytes) => match link.write(bytes) {
                         Ok(Some(count)) => {
                             client.transmitted(count, now.instant);

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::{
     codec::{EncodeError, PacketId, Refusal, Violation},
     handle::Handle,
+    source::{SourceFault, SourceId},
     topic::TopicError,
 };
 
@@ -70,6 +71,9 @@ pub enum RequestError {
     /// A renewal of the subscriptions is being sent. Try again at the next event.
     #[error("the subscriptions are being renewed")]
     Renewing,
+    /// `Options::sources` is off.
+    #[error("publishes from a source are off")]
+    NoSources,
     /// A publish of QoS 0 cannot be cancelled: nothing remembers it once it is accepted.
     #[error("a publish of QoS 0 cannot be cancelled")]
     AtMostOnce,
@@ -148,7 +152,7 @@ pub enum RestoreError {
     #[error("the record is cut short or damaged")]
     Torn,
     /// A later version of this library wrote the record.
-    #[error("record of version {found}, this library knows version 1")]
+    #[error("record of version {found}, this library knows versions 1 and 2")]
     Version {
         /// The version of the record.
         found: u8,
@@ -186,6 +190,9 @@ pub enum RestoreError {
     /// `Options::journal` is off, so the restored session would not be kept up to date.
     #[error("the client keeps no journal")]
     NoJournal,
+    /// The record has a publish from a source, and `Options::sources` is off.
+    #[error("the session has a publish from a source, and these are off")]
+    NoSources,
 }
 
 /// Why the client ended a connection: the broker did something wrong, or did nothing. The session is kept.
@@ -237,6 +244,15 @@ pub enum Fatal {
     NotReleased {
         /// The packet id of the message.
         id: PacketId,
+    },
+    /// The source of a publish did not give the bytes that follow those that were sent, so the packet cannot be
+    /// finished. The publish ends with `Event::SourceFailed`; if the source was only too slow, it is sent again.
+    #[error("source {number}: {fault}", number = .source_id.get())]
+    Source {
+        /// The source.
+        source_id: SourceId,
+        /// What is wrong with it.
+        fault: SourceFault,
     },
 }
 

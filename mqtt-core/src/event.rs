@@ -26,6 +26,7 @@ use crate::{
     codec::{Granted, PacketId, Protocol, QoS, Violation},
     error::Reason,
     session::{Delivery, Handle, Record},
+    source::Piece,
     time::Instant,
     topic::Topic,
 };
@@ -48,7 +49,15 @@ pub struct Message<'a> {
     pub delivery: Option<Delivery>,
 }
 
-/// The head of a message whose packet is longer than `Options::receive_capacity`. Its payload follows in pieces.
+/// The head of a message whose packet is longer than `Options::receive_capacity`. Its payload follows in pieces:
+/// [`Event::MessageChunk`]s with `payload_len` bytes together, then [`Event::MessageEnd`]. No other message comes
+/// between them.
+///
+/// The message is acknowledged after its end, so not before the application has taken its last chunk. If
+/// [`Event::Down`] comes before the end, the message is void: drop what was stored of it. Each start is the beginning of
+/// a payload, never the continuation of one that broke off. At QoS 1 and 2 the broker sends the whole message again if
+/// it keeps the session, usually as the first one on the next connection, with `dup` and the same `id`. With a clean
+/// session, or at QoS 0, it does not come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageStart<'a> {
@@ -60,8 +69,10 @@ pub struct MessageStart<'a> {
     pub qos: QoS,
     /// As in [`Message`].
     pub retain: bool,
-    /// As in [`Message`].
+    /// As in [`Message`]. At QoS 2 a message that was taken to its end is not handed over again. At QoS 1 it may be.
     pub dup: bool,
+    /// Its packet id, if it has one. The broker uses it for other messages once this one has ended.
+    pub id: Option<PacketId>,
 }
 
 /// A message that was not handed over, borrowed from the driver's input.
@@ -137,7 +148,8 @@ pub enum Event<'a> {
         /// The version spoken.
         protocol: Protocol,
     },
-    /// The connection, or the attempt to connect, is over. A message that was begun and not ended is void.
+    /// The connection, or the attempt to connect, is over. A message that was begun and not ended is void: see
+    /// [`MessageStart`].
     Down {
         /// The broker, counted from 0. If no attempt was made yet, it is 0.
         endpoint: u8,
@@ -148,9 +160,9 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// The head of a message larger than the driver's buffer.
     MessageStart(MessageStart<'a>),
-    /// The next bytes of its payload.
+    /// The next bytes of its payload; at least one, and never more than were announced.
     MessageChunk(&'a [u8]),
-    /// Its payload is complete.
+    /// Its payload is complete. Only now is the message acknowledged.
     MessageEnd {
         /// As in [`Message::delivery`].
         delivery: Option<Delivery>,
@@ -187,6 +199,10 @@ pub enum Event<'a> {
     /// The client gave the request up, because it stood in the way of all others: see `Options::give_up_stuck`. It may
     /// have arrived.
     GivenUp(Handle),
+    /// The source of this publish failed before the whole message was sent, see `Client::source_failed`. The broker
+    /// does not have it from this attempt. If an earlier connection ended while its last bytes were under way, it may
+    /// have arrived then.
+    SourceFailed(Handle),
     /// The broker does not let the client reclaim packet ids of a session that was [found](SessionStatus::Found) or left
     /// behind: it did not answer a PUBREL within `Options::ping_timeout`, or closed three connections at it. The
     /// publishes of QoS 2 that waited for it are sent now.
@@ -241,6 +257,14 @@ pub enum Action<'a> {
     Persist(Record<'a>),
     /// Write some of these bytes, then call `transmitted` with the number that the transport took.
     Transmit(&'a [u8]),
+    /// Send bytes of a publish from a source. Read some bytes of the payload from `offset` on, at most `left`. Write
+    /// what is left of the head ([`Piece::copy_head`]) and, behind it, those bytes. Then call `transmitted` with the
+    /// number of all bytes that the transport took. Only with `Options::sources`.
+    ///
+    /// If the source has no bytes now, call `source_pending`, and write nothing. If it never will, call
+    /// `source_failed`. A driver may read the source without holding the client: the piece names its publish, and
+    /// `poll` gives the same piece again unless something more urgent has happened.
+    TransmitFrom(Piece<'a>),
     /// Nothing is to be done until bytes come in, a request is made, or this instant has come.
     /// [`Instant::FAR_FUTURE`] means no deadline.
     ///
@@ -259,6 +283,7 @@ impl fmt::Debug for Action<'_> {
             Self::Close(reason) => f.debug_tuple("Close").field(reason).finish(),
             Self::Persist(record) => f.debug_tuple("Persist").field(record).finish(),
             Self::Transmit(bytes) => write!(f, "Transmit({} bytes)", bytes.len()),
+            Self::TransmitFrom(piece) => f.debug_tuple("TransmitFrom").field(piece).finish(),
             Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
         }
     }

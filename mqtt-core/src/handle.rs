@@ -27,6 +27,11 @@ impl Handle {
         Self { generation, id }
     }
 
+    /// What tells it from other requests of its packet id; of QoS 0, its number.
+    pub(crate) const fn generation(self) -> u32 {
+        self.generation
+    }
+
     /// The packet id on the wire; `None` for a publish of QoS 0.
     #[must_use]
     pub const fn packet_id(self) -> Option<PacketId> {

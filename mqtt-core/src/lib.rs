@@ -25,6 +25,7 @@ mod reconnect;
 mod session;
 #[cfg(feature = "bytes")]
 mod shared;
+mod source;
 mod time;
 mod timers;
 pub mod topic;
@@ -48,5 +49,6 @@ pub use reconnect::Reconnect;
 pub use session::{Chunk, Delivery, Handle, Record, Slot, Subscription};
 #[cfg(feature = "bytes")]
 pub use shared::SharedMessage;
+pub use source::{Piece, PublishFrom, SourceFault, SourceId};
 pub use time::Instant;
 pub use topic::{Filter, Topic, TopicError};

@@ -12,6 +12,7 @@
 //! | packets come in | `receive`, `answers`, `messages`, `pieces` |
 //! | messages cannot be taken | `pass_over` |
 //! | the application makes requests | `request`, `overflow` |
+//! | a payload comes from a source | `sources` |
 //! | the connection is silent | `keep_alive`, `listening` |
 //! | the client takes no input | `refusal` |
 //! | a request stays unanswered | `overdue` |
@@ -39,6 +40,7 @@ mod refusal;
 mod request;
 mod returning;
 mod settings;
+mod sources;
 mod transmit;
 mod untold;
 
@@ -64,6 +66,8 @@ pub(crate) use returning::RETURN_TO_FIRST;
 use settings::LEAST_RECEIVE_CAPACITY;
 pub(crate) use settings::Settings;
 pub use settings::{Oversized, Queue, Version};
+pub(crate) use sources::SOURCE_RULES;
+use transmit::Source;
 use untold::Untold;
 
 /// Everything about a client but its session and its storage.
@@ -255,6 +259,11 @@ impl<'a> Machine<'a> {
         let source = self.show();
         let Self { state, session, .. } = self;
         let (session, bytes) = session.into_parts();
+        if let (Some(rules), Some(Source::Outbox)) = (state.settings.sources, source) {
+            if let Some(action) = (rules.action)(state, session, bytes) {
+                return action;
+            }
+        }
         let ready = state.ready(source, session, bytes);
         if ready.is_empty() {
             Action::Wait(state.timers.next(state.resting()))
@@ -338,7 +347,11 @@ impl<'a> Machine<'a> {
             (Timer::Reclaim, Phase::Up(_)) => self.reclaim_timed_out(now),
             (Timer::Answer, Phase::Up(_)) => self.no_answer(),
             (Timer::Unread, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Unread)),
-            (Timer::Stall, Phase::Up(_)) => self.close(Reason::Fatal(Fatal::Stalled)),
+            (Timer::Stall, Phase::Up(_)) => {
+                let rules = self.state.settings.sources;
+                let fatal = rules.and_then(|rules| (rules.stalled)(self));
+                self.close(Reason::Fatal(fatal.unwrap_or(Fatal::Stalled)));
+            }
             (Timer::KeepAlive | Timer::Silence, Phase::Up(_)) => self.ping(timer, now),
             (Timer::Stable, Phase::Up(_)) => self.stable(now),
             (Timer::Reconnect, Phase::Up(Intent::Stay)) => {

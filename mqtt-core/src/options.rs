@@ -17,9 +17,11 @@
 
 use crate::{
     codec::{Connect, Login, Protocol, Will},
-    machine::{LIMIT_QUEUE, Oversized, Queue, RETURN_TO_FIRST, Settings, Version},
+    machine::{LIMIT_QUEUE, Oversized, Queue, RETURN_TO_FIRST, SOURCE_RULES, Settings, Version},
     reconnect::Reconnect,
-    session::{Acknowledge, Endpoints, InDoubt, Recorder, RenewOn, Renewals, SessionSettings},
+    session::{
+        Acknowledge, Endpoints, InDoubt, Recorder, RenewOn, Renewals, SessionSettings, Sources,
+    },
 };
 
 /// The settings of a client; the defaults are those of the field (clean session, keep alive 60 s, 3.1.1).
@@ -286,6 +288,16 @@ impl<'a> Options<'a> {
     /// `driver::blocking` does.
     pub const fn default_seed(mut self, seed: u32) -> Self {
         self.settings.reconnect = self.settings.reconnect.default_seed(seed);
+        self
+    }
+
+    /// Whether publishes may be made from a source (`Client::publish_from`): then the driver carries out
+    /// `Action::TransmitFrom`. Off by default, because a client without it is smaller.
+    ///
+    /// With a journal it has to be on after a restart as well, if a publish from a source is in the journal.
+    pub const fn sources(mut self, on: bool) -> Self {
+        self.session.sources = if on { Some(&Sources::STANDARD) } else { None };
+        self.settings.sources = if on { Some(SOURCE_RULES) } else { None };
         self
     }
 

@@ -23,6 +23,7 @@ mod brokers;
 mod cancelling;
 mod changes;
 mod crc;
+mod from_source;
 mod inbound;
 mod known;
 mod note;
@@ -51,7 +52,7 @@ pub use handle::{Delivery, Handle};
 use inbound::Inbound;
 pub(crate) use known::Endpoints;
 use known::{AtBroker, Brokers, Known};
-pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, put_u16, u16_at};
+pub(crate) use outbox::{ANSWER_ROOM, LARGEST_OUTBOX, copy, feed::Sources, put_u16, u16_at};
 use outbox::{Outbox, Until};
 use pass_over::PassOver;
 pub(crate) use qos::InDoubt;
@@ -94,6 +95,8 @@ pub(crate) struct Session {
     at_broker: AtBroker,
     requests: Requests,
     outbox: Outbox,
+    /// `Some` if publishes from a source are on.
+    sources: Option<&'static Sources>,
     inbound: Inbound,
     pass_over: PassOver,
     /// The broker lost the session behind the last pass-over.
@@ -142,6 +145,7 @@ impl Session {
             renew_on,
             in_doubt,
             recorder,
+            sources,
         } = settings;
         let mut outbox = Outbox::new(start, most_shown);
         if recorder.is_some() {
@@ -157,6 +161,7 @@ impl Session {
             at_broker: AtBroker::None,
             requests: Requests::new(slots, seed),
             outbox,
+            sources,
             inbound: Inbound::default(),
             pass_over: PassOver::Off,
             forgetful: false,
@@ -217,6 +222,7 @@ impl Session {
             at_broker,
             requests,
             outbox,
+            sources: _,
             inbound,
             pass_over,
             forgetful,

@@ -181,7 +181,10 @@ where
                 hides(&Action::Transmit(bytes));
                 client.transmitted(count, now);
             }
-            action @ (Action::Wait(_) | Action::Close(_) | Action::Connect { .. }) => {
+            action @ (Action::Wait(_)
+            | Action::Close(_)
+            | Action::TransmitFrom(_)
+            | Action::Connect { .. }) => {
                 break hides(&action);
             }
         }

@@ -152,6 +152,7 @@ impl<S: Stream> Over<S> {
                 Action::Close(Reason::Requested) => return Ok(Seen::Closed),
                 Action::Close(reason) => return Err(io::Error::other(reason.to_string())),
                 Action::Persist(_) => unreachable!("there is no journal"),
+                Action::TransmitFrom(_) => unreachable!("there is no source"),
                 Action::Wait(_) => false,
             };
             self.wait(blocked)?;

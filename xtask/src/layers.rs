@@ -27,7 +27,7 @@ const LIBRARIES: &[Library] = &[
     Library {
         sources: "mqtt-core/src",
         rooms: &[
-            "time", "log", "timers", "reconnect", "topic", "codec", "framer", "handle", "error", "session",
+            "time", "log", "timers", "reconnect", "topic", "codec", "framer", "handle", "source", "error", "session",
             "event", "machine", "options", "shared", "client", "driver",
         ],
     },

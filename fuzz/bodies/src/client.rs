@@ -318,6 +318,7 @@ impl Run {
                 true
             }
             Action::Persist(_) => panic!("a record without a journal"),
+            Action::TransmitFrom(_) => panic!("a source without sources"),
             Action::Transmit(bytes) => {
                 assert!(!bytes.is_empty());
                 let bytes = bytes.to_vec();
@@ -424,6 +425,7 @@ impl Run {
             }
             Action::Connect { .. } => panic!("connected already"),
             Action::Persist(_) => panic!("a record without a journal"),
+            Action::TransmitFrom(_) => panic!("a source without sources"),
             Action::Close(reason) => {
                 // The clock may have gone back before the client is asked again.
                 self.closes_well(reason);

@@ -39,7 +39,7 @@ impl FirstByte {
     }
 
     /// The first byte of a PUBLISH.
-    pub(super) const fn publish(qos: QoS, dup: bool, retain: bool) -> Self {
+    pub(crate) const fn publish(qos: QoS, dup: bool, retain: bool) -> Self {
         let dup = if dup { DUP } else { 0 };
         let retain = if retain { RETAIN } else { 0 };
         Self(Self::of(PacketType::Publish).0 | dup | (qos as u8) << QOS_SHIFT | retain)

@@ -39,6 +39,9 @@
 //! Transports: [`Nal`] over embedded-nal-async, `Edge` over edge-nal (feature `edge-nal`), or a [`Dial`] of your own. A
 //! transport that cannot be split goes into a [`Whole`].
 //!
+//! A payload may be read while it is sent, with `Options::sources`, [`Requests::try_publish_from`], [`Payloads`] and
+//! [`Runner::run_from`]: then it may be far larger than the outbox.
+//!
 //! # What may be dropped
 //!
 //! The future of `run`, at any time: the connection is gone, and the session goes on with the next `run`. Every future
@@ -58,6 +61,7 @@ mod edge;
 mod error;
 mod keeping;
 mod nal;
+mod payloads;
 mod race;
 mod receiving;
 mod requests;
@@ -75,6 +79,7 @@ pub use dial::{Dial, Link, fault};
 pub use edge::{Edge, EdgeLink};
 pub use error::{RunError, Stopped, TicketError, WaitError};
 pub use nal::{Nal, NoDns, NoName};
+pub use payloads::Payloads;
 pub use requests::{Requests, Ticket};
 pub use runner::{Runner, split};
 pub use share::Share;

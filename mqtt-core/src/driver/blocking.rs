@@ -41,4 +41,6 @@ pub use queue::EventQueue;
 
 #[cfg(feature = "bytes")]
 pub use super::host::SharedEvent;
-pub use super::host::{Brokers, Config, Connector, Error, Outcome, Requests, Traced, Unfinished};
+pub use super::host::{
+    Brokers, Config, Connector, Error, Outcome, Payload, Requests, Traced, Unfinished,
+};

@@ -31,6 +31,8 @@ pub enum Outcome<G> {
     },
     /// It stood in the way of all others and was given up.
     GivenUp,
+    /// The source of its payload failed.
+    SourceFailed,
 }
 
 /// What a broker grants to a SUBSCRIBE.
@@ -81,6 +83,7 @@ impl<G: Grant> fmt::Display for Outcome<G> {
             Self::Cancelled { sent: false } => "taken back before it was sent",
             Self::Cancelled { sent: true } => "taken back; it may have arrived",
             Self::GivenUp => "given up, because it stood in the way of all others",
+            Self::SourceFailed => "not published, because its source failed",
         })
     }
 }
@@ -97,6 +100,7 @@ impl<G: Grant> Outcome<G> {
             Event::Dropped(handle) => (handle, Self::Dropped),
             Event::Cancelled { handle, sent } => (handle, Self::Cancelled { sent }),
             Event::GivenUp(handle) => (handle, Self::GivenUp),
+            Event::SourceFailed(handle) => (handle, Self::SourceFailed),
             Event::Connecting { .. }
             | Event::Up { .. }
             | Event::Down { .. }

@@ -77,6 +77,7 @@ pub enum OwnedEvent {
         qos: QoS,
         retain: bool,
         dup: bool,
+        id: Option<PacketId>,
     },
     MessageChunk(Vec<u8>),
     MessageEnd {
@@ -104,6 +105,7 @@ pub enum OwnedEvent {
         sent: bool,
     },
     GivenUp(Handle),
+    SourceFailed(Handle),
     NotReclaimed,
     Dropped(Handle),
     Renewed {
@@ -133,9 +135,9 @@ impl Event<'_> {
             }
             Self::Down { endpoint, reason } => OwnedEvent::Down { endpoint, reason },
             Self::Message(message) => OwnedEvent::Message(message.to_owned()),
-            Self::MessageStart(MessageStart { topic, payload_len, qos, retain, dup }) => {
+            Self::MessageStart(MessageStart { topic, payload_len, qos, retain, dup, id }) => {
                 let topic = topic.as_str().into();
-                OwnedEvent::MessageStart { topic, payload_len, qos, retain, dup }
+                OwnedEvent::MessageStart { topic, payload_len, qos, retain, dup, id }
             }
             Self::MessageChunk(chunk) => OwnedEvent::MessageChunk(chunk.into()),
             Self::MessageEnd { delivery } => OwnedEvent::MessageEnd { delivery },
@@ -151,6 +153,7 @@ impl Event<'_> {
             Self::Lost(handle) => OwnedEvent::Lost(handle),
             Self::Cancelled { handle, sent } => OwnedEvent::Cancelled { handle, sent },
             Self::GivenUp(handle) => OwnedEvent::GivenUp(handle),
+            Self::SourceFailed(handle) => OwnedEvent::SourceFailed(handle),
             Self::NotReclaimed => OwnedEvent::NotReclaimed,
             Self::Dropped(handle) => OwnedEvent::Dropped(handle),
             Self::Renewed { first, granted } => {

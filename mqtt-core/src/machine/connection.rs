@@ -6,6 +6,7 @@ use crate::{
     error::{ConfigError, Fatal, Reason},
     event::ConnectionState,
     session::{Lifetime, SUBSCRIPTIONS_SPARE},
+    source::SourceFault,
     time::Instant,
     timers::{Timer, Timers},
 };
@@ -231,7 +232,7 @@ impl Machine<'_> {
             }
             None => Phase::Stopped,
         };
-        // If input was left unread, the answers may lie in it.
+        // If input was left unread, the answers may lie in it. A publish whose source has failed is gone.
         let blame = !matches!(
             reason,
             Reason::Requested
@@ -239,6 +240,10 @@ impl Machine<'_> {
                 | Reason::SessionEnded
                 | Reason::Returning
                 | Reason::Fatal(Fatal::Unread)
+                | Reason::Fatal(Fatal::Source {
+                    fault: SourceFault::Gone | SourceFault::Failed | SourceFault::Length,
+                    ..
+                })
         );
         // This follows `next_attempt`, which decides the version in which packets are sent again.
         let again = self.session.suspend(state.protocol, blame);

@@ -54,6 +54,7 @@ impl State {
             queue,
             queue_messages,
             limit_queue: _,
+            sources: _,
             return_to_first: _,
         } = settings;
         (version, reconnect, connect_timeout, ping_timeout, ping_on_silence, answer_timeout)

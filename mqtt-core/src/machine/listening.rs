@@ -111,6 +111,9 @@ impl Machine<'_> {
         let sent = state.counters.bytes_out;
         let stall = Timers::set_of(&[Timer::Stall]);
         if ready && state.timers.has_passed(stall, now) {
+            if state.last_offer == LastOffer::NotMade {
+                self.session.ask_source_again();
+            }
             state.last_offer = LastOffer::Made;
         }
         if !state.timers.has_passed(state.for_input() & !state.resting(), now) {

@@ -136,7 +136,9 @@ impl Machine<'_> {
             return Ok(None);
         }
         Ok(Some(match topic {
-            Ok(topic) => Event::MessageStart(MessageStart { topic, payload_len, qos, retain, dup }),
+            Ok(topic) => {
+                Event::MessageStart(MessageStart { topic, payload_len, qos, retain, dup, id })
+            }
             Err(cause) => {
                 let counters = &mut self.state.counters;
                 counters.skipped = counters.skipped.wrapping_add(1);

@@ -88,6 +88,7 @@ impl Machine<'_> {
             Ended::Dropped(handle) => Event::Dropped(handle),
             Ended::Cancelled { handle, sent } => Event::Cancelled { handle, sent },
             Ended::GivenUp(handle) => Event::GivenUp(handle),
+            Ended::SourceFailed(handle) => Event::SourceFailed(handle),
         })
     }
 

@@ -1,10 +1,12 @@
 //! The settings that outlast `Client::new`, and their defaults. `Options` sets them.
 
-use super::Machine;
+use super::{Machine, State};
 use crate::{
     codec::{Header, Publish},
-    error::RequestError,
+    error::{Fatal, RequestError},
+    event::Action,
     reconnect::Reconnect,
+    session::Session,
     time::Instant,
 };
 
@@ -70,6 +72,17 @@ pub(crate) enum Place {
 pub(crate) type LimitQueue =
     for<'a, 'p> fn(&mut Machine<'a>, &Publish<'p>) -> Result<Place, RequestError>;
 
+/// What a client with publishes from a source does besides. Each is a pointer for the same reason.
+#[derive(Debug)]
+pub(crate) struct SourceRules {
+    /// The action for a publish from a source that is being sent.
+    pub(super) action: for<'a> fn(&State, &'a Session, &'a [u8]) -> Option<Action<'a>>,
+    /// The transport has taken bytes.
+    pub(super) fed: for<'a> fn(&mut Machine<'a>, Instant),
+    /// Why no bytes were taken for too long, if that is the fault of a source.
+    pub(super) stalled: for<'a> fn(&Machine<'a>) -> Option<Fatal>,
+}
+
 /// Leaves the broker for the first one at a quiet moment.
 pub(crate) type ReturnToFirst = for<'a> fn(&mut Machine<'a>, Instant);
 
@@ -98,6 +111,8 @@ pub(crate) struct Settings {
     pub(crate) queue_messages: usize,
     /// A pointer, so that a client without limits does not link the code that applies them.
     pub(crate) limit_queue: Option<LimitQueue>,
+    /// In the same way for publishes from a source.
+    pub(crate) sources: Option<&'static SourceRules>,
     /// In the same way for a client that does not return to its first broker.
     pub(crate) return_to_first: Option<ReturnToFirst>,
 }
@@ -134,6 +149,7 @@ impl Settings {
         queue: Queue::RefuseNew,
         queue_messages: usize::MAX,
         limit_queue: None,
+        sources: None,
         return_to_first: None,
     };
 

@@ -147,6 +147,9 @@ impl Machine<'_> {
         };
         let counters = &mut self.state.counters;
         counters.packets_out = counters.packets_out.wrapping_add(packets);
+        if let Some(rules) = self.state.settings.sources {
+            (rules.fed)(self, now);
+        }
         if self.state.phase.is_up() {
             self.state.timers.clear(Timer::Stall);
             self.state.arm(Timer::KeepAlive, now);

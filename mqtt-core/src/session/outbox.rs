@@ -23,6 +23,7 @@
 
 mod bytes;
 mod compact;
+pub(super) mod feed;
 mod frames;
 mod hold;
 mod iter;
@@ -87,6 +88,12 @@ pub(super) struct Outbox {
     recording: usize,
     /// Every packet below was sent when the time for its answer began. See [`Outbox::watch_answers`].
     awaited: usize,
+    /// There may be publishes from a source. See [`feed`].
+    sources: Option<&'static feed::Sources>,
+    /// Bytes of the payload that the transport has taken, if the cursor is in such a publish.
+    fed: u32,
+    /// Its source has no bytes yet.
+    pending: feed::Pending,
 }
 
 /// A position beyond every packet.
@@ -114,6 +121,9 @@ impl Outbox {
             recorded: NO_JOURNAL,
             recording: NO_JOURNAL,
             awaited: base,
+            sources: None,
+            fed: 0,
+            pending: feed::Pending::No,
         }
     }
 
@@ -407,6 +417,7 @@ impl Outbox {
         self.shown = self.base;
         self.tail = self.base;
         self.answered_end = self.base;
+        self.sources = None;
         if self.is_holding() {
             self.hold_from = self.base;
         }

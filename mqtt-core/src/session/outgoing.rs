@@ -56,7 +56,7 @@ impl Session {
 
     /// Bytes of the outbox that go out before anything that is appended now.
     pub(crate) fn outbox_bytes_ahead(&self, bytes: &[u8]) -> usize {
-        self.outbox.bytes_ahead(bytes)
+        self.outbox.bytes_ahead(bytes).wrapping_add(self.outbox.beyond_arena(bytes))
     }
 
     pub(crate) fn renewal_ready<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
@@ -95,7 +95,8 @@ impl SessionMut<'_> {
             || session.reclaim.ready_len() != 0
             || session.stray.ready_len() != 0
             || session.subscriptions.has_more_to_ask()
-            || session.outbox.is_holding();
+            || session.outbox.is_holding()
+            || session.outbox.may_have_sources();
         let passes = !matches!(session.pass_over, PassOver::Off | PassOver::Pointless);
         session.plain = !others && !passes;
     }
@@ -108,6 +109,7 @@ impl SessionMut<'_> {
     /// The driver is going to see the ready bytes of the outbox.
     pub(crate) fn show_outbox(&mut self) {
         let session = &*self.session;
+        let before = session.outbox.shown_end();
         let ends = session.hold == Hold::No && session.outbox.is_holding();
         let others = session.stray.is_next()
             || session.reclaim.ready_len() != 0
@@ -120,6 +122,7 @@ impl SessionMut<'_> {
         } else {
             self.session.outbox.show_unheld(self.bytes);
         }
+        self.session.outbox.stop_at_source(self.bytes, before);
     }
 
     /// The driver is going to see the PUBREL of no request.
@@ -139,6 +142,7 @@ impl SessionMut<'_> {
 
     /// The transport has taken `count` bytes of the outbox; gives how many packets that completed.
     pub(crate) fn outbox_transmitted(&mut self, count: usize) -> u32 {
+        let count = self.session.outbox.in_arena(self.bytes, count);
         self.session.stray.outbox_transmitted(count);
         let packets =
             self.session.outbox.transmitted(self.bytes, &mut self.session.requests, count);

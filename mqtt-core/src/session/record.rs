@@ -3,12 +3,14 @@
 //! A record states everything that changed since the record before. It is valid as a whole or not at all:
 //!
 //! ```text
-//! version 1 | flags | position (8) | [first (2) last (2)] | [home, known (8)] | notes (3 each) | 0
+//! version (1) | flags | position (8) | [first (2) last (2)] | [home, known (8)] | notes (3 each) | 0
 //!   | [length (4) subscriptions] | PUBLISH packets | CRC-32 (4)
 //! ```
 //!
 //! Numbers are big-endian, as on the wire. A [note](super::note) names a packet id and its fate. The packets are the
-//! accepted publishes of QoS 1 and 2, as they lie in the outbox. First and last are the packet ids that are reclaimed, or
+//! accepted publishes of QoS 1 and 2, as they lie in the outbox. A publish from a source is there without its payload:
+//! [`feed`](super::outbox::feed) has its form, and its generation means nothing here. A record that may hold one is of
+//! version 2, all others are of version 1. First and last are the packet ids that are reclaimed, or
 //! to be reclaimed, if the client did not open the broker's session. Home and known are there if the client has been at
 //! several [brokers](super::brokers). The subscriptions are the granted ones, as in the body
 //! of a SUBSCRIBE. A record with the flag [`SNAPSHOT`] states the whole session, so the records before it may be
@@ -25,7 +27,11 @@ use super::{
     inbound::Inbound,
     known::BROKERS_LEN,
     note::{Fate, NOTE_LEN, Note},
-    outbox::Unacknowledged,
+    outbox::{
+        Unacknowledged,
+        feed::{described, is_from_source},
+        frame_at,
+    },
     requests::{Abandoned, LAST_ID, Range},
     slot::Slot,
 };
@@ -36,6 +42,8 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
+/// The record may hold publishes from a source.
+const VERSION_WITH_SOURCES: u8 = 2;
 /// Version, flags, position.
 const HEADER_LEN: usize = 10;
 const CRC_LEN: usize = 4;
@@ -136,8 +144,9 @@ impl<'a> Record<'a> {
         let [a, b, c, d, e, f, g, h] = position.to_be_bytes();
         let snapshot = flags & SNAPSHOT != 0;
         let has_subscriptions = flags & SUBSCRIPTIONS != 0;
+        let version = if outbox.may_have_sources() { VERSION_WITH_SOURCES } else { VERSION };
         Self {
-            header: [VERSION, flags, a, b, c, d, e, f, g, h],
+            header: [version, flags, a, b, c, d, e, f, g, h],
             reclaimed: requests.reclaimed_range(),
             brokers: (flags & BROKERS != 0).then(|| brokers.encode()),
             here: brokers.home(),
@@ -279,6 +288,7 @@ pub(crate) struct Parsed<'r> {
     notes: &'r [u8],
     pub(super) subscriptions: Option<&'r [u8]>,
     packets: &'r [u8],
+    may_have_sources: bool,
 }
 
 /// A PUBLISH of a record.
@@ -287,6 +297,7 @@ pub(super) struct Accepted<'r> {
     pub(super) id: PacketId,
     pub(super) qos: QoS,
     pub(super) packet: &'r [u8],
+    pub(super) is_from_source: bool,
 }
 
 impl<'r> Parsed<'r> {
@@ -300,14 +311,17 @@ impl<'r> Parsed<'r> {
             return Err(RestoreError::Torn);
         }
         match checked.first() {
-            Some(&VERSION) => Self::body(checked).ok_or(RestoreError::Malformed),
+            Some(&(VERSION | VERSION_WITH_SOURCES)) => {
+                Self::body(checked).ok_or(RestoreError::Malformed)
+            }
             Some(&found) => Err(RestoreError::Version { found }),
             None => Err(RestoreError::Torn),
         }
     }
 
     fn body(checked: &'r [u8]) -> Option<Self> {
-        let (&[_, flags, ref position @ ..], body) = checked.split_first_chunk::<HEADER_LEN>()?;
+        let (&[version, flags, ref position @ ..], body) =
+            checked.split_first_chunk::<HEADER_LEN>()?;
         let (reclaimed, body) = reclaimed_range(flags, body)?;
         let (brokers, body) = known_brokers(flags, body)?;
         let mut rest = body;
@@ -330,7 +344,17 @@ impl<'r> Parsed<'r> {
             packets = behind;
         }
         let position = u64::from_be_bytes(*position);
-        let parsed = Self { flags, position, reclaimed, brokers, notes, subscriptions, packets };
+        let may_have_sources = version == VERSION_WITH_SOURCES;
+        let parsed = Self {
+            flags,
+            position,
+            reclaimed,
+            brokers,
+            notes,
+            subscriptions,
+            packets,
+            may_have_sources,
+        };
         let len: usize = parsed.packets().map(|accepted| accepted.packet.len()).sum();
         (len == packets.len()).then_some(parsed)
     }
@@ -384,7 +408,7 @@ impl<'r> Parsed<'r> {
 
     /// The publishes, up to the first bytes that are none.
     pub(super) fn packets(&self) -> impl Iterator<Item = Accepted<'r>> + use<'r> {
-        let mut rest = self.packets;
+        let (mut rest, may_have_sources) = (self.packets, self.may_have_sources);
         core::iter::from_fn(move || {
             let header = Header::decode(rest).ok()??;
             let (packet, behind) = rest.split_at_checked(header.frame_len())?;
@@ -394,8 +418,12 @@ impl<'r> Parsed<'r> {
             let publish =
                 Publish::decode(header.first(), packet.get(header.header_len()..)?).ok()?;
             let id = publish.id.filter(|id| id.get() <= LAST_ID)?;
+            let is_from_source = frame_at(packet, 0).is_some_and(is_from_source);
+            if is_from_source && (!may_have_sources || described(publish.payload).is_none()) {
+                return None;
+            }
             rest = behind;
-            Some(Accepted { id, qos: publish.qos, packet })
+            Some(Accepted { id, qos: publish.qos, packet, is_from_source })
         })
     }
 }

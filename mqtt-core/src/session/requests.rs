@@ -1,4 +1,5 @@
-//! Requests in flight: packet ids and handles. [`ended`] has the requests that end without an answer.
+//! Requests in flight: packet ids and handles. [`ended`] has the requests that end without an answer,
+//! `unacknowledged` the publishes of QoS 0, `reclaimed` the ids for [`Ids::Reclaimed`].
 //!
 //! A request that awaits an answer holds a [`Slot`] from the call that made it until its event; its packet lies in the
 //! [`outbox`](super::outbox). The packet id names the slot: id = index + 1 + n × (number of slots). So one division
@@ -12,6 +13,8 @@
 mod abandoned;
 mod droppable;
 mod ended;
+mod reclaimed;
+mod unacknowledged;
 
 use super::{
     handle::Handle,
@@ -23,6 +26,7 @@ pub(super) use abandoned::Abandoned;
 use droppable::Queue;
 pub(crate) use ended::Ended;
 pub(super) use ended::Ending;
+use unacknowledged::Tally;
 
 /// The last id of a request; the two ids above belong to renewed subscriptions, see
 /// [`subscriptions`](super::subscriptions).
@@ -83,17 +87,6 @@ pub(super) struct Requests {
     unacknowledged: Tally,
     /// QoS 0 publishes that hold a slot, and those that were dropped.
     queue: Queue,
-}
-
-/// QoS 0 publishes: accepted, sent, and told to the application. If none can be dropped, they are sent in the order of
-/// their numbers, and the count of told ones is the number of the last.
-#[derive(Clone, Debug, Default, Hash)]
-struct Tally {
-    accepted: u32,
-    sent: u32,
-    told: u32,
-    /// Behind the sent ones come those that were shown when the connection ended. All are told before the next one.
-    lost: u32,
 }
 
 /// The requests together with their slots.
@@ -197,60 +190,6 @@ impl Requests {
         }
     }
 
-    /// The reclaimed ids, or those to be reclaimed.
-    pub(super) const fn reclaimed_range(&self) -> Option<Range> {
-        match self.ids {
-            Ids::Reclaimed(range) => Some(range),
-            Ids::MoveOn => None,
-        }
-    }
-
-    /// The ids for [`Ids::Reclaimed`]: enough for `most` publishes of QoS 2 beside the ids that stay out of use. None
-    /// of them belongs to another request in flight.
-    pub(super) fn range_to_reclaim(&self, slots: &[Slot], most: u16) -> Range {
-        let count = usize::from(most).min(slots.len()) + abandoned::MOST;
-        let count = count.min(LARGEST_WINDOW) as u16;
-        let mut range = Range { first: LAST_ID, last: 0 };
-        for found in self.all(slots).filter(|found| found.awaits == Awaits::PubRec) {
-            // Publishes that wait have ids that follow one another.
-            range.first = range.first.min(found.id.get());
-        }
-        if range.first == LAST_ID {
-            range.first = 1;
-        }
-        loop {
-            range.last = range.first.saturating_add(count - 1);
-            if range.last > LAST_ID {
-                return Range { first: 1, last: count };
-            }
-            let mut highest = 0;
-            for found in self.all(slots).filter(|found| found.awaits != Awaits::PubRec) {
-                if range.has(found.id) {
-                    highest = highest.max(found.id.get());
-                }
-            }
-            if highest == 0 {
-                return range;
-            }
-            range.first = highest + 1;
-        }
-    }
-
-    /// The first id from `from` on of a publish that waits for its PUBREC and is not among the reclaimed ones; 0: there
-    /// is none.
-    pub(super) fn exactly_once_outside(&self, slots: &[Slot], from: u16) -> u16 {
-        let Ids::Reclaimed(range) = self.ids else { return 0 };
-        let mut first = 0;
-        for found in self.all(slots) {
-            let id = found.id.get();
-            let outside = found.awaits == Awaits::PubRec && !range.has(found.id);
-            if outside && id >= from && (first == 0 || id < first) {
-                first = id;
-            }
-        }
-        first
-    }
-
     pub(super) const fn ids(&self) -> Ids {
         self.ids
     }
@@ -282,45 +221,6 @@ impl Requests {
         } else {
             Some(id)
         }
-    }
-
-    /// See [`Ids::Reclaimed`].
-    #[cold]
-    fn next_id_beside_reclaimed(
-        &self,
-        slots: &[Slot],
-        awaits: Awaits,
-        range: Range,
-    ) -> Option<PacketId> {
-        if awaits == Awaits::PubRec {
-            return self.next_reclaimed(slots, range);
-        }
-        let count = slots.len() as u32;
-        let last = u32::from(self.last_other);
-        // The next id that is the first free slot's own.
-        let round = |id: u32| id.checked_rem(count).unwrap_or(0);
-        let ahead = round(self.first_free + count - round(last)) + 1;
-        let id = self.id_after(slots, (last + ahead).saturating_sub(count))?;
-        self.free_id_from(slots, id, Some(range)).or_else(|| self.free_id_from(slots, id, None))
-    }
-
-    fn next_reclaimed(&self, slots: &[Slot], range: Range) -> Option<PacketId> {
-        let Range { first, last } = range;
-        let mut id = self.last_exactly_once;
-        for _ in first..=last {
-            id = if id < first || id >= last { first } else { id + 1 };
-            let free = PacketId::new(id).filter(|id| self.is_free(slots, *id));
-            if free.is_some() {
-                return free;
-            }
-        }
-        None
-    }
-
-    /// Whether there is an id for a publish of QoS 2, if a slot is free.
-    pub(super) fn has_id_for_qos_2(&self, slots: &[Slot]) -> bool {
-        let Ids::Reclaimed(range) = self.ids else { return true };
-        self.next_reclaimed(slots, range).is_some()
     }
 
     fn is_free(&self, slots: &[Slot], id: PacketId) -> bool {
@@ -382,19 +282,6 @@ impl Requests {
             slot.marks.set_sent(false);
         }
         Handle::new(id.get(), self.generation)
-    }
-
-    #[cold]
-    fn use_beside_reclaimed(&mut self, slots: &[Slot], id: PacketId, awaits: Awaits, range: Range) {
-        if awaits == Awaits::PubRec && range.has(id) {
-            self.last_exactly_once = id.get();
-        } else {
-            self.last_other = id.get();
-        }
-        let count = slots.len() as u32;
-        let own = u32::from(id.get() - 1).checked_rem(count).unwrap_or(0);
-        let behind = (self.first_free + count - own).checked_rem(count).unwrap_or(0);
-        self.farthest = self.farthest.max(behind as u16);
     }
 
     /// The request in flight under `id`.
@@ -526,26 +413,9 @@ impl Requests {
         }
     }
 
-    /// A QoS 0 publish was accepted.
-    pub(super) const fn begin_unacknowledged(&mut self) -> Handle {
-        self.unacknowledged.accepted = self.unacknowledged.accepted.wrapping_add(1);
-        self.queue.number = self.queue.number.wrapping_add(1);
-        Handle::new(0, self.queue.number)
-    }
-
-    /// The transport has taken a whole QoS 0 publish.
-    pub(super) const fn sent_unacknowledged(&mut self) {
-        self.unacknowledged.sent = self.unacknowledged.sent.wrapping_add(1);
-    }
-
-    /// The transport has taken every QoS 0 publish.
-    pub(super) const fn sent_all_unacknowledged(&mut self) {
-        self.unacknowledged.sent = self.unacknowledged.accepted;
-    }
-
-    /// The connection ended while the transport may have taken the oldest QoS 0 publish that was not sent.
-    pub(super) const fn lose_unacknowledged(&mut self) {
-        self.unacknowledged.lost += 1;
+    /// The generation of the request that began last.
+    pub(super) const fn generation(&self) -> u32 {
+        self.generation
     }
 }
 

@@ -133,7 +133,7 @@ impl SessionMut<'_> {
                 self.restore_released(note.id);
             }
         }
-        for Accepted { id, qos, packet } in parsed.packets() {
+        for Accepted { id, qos, packet, is_from_source } in parsed.packets() {
             // If the id is twice in one record, the later packet counts.
             self.restore_end(id);
             let Some(awaits) = Awaits::of_publish(qos) else { continue };
@@ -142,6 +142,9 @@ impl SessionMut<'_> {
             if roomy {
                 let place = self.append(packet, Until::Answered);
                 self.session.requests.restore(self.slots, id, awaits, place);
+                if is_from_source {
+                    self.begin_source(self.session.requests.generation());
+                }
             }
         }
     }
@@ -181,6 +184,9 @@ impl SessionMut<'_> {
         let (ended, ended_bytes) =
             if parsed.is_snapshot() { (0, 0) } else { self.count_ended(parsed) };
         let session = &*self.session;
+        if session.sources.is_none() && parsed.packets().any(|packet| packet.is_from_source) {
+            return Err(RestoreError::NoSources);
+        }
         let filters = parsed.subscriptions.filter(|_| session.subscriptions.are_renewed());
         let filters_in = filters.map_or(0, filters_in);
         let needed = suback_len(session.subscriptions.most_asked(filters_in));

@@ -6,7 +6,7 @@
 use super::{
     Handle, Session, SessionMut, Slot,
     note::{Fate, NOTE_LEN},
-    outbox::{UnsentQos0, Until},
+    outbox::{UnsentQos0, Until, feed::is_from_source, frame_at},
     qos::{Answer, Awaits, Progress},
     requests::{Ended, InFlight, Requests, Table, unanswered},
     settings::Strictness,
@@ -416,6 +416,12 @@ impl From<Violation> for NoAnswer {
     }
 }
 
+/// The PUBLISH that `packet` is.
+pub(super) fn decoded(packet: &[u8]) -> Option<Publish<'_>> {
+    let header = Header::decode(packet).ok()??;
+    Publish::decode(header.first(), packet.get(header.header_len()..)?).ok()
+}
+
 /// Requests that have not ended.
 pub(crate) struct Waiting {
     /// Requests that hold a slot.
@@ -451,9 +457,12 @@ impl Session {
     ) -> impl Iterator<Item = (Handle, Option<Publish<'b>>)> {
         self.outbox.unacknowledged(bytes).filter_map(move |packet| {
             let found = self.requests.find(slots, PacketId::new(packet.id)?)?;
-            let publish = packet.publish.and_then(|packet| {
-                let header = Header::decode(packet).ok()??;
-                Publish::decode(header.first(), packet.get(header.header_len()..)?).ok()
+            let publish = packet.publish.and_then(decoded).map(|mut publish| {
+                if packet.publish.and_then(|packet| frame_at(packet, 0)).is_some_and(is_from_source)
+                {
+                    publish.payload = &[];
+                }
+                publish
             });
             let is_publish = packet.is_pubrel || publish.is_some();
             (is_publish && found.is_awaited()).then_some((found.handle, publish))

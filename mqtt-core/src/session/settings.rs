@@ -1,6 +1,7 @@
 //! The settings of a session, fixed when the client is made.
 
 use super::{
+    Sources,
     changes::Recorder,
     known::{Endpoints, MOST_BROKERS},
     qos::InDoubt,
@@ -59,6 +60,8 @@ pub(crate) struct SessionSettings {
     pub(crate) in_doubt: InDoubt,
     /// `Some` if there is a journal.
     pub(crate) recorder: Option<&'static Recorder>,
+    /// `Some` if publishes from a source are on.
+    pub(crate) sources: Option<&'static Sources>,
 }
 
 impl SessionSettings {
@@ -82,5 +85,6 @@ impl SessionSettings {
         renew_on: RenewOn::Loss,
         in_doubt: InDoubt::Lost,
         recorder: None,
+        sources: None,
     };
 }

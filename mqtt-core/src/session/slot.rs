@@ -12,7 +12,7 @@ pub(super) const NIL: u32 = u32::MAX;
 pub(super) enum Use {
     Free,
     InFlight(Awaits),
-    /// The broker lost the session before the request was done. The event of this state and of the next three is still
+    /// The broker lost the session before the request was done. The event of this state and of the next four is still
     /// to come.
     Lost,
     /// The application took the request back, and its packet was never shown to the driver.
@@ -21,6 +21,8 @@ pub(super) enum Use {
     CancelledSent,
     /// The client gave the request up.
     GivenUp,
+    /// The source of the publish failed.
+    SourceFailed,
     /// A publish of QoS 0 that can be dropped from a full queue. It waits to be sent, or its event is still to come.
     Droppable,
 }

@@ -58,6 +58,7 @@ impl Notes {
         | Event::Lost(handle)
         | Event::Dropped(handle)
         | Event::GivenUp(handle)
+        | Event::SourceFailed(handle)
         | Event::Cancelled { handle, .. } = event
         {
             self.ends.borrow_mut().push(*handle);

@@ -15,6 +15,7 @@ mod links;
 #[path = "../flash/nor.rs"]
 #[expect(dead_code, reason = "the tests of the journal itself use more of it")]
 mod nor;
+mod payloads;
 mod sizes;
 #[cfg(feature = "journal-flash")]
 mod slow_flash;

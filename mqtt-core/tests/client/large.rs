@@ -1,6 +1,6 @@
 //! Messages larger than the driver's buffer, and limits.
 
-use mqtt_core::{Event, Fatal, Options, Oversized, QoS};
+use mqtt_core::{Event, Fatal, Options, Oversized, PacketId, QoS};
 
 use test_kit::{script::Script, wire::ACCEPTED_SESSION_PRESENT};
 
@@ -79,6 +79,44 @@ fn a_message_that_breaks_off_starts_again_from_its_beginning() {
     let told = script.told();
     assert_eq!(payload(&told).len(), 40);
     assert_eq!(told.last().unwrap(), "end");
+}
+
+/// The starts among the events, each with DUP and the packet id.
+fn starts(script: &mut Script, wire: &[u8]) -> Vec<(bool, Option<u16>)> {
+    let (now, mut starts) = (script.now(), Vec::new());
+    for mut input in wire.chunks(16) {
+        while let Some(event) = script.client.receive(&mut input, now).unwrap() {
+            if let Event::MessageStart(start) = event {
+                starts.push((start.dup, start.id.map(PacketId::get)));
+            }
+        }
+    }
+    starts
+}
+
+/// An application that has written half of a file is told that the message is void, and that the next start is the
+/// same message from its beginning.
+#[test]
+fn a_message_that_broke_off_is_void_and_is_known_again_by_its_packet_id() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for cut in 9..45 {
+            let mut script = Script::up(&options());
+            let mut wire = wire(qos);
+            assert_eq!(starts(&mut script, &wire[..cut.max(16)]), [(false, Some(7))]);
+            script.cut();
+            assert_eq!(script.told().last().unwrap(), "down: the transport closed");
+            script.later(1_000_000);
+            script.accept(ACCEPTED_SESSION_PRESENT);
+            wire[0] |= 8;
+            assert_eq!(starts(&mut script, &wire), [(true, Some(7))]);
+            script.run();
+            let answer = if qos == QoS::AtLeastOnce { "PUBACK 7" } else { "PUBREC 7" };
+            assert_eq!(script.sent(), [answer], "once, after the end");
+            // After its end it is not handed over again at QoS 2, and is a new message at QoS 1 [MQTT-4.3.2-2].
+            let again = starts(&mut script, &wire);
+            assert_eq!(again.len(), usize::from(qos == QoS::AtLeastOnce));
+        }
+    }
 }
 
 #[test]

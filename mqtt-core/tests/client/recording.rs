@@ -339,10 +339,10 @@ fn a_record_of_a_later_version_is_named() {
     script.client.set_position(1);
     script.run();
     let mut record = script.records.pop().unwrap();
-    record[0] = 2;
+    record[0] = 3;
     assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Torn));
     let record = resealed(&record);
-    assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Version { found: 2 }));
+    assert_eq!(power_cut(&script).client.restore(&record), Err(RestoreError::Version { found: 3 }));
 }
 
 #[test]

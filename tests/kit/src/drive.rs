@@ -4,10 +4,13 @@
 //! [`World`] for everything outside the client. Nothing here allocates. No loop runs for ever: a client that always has
 //! one more action or event fails the test (invariant 4).
 
-use mqtt_core::{Action, Client, Event, Fatal, Instant, Reason, Record, Slot};
+use mqtt_core::{Action, Client, Event, Fatal, Instant, Piece, Reason, Record, Slot, SourceFault};
 
 /// Actions or events in a row that no healthy client comes to.
 const MOST: usize = 1_000_000;
+
+/// Bytes of a source that go out at once, with the head.
+const BUFFER: usize = 64;
 
 /// The surroundings of a client: its transport, its journal, its application.
 ///
@@ -30,6 +33,11 @@ pub trait World<B, S> {
         Persisting::Durable
     }
 
+    /// The client asks for bytes of a source. By default there is none.
+    fn read(&mut self, _piece: &Piece<'_>, _space: &mut [u8]) -> Reading {
+        Reading::Failed(SourceFault::Gone)
+    }
+
     /// The client has bytes to send. Returns how many of them the transport takes.
     fn transmit(&mut self, bytes: &[u8]) -> usize;
 }
@@ -50,6 +58,17 @@ pub enum Persisting {
     Durable,
     /// It is not durable yet. The driver stops, so that the test can confirm the record, lose power, or try again.
     NotYet,
+}
+
+/// What a source gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// So many bytes, now in the space.
+    Bytes(usize),
+    /// None yet.
+    Pending,
+    /// None any more.
+    Failed(SourceFault),
 }
 
 /// How an action went.
@@ -95,6 +114,31 @@ where
             let taken = world.transmit(bytes);
             client.transmitted(taken, now);
             if taken == 0 { Step::HeldUp } else { Step::Done }
+        }
+        Action::TransmitFrom(piece) => {
+            let mut buffer = [0; BUFFER];
+            let head = piece.copy_head(&mut buffer);
+            let handle = piece.handle;
+            let most = (BUFFER - head).min(piece.left as usize);
+            let reading = match &mut buffer[head..head + most] {
+                [] => Reading::Bytes(0),
+                space => world.read(&piece, space),
+            };
+            match reading {
+                Reading::Bytes(count) => {
+                    let taken = world.transmit(&buffer[..head + count]);
+                    client.transmitted(taken, now);
+                    if taken == 0 { Step::HeldUp } else { Step::Done }
+                }
+                Reading::Pending => {
+                    client.source_pending(handle, now);
+                    Step::Done
+                }
+                Reading::Failed(fault) => {
+                    client.source_failed(handle, fault);
+                    Step::Done
+                }
+            }
         }
         Action::Wait(until) => Step::Wait(until),
     }

@@ -41,6 +41,7 @@ where
         action @ (Action::Connect { .. }
         | Action::Close(_)
         | Action::Transmit(_)
+        | Action::TransmitFrom(_)
         | Action::Wait(_)) => panic!("a snapshot is due, not {action:?}"),
     }
 }

@@ -1,11 +1,14 @@
 //! A scripted peer in virtual time: it shows the packets and the events of a client as lines of text.
 
+use std::collections::BTreeMap;
+
 use mqtt_core::{
-    Client, ConnectionState, Fatal, Instant, Options, Reason, Record, Slot, codec::Packet,
+    Client, ConnectionState, Fatal, Instant, Options, Piece, Reason, Record, Slot, SourceFault,
+    codec::Packet,
 };
 
 use crate::{
-    drive::{self, Opening, Persisting, World},
+    drive::{self, Opening, Persisting, Reading, World},
     record::bytes_of,
     text,
     wire::{PUBCOMP, ack, encoded, take_packets},
@@ -33,10 +36,50 @@ struct Peer {
     open: bool,
     /// Sent by the peer, and not taken by the client.
     input: Vec<u8>,
+    /// The sources, by their numbers.
+    sources: BTreeMap<u32, ScriptedSource>,
     /// Sent by the client, and not shown yet.
     output: Vec<u8>,
     events: Vec<String>,
     fatal: Option<Fatal>,
+}
+
+/// A source of payload bytes.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedSource {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// From this offset on it has no bytes yet.
+    pub pending_from: Option<usize>,
+    /// From this offset on it fails so.
+    pub fails_from: Option<(usize, SourceFault)>,
+    /// The offsets that the client has asked for.
+    pub asked: Vec<u32>,
+}
+
+impl ScriptedSource {
+    fn read(&mut self, offset: u32, space: &mut [u8]) -> Reading {
+        self.asked.push(offset);
+        let offset = offset as usize;
+        let mut end = self.bytes.len().min(offset + space.len());
+        if let Some((from, fault)) = self.fails_from {
+            if offset >= from {
+                return Reading::Failed(fault);
+            }
+            end = end.min(from);
+        }
+        if let Some(from) = self.pending_from {
+            if offset >= from {
+                return Reading::Pending;
+            }
+            end = end.min(from);
+        }
+        if offset >= end {
+            return Reading::Failed(SourceFault::Length);
+        }
+        space[..end - offset].copy_from_slice(&self.bytes[offset..end]);
+        Reading::Bytes(end - offset)
+    }
 }
 
 impl Peer {
@@ -81,6 +124,13 @@ impl World<Vec<u8>, Vec<Slot>> for Outside<'_> {
         Persisting::Durable
     }
 
+    fn read(&mut self, piece: &Piece<'_>, space: &mut [u8]) -> Reading {
+        match self.peer.sources.get_mut(&piece.source.get()) {
+            Some(source) => source.read(piece.offset, space),
+            None => Reading::Failed(SourceFault::Gone),
+        }
+    }
+
     fn transmit(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.peer.piece);
         self.peer.output.extend_from_slice(&bytes[..taken]);
@@ -107,6 +157,7 @@ impl Script {
             piece: usize::MAX,
             open: false,
             input: Vec::new(),
+            sources: BTreeMap::new(),
             output: Vec::new(),
             events: Vec::new(),
             fatal: None,
@@ -127,6 +178,22 @@ impl Script {
     pub fn in_pieces_of(mut self, piece: usize) -> Self {
         self.peer.piece = piece;
         self
+    }
+
+    /// The source of this number; an empty one at first.
+    pub fn source(&mut self, number: u32) -> &mut ScriptedSource {
+        self.peer.sources.entry(number).or_default()
+    }
+
+    /// The application has no source of this number any more.
+    pub fn forget_source(&mut self, number: u32) {
+        self.peer.sources.remove(&number);
+    }
+
+    /// The bytes that were sent and are not a whole packet yet.
+    #[must_use]
+    pub fn sent_in_part(&self) -> &[u8] {
+        &self.peer.output
     }
 
     /// The time.

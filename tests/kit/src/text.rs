@@ -48,6 +48,7 @@ pub fn event(event: &Event<'_>) -> String {
             format!("cancelled {}{}", id_of(*handle), if *sent { " sent" } else { "" })
         }
         Event::GivenUp(handle) => format!("given up {}", id_of(*handle)),
+        Event::SourceFailed(handle) => format!("source failed {}", id_of(*handle)),
         Event::Renewed { first: 0, granted } => format!("renewed {:?}", granted.as_bytes()),
         Event::Renewed { first, granted } => {
             format!("renewed from {first} {:?}", granted.as_bytes())

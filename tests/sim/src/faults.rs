@@ -50,11 +50,15 @@ pub enum Fault {
     PowerLossWithoutJournal,
     /// The driver wakes later than the client asked for.
     LateWake,
+    /// A source has no bytes for a while.
+    SourcePauses,
+    /// A source fails.
+    SourceFails,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Split,
         Self::Merge,
         Self::ShortWrite,
@@ -78,6 +82,8 @@ impl Fault {
         Self::PowerLossUnconfirmed,
         Self::PowerLossWithoutJournal,
         Self::LateWake,
+        Self::SourcePauses,
+        Self::SourceFails,
     ];
 
     /// The kind in words.
@@ -107,6 +113,8 @@ impl Fault {
             Self::PowerLossUnconfirmed => "power loss behind a record",
             Self::PowerLossWithoutJournal => "power loss without journal",
             Self::LateWake => "late wake-up",
+            Self::SourcePauses => "source without bytes",
+            Self::SourceFails => "source that fails",
         }
     }
 

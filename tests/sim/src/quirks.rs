@@ -27,6 +27,8 @@ pub enum Quirk {
     WideWindow,
     /// Messages are larger than a device accepts.
     Oversized,
+    /// The payload of a message is read from a source while it is sent.
+    FromSource,
     /// The broker closes at a PUBLISH to one topic.
     ClosesAtTopic,
     /// The broker closes at a topic with a blank.
@@ -81,7 +83,7 @@ pub enum Quirk {
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::SlowLink,
         Self::LargeMessages,
         Self::SlowHandler,
@@ -91,6 +93,7 @@ impl Quirk {
         Self::SendsBetween,
         Self::WideWindow,
         Self::Oversized,
+        Self::FromSource,
         Self::ClosesAtTopic,
         Self::ClosesAtBlank,
         Self::ClosesAtSize,
@@ -147,6 +150,7 @@ impl Quirk {
             Self::SendsBetween => "driver sends between events",
             Self::WideWindow => "wide window",
             Self::Oversized => "oversized message",
+            Self::FromSource => "payload from a source",
             Self::ClosesAtTopic => "closes at a topic",
             Self::ClosesAtBlank => "closes at a blank",
             Self::ClosesAtSize => "closes at a size",

@@ -139,6 +139,8 @@ pub(crate) struct DeviceSetup {
     pub(crate) sends_between: bool,
     /// Its application cancels requests at random.
     pub(crate) cancels: bool,
+    /// It publishes from sources as well.
+    pub(crate) sources: bool,
 }
 
 impl Setup {
@@ -155,6 +157,7 @@ impl Setup {
             device.max_packet = None;
             device.copies = None;
             device.cancels = false;
+            device.sources = false;
         }
     }
 
@@ -163,6 +166,11 @@ impl Setup {
         let mut rng = Rng::with_seed(seed);
         let mut setup = Self::draw(&mut rng);
         setup.widen(&mut Rng::with_seed(!seed));
+        // These dice are of their own as well.
+        let mut rng_of_sources = Rng::with_seed(seed.rotate_left(32) ^ 0x5EED);
+        for device in &mut setup.devices {
+            device.sources = rng_of_sources.u32(..4) == 0;
+        }
         (setup, rng)
     }
 
@@ -341,6 +349,7 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
         },
         sends_between: rng.bool(),
         cancels: rng.u32(..5) == 0,
+        sources: false,
     }
 }
 

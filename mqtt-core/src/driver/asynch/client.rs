@@ -11,6 +11,7 @@ use crate::{
     error::RequestError,
     event::ConnectionState,
     handle::Handle,
+    source::PublishFrom,
     topic::Filter,
 };
 
@@ -57,6 +58,25 @@ impl<'s, L: Share> Client<'s, L> {
     /// As [`mqtt_core::Client::publish`](crate::Client::publish), but for those that say that there is no room now.
     pub async fn publish(self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
         self.accepted(|client| client.publish(publish)).await
+    }
+
+    /// Publishes this message from a source; if there is no room for its head, waits for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`mqtt_core::Client::publish_from`](crate::Client::publish_from), but for those that say that there is no room
+    /// now.
+    pub async fn publish_from(self, publish: &PublishFrom<'_>) -> Result<Handle, RequestError> {
+        self.accepted(|client| client.publish_from(publish)).await
+    }
+
+    /// Publishes this message from a source, and waits for its outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError`].
+    pub async fn publish_from_wait(self, publish: &PublishFrom<'_>) -> Result<Outcome, WaitError> {
+        self.outcome(|client| client.publish_from(publish)).await
     }
 
     /// As [`Requests::try_publish_at`]; if there is no room, waits for room.

@@ -46,6 +46,9 @@ pub enum RunError<E> {
     /// The options ask for a journal, and [`Runner::run`](super::Runner::run) has none.
     #[error("the options ask for a journal, and there is none")]
     NoJournal,
+    /// The options ask for publishes from a source, and only [`Runner::run_from`](super::Runner::run_from) has payloads.
+    #[error("the options ask for publishes from a source, and there are no payloads")]
+    NoPayloads,
     /// A record does not fit into the room that was given for a copy.
     #[error("a record of {needed} bytes, there is room for {capacity}")]
     RecordTooLong {

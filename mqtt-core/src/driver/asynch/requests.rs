@@ -8,6 +8,7 @@ use crate::{
     error::{ConfigError, RequestError},
     event::{ConnectionState, Counters},
     handle::{Delivery, Handle},
+    source::PublishFrom,
     topic::Filter,
 };
 
@@ -55,6 +56,15 @@ impl<'s, L: Share> Requests<'s, L> {
     /// As that function. [`Client::publish`](super::Client::publish) waits for room.
     pub fn try_publish(self, publish: &Publish<'_>) -> Result<Handle, RequestError> {
         self.request(|client| client.publish(publish))
+    }
+
+    /// As [`mqtt_core::Client::publish_from`](crate::Client::publish_from).
+    ///
+    /// # Errors
+    ///
+    /// As that function. [`Client::publish_from`](super::Client::publish_from) waits for room.
+    pub fn try_publish_from(self, publish: &PublishFrom<'_>) -> Result<Handle, RequestError> {
+        self.request(|client| client.publish_from(publish))
     }
 
     /// As [`try_publish`](Self::try_publish), and sets the position, both in the same record of the journal: for

@@ -14,6 +14,7 @@ use embedded_io_async::{Read, Write};
 use super::{
     Client, Dial, Link, Requests, RunError, Share,
     keeping::{Clock, Kept, NoJournal, Recorder, Recording, keep},
+    payloads::{Feeder, From, NoPayloads, Payloads},
     race::race,
     receiving::receive,
     sending::send,
@@ -93,7 +94,10 @@ impl<L: Share> Runner<'_, L> {
         now: impl Fn() -> Instant,
         mut handle: impl AsyncFnMut(Requests<'_, L>, Event<'_>),
     ) -> impl Future<Output = Result<(), RunError<Infallible>>> {
-        async move { self.serve(&mut NoJournal, &mut dial, &mut delay, &now, &mut handle).await }
+        async move {
+            self.serve(&mut NoJournal, &mut NoPayloads, &mut dial, &mut delay, &now, &mut handle)
+                .await
+        }
     }
 
     /// As [`run`](Self::run), with a journal, for `Options::journal`. A record is copied to `record`, so that requests
@@ -114,19 +118,68 @@ impl<L: Share> Runner<'_, L> {
     ) -> impl Future<Output = Result<(), RunError<J::Error>>> {
         async move {
             let mut recorder = Recording { journal, space: record, len: 0 };
-            self.serve(&mut recorder, &mut dial, &mut delay, &now, &mut handle).await
+            self.serve(&mut recorder, &mut NoPayloads, &mut dial, &mut delay, &now, &mut handle)
+                .await
         }
     }
 
-    async fn serve<D: Dial, R: Recorder>(
+    /// As [`run`](Self::run), with the payloads of publishes from a source, for `Options::sources`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    #[expect(clippy::manual_async_fn, reason = "an async function keeps its arguments twice")]
+    pub fn run_from<D: Dial>(
+        &mut self,
+        payloads: &mut impl Payloads,
+        mut dial: D,
+        mut delay: impl DelayNs,
+        now: impl Fn() -> Instant,
+        mut handle: impl AsyncFnMut(Requests<'_, L>, Event<'_>),
+    ) -> impl Future<Output = Result<(), RunError<Infallible>>> {
+        async move {
+            let mut feeder = From(payloads);
+            self.serve(&mut NoJournal, &mut feeder, &mut dial, &mut delay, &now, &mut handle).await
+        }
+    }
+
+    /// As [`run_with`](Self::run_with), with the payloads of publishes from a source.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    #[expect(clippy::manual_async_fn, reason = "an async function keeps its arguments twice")]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the program of its own")]
+    pub fn run_with_from<D: Dial, J: Journal>(
+        &mut self,
+        journal: &mut J,
+        record: &mut [u8],
+        payloads: &mut impl Payloads,
+        mut dial: D,
+        mut delay: impl DelayNs,
+        now: impl Fn() -> Instant,
+        mut handle: impl AsyncFnMut(Requests<'_, L>, Event<'_>),
+    ) -> impl Future<Output = Result<(), RunError<J::Error>>> {
+        async move {
+            let mut recorder = Recording { journal, space: record, len: 0 };
+            let mut feeder = From(payloads);
+            self.serve(&mut recorder, &mut feeder, &mut dial, &mut delay, &now, &mut handle).await
+        }
+    }
+
+    async fn serve<D: Dial, R: Recorder, F: Feeder>(
         &mut self,
         recorder: &mut R,
+        feeder: &mut F,
         dial: &mut D,
         delay: &mut impl DelayNs,
         now: &impl Fn() -> Instant,
         handle: &mut impl AsyncFnMut(Requests<'_, L>, Event<'_>),
     ) -> Result<(), RunError<R::Error>> {
         let Self { share, framer, out } = self;
+        if !F::ANY && share.with(|state| state.client.has_sources_on()) {
+            return Err(RunError::NoPayloads);
+        }
         let mut clock = Clock { delay, now };
         framer.clear();
         share.with(|state| {
@@ -177,7 +230,7 @@ impl<L: Share> Runner<'_, L> {
                 let buffers = <D::Link<'_> as Link>::BUFFERS;
                 let (reader, mut writer) = link.split();
                 let received = receive(*share, framer, Some(reader), now, handle);
-                let sent = send(*share, out, &mut writer, buffers, now);
+                let sent = send(*share, feeder, out, &mut writer, buffers, now);
                 let kept = keep(*share, &mut clock, recorder);
                 together(*share, pin!(kept), pin!(sent), pin!(received)).await
             };

@@ -13,6 +13,7 @@ use crate::{
     handle::Handle,
     options::Options,
     session::{Record, Slot},
+    source::{Piece, SourceId},
     time::Instant,
 };
 
@@ -107,6 +108,16 @@ enum Look {
 /// How long a read may wait for bytes that came in time, in milliseconds: they may be in a network stack that another
 /// task serves, or be part of a record of TLS.
 const LONGEST_LOOK: u64 = 100;
+
+/// Bytes of a publish from a source that are due.
+pub(super) struct DuePiece {
+    pub(super) handle: Handle,
+    pub(super) source: SourceId,
+    pub(super) offset: u32,
+    pub(super) left: u32,
+    /// Bytes of the head that were copied.
+    pub(super) head: usize,
+}
 
 /// What the keeper does next.
 pub(super) enum Step<R> {
@@ -349,6 +360,17 @@ impl<'a> State<'a> {
         count
     }
 
+    /// The next bytes of a publish from a source, if some are due; their head is copied to the front of `out`.
+    pub(super) fn piece(&mut self, out: &mut [u8], now: Instant) -> Option<DuePiece> {
+        if self.recording {
+            return None;
+        }
+        let Action::TransmitFrom(piece) = self.client.poll(now) else { return None };
+        let head = piece.copy_head(out);
+        let Piece { handle, source, offset, left, .. } = piece;
+        Some(DuePiece { handle, source, offset, left, head })
+    }
+
     /// Asks for a look if a poll found that input is overdue. Gives when the keeper is needed again.
     fn look(&mut self, now: Instant) -> Instant {
         let deadline = self.client.deadline();
@@ -394,7 +416,7 @@ impl<'a> State<'a> {
                     self.recording = true;
                     return Step::Record(copy(&record));
                 }
-                Action::Transmit(_) => {
+                Action::Transmit(_) | Action::TransmitFrom(_) => {
                     // Bytes may have become ready by this call: a PINGREQ.
                     self.changed();
                     return Step::Wait(self.look(now));

@@ -1,18 +1,20 @@
 //! The requesting half for threads: what waits. It is cheap to clone and can be shared by threads.
 
 use std::{
+    boxed::Box,
     fmt,
     ops::Deref,
     sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{Config, Error, Events, Outcome, Requests, Unfinished};
+use super::{Config, Error, Events, Outcome, Payload, Requests, Unfinished};
 use crate::{
     codec::{Publish, QoS},
-    driver::host::{requests::Sent, shared::Shared, state::State},
+    driver::host::{feeding::of_payload, requests::Sent, shared::Shared, state::State},
     options::Options,
     session::Handle,
+    source::SourceId,
     topic::Filter,
 };
 
@@ -82,13 +84,19 @@ impl Client {
         drop(state);
         self.disconnect();
         let mut state = self.shared.lock();
-        let longest = state.longest_disconnect();
-        let start = Instant::now();
+        let (longest, mut sent) = state.longest_disconnect();
+        let mut start = Instant::now();
         while !state.is_disconnected() {
             let left = longest.saturating_sub(start.elapsed());
             if left.is_zero() {
-                // Nobody serves the connection.
-                break;
+                let sent_now = state.client.counters().bytes_out;
+                if sent_now == sent {
+                    // Nobody serves the connection.
+                    break;
+                }
+                sent = sent_now;
+                start = Instant::now();
+                continue;
             }
             state = self.shared.wait(state, left);
         }
@@ -185,16 +193,44 @@ impl Client {
         self.publish_within(publish, Some(position), timeout).map(|(_, handle)| handle)
     }
 
+    /// As [`Requests::publish_from`]; if there is no room for the head of the message, waits for room, as
+    /// [`Client::send_within`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requests::publish_from`]: at once if the head can never fit, else after `timeout`.
+    pub fn publish_from_within(
+        &self,
+        topic: &str,
+        source: SourceId,
+        mut payload: impl Payload + 'static,
+        (qos, retain): (QoS, bool),
+        timeout: Duration,
+    ) -> Result<Handle, Error> {
+        let publish = of_payload(topic, source, &mut payload, qos, retain)?;
+        let mut payload: Option<Box<dyn Payload>> = Some(Box::new(payload));
+        let send = |state: &mut State| self.shared.send_from(state, &publish, &mut payload);
+        self.within(send, timeout).map(|(_, handle)| handle)
+    }
+
     fn publish_within(
         &self,
         publish: &Publish<'_>,
         position: Option<u64>,
         timeout: Duration,
     ) -> Result<(MutexGuard<'_, State>, Handle), Error> {
+        self.within(|state| self.shared.send(state, publish, position), timeout)
+    }
+
+    fn within(
+        &self,
+        mut send: impl FnMut(&mut State) -> Result<Sent, Error>,
+        timeout: Duration,
+    ) -> Result<(MutexGuard<'_, State>, Handle), Error> {
         let start = Instant::now();
         let mut state = self.shared.lock();
         loop {
-            let full = match self.shared.send(&mut state, publish, position)? {
+            let full = match send(&mut state)? {
                 Sent::Accepted(handle) => return Ok((state, handle)),
                 Sent::Full(full) => full,
             };

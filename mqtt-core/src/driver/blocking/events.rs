@@ -14,8 +14,10 @@ use crate::{
     driver::{
         host::{
             event_range::EventRange,
+            feeding::Job,
             first::FirstConnection,
             service::{Service, Step, Watch},
+            shared::Shared,
             state::Wait,
         },
         readiness::{Interest, wait},
@@ -38,6 +40,11 @@ impl Watch for Polling {
     const ONCE: bool = false;
 
     type Source = OwnedSource;
+
+    fn read(&self, shared: &Arc<Shared>, mut job: Job) {
+        job.run();
+        shared.end_read(job);
+    }
 
     fn watch(&self, source: Source<'_>) -> io::Result<OwnedSource> {
         source.try_clone_to_owned()
@@ -220,6 +227,11 @@ impl Events {
                 Step::Event(event) => {
                     self.ended = false;
                     return Outlook::Event(event);
+                }
+                Step::Read(job) => {
+                    drop(state);
+                    self.service.watch().read(&shared, job);
+                    continue;
                 }
                 Step::Wait(interest, wake_at) => (interest, wake_at),
                 Step::Ended if !core::mem::replace(&mut self.ended, true) => return Outlook::Ended,

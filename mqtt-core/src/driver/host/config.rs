@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Brokers, Connector, Error, Requests, Traced,
+    Brokers, Connector, Error, Payload, Requests, Traced,
     dyn_journal::DynJournal,
     read_buffer::ReadBuffer,
     service::{Service, Watch},
@@ -20,6 +20,7 @@ use crate::{
     client::BoxedClient,
     driver::{journal::Journal, trace::Sink},
     options::Options,
+    source::PublishFrom,
 };
 
 /// Options and sizes of a client, of either driver. The default sizes suit a program on a host: an outbox of 256 KiB,
@@ -45,7 +46,11 @@ pub struct Config<'a> {
     journal: Option<Box<dyn DynJournal>>,
     ends_with_clients: bool,
     sinks: Vec<Arc<dyn Sink>>,
+    payloads: Option<Reopen>,
 }
+
+/// Gives the payload of a message from before a restart.
+type Reopen = Box<dyn FnMut(&PublishFrom<'_>) -> Option<Box<dyn Payload>>>;
 
 impl fmt::Debug for Config<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +70,7 @@ impl<'a> Config<'a> {
             journal: None,
             ends_with_clients: false,
             sinks: Vec::new(),
+            payloads: None,
         }
     }
 
@@ -108,6 +114,28 @@ impl<'a> Config<'a> {
         self
     }
 
+    /// Asks `reopen` for the payload of each message of [`Requests::publish_from`] that is in the journal, before the
+    /// client connects. `None`: the application does not have it any more, and the message ends as
+    /// `Event::SourceFailed` when its turn comes.
+    ///
+    /// ```no_run
+    /// use std::fs::File;
+    /// use mqtt_core::driver::blocking::{Config, Payload};
+    /// # fn config(config: Config<'_>) -> Config<'_> {
+    /// config.payloads(|publish| {
+    ///     let file = File::open(format!("/var/spool/images/{}", publish.source.get())).ok()?;
+    ///     Some(Box::new(file) as Box<dyn Payload>)
+    /// })
+    /// # }
+    /// ```
+    pub fn payloads(
+        mut self,
+        reopen: impl FnMut(&PublishFrom<'_>) -> Option<Box<dyn Payload>> + 'static,
+    ) -> Self {
+        self.payloads = Some(Box::new(reopen));
+        self
+    }
+
     /// Whether the client disconnects once all `Client`s are dropped, so that the events end; off by default, because a
     /// program that only receives may drop its `Client`.
     pub const fn end_with_clients(mut self, on: bool) -> Self {
@@ -132,12 +160,13 @@ impl<'a> Config<'a> {
         let reconnect = &mut self.options.settings.reconnect;
         *reconnect = reconnect.endpoints(count);
         let login = brokers.login().filter(|_| self.options.connect.login.is_none());
-        let Self { options, outbox, window, buffer, journal, ends_with_clients, sinks } = self;
+        let Self { options, outbox, window, buffer, journal, ends_with_clients, sinks, payloads } =
+            self;
         let options = match &login {
             Some(login) => options.login(login.as_login()),
             None => options,
         };
-        Config { options, outbox, window, buffer, journal, ends_with_clients, sinks }
+        Config { options, outbox, window, buffer, journal, ends_with_clients, sinks, payloads }
             .build(watch, brokers)
     }
 
@@ -151,13 +180,23 @@ impl<'a> Config<'a> {
             return Err(Error::NoJournal);
         }
         let options = self.options.receive_capacity(self.buffer).journal(self.journal.is_some());
-        let options = options.default_seed(drawn());
+        let options = options.default_seed(drawn()).sources(true);
         let mut client = BoxedClient::new_boxed(&options, self.outbox, self.window)?;
         let mut journal = self.journal;
         if let Some(journal) = &mut journal {
             journal.replay(&mut client)?;
         }
+        let restored = self.payloads.into_iter().flat_map(|mut reopen| {
+            let reopened = client.sources().map(|(handle, publish)| (handle, reopen(&publish)));
+            reopened.collect::<Vec<_>>()
+        });
+        let restored: Vec<_> = restored.collect();
         let mut state = State::new(client, journal, self.window.max(LEAST_OUTCOMES));
+        for (handle, payload) in restored {
+            if let Some(payload) = payload {
+                state.feeding.add(handle, payload);
+            }
+        }
         state.ends_with_clients = self.ends_with_clients;
         state.compact();
         let shared = Shared::new(state);

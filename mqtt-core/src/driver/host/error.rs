@@ -10,6 +10,7 @@ use crate::{
     driver::address::AddressError,
     error::{ConfigError, Reason, RequestError, RestoreError},
     session::Handle,
+    source::SourceId,
     topic::TopicError,
 };
 
@@ -45,6 +46,14 @@ pub enum Error {
         /// The broker, as the connector names it.
         broker: String,
         /// The error of the transport.
+        error: io::Error,
+    },
+    /// The payload of a message could not be read.
+    #[error("source {number}: {error}", number = .source_id.get())]
+    Source {
+        /// The number that the application gave it.
+        source_id: SourceId,
+        /// The error of the payload.
         error: io::Error,
     },
     /// The first connection was not accepted.

@@ -89,6 +89,7 @@ impl EventRange {
                 (Event::Cancelled { handle, sent }, NOWHERE, NOWHERE)
             }
             Event::GivenUp(handle) => (Event::GivenUp(handle), NOWHERE, NOWHERE),
+            Event::SourceFailed(handle) => (Event::SourceFailed(handle), NOWHERE, NOWHERE),
             Event::NotReclaimed => (Event::NotReclaimed, NOWHERE, NOWHERE),
             Event::Stuck { handle, connections } => {
                 (Event::Stuck { handle, connections }, NOWHERE, NOWHERE)
@@ -151,6 +152,7 @@ impl EventRange {
             | Event::Dropped(_)
             | Event::Cancelled { .. }
             | Event::GivenUp(_)
+            | Event::SourceFailed(_)
             | Event::NotReclaimed
             | Event::Stuck { .. }
             | Event::RenewalStuck { .. }) => event,

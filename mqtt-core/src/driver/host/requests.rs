@@ -1,16 +1,18 @@
 //! [`Requests`]: the requesting half, as far as it does not wait.
 
 use std::{
+    boxed::Box,
     fmt,
     sync::{Arc, Weak},
 };
 
-use super::{Error, shared::Shared, state::State};
+use super::{Error, Payload, feeding::of_payload, shared::Shared, state::State};
 use crate::{
     codec::{Login, PacketId, Protocol, Publish, QoS, Will},
     error::RequestError,
     event::{ConnectionState, Counters},
     session::{Delivery, Handle},
+    source::{PublishFrom, SourceId},
     topic::{Filter, Topic},
 };
 
@@ -102,6 +104,35 @@ impl Requests {
     /// As [`Requests::publish`]; the position is unchanged.
     pub fn publish_at(&self, publish: &Publish<'_>, position: u64) -> Result<Handle, Error> {
         self.request(|state| publish_at(state, publish, Some(position)))
+    }
+
+    /// Publishes the bytes of `payload` to `topic`, a file for instance. They are not copied into the outbox, but read
+    /// while they are sent, so the message may be far larger than the outbox.
+    ///
+    /// After a broken connection the payload is read again from its beginning. It is dropped once the message has
+    /// ended. If it cannot be read, the message ends as `Event::SourceFailed`, and `Events::last_error` has the error.
+    ///
+    /// `source` is a number that the application chooses. With [`Config::journal`](super::Config::journal) it is
+    /// recorded instead of the bytes, and after a restart [`Config::payloads`](super::Config::payloads) is asked for
+    /// them. Without a journal it only names the payload in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requests::publish`], and [`Error::Source`].
+    pub fn publish_from(
+        &self,
+        topic: &str,
+        source: SourceId,
+        mut payload: impl Payload + 'static,
+        qos: QoS,
+        retain: bool,
+    ) -> Result<Handle, Error> {
+        let publish = of_payload(topic, source, &mut payload, qos, retain)?;
+        self.request(|state| {
+            let handle = state.client.publish_from(&publish)?;
+            state.feeding.add(handle, Box::new(payload));
+            Ok(handle)
+        })
     }
 
     /// Asks for the messages that match `filter`.
@@ -339,6 +370,29 @@ impl Shared {
         state.check()?;
         match publish_at(state, publish, position) {
             Ok(handle) => {
+                self.serve(state);
+                state.check().map(|()| Sent::Accepted(handle))
+            }
+            Err(full) if full.is_full() => Ok(Sent::Full(full)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Shared {
+    /// Publishes `payload` if there is room.
+    pub(crate) fn send_from(
+        &self,
+        state: &mut State,
+        publish: &PublishFrom<'_>,
+        payload: &mut Option<Box<dyn Payload>>,
+    ) -> Result<Sent, Error> {
+        state.check()?;
+        match state.client.publish_from(publish) {
+            Ok(handle) => {
+                if let Some(payload) = payload.take() {
+                    state.feeding.add(handle, payload);
+                }
                 self.serve(state);
                 state.check().map(|()| Sent::Accepted(handle))
             }

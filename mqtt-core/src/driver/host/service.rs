@@ -9,6 +9,7 @@ use std::{
 use super::{
     Connector, Error, Outcome, attempt,
     event_range::EventRange,
+    feeding::Job,
     first::FirstConnection,
     read_buffer::ReadBuffer,
     shared::{Gone, LONGEST_UNSENT, Shared},
@@ -36,6 +37,9 @@ pub(crate) trait Watch {
 
     /// What the system waits for, while the link is with the state.
     type Source;
+
+    /// Runs a job and gives it back to `shared`. The caller does not hold the lock.
+    fn read(&self, shared: &Arc<Shared>, job: Job);
 
     /// Watches a link whose source this is.
     fn watch(&self, source: Source<'_>) -> io::Result<Self::Source>;
@@ -72,6 +76,8 @@ pub(crate) enum Step {
     Again,
     /// It gives an event.
     Event(EventRange),
+    /// It reads a payload with [`Watch::read`], without the lock.
+    Read(Job),
     /// It waits for the transport, for a request and for this instant.
     Wait(Option<Interest>, Instant),
     /// The client is stopped and has no more events.
@@ -105,7 +111,6 @@ impl<W: Watch> Service<W> {
     }
 
     /// How it waits.
-    #[cfg(feature = "tokio")]
     pub(crate) const fn watch(&self) -> &W {
         &self.watch
     }
@@ -172,11 +177,19 @@ impl<W: Watch> Service<W> {
 
     /// Sends what is due, and takes nothing in.
     pub(crate) fn keep_alive(&self) {
-        let now = self.shared.now();
-        let mut state = self.shared.lock();
-        // Nobody waits until the transport takes bytes again.
-        state.congested = false;
-        let _sent = state.flush(now);
+        loop {
+            let now = self.shared.now();
+            let mut state = self.shared.lock();
+            // Nobody waits until the transport takes bytes again.
+            state.congested = false;
+            if !matches!(state.flush(now), Flushed::Reads) {
+                return;
+            }
+            if let Some(job) = state.begin_read(now) {
+                drop(state);
+                self.watch.read(&self.shared, job);
+            }
+        }
     }
 
     /// Takes one step, with the state locked. The lock is kept until the wait, if one follows, is in the state.
@@ -201,7 +214,7 @@ impl<W: Watch> Service<W> {
             match state.flush(now) {
                 Flushed::Close => self.close(state, now),
                 Flushed::Until(deadline) if deadline <= now => self.look(),
-                Flushed::Until(_) | Flushed::Congested => {}
+                Flushed::Until(_) | Flushed::Congested | Flushed::Reads => {}
             }
             return Step::Again;
         }
@@ -262,7 +275,7 @@ impl<W: Watch> Service<W> {
             Flushed::Until(_) if state.client.has_event() => Step::Again,
             Flushed::Until(deadline) => Step::Wait(None, deadline),
             // There is no transport to write to or to close.
-            Flushed::Congested | Flushed::Close => {
+            Flushed::Congested | Flushed::Close | Flushed::Reads => {
                 if state.failed.is_none() {
                     state.client.closed(now);
                 }
@@ -275,10 +288,18 @@ impl<W: Watch> Service<W> {
         if let Some(until) = self.ending {
             return self.end(state, until, now);
         }
+        if let Some(error) = state.feeding.take_error() {
+            log!(warn, "mqtt: {}", error);
+            self.last_error = Some(error);
+        }
         let before = state.client.counters().bytes_out;
         let (deadline, writable) = match state.flush(now) {
             Flushed::Until(deadline) => (deadline, state.congested),
             Flushed::Congested => (state.client.deadline(), true),
+            Flushed::Reads => {
+                self.shared.tell_room(state);
+                return state.begin_read(now).map_or(Step::Again, Step::Read);
+            }
             Flushed::Close => {
                 self.close(state, now);
                 return Step::Again;

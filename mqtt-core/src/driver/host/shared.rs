@@ -65,6 +65,7 @@ impl Shared {
         self.notify(state);
         #[cfg(feature = "tokio")]
         state.tasks.ended(handle, &outcome);
+        state.feeding.forget(handle);
         state.outcomes.add(handle, outcome);
     }
 
@@ -105,7 +106,7 @@ impl Shared {
         let news = match flushed {
             Flushed::Until(deadline) => deadline < wait.until || state.link.is_none(),
             Flushed::Congested => !wait.for_writing,
-            Flushed::Close => true,
+            Flushed::Close | Flushed::Reads => true,
         };
         if news || state.client.has_event() {
             self.wake(state);

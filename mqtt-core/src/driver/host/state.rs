@@ -4,7 +4,9 @@ use std::{boxed::Box, io, task::Waker, time::Duration, vec::Vec};
 
 #[cfg(feature = "tokio")]
 use super::waiters::Waiters;
-use super::{Error, Outcome, Unfinished, dyn_journal::DynJournal, outcomes::Outcomes};
+use super::{
+    Error, Outcome, Unfinished, dyn_journal::DynJournal, feeding::Feeding, outcomes::Outcomes,
+};
 use crate::{
     client::BoxedClient,
     driver::stream::{Link, is_pause},
@@ -21,6 +23,7 @@ pub(crate) struct State {
     pub(crate) link: Option<Link>,
     pub(crate) journal: Option<Box<dyn DynJournal>>,
     pub(crate) outcomes: Outcomes,
+    pub(crate) feeding: Feeding,
     /// The journal failed: nothing is done until `Client::reconnect`.
     pub(crate) failed: Option<Error>,
     /// The transport failed at a write.
@@ -86,6 +89,8 @@ pub(crate) enum Flushed {
     Until(Instant),
     /// The transport takes no more bytes now.
     Congested,
+    /// A payload has to be read before there is more to write.
+    Reads,
     /// The transport has failed or has to be closed.
     Close,
 }
@@ -101,6 +106,7 @@ impl State {
             link: None,
             journal,
             outcomes: Outcomes::new(outcomes),
+            feeding: Feeding::default(),
             failed: None,
             broken: None,
             gone: false,
@@ -154,9 +160,10 @@ impl State {
     }
 
     /// How long a `disconnect` may take: a transport may take no DISCONNECT for the time of an attempt, and the broker
-    /// may stay open for [`LONGEST_END`] after it.
-    pub(crate) fn longest_disconnect(&self) -> Duration {
-        Duration::from_millis(self.client.connect_timeout().into()) + LONGEST_END
+    /// may stay open for [`LONGEST_END`] after it. It starts again if bytes were sent meanwhile: the count of those sent.
+    pub(crate) fn longest_disconnect(&self) -> (Duration, u32) {
+        let longest = Duration::from_millis(self.client.connect_timeout().into()) + LONGEST_END;
+        (longest, self.client.counters().bytes_out)
     }
 
     /// The requests that have no answer, if there are any.
@@ -183,9 +190,15 @@ impl State {
         self.flushed_at = now;
         // A transport that panics is not used again.
         let mut link = self.link.take();
+        if let Some(handle) = self.feeding.take_retry(now) {
+            self.client.source_ready(handle);
+        }
         let flushed = self.flush_to(&mut link, now);
         self.link = link;
-        flushed
+        match flushed {
+            Flushed::Until(deadline) => Flushed::Until(deadline.min(self.feeding.retry_at())),
+            flushed @ (Flushed::Congested | Flushed::Reads | Flushed::Close) => flushed,
+        }
     }
 
     fn flush_to(&mut self, link: &mut Option<Link>, now: Instant) -> Flushed {
@@ -239,11 +252,21 @@ impl State {
                     }
                     return Flushed::Close;
                 }
-                (Action::Close(_) | Action::Transmit(_), None)
+                (Action::Close(_) | Action::Transmit(_) | Action::TransmitFrom(_), None)
                 // The client asks for no second transport, but the compiler does not know that.
                 | (Action::Connect { .. }, Some(_)) => return Flushed::Close,
-                (Action::Transmit(_), Some(_)) if self.congested => return Flushed::Congested,
+                (Action::Transmit(_) | Action::TransmitFrom(_), Some(_)) if self.congested => {
+                    return Flushed::Congested;
+                }
                 (Action::Transmit(bytes), Some(link)) => link.write(bytes),
+                (Action::TransmitFrom(piece), Some(link)) => {
+                    let reads = self.feeding.reads();
+                    match self.feeding.bytes(&piece) {
+                        Some(bytes) => link.write(bytes),
+                        None if reads => return Flushed::Until(self.client.deadline()),
+                        None => return Flushed::Reads,
+                    }
+                }
             };
             match written {
                 Ok(0) => return Flushed::Close,

@@ -1,17 +1,27 @@
 //! The requesting half for tasks: what waits. It is cheap to clone and can be shared by tasks and threads.
 
-use core::{fmt, future::poll_fn, ops::Deref, task::Poll, time::Duration};
+use core::{
+    fmt,
+    future::poll_fn,
+    ops::Deref,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use super::{Error, Outcome, Requests, Unfinished};
+use std::boxed::Box;
+
+use super::{Error, Outcome, Payload, Requests, Unfinished};
 use crate::{
     codec::{Publish, QoS},
     driver::host::{
+        feeding::of_payload,
         requests::Sent,
         shared::Shared,
         state::State,
         waiters::{Awaited, Place},
     },
     session::Handle,
+    source::SourceId,
     topic::{Filter, Topic},
 };
 
@@ -147,6 +157,26 @@ impl Client {
         self.outcome_of(sent).await?.published()
     }
 
+    /// Publishes the bytes of `payload` to `topic`; if there is no room for the head of the message, waits for room. See
+    /// [`Requests::publish_from`]. A thread of the runtime for blocking work reads the payload, so its end waits for a
+    /// read that is under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and [`Error::Source`].
+    pub async fn publish_from(
+        &self,
+        topic: &str,
+        source: SourceId,
+        mut payload: impl Payload + 'static,
+        qos: QoS,
+        retain: bool,
+    ) -> Result<Handle, Error> {
+        let publish = of_payload(topic, source, &mut payload, qos, retain)?;
+        let mut payload: Option<Box<dyn Payload>> = Some(Box::new(payload));
+        self.when_there_is_room(|state| self.shared.send_from(state, &publish, &mut payload)).await
+    }
+
     /// Asks for the messages that match `filter` and waits for the answer. Gives the granted QoS.
     ///
     /// # Errors
@@ -200,10 +230,16 @@ impl Client {
         let _in_time = ::tokio::time::timeout(timeout, self.until(State::is_answered)).await;
         let finished = self.shared.lock().unfinished();
         self.disconnect();
-        let longest = self.shared.lock().longest_disconnect();
-        // If it takes longer, nobody serves the connection.
-        let _ended = ::tokio::time::timeout(longest, self.until(State::is_disconnected)).await;
-        finished
+        loop {
+            let (longest, sent) = self.shared.lock().longest_disconnect();
+            let ended = self.until(State::is_disconnected);
+            // If nothing is sent for so long, nobody serves the connection.
+            if ::tokio::time::timeout(longest, ended).await.is_ok()
+                || self.shared.lock().client.counters().bytes_out == sent
+            {
+                break finished;
+            }
+        }
     }
 
     async fn send_with(
@@ -211,18 +247,25 @@ impl Client {
         publish: &Publish<'_>,
         position: Option<u64>,
     ) -> Result<Handle, Error> {
+        self.when_there_is_room(|state| self.shared.send(state, publish, position)).await
+    }
+
+    /// Not an async function: that would keep the request twice.
+    fn when_there_is_room<'c>(
+        &'c self,
+        mut request: impl FnMut(&mut State) -> Result<Sent, Error> + 'c,
+    ) -> impl Future<Output = Result<Handle, Error>> + 'c {
         let mut turn = self.turn();
-        poll_fn(|context| {
+        poll_fn(move |context| {
             let mut state = self.shared.lock();
-            let full = match self.shared.send(&mut state, publish, position) {
+            let full = match request(&mut state) {
                 Ok(Sent::Accepted(handle)) => return Poll::Ready(Ok(handle)),
                 Ok(Sent::Full(full)) => full,
                 Err(error) => return Poll::Ready(Err(error)),
             };
-            state.tasks.wait(&mut turn.place, Awaited::of(&full), context.waker());
+            turn.wait(&mut state, Awaited::of(&full), context);
             Poll::Pending
         })
-        .await
     }
 
     /// Makes a request, if need be once there is room, and waits for its outcome. It waits from the moment on in which
@@ -242,7 +285,7 @@ impl Client {
                 match made.map_or_else(|| request(&mut state), |made| Ok(Sent::Accepted(made))) {
                     Ok(Sent::Accepted(handle)) => handle,
                     Ok(Sent::Full(full)) => {
-                        state.tasks.wait(&mut turn.place, Awaited::of(&full), context.waker());
+                        turn.wait(&mut state, Awaited::of(&full), context);
                         return Poll::Pending;
                     }
                     Err(error) => return Poll::Ready(Err(error)),
@@ -251,7 +294,7 @@ impl Client {
             if let Some(end) = state.outcome(handle).transpose() {
                 return Poll::Ready(end);
             }
-            state.tasks.wait(&mut turn.place, Awaited::Outcome(handle), context.waker());
+            turn.wait(&mut state, Awaited::Outcome(handle), context);
             Poll::Pending
         })
         .await
@@ -265,7 +308,7 @@ impl Client {
             if is_so(&state) {
                 return Poll::Ready(());
             }
-            state.tasks.wait(&mut turn.place, Awaited::End, context.waker());
+            turn.wait(&mut state, Awaited::End, context);
             Poll::Pending
         })
         .await;
@@ -280,6 +323,14 @@ impl Client {
 struct Turn<'c> {
     shared: &'c Shared,
     place: Option<Place>,
+}
+
+impl Turn<'_> {
+    /// A method, so that a closure which moves takes the whole turn: of the bare field it would take a copy, and the
+    /// turn would end at once.
+    fn wait(&mut self, state: &mut State, awaited: Awaited, context: &Context<'_>) {
+        state.tasks.wait(&mut self.place, awaited, context.waker());
+    }
 }
 
 impl Drop for Turn<'_> {

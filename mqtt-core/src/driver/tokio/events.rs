@@ -20,7 +20,7 @@ use crate::{
             Requests,
             event_range::EventRange,
             first::FirstConnection,
-            service::{Service, Step},
+            service::{Service, Step, Watch as _},
             state::Wait,
         },
         readiness::Interest,
@@ -185,6 +185,11 @@ impl Events {
                 Step::Ended => {
                     budget.made_progress();
                     return Poll::Ready(None);
+                }
+                Step::Read(job) => {
+                    drop(state);
+                    service.watch().read(&shared, job);
+                    continue;
                 }
                 Step::Wait(interest, until) if until <= now => {
                     // The last look before a time-out.

@@ -4,12 +4,16 @@
 //! read or the write that follows: if more comes after that, the reactor tells again.
 
 use core::task::{Context, Poll};
-use std::io;
+use std::{io, sync::Arc};
 
 use ::tokio::{net::TcpStream, runtime::Handle};
 
 use super::Error;
-use crate::driver::{host::service::Watch, readiness::Interest, stream::Source};
+use crate::driver::{
+    host::{feeding::Job, service::Watch, shared::Shared},
+    readiness::Interest,
+    stream::Source,
+};
 
 /// The runtime whose reactor and timers wake the serving task.
 pub(super) struct Reactor(pub(super) Handle);
@@ -26,6 +30,15 @@ impl Watch for Reactor {
     const ONCE: bool = true;
 
     type Source = Registered;
+
+    /// Files have no other way to be read without a wait of this task.
+    fn read(&self, shared: &Arc<Shared>, mut job: Job) {
+        let shared = Arc::clone(shared);
+        let _runs = self.0.spawn_blocking(move || {
+            job.run();
+            shared.end_read(job);
+        });
+    }
 
     fn watch(&self, source: Source<'_>) -> io::Result<Registered> {
         let _context = self.0.enter();

@@ -19,6 +19,8 @@ pub(in crate::session) enum Ending {
     CancelledSent,
     /// The client gave it up, because it stood in the way of the others.
     GivenUp,
+    /// Its source failed.
+    SourceFailed,
 }
 
 /// A request that ended without an answer from the broker.
@@ -34,6 +36,8 @@ pub(crate) enum Ended {
     Cancelled { handle: Handle, sent: bool },
     /// The client gave it up.
     GivenUp(Handle),
+    /// Its source failed.
+    SourceFailed(Handle),
 }
 
 impl Requests {
@@ -75,6 +79,7 @@ impl Requests {
                 Ending::Cancelled => Use::Cancelled,
                 Ending::CancelledSent => Use::CancelledSent,
                 Ending::GivenUp => Use::GivenUp,
+                Ending::SourceFailed => Use::SourceFailed,
             };
             self.count_ended(index);
         }
@@ -121,7 +126,12 @@ impl Requests {
         if self.unacknowledged.sent != self.unacknowledged.told {
             self.unacknowledged.told = self.unacknowledged.told.wrapping_add(1);
             let number = self.leave_queue(slots).unwrap_or(self.unacknowledged.told);
-            return Some(Ended::Sent(Handle::new(0, number)));
+            let handle = Handle::new(0, number);
+            if self.unacknowledged.failed == Some(number) {
+                self.unacknowledged.failed = None;
+                return Some(Ended::SourceFailed(handle));
+            }
+            return Some(Ended::Sent(handle));
         }
         if self.unacknowledged.lost != 0 {
             let tally = &mut self.unacknowledged;
@@ -165,6 +175,7 @@ fn ended(slot: &Slot) -> Option<Ended> {
         Use::Cancelled => Some(Ended::Cancelled { handle, sent: false }),
         Use::CancelledSent => Some(Ended::Cancelled { handle, sent: true }),
         Use::GivenUp => Some(Ended::GivenUp(handle)),
+        Use::SourceFailed => Some(Ended::SourceFailed(handle)),
         Use::Free | Use::InFlight(_) | Use::Droppable => None,
     }
 }

@@ -47,7 +47,8 @@ impl State {
                 actions.push(Action::Close);
                 return;
             }
-            Told::Connect { .. } | Told::Wait(_) => {}
+            // No world has sources.
+            Told::Connect { .. } | Told::Wait(_) | Told::TransmitFrom(_) => {}
         }
         if self.written != 0 {
             actions.push(Action::Report);
@@ -84,7 +85,11 @@ impl State {
     pub(super) fn connect(&mut self, config: &Config) -> Verdict {
         match self.client.0.poll(RECONNECT) {
             Told::Connect { endpoint } => self.turn_to(config, endpoint),
-            Told::Close(_) | Told::Persist(_) | Told::Transmit(_) | Told::Wait(_) => {
+            Told::Close(_)
+            | Told::Persist(_)
+            | Told::Transmit(_)
+            | Told::TransmitFrom(_)
+            | Told::Wait(_) => {
                 Err(Broken::new(Rule::AtLeastOnce, "the client does not connect when it is time"))
             }
         }
@@ -132,7 +137,11 @@ impl State {
                 }
                 // The client goes on without the answers.
                 Told::Persist(_) | Told::Transmit(_) if is_at_reclaim => return Ok(()),
-                Told::Close(_) | Told::Connect { .. } | Told::Persist(_) | Told::Transmit(_) => {
+                Told::Close(_)
+                | Told::Connect { .. }
+                | Told::Persist(_)
+                | Told::Transmit(_)
+                | Told::TransmitFrom(_) => {
                     let how = "a missing answer has another effect than the end of the connection";
                     return Err(Broken::new(Rule::Progress, how));
                 }

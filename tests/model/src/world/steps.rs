@@ -174,7 +174,7 @@ impl State {
                 self.client = client;
             }
             Told::Wait(_) => self.client = client,
-            Told::Connect { .. } | Told::Close(_) | Told::Persist(_) => {}
+            Told::Connect { .. } | Told::Close(_) | Told::Persist(_) | Told::TransmitFrom(_) => {}
         }
         if self.power_cuts == 0 {
             // Power can no longer fail, so nothing is forgotten.

@@ -16,7 +16,10 @@ mod refusals;
 mod remedies;
 mod sessions;
 
-use mqtt_core::{BoxedClient, ConnectionState, Delivery, Handle, Publish, QoS, RequestError};
+use mqtt_core::{
+    BoxedClient, ConnectionState, Delivery, Handle, Publish, PublishFrom, QoS, RequestError,
+    SourceId,
+};
 
 use crate::{
     checks::Invariant,
@@ -34,6 +37,9 @@ use events::Streaming;
 use probe::Probe;
 pub(super) use sessions::Arrival;
 use sessions::Sessions;
+
+/// Bytes of the longest payload from a source; most outboxes are smaller.
+const LONGEST_FROM_SOURCE: usize = 2_500;
 
 /// An application.
 #[derive(Debug, Default)]
@@ -159,6 +165,9 @@ impl App {
                     stage.quirk(self.device, Quirk::LargeMessages);
                     setup.large.unwrap_or(setup.payload)
                 }
+                0 if setup.sources && setup.rate.up.is_none() && setup.max_packet.is_none() => {
+                    stage.rng.usize(4..=LONGEST_FROM_SOURCE)
+                }
                 0 => stage.rng.usize(4..=setup.payload),
                 _ => stage.rng.usize(4..=setup.payload.min(40)),
             };
@@ -183,8 +192,17 @@ impl App {
             stage.ledger.write_payload(number, &mut self.payload);
             let message = stage.ledger.message(number);
             let (qos, topic) = (message.qos, topics::topic(message.topic));
-            let publish = Publish::new(topic, &self.payload).qos(qos).retain(message.retain);
-            match client.publish(&publish) {
+            let len = message.len;
+            let retain = message.retain;
+            let accepted = if setup.sources && len != 0 && (len > setup.payload || number % 2 == 0)
+            {
+                let source = SourceId::new(number);
+                let publish = PublishFrom::new(topic, source, len as u32).qos(qos).retain(retain);
+                client.publish_from(&publish)
+            } else {
+                client.publish(&Publish::new(topic, &self.payload).qos(qos).retain(retain))
+            };
+            match accepted {
                 Ok(handle) => {
                     stage.totals.published[qos as usize] += 1;
                     stage.ledger.message_mut(number).status = Status::Accepted;

@@ -55,10 +55,20 @@ impl Device {
         }
         self.busy_until = 0;
         self.goes_on_writing(stage, links);
+        self.source_goes_on(stage.now);
+        if let Some(pause) = self.source_pause(stage.now) {
+            self.wake_in(stage, pause);
+        }
         // Nothing has happened since the client said to wait.
         let quiet = self.waits_until.take();
         let readable = self.link.map_or(0, |link| links[link].readable(Way::Down));
-        let most = 100 + readable + self.input.len() + self.setup.outbox + 8 * self.setup.window;
+        let from_sources = if self.setup.sources { 10_000 } else { 0 };
+        let most = 100
+            + readable
+            + self.input.len()
+            + self.setup.outbox
+            + 8 * self.setup.window
+            + from_sources;
         let mut actions = 0;
         // The client said to read once more before it judges whether input is missing.
         let mut looked_again = false;
@@ -128,7 +138,10 @@ impl Device {
             let now = Instant::from_millis(stage.now);
             let Some(client) = &mut self.client else { break };
             // Only the thread that reads opens, closes and waits for input.
-            if !matches!(client.poll(now), Action::Persist(_) | Action::Transmit(_)) {
+            if !matches!(
+                client.poll(now),
+                Action::Persist(_) | Action::Transmit(_) | Action::TransmitFrom(_)
+            ) {
                 break;
             }
             match self.act(stage, links) {
@@ -154,12 +167,23 @@ impl Device {
             tap: &mut self.tap,
             journal: self.journal.as_mut(),
             copying: self.setup.copies.map(|kind| (kind, &mut self.copying)),
+            payload: Vec::new(),
+            paused: &mut self.paused,
             did: Did::Nothing,
         };
         let step = kit::act(client, &mut hands, now);
         match (hands.did, step) {
             (_, Step::Wait(until)) => Outcome::Wait(until.as_millis()),
             (Did::Nothing, _) => Outcome::Pause,
+            (Did::Source, _) => {
+                if let Some(pause) = self.source_pause(stage.now) {
+                    if let Some(link) = self.link {
+                        links[link].disturbed = true;
+                    }
+                    self.wake_in(stage, pause);
+                }
+                Outcome::Next
+            }
             (Did::Copy, _) => {
                 if let Some(link) = self.link {
                     links[link].disturbed = true;
@@ -361,7 +385,7 @@ impl Device {
     fn wait(&mut self, stage: &mut Stage<'_>, until: u64) {
         self.waits_until = Some(until);
         let state = self.client.as_ref().map(BoxedClient::state);
-        let disturbed = self.link.is_none_or(|_| self.blocked);
+        let disturbed = self.link.is_none_or(|_| self.blocked || self.paused.is_some());
         if state == Some(ConnectionState::Up) && !disturbed {
             let keep_alive = u64::from(self.setup.keep_alive) * 1_000;
             checks::is_never_silent_for_too_long(

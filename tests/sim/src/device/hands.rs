@@ -1,9 +1,9 @@
 //! The hands of a driver: what a single action does outside the client.
 
-use mqtt_core::{Protocol, Reason, Record};
-use test_kit::drive::{Opening, Persisting, World};
+use mqtt_core::{Piece, Protocol, Reason, Record};
+use test_kit::drive::{Opening, Persisting, Reading, World};
 
-use super::{copying::Copying, record_log::Journal, tap::Tap};
+use super::{copying::Copying, record_log::Journal, sources::Paused, tap::Tap};
 use crate::{
     checks::Invariant,
     faults::Fault,
@@ -26,6 +26,8 @@ pub(super) enum Did {
     },
     /// The bytes are copied, and written later.
     Copy,
+    /// A source has given no bytes.
+    Source,
 }
 
 /// The world of the client for the time of one action: the parts of the device that are not the client.
@@ -40,6 +42,9 @@ pub(super) struct Hands<'h, 's> {
     pub(super) journal: Option<&'h mut Journal>,
     /// For a driver that copies.
     pub(super) copying: Option<(Copies, &'h mut Copying)>,
+    /// For the bytes of a source.
+    pub(super) payload: Vec<u8>,
+    pub(super) paused: &'h mut Option<Paused>,
     pub(super) did: Did,
 }
 
@@ -62,6 +67,10 @@ impl<B, S> World<B, S> for Hands<'_, '_> {
         journal.begin(self.stage, self.device, record);
         self.did = Did::Persist;
         Persisting::NotYet
+    }
+
+    fn read(&mut self, piece: &Piece<'_>, space: &mut [u8]) -> Reading {
+        self.read_source(piece, space)
     }
 
     fn transmit(&mut self, bytes: &[u8]) -> usize {

@@ -11,6 +11,7 @@ mod drive;
 mod hands;
 mod options;
 mod record_log;
+mod sources;
 mod tap;
 
 use mqtt_core::{BoxedClient, ConnectionState, Instant, Protocol, QoS, Version, Will};
@@ -33,6 +34,7 @@ use app::App;
 use arrival::ConnAckBytes;
 use copying::Copying;
 use record_log::Journal;
+use sources::Paused;
 use tap::Tap;
 
 const CLIENT_IDS: [&str; topics::MOST_DEVICES] = ["d0", "d1", "d2", "d3", "d4"];
@@ -70,6 +72,8 @@ pub(crate) struct Device {
     distracted_until: u64,
     /// The write in progress of a driver that copies.
     copying: Copying,
+    /// A source that has no bytes.
+    paused: Option<Paused>,
     /// Power is lost after this many actions.
     power: Option<u32>,
     last_sent: u64,
@@ -115,6 +119,7 @@ impl Device {
             busy_until: 0,
             distracted_until: 0,
             copying: Copying::default(),
+            paused: None,
             power: None,
             last_sent: 0,
             up_since: None,

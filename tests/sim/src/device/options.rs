@@ -23,7 +23,8 @@ pub(super) fn options<'a>(id: &'a str, setup: &DeviceSetup) -> Options<'a> {
         .reconnect(setup.reconnect.unwrap_or(Reconnect::never()).endpoints(setup.endpoints))
         .cluster(setup.cluster)
         .renew_on_each_connection(setup.renews_always)
-        .resend_lost(setup.resends_lost);
+        .resend_lost(setup.resends_lost)
+        .sources(setup.sources);
     let options = match setup.max_packet {
         Some(bytes) => options.max_packet(bytes),
         None => options,

@@ -46,6 +46,8 @@ fn run(client: &mut Client) -> ! {
                 let count = write(bytes);
                 client.transmitted(count, now());
             }
+            // Only with `Options::sources`.
+            Action::TransmitFrom(_) => client.closed(now()),
             Action::Wait(deadline) => {
                 black_box(deadline);
                 held.read();

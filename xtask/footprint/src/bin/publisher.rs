@@ -22,6 +22,8 @@ fn main() -> ! {
                 let count = write(bytes);
                 client.transmitted(count, now());
             }
+            // Only with `Options::sources`.
+            Action::TransmitFrom(_) => client.closed(now()),
             Action::Wait(deadline) => {
                 black_box(deadline);
                 held.read();

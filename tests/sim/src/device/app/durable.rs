@@ -129,8 +129,18 @@ impl App {
                 });
                 return;
             };
-            // The message is missing if the broker has it.
-            let same = publish.is_none_or(|publish| self.is_message(stage, number, &publish));
+            // The message is missing if the broker has it, and the payload if it comes from a source.
+            let source = client.sources().find(|(from, _)| *from == handle);
+            let same = match source {
+                Some((_, from)) => {
+                    let message = stage.ledger.message(number);
+                    from.source.get() == number
+                        && from.len as usize == message.len
+                        && (from.qos, from.retain) == (message.qos, message.retain)
+                        && publish.is_some_and(|publish| publish.topic == from.topic)
+                }
+                None => publish.is_none_or(|publish| self.is_message(stage, number, &publish)),
+            };
             if !same {
                 stage.fail(Invariant::Journal, device, || {
                     format!("{publish:?} was restored for message #{number}")

@@ -130,6 +130,7 @@ impl App {
             }
             Event::Cancelled { handle, sent } => self.was_cancelled(stage, handle, sent),
             Event::GivenUp(handle) => self.was_given_up(stage, handle, setup),
+            Event::SourceFailed(handle) => self.source_has_failed(stage, handle, setup),
             Event::Downgraded(handle) => self.was_downgraded(stage, handle),
             Event::Skipped(skipped) => self.was_skipped(stage, &skipped, setup),
             Event::Stuck { handle, connections } => {

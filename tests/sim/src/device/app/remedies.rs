@@ -172,6 +172,31 @@ impl App {
         }
     }
 
+    /// The source of a message failed, so it is as if it were taken back.
+    pub(super) fn source_has_failed(
+        &mut self,
+        stage: &mut Stage<'_>,
+        handle: Handle,
+        setup: &DeviceSetup,
+    ) {
+        let asked = self.asked.iter().find(|(known, _)| *known == handle);
+        let Some((_, Asked::Publish(number))) = asked.filter(|_| setup.sources) else {
+            stage.fail(Invariant::OneEvent, self.device, || format!("{handle:?}: a source failed"));
+            return;
+        };
+        let number = *number;
+        // If only a part of it was sent, the broker has nothing of it.
+        let was = stage.ledger.message(number).sent;
+        let sent = was == Sent::Whole;
+        stage.note(self.device, What::Cancelled { id: id_of(handle), sent });
+        let Some((_, answered)) = self.end_and_tell(stage, handle) else { return };
+        if handle.packet_id().is_some() && was != Sent::Nothing {
+            // The id of one that was never sent whole takes a place all the same, and nobody awaits its answer.
+            stage.ledger.lingers(self.device, id_of(handle), answered || !sent);
+        }
+        stage.ledger.message_mut(number).status = Status::Cancelled { sent };
+    }
+
     /// The broker has no QoS 2, and has the message at least once.
     pub(super) fn was_downgraded(&mut self, stage: &mut Stage<'_>, handle: Handle) {
         let Some(Asked::Publish(number)) = self.end(stage, handle) else {
