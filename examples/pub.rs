@@ -1,7 +1,7 @@
 //! Publishes a message, or one for each line of standard input; the options are those of `mosquitto_pub`.
 //!
 //! Two threads share the client. This thread receives and so keeps the connection alive; the other one reads the input
-//! and publishes. If the client has no room, the publishing thread waits, so fast input loses nothing. The program ends
+//! and publishes. A file is not read into memory, but sent from where it lies. If the client has no room, the publishing thread waits, so fast input loses nothing. The program ends
 //! once every message is acknowledged (QoS 0: handed to the transport).
 
 use std::{
@@ -17,7 +17,7 @@ use std::{
 };
 
 use mqtt_core::{
-    ConnectionState, Event, Publish, QoS, RequestError, Topic,
+    ConnectionState, Event, Publish, QoS, RequestError, SourceId, Topic,
     driver::blocking::{self, Client},
 };
 use mqtt_examples::{
@@ -56,6 +56,8 @@ const LARGEST_PAYLOAD: u64 = 268_435_455;
 const LINES_OUTBOX: usize = 16 << 20;
 /// Bytes of the largest CONNECT, the longest topic and the headers.
 const OVERHEAD: usize = 512 << 10;
+/// The file, for the client.
+const FILE: SourceId = SourceId::new(0);
 /// Messages that may be in flight.
 const WINDOW: usize = 1024;
 /// The same at QoS 2. Mosquitto closes the connection of a client that has more in flight than its
@@ -84,6 +86,8 @@ enum Error {
         "{0} of {1} messages: the connection broke, nobody knows whether they arrived; -c keeps track"
     )]
     Lost(u64, u64),
+    #[error("{0} of {1} messages: the file could not be read, or has another length now")]
+    Unread(u64, u64),
     #[error("the thread that publishes panicked")]
     Panicked,
 }
@@ -92,6 +96,8 @@ enum Error {
 #[derive(Debug)]
 enum Source {
     Message(Vec<u8>),
+    /// A file and its name.
+    File(String, File),
     Lines,
 }
 
@@ -167,7 +173,7 @@ fn read_arguments(mut arguments: Arguments) -> Result<Wish<Order>, Error> {
                 let name = arguments.text()?;
                 let file = File::open(&name)
                     .map_err(|error| Error::Input { from: name.clone(), error })?;
-                Some(Source::Message(whole(name, file)?))
+                Some(from_file(name, file)?)
             }
             "-s" | "--stdin-file" => {
                 Some(Source::Message(whole("standard input".into(), io::stdin().lock())?))
@@ -196,6 +202,23 @@ fn read_arguments(mut arguments: Arguments) -> Result<Wish<Order>, Error> {
     topic_of("-L", &topic)?;
     let repeat = repeat.unwrap_or(1);
     Ok(Wish::Run(Order { common, topic, retain, source, repeat, repeat_delay }))
+}
+
+/// What is in `file`. A file is read while it is sent; a pipe is read now, for nobody knows its length.
+fn from_file(name: String, file: File) -> Result<Source, Error> {
+    let kind = match file.metadata() {
+        Ok(kind) => kind,
+        Err(error) => return Err(Error::Input { from: name, error }),
+    };
+    if !kind.is_file() || kind.len() == 0 {
+        // Some files of the system have bytes and no length.
+        return Ok(Source::Message(whole(name, file)?));
+    }
+    if kind.len() > LARGEST_PAYLOAD {
+        Err(Error::TooLong(name))
+    } else {
+        Ok(Source::File(name, file))
+    }
 }
 
 /// The whole of `input`, as one message.
@@ -236,6 +259,7 @@ fn run(order: Order) -> Result<(), Error> {
     let outbox = OVERHEAD
         + match &order.source {
             Source::Message(message) => message.len(),
+            Source::File(..) => 0,
             Source::Lines => LINES_OUTBOX,
         };
     let common = order.common.clone();
@@ -245,7 +269,7 @@ fn run(order: Order) -> Result<(), Error> {
     let progress = Arc::new(Progress { done: AtomicU64::new(0), all: AtomicU64::new(u64::MAX) });
     let mut order = Some(order);
     let mut publishing = None;
-    let mut lost = 0;
+    let (mut lost, mut unread) = (0, 0);
     loop {
         let event = match common.qos {
             QoS::AtMostOnce => events.next_timeout(LOOK_FOR_SENT),
@@ -260,8 +284,9 @@ fn run(order: Order) -> Result<(), Error> {
                 }
             }
             Some(Event::Down { reason, .. }) => watch.down(reason, &client, &events)?,
-            Some(done @ (Event::Published(_) | Event::Lost(_))) => {
+            Some(done @ (Event::Published(_) | Event::Lost(_) | Event::SourceFailed(_))) => {
                 lost += u64::from(matches!(done, Event::Lost(_)));
+                unread += u64::from(matches!(done, Event::SourceFailed(_)));
                 if progress.one_done() {
                     client.disconnect();
                 }
@@ -275,6 +300,9 @@ fn run(order: Order) -> Result<(), Error> {
     // Only the thread disconnects, so it is at its end.
     publishing.map_or(Ok(()), |thread| thread.join().unwrap_or(Err(Error::Panicked)))?;
     let all = progress.all.load(Ordering::SeqCst);
+    if unread != 0 {
+        return Err(Error::Unread(unread, all));
+    }
     if lost == 0 { Ok(()) } else { Err(Error::Lost(lost, all)) }
 }
 
@@ -300,6 +328,15 @@ fn publish_each(order: &Order, client: &Client, accepted: &mut u64) -> Result<()
                 *accepted += 1;
             }
         }
+        Source::File(name, file) => {
+            for turn in 0..order.repeat {
+                if turn > 0 {
+                    thread::sleep(order.repeat_delay);
+                }
+                send_file(order, client, name, file)?;
+                *accepted += 1;
+            }
+        }
         Source::Lines => {
             let mut input = io::stdin().lock();
             let mut line = Vec::new();
@@ -322,6 +359,28 @@ fn publish_each(order: &Order, client: &Client, accepted: &mut u64) -> Result<()
     Ok(())
 }
 
+/// Publishes a file as soon as the client has room for the head of its message.
+fn send_file(order: &Order, client: &Client, name: &str, file: &File) -> Result<(), Error> {
+    let how = (order.common.qos, order.retain);
+    loop {
+        let file =
+            file.try_clone().map_err(|error| Error::Input { from: name.to_owned(), error })?;
+        match client.publish_from_within(&order.topic, FILE, file, how, LOOK_AGAIN) {
+            Ok(_) => return Ok(()),
+            Err(error) if is_full(&error) => {}
+            Err(error) => return Err(Error::Refused { what: name.to_owned(), error }),
+        }
+    }
+}
+
+/// Whether the broker is slow or not connected: the message waits here.
+const fn is_full(error: &blocking::Error) -> bool {
+    matches!(
+        error,
+        blocking::Error::Request(RequestError::WindowFull { .. } | RequestError::OutboxFull { .. })
+    )
+}
+
 /// Publishes one message as soon as the client has room for it.
 fn send(
     order: &Order,
@@ -334,10 +393,7 @@ fn send(
     loop {
         match client.send_within(&publish, LOOK_AGAIN) {
             Ok(_) => return Ok(()),
-            // The broker is slow or not connected: the message waits here.
-            Err(blocking::Error::Request(
-                RequestError::WindowFull { .. } | RequestError::OutboxFull { .. },
-            )) => {}
+            Err(error) if is_full(&error) => {}
             Err(error) => return Err(Error::Refused { what: name.into(), error }),
         }
     }
