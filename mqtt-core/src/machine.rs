@@ -67,7 +67,6 @@ use settings::LEAST_RECEIVE_CAPACITY;
 pub(crate) use settings::Settings;
 pub use settings::{Oversized, Queue, Version};
 pub(crate) use sources::SOURCE_RULES;
-use transmit::Source;
 use untold::Untold;
 
 /// Everything about a client but its session and its storage.
@@ -259,16 +258,9 @@ impl<'a> Machine<'a> {
         let source = self.show();
         let Self { state, session, .. } = self;
         let (session, bytes) = session.into_parts();
-        if let (Some(rules), Some(Source::Outbox)) = (state.settings.sources, source) {
-            if let Some(action) = (rules.action)(state, session, bytes) {
-                return action;
-            }
-        }
-        let ready = state.ready(source, session, bytes);
-        if ready.is_empty() {
-            Action::Wait(state.timers.next(state.resting()))
-        } else {
-            Action::Transmit(ready)
+        match state.settings.sources {
+            Some(rules) => (rules.action)(state, source, session, bytes),
+            None => state.transmission(source, session, bytes),
         }
     }
 

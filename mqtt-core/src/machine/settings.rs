@@ -1,6 +1,6 @@
 //! The settings that outlast `Client::new`, and their defaults. `Options` sets them.
 
-use super::{Machine, State};
+use super::{Machine, State, transmit::Source};
 use crate::{
     codec::{Header, Publish},
     error::{Fatal, RequestError},
@@ -75,8 +75,8 @@ pub(crate) type LimitQueue =
 /// What a client with publishes from a source does besides. Each is a pointer for the same reason.
 #[derive(Debug)]
 pub(crate) struct SourceRules {
-    /// The action for a publish from a source that is being sent.
-    pub(super) action: for<'a> fn(&State, &'a Session, &'a [u8]) -> Option<Action<'a>>,
+    /// `State::transmission`, also of a publish from a source.
+    pub(super) action: for<'a> fn(&'a State, Option<Source>, &'a Session, &'a [u8]) -> Action<'a>,
     /// The transport has taken bytes.
     pub(super) fed: for<'a> fn(&mut Machine<'a>, Instant),
     /// Why no bytes were taken for too long, if that is the fault of a source.

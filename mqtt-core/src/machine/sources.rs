@@ -9,6 +9,7 @@ use super::{
     connection::Phase,
     listening::LastOffer,
     settings::{Place, SourceRules},
+    transmit::Source,
 };
 use crate::{
     codec::Publish,
@@ -25,16 +26,17 @@ const DESCRIPTION: &[u8] = &[0; 16];
 
 /// The functions behind `Settings::sources`.
 pub(crate) const SOURCE_RULES: &SourceRules = &SourceRules {
-    action: |state, session, bytes| {
-        let piece = session.piece(bytes)?;
+    action: |state, source, session, bytes| {
+        let piece = if source == Some(Source::Outbox) { session.piece(bytes) } else { None };
+        let Some(piece) = piece else { return state.transmission(source, session, bytes) };
         if !session.source_is_pending() {
-            return Some(Action::TransmitFrom(piece));
+            return Action::TransmitFrom(piece);
         }
         // Time-outs come first in a poll, so a connection that has begun to end in this one has no deadline yet.
         let untimed =
             matches!(state.phase, Phase::Leaving { .. }) && !state.timers.is_set(Timer::Connect);
         let deadline = if untimed { Instant::from_millis(0) } else { state.deadline() };
-        Some(Action::Wait(deadline))
+        Action::Wait(deadline)
     },
     fed: |machine, now| machine.fed(now),
     stalled: |machine| {

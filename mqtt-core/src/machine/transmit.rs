@@ -3,7 +3,9 @@
 //! `poll` never gives bytes of two sources at once.
 
 use super::{Machine, State, connection::Phase};
-use crate::{codec::ack::DISCONNECT, session::Session, time::Instant, timers::Timer};
+use crate::{
+    codec::ack::DISCONNECT, event::Action, session::Session, time::Instant, timers::Timer,
+};
 
 /// A source of outgoing bytes. While a source has bytes to send, those behind it wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,21 @@ impl State {
             Phase::Up(_) => before_disconnect(session),
             Phase::Leaving { .. } => before_disconnect(session).or(Some(Source::Disconnect)),
             Phase::Stopped | Phase::Waiting | Phase::Opening | Phase::Closing(..) => None,
+        }
+    }
+
+    /// The bytes of `source` that are ready, or how long to wait.
+    pub(super) fn transmission<'b>(
+        &'b self,
+        source: Option<Source>,
+        session: &'b Session,
+        bytes: &'b [u8],
+    ) -> Action<'b> {
+        let ready = self.ready(source, session, bytes);
+        if ready.is_empty() {
+            Action::Wait(self.timers.next(self.resting()))
+        } else {
+            Action::Transmit(ready)
         }
     }
 

@@ -16,14 +16,13 @@ fn main() -> ! {
     loop {
         match client.poll(now()) {
             Action::Connect { .. } => client.connected(now()),
-            Action::Close(_) => client.closed(now()),
+            // The second comes only with `Options::sources`.
+            Action::Close(_) | Action::TransmitFrom(_) => client.closed(now()),
             Action::Persist(_) => client.persisted(),
             Action::Transmit(bytes) => {
                 let count = write(bytes);
                 client.transmitted(count, now());
             }
-            // Only with `Options::sources`.
-            Action::TransmitFrom(_) => client.closed(now()),
             Action::Wait(deadline) => {
                 black_box(deadline);
                 held.read();
