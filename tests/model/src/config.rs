@@ -155,6 +155,10 @@ pub struct Config {
     pub failed_records: u8,
     /// The application takes requests back at most this many times.
     pub cancels: u8,
+    /// The messages whose payload is read from a source while they are sent.
+    pub from_source: &'static [u8],
+    /// A source has no bytes, or fails, at most this many times.
+    pub source_faults: u8,
     /// The application subscribes to one more filter ahead of the message with this number.
     pub subscribes_at: Option<u8>,
     /// The request that the broker treats badly.
@@ -230,12 +234,16 @@ impl Config {
             (self.snapshots, "snapshot"),
             (self.failed_records, "failed record"),
             (self.cancels, "cancel"),
+            (self.source_faults, "source fault"),
         ] {
             match count {
                 0 => {}
                 1 => parts.push(format!("1 {what}")),
                 _ => parts.push(format!("{count} {what}s")),
             }
+        }
+        if !self.from_source.is_empty() {
+            parts.push(format!("{} from sources", self.from_source.len()));
         }
         if let Some(bad) = self.bad {
             let manner = match bad.manner {

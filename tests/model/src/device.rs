@@ -99,7 +99,8 @@ impl Device {
             .resend_lost(config.resend_lost)
             .renew_on_each_connection(config.renew_each_time)
             .journal(config.power_cuts != 0)
-            .record_delay(2);
+            .record_delay(2)
+            .sources(!config.from_source.is_empty());
         let outbox = Outbox { bytes: [0; LARGEST_OUTBOX], len: config.outbox };
         let slots = Slots { slots: [Slot::EMPTY; LARGEST_WINDOW], len: config.window };
         match Client::new(&options, outbox, slots) {

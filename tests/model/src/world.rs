@@ -8,12 +8,13 @@ mod driving;
 mod events;
 mod journal;
 mod packets;
+mod sources;
 mod steps;
 mod wire;
 
 use std::sync::Arc;
 
-use mqtt_core::{Action as Told, ConnectionState, Delivery, Filter, Instant, QoS};
+use mqtt_core::{Action as Told, ConnectionState, Delivery, Filter, Handle, Instant, QoS};
 
 use crate::{
     broker::{Broker, Down, FILTERS},
@@ -47,6 +48,12 @@ pub(crate) enum Action {
     Show,
     /// The driver reports the bytes that it has written.
     Report,
+    /// A source fails.
+    SourceFails,
+    /// A source has no bytes for now.
+    SourcePauses,
+    /// It has bytes again.
+    SourceGoesOn,
     /// The transport takes a part of a packet.
     TransmitPart,
     /// The transport takes this many whole packets. It may have a part of the first one already.
@@ -136,6 +143,8 @@ pub(crate) struct State {
     /// The driver's copy of the bytes that it was shown and has not reported, and how many of them it has written.
     copied: Vec<u8>,
     written: usize,
+    /// The message whose source has no bytes.
+    paused: Option<Handle>,
     /// The application has subscribed to one more filter.
     subscribed: bool,
     /// The application has forgotten the subscription that stood in the way.
@@ -155,6 +164,7 @@ pub(crate) struct State {
     snapshots: u8,
     failed_records: u8,
     cancels: u8,
+    source_faults: u8,
     /// The rule that was broken. Nothing follows.
     pub(crate) broken: Option<Broken>,
 }
@@ -182,6 +192,7 @@ impl State {
             asked: Set::EMPTY,
             copied: Vec::new(),
             written: 0,
+            paused: None,
             subscribed: false,
             forgotten: false,
             requests: Requests::of(config.outbound),
@@ -197,6 +208,7 @@ impl State {
             snapshots: config.snapshots,
             failed_records: config.failed_records,
             cancels: config.cancels,
+            source_faults: config.source_faults,
             broken: None,
         };
         for name in FILTERS.iter().take(config.filters.into()) {
@@ -245,6 +257,7 @@ impl State {
         self.deliveries(config, actions);
         self.driving(config, actions);
         actions.extend((0..self.owed.len() as u8).map(Action::Acknowledge));
+        actions.extend(self.paused.map(|_| Action::SourceGoesOn));
         if actions.len() == before && self.awaits_answer(config) {
             actions.push(Action::AnswerOverdue);
         }
@@ -310,6 +323,9 @@ impl State {
         }
         if self.snapshots > 0 {
             actions.push(Action::Compact);
+        }
+        if self.source_faults > 0 && self.asks_for_source() {
+            actions.extend([Action::SourceFails, Action::SourcePauses]);
         }
         if self.cancels > 0 {
             let requests = 0..=config.subscribe_number();

@@ -21,6 +21,8 @@ const BASE: Config = Config {
     snapshots: 0,
     failed_records: 0,
     cancels: 0,
+    from_source: &[],
+    source_faults: 0,
     subscribes_at: None,
     bad: None,
     stuck_after: 0,
@@ -75,6 +77,16 @@ const RENEW: Config = Config {
     filters_per_subscribe: 1,
     lost_sessions: 1,
     loss_unheard: true,
+    power_cuts: 0,
+    ..BASE
+};
+
+/// Payloads that are read while they are sent, also in two parts. Sources may have no bytes, or fail.
+const SOURCE: Config = Config {
+    source_faults: 1,
+    payload: 2,
+    partial: Partial::LastByte,
+    cuts: 1,
     power_cuts: 0,
     ..BASE
 };
@@ -145,6 +157,76 @@ pub const ALL: &[Config] = &[
         bad: bad(1, Manner::NeverCompletes),
         give_up_stuck: true,
         ..POISON
+    },
+    // Payloads from sources.
+    Config { name: "source-121", outbound: &[ONE, TWO, ONE], from_source: &[0, 1], ..SOURCE },
+    Config {
+        name: "source-222",
+        outbound: &[TWO, TWO, TWO],
+        from_source: &[1],
+        source_faults: 2,
+        ..SOURCE
+    },
+    Config {
+        name: "source-head",
+        outbound: &[TWO, ONE],
+        from_source: &[0, 1],
+        partial: Partial::FirstByte,
+        source_faults: 2,
+        cuts: 2,
+        ..SOURCE
+    },
+    Config {
+        name: "source-power",
+        outbound: &[TWO, ONE],
+        from_source: &[0, 1],
+        power_cuts: 1,
+        ..SOURCE
+    },
+    Config {
+        name: "source-lost",
+        outbound: &[TWO, TWO],
+        from_source: &[0, 1],
+        lost_sessions: 1,
+        cuts: 2,
+        ..SOURCE
+    },
+    Config {
+        name: "source-resend",
+        outbound: &[TWO, ONE],
+        from_source: &[0, 1],
+        lost_sessions: 1,
+        resend_lost: true,
+        ..SOURCE
+    },
+    Config {
+        name: "source-cancel",
+        outbound: &[TWO, ONE, TWO],
+        from_source: &[0, 2],
+        cancels: 1,
+        ..SOURCE
+    },
+    Config {
+        name: "source-both",
+        outbound: &[TWO],
+        inbound: &[ONE, TWO],
+        filters: 1,
+        from_source: &[0],
+        ..SOURCE
+    },
+    Config {
+        name: "source-copies",
+        outbound: &[TWO, ONE],
+        from_source: &[0],
+        driver: Driver::Copies,
+        ..SOURCE
+    },
+    Config {
+        name: "source-narrow",
+        outbound: &[TWO, ONE, TWO],
+        from_source: &[0, 1, 2],
+        outbox: 84,
+        ..SOURCE
     },
     // Requests that are taken back.
     Config { name: "cancel-121", outbound: &[ONE, TWO, ONE], ..CANCEL },

@@ -50,7 +50,7 @@ enum Sent {
     MaybeInOtherSession,
 }
 
-/// A request that the application took back, or that the client gave up.
+/// A request that the application took back, that the client gave up, or whose source failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct TakenBack {
     recorded: Recorded,
@@ -77,6 +77,8 @@ pub(crate) enum End {
     Cancelled(bool),
     /// `Event::GivenUp`.
     GivenUp,
+    /// `Event::SourceFailed`.
+    SourceFailed,
 }
 
 impl Requests {
@@ -249,7 +251,7 @@ impl Requests {
         Ok(request)
     }
 
-    /// `Event::Cancelled` or `Event::GivenUp`.
+    /// `Event::Cancelled`, `Event::GivenUp` or `Event::SourceFailed`.
     ///
     /// # Errors
     ///
@@ -301,6 +303,19 @@ impl Requests {
                 sent: None,
                 id_in_use: true,
             });
+        }
+    }
+
+    /// The source of `request` fails, and its packet will not get whole on this connection. The id stays in use if the
+    /// packet arrived before, and its answer has not come.
+    pub(crate) fn source_fails(&mut self, request: u8) {
+        self.take_back(request);
+        if let Some(entry) = self.entries.get_mut(usize::from(request)) {
+            let on_wire = entry.on_wire;
+            if let Some(back) = &mut entry.back {
+                back.may_arrive = false;
+                back.id_in_use = on_wire;
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use test_kit::text;
 use super::{
     Action, State, no_packet,
     packets::{decode, packet_len, packets},
-    withdrawn,
+    sources, withdrawn,
 };
 use crate::{
     config::{Config, Driver, Partial},
@@ -35,20 +35,19 @@ impl State {
                 actions.push(Action::Persist);
                 return;
             }
-            Told::Transmit(bytes) => match config.driver {
-                Driver::Writes => self.transmissions(config, bytes, actions),
-                Driver::Copies => {
-                    if bytes != self.copied {
-                        actions.push(Action::Show);
-                    }
+            told @ (Told::Transmit(_) | Told::TransmitFrom(_)) => {
+                let bytes = sources::to_send(&told).unwrap_or_default();
+                match config.driver {
+                    Driver::Writes => self.transmissions(config, &bytes, actions),
+                    Driver::Copies if *bytes != self.copied => actions.push(Action::Show),
+                    Driver::Copies => {}
                 }
-            },
+            }
             Told::Close(_) => {
                 actions.push(Action::Close);
                 return;
             }
-            // No world has sources.
-            Told::Connect { .. } | Told::Wait(_) | Told::TransmitFrom(_) => {}
+            Told::Connect { .. } | Told::Wait(_) => {}
         }
         if self.written != 0 {
             actions.push(Action::Report);
@@ -102,8 +101,11 @@ impl State {
         trace.say(|| reason.to_string());
         let ends = self.may_end_session(config);
         self.ended();
-        let is_right = matches!(reason, Reason::PassedOver | Reason::Fatal(Fatal::Refused(_)))
-            || reason == Reason::SessionEnded && ends;
+        let is_right = matches!(
+            reason,
+            // The rest of a packet whose source failed cannot be sent.
+            Reason::PassedOver | Reason::Fatal(Fatal::Refused(_) | Fatal::Source { .. })
+        ) || reason == Reason::SessionEnded && ends;
         if is_right {
             Ok(())
         } else {
@@ -186,8 +188,8 @@ impl State {
         if config.driver == Driver::Copies {
             return Ok(self.copied.clone());
         }
-        let Told::Transmit(bytes) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
-        Ok(bytes.to_vec())
+        let told = self.client.0.poll(NOW);
+        Ok(sources::to_send(&told).ok_or_else(withdrawn)?.into_owned())
     }
 
     pub(super) fn transmit_part(&mut self, config: &Config, trace: &mut Trace) -> Verdict {
@@ -235,11 +237,12 @@ impl State {
 
     /// The driver that copies asks for bytes. Those that it has must still be the first ones.
     pub(super) fn show(&mut self) -> Verdict {
-        let Told::Transmit(bytes) = self.client.0.poll(NOW) else { return Err(withdrawn()) };
+        let told = self.client.0.poll(NOW);
+        let bytes = sources::to_send(&told).ok_or_else(withdrawn)?.into_owned();
         if !bytes.starts_with(&self.copied) {
             return Err(Broken::new(Rule::Protocol, "bytes that were shown have changed"));
         }
-        self.copied = bytes.to_vec();
+        self.copied = bytes;
         self.shown(&self.copied.clone());
         Ok(())
     }

@@ -56,6 +56,7 @@ impl State {
             Event::GivenUp(handle) if config.give_up_stuck => {
                 self.requests.taken_back(*handle, End::GivenUp)
             }
+            Event::SourceFailed(handle) => self.requests.taken_back(*handle, End::SourceFailed),
             Event::Stuck { handle, connections } => {
                 self.stuck(config, *handle, *connections, trace)
             }

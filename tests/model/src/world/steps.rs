@@ -3,7 +3,7 @@
 use mqtt_core::{Action as Told, ConnectionState, Publish, QoS, RequestError, filter, topic};
 use test_kit::text;
 
-use super::{Action, Loss, State};
+use super::{Action, Loss, State, sources};
 use crate::{
     config::{Config, Driver},
     device::{LARGEST_OUTBOX, NOW, RECORD},
@@ -30,6 +30,12 @@ impl State {
             Action::Connected => {
                 self.open = true;
                 self.client.0.connected(NOW);
+                Some(Ok(()))
+            }
+            Action::SourceFails => Some(self.source_fails(trace)),
+            Action::SourcePauses => Some(self.source_pauses()),
+            Action::SourceGoesOn => {
+                self.source_goes_on();
                 Some(Ok(()))
             }
             Action::TransmitPart => Some(self.transmit_part(config, trace)),
@@ -68,9 +74,12 @@ impl State {
     fn publish(&mut self, config: &Config, trace: &mut Trace) -> Option<Verdict> {
         let message = self.next;
         let qos = *config.outbound.get(usize::from(message))?;
-        let payload = vec![message; config.payload];
-        let publish = Publish::new(topic!("o"), &payload).qos(qos);
-        let handle = self.client.0.publish(&publish).ok()?;
+        let handle = if config.from_source.contains(&message) {
+            self.client.0.publish_from(&sources::publish(config, message).qos(qos)).ok()?
+        } else {
+            let payload = vec![message; config.payload];
+            self.client.0.publish(&Publish::new(topic!("o"), &payload).qos(qos)).ok()?
+        };
         trace.say(|| format!("message {message}, QoS {}, id {}", qos as u8, text::id_of(handle)));
         self.next += 1;
         self.client.0.set_position(self.next.into());
@@ -151,6 +160,7 @@ impl State {
         self.owed.clear();
         self.copied.clear();
         self.written = 0;
+        self.paused = None;
         self.broker.disconnected();
         self.order.disconnected();
         for id in self.requests.disconnected() {
@@ -168,13 +178,15 @@ impl State {
         let mut client = self.client.clone();
         match client.0.poll(NOW) {
             // To be shown bytes is a step of its own if the driver copies them.
-            Told::Transmit(_) if config.driver == Driver::Copies => {}
-            Told::Transmit(bytes) => {
-                self.shown(bytes);
+            Told::Transmit(_) | Told::TransmitFrom(_) if config.driver == Driver::Copies => {}
+            told @ (Told::Transmit(_) | Told::TransmitFrom(_)) => {
+                if let Some(bytes) = sources::to_send(&told) {
+                    self.shown(&bytes);
+                }
                 self.client = client;
             }
             Told::Wait(_) => self.client = client,
-            Told::Connect { .. } | Told::Close(_) | Told::Persist(_) | Told::TransmitFrom(_) => {}
+            Told::Connect { .. } | Told::Close(_) | Told::Persist(_) => {}
         }
         if self.power_cuts == 0 {
             // Power can no longer fail, so nothing is forgotten.
