@@ -318,7 +318,8 @@ pub enum Reason {
     ///
     /// While the client was at another of several separate brokers, its slots did not suffice for the packet ids of QoS 2
     /// messages at both. So it forgot those of this broker, and would have delivered messages twice. The messages that
-    /// waited in the session are lost.
+    /// waited in the session are lost. If the application calls `disconnect` on this connection, the reason is
+    /// [`Requested`](Self::Requested), and the session is ended all the same.
     #[error("the session was ended to begin a new one")]
     SessionEnded,
     /// The client has left this broker to go back to the first one: see `Reconnect::return_after`. This is no failure.

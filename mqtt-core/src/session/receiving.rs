@@ -89,8 +89,11 @@ impl SessionMut<'_> {
     /// Whether there is room for the answer to a message, now or later.
     pub(crate) fn has_room_to_answer(&mut self, arrival: Arrival) -> bool {
         let note = if arrival.remember { self.note_len() } else { 0 };
+        let manual = self.session.acknowledge == Acknowledge::Manual;
+        if manual && !self.can_owe() {
+            return false;
+        }
         let needed = match self.session.acknowledge {
-            Acknowledge::Manual if !self.session.inbound.can_owe(self.slots) => return false,
             // The application's call writes the note.
             Acknowledge::Manual if arrival.deliver => return true,
             Acknowledge::Manual => note,
@@ -98,6 +101,14 @@ impl SessionMut<'_> {
         };
         // Asked here first: that saves a call for nearly every message.
         self.has_room(needed) || self.make_room(needed)
+    }
+
+    /// Whether the ring has a place. Answers in it that wait for no other one leave it first.
+    fn can_owe(&mut self) -> bool {
+        self.session.inbound.can_owe(self.slots) || {
+            self.answer_acknowledged();
+            self.session.inbound.can_owe(self.slots)
+        }
     }
 
     /// Takes the message `id`: answers it, or leaves that to the application. The caller has found

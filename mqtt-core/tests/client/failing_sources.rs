@@ -1,7 +1,7 @@
 //! Sources that have no bytes yet, that fail, or that are gone.
 
 use mqtt_core::{
-    Action, ConnectionState, Fatal, Instant, QoS, Queue, Reason, SourceFault, SourceId,
+    Action, ConnectionState, Event, Fatal, Instant, QoS, Queue, Reason, SourceFault, SourceId,
 };
 use test_kit::{
     script::Script,
@@ -39,6 +39,27 @@ fn a_source_that_has_no_bytes_yet_is_asked_again_once_it_is_ready() {
     script.run();
     let expected = [format!("PUBLISH t {} q1 1", letters(1, 100)), "PUBLISH t 2 q0".to_owned()];
     assert_eq!(script.sent(), expected);
+}
+
+/// Their answers go out in their turn, and here nothing is ahead of them.
+#[test]
+fn messages_that_find_no_slot_are_skipped_also_while_a_source_has_no_bytes() {
+    let options = options().clean_session(true).manual_acknowledge(true);
+    let mut script = Script::sized(&options, 256, 2);
+    script.accept(ACCEPTED);
+    publish(&mut script, 1, 100, QoS::AtLeastOnce);
+    script.source(1).pending_from = Some(40);
+    script.run();
+    let message = |id| [0x34, 6, 0, 1, b't', 0, id, b'x'];
+    for id in 1..=2 {
+        let (bytes, now) = (message(id), script.now());
+        let Ok(Some(Event::Message(message))) = script.client.receive(&mut &bytes[..], now) else {
+            panic!("it is handed over");
+        };
+        script.client.acknowledge(message.delivery.expect("it is of QoS 2")).expect("it is owed");
+    }
+    script.hear(&(3..=12).flat_map(message).collect::<Vec<_>>());
+    assert_eq!((script.told().len(), script.untaken()), (10, 0));
 }
 
 #[test]

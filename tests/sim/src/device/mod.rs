@@ -430,7 +430,7 @@ impl Device {
             self.app.cancels_something(stage, client);
         }
         if stage.fault_one_in(40) {
-            client.disconnect();
+            self.app.leaves(client);
         }
         if let Some(journal) = self.journal.as_ref().filter(|journal| journal.len() > 2_000) {
             if stage.rng.usize(..journal.len()) > 1_000 {

@@ -42,6 +42,8 @@ pub(super) struct Sessions {
     lost_in_a_row: [u8; MOST_BROKERS],
     /// The present connection ends a session for good.
     ends: bool,
+    /// The application has asked for the end of the present connection.
+    leaves: bool,
     /// The endpoint of the last attempt, by the word of the client.
     endpoint: u8,
 }
@@ -69,6 +71,12 @@ impl Sessions {
 }
 
 impl App {
+    /// The application asks for the end of the connection.
+    pub(crate) fn leaves(&mut self, client: &mut BoxedClient) {
+        self.sessions.leaves = true;
+        client.disconnect();
+    }
+
     /// A broker has accepted the client, which is about to say so.
     pub(crate) fn arrives(
         &mut self,
@@ -159,7 +167,8 @@ impl App {
             });
         }
         let ends = std::mem::take(&mut self.sessions.ends);
-        if ends != (reason == Reason::SessionEnded) {
+        let leaves = std::mem::take(&mut self.sessions.leaves) && reason == Reason::Requested;
+        if ends != (reason == Reason::SessionEnded) && !(ends && leaves) {
             stage.fail(Invariant::Sessions, device, || {
                 format!("{reason:?}, and a session was ended: {ends}")
             });
