@@ -64,7 +64,7 @@ tls, tap:
 serial:
   --line FILE          the serial line, in the mode that it has
 async_node:
-  --memory FILE        stands for RAM that survives a reset; by default 'async_node.ram'
+  --memory FILE        stands for RAM that survives a reset; by default async_node.ram in the temporary folder
   --inject FAULT       hang:NAME, spin:NAME (temperature, pressure, commands, guard), link, modem";
 
 impl Settings {
@@ -110,7 +110,7 @@ impl Settings {
         let mut authority = None;
         let mut name = String::from("localhost");
         let mut line = PathBuf::new();
-        let mut memory = PathBuf::from("async_node.ram");
+        let mut memory = env::temp_dir().join("async_node.ram");
         let mut fault = None;
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(arg) = parser.next()? {

@@ -43,3 +43,17 @@ pub static TASKS: [Task; 4] = [
     task!(TIMING, COMMANDS.named("commands")),
     task!(TIMING, Rules::deadline(LINK.deadline_millis()).named("link")),
 ];
+
+#[cfg(test)]
+mod tests {
+    /// Without the words at the top and this test.
+    #[test]
+    fn the_page_shows_this_file() {
+        let (file, page) =
+            (include_str!("budget.rs"), include_str!("../../../../docs/async-node.md"));
+        let from = file.find("use watchdog_core").unwrap_or_default();
+        let to = file.find("\n#[cfg(test)]").unwrap_or_default();
+        let shown = file.get(from..to).unwrap_or_default();
+        assert!(shown.len() > 1_000 && page.contains(shown));
+    }
+}
