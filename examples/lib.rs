@@ -21,6 +21,15 @@ pub mod connection;
 pub mod format;
 pub mod json;
 pub mod link_health;
+#[cfg(test)]
+mod link_health_tests;
 pub mod print;
 pub mod sequence;
 pub mod trace;
+
+/// The code of the pages is compiled, and run.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/link-health.md")]
+    mod link_health {}
+}

@@ -3,9 +3,11 @@
 //! A client that reconnects for ever looks busy, and so does a broker that answers each PINGREQ and no publish. Neither
 //! does the work of the device. So progress is what the wire shows:
 //!
-//! - something was received, at the latest [`LinkRules::silence`] after the last time; while nothing else is expected,
-//!   the keep alive makes the broker answer;
-//! - while requests are in flight, an answer has moved them, at the latest [`LinkRules::answer`] after the last one;
+//! - something was received, at the latest [`LinkRules::new`]'s `silence` after the last time; while nothing else is
+//!   expected, the keep alive makes the broker answer;
+//! - while requests are in flight, an answer has moved them, at the latest `answer` after the last one;
+//! - a packet that takes long is on its way, in either direction, and more of it was taken: nothing else can come
+//!   meanwhile;
 //! - or the absence is intended ([`LinkHealth::away`]): a radio that is off, a flight mode. It is bounded.
 //!
 //! If one of the times is over, the steps follow, each with its own delay: connect again, take the next broker, restart
@@ -13,8 +15,11 @@
 //! watchdog bites. Progress ends the steps. A new connection alone is no progress while requests wait for their answer:
 //! it only gets the time of one answer before the next step.
 //!
-//! To take it into a program, copy this file: it needs the public parts of both crates only. [`LinkHealth`] reads no
-//! clock and does nothing itself:
+//! A program that was busy finds a time over, and the bytes that came meanwhile still unread. So a step follows only if
+//! a second look finds nothing new either.
+//!
+//! To take it into a program, copy this file: it needs the public parts of both crates only. `docs/link-health.md` has
+//! the whole loop. [`LinkHealth`] reads no clock and does nothing itself:
 //!
 //! ```
 //! use mqtt_core::Counters;
@@ -34,14 +39,16 @@
 //!
 //! // In the loop of the link, at each event and at the latest at `next`:
 //! let mut sample = Sample { counters: Counters::default(), in_flight: 1 };
-//! (sample.counters.bytes_in, sample.counters.answers) = (4, 1);
+//! (sample.counters.bytes_in, sample.counters.packets_in, sample.counters.answers) = (4, 1, 1);
 //! let look = health.look(&sample, now(1_000));
 //! if look.progress {
 //!     task.feed(now(1_000))?;
 //! }
 //! assert_eq!((look.step, look.next), (None, now(21_001)));
-//! // The broker does not answer any more, and TCP has not noticed yet.
-//! let look = health.look(&sample, look.next);
+//! // The broker does not answer any more, and TCP has not noticed yet. Bytes may wait, so the client reads once more.
+//! let look = health.look(&sample, now(21_001));
+//! assert_eq!((look.progress, look.step, look.next), (false, None, now(21_001)));
+//! let look = health.look(&sample, now(21_001));
 //! assert_eq!((look.progress, look.step), (false, Some(Step::Reconnect)));
 //! # let _ = supervisor.poll(now(1_000));
 //! # Ok::<(), watchdog_core::Refused>(())
@@ -75,7 +82,8 @@ pub struct LinkRules {
 
 impl LinkRules {
     /// Something is received within `silence` milliseconds: at least one and a half times the keep alive. While requests
-    /// are in flight, an answer moves them within `answer` milliseconds. Each step has its delay after the one before.
+    /// are in flight, an answer moves them within `answer` milliseconds: the round trip, and the time that the program
+    /// takes for the messages before it. Each step has its delay after the one before.
     pub const fn new(silence: u32, answer: u32, steps: &'static [(Step, u32)]) -> Self {
         Self { silence, answer, absence: 0, last_step: 0, steps }
     }
@@ -93,16 +101,18 @@ impl LinkRules {
     }
 
     /// The deadline for the task of the link, for [`Rules::deadline`](watchdog_core::Rules::deadline): the longest
-    /// healthy silence, or the longest absence, and all steps after it. It saturates.
+    /// healthy silence and all steps after it, each of which may wait for an answer, or the longest absence if that is
+    /// longer. It saturates.
     #[must_use]
     pub const fn deadline_millis(&self) -> u32 {
-        let mut steps = self.last_step;
+        // A time is over a millisecond after it.
+        let mut sum = longer(self.silence, self.answer).saturating_add(1);
         let mut rest = self.steps;
         while let [(_, delay), left @ ..] = rest {
-            steps = steps.saturating_add(*delay);
+            sum = sum.saturating_add(*delay).saturating_add(self.answer);
             rest = left;
         }
-        longer(longer(self.silence, self.answer), self.absence).saturating_add(steps)
+        longer(sum.saturating_add(self.last_step), self.absence)
     }
 }
 
@@ -138,7 +148,8 @@ pub struct Look {
     pub progress: bool,
     /// A step to carry out now, once.
     pub step: Option<Step>,
-    /// When to look again. Looking sooner does no harm.
+    /// When to look again. If that is not after now, the client first reads what has come, without waiting. Looking
+    /// sooner does no harm.
     pub next: Instant,
 }
 
@@ -148,18 +159,24 @@ pub struct LinkHealth {
     rules: LinkRules,
     /// The counters at the last look.
     counters: Counters,
+    /// A packet that takes long was on its way at the last look.
+    streams: bool,
     /// Something was received.
     heard: Instant,
     /// An answer has moved the requests, or the first of them was made. `None`: none is in flight.
     moved: Option<Instant>,
-    /// The last connection began.
+    /// The first connection since then, or since the last step.
     connected: Option<Instant>,
-    /// The end of an intended absence, until something is received after it.
+    /// The end of an intended absence.
     away_until: Option<Instant>,
+    /// Something was received since the last absence.
+    may_leave: bool,
     /// The steps to come.
     steps: &'static [(Step, u32)],
-    /// The delay of the next step counts from here. `None`: all is well.
+    /// The last step. `None`: none was due since all was well.
     stepped: Option<Instant>,
+    /// The next step is due, and the last look has asked for a second one.
+    asked: bool,
 }
 
 impl LinkHealth {
@@ -169,73 +186,107 @@ impl LinkHealth {
         Self {
             rules,
             counters: Counters::default(),
+            streams: false,
             heard: now,
             moved: None,
             connected: None,
             away_until: None,
+            may_leave: true,
             steps: rules.steps,
             stepped: None,
+            asked: false,
         }
     }
 
-    /// The device is offline on purpose for `millis` milliseconds. Returns whether this is allowed: the rules allow it,
-    /// all is well, and something was received since the last absence.
+    /// The device is offline on purpose for `millis` milliseconds; look right after it. Returns whether this is allowed:
+    /// the rules allow it, all is well, and something was received since the last absence.
     #[must_use]
     pub fn away(&mut self, millis: u32, now: Instant) -> bool {
-        let allowed =
-            millis <= self.rules.absence && self.away_until.is_none() && now < self.over();
+        let allowed = millis <= self.rules.absence && self.may_leave && now < self.over();
         if allowed {
             self.away_until = Some(now.plus_millis(millis.into()));
+            self.may_leave = false;
         }
         allowed
     }
 
+    /// The device is online again before the end of its absence: the times count from now on.
+    pub fn back(&mut self, now: Instant) {
+        self.away_until = self.away_until.map(|end| end.min(now));
+    }
+
     /// Looks at the link at `now`. Look after each event and each request: the time for its answer counts from the look.
     pub fn look(&mut self, sample: &Sample, now: Instant) -> Look {
-        let Sample { counters, in_flight } = *sample;
-        let heard = counters.bytes_in != self.counters.bytes_in;
-        let moved = counters.answers != self.counters.answers;
-        if counters.connections != self.counters.connections {
-            self.connected = Some(now);
-        }
-        self.counters = counters;
-        if heard {
+        let before = core::mem::replace(&mut self.counters, sample.counters);
+        let heard = sample.counters.bytes_in != before.bytes_in;
+        let streams = self.takes_more_of_a_packet(&before);
+        let moved = streams || sample.counters.answers != before.answers;
+        if heard || streams {
             self.heard = now;
         }
         self.moved = match self.moved {
-            _ if in_flight == 0 => None,
-            Some(before) if !moved => Some(before),
+            _ if sample.in_flight == 0 => None,
+            Some(since) if !moved => Some(since),
             _ => Some(now),
         };
-        if let Some(end) = self.away_until {
-            if now < end {
-                return Look { progress: true, step: None, next: end };
-            }
-            self.heard = self.heard.max(end);
-            self.moved = self.moved.map(|moved| moved.max(end));
-            self.away_until = self.away_until.filter(|_| !heard);
+        if self.moved.is_none_or(|since| since == now) {
+            self.connected = None;
         }
+        if sample.counters.connections != before.connections {
+            self.connected = self.connected.or(Some(now));
+        }
+        let returned = match self.away_until {
+            Some(end) if now < end => return Look { progress: true, step: None, next: end },
+            Some(end) => {
+                self.away_until = None;
+                self.heard = self.heard.max(end);
+                self.moved = self.moved.map(|since| since.max(end));
+                true
+            }
+            None => false,
+        };
+        self.may_leave |= heard;
         let over = self.over();
         if now < over {
-            (self.steps, self.stepped) = (self.rules.steps, None);
-            return Look { progress: heard || moved, step: None, next: over };
+            (self.steps, self.stepped, self.asked) = (self.rules.steps, None, false);
+            return Look { progress: heard || moved || returned, step: None, next: over };
         }
-        let (step, next) = self.step(now);
+        let (step, next) = self.step(over, heard, now);
         Look { progress: false, step, next }
     }
 
-    /// The step that is due, and the time of the next one.
-    fn step(&mut self, now: Instant) -> (Option<Step>, Instant) {
-        let from = *self.stepped.get_or_insert(now);
+    /// Whether a packet takes so long that it was on its way at this look or at the last one, and more of it was taken.
+    /// Nothing else of its direction can come meanwhile: no PINGREQ and no answer.
+    fn takes_more_of_a_packet(&mut self, before: &Counters) -> bool {
+        let Counters { bytes_out, bytes_in, packets_out, packets_in, .. } = self.counters;
+        // A DISCONNECT has two bytes and does not count as a packet.
+        let sent = bytes_out.wrapping_sub(before.bytes_out) > 2;
+        let received = bytes_in != before.bytes_in;
+        let streamed = self.streams;
+        self.streams = sent && packets_out == before.packets_out
+            || received && packets_in == before.packets_in;
+        self.streams || streamed && (sent || received)
+    }
+
+    /// The step that is due, and the time of the next look.
+    fn step(&mut self, over: Instant, heard: bool, now: Instant) -> (Option<Step>, Instant) {
         let [(step, delay), rest @ ..] = self.steps else { return (None, Instant::FAR_FUTURE) };
-        let due = from.plus_millis((*delay).into());
+        let answer = u64::from(self.rules.answer);
+        let due = self.stepped.unwrap_or(over).plus_millis((*delay).into());
+        let latest = due.plus_millis(answer);
         // A connection that has just begun gets the time of an answer.
-        let proves_until = self.connected.map(|at| at.plus_millis(self.rules.answer.into()));
-        let due = proves_until.map_or(due, |proves_until| due.max(proves_until));
+        let proves_until = self.connected.map_or(due, |at| at.plus_millis(answer).min(latest));
+        let due = due.max(proves_until);
         if now < due {
             return (None, due);
         }
+        // The program may have been busy, and the answer waits to be read, perhaps behind other packets.
+        let asked = core::mem::replace(&mut self.asked, true);
+        if !asked || heard && now < latest {
+            return (None, now);
+        }
         (self.steps, self.stepped) = (rest, Some(now));
+        (self.connected, self.asked) = (None, false);
         let next = rest.first().map(|(_, delay)| now.plus_millis((*delay).into()));
         (Some(*step), next.unwrap_or(Instant::FAR_FUTURE))
     }
@@ -245,151 +296,5 @@ impl LinkHealth {
         let silent = self.heard.plus_millis(self.rules.silence.into());
         let unmoved = self.moved.map(|moved| moved.plus_millis(self.rules.answer.into()));
         unmoved.map_or(silent, |unmoved| silent.min(unmoved)).plus_millis(1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STEPS: &[(Step, u32)] =
-        &[(Step::Reconnect, 0), (Step::NextBroker, 10_000), (Step::RestartModem, 20_000)];
-    const RULES: LinkRules = LinkRules::new(45_000, 20_000, STEPS).absence(600_000);
-
-    const fn at(seconds: u64) -> Instant {
-        Instant::from_millis(seconds * 1_000)
-    }
-
-    /// A link whose looks come each second.
-    struct Bench {
-        health: LinkHealth,
-        sample: Sample,
-        now: u64,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let sample = Sample { counters: Counters::default(), in_flight: 0 };
-            Self { health: LinkHealth::new(RULES, at(0)), sample, now: 0 }
-        }
-
-        fn look(&mut self) -> Look {
-            self.health.look(&self.sample, at(self.now))
-        }
-
-        /// Something comes in at `seconds`.
-        fn hears(&mut self, seconds: u64) -> Look {
-            self.now = seconds;
-            self.sample.counters.bytes_in += 2;
-            self.look()
-        }
-
-        /// Looks each second up to `end`, and gives the steps with their times, and the number of feeds.
-        fn passes(&mut self, end: u64) -> (Vec<(u64, Step)>, usize) {
-            let (mut steps, mut feeds) = (Vec::new(), 0);
-            while self.now < end {
-                self.now += 1;
-                let look = self.look();
-                steps.extend(look.step.map(|step| (self.now, step)));
-                feeds += usize::from(look.progress);
-            }
-            (steps, feeds)
-        }
-    }
-
-    #[test]
-    fn a_link_that_hears_its_keep_alive_is_fed_by_it_and_by_nothing_else() {
-        let mut bench = Bench::new();
-        for ping in 1..=20 {
-            assert_eq!(bench.passes(ping * 30 - 1), (vec![], 0));
-            let look = bench.hears(ping * 30);
-            let next = Instant::from_millis(ping * 30_000 + 45_001);
-            assert_eq!((look.progress, look.next), (true, next));
-        }
-    }
-
-    #[test]
-    fn after_a_silence_each_step_follows_once_and_then_the_task_starves() {
-        let mut bench = Bench::new();
-        assert!(bench.hears(10).progress);
-        let steps = vec![(56, Step::Reconnect), (66, Step::NextBroker), (86, Step::RestartModem)];
-        assert_eq!(bench.passes(3_600), (steps, 0));
-        assert_eq!(bench.look().next, Instant::FAR_FUTURE);
-    }
-
-    #[test]
-    fn a_broker_that_answers_pings_and_no_publish_makes_no_progress() {
-        let mut bench = Bench::new();
-        bench.sample.in_flight = 3;
-        let mut steps = Vec::new();
-        let mut feeds = Vec::new();
-        for second in 1..300 {
-            let look = bench.hears(second);
-            steps.extend(look.step.map(|step| (second, step)));
-            feeds.extend(look.progress.then_some(second));
-        }
-        // The time of an answer counts from the first look.
-        assert_eq!(
-            steps,
-            [(22, Step::Reconnect), (32, Step::NextBroker), (52, Step::RestartModem)]
-        );
-        assert_eq!(feeds.last(), Some(&21));
-    }
-
-    #[test]
-    fn answers_that_move_the_queue_are_progress() {
-        let mut bench = Bench::new();
-        bench.sample.in_flight = 8;
-        for answer in 1..100 {
-            assert_eq!(bench.passes(answer * 19 - 1), (vec![], 0));
-            bench.sample.counters.answers += 1;
-            assert!(bench.hears(answer * 19).progress);
-        }
-    }
-
-    #[test]
-    fn progress_ends_the_steps_and_they_begin_anew() {
-        let mut bench = Bench::new();
-        assert!(bench.hears(10).progress);
-        assert_eq!(bench.passes(60).0, [(56, Step::Reconnect)]);
-        assert!(bench.hears(61).progress);
-        assert_eq!(bench.passes(107).0, [(107, Step::Reconnect)]);
-    }
-
-    #[test]
-    fn a_new_connection_has_the_time_of_an_answer_before_the_next_step_and_is_no_progress_itself() {
-        let mut bench = Bench::new();
-        bench.sample.in_flight = 1;
-        assert_eq!(bench.passes(25).0, [(22, Step::Reconnect)]);
-        bench.sample.counters.connections += 1;
-        assert!(!bench.hears(26).progress);
-        assert_eq!(bench.passes(60), (vec![(46, Step::NextBroker)], 0));
-        // A broker that accepts connections and answers nothing does not keep the device alive.
-        for second in 61..200 {
-            bench.sample.counters.connections += 1;
-            assert_eq!((bench.hears(second).progress, bench.look().step), (false, None));
-        }
-    }
-
-    #[test]
-    fn an_intended_absence_is_fed_for_its_time_and_the_link_is_awaited_after_it() {
-        let mut bench = Bench::new();
-        assert!(bench.hears(10).progress);
-        assert!(!bench.health.away(600_001, at(10)), "longer than the rules allow");
-        assert!(bench.health.away(600_000, at(10)));
-        assert!(!bench.health.away(1_000, at(20)), "no second one");
-        assert_eq!(bench.passes(609), (vec![], 599));
-        assert_eq!(bench.passes(656).0, [(656, Step::Reconnect)]);
-        assert!(!bench.health.away(1_000, at(656)), "nothing was heard since");
-        assert!(bench.hears(657).progress);
-        assert!(bench.health.away(1_000, at(657)));
-    }
-
-    #[test]
-    fn the_deadline_of_the_task_leaves_time_for_all_steps() {
-        assert_eq!(RULES.deadline_millis(), 600_000 + 30_000);
-        let without_absence = LinkRules::new(45_000, 20_000, STEPS).last_step(60_000);
-        assert_eq!(without_absence.deadline_millis(), 135_000);
-        assert_eq!(LinkRules::new(u32::MAX, 1, STEPS).deadline_millis(), u32::MAX);
     }
 }

@@ -6,6 +6,8 @@
 
 mod secured;
 
+#[path = "embassy/async_node.rs"]
+mod async_node;
 #[path = "embassy/device.rs"]
 mod device;
 #[path = "embassy/serial.rs"]

@@ -204,8 +204,9 @@ pub fn embassy_program(name: &str) -> PathBuf {
     let target = this.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").join("embassy");
     let program = target.join("debug").join(name).with_extension(env::consts::EXE_EXTENSION);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources = ["examples/embassy/src", "mqtt-core/src"];
+    let sources = ["examples/embassy/src", "mqtt-core/src", "watchdog-core/src"];
     let sources = sources.iter().map(|dir| newest(&workspace.join(dir))).max().flatten();
+    let sources = sources.max(modified(&workspace.join("examples/link_health.rs")));
     if modified(&program).is_some_and(|built| Some(built) >= sources) {
         return program;
     }

@@ -11,6 +11,7 @@
 //! - [`Link`] and [`FakeBroker`]: packets and raw bytes over a real TCP connection, for things that no real peer would
 //!   do.
 //! - [`Tap`]: a way between client and broker that is watched, and cut at a chosen packet.
+//! - [`Line`]: a way between client and broker that is slow, stands still, or is off.
 //! - [`brokers`] and [`conversations`]: other brokers, and one list of conversations that is held with any of them.
 //! - [`clusters`]: nodes that share the sessions of their clients.
 //! - [`Example`]: the examples as their users run them; [`embassy_program`]: those of `examples/embassy`.
@@ -44,6 +45,7 @@ pub mod conversations;
 mod device;
 mod example;
 mod fake_broker;
+mod line;
 mod link;
 mod message;
 mod mosquitto_clients;
@@ -60,6 +62,7 @@ pub use capture::Capture;
 pub use device::Device;
 pub use example::{Done, Example, Running, embassy_program};
 pub use fake_broker::{Door, FakeBroker};
+pub use line::Line;
 pub use link::{Frame, Link};
 pub use message::{Message, content};
 pub use mosquitto_clients::{Publisher, RawSubscriber, Subscriber, SubscriberConfig};

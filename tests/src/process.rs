@@ -281,6 +281,11 @@ impl Program {
         drop(self);
     }
 
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
     /// Stops it (SIGSTOP).
     pub fn freeze(&self) {
         self.process.freeze();

@@ -7,6 +7,7 @@
 //! | `events.rs` | what the handler of events does, and what it leaves to a task |
 //! | `publishing.rs`, `commands.rs`, `ending.rs` | the tasks |
 //! | `clock.rs` | embassy-time as the clock of the client |
+//! | `node/`, `link_health.rs` | the same with a watchdog over all tasks, whose link is one of them: `async_node` |
 //! | `dial/` | transports: embassy-net, TLS, a serial line |
 //! | `host/`, `bin/` | programs for Linux |
 //!
@@ -22,7 +23,11 @@ pub mod ending;
 pub mod events;
 #[cfg(feature = "host")]
 pub mod host;
+// It needs nothing of its library, so it is not copied within this repository.
+#[path = "../../link_health.rs"]
+pub mod link_health;
 pub mod memory;
+pub mod node;
 pub mod publishing;
 mod text;
 

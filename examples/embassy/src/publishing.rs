@@ -23,8 +23,14 @@ pub fn set_interval(millis: u32) {
     INTERVAL.store(millis, Ordering::Relaxed);
 }
 
+/// The time between two messages of a task, in milliseconds.
+#[must_use]
+pub fn interval() -> u32 {
+    INTERVAL.load(Ordering::Relaxed)
+}
+
 async fn pause() {
-    Timer::after_millis(u64::from(INTERVAL.load(Ordering::Relaxed))).await;
+    Timer::after_millis(interval().into()).await;
 }
 
 /// Publishes the temperature `count` times, or for ever, at QoS 1: each message arrives at least once.

@@ -165,6 +165,20 @@ fn a_broker_that_never_closes_is_not_waited_for_without_end() {
     peer.expect("Disconnect");
 }
 
+/// It waits for events for a moment at a time, because it has other work as well.
+#[test]
+fn an_application_that_looks_often_does_not_prolong_the_end() {
+    let (client, mut events, mut peer) = connected(&options());
+    client.disconnect();
+    let start = Instant::now();
+    let mut down = false;
+    while !down {
+        assert!(start.elapsed() < PATIENCE / 2, "the end goes on");
+        down = matches!(events.next_timeout(Duration::from_millis(20)), Some(Event::Down { .. }));
+    }
+    peer.expect("Disconnect");
+}
+
 #[test]
 fn dropping_everything_after_a_disconnect_lets_the_broker_read_all() {
     let (client, events, mut peer) = connected(&options());

@@ -2,8 +2,12 @@
 
 extern crate std;
 
+mod chip;
 mod logger;
+mod radio;
+mod retained_ram;
 mod settings;
+mod signals;
 mod socket;
 mod table;
 mod tty;
@@ -12,7 +16,11 @@ mod wall_clock;
 use std::error::Error;
 use std::process;
 
+pub use chip::{RESET, SoftwareChip};
+pub use radio::{Half, Radio, RadioLink};
+pub use retained_ram::RetainedRam;
 pub use settings::Settings;
+pub use signals::stop_at_signals;
 pub use socket::HostSocket;
 pub use table::Table;
 pub use tty::Tty;

@@ -13,7 +13,14 @@ use mqtt_core::driver::asynch::Broker;
 use mqtt_core::{Filter, Topic};
 
 use super::{Result, logger};
-use crate::{device::Device, publishing};
+use crate::{
+    device::Device,
+    node::{
+        Node,
+        fault::{Fault, UnknownFault},
+    },
+    publishing,
+};
 
 /// The command line. It lives as long as the program.
 #[derive(Debug)]
@@ -36,6 +43,10 @@ pub struct Settings {
     pub name: &'static str,
     /// `--line`.
     pub line: PathBuf,
+    /// `--memory`.
+    pub memory: PathBuf,
+    /// `--inject`.
+    pub fault: Option<Fault>,
 }
 
 const HELP: &str = "\
@@ -51,7 +62,10 @@ tls, tap:
   --ca FILE            the certificate of the authority, in DER; tap speaks TLS if it is given
   --name NAME          the broker's name in its certificate; by default 'localhost'
 serial:
-  --line FILE          the serial line, in the mode that it has";
+  --line FILE          the serial line, in the mode that it has
+async_node:
+  --memory FILE        stands for RAM that survives a reset; by default async_node.ram in the temporary folder
+  --inject FAULT       hang:NAME, spin:NAME (temperature, pressure, commands, guard), link, modem";
 
 impl Settings {
     /// Reads the command line, and starts the log.
@@ -74,6 +88,18 @@ impl Settings {
         Ok(read.map(|bytes| leak(bytes).as_slice()))
     }
 
+    /// The device as a node.
+    ///
+    /// # Errors
+    ///
+    /// If a topic of it would be too long.
+    pub fn node(&self) -> Result<Node> {
+        let device = self.device;
+        let (pressure, last_words) =
+            (topic(device.id, "pressure")?, topic(device.id, "last-words")?);
+        Ok(Node { device, pressure, last_words })
+    }
+
     fn parse(args: impl Iterator<Item = OsString>) -> Result<Self> {
         let (mut host, mut port) = (String::from("127.0.0.1"), 1883);
         let mut id = String::from("device");
@@ -84,13 +110,16 @@ impl Settings {
         let mut authority = None;
         let mut name = String::from("localhost");
         let mut line = PathBuf::new();
+        let mut memory = env::temp_dir().join("async_node.ram");
+        let mut fault = None;
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("broker") => {
                     let place = parser.value()?.string()?;
                     let (of, at) = place.rsplit_once(':').ok_or("--broker: HOST:PORT")?;
-                    (host, port) = (of.to_string(), at.parse()?);
+                    let port_of = at.parse().map_err(|_| format!("--broker: {at:?} is no port"));
+                    (host, port) = (of.to_string(), port_of?);
                 }
                 Long("id") => id = parser.value()?.string()?,
                 Long("count") => count = Some(parser.value()?.parse()?),
@@ -105,6 +134,14 @@ impl Settings {
                 Long("ca") => authority = Some(parser.value()?.into()),
                 Long("name") => name = parser.value()?.string()?,
                 Long("line") => line = parser.value()?.into(),
+                Long("memory") => memory = parser.value()?.into(),
+                Long("inject") => {
+                    let text = parser.value()?.string()?;
+                    let read = text.parse().map_err(|UnknownFault| {
+                        format!("--inject: {text:?} is no fault; --help lists them")
+                    });
+                    fault = Some(read?);
+                }
                 Long("help") => {
                     println!("{HELP}");
                     process::exit(0);
@@ -114,21 +151,24 @@ impl Settings {
         }
         let broker = [Broker::new(leak(host), port)];
         let (device, name) = (device(leak(id))?, leak(name));
-        Ok(Self { broker, device, count, tap, address, nal, authority, name, line })
+        Ok(Self { broker, device, count, tap, address, nal, authority, name, line, memory, fault })
     }
 }
 
 /// The device `id` and its topics.
 fn device(id: &'static str) -> Result<Device> {
-    let topic = |leaf: &str| Topic::new(leak(format!("{id}/{leaf}")));
     Ok(Device {
         id,
-        temperature: topic("temperature")?,
-        counter: topic("counter")?,
+        temperature: topic(id, "temperature")?,
+        counter: topic(id, "counter")?,
         command: Filter::new(leak(format!("{id}/command")))?,
-        answer: topic("answer")?,
-        state: topic("state")?,
+        answer: topic(id, "answer")?,
+        state: topic(id, "state")?,
     })
+}
+
+fn topic(id: &str, leaf: &str) -> Result<Topic<'static>> {
+    Ok(Topic::new(leak(format!("{id}/{leaf}")))?)
 }
 
 fn leak<T>(value: T) -> &'static mut T {

@@ -206,9 +206,10 @@ impl<W: Watch> Service<W> {
         if core::mem::take(&mut self.readable) {
             self.read(state, now);
         }
-        // Handling the events before this one may have taken long.
+        // Handling the events before this one may have taken long. At the end nothing more is sent.
         if core::mem::take(&mut self.between_events)
             && self.source.is_some()
+            && self.ending.is_none()
             && now.millis_since(state.flushed_at) >= LONGEST_UNSENT
         {
             match state.flush(now) {
