@@ -6,6 +6,7 @@
 //!
 //! - `fleet`: thousands of sessions in one thread, over non-blocking sockets.
 //! - `cluster`: one session over several brokers, of which some may fail.
+//! - `sleepy_node`: a device that sleeps, with few wake-ups.
 //!
 //! ```sh
 //! cargo run --release --example quickstart
@@ -24,3 +25,7 @@ pub mod link_health;
 pub mod print;
 pub mod sequence;
 pub mod trace;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sleepy-node.md")]
+mod sleepy_node_page {}
