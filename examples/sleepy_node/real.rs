@@ -137,14 +137,14 @@ pub(crate) fn live(settings: Settings, trial: &Trial) -> Result<(), Error> {
                 node.lost(clock());
             }
             Ok(count) => node.heard(buffer.get(..count).unwrap_or_default(), clock())?,
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => alarmed = clock() >= until,
-                ErrorKind::Interrupted => {}
-                _ => {
-                    socket.stream = None;
-                    node.lost(clock());
-                }
-            },
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                alarmed = clock() >= until;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => {
+                socket.stream = None;
+                node.lost(clock());
+            }
         }
     }
     for (count, cause) in counts.iter().zip(Cause::ALL) {
