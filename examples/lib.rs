@@ -6,6 +6,7 @@
 //!
 //! - `fleet`: thousands of sessions in one thread, over non-blocking sockets.
 //! - `cluster`: one session over several brokers, of which some may fail.
+//! - `sleepy_node`: a device that sleeps, with few wake-ups.
 //!
 //! ```sh
 //! cargo run --release --example quickstart
@@ -32,4 +33,6 @@ pub mod trace;
 mod pages {
     #[doc = include_str!("../docs/link-health.md")]
     mod link_health {}
+    #[doc = include_str!("../docs/sleepy-node.md")]
+    mod sleepy_node {}
 }

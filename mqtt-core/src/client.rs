@@ -34,7 +34,7 @@ use crate::{
 ///
 /// | kind | methods |
 /// |---|---|
-/// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll) |
+/// | the driver's loop | [`receive`](Self::receive), [`poll`](Self::poll); for a device that sleeps [`awake`](Self::awake) |
 /// | the driver's reports on actions | [`connected`](Self::connected), [`defer_connect`](Self::defer_connect), [`closed`](Self::closed), [`transmitted`](Self::transmitted), [`persisted`](Self::persisted); for a publish from a source [`source_pending`](Self::source_pending), [`source_ready`](Self::source_ready), [`source_failed`](Self::source_failed) |
 /// | the application's requests | [`publish`](Self::publish), [`publish_from`](Self::publish_from), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge), [`forget_message`](Self::forget_message), [`cancel`](Self::cancel), [`forget_subscriptions`](Self::forget_subscriptions), [`disconnect`](Self::disconnect), [`connect`](Self::connect); for a journal [`restore`](Self::restore), [`compact`](Self::compact), [`set_position`](Self::set_position) |
 /// | questions | [`state`](Self::state), [`protocol`](Self::protocol), [`connect_timeout`](Self::connect_timeout), [`counters`](Self::counters), [`in_flight`](Self::in_flight), [`outbox_free`](Self::outbox_free), [`room`](Self::room), [`publishes`](Self::publishes), [`sources`](Self::sources), [`subscriptions`](Self::subscriptions), [`position`](Self::position) |
@@ -160,6 +160,54 @@ where
     /// the connection ends.
     pub fn poll(&mut self, now: Instant) -> Action<'_> {
         self.machine().poll(now)
+    }
+
+    /// The device is awake anyway: the next [`poll`](Self::poll) gives the work that would be due within `slack`
+    /// milliseconds. It is for devices that sleep, so that one wake-up serves for two.
+    ///
+    /// | work | within the slack |
+    /// |---|---|
+    /// | the PINGREQ of [`Options::keep_alive`](crate::Options::keep_alive), and the one of [`ping_on_silence`](crate::Options::ping_on_silence) | now, one for both; none if bytes wait to be sent, or if the broker has a request to answer: these serve as well |
+    /// | the record of [`record_delay`](crate::Options::record_delay) | now |
+    /// | the end of a connection by any time-out | never early; the time for a PINGRESP starts with its PINGREQ |
+    /// | an attempt to connect, a return to the first broker | never early: the back-off protects the broker |
+    ///
+    /// Nothing gets later, so the broker never waits for longer than without slack [MQTT-3.1.2-23].
+    ///
+    /// The right slack is the time to the next wake-up that the device has planned. Then nothing is done early that this
+    /// wake-up would do in time, and as few wake-ups are left as the keep alive allows. With less slack some are left that
+    /// could be spared. With more slack PINGREQs are sent that nobody needs: one at each call, if it is as long as the time
+    /// after which one is due.
+    ///
+    /// Call it at a wake-up that uses the radio, after the requests of this wake-up and before `poll`: a PINGREQ then
+    /// leaves in one write with a publish of QoS 0. Call it again after the answers, and the record of their outcome is
+    /// written at once. It is an argument and no setting, because only the device knows why it is awake and when it wakes
+    /// up next.
+    ///
+    /// ```
+    /// use mqtt_core::{Action, Instant, Options, Publish, StaticClient, topic};
+    ///
+    /// // A PINGREQ is due 15 minutes after the broker was heard last.
+    /// let options = Options::new("meter-3").keep_alive(20 * 60);
+    /// let mut client = StaticClient::<256, 4>::new_static(&options)?;
+    /// # let start = Instant::from_millis(0);
+    /// # assert!(matches!(client.poll(start), Action::Connect { .. }));
+    /// # client.connected(start);
+    /// # let Action::Transmit(bytes) = client.poll(start) else { panic!("a CONNECT is due") };
+    /// # let sent = bytes.len();
+    /// # client.transmitted(sent, start);
+    /// # let mut input: &[u8] = &[0x20, 2, 0, 0];
+    /// # while client.receive(&mut input, start)?.is_some() {}
+    /// // Ten minutes later the device wakes up to publish.
+    /// let now = Instant::from_millis(10 * 60_000);
+    /// client.publish(&Publish::new(topic!("meter/3"), b"42"))?;
+    /// client.awake(6 * 60_000, now);
+    /// let Action::Transmit(bytes) = client.poll(now) else { panic!("a PUBLISH is due") };
+    /// assert_eq!(bytes, b"\x30\x0B\0\x07meter/342\xC0\0"); // PUBLISH and PINGREQ
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn awake(&mut self, slack: u32, now: Instant) {
+        self.machine().awake(slack, now);
     }
 
     /// The next event. `input` holds the bytes that the driver has read and no earlier call has taken; the call takes

@@ -14,6 +14,7 @@
 //! | the application makes requests | `request`, `overflow` |
 //! | a payload comes from a source | `sources` |
 //! | the connection is silent | `keep_alive`, `listening` |
+//! | the device is awake anyway | `early` |
 //! | the client takes no input | `refusal` |
 //! | a request stays unanswered | `overdue` |
 //! | a record is due | `recording` |
@@ -25,6 +26,7 @@ mod attempts;
 mod connect_packet;
 mod connection;
 mod digest;
+mod early;
 mod handshake;
 mod keep_alive;
 mod listening;

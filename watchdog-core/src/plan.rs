@@ -92,6 +92,7 @@ use crate::rules::{Reaction, Rules, RulesError};
 #[must_use]
 pub struct Plan<'a> {
     heartbeat: u32,
+    slack: u32,
     late: u32,
     chip: Option<(u32, u32)>,
     window: u32,
@@ -110,6 +111,7 @@ impl<'a> Plan<'a> {
     pub const fn heartbeat(millis: u32) -> Self {
         Self {
             heartbeat: millis,
+            slack: 0,
             late: 0,
             chip: None,
             window: 0,
@@ -125,6 +127,41 @@ impl<'a> Plan<'a> {
     /// and the clock's tolerance over a heartbeat.
     pub const fn late(mut self, millis: u32) -> Self {
         self.late = millis;
+        self
+    }
+
+    /// A feed may come up to `millis` milliseconds before its heartbeat if the supervisor is polled then, because the
+    /// device is awake anyway. So a device that sleeps wakes up once for its work and for the feed. The slack is shorter
+    /// than the heartbeat; by default it is 0.
+    ///
+    /// The heartbeats stay where they are: the next feed is not earlier for it. So two feeds may be a heartbeat and the
+    /// slack apart, and a failed task may be found as much later. The chip and the recovery time have to allow for that,
+    /// and the plan proves it. No feed comes before the hardware's window is open, and no task is judged by it: a deadline
+    /// is the same with every slack.
+    ///
+    /// ```
+    /// use watchdog_core::{Action, Instant, Plan, Supervisor, Timing, plan};
+    ///
+    /// // Fed each five minutes, or up to 20 s earlier. The chip bites after 6 to 10 minutes.
+    /// const TIMING: Timing<'static> =
+    ///     plan!(Plan::heartbeat(300_000).slack(20_000).late(1_000).chip(360_000, 600_000));
+    ///
+    /// let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+    /// let mut supervisor = Supervisor::new(&[], TIMING, at(0));
+    /// assert_eq!(supervisor.poll(at(0)).action, Action::Feed);
+    /// // The device wakes up each minute for its work, a few seconds ahead of the heartbeats.
+    /// assert_eq!(supervisor.poll(at(233)).action, Action::Wait);
+    /// let polled = supervisor.poll(at(293));
+    /// assert_eq!((polled.action, polled.next), (Action::Feed, at(600)));
+    /// ```
+    ///
+    /// ```compile_fail,E0080
+    /// # use watchdog_core::{Plan, Timing, plan};
+    /// // The chip may bite before a heartbeat that follows an early feed.
+    /// const TIMING: Timing<'static> = plan!(Plan::heartbeat(300_000).slack(60_000).chip(360_000, 600_000));
+    /// ```
+    pub const fn slack(mut self, millis: u32) -> Self {
+        self.slack = millis;
         self
     }
 
@@ -199,13 +236,17 @@ impl<'a> Plan<'a> {
         if self.heartbeat > Rules::MOST_MILLIS / 2 {
             return Err(PlanError::HeartbeatTooLong);
         }
+        if self.slack > 0 && self.slack >= self.heartbeat {
+            return Err(PlanError::SlackTooLong);
+        }
         let delays = match check_stages(self.stages) {
             Ok(delays) => delays,
             Err(error) => return Err(error),
         };
         // Each stage may run late.
         let staged = delays as u64 + self.late as u64 * self.stages.len() as u64;
-        let looked = self.heartbeat as u64 + self.late as u64;
+        // A heartbeat may follow an early feed.
+        let looked = self.heartbeat as u64 + self.slack as u64 + self.late as u64;
         if (self.heartbeat as u64) < self.window as u64 + self.late as u64 && self.window > 0 {
             return Err(PlanError::ChipTooEarly);
         }
@@ -244,9 +285,12 @@ impl<'a> Plan<'a> {
                 _ => return Err(PlanError::RecoveryTooSlow),
             },
         };
-        let Self { heartbeat, late, window, stages, rescues, sleep, hardware_sleeps, .. } = *self;
+        let Self {
+            heartbeat, slack, late, window, stages, rescues, sleep, hardware_sleeps, ..
+        } = *self;
         Ok(Timing {
             heartbeat,
+            slack,
             late,
             window,
             longest_silence,
@@ -292,6 +336,8 @@ const fn check_stages(stages: &[(Stage, u32)]) -> Result<u32, PlanError> {
 #[must_use]
 pub struct Timing<'a> {
     pub(crate) heartbeat: u32,
+    /// A feed may be so much earlier than its heartbeat.
+    pub(crate) slack: u32,
     pub(crate) late: u32,
     pub(crate) window: u32,
     /// No task may be silent for longer, because the reset has to follow within the recovery time.
@@ -309,6 +355,12 @@ impl Timing<'_> {
     #[must_use]
     pub const fn heartbeat_millis(&self) -> u32 {
         self.heartbeat
+    }
+
+    /// How much earlier than its heartbeat a feed may come, in milliseconds; 0: never.
+    #[must_use]
+    pub const fn slack_millis(&self) -> u32 {
+        self.slack
     }
 
     /// The closed window of the hardware, in milliseconds: two feeds are never closer. 0: there is no window.
@@ -379,6 +431,8 @@ pub enum PlanError {
     NoHeartbeat,
     /// The heartbeat is longer than half of [`Rules::MOST_MILLIS`].
     HeartbeatTooLong,
+    /// The slack is not shorter than the heartbeat.
+    SlackTooLong,
     /// The rules of a task cannot be kept.
     Rules(RulesError),
     /// A task's deadline is not longer than its period, one run of its work and the lateness together: a healthy task
@@ -389,11 +443,13 @@ pub enum PlanError {
     WindowTooLate,
     /// Neither the heartbeat nor a task's own period is an integer multiple of the other.
     NoMultiple,
-    /// The chip's minimum time-out is not longer than a late heartbeat, or it is longer than the maximum.
+    /// The chip's minimum time-out is not longer than a late heartbeat after an early feed, or it is longer than the
+    /// maximum.
     ChipBitesFirst,
     /// A heartbeat that follows a late one may come before the chip's window opens.
     ChipTooEarly,
-    /// The chip's minimum time-out is not longer than a late heartbeat, or a sleep, and all stages together.
+    /// The chip's minimum time-out is not longer than a late heartbeat after an early feed, or a sleep, and all stages
+    /// together.
     StagesTooLong,
     /// The device sleeps for longer than the chip's minimum time-out allows, or for longer than
     /// [`Rules::MOST_MILLIS`].
@@ -415,6 +471,7 @@ impl PlanError {
         match self {
             Self::NoHeartbeat => "the heartbeat is 0",
             Self::HeartbeatTooLong => "the heartbeat is longer than 7200000 ms",
+            Self::SlackTooLong => "the slack is not shorter than the heartbeat",
             Self::Rules(error) => error.message(),
             Self::DeadlineTooShort => {
                 "a task's deadline is not longer than its period, one run and the lateness"

@@ -29,7 +29,8 @@
 //! Invariants: the action is [`Action::Feed`] only if every awaited task was in time; the first failure stays the
 //! first, whatever the tasks do later; two feeds are never closer than the closed window of the plan, whatever happened
 //! between them, and the start counts as a feed; a failed task is found at the first heartbeat after its deadline, so
-//! at most one heartbeat later; a clock that goes back counts as a clock that stands still; of a sleep, at most the time
+//! at most one heartbeat later, and the slack of the plan if that heartbeat was fed early; an early feed moves no
+//! heartbeat; a clock that goes back counts as a clock that stands still; of a sleep, at most the time
 //! that the plan allows does not count.
 
 use thiserror::Error;
@@ -60,7 +61,7 @@ pub struct Poll {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Action {
-    /// All tasks are healthy, and a heartbeat is due: feed the hardware.
+    /// All tasks are healthy, and a heartbeat is due, or due within the [slack](crate::Plan::slack): feed the hardware.
     Feed,
     /// A task with the reaction [`Report`](crate::Reaction::Report) has failed, and is not awaited any more. This is
     /// returned once. Do not feed the hardware now; poll again, and it is fed on.
@@ -82,7 +83,7 @@ pub struct Supervisor<'a> {
     latest: Instant,
     /// The last poll that found all tasks healthy.
     last_good: Instant,
-    /// A heartbeat of the grid, not after `latest`.
+    /// A heartbeat of the grid: the last one before `latest`, or the one that was fed early.
     beat: Instant,
     /// When the next feed of the hardware is due.
     next_feed: Instant,
@@ -100,7 +101,7 @@ pub struct Supervisor<'a> {
 
 #[cfg(not(loom))]
 const _: () =
-    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 184 } else { 160 });
+    assert!(size_of::<Supervisor<'_>>() <= if size_of::<usize>() > 4 { 192 } else { 168 });
 
 impl<'a> Supervisor<'a> {
     /// Watches `tasks` from `now` on. Each task has to report within its deadline (or its first grant) from `now`; a task
@@ -141,18 +142,21 @@ impl<'a> Supervisor<'a> {
         self
     }
 
-    /// Checks the tasks, and returns the action to take at `now`. After a sleep, call [`resume`](Self::resume) first:
+    /// Checks the tasks, and returns the action to take at `now`. A poll means that the device is awake: with a
+    /// [slack](crate::Plan::slack) a feed that is due soon is due now. After a sleep, call [`resume`](Self::resume) first:
     /// otherwise the sleep counts as time awake, and the tasks are late.
     ///
     /// The time that it takes grows linearly with the number of tasks. It never waits and never panics.
     pub fn poll(&mut self, now: Instant) -> Poll {
         let now = self.judge(now);
         let Some(bite) = &mut self.bite else {
-            let due = now >= self.next_feed;
+            // A feed is never due before the window opens.
+            let due =
+                now >= self.opens && now.plus_millis(self.timing.slack.into()) >= self.next_feed;
             if due {
                 let late = now.millis_since(self.next_feed);
                 self.worst_lateness = self.worst_lateness.max(short(late));
-                self.feeds(now);
+                self.feeds(now, now.max(self.next_feed));
             }
             return Poll {
                 action: if due { Action::Feed } else { Action::Wait },
@@ -243,7 +247,7 @@ impl<'a> Supervisor<'a> {
         }
         self.asleep = now;
         if opened {
-            self.feeds(now);
+            self.feeds(now, now.max(self.beat));
         }
         let action = if opened { Action::Feed } else { Action::Wait };
         Ok(Poll { action, next: now.plus_millis(self.timing.sleep.into()) })
@@ -274,14 +278,14 @@ impl<'a> Supervisor<'a> {
         self.next_feed = self.latest.max(self.opens);
     }
 
-    /// The hardware is fed at `now`.
-    fn feeds(&mut self, now: Instant) {
+    /// The hardware is fed at `now`. Up to `covered` no heartbeat needs another feed.
+    fn feeds(&mut self, now: Instant, covered: Instant) {
         self.unfed = false;
         self.opens = now.plus_millis(self.timing.window.into());
         // Without a 64-bit division. After 49 days without a poll a new grid begins.
-        let since = u32::try_from(now.millis_since(self.beat)).unwrap_or(0);
+        let since = u32::try_from(covered.millis_since(self.beat)).unwrap_or(0);
         let into = since.checked_rem(self.timing.heartbeat).unwrap_or(0);
-        self.beat = Instant::from_millis(now.as_millis().saturating_sub(into.into()));
+        self.beat = Instant::from_millis(covered.as_millis().saturating_sub(into.into()));
         // After a feed off the grid, the next heartbeat may come before the window opens.
         self.next_feed = self.beat.plus_millis(self.timing.heartbeat.into()).max(self.opens);
     }
@@ -501,6 +505,8 @@ pub enum NotRescued {
 
 #[cfg(test)]
 mod reaction_tests;
+#[cfg(test)]
+mod slack_tests;
 #[cfg(test)]
 mod sleep_tests;
 #[cfg(test)]

@@ -109,6 +109,25 @@ fn every_order_of_seven_calls_of_a_device_that_sleeps_agrees_with_the_model() {
 }
 
 #[test]
+fn every_order_of_seven_calls_of_a_device_with_slack_agrees_with_the_model() {
+    let calls = [
+        Call::Advance(30),
+        Call::Advance(75),
+        Call::Suspend,
+        Call::Awake,
+        Call::Feed(0),
+        Call::Poll,
+        Call::PollWhenDue,
+    ];
+    let rules = Some(Rules::deadline(200));
+    let plan = Plan::heartbeat(100).slack(40).sleep(150).stages(STAGES);
+    for window in [0, 70] {
+        let timing = plan.window(window).check().unwrap();
+        in_every_order(7, &calls, &[rules], timing, STAGES, 0, (1 << 25) - 200);
+    }
+}
+
+#[test]
 fn every_order_of_seven_calls_of_tasks_with_reactions_of_their_own_agrees_with_the_model() {
     let calls = [
         Call::Advance(60),
@@ -181,7 +200,7 @@ proptest! {
     fn random_calls_agree_with_the_model(
         tasks in prop::collection::vec(prop::option::of(rules_and_reaction()), 0..4),
         heartbeat in 1..300u32,
-        (window, sleep) in (0..300u32, 0..400u32),
+        (window, sleep, slack) in (0..300u32, 0..400u32, prop_oneof![Just(0), 0..300u32]),
         stages in prop::collection::vec(stage(), 0..3),
         start in start(),
         calls in prop::collection::vec(call(), 0..120),
@@ -189,6 +208,7 @@ proptest! {
         let mut stages = stages;
         stages.push((Stage::Reset, 5));
         let plan = Plan::heartbeat(heartbeat).window(window % (heartbeat + 1)).sleep(sleep);
+        let plan = plan.slack(slack % heartbeat);
         let timing = plan.stages(&stages).rescues(2).check().unwrap();
         run(&tasks, timing, &stages, 2, start, calls);
     }

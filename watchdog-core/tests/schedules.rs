@@ -142,6 +142,7 @@ struct Device<'a, W> {
     poll_at: u64,
     fed_at: u64,
     heartbeat: u64,
+    slack: u64,
     late: u64,
     /// The longest sleep; 0: the device stays awake.
     sleep: u64,
@@ -156,13 +157,19 @@ impl<W: Watchdog> Device<'_, W> {
     /// Polls, and chooses the time of the next poll, which may be late.
     fn polls(&mut self, random: &mut Random) -> Action {
         self.pass_to(self.poll_at);
+        self.looks(random)
+    }
+
+    /// Polls now.
+    fn looks(&mut self, random: &mut Random) -> Action {
         let Ok(polled) = self.guard.poll(Instant::from_millis(self.now)) else {
             panic!("pins of a board do not fail");
         };
         if polled.action == Action::Feed {
             self.fed_at = self.now;
             let next = polled.next.as_millis();
-            assert!(next > self.now && next <= self.now + self.heartbeat, "the grid");
+            let most = self.now + self.slack + self.heartbeat;
+            assert!(next > self.now && next <= most, "the grid");
             self.poll_at = next + random.between(0, self.late);
         }
         polled.action
@@ -196,6 +203,15 @@ impl<W: Watchdog> Device<'_, W> {
                     self.board.advance(Duration::from_millis(due - self.now));
                     self.now = due;
                     next.works(due, random);
+                    // The device is awake anyway.
+                    if self.slack > 0 && random.one_in(2) {
+                        match self.looks(random) {
+                            Action::Feed | Action::Wait => {}
+                            action @ (Action::Report(_)
+                            | Action::Stage(..)
+                            | Action::Stopped(_)) => return Some(action),
+                        }
+                    }
                 }
                 _ => match self.polls(random) {
                     Action::Feed => {
@@ -219,10 +235,11 @@ impl<W: Watchdog> Device<'_, W> {
 fn schedule(seed: u64) -> bool {
     let random = &mut Random::new(seed);
     let late = random.between(0, 40);
-    let heartbeat = random.between(40, 764 - 2 * late);
+    let slack = if random.one_in(3) { random.between(1, 300) } else { 0 };
+    let heartbeat = random.between(40.max(slack + 1), 764 - 2 * late - slack);
     let sleep = if random.one_in(3) { random.between(1, 764 - 3 * late) } else { 0 };
     let plan = Plan::heartbeat(heartbeat as u32).late(late as u32).profile(&TPS3823_33);
-    let plan = plan.sleep(sleep as u32);
+    let plan = plan.sleep(sleep as u32).slack(slack as u32);
     let timing = plan.check().expect("the chip covers it");
     let start = random.next() >> random.between(4, 60);
 
@@ -254,7 +271,8 @@ fn schedule(seed: u64) -> bool {
     let supervisor = Supervisor::new(&tasks, timing, Instant::from_millis(start));
     let guard = Guard::new(dog, supervisor);
     let (now, poll_at, fed_at) = (start, start, start);
-    let mut device = Device { board, guard, workers, now, poll_at, fed_at, heartbeat, late, sleep };
+    let mut device =
+        Device { board, guard, workers, now, poll_at, fed_at, heartbeat, slack, late, sleep };
 
     let healthy = start + random.between(2, 8) * 1_000;
     assert_eq!(device.runs_until(healthy, random), None, "seed {seed}");
@@ -300,7 +318,8 @@ fn schedule(seed: u64) -> bool {
     let Some(Action::Stage(_, failure)) = polled else { panic!("seed {seed}: {polled:?}") };
     let failed_at = strikes_at.min(deadline);
     assert!(device.now >= failed_at, "seed {seed}: {illness:?} was found too early");
-    assert!(device.now <= failed_at + heartbeat + late, "seed {seed}: {illness:?} was found late");
+    let latest = failed_at + slack + heartbeat + late;
+    assert!(device.now <= latest, "seed {seed}: {illness:?} was found late");
     assert_eq!((failure.fault, failure.task.index()), (illness.fault(), victim as u32), "{seed}");
     assert_eq!(device.board.bites(), [], "seed {seed}: the stage comes first");
 

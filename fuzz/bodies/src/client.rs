@@ -109,6 +109,10 @@ impl Run {
             Step::Connected => self.connected(),
             Step::Closed => self.closed(),
             Step::Defer => self.defer(),
+            Step::Awake(power) => {
+                let now = self.instant();
+                self.client.awake(1 << (3 * power), now);
+            }
             Step::Pass(millis) => self.now = self.now.saturating_add(u64::from(millis)),
             Step::PassLong(times) => self.now = self.now.saturating_add(u64::from(times) << 10),
             Step::GoBack(times) => self.now = self.now.saturating_sub(u64::from(times) << 6),

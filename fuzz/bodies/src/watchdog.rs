@@ -63,9 +63,11 @@ fn plan(bytes: &mut Bytes<'_>) {
         (bytes.word(), bytes.word(), bytes.word(), bytes.word());
     let window = bytes.word();
     let earliest = bytes.word();
+    let slack = bytes.word();
     let plan = Plan::heartbeat(heartbeat)
         .late(late)
         .chip(min, max)
+        .slack(slack)
         .window(window)
         .stages(&stages)
         .recovery(recovery);
@@ -73,7 +75,9 @@ fn plan(bytes: &mut Bytes<'_>) {
     let Ok(timing) = checked else { return };
     let wide = u128::from;
     let delays: u128 = stages.iter().map(|(_, delay)| wide(*delay) + wide(late)).sum();
-    assert!(wide(heartbeat) + wide(late) + delays < wide(min), "the chip bites first");
+    let looked = wide(heartbeat) + wide(slack) + wide(late);
+    assert!(looked + delays < wide(min), "the chip bites first");
+    assert!(slack == 0 || slack < heartbeat, "a feed of no heartbeat");
     assert!(window == 0 || wide(heartbeat) >= wide(window) + wide(late), "too early for the chip");
     let rules = Rules::deadline(deadline).works(period, run).not_before(earliest);
     if timing.fits(&rules).is_ok() {
@@ -117,7 +121,7 @@ fn supervisor(bytes: &mut Bytes<'_>) {
     });
     let plan =
         Plan::heartbeat(settings.heartbeat).stages(&settings.stages).rescues(settings.rescues);
-    let plan = plan.window(settings.window).sleep(settings.sleep);
+    let plan = plan.window(settings.window).sleep(settings.sleep).slack(settings.slack);
     let Ok(timing): Result<Timing<'_>, _> = plan.check() else { return };
     run(&settings.tasks, timing, &settings.stages, settings.rescues, settings.start, calls);
 }
@@ -127,6 +131,7 @@ struct Settings {
     rescues: u8,
     window: u32,
     sleep: u32,
+    slack: u32,
     start: u64,
     stages: Vec<(Stage, u32)>,
     tasks: Vec<Option<Rules>>,
@@ -134,13 +139,14 @@ struct Settings {
 
 impl Settings {
     /// Reads the heartbeat (2 bytes), the rescues (bits 0 and 1) and flags, the window if bit 2 is set, the sleep if bit 3
-    /// is set, the start (see below), the stages, the number of tasks (0 to 4), and their rules.
+    /// is set, the slack if bit 4 is set, the start (see below), the stages, the number of tasks (0 to 4), and their rules.
     fn read(bytes: &mut Bytes<'_>) -> Self {
         let heartbeat = bytes.short().max(1);
         let flags = bytes.byte();
         let rescues = flags & 3;
         let window = if flags & 4 != 0 { bytes.short() % (heartbeat + 1) } else { 0 };
         let sleep = if flags & 8 != 0 { bytes.short() } else { 0 };
+        let slack = if flags & 16 != 0 { bytes.short() % heartbeat } else { 0 };
         // 0, near the wrap of stamps, near the wrap of 32 bits, anywhere, or near the latest instant.
         let start = match bytes.byte() % 5 {
             0 => 0,
@@ -151,7 +157,7 @@ impl Settings {
         };
         let stages = stages(bytes);
         let tasks = (0..bytes.byte() % 5).map(|_| rules(bytes)).collect();
-        Self { heartbeat, rescues, window, sleep, start, stages, tasks }
+        Self { heartbeat, rescues, window, sleep, slack, start, stages, tasks }
     }
 }
 

@@ -243,3 +243,22 @@ fn a_task_acknowledges_messages_by_hand_when_it_is_done_with_them() {
     };
     run(&world, main, vec![Box::pin(served)]);
 }
+
+/// M23: the runner sends it at once, without another wake-up.
+#[test]
+fn a_device_that_is_awake_sends_the_pingreq_that_is_due_soon() {
+    device!(kept("d") => world, broker, runner, client);
+    let served = serve(&mut runner, &world, DialSplit(broker.clone()), async |_, _| ());
+    let main = async {
+        client.up().await;
+        // Due after 45 s.
+        world.until(30_000).await;
+        client.awake(10_000, world.instant());
+        world.until(31_000).await;
+        assert_eq!(broker.count("PINGREQ"), 0);
+        client.awake(20_000, world.instant());
+        world.until(32_000).await;
+        assert_eq!(broker.count("PINGREQ"), 1);
+    };
+    run(&world, main, vec![Box::pin(served)]);
+}

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod awake;
 mod between_calls;
 mod broken_peer;
 mod brokers;

@@ -141,6 +141,8 @@ pub(crate) struct DeviceSetup {
     pub(crate) cancels: bool,
     /// It publishes from sources as well.
     pub(crate) sources: bool,
+    /// Its slack while it is awake, in milliseconds, if it has one.
+    pub(crate) slack: Option<u32>,
 }
 
 impl Setup {
@@ -158,6 +160,7 @@ impl Setup {
             device.copies = None;
             device.cancels = false;
             device.sources = false;
+            device.slack = None;
         }
     }
 
@@ -170,6 +173,11 @@ impl Setup {
         let mut rng_of_sources = Rng::with_seed(seed.rotate_left(32) ^ 0x5EED);
         for device in &mut setup.devices {
             device.sources = rng_of_sources.u32(..4) == 0;
+        }
+        let mut rng_of_slack = Rng::with_seed(seed.rotate_left(16) ^ 0x51AC);
+        for device in &mut setup.devices {
+            let slack = 1 << rng_of_slack.u32(..20);
+            device.slack = (rng_of_slack.u32(..4) == 0).then_some(slack);
         }
         (setup, rng)
     }
@@ -350,6 +358,7 @@ fn device(rng: &mut Rng, only_v31: bool) -> DeviceSetup {
         sends_between: rng.bool(),
         cancels: rng.u32(..5) == 0,
         sources: false,
+        slack: None,
     }
 }
 

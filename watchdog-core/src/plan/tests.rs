@@ -11,6 +11,12 @@ fn each_broken_rule_has_its_error() {
     for (plan, error) in [
         (Plan::heartbeat(0), PlanError::NoHeartbeat),
         (Plan::heartbeat(7_200_001), PlanError::HeartbeatTooLong),
+        (beat.slack(500), PlanError::SlackTooLong),
+        (Plan::heartbeat(1).slack(u32::MAX), PlanError::SlackTooLong),
+        (beat.slack(400).chip(900, 2_500), PlanError::ChipBitesFirst),
+        (beat.slack(300).late(100).chip(900, 2_500), PlanError::ChipBitesFirst),
+        (beat.slack(100).chip(900, 2_500).stages(&[(Stage::Reset, 300)]), PlanError::StagesTooLong),
+        (beat.slack(100).recovery(600), PlanError::RecoveryTooSlow),
         (beat.chip(500, 2_000), PlanError::ChipBitesFirst),
         (beat.late(400).chip(900, 2_500), PlanError::ChipBitesFirst),
         (beat.chip(900, 800), PlanError::ChipBitesFirst),

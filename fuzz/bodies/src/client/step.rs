@@ -37,6 +37,8 @@ pub enum Step {
     Closed,
     /// The driver puts an attempt off by a second.
     Defer,
+    /// The device is awake anyway, with a slack of this power of eight milliseconds; 0 to 7.
+    Awake(u8),
     /// This many milliseconds pass.
     Pass(u16),
     /// This many units of 1,024 ms pass; at least 64.
@@ -101,7 +103,8 @@ impl Step {
                 at @ 16..=23 => Self::ForgetSubscription(at - 16),
                 id @ 24..=31 => Self::Forget(id - 23),
                 32..=111 => Self::Connect,
-                112..=127 => Self::Defer,
+                112..=119 => Self::Defer,
+                power @ 120..=127 => Self::Awake(power - 120),
                 128..=191 => Self::Connected,
                 192.. => Self::Closed,
             },
@@ -152,6 +155,7 @@ impl Step {
             Self::Disconnect => data.extend([4, 0]),
             Self::Connect => data.extend([4, 32]),
             Self::Defer => data.extend([4, 112]),
+            Self::Awake(power) => data.extend([4, 120 + *power]),
             Self::Connected => data.extend([4, 128]),
             Self::Closed => data.extend([4, 200]),
             Self::Pass(millis) => {

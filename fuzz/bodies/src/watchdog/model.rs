@@ -77,6 +77,7 @@ pub fn run(
             .map(|rules| rules.as_ref().map(|rules| Watched::at_start(rules, start)))
             .collect(),
         heartbeat: timing.heartbeat_millis().into(),
+        slack: timing.slack_millis().into(),
         window: timing.window_millis().into(),
         stages,
         rescues,
@@ -427,6 +428,7 @@ struct Bite {
 struct Model<'a> {
     tasks: Vec<Option<Watched>>,
     heartbeat: u64,
+    slack: u64,
     window: u64,
     stages: &'a [(Stage, u32)],
     rescues: u8,
@@ -501,11 +503,13 @@ impl Model<'_> {
         }
     }
 
-    fn feeds(&mut self, now: u64) {
+    /// A feed at `now`; the heartbeats up to `covered` are served.
+    fn feeds(&mut self, now: u64, covered: u64) {
         self.unfed = false;
         // After 49 days a new grid begins.
-        let since = Some(now - self.beat).filter(|since| *since <= u32::MAX.into());
-        self.beat = since.map_or(now, |since| self.beat + since / self.heartbeat * self.heartbeat);
+        let since = Some(covered - self.beat).filter(|since| *since <= u32::MAX.into());
+        self.beat =
+            since.map_or(covered, |since| self.beat + since / self.heartbeat * self.heartbeat);
         self.opens = now.saturating_add(self.window);
         self.next_feed = self.beat.saturating_add(self.heartbeat).max(self.opens);
     }
@@ -525,7 +529,7 @@ impl Model<'_> {
         self.asleep = Some(now).filter(|now| *now < u64::MAX);
         let action = if now >= self.opens { Action::Feed } else { Action::Wait };
         if action == Action::Feed {
-            self.feeds(now);
+            self.feeds(now, now.max(self.beat));
         }
         Ok(Poll { action, next: Instant::from_millis(now.saturating_add(self.sleep)) })
     }
@@ -553,10 +557,14 @@ impl Model<'_> {
             return poll(Action::Report(failure), self.next_feed.max(now));
         }
         let Some(mut bite) = self.bite.take() else {
-            if now < self.next_feed {
+            let covered = if now >= self.next_feed {
+                now
+            } else if now >= self.opens && self.next_feed - now <= self.slack {
+                self.next_feed
+            } else {
                 return poll(Action::Wait, self.next_feed);
-            }
-            self.feeds(now);
+            };
+            self.feeds(now, covered);
             return poll(Action::Feed, self.next_feed);
         };
         let action = match self.stages.get(bite.done) {

@@ -9,6 +9,7 @@ use crate::{
     event::{ConnectionState, Counters},
     handle::{Delivery, Handle},
     source::PublishFrom,
+    time::Instant,
     topic::Filter,
 };
 
@@ -196,6 +197,12 @@ impl<'s, L: Share> Requests<'s, L> {
     /// Connects again: after [`disconnect`](Self::disconnect), or before the back-off ends.
     pub fn connect(self) {
         self.share.with(|state| state.connect());
+    }
+
+    /// As [`mqtt_core::Client::awake`](crate::Client::awake), for a device that sleeps: work that would be due within
+    /// `slack` milliseconds is done now. `now` is by the clock of the runner.
+    pub fn awake(self, slack: u32, now: Instant) {
+        self.share.with(|state| state.awake(slack, now));
     }
 
     /// As [`mqtt_core::Client::set_login`](crate::Client::set_login).

@@ -252,6 +252,12 @@ impl<'a> State<'a> {
         self.wake();
     }
 
+    /// The device is awake anyway.
+    pub(super) fn awake(&mut self, slack: u32, now: Instant) {
+        self.client.awake(slack, now);
+        self.wake();
+    }
+
     /// A runner begins. The one before it may have been dropped anywhere.
     pub(super) fn begin(&mut self, now: Instant) {
         self.recording = false;

@@ -60,7 +60,7 @@ impl Device {
             self.wake_in(stage, pause);
         }
         // Nothing has happened since the client said to wait.
-        let quiet = self.waits_until.take();
+        let mut quiet = self.waits_until.take();
         let readable = self.link.map_or(0, |link| links[link].readable(Way::Down));
         let from_sources = if self.setup.sources { 10_000 } else { 0 };
         let most = 100
@@ -92,6 +92,9 @@ impl Device {
             if stage.broken.is_some() {
                 return Power::On;
             }
+            if self.uses_slack(stage) {
+                quiet = None;
+            }
             match self.act(stage, links) {
                 Outcome::Wait(_) | Outcome::Pause if received == Received::Some => {}
                 Outcome::Wait(until) if until <= stage.now && !looked_again => looked_again = true,
@@ -118,6 +121,18 @@ impl Device {
                 return Power::On;
             }
         }
+    }
+
+    /// Now and then a device with slack asks for the work that is due soon. Gives whether it did.
+    fn uses_slack(&mut self, stage: &mut Stage<'_>) -> bool {
+        let (Some(client), Some(slack)) = (&mut self.client, self.setup.slack) else {
+            return false;
+        };
+        let asks = stage.one_in(4);
+        if asks {
+            client.awake(slack, Instant::from_millis(stage.now));
+        }
+        asks
     }
 
     /// The application handles a message. The driver does nothing, or another thread writes.
