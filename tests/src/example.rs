@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use std::{env, fs, thread};
 
 use crate::process::{Lines, SOON};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// An example to be run.
 #[derive(Debug)]
@@ -35,6 +35,18 @@ impl Example {
     pub fn args(mut self, args: &[&str]) -> Self {
         self.command.args(args);
         self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Its program and arguments, for a test that starts it in a way of its own.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        self.command
     }
 
     /// `-h` and `-p`.
@@ -100,6 +112,32 @@ impl Running {
     /// If it has ended.
     pub fn interrupt(&self) {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+    }
+
+    /// Asks it to end (SIGTERM).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+    }
+
+    /// Stops it (SIGSTOP), and waits until it stands still.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn freeze(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).expect("it runs");
+        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED).expect("it stops");
+    }
+
+    /// Ends a [`freeze`](Self::freeze).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn thaw(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("it is there");
     }
 
     /// Its standard output line by line, for tests that wait for a line.
@@ -235,7 +273,11 @@ fn built(name: &str) -> PathBuf {
         return program;
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
-    let package = if name == "quickstart" { "mqtt-quickstart" } else { "mqtt-examples" };
+    let package = match name {
+        "gateway" => "mqtt-gateway",
+        "quickstart" => "mqtt-quickstart",
+        _ => "mqtt-examples",
+    };
     let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
         None | Some("debug") => "dev",
         Some(profile) => profile,
