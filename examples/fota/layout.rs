@@ -64,6 +64,14 @@ impl Layout {
         Some(Self { slot: sectors * sector, log: log * sector, data: data * sector, sector, unit })
     }
 
+    /// Bytes of a flash with slots for images of up to `room` bytes.
+    pub(crate) fn capacity<F: NorFlash>(room: u32) -> Option<u32> {
+        let (sector, unit) = (F::ERASE_SIZE as u64, unit::<F>() as u64);
+        let data = u64::from(room).div_ceil(sector);
+        let log = (data * unit).div_ceil(sector);
+        u32::try_from((1 + log + data) * sector * 2).ok()
+    }
+
     pub(crate) const fn header(&self, slot: Slot) -> u32 {
         match slot {
             Slot::A => 0,
@@ -117,6 +125,18 @@ mod tests {
             let marks = (0..).map_while(|number| layout.mark(slot, number)).count();
             assert_eq!(marks, (512 - HEADER) / 8);
         }
+    }
+
+    #[test]
+    fn the_capacity_for_an_image_has_room_for_it() {
+        type Flash<const N: usize> = Nor<Ram<N>, 512, 8>;
+        for room in [1, 512, 513, 31 * 512, 62 * 512, 63 * 512, 63 * 512 + 1] {
+            let capacity = Layout::capacity::<Flash<0>>(room).expect("it is small");
+            let slot = 1 + (room.div_ceil(512) * 8).div_ceil(512) + room.div_ceil(512);
+            assert_eq!(capacity, slot * 1_024, "{room}");
+        }
+        assert_eq!(Layout::capacity::<Flash<0>>(62 * 512), Some(65_536));
+        assert_eq!(Layout::capacity::<Flash<0>>(u32::MAX), None);
     }
 
     #[test]

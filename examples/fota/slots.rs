@@ -173,6 +173,12 @@ impl<F: NorFlash> Slots<F> {
         Ok(Self { flash, key, layout })
     }
 
+    /// Bytes of a flash whose slots take images of up to `room` bytes. `None`: no flash is as large.
+    #[must_use]
+    pub fn capacity(room: u32) -> Option<u32> {
+        Layout::capacity::<F>(room)
+    }
+
     /// Bytes of the largest image.
     #[must_use]
     pub const fn room(&self) -> u32 {
