@@ -102,6 +102,8 @@ struct Asking {
     patience: Duration,
     /// A chunk has come since the image was begun, so the next one is awaited.
     has_begun: bool,
+    /// The publisher that is there has been asked for this image.
+    has_asked: bool,
     /// The gap is asked for already.
     gap: bool,
 }
@@ -125,6 +127,7 @@ impl Updater {
             since: now,
             patience: ASK_AGAIN,
             has_begun: false,
+            has_asked: false,
             gap: false,
         };
         if let Some(version) = rolled_back {
@@ -179,12 +182,11 @@ impl Updater {
                 self.online = true;
                 self.tells_where_it_is();
             }
-            Job::Offline => self.online = false,
+            Job::Offline => (self.online, self.asking.has_asked) = (false, false),
             Job::Publisher(is_there) => {
                 self.publisher = is_there;
-                if is_there {
-                    self.asks_anew();
-                }
+                self.asking.has_asked &= is_there;
+                self.asks_first();
             }
             Job::Manifest(signed, retained) => self.is_offered(&signed, retained)?,
             Job::Start => {
@@ -208,7 +210,7 @@ impl Updater {
     /// A manifest has come: a new one, or that of an image that is under way.
     fn is_offered(&mut self, signed: &[u8], retained: bool) -> Result<(), Error> {
         if self.reception.as_ref().is_some_and(|(_, known)| known == signed) {
-            self.asks_anew();
+            self.asks_first();
             return Ok(());
         }
         let was_receiving = self.reception.take().is_some();
@@ -258,9 +260,9 @@ impl Updater {
             self.slots.flash().cut_power(cut);
         }
         self.reception = Some((reception, signed.to_vec()));
-        self.asking.has_begun = false;
+        (self.asking.has_begun, self.asking.has_asked) = (false, false);
         self.tells_progress(State::Receiving);
-        self.asks_anew();
+        self.asks_first();
         self.finishes_if_complete()
     }
 
@@ -312,6 +314,7 @@ impl Updater {
             }
             Taken::Damaged => {
                 self.parts.screen.tell(&format!("chunk {next} is damaged, and asked for again"));
+                self.asking.gap = true;
                 self.asks_anew();
                 Ok(())
             }
@@ -402,7 +405,15 @@ impl Updater {
         self.asking.end = want.first + want.count;
         let topic = &self.settings.want;
         // If there is no room, it asks again soon.
-        let _ = self.parts.client.publish(topic, &want.encode(), QoS::AtMostOnce, false).ok();
+        let asked = self.parts.client.publish(topic, &want.encode(), QoS::AtMostOnce, false);
+        self.asking.has_asked |= asked.is_ok();
+    }
+
+    /// Manifest and publisher come in any order, and each of them on each connection. One question is enough.
+    fn asks_first(&mut self) {
+        if !self.asking.has_asked {
+            self.asks_anew();
+        }
     }
 
     /// Asks for the next chunks, whatever is under way.
@@ -474,7 +485,11 @@ impl Updater {
         self.running.as_ref().is_some_and(|running| running.trial)
     }
 
-    fn ends(&self, end: End) {
+    fn ends(&mut self, end: End) {
+        if end != End::Restart {
+            // There is no will after a DISCONNECT.
+            self.tells(State::Offline, None, None);
+        }
         self.parts.handover.end(end);
         self.parts.client.disconnect();
     }
