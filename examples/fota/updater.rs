@@ -411,7 +411,7 @@ impl Updater {
 
     /// Manifest and publisher come in any order, and each of them on each connection. One question is enough.
     fn asks_first(&mut self) {
-        if !self.asking.has_asked {
+        if !self.asking.has_asked && self.online && self.publisher {
             self.asks_anew();
         }
     }
