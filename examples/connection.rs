@@ -3,7 +3,7 @@
 use std::io;
 
 use mqtt_core::{
-    Fatal, Protocol, Reason, Refusal, SessionStatus,
+    Fatal, Options, Protocol, Reason, Refusal, SessionStatus,
     driver::blocking::{self, Client, Config, Connector, Events},
 };
 use thiserror::Error;
@@ -78,12 +78,25 @@ pub fn open<'a>(
     size: impl FnOnce(Config<'a>) -> Config<'a>,
     manual_acknowledge: bool,
 ) -> Result<Connection, ConnectionError> {
-    print::set_quiet(common.is_quiet());
     let options = common.options()?.manual_acknowledge(manual_acknowledge);
+    open_with(common, &options, size)
+}
+
+/// As [`open`], with these options instead of those of `common`.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_with<'a>(
+    common: &Common,
+    options: &Options<'a>,
+    size: impl FnOnce(Config<'a>) -> Config<'a>,
+) -> Result<Connection, ConnectionError> {
+    print::set_quiet(common.is_quiet());
     let brokers = common.brokers()?;
     let broker = brokers.name(0);
     let trace = common.trace()?;
-    let config = common.traced(size(Config::new(&options)), trace.as_ref());
+    let config = common.traced(size(Config::new(options)), trace.as_ref());
     let (client, events) = config.to(brokers).map_err(ConnectionError::Settings)?;
     let protocol = client.protocol();
     let retries = u8::from(common.falls_back());

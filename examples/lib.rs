@@ -5,6 +5,7 @@
 //!   the manifest lists each of them, and the features `tls` and `websocket`.
 //!
 //! - `fleet`: thousands of sessions in one thread, over non-blocking sockets.
+//! - `fota`, a package of its own in its folder: firmware update, with two slots in flash and a watchdog.
 //! - `cluster`: one session over several brokers, of which some may fail.
 //! - `sleepy_node`: a device that sleeps, with few wake-ups.
 //!

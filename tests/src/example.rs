@@ -140,6 +140,24 @@ impl Running {
         kill_process(Pid::from_child(&self.child), Signal::CONT).expect("it is there");
     }
 
+    /// Ends it at once (SIGKILL), and waits for its end.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// The most memory that it has had so far, in bytes (`VmHWM` of Linux).
+    ///
+    /// # Panics
+    /// If it has ended, or the system does not tell.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix("kB")).expect("Linux tells");
+        peak.trim().parse::<u64>().expect("a number") << 10
+    }
+
     /// Its standard output line by line, for tests that wait for a line.
     ///
     /// # Panics
@@ -275,6 +293,7 @@ fn built(name: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
     let package = match name {
         "gateway" => "mqtt-gateway",
+        "fota" => "mqtt-fota",
         "quickstart" => "mqtt-quickstart",
         _ => "mqtt-examples",
     };
