@@ -24,7 +24,7 @@ use crate::{error::Error, screen::Screen};
 pub(crate) const KEEP_ALIVE: u16 = 30;
 const STEPS: &[(Step, u32)] = &[(Step::Reconnect, 0)];
 /// An outage of four minutes is none of the device's business. After that a reset may help a modem.
-pub(crate) const LINK_HEALTH: LinkRules = LinkRules::new(45_000, 20_000, STEPS).last_step(255_000);
+pub(crate) const LINK_HEALTH: LinkRules = LinkRules::new(45_000, 20_000, STEPS).last_step(234_999);
 pub(crate) const LINK: Rules = Rules::deadline(LINK_HEALTH.deadline_millis()).named("link");
 /// To erase a sector and to write it takes 0.4 s on slow parts. To prepare a slot, and to hash an image, takes longer: an
 /// update has a grant for each. Ten updates without a restart are too many: the flash wears out.
