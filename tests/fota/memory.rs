@@ -24,10 +24,13 @@ fn peaks(mebibytes: usize) -> [u64; 2] {
 
 #[test]
 fn the_memory_of_publisher_and_device_is_flat_from_1_to_64_mebibytes() {
-    let [small, large] = [1, 64].map(peaks);
-    for (name, small, large) in [("publisher", small[0], large[0]), ("device", small[1], large[1])]
-    {
-        assert!(large <= small + MIB as u64, "{name}: {small} bytes for 1 MiB, {large} for 64");
-        assert!(large < 32 * MIB as u64, "{name}: {large}");
+    let [first, others @ ..] = [1, 4, 16, 64].map(peaks);
+    for peaks in others {
+        for (name, small, large) in
+            [("publisher", first[0], peaks[0]), ("device", first[1], peaks[1])]
+        {
+            assert!(large <= small + MIB as u64, "{name}: {small} bytes for 1 MiB, then {large}");
+            assert!(large < 32 * MIB as u64, "{name}: {large}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! `cargo run --release -p system-tests --example fota_figures [rounds]`
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -77,7 +77,8 @@ fn fota(args: &[&str]) -> Example {
 
 impl Plant {
     fn new(mebibytes: usize, chunk: usize) -> Self {
-        let broker = Config::new().quiet().start();
+        let broker =
+            Config::new().quiet().line("log_type subscribe").line("set_tcp_nodelay true").start();
         let plant = Self { broker, folder: tempfile::tempdir().expect("a folder") };
         fs::write(plant.path("image"), content(mebibytes * MIB)).expect("a folder");
         let _silent = fota(&["keygen", &plant.text("maker")]).run().well();
@@ -97,7 +98,7 @@ impl Plant {
     }
 
     fn measure(&self, round: usize) -> Round {
-        let mosquitto = self.mosquitto();
+        let mosquitto = self.mosquitto(round);
         let flash = self.text(&format!("flash{round}"));
         let factory = fota(&["factory", "--flash", &flash, "--room", "64M"]);
         let _silent = factory.args(&["--public-key", &self.text("maker.pub")]).run().well();
@@ -123,28 +124,21 @@ impl Plant {
     }
 
     /// The seconds from the start of mosquitto_pub to the end of mosquitto_sub.
-    fn mosquitto(&self) -> f64 {
+    fn mosquitto(&self, round: usize) -> f64 {
+        let id = format!("copy{round}");
         let port = self.broker.address().port().to_string();
         let copy = self.path("copy");
         let mut sub = Command::new("mosquitto_sub");
-        sub.args(["-p", &port, "-t", "image", "-q", "1", "-C", "1", "-N", "-d"]);
+        sub.args(["-p", &port, "-i", &id, "-t", "image", "-q", "1", "-C", "1", "-N"]);
         let file = File::create(&copy).expect("a folder");
         let mut sub = sub.stdout(file).stderr(Stdio::null()).spawn().expect("it is installed");
-        self.await_subscribed(&copy);
+        // Of the log, the broker was asked for the subscriptions.
+        self.broker.log().wait(&format!("{id} 1 image"), LIMIT);
         let begun = Instant::now();
         let mut publish = Command::new("mosquitto_pub");
         publish.args(["-p", &port, "-t", "image", "-q", "1", "-f", &self.text("image")]);
         assert!(publish.status().expect("it is installed").success());
         assert!(sub.wait().expect("it ends").success());
         begun.elapsed().as_secs_f64()
-    }
-
-    /// mosquitto_sub tells its packets in the same file, before the payload.
-    fn await_subscribed(&self, copy: &Path) {
-        let until = Instant::now() + LIMIT;
-        while !fs::read_to_string(copy).unwrap_or_default().contains("received SUBACK") {
-            assert!(Instant::now() < until, "mosquitto_sub subscribes");
-            thread::sleep(Duration::from_millis(2));
-        }
     }
 }
