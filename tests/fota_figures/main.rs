@@ -132,7 +132,7 @@ impl Plant {
         sub.args(["-p", &port, "-i", &id, "-t", "image", "-q", "1", "-C", "1", "-N"]);
         let file = File::create(&copy).expect("a folder");
         let mut sub = sub.stdout(file).stderr(Stdio::null()).spawn().expect("it is installed");
-        // Of the log, the broker was asked for the subscriptions.
+        // The log has a line for each subscription.
         self.broker.log().wait(&format!("{id} 1 image"), LIMIT);
         let begun = Instant::now();
         let mut publish = Command::new("mosquitto_pub");
