@@ -39,9 +39,9 @@ where
         self.session.digest(self.bytes.as_ref(), self.slots.as_ref(), hasher);
     }
 
-    /// When [`poll`](Self::poll) has to be called at the latest, as [`Action::Wait`] says: for drivers that hold an
-    /// [`Action::Transmit`] or [`Action::Connect`] and wait for their transport. An instant in the past: something that
-    /// has to come in is overdue.
+    /// When [`poll`](Self::poll) has to be called at the latest, as [`Action::Wait`](crate::Action::Wait) says: for
+    /// drivers that hold bytes or a connection attempt of an earlier action, and wait for their transport. An instant in
+    /// the past: something that has to come in is overdue.
     pub fn deadline(&self) -> Instant {
         self.state.deadline()
     }

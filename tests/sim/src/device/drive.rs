@@ -192,6 +192,8 @@ impl Device {
             (Did::Nothing, _) => Outcome::Pause,
             (Did::Source, _) => {
                 if let Some(pause) = self.source_pause(stage.now) {
+                    // No PINGREQ fits into the publish, so until its end nobody can ask whether the broker is there.
+                    self.distracted_until = self.distracted_until.max(stage.now + pause);
                     if let Some(link) = self.link {
                         links[link].disturbed = true;
                     }

@@ -352,8 +352,8 @@ impl Device {
         (self.busy_until > now).then_some(self.busy_until)
     }
 
-    /// The last time at which the client had left bytes alone that arrived, or its application was at work. It passes no
-    /// verdict on its link meanwhile.
+    /// The last time at which the client had left bytes alone that arrived, its application was at work, or a source had
+    /// no bytes. It passes no verdict on its link meanwhile.
     pub(crate) const fn distracted_until(&self) -> u64 {
         self.distracted_until
     }
@@ -362,7 +362,7 @@ impl Device {
     fn note_distraction(&mut self, now: u64) {
         // The answer to a message that was skipped may wait for the acknowledgement of an earlier one.
         if self.busy_until > now || !self.input.is_empty() || self.app.owes() {
-            self.distracted_until = now.max(self.busy_until);
+            self.distracted_until = self.distracted_until.max(now).max(self.busy_until);
         }
     }
 
